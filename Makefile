@@ -1,0 +1,102 @@
+# Every target makes the virtual environment it needs, in .venv; nothing has to be installed before.
+# A python may be chosen: make test PYTHON=python3.12 (after make clean, if .venv is there already).
+# ARGS goes to the program that a target runs: make test ARGS="-k cycles".
+
+PYTHON ?= python3
+ifeq ($(origin PYTHON),file)
+PYTHONS := $(PYTHON) python3.13 python3.12 python3.11
+else
+PYTHONS := $(PYTHON)
+endif
+
+VENV := .venv
+RUN := $(VENV)/bin/python
+INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: demo test lint type docs bench test-all regen-golden clean help
+
+demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
+	@$(RUN) examples/sweep.py $(ARGS)
+
+test: $(VENV)/.test  ## run the tests
+	@$(RUN) -m pytest -n auto $(ARGS)
+
+lint: $(VENV)/.lint  ## check form, types, architecture and spelling
+	@failed=; \
+	for check in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" codespell; do \
+		echo "== $$check"; $(VENV)/bin/$$check || failed=yes; \
+	done; test -z "$$failed"
+
+type: $(VENV)/.lint  ## check types only
+	@$(RUN) -m mypy $(ARGS)
+
+docs: $(VENV)/.test  ## run README and docs as tests
+	@$(RUN) -m pytest tests/docs $(ARGS)
+
+bench: $(VENV)/.bench  ## measure
+	@$(RUN) -m benchmarks.run $(ARGS)
+
+test-all: $(VENV)/.nox  ## run the tests on each installed Python, then between them
+	@$(RUN) -m nox $(ARGS)
+
+regen-golden: $(VENV)/.test  ## write golden files anew; the only way they change
+	@$(RUN) tests/golden/regenerate.py $(ARGS)
+
+clean:  ## remove what the other targets made
+	@rm -rf $(VENV) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@find src codecs tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 21
+
+# -- environments: a stamp per extra, so that `make demo` installs only what it needs
+
+$(VENV)/.base: pyproject.toml | $(RUN)
+	@echo "installing brinery into $(VENV)…"
+	@$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test  # mypy reads the tests, and so what these import
+
+$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.nox: $(VENV)/.%: $(VENV)/.base
+	@echo "installing what make needs for $*…"
+	@$(INSTALL) -e ".[$*]"
+	@touch $@
+
+# Debian's python3 comes without ensurepip: its package is then pythonX.Y-venv.
+define NEW_VENV
+set -e
+at_least() { "$$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+has() { "$$1" -c "import $$2" 2>/dev/null; }
+fail() { rm -rf $(VENV); echo "error: $$*" >&2; exit 1; }
+python=
+for candidate in $(PYTHONS); do
+    at_least "$$candidate" || continue
+    : "$${python:=$$candidate}"
+    if has "$$candidate" ensurepip; then python=$$candidate; break; fi
+done
+[ -n "$$python" ] || fail "no Python from 3.11 on: tried $(PYTHONS). Install one, or name it: make PYTHON=/path/to/python"
+if has "$$python" ensurepip; then
+    "$$python" -m venv --clear $(VENV) || fail "$$python -m venv failed"
+elif has "$$python" pip; then
+    "$$python" -m venv --clear --without-pip $(VENV)
+    "$$python" -m pip --python $(RUN) install -qq pip || fail "pip of $$python failed"
+else
+    package=python$$("$$python" -c 'import sys; print("%d.%d" % sys.version_info[:2])')-venv
+    command -v apt-get >/dev/null || fail "$$python has no ensurepip: install a complete Python, or name one: make PYTHON=/path/to/python"
+    [ "$$(id -u)" = 0 ] || fail "$$python has no ensurepip; run: sudo apt-get install $$package"
+    echo "installing $$package with apt-get…"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get install -qq -y $$package >/dev/null 2>&1 ||
+        { apt-get update -qq && apt-get install -qq -y $$package; } >/dev/null ||
+        fail "$$python has no ensurepip, and apt-get could not install it; run: apt-get install $$package"
+    "$$python" -m venv --clear $(VENV) || fail "$$python -m venv failed"
+fi
+endef
+export NEW_VENV
+
+$(RUN):
+	@sh -c "$$NEW_VENV"

@@ -1,0 +1,126 @@
+"""What the codecs of the pickle family share: protocols, dumping, loading, classes by value."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, NamedTuple, Protocol
+
+from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
+from brinery.errors import ProtocolError
+from brinery_codecs._reading import Names, NamesUnpickler, names_of
+from brinery_codecs._reduction import Reducer, ReducerTable
+from brinery_codecs.shared_classes import (
+    ClassReader,
+    ClassWriter,
+    NoExternals,
+    classes_of,
+    shared_class,
+)
+
+HIGHEST = 5
+"""Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
+
+Take = Callable[[Any], None]
+"""Takes the buffers that go out of band."""
+
+
+class Pickler(Protocol):
+    """Anything that dumps."""
+
+    def dump(self, obj: Any, /) -> None:
+        """Write the pickle of `obj`."""
+
+
+class Unpickler(Protocol):
+    """Anything that loads."""
+
+    def load(self) -> Any:
+        """Return the object."""
+
+
+class Session(NamedTuple):
+    """What the records of one save share."""
+
+    table: ReducerTable
+    classes: ClassWriter | None
+
+
+class PickleFamily(Codec):
+    """A codec whose payload is a pickle, of a protocol to choose."""
+
+    protocols: ClassVar[range] = range(HIGHEST + 1)
+    protocol: int
+    special: ClassVar[Mapping[type, Reducer]] = {}
+    """Reducers of the wrapped library, by type."""
+
+    def __init__(self, protocol: int | None = None) -> None:
+        if protocol is None:
+            protocol = HIGHEST
+        if type(protocol) is not int or protocol not in self.protocols:
+            raise ProtocolError(protocol, self.name, self.protocols)
+        self.protocol = protocol
+
+    def config(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this codec again."""
+        return {"protocol": self.protocol}
+
+    def dump(
+        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+    ) -> None:
+        """Write the pickle of `obj`."""
+        session = links.shared.get(id(self))
+        if session is None:
+            session = links.shared[id(self)] = self._session(links)
+        take = None if buffers is None else (lambda buffer: buffers.append(buffer.raw()))
+        self._pickler(sink, session, take).dump(obj)
+
+    def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
+        """Return the object of the pickle that `source` starts with."""
+        return self._unpickler(source, self._names(links), buffers).load()
+
+    @abstractmethod
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
+
+    def _unpickler(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Unpickler:
+        return NamesUnpickler(source, names, buffers)
+
+    def _session(self, links: WriteLinks) -> Session:
+        return Session(ReducerTable(links, self.protocol, self.special), None)
+
+    def _names(self, links: ReadLinks) -> Names:
+        return names_of(links, self.name)
+
+
+class ByValueFamily(PickleFamily):
+    """A codec that writes classes by value, each one as a shared class."""
+
+    def _session(self, links: WriteLinks) -> Session:
+        table = ReducerTable(links, self.protocol, self.special)
+        return Session(table, self._class_writer(links, classes_of(links)))
+
+    def _names(self, links: ReadLinks) -> Names:
+        names = names_of(links, self.name)
+        key = (shared_class.__module__, shared_class.__name__)
+        if key not in names:
+            names[key] = ClassReader(
+                links,
+                lambda: self._class_writer(links),
+                lambda blob: self._unpickler(blob, names, ()).load(),  # type: ignore[no-any-return]
+            )
+        return names
+
+    def _class_writer(
+        self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
+    ) -> ClassWriter:
+        def encode(writer: ClassWriter, group: tuple[type, ...]) -> bytes:
+            sink = Sink()
+            table = ReducerTable(NoExternals(links), self.protocol, self.special)
+            self._pickler(sink, Session(table, writer), None).dump(list(group))
+            return b"".join(sink.pieces)
+
+        return ClassWriter(encode, self._normal, known)
+
+    def _normal(self, blob: bytes, classes: list[type]) -> bytes:
+        """Return the bytes of classes without what differs from process to process."""
+        return blob

@@ -1,0 +1,73 @@
+"""cloudpickle: lambdas, closures, and classes that cannot be imported, at the C pickler's speed."""
+
+from __future__ import annotations
+
+import sys
+from types import FunctionType
+from typing import Any
+
+import cloudpickle
+
+from brinery.codec import Capabilities, Sink
+from brinery_codecs._family import ByValueFamily, Session, Take
+from brinery_codecs.shared_classes import is_importable, shared_class
+
+
+class CloudpickleCodec(ByValueFamily):
+    """All that pickle keeps, and functions and classes by value."""
+
+    name = "cloudpickle"
+    capabilities = Capabilities(
+        references=True,
+        cycles=True,
+        shared_identity=True,
+        instances=True,
+        closures=True,
+        classes_by_value=True,
+        plain_pickle=True,
+        out_of_band=True,
+    )
+    special = cloudpickle.Pickler.dispatch_table
+
+    @property
+    def version(self) -> str:
+        """Return the version of cloudpickle."""
+        return str(cloudpickle.__version__)
+
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> cloudpickle.Pickler:
+        return _Pickler(sink, self.protocol, session, take)
+
+    def _normal(self, blob: bytes, classes: list[type]) -> bytes:
+        # cloudpickle gives each class a random name of its own in each process.
+        library = sys.modules["cloudpickle.cloudpickle"]
+        trackers = getattr(library, "_DYNAMIC_CLASS_TRACKER_BY_CLASS", {})
+        for cls in classes:
+            if tracker := trackers.get(cls):
+                blob = blob.replace(tracker.encode(), b"")
+        return blob
+
+
+class _Pickler(cloudpickle.Pickler):
+    def __init__(self, sink: Sink, protocol: int, session: Session, take: Take | None) -> None:
+        # Before the base class is set up: the C pickler reads this attribute once, at the start.
+        self.dispatch_table = session.table
+        super().__init__(sink, protocol=protocol, buffer_callback=take)
+        self._classes = session.classes
+
+    def reducer_override(self, obj: Any) -> Any:
+        cls = type(obj)
+        if cls in self.dispatch_table:
+            return NotImplemented
+        if cls is not FunctionType and issubclass(cls, type) and not _by_reference(obj):
+            described = self._classes.describe(obj)
+            if described is not None:
+                return shared_class, described
+        return super().reducer_override(obj)
+
+
+def _by_reference(cls: type) -> bool:
+    module = cls.__module__
+    by_value = cloudpickle.list_registry_pickle_by_value()
+    return is_importable(cls) and not any(
+        module == name or module.startswith(f"{name}.") for name in by_value
+    )

@@ -1,0 +1,118 @@
+"""dill: nearly everything that Python has, by value where it cannot be imported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+_was_imported = "dill" in sys.modules
+
+import dill  # noqa: E402
+
+from brinery.codec import Buffer, Capabilities, Sink
+from brinery_codecs._family import ByValueFamily, Session, Take
+from brinery_codecs._reading import Names, open_source
+from brinery_codecs.shared_classes import is_importable, shared_class
+
+# Importing dill registers its types with the standard library's pure-Python pickler, for the whole
+# process.  Take that back, unless the program imported dill itself: its pickler has its own table.
+if not _was_imported:
+    dill.extend(use_dill=False)
+
+
+class DillCodec(ByValueFamily):
+    """All that cloudpickle keeps and more, at the speed of a pickler in Python.
+
+    `recurse`, `byref` and `fmode` are dill's own options.  `recurse` is on unless asked otherwise: a
+    function then takes along the globals that it uses, so that it can be called in another process,
+    which is what a store is for.  With dill's own default it would look for them in the ``__main__``
+    of the reader.
+    """
+
+    name = "dill"
+    capabilities = Capabilities(
+        references=True,
+        cycles=True,
+        shared_identity=True,
+        instances=True,
+        closures=True,
+        classes_by_value=True,
+        plain_pickle=True,
+        out_of_band=True,
+    )
+    options: ClassVar[dict[str, type]] = {"recurse": bool, "byref": bool, "fmode": int}
+
+    def __init__(
+        self,
+        protocol: int | None = None,
+        *,
+        recurse: bool = True,
+        byref: bool = False,
+        fmode: int = 0,
+    ) -> None:
+        super().__init__(protocol)
+        self.recurse = bool(recurse)
+        self.byref = bool(byref)
+        self.fmode = int(fmode)
+
+    @property
+    def version(self) -> str:
+        """Return the version of dill."""
+        return str(dill.__version__)
+
+    def config(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this codec again."""
+        options = {"recurse": self.recurse, "byref": self.byref, "fmode": self.fmode}
+        return {**super().config(), **options}
+
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Any:
+        return _Pickler(sink, self, session, take)
+
+    def _unpickler(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Any:
+        return _Unpickler(source, names, buffers)
+
+
+class _Pickler(dill.Pickler):  # type: ignore[misc]
+    def __init__(
+        self, sink: Sink, codec: DillCodec, session: Session, take: Take | None
+    ) -> None:
+        super().__init__(
+            sink,
+            codec.protocol,
+            byref=codec.byref,
+            fmode=codec.fmode,
+            recurse=codec.recurse,
+            buffer_callback=take,
+        )
+        self._table = session.table
+        self._classes = None if codec.byref else session.classes
+        self._reducers: dict[type, Any] = {}
+
+    def reducer_override(self, obj: Any) -> Any:
+        # The pure-Python pickler asks for every object, atoms included: one lookup for most.
+        try:
+            reduce = self._reducers[type(obj)]
+        except KeyError:
+            reduce = self._reducers[type(obj)] = self._reducer(type(obj))
+        return NotImplemented if reduce is None else reduce(obj)
+
+    def _reducer(self, cls: type) -> Any:
+        if issubclass(cls, type):
+            return None if self._classes is None else self._reduce_class
+        reduce = self._table[cls]
+        return reduce if reduce == self._table.reduce_persistable else None
+
+    def _reduce_class(self, cls: type) -> Any:
+        described = None if is_importable(cls) else self._classes.describe(cls)
+        return NotImplemented if described is None else (shared_class, described)
+
+
+class _Unpickler(dill.Unpickler):  # type: ignore[misc]
+    def __init__(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> None:
+        # Unless told to ignore it, dill gives the object the class of that name in `__main__`.
+        super().__init__(open_source(source), ignore=True, buffers=buffers)
+        self._names = names
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self._names.find(super().find_class, module, name)

@@ -1,0 +1,180 @@
+"""Classes written by value: one class, however many records hold its objects.
+
+cloudpickle and dill write a class that cannot be imported (one of ``__main__``, say) anew into each
+record, and so make several classes of it on load.  Here such a class is encoded once for each save, as a
+piece of bytes of its own, and a payload holds ``shared_class(key, index, name, blob)`` in its place.
+`key` is a digest of these bytes.  A reader takes the class that it knows by the key: one that it has
+loaded before, or one that stands in this process under the same name and encodes to the same bytes; only
+then does it decode `blob`.
+
+Classes that refer to each other in a circle share one blob, and `index` tells them apart.  A class that
+holds persistable objects is left to the library, which writes it into the record.
+"""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any
+
+from brinery.codec import ReadLinks, WriteLinks
+
+_HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement or call
+
+Description = tuple[str, int, str, bytes]
+"""Key, index in the group, ``module:qualname``, and the encoded group."""
+
+
+def shared_class(key: str, index: int, name: str, blob: bytes) -> type:
+    """Return a class that was written by value; stores go by `ClassReader` instead."""
+    found: type = pickle.loads(blob)[index]
+    return found
+
+
+def is_importable(cls: type) -> bool:
+    """Tell whether another process can be expected to find `cls` under its name."""
+    if not cls.__flags__ & _HEAP_TYPE:
+        return True
+    return cls.__module__ != "__main__" and _find(f"{cls.__module__}:{cls.__qualname__}") is cls
+
+
+def _find(name: str) -> Any:
+    module, _, qualname = name.partition(":")
+    found: Any = sys.modules.get(module)
+    for part in qualname.split("."):
+        found = getattr(found, part, None)
+    return found
+
+
+class NotShareableError(Exception):
+    """A class holds a persistable object, and so belongs into the record that refers to it."""
+
+
+class NoExternals:
+    """The write links of a class that is encoded on its own: it may hold no persistable object."""
+
+    root: Any = None
+
+    def __init__(self, links: WriteLinks | ReadLinks) -> None:
+        self.shared: dict[Any, Any] = {}
+        self.kept: dict[Any, Any] = {}
+        self.is_external_type = links.is_external_type
+
+    def external(self, obj: Any) -> str:
+        """Refuse: nothing would tell the record of this reference."""
+        raise NotShareableError
+
+
+class _CircleError(Exception):
+    def __init__(self, depth: int, members: tuple[type, ...]) -> None:
+        super().__init__()
+        self.depth = depth
+        self.members = members
+
+
+Encode = Callable[["ClassWriter", tuple[type, ...]], bytes]
+"""Encodes a group of classes as one list; for every other class that it meets it asks the writer."""
+
+
+class ClassWriter:
+    """Describes classes for the records of one save."""
+
+    def __init__(
+        self,
+        encode: Encode,
+        normal: Callable[[bytes, list[type]], bytes] = lambda blob, classes: blob,
+        known: dict[tuple[str, int], type] | None = None,
+    ) -> None:
+        """`normal` takes out of a blob what differs from process to process.
+
+        `known` is told of each class that was described (see `classes_of`).
+        """
+        self._encode = encode
+        self._normal = normal
+        self._living = {} if known is None else known
+        self._known: dict[type, Description | None] = {}
+        self._stack: list[tuple[type, ...]] = []
+        self._met: list[type] = []
+
+    def describe(self, cls: type) -> Description | None:
+        """Return the arguments of `shared_class` for `cls`, None to leave it to the library."""
+        if cls in self._known:
+            return self._known[cls]
+        if self._stack and cls in self._stack[-1]:
+            return None
+        for depth, group in enumerate(self._stack):
+            if cls in group:
+                raise _CircleError(depth, ())
+        group = (cls,)
+        while cls not in self._known:
+            group = self._try(group)
+        return self._known[cls]
+
+    def _try(self, group: tuple[type, ...]) -> tuple[type, ...]:
+        level = len(self._stack)
+        self._stack.append(group)
+        self._met += group
+        try:
+            blob = self._encode(self, group)
+        except _CircleError as circle:
+            if circle.depth < level:
+                circle.members += group
+                raise
+            merged = {*group, *circle.members}
+            return tuple(sorted(merged, key=lambda c: (c.__module__, c.__qualname__)))
+        except NotShareableError:
+            self._known.update(dict.fromkeys(group))
+            if level:
+                raise
+            return group
+        finally:
+            del self._stack[level:]
+        key = blake2b(self._normal(blob, self._met), digest_size=16).hexdigest()
+        for index, cls in enumerate(group):
+            self._known[cls] = (key, index, f"{cls.__module__}:{cls.__qualname__}", blob)
+            self._living[key, index] = cls
+        return group
+
+
+class ClassReader:
+    """Finds or makes the classes of one load."""
+
+    def __init__(
+        self,
+        links: ReadLinks,
+        writer: Callable[[], ClassWriter],
+        decode: Callable[[bytes], list[type]],
+    ) -> None:
+        self._known = classes_of(links)
+        self._writer = writer
+        self._decode = decode
+
+    def __call__(self, key: str, index: int, name: str, blob: bytes) -> type:
+        """Return the class that `shared_class` stands for."""
+        found = self._known.get((key, index))
+        if found is None:
+            found = self._living(key, index, name)
+            if found is None:
+                for place, cls in enumerate(self._decode(blob)):
+                    self._known.setdefault((key, place), cls)
+                return self._known[key, index]
+            self._known[key, index] = found
+        return found
+
+    def _living(self, key: str, index: int, name: str) -> type | None:
+        cls = _find(name)
+        if not isinstance(cls, type) or is_importable(cls):
+            return None
+        try:
+            described = self._writer().describe(cls)
+        except Exception:  # whatever keeps it from being encoded, it is not the class we look for
+            return None
+        return cls if described is not None and described[:2] == (key, index) else None
+
+
+def classes_of(links: Any) -> dict[tuple[str, int], type]:
+    """Return the classes that a store knows by key, from the `kept` of its links."""
+    known: dict[tuple[str, int], type] = links.kept.setdefault("shared classes", {})
+    return known

@@ -1,0 +1,82 @@
+"""The keyword arguments of stores: the codec's options, those of sibling stores, and typing errors."""
+
+from __future__ import annotations
+
+import difflib
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+from brinery.codec import Codec
+from brinery.errors import InvalidArgumentError, ProtocolError
+from brinery.registry import codec_class, make_codec
+from brinery.settings import Settings
+
+DEFAULT_CODEC = "pickle"
+
+# Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
+_SIBLINGS = frozenset({"table_name", "extra_fields", "create", "url", "directory"})
+_KNOWN = ("directory", "idfactory", "protocol", "codec", "durability", "layout")
+_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def choose_codec(
+    codec: str | Codec | None,
+    protocol: int | str | None,
+    extra: dict[str, Any],
+    remembered: Settings | None,
+) -> Codec:
+    """Return the codec that arguments and remembered settings ask for.
+
+    The codec's own options are taken out of `extra`.
+    """
+    number = _protocol(protocol, codec)
+    if isinstance(codec, Codec):
+        return make_codec(codec, number)
+    name = codec or (remembered.codec if remembered else DEFAULT_CODEC)
+    kinds = codec_class(name).options if extra else {}
+    options = {key: _typed(key, extra.pop(key), kinds[key]) for key in list(extra) if key in kinds}
+    if codec is None and remembered is not None:
+        options = {**remembered.config, **options}
+        if number is not None:
+            options.pop("protocol", None)
+    return make_codec(name, number, options)
+
+
+def _protocol(protocol: int | str | None, codec: str | Codec | None) -> int | None:
+    if not isinstance(protocol, str):
+        return protocol
+    try:
+        return int(protocol)
+    except ValueError as error:
+        raise ProtocolError(protocol, str(codec or DEFAULT_CODEC), range(6)) from error
+
+
+def _typed(name: str, value: Any, kind: type) -> Any:
+    # Values from a URL are strings.
+    if not isinstance(value, str) or kind is str:
+        return value
+    if kind is bool:
+        if value.lower() not in _TRUTH:
+            raise InvalidArgumentError(f"{name}={value!r}: say true or false")
+        return _TRUTH[value.lower()]
+    try:
+        return kind(value)
+    except ValueError as error:
+        raise InvalidArgumentError(f"{name}={value!r}: not of type {kind.__name__}") from error
+
+
+def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
+    """Warn of arguments that neither this store nor a sibling has."""
+    for name in extra:
+        if name not in _SIBLINGS:
+            close = difflib.get_close_matches(name, _KNOWN, 1)
+            hint = f" (did you mean {close[0]!r}?)" if close else ""
+            warnings.warn(f"{store} has no argument {name!r}{hint}; ignored", stacklevel=5)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+    """Return `value` if it is among `allowed`; raise `InvalidArgumentError` otherwise."""
+    if value not in allowed:
+        raise InvalidArgumentError(f"{name}={value!r}: say {' or '.join(map(repr, allowed))}")
+    return str(value)

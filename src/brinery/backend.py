@@ -1,0 +1,135 @@
+"""The backend interface: bytes under names, with versions.
+
+A backend keeps records and knows nothing of Python objects.  Names are made by `brinery.ids.name_of`:
+printable, without separators, never empty, at most 255 bytes in UTF-8, so that every engine can take
+them as they are.  A name that starts with a dot is the store's own (its settings, its counter) and
+is left out of `list`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import ClassVar, Final
+
+from brinery.codec import Buffer
+from brinery.errors import BrineryError
+
+Version = Hashable
+"""Tells one state of a name from another: opaque, comparable for equality, changed by every put of
+other bytes."""
+
+
+class Expect(Enum):
+    """What a name must hold for a write to happen, where it is not a version."""
+
+    ANY = "any"
+    ABSENT = "absent"
+
+
+ANY: Final = Expect.ANY
+ABSENT: Final = Expect.ABSENT
+
+
+class Missing(BrineryError):
+    """A backend holds nothing under a name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"nothing is stored under {name!r}")
+        self.name = name
+
+
+class Conflict(BrineryError):
+    """A name does not hold what a write expected.  `names` are all that were found so."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        super().__init__(f"not as expected: {', '.join(map(repr, names[:5]))}")
+        self.names = tuple(names)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """One write of a commit: `data` in pieces, to stand under `name`."""
+
+    name: str
+    data: Sequence[Buffer]
+    expect: Version | Expect = ANY
+
+
+@dataclass(frozen=True, slots=True)
+class BackendCapabilities:
+    """What an engine gives beyond the contract."""
+
+    atomic_batch: bool = False
+    """`commit` happens wholly or not at all, also when the process is killed in its middle."""
+    ordered_list: bool = False
+    """`list` yields in the order of the names' code points."""
+    persistent: bool = True
+    """What is put outlives the process."""
+    fork_safe: bool = False
+    """A child process may use the backend that its parent opened."""
+
+
+class Backend(ABC):
+    """Keeps bytes under names.
+
+    Every put is atomic: a reader sees the old bytes or the new ones.  The methods may be called from
+    several threads.  A failure of the medium is a `StorageError`; only real absence is `Missing`.
+    Whoever made the backend closes it.
+    """
+
+    capabilities: ClassVar[BackendCapabilities]
+    location: str
+    """The directory or URL, without secrets, as messages show it."""
+
+    @abstractmethod
+    def get(self, name: str) -> tuple[bytes, Version]:
+        """Return what stands under `name`, and its version.  Raise `Missing`."""
+
+    @abstractmethod
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        """Yield name, bytes and version for those of `names` that there are, in any order."""
+
+    @abstractmethod
+    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+        """Make all puts, then all deletes; return the new versions by name.
+
+        `puts` may be a generator: it is consumed to its end before anything becomes visible, and
+        an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
+        when any name is not as its put expects.  Deleting what is not there is no error.
+        """
+
+    @abstractmethod
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, each once, in any order, without the dotted."""
+
+    def put(self, name: str, data: Buffer, expect: Version | Expect = ANY) -> Version:
+        """Set one name; return its new version.  Raise `Conflict`."""
+        return self.commit([Put(name, (data,), expect)])[name]
+
+    def delete(self, name: str) -> None:
+        """Remove one name; no error if it is not there."""
+        self.commit((), [name])
+
+    def where(self, name: str) -> str:
+        """Return where the bytes of `name` are, for messages."""
+        return f"{self.location}/{name}"
+
+    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
+        """Return the last `count` bytes (or all), the full size in bytes, and the version.
+
+        Raise `Missing`.
+        """
+        data, version = self.get(name)
+        return data[-count:] if count else b"", len(data), version
+
+    def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
+        """Let go of what must not be shared with a child process."""
+
+    def post_fork(self) -> None:  # noqa: B027
+        """Take up again what `pre_fork` let go of, in parent and child alike."""
+
+    def close(self) -> None:  # noqa: B027
+        """Let go of descriptors and connections; a second call does nothing."""

@@ -1,0 +1,1 @@
+"""The engines that keep records: memory, directories of files, databases, object storage."""

@@ -1,0 +1,189 @@
+"""Making a commit visible, wholly or not at all.
+
+Under the writers' lock, expectations are checked and the staged files get their names.  The names of
+new records appear first, the last put first: a store puts a container before what it contains, so
+that a process killed in the middle leaves records that nothing refers to yet, and no reference to a
+record that is not there.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from brinery.backend import ABSENT, ANY, Conflict
+from brinery.backends import _files
+from brinery.backends._staging import Staged, Staging, failure
+from brinery.errors import StorageError, storage_error
+
+# What file systems without hard links answer; Android forbids them with EACCES.
+_NO_LINKS: Final = frozenset(
+    (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Undo:
+    """How to undo one step: move `backup` to `target`, or remove `target`, made from `temporary`."""
+
+    target: str
+    backup: str | None = None
+    temporary: str = ""
+
+
+class Publication:
+    """The steps that make the files of a staging visible, and how to undo them."""
+
+    def __init__(self, staging: Staging, deletes: Sequence[str]) -> None:
+        self._staging = staging
+        self._places = staging.places
+        self._deletes = deletes
+        # A single step needs no backup: it fails as a whole.
+        self._several = len(staging.staged) + len(deletes) > 1
+        self._done: list[_Undo] = []
+        self._touched: set[str] = set()
+
+    def run(self) -> None:
+        """Give the files their names and remove those to be deleted, or raise with nothing changed."""
+        new, old = self._checked()
+        try:
+            for staged in reversed(new):
+                self._step("write", staged.name, staged.home, self._show, staged)
+            for staged in reversed(old):
+                self._step("write", staged.name, staged.home, self._replace, staged)
+            for name in self._deletes:
+                self._step("remove", name, self._places.home(name), self._remove, name)
+        except BaseException as error:
+            self._undo(error)
+            raise
+        self._done.clear()
+
+    @staticmethod
+    def _step(action: str, name: str, path: str, act: Callable[[Any], None], what: Any) -> None:
+        try:
+            act(what)
+        except OSError as error:
+            raise failure(action, error, name, path) from error
+
+    def _checked(self) -> tuple[list[Staged], list[Staged]]:
+        """Check every expectation; return the puts of new names, and those of names that stand."""
+        new: list[Staged] = []
+        old: list[Staged] = []
+        wrong = []
+        for staged in self._staging.staged.values():
+            try:
+                staged.found = self._places.find(staged.name)
+                if not _fits(staged):
+                    wrong.append(staged.name)
+            except OSError as error:
+                raise failure("write", error, staged.name, staged.home) from error
+            (new if staged.found is None else old).append(staged)
+        if wrong:
+            raise Conflict(wrong)
+        return new, old
+
+    def _show(self, staged: Staged) -> None:
+        target = staged.home
+        self._touched.add(target)
+        self._done.append(_Undo(target, temporary=staged.temporary))
+        try:
+            os.link(staged.temporary, target)
+        except FileExistsError:
+            # Someone who does not honour the lock came first.
+            self._done.pop()
+            if staged.expect is not ANY:
+                raise Conflict([staged.name]) from None
+            staged.found = target
+            self._replace(staged)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            self._rename(staged.temporary, target)
+
+    def _replace(self, staged: Staged) -> None:
+        assert staged.found is not None
+        if self._several:
+            self._back_up(staged.found)
+        self._rename(staged.temporary, staged.found)
+
+    def _rename(self, temporary: str, target: str) -> None:
+        self._touched.add(target)
+        os.replace(temporary, target)
+        self._staging.forget(temporary)
+
+    def _remove(self, name: str) -> None:
+        # The home last: where the second removal fails, the name still holds what it held.
+        for path in (self._places.other(name), self._places.home(name)):
+            if path is not None and self._places.stands(path):
+                if self._several:
+                    self._back_up(path)
+                self._touched.add(path)
+                os.unlink(path)
+
+    def _back_up(self, path: str) -> None:
+        backup = self._staging.temporary(path)
+        try:
+            os.link(path, backup)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _files.copy(path, backup)
+        self._done.append(_Undo(path, backup=backup))
+
+    def _undo(self, cause: BaseException) -> None:
+        failed = []
+        while self._done:
+            step = self._done.pop()
+            try:
+                if step.backup is not None:
+                    os.replace(step.backup, step.target)
+                elif _was_shown(step):
+                    os.unlink(step.target)
+            except OSError:
+                failed.append(step)
+        if failed:
+            for step in failed:
+                self._staging.forget(step.backup or "")
+            kept = ", ".join(f"{step.target!r} (before: {step.backup})" for step in failed[:5])
+            raise StorageError(
+                "undo a commit that failed",
+                f"{cause}; {len(failed)} files are as after it: {kept}",
+                path=self._places.root,
+            ) from cause
+
+    def sync_directories(self) -> None:
+        """Make the names durable; they are visible already."""
+        if not self._places.durable:
+            return
+        try:
+            for directory in {os.path.dirname(path) for path in self._touched}:
+                _files.sync_directory(directory)
+        except OSError as error:
+            raise storage_error(
+                "make durable what was written (it is visible, but may not outlive a power cut)",
+                error,
+                path=self._places.root,
+            ) from error
+
+
+def _fits(staged: Staged) -> bool:
+    if staged.expect is ANY:
+        return True
+    if staged.expect is ABSENT:
+        return staged.found is None
+    return staged.found is not None and _files.version_at(staged.found) == staged.expect
+
+
+def _was_shown(step: _Undo) -> bool:
+    """Tell whether the target is the file that this commit made, not one that someone else did."""
+    try:
+        made = os.lstat(step.temporary)
+    except FileNotFoundError:
+        return True  # renamed
+    try:
+        return os.path.samestat(made, os.lstat(step.target))
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,218 @@
+"""Operations on single files that never follow a link, hang on a FIFO or lose a short write.
+
+All of them raise `OSError`; where something other than a regular file stands in the way, that is
+`NotRegularError`, whose text says what it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from brinery.backend import Version
+from brinery.codec import Buffer
+
+# Where a system lacks a flag the name in question lacks the danger, or there is no remedy.
+_COMMON: Final = (
+    getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+)
+# Without O_NONBLOCK, opening a FIFO waits for a writer.
+_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+_MODE: Final = 0o666  # less the umask: the directory's owner decides who may read
+_IOV_MAX: Final = 1024  # limits.h: what Linux, macOS and the BSDs take
+
+VERSION_TAIL: Final = 64
+"""How many bytes of a file's end make its version."""
+
+_KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
+    (stat.S_ISDIR, "a directory"),
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISFIFO, "a FIFO"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISBLK, "a block device"),
+    (stat.S_ISCHR, "a character device"),
+)
+
+
+class NotRegularError(OSError):
+    """Something other than a regular file stands in a record's place."""
+
+    def __init__(self, mode: int) -> None:
+        what = next((name for test, name in _KINDS if test(mode)), "something unknown")
+        super().__init__(f"{what} stands in its place, not a regular file: move it elsewhere")
+
+
+def kind_of(path: str) -> int | None:
+    """Return the mode of what stands at `path`, links not followed; None where nothing does."""
+    try:
+        return os.lstat(path).st_mode
+    except FileNotFoundError:
+        return None
+
+
+def is_record_file(path: str) -> bool:
+    """Tell whether a regular file stands at `path`; raise `NotRegularError` if something else does."""
+    mode = kind_of(path)
+    if mode is None:
+        return False
+    if not stat.S_ISREG(mode):
+        raise NotRegularError(mode)
+    return True
+
+
+def _open(path: str) -> tuple[int, int]:
+    """Open a regular file for reading; return the descriptor and the size in bytes."""
+    try:
+        fd = os.open(path, _READ)
+    except OSError as error:
+        # ELOOP is a link, ENXIO a socket or a device without a driver; BSD says EMLINK, EOPNOTSUPP.
+        if error.errno not in (errno.ENOENT, errno.EACCES):
+            is_record_file(path)
+        raise
+    try:
+        info = os.fstat(fd)
+        if not stat.S_ISREG(info.st_mode):
+            raise NotRegularError(info.st_mode)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd, info.st_size
+
+
+def read_file(path: str) -> bytes:
+    """Return the content of a regular file."""
+    fd, size = _open(path)
+    try:
+        data = os.read(fd, size + 1)
+        if len(data) == size:
+            return data
+        # One read returns at most 2 GiB on Linux, and less on some network file systems.
+        pieces = [data]
+        while data:
+            data = os.read(fd, max(size, 1 << 20))
+            pieces.append(data)
+        return b"".join(pieces)
+    finally:
+        os.close(fd)
+
+
+def read_tail(path: str, count: int) -> tuple[bytes, int]:
+    """Return the last `count` bytes of a regular file, or all, and its size."""
+    fd, size = _open(path)
+    try:
+        start, pieces = max(0, size - count), []
+        while start < size:
+            os.lseek(fd, start, os.SEEK_SET)
+            data = os.read(fd, size - start)
+            if not data:  # truncated meanwhile: what is left is its end
+                break
+            pieces.append(data)
+            start += len(data)
+        return b"".join(pieces), size
+    finally:
+        os.close(fd)
+
+
+def version_of(data: bytes, size: int) -> Version:
+    """Return the version of a file of `size` bytes that ends in `data`.
+
+    The end of a record has a digest over a nonce, so that each write gives a new version; the same
+    bytes have the same version.
+    """
+    return size, data[-VERSION_TAIL:]
+
+
+def version_at(path: str) -> Version:
+    """Return the version of the file at `path`."""
+    return version_of(*read_tail(path, VERSION_TAIL))
+
+
+def create(path: str) -> int:
+    """Create a file that does not exist; return a descriptor to write to it."""
+    return os.open(path, _CREATE, _MODE)
+
+
+def write_pieces(fd: int, data: Sequence[Buffer]) -> Version:
+    """Write the pieces one behind the other, whatever their number; return the version they make."""
+    pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
+    version = _version_of_pieces(pieces)
+    start = 0
+    while start < len(pieces):
+        batch = pieces[start : start + _IOV_MAX]
+        written = os.write(fd, batch[0]) if len(batch) == 1 else _writev(fd, batch)
+        before = start
+        while start < len(pieces) and written >= len(pieces[start]):
+            written -= len(pieces[start])
+            start += 1
+        if written:
+            pieces[start] = memoryview(pieces[start])[written:]
+        elif start == before:
+            raise OSError(errno.EIO, "the file system took no byte")
+    return version
+
+
+def _as_bytes(piece: Buffer) -> bytes | memoryview:
+    view = memoryview(piece)
+    return view.cast("B") if view.nbytes else b""  # cast refuses a shape with a zero
+
+
+def _version_of_pieces(pieces: Sequence[bytes | memoryview]) -> Version:
+    if len(pieces[-1:]) and len(pieces[-1]) >= VERSION_TAIL:
+        tail = bytes(pieces[-1][-VERSION_TAIL:])
+    else:
+        tail = b""
+        for piece in reversed(pieces):
+            tail = bytes(piece[-VERSION_TAIL:]) + tail
+            if len(tail) >= VERSION_TAIL:
+                break
+    return version_of(tail, sum(map(len, pieces)))
+
+
+def _writev(fd: int, pieces: Sequence[bytes | memoryview]) -> int:
+    return os.writev(fd, pieces) if hasattr(os, "writev") else os.write(fd, pieces[0])
+
+
+def copy(source: str, target: str) -> None:
+    """Copy a regular file to a path where there is none."""
+    fd = create(target)
+    try:
+        write_pieces(fd, (read_file(source),))
+    finally:
+        os.close(fd)
+
+
+def sync_directory(path: str) -> None:
+    """Make the names in a directory durable."""
+    if os.name == "nt":  # no descriptor on a directory there; NTFS journals the names
+        return
+    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    try:
+        os.fsync(fd)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # CIFS, some FUSE file systems
+            raise
+    finally:
+        os.close(fd)
+
+
+def make_directories(path: str, durable: bool) -> None:
+    """Make a directory and its parents where they are missing; it may stand there already."""
+    try:
+        os.mkdir(path)
+    except FileNotFoundError:
+        parent = os.path.dirname(path)
+        if parent == path:
+            raise
+        make_directories(parent, durable)
+        make_directories(path, durable)
+        return
+    except FileExistsError:
+        if not os.path.isdir(path):
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
+        return
+    if durable:
+        sync_directory(os.path.dirname(path))

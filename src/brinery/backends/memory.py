@@ -1,0 +1,87 @@
+"""Records in a dictionary: the reference for every other backend, for tests and for scratch work."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from typing import ClassVar
+
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    BackendCapabilities,
+    Conflict,
+    Expect,
+    Missing,
+    Put,
+    Version,
+)
+from brinery.errors import InvalidArgumentError
+
+
+class MemoryBackend(Backend):
+    """Keeps bytes in a dictionary of this process; they end with it.
+
+    >>> backend = MemoryBackend()
+    >>> version = backend.put("Task.1", b"some bytes")
+    >>> backend.get("Task.1") == (b"some bytes", version)
+    True
+    """
+
+    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
+        atomic_batch=True, ordered_list=True, persistent=False
+    )
+
+    def __init__(self) -> None:
+        self.location = "memory:"
+        self._lock = threading.Lock()
+        self._held: dict[str, tuple[bytes, int]] = {}
+        self._versions = itertools.count(1)
+
+    def get(self, name: str) -> tuple[bytes, Version]:
+        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        with self._lock:
+            found = self._held.get(name)
+        if found is None:
+            raise Missing(name)
+        return found
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        """Yield name, bytes and version for those of `names` that there are."""
+        for name in names:
+            with self._lock:
+                found = self._held.get(name)
+            if found is not None:
+                yield name, *found
+
+    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+        """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
+        staged: dict[str, tuple[bytes, Version | Expect]] = {}
+        for put in puts:  # without the lock: the generator may use this backend
+            if put.name in staged:
+                raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
+            staged[put.name] = b"".join(put.data), put.expect
+        removed = tuple(deletes)
+        with self._lock:
+            wrong = [name for name, (_, expect) in staged.items() if not self._fits(name, expect)]
+            if wrong:
+                raise Conflict(wrong)
+            versions = {name: next(self._versions) for name in staged}
+            self._held.update((name, (staged[name][0], versions[name])) for name in staged)
+            for name in removed:
+                self._held.pop(name, None)
+        return versions
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, in order, without the dotted."""
+        with self._lock:
+            names = [name for name in self._held if name.startswith(prefix) and name[0] != "."]
+        return iter(sorted(names))
+
+    def _fits(self, name: str, expect: Version | Expect) -> bool:
+        if expect is ANY:
+            return True
+        found = self._held.get(name)
+        return found is None if expect is ABSENT else found is not None and found[1] == expect

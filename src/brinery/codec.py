@@ -1,0 +1,182 @@
+"""The codec interface: objects to payloads and back.
+
+A codec knows nothing of how IDs look, of paths, or of backends.  All that it gets from the store is
+`links`: `WriteLinks` while it writes, `ReadLinks` while it reads.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
+
+Buffer = bytes | bytearray | memoryview
+
+DEFAULT_PROTOCOL: Final = None
+"""Leaves the choice of the protocol to the store's settings, and then to the codec."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a codec keeps.  A store refuses what a codec says that it does not keep.
+
+    `references`
+        Persistable objects inside an object become external references.
+    `cycles`
+        An object that contains itself, by whatever way, comes back so.
+    `shared_identity`
+        Two references to one object inside a record come back as references to one object.
+    `instances`
+        Objects of importable classes.
+    `closures`
+        Lambdas, nested functions and what they capture.
+    `classes_by_value`
+        Classes that cannot be imported, such as those of ``__main__``.
+    `plain_pickle`
+        The payload opens with nothing but ``pickle.load``.
+    `safe_to_read`
+        Decoding never runs code that the payload names.
+    `deterministic`
+        Equal objects with equal sharing give equal bytes, in every process.
+    `out_of_band`
+        Large buffers can be kept beside the payload.
+    """
+
+    references: bool = True
+    cycles: bool = False
+    shared_identity: bool = False
+    instances: bool = False
+    closures: bool = False
+    classes_by_value: bool = False
+    plain_pickle: bool = False
+    safe_to_read: bool = False
+    deterministic: bool = False
+    out_of_band: bool = False
+
+
+class Sink:
+    """Where a codec writes a payload: a file-like object that keeps the pieces it is given."""
+
+    __slots__ = ("pieces",)
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: Buffer) -> int:
+        """Take `data`; a mutable buffer is copied.  Return its length in bytes."""
+        piece = data if type(data) is bytes else bytes(data)
+        self.pieces.append(piece)
+        return len(piece)
+
+
+class WriteLinks(Protocol):
+    """What a codec gets from the store while it encodes one record."""
+
+    @property
+    def root(self) -> Any:
+        """The object that the record is about."""
+
+    @property
+    def shared(self) -> dict[Any, Any]:
+        """A place for what codecs work out once for all records of one save."""
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """A place for what codecs keep for as long as the store is open; `ReadLinks` has the same."""
+
+    def is_external_type(self, cls: type, /) -> bool:
+        """Tell whether `external` may answer for objects of exactly this type; cache it by type."""
+
+    def external(self, obj: Any, /) -> str | None:
+        """Return the ID that stands for `obj` in the payload, or None to write it in place.
+
+        The answer is None for the root and for every object that is not persistable.
+        """
+
+
+class ReadLinks(Protocol):
+    """What a codec gets from the store while it decodes one record."""
+
+    @property
+    def shared(self) -> dict[Any, Any]:
+        """A place for what codecs work out once for all records of one load."""
+
+    @property
+    def kept(self) -> dict[Any, Any]:
+        """A place for what codecs keep for as long as the store is open; `WriteLinks` has the same."""
+
+    def is_external_type(self, cls: type, /) -> bool:
+        """Tell whether objects of exactly this type live in records of their own."""
+
+    def resolve(self, id: str, /) -> Any:
+        """Return the persistable object that the external reference `id` stands for."""
+
+    def construct(
+        self, early: Mapping[str, Any], constructor: Callable[..., Any], args: Sequence[Any], /
+    ) -> Any:
+        """Announce the root: return it, made by ``constructor(*args)`` unless it exists already.
+
+        Call it as soon as the constructor and its arguments are decoded and before the state is,
+        and go on with the object that it returns.  It may raise to stop decoding at this point: let
+        that exception pass.  `early` holds plain attributes that the root's hash may need, often
+        none.
+        """
+
+
+class Codec(ABC):
+    """Turns one object into a payload and back.
+
+    An instance is immutable, may be used by several threads at once, and is made again from
+    ``type(codec)(**codec.config())``.  `dump` and `load` may raise anything: the store turns it into
+    `EncodeError` or `DecodeError`; a codec that knows better raises these itself.
+    """
+
+    name: ClassVar[str]
+    """The name in records, URLs and settings.  Never re-used for changed bytes."""
+    capabilities: ClassVar[Capabilities]
+    protocols: ClassVar[Sequence[int]] = ()
+    """The protocols to choose from; empty where there is only one."""
+    protocol: int | None = None
+    """The protocol that this instance writes."""
+    options: ClassVar[Mapping[str, type]] = {}
+    """Further keyword arguments of the constructor and their types (bool, int or str).
+
+    They may stand among the arguments of a store and in its URL.
+    """
+
+    @property
+    @abstractmethod
+    def version(self) -> str:
+        """The version of the library that does the work."""
+
+    def config(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this codec again; JSON types only."""
+        return {}
+
+    @abstractmethod
+    def dump(
+        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+    ) -> None:
+        """Write the payload of `obj` to `sink`.
+
+        `buffers`, where it is given and the codec can, takes the large buffers out of band.
+        """
+
+    @abstractmethod
+    def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
+        """Return the object that the payload at the start of `source` describes.
+
+        `source` may have more bytes after the payload when `capabilities.plain_pickle` says that
+        the payload ends by itself; otherwise it is the payload.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.config() == other.config()  # type: ignore[attr-defined]
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(sorted(self.config().items()))))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        return f"{type(self).__name__}({options})"

@@ -1,0 +1,102 @@
+"""Where in an object the trouble lies: a path such as ``.tasks[3].callback``.
+
+An encoder's error tells what failed and not where.  After a failure, and only then, the object is taken
+apart: of the parts of a part that fails, the first that fails by itself is taken, down to one none of
+whose parts fails.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, Final
+
+Fails = Callable[[Any], bool]
+
+_BUDGET: Final = 10.0
+"""Seconds after which the path found so far is given."""
+_MOST: Final = 100
+
+
+def path_to_failure(obj: Any, fails: Fails) -> str | None:
+    """Return the path inside `obj` to the smallest part that fails; None where that is `obj` itself.
+
+    No method of a stored object is called, apart from what `fails` does.
+    """
+    path = ""
+    end = time.monotonic() + _BUDGET
+    seen = {id(obj)}
+    for _ in range(_MOST):
+        step = _failing_part(obj, fails, seen, end)
+        if step is None:
+            break
+        name, obj = step
+        path += name
+        seen.add(id(obj))
+    return path or None
+
+
+def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[str, Any] | None:
+    for name, part in _parts(obj):
+        if time.monotonic() > end:
+            return None
+        if id(part) not in seen and fails(part):
+            return name, part
+    return None
+
+
+def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
+    cls = type(obj)
+    if issubclass(cls, dict):
+        for key, value in dict.items(obj):
+            yield "", key
+            yield f"[{_short(key)}]", value
+    elif issubclass(cls, (list, tuple)):
+        base = list if issubclass(cls, list) else tuple
+        for index, value in enumerate(base.__iter__(obj)):
+            yield f"[{index}]", value
+    elif issubclass(cls, (set, frozenset)):
+        base = set if issubclass(cls, set) else frozenset
+        for value in base.__iter__(obj):
+            yield "{…}", value
+    yield from _attributes(obj)
+    yield from _closure(obj)
+
+
+def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
+    try:
+        attributes = object.__getattribute__(obj, "__dict__")
+    except (AttributeError, TypeError):
+        attributes = None
+    if type(attributes) is dict:
+        for name, value in attributes.items():
+            yield f".{name}", value
+    for cls in type(obj).__mro__:
+        slots = cls.__dict__.get("__slots__", ())
+        for name in (slots,) if isinstance(slots, str) else tuple(slots):
+            member = cls.__dict__.get(name)
+            if type(member).__name__ == "member_descriptor":
+                try:
+                    yield f".{name}", member.__get__(obj, cls)
+                except AttributeError:
+                    continue
+
+
+def _closure(obj: Any) -> Iterator[tuple[str, Any]]:
+    if type(obj).__name__ == "function":
+        for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
+            try:
+                yield f"<captured {name}>", cell.cell_contents
+            except ValueError:
+                continue
+    elif type(obj).__name__ == "method":
+        yield ".__self__", obj.__self__
+        yield ".__func__", obj.__func__
+
+
+def _short(key: Any) -> str:
+    # Only atoms are shown: the representation of anything else is the user's code.
+    if type(key) in (str, int, float, bool, bytes, type(None)):
+        text = repr(key)
+        return text if len(text) <= 40 else text[:37] + "…"
+    return f"<{type(key).__name__}>"

@@ -1,0 +1,376 @@
+"""The errors of brinery: one root, typed attributes, a text that says what to do next."""
+
+from __future__ import annotations
+
+import errno as _errno
+from collections.abc import Sequence
+from typing import Any
+
+
+class BrineryError(Exception):
+    """Root of every error that brinery raises.
+
+    Attributes: `id`, the ID of the object at hand; `codec`, the name of the codec at hand;
+    `path`, the file or URL at hand.  Each is None where it does not apply.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        id: str | None = None,
+        codec: str | None = None,
+        path: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.id = id
+        self.codec = codec
+        self.path = path
+
+    def __str__(self) -> str:
+        return str(self.args[0]) if self.args else type(self).__name__
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # ImportError keeps `path` outside __dict__, and sets `msg` in its __init__.
+        return _restore, (type(self), self.args, {**self.__dict__, "path": self.path})
+
+
+def _restore(cls: type[BrineryError], args: tuple[Any, ...], state: dict[str, Any]) -> BrineryError:
+    error = cls.__new__(cls)
+    super(BrineryError, error).__init__(*args)
+    for name, value in state.items():
+        setattr(error, name, value)
+    return error
+
+
+def _in(path: str | None) -> str:
+    return f" in {path}" if path else ""
+
+
+def _listed(names: Sequence[str], most: int = 5) -> str:
+    shown = ", ".join(repr(str(name)) for name in names[:most])
+    return shown + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+# -- what the caller asked for
+
+
+class InvalidArgumentError(BrineryError, ValueError):
+    """An argument, option or setting has a value that brinery does not know."""
+
+
+class UrlError(InvalidArgumentError):
+    """A string is not a URL that brinery can read."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(f"cannot read the URL {url!r}: {reason}")
+        self.url = url
+
+
+class UnknownSchemeError(UrlError):
+    """No store is registered for the scheme of a URL."""
+
+    def __init__(self, url: str, scheme: str, known: Sequence[str]) -> None:
+        super().__init__(
+            url,
+            f"no store is registered for the scheme {scheme!r}; known are {_listed(known, 20)}. "
+            "Add one with brinery.register(scheme, constructor)",
+        )
+        self.scheme = scheme
+        self.known = tuple(known)
+
+
+class ClosedError(BrineryError, ValueError):
+    """A store was used after close()."""
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__(f"the store{_in(path)} is closed: open it again", path=path)
+
+
+class SettingsError(BrineryError):
+    """The settings that a store remembers are damaged or of a newer brinery."""
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(
+            f"cannot read the settings of the store{_in(path)}: {reason}. "
+            "Repair or remove them; the records stay readable without them",
+            path=path,
+        )
+
+
+# -- which object
+
+
+class NotFoundError(BrineryError, KeyError):
+    """There is no record under an ID."""
+
+    def __init__(self, id: str, path: str | None = None) -> None:
+        super().__init__(
+            f"no object {str(id)!r}{_in(path)}: list() shows the IDs that there are",
+            id=id,
+            path=path,
+        )
+
+
+class DanglingReferenceError(BrineryError):
+    """A record refers to an object that is not in the store."""
+
+    def __init__(self, id: str, referrer: str, path: str | None = None) -> None:
+        super().__init__(
+            f"{str(referrer)!r} refers to {str(id)!r}, which is not{_in(path) or ' in the store'}: "
+            f"it was removed, or was not copied along. Bring {str(id)!r} back from a backup, or "
+            f"save {str(referrer)!r} anew without it",
+            id=id,
+            path=path,
+        )
+        self.referrer = referrer
+
+
+class ConflictError(BrineryError):
+    """An object was changed in the store by someone else since it was loaded or saved here."""
+
+    def __init__(self, ids: Sequence[str], path: str | None = None) -> None:
+        super().__init__(
+            f"{_listed(ids)} changed{_in(path)} since it was loaded here, and saving would undo "
+            "that change. Call invalidate_cache(), load it anew and repeat the change, or overwrite "
+            "it with replace(id, obj)",
+            id=ids[0] if ids else None,
+            path=path,
+        )
+        self.ids = tuple(ids)
+
+
+class IdTakenError(ConflictError):
+    """A new object was to be saved under an ID that another object has."""
+
+    def __init__(self, id: str, path: str | None = None) -> None:
+        BrineryError.__init__(
+            self,
+            f"{str(id)!r} is the ID of another object{_in(path)}. Overwrite that with "
+            "replace(id, obj), or save under another ID",
+            id=id,
+            path=path,
+        )
+        self.ids = (id,)
+
+
+class AlreadySavedError(BrineryError):
+    """A persistable object that has an ID in a store was to be saved there under a second one."""
+
+    def __init__(self, id: str, wanted: str, path: str | None = None) -> None:
+        super().__init__(
+            f"this object is {str(id)!r}{_in(path) or ' in this store'} and cannot also be "
+            f"{str(wanted)!r}: a persistable object has one ID in a store. Save it without an ID, "
+            "or save a copy of it",
+            id=id,
+            path=path,
+        )
+        self.wanted = wanted
+
+
+# -- codecs
+
+
+class UnknownCodecError(InvalidArgumentError):
+    """No codec goes by a name."""
+
+    def __init__(
+        self, codec: str, known: Sequence[str], id: str | None = None, path: str | None = None
+    ) -> None:
+        where = f" that wrote {str(id)!r}{_in(path)}" if id is not None else ""
+        super().__init__(
+            f"unknown codec {codec!r}{where}: known are {_listed(known, 20)}. A codec of another "
+            "package is found once that package is installed (entry point group 'brinery.codecs')",
+            id=id,
+            codec=codec,
+            path=path,
+        )
+        self.known = tuple(known)
+
+
+class CodecNotInstalledError(BrineryError, ImportError):
+    """The library that a codec wraps cannot be imported."""
+
+    def __init__(self, codec: str, hint: str, reason: str, id: str | None = None) -> None:
+        what = f" (it wrote {str(id)!r})" if id is not None else ""
+        BrineryError.__init__(
+            self,
+            f"the codec {codec!r}{what} cannot be used: {reason}. Install it with: {hint}",
+            id=id,
+            codec=codec,
+        )
+        self.hint = hint
+
+
+class ProtocolError(InvalidArgumentError):
+    """A codec does not have the protocol that was asked for."""
+
+    def __init__(self, protocol: object, codec: str, known: Sequence[int]) -> None:
+        has = f"{min(known)} to {max(known)}" if known else "none: leave the protocol out"
+        super().__init__(f"protocol {protocol!r}: the codec {codec!r} has {has}", codec=codec)
+        self.protocol = protocol
+        self.known = tuple(known)
+
+
+class EncodeError(BrineryError):
+    """A codec could not turn an object into bytes.
+
+    `object_path` is where in the object the trouble lies (`.tasks[3].callback`), if known;
+    `reason` is the bare cause.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        codec: str | None = None,
+        object_path: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.object_path = object_path
+        self.advice = advice
+        what = f" {str(id)!r}" if id is not None else " the object"
+        place = f" at {object_path}" if object_path else ""
+        then = f". {advice}" if advice else ""
+        super().__init__(
+            f"the codec {codec!r} cannot encode{what}{place}: {reason}{then}", id=id, codec=codec
+        )
+
+
+class UnsupportedObjectError(EncodeError):
+    """An object is of a kind that a codec says it does not keep."""
+
+
+class DecodeError(BrineryError):
+    """A codec could not turn a payload back into an object."""
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        codec: str | None = None,
+        path: str | None = None,
+        object_path: str | None = None,
+        advice: str | None = None,
+    ) -> None:
+        self.reason = reason
+        self.object_path = object_path
+        self.advice = advice
+        what = f" {str(id)!r}" if id is not None else " the record"
+        place = f" at {object_path}" if object_path else ""
+        then = f". {advice}" if advice else ""
+        super().__init__(
+            f"the codec {codec!r} cannot decode{what}{_in(path)}{place}: {reason}{then}",
+            id=id,
+            codec=codec,
+            path=path,
+        )
+
+
+class MissingClassError(DecodeError):
+    """A record needs a class or function that cannot be imported here."""
+
+
+# -- records
+
+
+class RecordError(BrineryError):
+    """A record cannot be used as it stands."""
+
+    def __init__(self, reason: str, *, id: str | None = None, path: str | None = None) -> None:
+        what = f"the record {str(id)!r}" if id is not None else "the record"
+        super().__init__(f"{what}{_in(path)} {reason}", id=id, path=path)
+        self.reason = reason
+
+
+class CorruptRecordError(RecordError):
+    """A record is damaged: truncated, extended, or with bytes changed."""
+
+
+class ForeignRecordError(RecordError):
+    """A file or row is not a record of brinery, or has lost its end."""
+
+
+class MisplacedRecordError(RecordError):
+    """A record stands under a name that is not its own."""
+
+    def __init__(self, found: str, *, id: str | None = None, path: str | None = None) -> None:
+        super().__init__(
+            f"is that of {found!r}: the file was renamed or copied. Give it its own name back, "
+            "or restore it from a backup",
+            id=id,
+            path=path,
+        )
+        self.found = found
+
+
+class RecordVersionError(RecordError):
+    """A record is of a newer format than this brinery reads."""
+
+    def __init__(
+        self, found: int, known: int, *, id: str | None = None, path: str | None = None
+    ) -> None:
+        super().__init__(
+            f"has format version {found}; this brinery reads versions up to {known}. "
+            "Upgrade brinery",
+            id=id,
+            path=path,
+        )
+        self.found = found
+        self.known = known
+
+
+# -- the medium below
+
+
+_ADVICE = {
+    _errno.ENOSPC: "the disk is full: free some space and repeat the call",
+    _errno.EDQUOT: "the disk quota is used up: free some space and repeat the call",
+    _errno.EACCES: "check the permissions and the owner of the directory and its files",
+    _errno.EPERM: "check the permissions and the owner of the directory and its files",
+    _errno.EROFS: "the file system is mounted read-only: open the store elsewhere",
+    _errno.EMFILE: "this process has too many open files: close some, or raise `ulimit -n`",
+    _errno.ENFILE: "the system has too many open files: close some",
+    _errno.ENAMETOOLONG: "the path of the directory is too long: use a shorter one",
+    _errno.EIO: "the device reports a failure: check it, and restore from a backup",
+    _errno.ENOTDIR: "a directory of the path is a file: name another directory",
+    _errno.EFBIG: "the file system or `ulimit -f` does not take a file of that size",
+}
+
+
+class StorageError(BrineryError):
+    """The medium below a store (file system, database, server) failed.
+
+    `action` says what was tried ("write", "read", …); `errno` is the operating system's number,
+    or None.  The store holds what it held before the call.
+    """
+
+    def __init__(
+        self, action: str, cause: BaseException | str, *, id: str | None = None, path: str | None = None
+    ) -> None:
+        number = getattr(cause, "errno", None)
+        reason = (getattr(cause, "strerror", None) or str(cause)) if number else str(cause)
+        advice = _ADVICE.get(number) if number is not None else None
+        what = f" {str(id)!r}" if id is not None else ""
+        super().__init__(
+            f"cannot {action}{what}{_in(path)}: {reason}" + (f"; {advice}" if advice else ""),
+            id=id,
+            path=path,
+        )
+        self.action = action
+        self.errno: int | None = number
+
+
+class StorageFullError(StorageError):
+    """There is no room left to write."""
+
+
+def storage_error(
+    action: str, cause: OSError, *, id: str | None = None, path: str | None = None
+) -> StorageError:
+    """Return the error that stands for `cause`, an error of the operating system."""
+    full = cause.errno in (_errno.ENOSPC, _errno.EDQUOT)
+    return (StorageFullError if full else StorageError)(action, cause, id=id, path=path)

@@ -1,0 +1,110 @@
+"""A store in a directory: each object is a file named by its ID."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from brinery.arguments import one_of
+from brinery.backends.directory import DirectoryBackend
+from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.errors import UrlError
+from brinery.ids import IdFactory
+from brinery.settings import read_settings
+from brinery.store import Store
+from brinery.url import Url
+
+
+class FilesystemStore(Store):
+    """Keeps objects as files in a directory; the file name is the object's ID.
+
+    `directory`
+        A path or a ``file:`` URL; by default a directory of the user's own
+        (``platformdirs.user_data_dir("brinery")``).  It is made on the first save.
+    `idfactory`
+        Makes the IDs; by default the class name and a number.
+    `protocol`, `codec`
+        How new records are written.  Both default to what the store remembers from its making, and
+        then to pickle at protocol 5.
+    `durability`
+        "full": what `save` has returned for is on the disk.  "none": writes are still atomic and
+        checked, but the operating system flushes them when it likes.
+    `layout`
+        "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to what the
+        store remembers, and then to "flat"; files of the other layout are found all the same.
+
+    Options of the codec (dill's `recurse`, …) may be given too.  Arguments of the sibling stores
+    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other gives a warning.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | Url | None = None,
+        idfactory: IdFactory | None = None,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: str | Codec | None = None,
+        durability: str = "full",
+        layout: str | None = None,
+        **extra: Any,
+    ) -> None:
+        path = _path_of(directory)
+        self.durability = one_of("durability", durability, ("full", "none"))
+        if layout is None:
+            remembered = read_settings(DirectoryBackend(path))
+            layout = (remembered.options.get("layout") if remembered else None) or "flat"
+        self.layout = one_of("layout", layout, ("flat", "sharded"))
+        self._directory = path
+        super().__init__(
+            DirectoryBackend(path, layout=self.layout, durability=self.durability),
+            idfactory,
+            protocol,
+            codec=codec,
+            remember={"layout": self.layout},
+            **extra,
+        )
+
+    @property
+    def directory(self) -> str:
+        """Return the absolute path of the directory."""
+        return self._directory
+
+    @property
+    def url(self) -> Url:
+        """Return the URL that opens this store again."""
+        return Url(scheme="file", path=self._directory)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A store among the things that are sent to another process opens the same directory there.
+        return _reopened, (self._directory, self._codec, self.durability, self.layout)
+
+
+def _reopened(directory: str, codec: Codec, durability: str, layout: str) -> FilesystemStore:
+    return FilesystemStore(directory, codec=codec, durability=durability, layout=layout)
+
+
+def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
+    if directory is None:
+        import platformdirs
+
+        return platformdirs.user_data_dir("brinery", appauthor=False)
+    if isinstance(directory, str) and not directory.startswith("file:"):
+        return os.path.abspath(os.path.expanduser(directory))
+    if isinstance(directory, os.PathLike):
+        return os.path.abspath(os.fspath(directory))
+    url = Url(directory)
+    if url.scheme != "file" or url.hostname not in (None, "", "localhost"):
+        raise UrlError(url.without_secrets(), "a FilesystemStore needs a path or a file: URL")
+    return url.path
+
+
+def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:
+    """Return the store at a ``file:`` URL or path; options may stand in the URL's query.
+
+    >>> make_filesystemstore("file:///srv/jobs?codec=dill&protocol=4").codec.protocol
+    4
+    """
+    if url is None:
+        return FilesystemStore(None, *args, **options)
+    parsed = Url(url)
+    return FilesystemStore(parsed, *args, **{**parsed.options(), **options})

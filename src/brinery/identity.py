@@ -1,0 +1,162 @@
+"""Which living object is which record: the side table of one store.
+
+An entry goes when its object dies.  Objects that take no weak reference (lists, dicts, subclasses of int and
+tuple, …) are held, and let go again once nobody else refers to them; that is found by their reference
+count, in sweeps whose cost is spread over the entries made.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import Any, Final
+
+from brinery.codec import Codec
+
+NOTHING: Final = object()
+
+# Identity says nothing about these: equal ones may or may not be one object.
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
+_FIRST_SWEEP = 256
+
+
+class _Weak(weakref.ref[Any]):
+    __slots__ = ("codec", "digest", "id", "key", "version")
+
+    id: str
+    key: int
+    version: Any
+    digest: bytes
+    codec: Codec
+
+
+class _Held:
+    __slots__ = ("codec", "digest", "held", "id", "key", "version")
+
+    id: str
+    key: int
+    version: Any
+    digest: bytes
+    codec: Codec
+
+    def __init__(self, obj: Any) -> None:
+        self.held = obj
+
+    def __call__(self) -> Any:
+        return self.held
+
+
+Entry = _Weak | _Held
+"""What a store knows of a living object: its ID, and of its record the version, the digest of the
+payload, and the codec."""
+
+
+def _count(entry: _Held) -> int:
+    return sys.getrefcount(entry.held)
+
+
+_ALONE: Final = _count(_Held(object()))
+
+
+class IdentityMap:
+    """The living objects of one store, by ID and by identity."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Entry] = {}
+        self._by_key: dict[int, Entry] = {}
+        self._held: list[_Held] = []
+        self._sweep_at = _FIRST_SWEEP
+        self._callback = _forget_in(self._by_id, self._by_key)
+
+    def get(self, id: str) -> Any:
+        """Return the living object `id`, or `NOTHING`."""
+        entry = self._by_id.get(id)
+        if entry is None:
+            return NOTHING
+        obj = entry()
+        # A dead weak reference answers None, and None itself is never entered.
+        return NOTHING if obj is None else obj
+
+    def entry(self, obj: Any) -> Entry | None:
+        """Return what is known of `obj`."""
+        entry = self._by_key.get(id(obj))
+        return entry if entry is not None and entry() is obj else None
+
+    def set(self, id_: str, obj: Any, version: Any, digest: bytes, codec: Codec) -> None:
+        """Enter `obj` as the object `id_`."""
+        if type(obj) in _ATOMS:
+            self._by_id.pop(id_, None)
+            return
+        key = id(obj)
+        known = self._by_key.get(key)
+        entry: Entry
+        if known is not None and known() is obj and known.id == id_:
+            entry = known
+        else:
+            entry = self._made(obj)
+            entry.id = id_
+            entry.key = key
+            if known is None or known() is not obj:
+                self._by_key[key] = entry
+        entry.version = version
+        entry.digest = digest
+        entry.codec = codec
+        self._by_id[id_] = entry
+
+    def _made(self, obj: Any) -> Entry:
+        try:
+            return _Weak(obj, self._callback)
+        except TypeError:
+            entry = _Held(obj)
+        self._held.append(entry)
+        if len(self._held) >= self._sweep_at:
+            self._sweep()
+        return entry
+
+    def _sweep(self) -> None:
+        newest = self._held[-1]
+        kept = []
+        for entry in self._held:
+            if entry is not newest and _count(entry) <= _ALONE:
+                self._drop(entry)
+            else:
+                kept.append(entry)
+        self._held = kept
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(kept))
+
+    def _drop(self, entry: Entry) -> None:
+        if self._by_id.get(entry.id) is entry:
+            del self._by_id[entry.id]
+        if self._by_key.get(entry.key) is entry:
+            del self._by_key[entry.key]
+
+    def remove(self, id_: str) -> None:
+        """Forget the object `id_`: it has no record any more."""
+        for entry in [e for e in self._by_key.values() if e.id == id_]:
+            self._drop(entry)
+        self._by_id.pop(id_, None)
+        self._held = [entry for entry in self._held if entry.id != id_]
+
+    def forget_objects(self) -> None:
+        """Make later loads read anew; living objects keep their IDs.
+
+        Objects that were held are let go.
+        """
+        self._by_id.clear()
+        for entry in self._held:
+            self._drop(entry)
+        self._held.clear()
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
+    # Not a method: a weak reference must not keep the map alive, nor the map's own death fail.
+    def forget(entry: Any) -> None:
+        if by_id.get(entry.id) is entry:
+            del by_id[entry.id]
+        if by_key.get(entry.key) is entry:
+            del by_key[entry.key]
+
+    return forget

@@ -1,0 +1,259 @@
+"""IDs, the factories that make them, and the names under which backends keep them."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from typing import Any, Final
+
+from brinery.errors import InvalidArgumentError
+
+_NUMBERED = re.compile(r"(.*)\.([0-9]+)", re.DOTALL)
+
+
+class Id(str):
+    """The ID of an object in a store: a string, ordered by its number where it has one.
+
+    >>> Id("Task.2") < Id("Task.10") < Id("Tool.1")
+    True
+    >>> Id("Task", 2) == "Task.2"
+    True
+
+    Equality and hash are those of the string.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, text: str, number: int | None = None) -> Id:
+        """Make the ID `text`, or `text.number`."""
+        return super().__new__(cls, text if number is None else f"{text}.{number}")
+
+    @property
+    def prefix(self) -> str:
+        """Return what stands before the number; the whole ID where there is no number."""
+        return self._key()[0]
+
+    @property
+    def number(self) -> int | None:
+        """Return the sequence number, None where there is none."""
+        number = self._key()[1]
+        return None if number < 0 else number
+
+    def _key(self) -> tuple[str, int, str]:
+        found = _NUMBERED.fullmatch(self)
+        # A number of more digits than int() takes is no sequence number.
+        if found is None or len(found[2]) > 1000:
+            return str(self), -1, ""
+        return found[1], int(found[2]), str(self)
+
+    def __lt__(self, other: str) -> bool:
+        return self._key() < Id._key(other)  # type: ignore[arg-type]
+
+    def __le__(self, other: str) -> bool:
+        return self._key() <= Id._key(other)  # type: ignore[arg-type]
+
+    def __gt__(self, other: str) -> bool:
+        return self._key() > Id._key(other)  # type: ignore[arg-type]
+
+    def __ge__(self, other: str) -> bool:
+        return self._key() >= Id._key(other)  # type: ignore[arg-type]
+
+    def __repr__(self) -> str:
+        return f"Id({str.__repr__(self)})"
+
+    def __str__(self) -> str:
+        return str.__str__(self)
+
+
+NumberSource = Callable[..., Any]
+"""Called without arguments it returns one number, called with `n` a sequence of n numbers; none is
+ever returned twice."""
+
+
+class IdFactory:
+    """Makes IDs of the form ``PREFIX.NNN``.
+
+    `prefix` defaults to the name of the object's class.  Numbers come from `next_id_fn`, or, where
+    that is None, from the store that uses the factory, and are never used twice there.  IDs are
+    made as ``id_class(prefix, number)``.
+    """
+
+    def __init__(
+        self,
+        prefix: str | None = None,
+        next_id_fn: NumberSource | None = None,
+        id_class: Callable[[str, int], Any] = Id,
+    ) -> None:
+        self.prefix = prefix
+        self.next_id_fn = next_id_fn
+        self.id_class = id_class
+        self._reserved: deque[int] = deque()
+
+    def bound(self, numbers: NumberSource) -> IdFactory:
+        """Return this factory, with its numbers from `numbers` unless it has its own source.
+
+        A store binds the factory that it is given, so that one factory serves several stores.
+        """
+        if self.next_id_fn is not None:
+            return self
+        copy = object.__new__(type(self))
+        copy.__dict__.update(self.__dict__, next_id_fn=numbers, _reserved=deque())
+        return copy
+
+    def reserve(self, n: int) -> None:
+        """Set aside `n` numbers in one go; the next `n` calls of `new` use them."""
+        if n < 1:
+            raise InvalidArgumentError(f"cannot reserve {n} IDs: give a positive number")
+        self._reserved.extend(self._source()(n))
+
+    def new(self, obj: Any) -> Any:
+        """Return a new ID for `obj`."""
+        try:
+            number = self._reserved.popleft()
+        except IndexError:
+            number = self._source()()
+        return self.id_class(self.prefix or type(obj).__name__, number)
+
+    def _source(self) -> NumberSource:
+        if self.next_id_fn is None:
+            raise InvalidArgumentError(
+                "this IdFactory has no source of numbers: pass it to a store, or give it next_id_fn"
+            )
+        return self.next_id_fn
+
+
+class JobIdFactory(IdFactory):
+    """Makes IDs of the form ``job.NNN``."""
+
+    def __init__(self, next_id_fn: NumberSource | None = None) -> None:
+        super().__init__("job", next_id_fn)
+
+
+class UuidFactory(IdFactory):
+    """Makes UUIDs of version 7 (RFC 9562): sorted by time, unique without asking the store.
+
+    With a `prefix`, IDs are ``prefix-UUID``.
+    """
+
+    def __init__(self, prefix: str | None = None) -> None:
+        super().__init__(prefix)
+        self._last = 0
+
+    def reserve(self, n: int) -> None:
+        """Do nothing: UUIDs need no reservation."""
+
+    def new(self, obj: Any) -> Id:
+        """Return a new UUID, greater than those that this factory made before."""
+        import os
+        import time
+        import uuid
+
+        # unix_ts_ms (48 bits), then 74 random bits; method 2 of RFC 9562, 6.2: the random part of
+        # the last UUID is counted on while the clock does not move, by a random step, so that
+        # threads and forked processes that count on from one UUID do not meet.
+        drawn = (time.time_ns() // 1_000_000 << 74) | int.from_bytes(os.urandom(9), "big")
+        last = self._last
+        new = drawn if drawn > last else last + 1 + (drawn & ((1 << 64) - 1))
+        self._last = new
+        high, low = new >> 62, new & ((1 << 62) - 1)
+        value = (high >> 12 << 80) | (7 << 76) | ((high & 0xFFF) << 64) | (2 << 62) | low
+        text = str(uuid.UUID(int=value))
+        return Id(f"{self.prefix}-{text}" if self.prefix else text)
+
+
+# -- names
+
+MAX_NAME: Final = 255
+"""Longest name in bytes of UTF-8: what ext4, XFS, APFS and NTFS take."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{0,199}(?<!\.)")
+_RESERVED = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+_FORBIDDEN = frozenset('/\\:*?"<>|%')
+_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
+_HASHED = "%~"
+
+
+def name_of(id: str) -> str:
+    """Return the name under which a backend keeps the object `id`.
+
+    A safe ID is its own name.  Otherwise each byte (of the UTF-8 form) that some file system cannot
+    take becomes ``%XX``: separators, control characters, wildcards, a leading dot, a trailing dot or
+    space, the first letter of a name that Windows reserves, characters that Unicode 3.2 does not have, and
+    all non-ASCII ones where the name would not be in Unicode's normal form C.  A name that would be
+    longer than `MAX_NAME` ends in ``%~`` and a digest of the ID; the record holds the whole ID.
+
+    >>> name_of("Task.1"), name_of("../evil"), name_of("nul.txt")
+    ('Task.1', '%2E.%2Fevil', '%6Eul.txt')
+    """
+    if _PLAIN.fullmatch(id) and not _RESERVED.fullmatch(id):
+        return str(id)
+    last = len(id) - 1
+    pieces = [
+        char if _is_safe(char) and not (index in (0, last) and char in ". ") else _percent(char)
+        for index, char in enumerate(id)
+    ]
+    if _RESERVED.fullmatch(id):
+        pieces[0] = _percent(id[0])
+    # Of the name, not of the ID: an escape ends in a letter that a following accent composes with.
+    if not unicodedata.is_normalized("NFC", "".join(pieces)):
+        pieces = [piece if piece.isascii() else _percent(piece) for piece in pieces]
+    name = "".join(pieces) or "%00%"
+    if len(name.encode()) <= MAX_NAME:
+        return name
+    digest = blake2b(id.encode("utf-8", "surrogatepass"), digest_size=20).hexdigest()
+    return _cut(pieces, MAX_NAME - len(_HASHED) - len(digest)) + _HASHED + digest
+
+
+def _is_safe(char: str) -> bool:
+    if char < "\x7f":
+        return char >= " " and char not in _FORBIDDEN
+    # A fixed version of Unicode: the name of an ID must not depend on the Python that asks.
+    return unicodedata.ucd_3_2_0.category(char)[0] not in "CZ"
+
+
+def _percent(char: str) -> str:
+    return "".join(f"%{byte:02X}" for byte in char.encode("utf-8", "surrogatepass"))
+
+
+def _cut(pieces: Sequence[str], most: int) -> str:
+    kept, size = [], 0
+    for piece in pieces:
+        size += len(piece.encode())
+        if size > most:
+            break
+        kept.append(piece)
+    return "".join(kept)
+
+
+def id_of(name: str) -> str | None:
+    """Return the ID whose name this is.
+
+    None stands for a name that `name_of` never makes (a stray file) and for a name that `is_hashed`.
+
+    >>> id_of("%2E.%2Fevil"), id_of(".hidden"), id_of("50%")
+    ('../evil', None, None)
+    """
+    if _PLAIN.fullmatch(name) and not _RESERVED.fullmatch(name):
+        return name
+    if name == "%00%":
+        return ""
+    try:
+        raw = name.encode()
+        id = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), raw).decode(
+            "utf-8", "surrogatepass"
+        )
+        return id if name_of(id) == name else None
+    except UnicodeError:
+        return None
+
+
+def is_hashed(name: str) -> bool:
+    """Tell whether a name stands for an ID too long to be a name; the record then tells the ID."""
+    _, mark, digest = name.rpartition(_HASHED)
+    return bool(mark) and len(digest) == 40 and not set(digest) - set("0123456789abcdef")

@@ -1,0 +1,304 @@
+"""Loading a graph: records in waves, then children before parents, never recursion.
+
+The references in the metadata tell what belongs to a graph, so its records are read by bulk gets, one for
+each distance from the root.  An iterative walk in post-order then decodes each object after those that
+it refers to; so children are complete before their parents exist, exactly as in a pickle.
+
+Only in a true cycle is an object needed before its turn.  Its payload is then decoded just until the
+constructor has been called; that bare object is what the others refer to, and when its turn comes the
+full decode fills that same object.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brinery.backend import Backend, Missing
+from brinery.codec import Codec
+from brinery.collector import CollectorPause
+from brinery.errors import (
+    BrineryError,
+    DanglingReferenceError,
+    DecodeError,
+    NotFoundError,
+)
+from brinery.identity import NOTHING, IdentityMap
+from brinery.ids import Id, name_of
+from brinery.persistable import is_persistable_type
+from brinery.record import Metadata, Record, parse
+from brinery.saving import set_courtesy
+
+CodecOf = Callable[[str, Mapping[str, Any]], Codec]
+"""Makes the codec of a record from its name and configuration."""
+
+
+class _Announced(BaseException):
+    """The root of a record is constructed, and no more was wanted.
+
+    Not an `Exception`: the constructors of user classes must not catch it.
+    """
+
+
+class _Needed(BaseException):
+    """A bare object cannot be made before another one is."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+@dataclass(slots=True)
+class _Read:
+    record: Record
+    codec: Codec
+
+
+class Loader:
+    """One load.  It is also the `ReadLinks` that codecs get."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        identity: IdentityMap,
+        codec_of: CodecOf,
+        kept: dict[Any, Any],
+    ) -> None:
+        self._backend = backend
+        self._identity = identity
+        self._codec_of = codec_of
+        self.kept = kept
+        self.shared: dict[Any, Any] = {}
+        self.is_external_type = is_persistable_type
+        self._objects: dict[str, Any] = {}
+        self._read: dict[str, _Read] = {}
+        self._done: list[tuple[str, Any, bytes, Codec]] = []
+        self._current = ""
+        self._bare = False
+
+    def load(self, ids: Sequence[str]) -> list[Any]:
+        """Return the objects `ids`, with all that they refer to.
+
+        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`;
+        then nothing of this load is remembered.
+        """
+        with CollectorPause():
+            self._fetch(ids)
+            for id_ in ids:
+                if id_ not in self._objects:
+                    self._decode_graph(id_)
+        for id_, version, digest, codec in self._done:
+            obj = self._objects[id_]
+            self._identity.set(Id(id_), obj, version, digest, codec)
+            set_courtesy(obj, Id(id_))
+        return [self._objects[id_] for id_ in ids]
+
+    # -- reading
+
+    def _fetch(self, ids: Sequence[str]) -> None:
+        referrers: dict[str, str | None] = dict.fromkeys(ids)
+        wave = [id_ for id_ in referrers if not self._is_alive(id_)]
+        while wave:
+            following = []
+            for id_, record in self._records(wave, referrers):
+                self._read[id_] = _Read(record, self._codec_for(record.metadata))
+                for reference in record.metadata.references:
+                    if reference not in referrers:
+                        referrers[reference] = id_
+                        if not self._is_alive(reference):
+                            following.append(reference)
+            wave = following
+
+    def _is_alive(self, id_: str) -> bool:
+        obj = self._identity.get(id_)
+        if obj is NOTHING:
+            return False
+        self._objects[id_] = obj
+        return True
+
+    def _records(
+        self, wave: Sequence[str], referrers: Mapping[str, str | None]
+    ) -> Iterator[tuple[str, Record]]:
+        wanted = {name_of(id_): id_ for id_ in wave}
+        if len(wanted) == 1:
+            ((name, id_),) = wanted.items()
+            try:
+                data, version = self._backend.get(name)
+            except Missing as missing:
+                raise self._not_found(id_, referrers) from missing
+            yield id_, parse(data, version, id=id_, path=self._backend.where(name))
+            return
+        for name, data, version in self._backend.get_many(list(wanted)):
+            id_ = wanted.pop(name)
+            yield id_, parse(data, version, id=id_, path=self._backend.where(name))
+        for id_ in wanted.values():
+            raise self._not_found(id_, referrers)
+
+    def _not_found(self, id_: str, referrers: Mapping[str, str | None]) -> BrineryError:
+        referrer = referrers[id_]
+        if referrer is None:
+            return NotFoundError(id_, self._backend.location)
+        return DanglingReferenceError(id_, referrer, self._backend.location)
+
+    def _codec_for(self, metadata: Metadata) -> Codec:
+        try:
+            return self._codec_of(metadata.codec, metadata.config)
+        except BrineryError as error:
+            raise _with_id(error, metadata.id) from error
+
+    # -- order
+
+    def _decode_graph(self, root: str) -> None:
+        # Each frame: an ID and the references of its record that are still to visit.
+        stack = [(root, iter(self._read[root].record.metadata.references))]
+        entered = {root}
+        while stack:
+            id_, references = stack[-1]
+            for reference in references:
+                if reference in self._read and reference not in entered:
+                    entered.add(reference)
+                    metadata = self._read[reference].record.metadata
+                    stack.append((reference, iter(metadata.references)))
+                    break
+            else:
+                stack.pop()
+                self._decode_full(id_)
+
+    def _decode_full(self, id_: str) -> None:
+        read = self._read[id_]
+        self._current = id_
+        self._bare = False
+        obj = self._decode(id_, read)
+        if self._objects.setdefault(id_, obj) is not obj:
+            raise self._decode_error(
+                id_, read, "its constructor is not announced, yet it is part of a cycle"
+            )
+        # The bytes can go; what is left serves to see later whether the object changed.
+        del self._read[id_]
+        record = read.record
+        self._done.append((id_, record.version, record.metadata.payload_digest, read.codec))
+
+    def _decode(self, id_: str, read: _Read) -> Any:
+        try:
+            return read.codec.load(_source(read), self, read.record.buffers)
+        except DecodeError as error:
+            raise self._decode_error(
+                id_, read, error.reason, error, type(error), error.object_path, error.advice
+            ) from error
+        except BrineryError:
+            raise
+        except Exception as error:
+            raise self._decode_error(id_, read, f"{type(error).__name__}: {error}") from error
+
+    def _decode_error(
+        self,
+        id_: str,
+        read: _Read,
+        reason: str,
+        cause: Exception | None = None,
+        kind: type[DecodeError] = DecodeError,
+        object_path: str | None = None,
+        advice: str | None = None,
+    ) -> DecodeError:
+        metadata = read.record.metadata
+        differences = _differences(metadata, read.codec)
+        return kind(
+            reason,
+            id=id_,
+            codec=metadata.codec,
+            path=self._backend.where(name_of(id_)),
+            object_path=object_path,
+            advice=". ".join(filter(None, (advice, differences))) or None,
+        )
+
+    # -- what codecs ask
+
+    def resolve(self, id: str) -> Any:
+        """Return the object `id`: complete, or bare where a cycle needs it before its turn."""
+        obj = self._objects.get(id, NOTHING)
+        if obj is not NOTHING:
+            return obj
+        if self._bare:
+            raise _Needed(id)
+        self._make_bare(id)
+        return self._objects[id]
+
+    def construct(
+        self, early: Mapping[str, Any], constructor: Callable[..., Any], args: Sequence[Any]
+    ) -> Any:
+        """Return the root of the record at hand, made unless a cycle had it made before."""
+        id_ = self._current
+        obj = self._objects.get(id_, NOTHING)
+        if obj is NOTHING:
+            obj = self._objects[id_] = constructor(*args)
+            if self._bare:
+                for name, value in early.items():
+                    object.__setattr__(obj, name, value)
+                raise _Announced
+        return obj
+
+    def _make_bare(self, id_: str) -> None:
+        outer = self._current
+        self._bare = True
+        try:
+            pending = [id_]
+            while pending:
+                needed = self._try_bare(pending[-1])
+                if needed is None:
+                    pending.pop()
+                elif needed in pending:
+                    raise DecodeError(
+                        f"{' and '.join(map(repr, pending))} need each other to be constructed",
+                        advice="Give one of them its reference after construction",
+                    )
+                else:
+                    pending.append(needed)
+        finally:
+            self._current = outer
+            self._bare = False
+
+    def _try_bare(self, id_: str) -> str | None:
+        # Return the ID that must be made first, if any.
+        if id_ in self._objects:
+            return None
+        read = self._read.get(id_)
+        if read is None:
+            raise DecodeError(f"it refers to {id_!r}, which its metadata do not list")
+        self._current = id_
+        try:
+            self._objects[id_] = self._decode(id_, read)
+        except _Announced:
+            pass
+        except _Needed as needed:
+            return needed.id
+        return None
+
+
+def _source(read: _Read) -> Any:
+    # A pickle ends by itself: the whole record is read without a copy.
+    record = read.record
+    return record.data if read.codec.capabilities.plain_pickle else record.payload
+
+
+def _differences(metadata: Metadata, codec: Codec) -> str | None:
+    found = []
+    here = platform.python_version()
+    if metadata.python != here:
+        found.append(f"written by Python {metadata.python}, this is {here}")
+    if metadata.codec_version != codec.version and codec.version != here:
+        found.append(
+            f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
+        )
+    return "; ".join(found) or None
+
+
+def _with_id(error: BrineryError, id_: str) -> BrineryError:
+    # The registry knows no IDs.
+    if error.id is None:
+        error.id = id_
+        error.args = (f"{str(id_)!r}: {error.args[0]}", *error.args[1:])
+    return error
+
+

@@ -1,0 +1,327 @@
+"""The record: the stored bytes of one object.
+
+    payload    the codec's own byte stream, from offset 0
+    buffers    out-of-band buffers, each at a multiple of 64 bytes
+    metadata   one msgpack map
+    tail       56 bytes, see `_TAIL`
+
+The description stands at the end because a codec streams straight into the sink, so that lengths and
+references are known only afterwards, and because a record of the pickle codec stays a plain pickle
+file that way: `pickle.load` stops at the end of the payload.
+
+The tail holds the length of the metadata, the version of the format, the digest of the metadata and the
+magic bytes.  The digest of the payload and of each buffer stands in the metadata, beside the ID, so
+that a changed byte anywhere, or a record under another record's name, is found before any payload byte
+is decoded.  Digests are BLAKE2b (RFC 7693) of 16 bytes: at about 1 GB/s they cost 3 % of what pickling
+costs, need no library, and cannot be forged to match.
+
+The format is specified in `docs/design/record-format.md`.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import platform
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final
+
+from brinery.codec import Buffer
+from brinery.errors import (
+    CorruptRecordError,
+    ForeignRecordError,
+    MisplacedRecordError,
+    RecordError,
+    RecordVersionError,
+)
+
+FORMAT_VERSION: Final = 1
+MAGIC: Final = b"\x8bBRINERY"
+ALIGNMENT: Final = 64
+DIGEST_SIZE: Final = 16
+MAX_METADATA: Final = 1 << 30
+
+# metadata length, metadata digest, seal (zero: none), format version, magic; little-endian
+_TAIL: Final = struct.Struct("<I16s26sH8s")
+TAIL_SIZE: Final = _TAIL.size
+_NO_SEAL: Final = bytes(26)
+_PYTHON: Final = platform.python_version()
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """What a record says of itself; read without touching the payload."""
+
+    id: str
+    codec: str
+    config: Mapping[str, Any]
+    codec_version: str
+    protocol: int | None
+    python: str
+    class_name: str
+    references: tuple[str, ...]
+    payload_size: int
+    payload_digest: bytes
+    buffers: tuple[tuple[int, bytes], ...]
+    """Size in bytes and digest of each out-of-band buffer."""
+    created: float
+    """Seconds since the epoch."""
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A record whose digests were checked."""
+
+    metadata: Metadata
+    data: bytes
+    """The whole record; the payload starts at its first byte."""
+    version: Any
+    """The backend's version of it."""
+
+    @property
+    def payload(self) -> memoryview:
+        """Return the bytes of the payload alone."""
+        return memoryview(self.data)[: self.metadata.payload_size]
+
+    @property
+    def buffers(self) -> list[memoryview]:
+        """Return the out-of-band buffers, read-only views into the record."""
+        view, offset, found = memoryview(self.data), self.metadata.payload_size, []
+        for size, _ in self.metadata.buffers:
+            offset = _aligned(offset)
+            found.append(view[offset : offset + size])
+            offset += size
+        return found
+
+
+def digest_of(pieces: Sequence[Buffer]) -> bytes:
+    """Return the digest of the pieces, as if they were joined."""
+    state = blake2b(digest_size=DIGEST_SIZE)
+    for piece in pieces:
+        state.update(piece)
+    return state.digest()
+
+
+@functools.cache
+def _msgpack() -> tuple[Callable[[Any], bytes], Callable[[Buffer], Any]]:
+    # Imported on use: `import brinery` loads no codec library.
+    import msgpack
+
+    pack = functools.partial(msgpack.packb, unicode_errors="surrogatepass")
+    unpack = functools.partial(msgpack.unpackb, unicode_errors="surrogatepass")
+    return pack, unpack
+
+
+def _aligned(offset: int) -> int:
+    return -(-offset // ALIGNMENT) * ALIGNMENT
+
+
+def new_metadata(
+    *,
+    id: str,
+    codec: str,
+    config: Mapping[str, Any],
+    codec_version: str,
+    protocol: int | None,
+    class_name: str,
+    references: Sequence[str],
+    payload: Sequence[Buffer],
+    payload_digest: bytes | None = None,
+    buffers: Sequence[Buffer] = (),
+) -> Metadata:
+    """Describe a record that is written now, by this Python."""
+    return Metadata(
+        id=id,
+        codec=codec,
+        config=config,
+        codec_version=codec_version,
+        protocol=protocol,
+        python=_PYTHON,
+        class_name=class_name,
+        references=tuple(references),
+        payload_size=sum(map(len, payload)),
+        payload_digest=payload_digest or digest_of(payload),
+        buffers=tuple((memoryview(b).nbytes, digest_of((b,))) for b in buffers),
+        created=time.time(),
+        nonce=os.urandom(12),
+    )
+
+
+def build(
+    metadata: Metadata, payload: Sequence[Buffer], buffers: Sequence[Buffer] = ()
+) -> list[Buffer]:
+    """Return the pieces of the record, in order; joined they are its bytes."""
+    pieces = list(payload)
+    offset = metadata.payload_size
+    for buffer in buffers:
+        pieces += (bytes(_aligned(offset) - offset), buffer)
+        offset = _aligned(offset) + memoryview(buffer).nbytes
+    pack, _ = _msgpack()
+    described = pack(
+        {
+            "id": metadata.id,
+            "codec": metadata.codec,
+            "config": metadata.config,
+            "codec_version": metadata.codec_version,
+            "protocol": metadata.protocol,
+            "python": metadata.python,
+            "class": metadata.class_name,
+            "references": metadata.references,
+            "transform": None,
+            "size": metadata.payload_size,
+            "digest": metadata.payload_digest,
+            "buffers": metadata.buffers,
+            "created": metadata.created,
+            "nonce": metadata.nonce,
+        }
+    )
+    if len(described) > MAX_METADATA:
+        raise RecordError(
+            f"has {len(metadata.references)} references, more than a record can hold: split the "
+            "container",
+            id=metadata.id,
+        )
+    digest = blake2b(described, digest_size=DIGEST_SIZE).digest()
+    tail = _TAIL.pack(len(described), digest, _NO_SEAL, FORMAT_VERSION, MAGIC)
+    pieces.append(described + tail)
+    return pieces
+
+
+def has_magic(tail: Buffer) -> bool:
+    """Tell whether bytes end as a record does."""
+    return bytes(tail[-len(MAGIC) :]) == MAGIC
+
+
+def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None) -> int:
+    """Return how many bytes of metadata and tail end a record of `size` bytes.
+
+    `tail` is the end of the record, at least `TAIL_SIZE` bytes where the record has as many.
+    """
+    if not size:
+        raise CorruptRecordError(
+            "is empty: its writer was cut off, or something truncated it. "
+            "Restore it from a backup, or remove() it",
+            id=id,
+            path=path,
+        )
+    if size < TAIL_SIZE or not has_magic(tail):
+        raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
+    length, _, seal, version, _ = _TAIL.unpack(tail[-TAIL_SIZE:])
+    if version > FORMAT_VERSION:
+        raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
+    if version < 1 or seal != _NO_SEAL or length > min(MAX_METADATA, size - TAIL_SIZE):
+        raise _damaged("its tail is not one that any brinery writes", id, path)
+    return int(length) + TAIL_SIZE
+
+
+def _without_tail(
+    tail: bytes, size: int, id: str | None, path: str | None
+) -> CorruptRecordError | ForeignRecordError:
+    if not tail.strip(b"\0"):
+        return _damaged("it ends in zero bytes, as a power cut leaves a file", id, path)
+    return ForeignRecordError(
+        f"({size} bytes) does not end as a record of brinery does: it was truncated or extended, or "
+        "something else wrote it. Restore a damaged record from a backup; bring in a bare pickle (of "
+        "GC3Pie or your own) with store.save(pickle.load(file), id=…), if you trust it",
+        id=id,
+        path=path,
+    )
+
+
+def _damaged(how: str, id: str | None, path: str | None) -> CorruptRecordError:
+    return CorruptRecordError(
+        f"is damaged: {how}. Restore it from a backup, or remove() it", id=id, path=path
+    )
+
+
+def parse_metadata(
+    end: Buffer, size: int, *, id: str | None = None, path: str | None = None
+) -> Metadata:
+    """Read the metadata of a record of `size` bytes from its last bytes, `end`.
+
+    Raise a `RecordError` when they are damaged, foreign, or those of another ID than `id`.
+    """
+    needed = metadata_length(end, size, id=id, path=path)
+    if len(end) < needed:
+        raise ValueError(f"{needed} bytes of the end are needed, {len(end)} given")
+    described = memoryview(end)[len(end) - needed : len(end) - TAIL_SIZE]
+    digest = _TAIL.unpack(end[-TAIL_SIZE:])[1]
+    if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
+        raise _damaged("the digest of its metadata does not match", id, path)
+    metadata = _metadata_from(described, id, path)
+    expected = metadata.payload_size
+    for length, _ in metadata.buffers:
+        expected = _aligned(expected) + length
+    if expected + needed != size:
+        raise _damaged(f"it has {size} bytes where {expected + needed} are announced", id, path)
+    if id is not None and metadata.id != id:
+        raise MisplacedRecordError(metadata.id, id=id, path=path)
+    return metadata
+
+
+def _metadata_from(described: memoryview, id: str | None, path: str | None) -> Metadata:
+    _, unpack = _msgpack()
+    try:
+        found = unpack(described)
+        if found["transform"] is not None:
+            raise _damaged(f"its transform {found['transform']!r:.80} is unknown", id, path)
+        return Metadata(
+            id=_typed(found["id"], str),
+            codec=_typed(found["codec"], str),
+            config=_typed(found["config"], dict),
+            codec_version=_typed(found["codec_version"], str),
+            protocol=None if found["protocol"] is None else _typed(found["protocol"], int),
+            python=_typed(found["python"], str),
+            class_name=_typed(found["class"], str),
+            references=tuple(_typed(ref, str) for ref in _typed(found["references"], list)),
+            payload_size=_size(found["size"]),
+            payload_digest=_typed(found["digest"], bytes),
+            buffers=tuple((_size(n), _typed(d, bytes)) for n, d in found["buffers"]),
+            created=_typed(found["created"], float),
+            nonce=_typed(found["nonce"], bytes),
+        )
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged("its metadata are not what brinery writes", id, path) from error
+
+
+def _typed(value: Any, cls: type) -> Any:
+    if type(value) is not cls:
+        raise TypeError(f"{value!r:.80} is not of type {cls.__name__}")
+    return value
+
+
+def _size(value: Any) -> int:
+    if _typed(value, int) < 0:
+        raise ValueError("a size is negative")
+    return int(value)
+
+
+def parse(
+    data: bytes, version: Any = None, *, id: str | None = None, path: str | None = None
+) -> Record:
+    """Check a record and take it apart; no payload byte is decoded.
+
+    Raise a `RecordError` when any byte differs from what was written, or when `id` is given and the
+    record is another object's.
+    """
+    metadata = parse_metadata(data, len(data), id=id, path=path)
+    record = Record(metadata, data, version)
+    payload = record.payload if metadata.payload_size else b""
+    if digest_of((payload,)) != metadata.payload_digest:
+        raise _damaged("the digest of its payload does not match", id, path)
+    for buffer, (_, digest) in zip(record.buffers, metadata.buffers, strict=True):
+        if digest_of((buffer,)) != digest:
+            raise _damaged("the digest of a buffer does not match", id, path)
+    # The padding between buffers is the only place that no digest covers: it must be zero.
+    end = metadata.payload_size
+    for size, _ in metadata.buffers:
+        start = _aligned(end)
+        if any(data[end:start]):
+            raise _damaged("the padding before a buffer is not zero", id, path)
+        end = start + size
+    return record

@@ -1,0 +1,44 @@
+"""External references and the root mark, as they stand in the payloads of the pickle family.
+
+A payload names two functions of this module, and nothing else of brinery:
+
+- ``external(id)`` stands for a persistable object that lives in a record of its own;
+- ``root(constructor, *args)`` makes the object that the record is about.
+
+A store's reader maps both to methods of its own.  Whoever opens a record with nothing but
+``pickle.load`` gets the functions below: the object, with a visible placeholder for each
+persistable object that it refers to.  Both names are part of the record format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalReference:
+    """Stands for the persistable object `id` where a record is read without its store."""
+
+    id: str
+
+
+def external(id: str) -> ExternalReference:
+    """Return the placeholder of the persistable object `id`."""
+    return ExternalReference(id)
+
+
+def root(constructor: Callable[..., Any], *args: Any) -> Any:
+    """Construct the object that a record is about."""
+    return constructor(*args)
+
+
+def hashable_root(early: Mapping[str, Any], constructor: Callable[..., Any], *args: Any) -> Any:
+    """Construct the object that a record is about, of a class that hashes by value.
+
+    `early` holds the plain attributes.  A store sets them right after construction where the
+    object is needed as a key before its state can be restored (a cycle through its own key);
+    everybody else leaves them to the state.
+    """
+    return constructor(*args)

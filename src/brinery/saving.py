@@ -1,0 +1,320 @@
+"""Saving a graph: a work list, never recursion.
+
+The root is encoded; every persistable object that the codec meets gets an ID and joins the list; each is
+encoded into a record of its own; then all new and changed records are committed at once.  What changed is
+found by the digest of the payload.  The records stream into the backend's commit as they are encoded, so
+that no more than one of them need be in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
+from brinery.codec import Codec, Sink
+from brinery.diagnosis import path_to_failure
+from brinery.errors import (
+    AlreadySavedError,
+    BrineryError,
+    ConflictError,
+    EncodeError,
+    IdTakenError,
+    UnsupportedObjectError,
+)
+from brinery.identity import Entry, IdentityMap
+from brinery.ids import Id, IdFactory, name_of
+from brinery.persistable import Persistable, is_persistable_type
+from brinery.record import build, digest_of, new_metadata
+
+
+@dataclass(slots=True)
+class Root:
+    """One object that a save is asked for."""
+
+    obj: Any
+    id: str | None = None
+    """The ID that the caller chose; None for the object's own or a new one."""
+    overwrite: bool = False
+    """Write over whatever stands under `id`."""
+
+
+@dataclass(slots=True)
+class _Work:
+    obj: Any
+    id: str
+    entry: Entry | None
+    expect: Version | Expect
+    chosen: bool
+    """Whether the caller chose the ID."""
+
+
+@dataclass(slots=True)
+class _Written:
+    work: _Work
+    digest: bytes
+    codec: Codec
+
+
+class NumberTakenError(Exception):
+    """IDs that a factory made new are in the store already; `ids` are these."""
+
+    def __init__(self, ids: Sequence[str]) -> None:
+        super().__init__(ids)
+        self.ids = ids
+
+
+class _TypeTable(dict[type, bool]):
+    def __missing__(self, cls: type) -> bool:
+        answer = self[cls] = is_persistable_type(cls)
+        return answer
+
+
+class Saver:
+    """One save.  It is also the `WriteLinks` that codecs get."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        identity: IdentityMap,
+        factory: IdFactory,
+        codec: Codec,
+        kept: dict[Any, Any],
+        able: Callable[[], Sequence[str]] = lambda: (),
+    ) -> None:
+        """`able` names the codecs that keep any object, for messages."""
+        self._backend = backend
+        self._identity = identity
+        self._factory = factory
+        self._codec = codec
+        self._able = able
+        self.kept = kept
+        self.shared: dict[Any, Any] = {}
+        self.root: Any = None
+        self._references: dict[str, None] = {}
+        self._persistable = _TypeTable()
+        self.is_external_type = self._persistable.__getitem__
+        self._ids: dict[int, str] = {}
+        self._claims: dict[str, Any] = {}
+        self._list: list[_Work] = []
+        self._written: list[_Written] = []
+
+    # -- what codecs ask
+
+    def external(self, obj: Any) -> str | None:
+        """Return the ID that stands for `obj`, None to write it in place."""
+        if obj is self.root:
+            return None
+        found = self._ids.get(id(obj))
+        if found is None:
+            if not self._persistable[type(obj)]:
+                return None
+            entry = self._identity.entry(obj)
+            if entry is None:
+                found = self._enlist(obj, self._factory.new(obj), None, ABSENT, False)
+            else:
+                found = self._enlist(obj, entry.id, entry, entry.version, False)
+        elif not self._persistable[type(obj)]:
+            return None
+        self._references[found] = None
+        return found
+
+    # -- the algorithm
+
+    def save(self, roots: Sequence[Root]) -> list[Any]:
+        """Save all roots and what they reach; return the roots' IDs.
+
+        Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; then nothing has
+        changed.
+        """
+        ids = [self._enlist_root(root) for root in roots]
+        try:
+            versions = self._backend.commit(self._puts())
+        except Conflict as conflict:
+            raise self._conflict(conflict) from conflict
+        for written in self._written:
+            self._enter(written, versions)
+        return ids
+
+    def _enlist_root(self, root: Root) -> str:
+        obj, wanted = root.obj, root.id
+        entry = self._identity.entry(obj)
+        if entry is not None and wanted is not None and entry.id != wanted:
+            if self._persistable[type(obj)]:
+                raise AlreadySavedError(entry.id, wanted, self._backend.location)
+            entry = None
+        known = self._ids.get(id(obj))
+        if known is not None and wanted in (None, known):
+            return known
+        if wanted is not None and not isinstance(wanted, Id):
+            wanted = Id(wanted)
+        if entry is not None:
+            expect = ANY if root.overwrite else entry.version
+            return self._enlist(obj, wanted or entry.id, entry, expect, False)
+        if wanted is not None:
+            return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True)
+        return self._enlist(obj, self._factory.new(obj), None, ABSENT, False)
+
+    def _enlist(
+        self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect, chosen: bool
+    ) -> str:
+        if self._claims.setdefault(id_, obj) is not obj:
+            raise ConflictError([id_], self._backend.location)
+        self._ids[id(obj)] = id_
+        self._list.append(_Work(obj, id_, entry, expect, chosen))
+        return id_
+
+    def _puts(self) -> Iterator[Put]:
+        position = 0
+        while position < len(self._list):
+            work = self._list[position]
+            position += 1
+            put = self._encode(work)
+            if put is not None:
+                yield put
+
+    def _encode(self, work: _Work) -> Put | None:
+        codec, sink = self._dumped(work)
+        pieces = sink.pieces
+        digest = digest_of(pieces)
+        name = name_of(work.id)
+        expect = work.expect
+        entry = work.entry
+        if entry is not None and expect is not ANY and entry.digest == digest:
+            if entry.codec == codec and self._exists(name):
+                return None
+            if not self._exists(name):
+                expect = ABSENT  # somebody removed it: it is new again
+        metadata = new_metadata(
+            id=work.id,
+            codec=codec.name,
+            config=codec.config(),
+            codec_version=codec.version,
+            protocol=codec.protocol,
+            class_name=_class_name(work.obj),
+            references=tuple(self._references),
+            payload=pieces,
+            payload_digest=digest,
+        )
+        self._written.append(_Written(work, digest, codec))
+        return Put(name, build(metadata, pieces), expect)
+
+    def _exists(self, name: str) -> bool:
+        try:
+            self._backend.get_tail(name, 0)
+        except Missing:
+            return False
+        return True
+
+    def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
+        entry = work.entry
+        try:
+            return self._codec, self._dump(work, self._codec)
+        except EncodeError:
+            # An object that has a record of another codec keeps that where this one cannot hold it.
+            if entry is None or entry.codec == self._codec:
+                raise
+        return entry.codec, self._dump(work, entry.codec)
+
+    def _dump(self, work: _Work, codec: Codec) -> Sink:
+        sink = Sink()
+        self.root = work.obj
+        self._references = {}
+        try:
+            codec.dump(work.obj, sink, self)
+        except EncodeError as error:
+            raise type(error)(
+                error.reason,
+                id=work.id,
+                codec=codec.name,
+                object_path=error.object_path,
+                advice=error.advice,
+            ) from error
+        except BrineryError:
+            raise
+        except Exception as error:
+            raise self._encode_error(work, codec, error) from error
+        return sink
+
+    def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:
+        if _is_too_deep(error):
+            return EncodeError(
+                "it is nested or linked too deeply for one record",
+                id=work.id,
+                codec=codec.name,
+                advice="Make the linked objects persistable (class …(Persistable), or "
+                "Persistable.register): each then gets a record of its own, at any depth",
+            )
+        path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
+        able = [name for name in self._able() if name != codec.name]
+        advice = f"Codecs that keep more: {', '.join(able)}" if able else None
+        return UnsupportedObjectError(
+            f"{type(error).__name__}: {error}",
+            id=work.id,
+            codec=codec.name,
+            object_path=path,
+            advice=advice,
+        )
+
+    def _fails(self, part: Any, codec: Codec) -> bool:
+        probe = _Probe(part, self)
+        try:
+            codec.dump(part, Sink(), probe)
+        except Exception:  # the question is only whether it fails
+            return True
+        return False
+
+    def _conflict(self, conflict: Conflict) -> Exception:
+        works = {name_of(work.id): work for work in self._list}
+        found = [works[name] for name in conflict.names]
+        location = self._backend.location
+        for work in found:
+            if work.chosen:
+                return IdTakenError(work.id, location)
+        stale = [work.id for work in found if work.entry is not None]
+        if stale:
+            return ConflictError(stale, location)
+        return NumberTakenError([work.id for work in found])
+
+    def _enter(self, written: _Written, versions: Any) -> None:
+        work = written.work
+        version = versions[name_of(work.id)]
+        self._identity.set(work.id, work.obj, version, written.digest, written.codec)
+        if work.entry is None:
+            set_courtesy(work.obj, work.id)
+
+
+class _Probe:
+    """Links for trying out a part of an object: references lead nowhere and are not recorded."""
+
+    def __init__(self, root: Any, saver: Saver) -> None:
+        self.root = root
+        self.shared: dict[Any, Any] = {}
+        self.kept: dict[Any, Any] = {}
+        self.is_external_type = saver.is_external_type
+
+    def external(self, obj: Any) -> str | None:
+        return None if obj is self.root or not self.is_external_type(type(obj)) else "probe"
+
+
+def set_courtesy(obj: Any, id: str) -> None:
+    """Set `persistent_id` on an object of a `Persistable` class, where it has room for it."""
+    if Persistable in type(obj).__mro__:
+        try:
+            object.__setattr__(obj, "persistent_id", id)
+        except (AttributeError, TypeError):
+            pass  # no __dict__, no slot of that name: the store's own table has it
+
+
+def _class_name(obj: Any) -> str:
+    cls = type(obj)
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+def _is_too_deep(error: BaseException | None) -> bool:
+    while error is not None:
+        if isinstance(error, RecursionError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

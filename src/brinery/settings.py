@@ -1,0 +1,71 @@
+"""What a store remembers of how it was made: codec, protocol, layout.
+
+A small JSON object under a dotted name of the backend, written with the first record.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing
+from brinery.errors import SettingsError
+
+NAME: Final = ".settings.json"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The remembered settings of a store."""
+
+    codec: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    """What else the kind of store wants to find again, such as the layout of a directory."""
+
+    def to_bytes(self) -> bytes:
+        """Return the JSON text."""
+        value = {
+            "format": FORMAT,
+            "codec": self.codec,
+            "config": dict(self.config),
+            "options": dict(self.options),
+        }
+        return (json.dumps(value, indent=2) + "\n").encode()
+
+
+def read_settings(backend: Backend) -> Settings | None:
+    """Return what the store in `backend` remembers, None where it is new.
+
+    Raise `SettingsError` when that is damaged or of a newer format.
+    """
+    try:
+        data, _ = backend.get(NAME)
+    except Missing:
+        return None
+    where = backend.where(NAME)
+    try:
+        value = json.loads(data)
+        if value["format"] > FORMAT:
+            raise SettingsError(
+                f"they have format {value['format']}, this brinery reads {FORMAT}", where
+            )
+        found = Settings(value["codec"], value["config"], value["options"])
+        if not (isinstance(found.codec, str) and isinstance(found.config, dict)):
+            raise TypeError("fields have the wrong types")
+        if not isinstance(found.options, dict):
+            raise TypeError("fields have the wrong types")
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise SettingsError(f"they are damaged ({error})", where) from error
+    return found
+
+
+def write_settings(backend: Backend, settings: Settings, *, overwrite: bool) -> None:
+    """Store the settings; without `overwrite`, only where there are none yet."""
+    try:
+        backend.put(NAME, settings.to_bytes(), ANY if overwrite else ABSENT)
+    except Conflict:
+        pass  # another process has made the store at the same time

@@ -1,0 +1,407 @@
+"""The store: what users hold."""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import Any, Self
+
+from brinery.arguments import choose_codec, warn_of_unknown
+from brinery.backend import Backend, Missing
+from brinery.backends.memory import MemoryBackend
+from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.counter import Counter
+from brinery.errors import ClosedError, IdTakenError, InvalidArgumentError, NotFoundError
+from brinery.identity import NOTHING, IdentityMap
+from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
+from brinery.loading import Loader
+from brinery.record import TAIL_SIZE, Metadata, has_magic, metadata_length, parse_metadata
+from brinery.registry import codec_from, codecs_that, make_codec
+from brinery.saving import NumberTakenError, Root, Saver
+from brinery.settings import Settings, read_settings, write_settings
+from brinery.url import Url
+
+_END = 4096  # bytes read at first for the metadata of a record
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """What a record says of itself; reading it imports no class of the user's."""
+
+    id: Id
+    codec: str
+    codec_config: dict[str, Any]
+    protocol: int | None
+    class_name: str
+    """`module:qualname` of the object's class."""
+    references: tuple[Id, ...]
+    """The IDs of the persistable objects that the object refers to, in the order met."""
+    size: int
+    """Bytes of the whole record."""
+    created: datetime
+    """When the record was written, in UTC."""
+    python: str
+    """Version of the Python that wrote it."""
+    codec_version: str
+    """Version of the library that encoded it."""
+
+
+class Store(MutableMapping[str, Any]):
+    """Keeps Python objects under IDs, over one backend and one codec.
+
+    A persistable object that is reached from another lives in a record of its own.  `save` writes
+    everything reachable that is new or changed, all or nothing; `load` brings back the whole graph,
+    and the same object as long as it is alive.  The store is also a mapping from IDs to objects.
+
+    `codec` is a name or a `Codec`; `protocol` is for codecs given by name.  Both default to what the
+    store remembers from its making, and then to pickle.  Methods may be called from several threads.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        idfactory: IdFactory | None = None,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: str | Codec | None = None,
+        remember: Mapping[str, Any] | None = None,
+        **extra: Any,
+    ) -> None:
+        """`remember` are settings of the kind of store, to be found again in `Settings.options`.
+
+        `extra` may hold options of the codec.  Arguments that only sibling stores have are ignored;
+        for any other there is a warning.
+        """
+        self._backend = backend
+        self._lock = threading.RLock()
+        self._pid = os.getpid()
+        self._closed = False
+        self._identity = IdentityMap()
+        self._kept: dict[Any, Any] = {}
+        self._codecs: dict[str, Codec] = {}
+        remembered = read_settings(backend)
+        self._is_remembered = remembered is not None
+        self._codec = choose_codec(codec, protocol, extra, remembered)
+        warn_of_unknown(type(self).__name__, extra)
+        self._options = remember or {}
+        counter = Counter(backend, self._highest_number)
+        self._counter = counter
+        self.idfactory = (idfactory or IdFactory()).bound(counter)
+        # Numbers that were reserved and not used go back at the end.
+        self._finalizer = weakref.finalize(self, _finish, counter, backend)
+
+    # -- what it is
+
+    @property
+    def codec(self) -> Codec:
+        """Return the codec that new records are written with."""
+        return self._codec
+
+    @property
+    def backend(self) -> Backend:
+        """Return what keeps the records."""
+        return self._backend
+
+    @property
+    def url(self) -> Url:
+        """Return the URL that opens this store again."""
+        return Url(self._backend.location)
+
+    def __repr__(self) -> str:
+        state = ", closed" if self._closed else ""
+        return f"{type(self).__name__}({self._backend.location!r}, codec={self._codec!r}{state})"
+
+    # -- saving
+
+    def save(self, obj: Any, id: str | None = None, *, codec: str | Codec | None = None) -> Any:
+        """Save an object and all that it reaches; return its ID.
+
+        An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
+        factory.  `codec` (a name or a `Codec`) is for the records that this call writes.
+
+        Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
+        `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
+        loaded here, `StorageError`.  After any error the store is as it was.
+        """
+        return self._save([Root(obj, _checked(id))], codec)[0]
+
+    def save_many(
+        self,
+        objects: Iterable[Any],
+        ids: Iterable[str | None] | None = None,
+        *,
+        codec: str | Codec | None = None,
+    ) -> list[Any]:
+        """Save several objects in one commit; return their IDs, in order."""
+        found = list(objects)
+        names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
+        if len(names) != len(found):
+            raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
+        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec)
+
+    def replace(self, id: str, obj: Any, *, codec: str | Codec | None = None) -> None:
+        """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
+        wanted = _checked(id)
+        if wanted is None:
+            raise InvalidArgumentError("replace needs an ID")
+        self._save([Root(obj, wanted, overwrite=True)], codec)
+
+    def _save(self, roots: Sequence[Root], codec: str | Codec | None) -> list[Any]:
+        chosen = self._codec if codec is None else make_codec(codec)
+        with self._open():
+            self._remember_once()
+            for attempt in range(10):
+                saver = Saver(
+                    self._backend, self._identity, self.idfactory, chosen, self._kept, _able
+                )
+                try:
+                    return saver.save(roots)
+                except NumberTakenError as taken:
+                    # Records were brought in from elsewhere: count on after them.
+                    if attempt == 9 or self.idfactory.next_id_fn is not self._counter:
+                        raise IdTakenError(taken.ids[0], self._backend.location) from taken
+                    self._counter.skip(Id(id_).number or 0 for id_ in taken.ids)
+        raise AssertionError("unreachable")
+
+    def remember(self) -> None:
+        """Make the settings of this opening (codec, protocol, layout) those of the store."""
+        with self._open():
+            write_settings(self._backend, self._settings(), overwrite=True)
+            self._is_remembered = True
+
+    def _remember_once(self) -> None:
+        if not self._is_remembered:
+            write_settings(self._backend, self._settings(), overwrite=False)
+            self._is_remembered = True
+
+    def _settings(self) -> Settings:
+        return Settings(self._codec.name, self._codec.config(), self._options)
+
+    # -- loading
+
+    def load(self, id: str) -> Any:
+        """Return the object `id`, with all that it refers to.
+
+        While the object is alive, that is the same object each time.  Raise `NotFoundError`,
+        `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`.
+        """
+        return self.load_many([id])[0]
+
+    def load_many(self, ids: Iterable[str]) -> list[Any]:
+        """Return several objects, read together, in order."""
+        wanted = [_required(id_) for id_ in ids]
+        with self._open():
+            if len(wanted) == 1:
+                living = self._identity.get(wanted[0])
+                if living is not NOTHING:
+                    return [living]
+            loader = Loader(self._backend, self._identity, self._codec_of, self._kept)
+            return loader.load(wanted)
+
+    def _codec_of(self, name: str, config: Any) -> Codec:
+        key = f"{name} {sorted(config.items())!r}"
+        codec = self._codecs.get(key)
+        if codec is None:
+            codec = self._codecs[key] = codec_from(name, config)
+        return codec
+
+    # -- records
+
+    def remove(self, id: str) -> None:
+        """Delete the record `id`.  Raise `NotFoundError`.
+
+        Objects that refer to it stay, and cannot be loaded any more.
+        """
+        name = name_of(_required(id))
+        with self._open():
+            self._tail(id, 0)
+            self._backend.delete(name)
+            self._identity.remove(id)
+
+    def list(self, prefix: str | None = None) -> list[Id]:
+        """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
+        with self._open():
+            names = self._backend.list()
+            found = [Id(id_) for id_ in self._ids(names) if id_.startswith(prefix or "")]
+        return sorted(found, key=Id._key)
+
+    def _ids(self, names: Iterable[str]) -> Iterator[str]:
+        for name in names:
+            id_ = id_of(name)
+            if id_ is not None:
+                yield id_
+            elif is_hashed(name):
+                # Only the record knows an ID that is too long to be a name.
+                metadata, _ = self._metadata(name, None)
+                yield metadata.id
+
+    def info(self, id: str) -> RecordInfo:
+        """Return what the record `id` says of itself, without decoding the object.
+
+        Raise `NotFoundError`, `RecordError`, `StorageError`.
+        """
+        with self._open():
+            metadata, size = self._metadata(name_of(_required(id)), id)
+        return RecordInfo(
+            id=Id(metadata.id),
+            codec=metadata.codec,
+            codec_config=dict(metadata.config),
+            protocol=metadata.protocol,
+            class_name=metadata.class_name,
+            references=tuple(map(Id, metadata.references)),
+            size=size,
+            created=datetime.fromtimestamp(metadata.created, timezone.utc),
+            python=metadata.python,
+            codec_version=metadata.codec_version,
+        )
+
+    def references(self, id: str) -> list[Id]:
+        """Return the IDs of the persistable objects that the object `id` refers to."""
+        return [*self.info(id).references]
+
+    def _metadata(self, name: str, id_: str | None) -> tuple[Metadata, int]:
+        path = self._backend.where(name)
+        end, size = self._tail(id_, _END, name)
+        needed = metadata_length(end, size, id=id_, path=path)
+        if needed > len(end):
+            end, size = self._tail(id_, needed, name)
+        return parse_metadata(end, size, id=id_, path=path), size
+
+    def _tail(self, id_: str | None, count: int, name: str | None = None) -> tuple[bytes, int]:
+        try:
+            end, size, _ = self._backend.get_tail(name or name_of(id_ or ""), count)
+        except Missing as missing:
+            raise NotFoundError(id_ or name or "", self._backend.location) from missing
+        return end, size
+
+    def _highest_number(self) -> int:
+        numbers = (Id(id_).number for id_ in self._ids(self._backend.list()))
+        return max((number for number in numbers if number is not None), default=0)
+
+    # -- the mapping protocol
+
+    def __getitem__(self, id: str) -> Any:
+        return self.load(id)
+
+    def __setitem__(self, id: str, obj: Any) -> None:
+        self.replace(id, obj)
+
+    def __delitem__(self, id: str) -> None:
+        self.remove(id)
+
+    def __contains__(self, id: object) -> bool:
+        if not isinstance(id, str):
+            return False
+        with self._open():
+            try:
+                end, _ = self._tail(id, TAIL_SIZE)
+            except NotFoundError:
+                return False
+        return is_listed(id, end)
+
+    def __iter__(self) -> Iterator[Id]:
+        return iter(self.list())
+
+    def __len__(self) -> int:
+        with self._open():
+            return sum(1 for _ in self._backend.list())
+
+    # A store equals itself alone: comparing contents would load everything.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
+
+    # -- life
+
+    def invalidate_cache(self) -> None:
+        """Forget the loaded objects: the next load reads anew.
+
+        Objects that are still alive keep their IDs.
+        """
+        with self._open():
+            self._identity.forget_objects()
+
+    def pre_fork(self) -> None:
+        """Prepare for a fork: no call of another thread is under way until `post_fork`."""
+        self._lock.acquire()
+        self._backend.pre_fork()
+
+    def post_fork(self) -> None:
+        """Go on after a fork, in the parent and in the child."""
+        self._backend.post_fork()
+        if self._pid == os.getpid():
+            self._lock.release()
+
+    def close(self) -> None:
+        """Let go of everything; a second call does nothing.  Objects stay usable."""
+        if not self._closed:
+            self._closed = True
+            self._finalizer()
+            self._identity = IdentityMap()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _open(self) -> Iterator[None]:
+        if self._pid != os.getpid():
+            # A child: whoever held the lock in the parent is not here to release it.
+            self._lock, self._pid = threading.RLock(), os.getpid()
+        with self._lock:
+            if self._closed:
+                raise ClosedError(self._backend.location)
+            yield
+
+
+def is_listed(id: str, end: bytes) -> bool:
+    """Tell whether what stands under `id` and ends in `end` counts as an object of a store.
+
+    A record does.  So does whatever has the form of a generated ID, for a damaged record must
+    not vanish; any other file is a stray one.
+    """
+    return has_magic(end) or Id(id).number is not None
+
+
+def _finish(counter: Counter, backend: Backend) -> None:
+    counter.give_back()
+    backend.close()
+
+
+def _able() -> list[str]:
+    return codecs_that(lambda capabilities: capabilities.instances)
+
+
+def _checked(id_: str | None) -> str | None:
+    return None if id_ is None else _required(id_)
+
+
+def _required(id_: Any) -> str:
+    if not isinstance(id_, str):
+        raise InvalidArgumentError(f"an ID is a string, not {id_!r:.60}")
+    return id_
+
+
+class MemoryStore(Store):
+    """A store that lives in this process only: for tests and for play."""
+
+    def __init__(
+        self,
+        idfactory: IdFactory | None = None,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: str | Codec | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(MemoryBackend(), idfactory, protocol, codec=codec, **extra)
+
+
+def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:
+    """Return a new `MemoryStore`, with the options that stand in a URL (``memory:?codec=dill``)."""
+    return MemoryStore(**{**Url(url).options(), **options})
