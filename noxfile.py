@@ -11,6 +11,7 @@ import nox
 VERSIONS = ["3.11", "3.12", "3.13", "3.14"]
 
 nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False  # also where the variable CI is set
 
 
@@ -63,7 +64,7 @@ def crossversion(session: nox.Session) -> None:
     """Read with each Python what each other has written, in the environments of `test`."""
     environments = Path(session.cache_dir).parent
     paths = [environments / f"test-{v.replace('.', '-')}" / "bin" / "python" for v in VERSIONS]
-    pythons = [str(path) for path in paths if path.exists()]
+    pythons = [str(path.absolute()) for path in paths if path.exists()]
     if not pythons:
         session.error(f"none of Python {', '.join(VERSIONS)} is installed")
     session.run(pythons[0], "tests/crossversion/run.py", *pythons, external=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import operator
 import os
 import pickle
 import subprocess
@@ -122,12 +123,11 @@ class TestPaths:
 
     def test_a_path_object_is_taken_literally(self) -> None:
         """No character means anything in it."""
-        path = "//srv/what?/50%/#1\n"
         url = Url(Path("/srv/what?/50%/#1\n"))
         assert (url.path, url.query, url.fragment) == ("/srv/what?/50%/#1\n", "", "")
         assert str(url) == "file:///srv/what%3F/50%25/%231%0A"
         assert Url(str(url)).path == url.path
-        assert Url(Path(path)).netloc == ""
+        assert Url(Path("//srv/x")).netloc == ""
 
     def test_two_leading_slashes_name_a_host(self) -> None:
         """As in GC3Pie; three or more are a path."""
@@ -253,7 +253,8 @@ class TestKeywords:
     def test_all_attributes_of_a_url_make_it_again(self) -> None:
         """Naming netloc and its parts is fine while they agree."""
         url = Url("http://u:p@Host:80/x?y=1#z")
-        names = "scheme netloc path hostname port query username password fragment".split()
+        names = ["scheme", "netloc", "path", "query", "fragment"]
+        names += ["hostname", "port", "username", "password"]
         assert Url(**{name: getattr(url, name) for name in names}) == url
         assert replace(url, query="") == "http://u:p@Host:80/x#z"
 
@@ -380,7 +381,7 @@ class TestValue:
         url = Url("/tmp/foo")
         assert url == Url("file:///tmp/foo")
         assert url == "/tmp/foo"
-        assert "file:///tmp/foo" == url
+        assert operator.eq("file:///tmp/foo", url)
         assert url != "file:///tmp/foo?bar"
         assert url != "http://example.org"
         assert url != "http://example.org:bad"

@@ -43,7 +43,8 @@ class Session(NamedTuple):
     """What the records of one save share."""
 
     table: ReducerTable
-    classes: ClassWriter | None
+    classes: ClassWriter
+    """Describes classes by value; only the codecs that write such ask it."""
 
 
 class PickleFamily(Codec):
@@ -86,16 +87,6 @@ class PickleFamily(Codec):
         return NamesUnpickler(source, names, buffers)
 
     def _session(self, links: WriteLinks) -> Session:
-        return Session(ReducerTable(links, self.protocol, self.special), None)
-
-    def _names(self, links: ReadLinks) -> Names:
-        return names_of(links, self.name)
-
-
-class ByValueFamily(PickleFamily):
-    """A codec that writes classes by value, each one as a shared class."""
-
-    def _session(self, links: WriteLinks) -> Session:
         table = ReducerTable(links, self.protocol, self.special)
         return Session(table, self._class_writer(links, classes_of(links)))
 
@@ -106,7 +97,7 @@ class ByValueFamily(PickleFamily):
             names[key] = ClassReader(
                 links,
                 lambda: self._class_writer(links),
-                lambda blob: self._unpickler(blob, names, ()).load(),  # type: ignore[no-any-return]
+                lambda blob: self._unpickler(blob, names, ()).load(),
             )
         return names
 

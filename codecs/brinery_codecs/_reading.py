@@ -70,7 +70,7 @@ def names_of(links: ReadLinks, codec: str) -> Names:
     names = links.shared.get(key)
     if names is None:
         names = links.shared[key] = Names(links, codec)
-    return names  # type: ignore[no-any-return]
+    return names
 
 
 def open_source(source: Buffer) -> Any:
@@ -78,7 +78,7 @@ def open_source(source: Buffer) -> Any:
     file = io.BytesIO(source)
     if source[:1] == b"\x80" and source[1] >= 4:
         return file
-    return io.BufferedReader(file, _READ_AHEAD)  # type: ignore[arg-type]
+    return io.BufferedReader(file, _READ_AHEAD)
 
 
 class NamesUnpickler(pickle.Unpickler):

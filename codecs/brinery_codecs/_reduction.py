@@ -20,7 +20,7 @@ from brinery.reference import external, hashable_root, root
 
 Reducer = Callable[[Any], Any]
 
-_IDENTITY_HASH = object.__hash__
+_IDENTITY_HASH: Any = object.__hash__
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _COURTESY = "persistent_id"
 
@@ -36,6 +36,7 @@ class ReducerTable(dict[type, Reducer]):
     ) -> None:
         super().__init__()
         self._links = links
+        self._external = links.external
         self._protocol = protocol
         self._special = special or {}
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -53,7 +54,7 @@ class ReducerTable(dict[type, Reducer]):
 
     def reduce_persistable(self, obj: Any) -> Any:
         """Return the reduction of a persistable object: a reference, or the root in full."""
-        id = self._links.external(obj)
+        id = self._external(obj)
         if id is not None:
             return external, (id,)
         cls = type(obj)

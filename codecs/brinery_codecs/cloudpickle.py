@@ -9,11 +9,11 @@ from typing import Any
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
-from brinery_codecs._family import ByValueFamily, Session, Take
+from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs.shared_classes import is_importable, shared_class
 
 
-class CloudpickleCodec(ByValueFamily):
+class CloudpickleCodec(PickleFamily):
     """All that pickle keeps, and functions and classes by value."""
 
     name = "cloudpickle"
@@ -47,7 +47,7 @@ class CloudpickleCodec(ByValueFamily):
         return blob
 
 
-class _Pickler(cloudpickle.Pickler):
+class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, sink: Sink, protocol: int, session: Session, take: Take | None) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table

@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterable
 from typing import Any, ClassVar
 
+from brinery.codec import Buffer, Capabilities, Sink
+from brinery_codecs._family import PickleFamily, Session, Take
+from brinery_codecs._reading import Names, open_source
+from brinery_codecs.shared_classes import is_importable, shared_class
+
 _was_imported = "dill" in sys.modules
 
 import dill  # noqa: E402
-
-from brinery.codec import Buffer, Capabilities, Sink
-from brinery_codecs._family import ByValueFamily, Session, Take
-from brinery_codecs._reading import Names, open_source
-from brinery_codecs.shared_classes import is_importable, shared_class
 
 # Importing dill registers its types with the standard library's pure-Python pickler, for the whole
 # process.  Take that back, unless the program imported dill itself: its pickler has its own table.
@@ -21,7 +21,7 @@ if not _was_imported:
     dill.extend(use_dill=False)
 
 
-class DillCodec(ByValueFamily):
+class DillCodec(PickleFamily):
     """All that cloudpickle keeps and more, at the speed of a pickler in Python.
 
     `recurse`, `byref` and `fmode` are dill's own options.  `recurse` is on unless asked otherwise: a
@@ -74,9 +74,7 @@ class DillCodec(ByValueFamily):
 
 
 class _Pickler(dill.Pickler):  # type: ignore[misc]
-    def __init__(
-        self, sink: Sink, codec: DillCodec, session: Session, take: Take | None
-    ) -> None:
+    def __init__(self, sink: Sink, codec: DillCodec, session: Session, take: Take | None) -> None:
         super().__init__(
             sink,
             codec.protocol,
@@ -86,7 +84,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             buffer_callback=take,
         )
         self._table = session.table
-        self._classes = None if codec.byref else session.classes
+        self._classes = session.classes
+        self._by_value = not codec.byref
         self._reducers: dict[type, Any] = {}
 
     def reducer_override(self, obj: Any) -> Any:
@@ -99,7 +98,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 
     def _reducer(self, cls: type) -> Any:
         if issubclass(cls, type):
-            return None if self._classes is None else self._reduce_class
+            return self._reduce_class if self._by_value else None
         reduce = self._table[cls]
         return reduce if reduce == self._table.reduce_persistable else None
 

@@ -169,7 +169,7 @@ class ClassReader:
             return None
         try:
             described = self._writer().describe(cls)
-        except Exception:  # whatever keeps it from being encoded, it is not the class we look for
+        except Exception:  # noqa: BLE001 - whatever keeps it from being encoded, it is not the class we look for
             return None
         return cls if described is not None and described[:2] == (key, index) else None
 

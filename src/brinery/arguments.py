@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -70,13 +69,15 @@ def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
     """Warn of arguments that neither this store nor a sibling has."""
     for name in extra:
         if name not in _SIBLINGS:
+            import difflib
+
             close = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
             warnings.warn(f"{store} has no argument {name!r}{hint}; ignored", stacklevel=5)
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> str:
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
     """Return `value` if it is among `allowed`; raise `InvalidArgumentError` otherwise."""
     if value not in allowed:
         raise InvalidArgumentError(f"{name}={value!r}: say {' or '.join(map(repr, allowed))}")
-    return str(value)
+    return value

@@ -98,7 +98,8 @@ class Backend(ABC):
 
         `puts` may be a generator: it is consumed to its end before anything becomes visible, and
         an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
-        when any name is not as its put expects.  Deleting what is not there is no error.
+        when any name is not as its put expects, and `InvalidArgumentError` when a name is put twice.
+        Deleting what is not there is no error.
         """
 
     @abstractmethod

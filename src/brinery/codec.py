@@ -172,7 +172,7 @@ class Codec(ABC):
         """
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.config() == other.config()  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.config() == other.config()
 
     def __hash__(self) -> int:
         return hash((type(self), repr(sorted(self.config().items()))))

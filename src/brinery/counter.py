@@ -28,7 +28,7 @@ class Counter:
     def __init__(self, backend: Backend, highest: Callable[[], int]) -> None:
         self._backend = backend
         self._highest = highest
-        self._block = range(0)
+        self._next = self._stop = 0
         self._size = 1
         self._pid = os.getpid()
 
@@ -36,44 +36,47 @@ class Counter:
         """Return one number, or a list of `n`."""
         if self._pid != os.getpid():
             # The rest of the block belongs to the parent.
-            self._block, self._size, self._pid = range(0), 1, os.getpid()
-        if n is None:
-            return self._take(1)[0]
-        return self._take(n)
+            self._next, self._stop, self._size, self._pid = 0, 0, 1, os.getpid()
+        if n is not None:
+            return [self._one() for _ in range(n)] if self._has(n) else self._block_of(n)
+        return self._one()
 
-    def _take(self, n: int) -> list[int]:
-        taken = list(self._block[:n])
-        self._block = self._block[n:]
-        if len(taken) < n:
-            missing = n - len(taken)
-            size = max(missing, self._size)
+    def _has(self, n: int) -> bool:
+        return self._stop - self._next >= n
+
+    def _one(self) -> int:
+        if self._next == self._stop:
+            size = self._size
             self._size = min(2 * size, _LARGEST_BLOCK)
-            self._block = self._swap(lambda first: (first, first + size))
-            taken += self._block[:missing]
-            self._block = self._block[missing:]
-        return taken
+            self._next, self._stop = self._swap(lambda first: (first, first + size))
+        number = self._next
+        self._next += 1
+        return number
+
+    def _block_of(self, n: int) -> list[int]:
+        start, stop = self._swap(lambda first: (first, first + n))
+        return list(range(start, stop))
 
     def give_back(self) -> None:
         """Return the rest of the block, if no number after it has been taken."""
-        rest, self._block, self._size = self._block, range(0), 1
-        if not rest or self._pid != os.getpid():
+        first, stop = self._next, self._stop
+        self._next, self._stop, self._size = 0, 0, 1
+        if first == stop or self._pid != os.getpid():
             return
         try:
             data, version = self._backend.get(NAME)
-            if data == b"%d\n" % rest.stop:
-                self._backend.put(NAME, b"%d\n" % rest.start, version)
-        except (Conflict, Missing):
-            pass  # somebody else took numbers: these stay unused
-        except StorageError:
+            if data == b"%d\n" % stop:
+                self._backend.put(NAME, b"%d\n" % first, version)
+        except (Conflict, Missing, StorageError):
             pass  # the numbers stay unused, and that is all that is lost
 
     def skip(self, used: Iterable[int]) -> None:
         """Go on after the numbers `used`, which were found in the store unexpectedly."""
         beyond = max([self._highest(), *used]) + 1
-        self._block = range(0)
+        self._next = self._stop = 0
         self._swap(lambda first: (max(first, beyond), max(first, beyond)))
 
-    def _swap(self, plan: Callable[[int], tuple[int, int]]) -> range:
+    def _swap(self, plan: Callable[[int], tuple[int, int]]) -> tuple[int, int]:
         while True:
             expect: Version | Expect
             try:
@@ -88,4 +91,4 @@ class Counter:
                 self._backend.put(NAME, b"%d\n" % stop, expect)
             except Conflict:
                 continue
-            return range(start, stop)
+            return start, stop

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
 Fails = Callable[[Any], bool]
@@ -51,14 +52,11 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
         for key, value in dict.items(obj):
             yield "", key
             yield f"[{_short(key)}]", value
-    elif issubclass(cls, (list, tuple)):
-        base = list if issubclass(cls, list) else tuple
-        for index, value in enumerate(base.__iter__(obj)):
-            yield f"[{index}]", value
-    elif issubclass(cls, (set, frozenset)):
-        base = set if issubclass(cls, set) else frozenset
-        for value in base.__iter__(obj):
-            yield "{…}", value
+    for base in (list, tuple, set, frozenset):
+        if issubclass(cls, base):
+            mark = "[{}]" if base in (list, tuple) else "{{…}}"
+            for index, value in enumerate(base.__iter__(obj)):
+                yield mark.format(index), value
     yield from _attributes(obj)
     yield from _closure(obj)
 
@@ -74,8 +72,8 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
     for cls in type(obj).__mro__:
         slots = cls.__dict__.get("__slots__", ())
         for name in (slots,) if isinstance(slots, str) else tuple(slots):
-            member = cls.__dict__.get(name)
-            if type(member).__name__ == "member_descriptor":
+            member: Any = cls.__dict__.get(name)
+            if type(member) is MemberDescriptorType:
                 try:
                     yield f".{name}", member.__get__(obj, cls)
                 except AttributeError:
@@ -83,13 +81,13 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _closure(obj: Any) -> Iterator[tuple[str, Any]]:
-    if type(obj).__name__ == "function":
+    if type(obj) is FunctionType:
         for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
             try:
                 yield f"<captured {name}>", cell.cell_contents
             except ValueError:
                 continue
-    elif type(obj).__name__ == "method":
+    elif type(obj) is MethodType:
         yield ".__self__", obj.__self__
         yield ".__func__", obj.__func__
 

@@ -349,7 +349,12 @@ class StorageError(BrineryError):
     """
 
     def __init__(
-        self, action: str, cause: BaseException | str, *, id: str | None = None, path: str | None = None
+        self,
+        action: str,
+        cause: BaseException | str,
+        *,
+        id: str | None = None,
+        path: str | None = None,
     ) -> None:
         number = getattr(cause, "errno", None)
         reason = (getattr(cause, "strerror", None) or str(cause)) if number else str(cause)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 from brinery.arguments import one_of
@@ -88,14 +89,19 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
         import platformdirs
 
         return platformdirs.user_data_dir("brinery", appauthor=False)
-    if isinstance(directory, str) and not directory.startswith("file:"):
-        return os.path.abspath(os.path.expanduser(directory))
-    if isinstance(directory, os.PathLike):
-        return os.path.abspath(os.fspath(directory))
-    url = Url(directory)
-    if url.scheme != "file" or url.hostname not in (None, "", "localhost"):
-        raise UrlError(url.without_secrets(), "a FilesystemStore needs a path or a file: URL")
-    return url.path
+    if isinstance(directory, str) and (_URL.match(directory) or directory[:5].lower() == "file:"):
+        directory = Url(directory)
+    if isinstance(directory, Url):
+        if directory.query:
+            raise UrlError(
+                directory.without_secrets(),
+                "options in a URL are for make_store(url); give them to FilesystemStore as arguments",
+            )
+        return directory.local_path()
+    return os.path.abspath(os.path.expanduser(os.fspath(directory)))
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
 def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:
@@ -107,4 +113,5 @@ def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> Filesys
     if url is None:
         return FilesystemStore(None, *args, **options)
     parsed = Url(url)
-    return FilesystemStore(parsed, *args, **{**parsed.options(), **options})
+    place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
+    return FilesystemStore(place, *args, **{**parsed.options(), **options})

@@ -153,7 +153,7 @@ class IdentityMap:
 
 def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
     # Not a method: a weak reference must not keep the map alive, nor the map's own death fail.
-    def forget(entry: Any) -> None:
+    def forget(entry: _Weak) -> None:
         if by_id.get(entry.id) is entry:
             del by_id[entry.id]
         if by_key.get(entry.key) is entry:

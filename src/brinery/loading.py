@@ -24,6 +24,7 @@ from brinery.errors import (
     DanglingReferenceError,
     DecodeError,
     NotFoundError,
+    RecordError,
 )
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, name_of
@@ -89,11 +90,14 @@ class Loader:
             for id_ in ids:
                 if id_ not in self._objects:
                     self._decode_graph(id_)
-        for id_, version, digest, codec in self._done:
-            obj = self._objects[id_]
-            self._identity.set(Id(id_), obj, version, digest, codec)
-            set_courtesy(obj, Id(id_))
+            self._publish()
         return [self._objects[id_] for id_ in ids]
+
+    def _publish(self) -> None:
+        for name, version, digest, codec in self._done:
+            obj, id_ = self._objects[name], Id(name)
+            self._identity.set(id_, obj, version, digest, codec)
+            set_courtesy(obj, id_)
 
     # -- reading
 
@@ -128,13 +132,20 @@ class Loader:
                 data, version = self._backend.get(name)
             except Missing as missing:
                 raise self._not_found(id_, referrers) from missing
-            yield id_, parse(data, version, id=id_, path=self._backend.where(name))
+            yield id_, self._parsed(name, data, version, id_)
             return
         for name, data, version in self._backend.get_many(list(wanted)):
             id_ = wanted.pop(name)
-            yield id_, parse(data, version, id=id_, path=self._backend.where(name))
+            yield id_, self._parsed(name, data, version, id_)
         for id_ in wanted.values():
             raise self._not_found(id_, referrers)
+
+    def _parsed(self, name: str, data: bytes, version: Any, id_: str) -> Record:
+        try:
+            return parse(data, version, id=id_)
+        except RecordError:
+            # Once more, for an error that says where: only then is the path made.
+            return parse(data, version, id=id_, path=self._backend.where(name))
 
     def _not_found(self, id_: str, referrers: Mapping[str, str | None]) -> BrineryError:
         referrer = referrers[id_]
@@ -300,5 +311,3 @@ def _with_id(error: BrineryError, id_: str) -> BrineryError:
         error.id = id_
         error.args = (f"{str(id_)!r}: {error.args[0]}", *error.args[1:])
     return error
-
-

@@ -11,7 +11,21 @@ T = TypeVar("T")
 
 # Codecs write these types natively, without asking anyone.
 _NATIVE = frozenset(
-    {type(None), bool, int, float, complex, str, bytes, bytearray, tuple, list, dict, set, frozenset}
+    {
+        type(None),
+        bool,
+        int,
+        float,
+        complex,
+        str,
+        bytes,
+        bytearray,
+        tuple,
+        list,
+        dict,
+        set,
+        frozenset,
+    }
     | {object, type, type(lambda: None), type(len)}
 )
 
@@ -45,8 +59,8 @@ class Persistable:
         if cls in _NATIVE or issubclass(cls, type):
             raise InvalidArgumentError(
                 f"objects of type {cls.__name__} cannot be made persistable, because codecs write "
-                f"them natively. Register a subclass: class My{cls.__name__.capitalize()}"
-                f"(Persistable, {cls.__name__})"
+                "them natively. Use a class of your own that holds one, or a subclass where Python "
+                "allows it: class MyList(Persistable, list)"
             )
         Persistable._registered.add(cls)
         return cls

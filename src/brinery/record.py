@@ -26,9 +26,8 @@ import platform
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from brinery.codec import Buffer
 from brinery.errors import (
@@ -52,9 +51,11 @@ _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
 
 
-@dataclass(frozen=True, slots=True)
-class Metadata:
-    """What a record says of itself; read without touching the payload."""
+class Metadata(NamedTuple):
+    """What a record says of itself; read without touching the payload.
+
+    A named tuple, because one is made for each record: 0.5 µs, where a frozen dataclass takes 2.
+    """
 
     id: str
     codec: str
@@ -73,8 +74,7 @@ class Metadata:
     nonce: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """A record whose digests were checked."""
 
     metadata: Metadata
@@ -112,7 +112,12 @@ def _msgpack() -> tuple[Callable[[Any], bytes], Callable[[Buffer], Any]]:
     # Imported on use: `import brinery` loads no codec library.
     import msgpack
 
-    pack = functools.partial(msgpack.packb, unicode_errors="surrogatepass")
+    # One packer for all: packing plain values in C runs no Python code, so no thread gets between.
+    # Threads that share the pure-Python packer of msgpack mix up their bytes.
+    if msgpack.Packer.__module__ == "msgpack._cmsgpack":
+        pack = msgpack.Packer(unicode_errors="surrogatepass").pack
+    else:
+        pack = functools.partial(msgpack.packb, unicode_errors="surrogatepass")
     unpack = functools.partial(msgpack.unpackb, unicode_errors="surrogatepass")
     return pack, unpack
 
@@ -270,23 +275,48 @@ def _metadata_from(described: memoryview, id: str | None, path: str | None) -> M
         found = unpack(described)
         if found["transform"] is not None:
             raise _damaged(f"its transform {found['transform']!r:.80} is unknown", id, path)
-        return Metadata(
-            id=_typed(found["id"], str),
-            codec=_typed(found["codec"], str),
-            config=_typed(found["config"], dict),
-            codec_version=_typed(found["codec_version"], str),
-            protocol=None if found["protocol"] is None else _typed(found["protocol"], int),
-            python=_typed(found["python"], str),
-            class_name=_typed(found["class"], str),
-            references=tuple(_typed(ref, str) for ref in _typed(found["references"], list)),
-            payload_size=_size(found["size"]),
-            payload_digest=_typed(found["digest"], bytes),
-            buffers=tuple((_size(n), _typed(d, bytes)) for n, d in found["buffers"]),
-            created=_typed(found["created"], float),
-            nonce=_typed(found["nonce"], bytes),
+        values = [found[field] for field in _FIELDS]
+        # Types in one comparison: this is done for each record that is read.
+        types = tuple(map(type, values))
+        if types != _TYPES and types != _TYPES_WITHOUT_PROTOCOL:
+            raise TypeError("a field has the wrong type")
+        # Lists stay lists in the configuration alone: it goes back to the codec as it came.
+        values[_REFERENCES] = tuple(values[_REFERENCES])
+        values[_BUFFERS] = tuple(
+            (_size(n), _typed(digest, bytes)) for n, digest in values[_BUFFERS]
         )
+        metadata = Metadata(*values)
+        if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
+            raise ValueError("a field is out of range")
+        if not {*map(type, metadata.references)} <= {str}:
+            raise TypeError("a reference is not a string")
+        return metadata
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged("its metadata are not what brinery writes", id, path) from error
+
+
+_FAR_FUTURE: Final = 2.0**37  # about the year 6300, which every platform's clock takes
+
+# The names and types of the fields of `Metadata`, as the map of a record has them.
+_FIELDS: Final = (
+    "id",
+    "codec",
+    "config",
+    "codec_version",
+    "protocol",
+    "python",
+    "class",
+    "references",
+    "size",
+    "digest",
+    "buffers",
+    "created",
+    "nonce",
+)
+_TYPES: Final = (str, str, dict, str, int, str, str, list, int, bytes, list, float, bytes)
+_REFERENCES: Final = _FIELDS.index("references")
+_BUFFERS: Final = _FIELDS.index("buffers")
+_TYPES_WITHOUT_PROTOCOL: Final = (*_TYPES[:4], type(None), *_TYPES[5:])
 
 
 def _typed(value: Any, cls: type) -> Any:

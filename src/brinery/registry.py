@@ -139,7 +139,9 @@ def register(scheme: str, constructor: StoreConstructor) -> None:
     imported, by an entry point of the group ``brinery.stores``.
     """
     if not callable(constructor):
-        raise InvalidArgumentError(f"the constructor of {scheme!r} is not callable: {constructor!r}")
+        raise InvalidArgumentError(
+            f"the constructor of {scheme!r} is not callable: {constructor!r}"
+        )
     _registered[scheme] = constructor
 
 

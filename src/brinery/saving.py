@@ -14,6 +14,7 @@ from typing import Any
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.codec import Codec, Sink
+from brinery.collector import CollectorPause
 from brinery.diagnosis import path_to_failure
 from brinery.errors import (
     AlreadySavedError,
@@ -44,6 +45,7 @@ class Root:
 class _Work:
     obj: Any
     id: str
+    name: str
     entry: Entry | None
     expect: Version | Expect
     chosen: bool
@@ -96,6 +98,8 @@ class Saver:
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
         self._ids: dict[int, str] = {}
+        self._plain_roots: dict[int, str] = {}
+        self._descriptions: dict[int, dict[str, Any]] = {}
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Written] = []
@@ -115,8 +119,6 @@ class Saver:
                 found = self._enlist(obj, self._factory.new(obj), None, ABSENT, False)
             else:
                 found = self._enlist(obj, entry.id, entry, entry.version, False)
-        elif not self._persistable[type(obj)]:
-            return None
         self._references[found] = None
         return found
 
@@ -128,13 +130,15 @@ class Saver:
         Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; then nothing has
         changed.
         """
-        ids = [self._enlist_root(root) for root in roots]
-        try:
-            versions = self._backend.commit(self._puts())
-        except Conflict as conflict:
-            raise self._conflict(conflict) from conflict
-        for written in self._written:
-            self._enter(written, versions)
+        # What is made here stays until the end of the save: the collector would only walk it.
+        with CollectorPause():
+            ids = [self._enlist_root(root) for root in roots]
+            try:
+                versions = self._backend.commit(self._puts())
+            except Conflict as conflict:
+                raise self._conflict(conflict) from conflict
+            for written in self._written:
+                self._enter(written, versions)
         return ids
 
     def _enlist_root(self, root: Root) -> str:
@@ -144,7 +148,7 @@ class Saver:
             if self._persistable[type(obj)]:
                 raise AlreadySavedError(entry.id, wanted, self._backend.location)
             entry = None
-        known = self._ids.get(id(obj))
+        known = self._ids.get(id(obj)) or self._plain_roots.get(id(obj))
         if known is not None and wanted in (None, known):
             return known
         if wanted is not None and not isinstance(wanted, Id):
@@ -161,8 +165,10 @@ class Saver:
     ) -> str:
         if self._claims.setdefault(id_, obj) is not obj:
             raise ConflictError([id_], self._backend.location)
-        self._ids[id(obj)] = id_
-        self._list.append(_Work(obj, id_, entry, expect, chosen))
+        # A plain object is written in place wherever it is met, also when it is a root as well.
+        ids = self._ids if self._persistable[type(obj)] else self._plain_roots
+        ids[id(obj)] = id_
+        self._list.append(_Work(obj, id_, name_of(id_), entry, expect, chosen))
         return id_
 
     def _puts(self) -> Iterator[Put]:
@@ -178,8 +184,7 @@ class Saver:
         codec, sink = self._dumped(work)
         pieces = sink.pieces
         digest = digest_of(pieces)
-        name = name_of(work.id)
-        expect = work.expect
+        name, expect = work.name, work.expect
         entry = work.entry
         if entry is not None and expect is not ANY and entry.digest == digest:
             if entry.codec == codec and self._exists(name):
@@ -187,11 +192,8 @@ class Saver:
             if not self._exists(name):
                 expect = ABSENT  # somebody removed it: it is new again
         metadata = new_metadata(
+            **self._description(codec),
             id=work.id,
-            codec=codec.name,
-            config=codec.config(),
-            codec_version=codec.version,
-            protocol=codec.protocol,
             class_name=_class_name(work.obj),
             references=tuple(self._references),
             payload=pieces,
@@ -199,6 +201,17 @@ class Saver:
         )
         self._written.append(_Written(work, digest, codec))
         return Put(name, build(metadata, pieces), expect)
+
+    def _description(self, codec: Codec) -> dict[str, Any]:
+        found = self._descriptions.get(id(codec))
+        if found is None:
+            found = self._descriptions[id(codec)] = {
+                "codec": codec.name,
+                "config": codec.config(),
+                "codec_version": codec.version,
+                "protocol": codec.protocol,
+            }
+        return found
 
     def _exists(self, name: str) -> bool:
         try:
@@ -261,12 +274,12 @@ class Saver:
         probe = _Probe(part, self)
         try:
             codec.dump(part, Sink(), probe)
-        except Exception:  # the question is only whether it fails
+        except Exception:  # noqa: BLE001 - the question is only whether it fails
             return True
         return False
 
     def _conflict(self, conflict: Conflict) -> Exception:
-        works = {name_of(work.id): work for work in self._list}
+        works = {work.name: work for work in self._list}
         found = [works[name] for name in conflict.names]
         location = self._backend.location
         for work in found:
@@ -279,7 +292,7 @@ class Saver:
 
     def _enter(self, written: _Written, versions: Any) -> None:
         work = written.work
-        version = versions[name_of(work.id)]
+        version = versions[work.name]
         self._identity.set(work.id, work.obj, version, written.digest, written.codec)
         if work.entry is None:
             set_courtesy(work.obj, work.id)

@@ -8,7 +8,7 @@ import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from typing import Any, Self
 
 from brinery.arguments import choose_codec, warn_of_unknown
@@ -83,7 +83,7 @@ class Store(MutableMapping[str, Any]):
         self._closed = False
         self._identity = IdentityMap()
         self._kept: dict[Any, Any] = {}
-        self._codecs: dict[str, Codec] = {}
+        self._codecs: dict[tuple[Any, ...], Codec] = {}
         remembered = read_settings(backend)
         self._is_remembered = remembered is not None
         self._codec = choose_codec(codec, protocol, extra, remembered)
@@ -163,9 +163,9 @@ class Store(MutableMapping[str, Any]):
                     return saver.save(roots)
                 except NumberTakenError as taken:
                     # Records were brought in from elsewhere: count on after them.
-                    if attempt == 9 or self.idfactory.next_id_fn is not self._counter:
+                    if attempt == 9 or not isinstance(self.idfactory.next_id_fn, Counter):
                         raise IdTakenError(taken.ids[0], self._backend.location) from taken
-                    self._counter.skip(Id(id_).number or 0 for id_ in taken.ids)
+                    self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
         raise AssertionError("unreachable")
 
     def remember(self) -> None:
@@ -204,8 +204,12 @@ class Store(MutableMapping[str, Any]):
             return loader.load(wanted)
 
     def _codec_of(self, name: str, config: Any) -> Codec:
-        key = f"{name} {sorted(config.items())!r}"
-        codec = self._codecs.get(key)
+        key = (name, *config.items())
+        try:
+            codec = self._codecs.get(key)
+        except TypeError:  # an option that is a list or a map
+            key = (name, repr(config))
+            codec = self._codecs.get(key)
         if codec is None:
             codec = self._codecs[key] = codec_from(name, config)
         return codec
@@ -255,14 +259,14 @@ class Store(MutableMapping[str, Any]):
             class_name=metadata.class_name,
             references=tuple(map(Id, metadata.references)),
             size=size,
-            created=datetime.fromtimestamp(metadata.created, timezone.utc),
+            created=datetime.fromtimestamp(metadata.created, UTC),
             python=metadata.python,
             codec_version=metadata.codec_version,
         )
 
-    def references(self, id: str) -> list[Id]:
+    def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
-        return [*self.info(id).references]
+        return self.info(id).references
 
     def _metadata(self, name: str, id_: str | None) -> tuple[Metadata, int]:
         path = self._backend.where(name)

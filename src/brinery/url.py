@@ -24,7 +24,7 @@ from brinery.errors import UrlError
 
 # RFC 3986, appendix B.  A scheme of one letter is the drive of a Windows path.
 _URL = re.compile(
-    r"(?:([A-Za-z][A-Za-z0-9+.\-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?", re.DOTALL
+    r"(?:([A-Za-z][A-Za-z0-9+.\-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?"
 )
 _NETLOC = re.compile(
     r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?", re.DOTALL

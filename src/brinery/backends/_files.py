@@ -41,9 +41,10 @@ _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
 class NotRegularError(OSError):
     """Something other than a regular file stands in a record's place."""
 
-    def __init__(self, mode: int) -> None:
+    def __init__(self, path: str, mode: int) -> None:
         what = next((name for test, name in _KINDS if test(mode)), "something unknown")
         super().__init__(f"{what} stands in its place, not a regular file: move it elsewhere")
+        self.path = path
 
 
 def kind_of(path: str) -> int | None:
@@ -60,7 +61,7 @@ def is_record_file(path: str) -> bool:
     if mode is None:
         return False
     if not stat.S_ISREG(mode):
-        raise NotRegularError(mode)
+        raise NotRegularError(path, mode)
     return True
 
 
@@ -76,7 +77,7 @@ def _open(path: str) -> tuple[int, int]:
     try:
         info = os.fstat(fd)
         if not stat.S_ISREG(info.st_mode):
-            raise NotRegularError(info.st_mode)
+            raise NotRegularError(path, info.st_mode)
     except BaseException:
         os.close(fd)
         raise

@@ -32,7 +32,8 @@ MOST_SYNCED_SINGLY: Final = 16
 def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
     """Return the error that tells of a file that could not be read, written or removed."""
     id = id_of(name)
-    return storage_error(action, cause, id=name if id is None else id, path=path)
+    place = cause.path if isinstance(cause, _files.NotRegularError) else path
+    return storage_error(action, cause, id=name if id is None else id, path=place)
 
 
 @dataclass(slots=True)

@@ -1,0 +1,105 @@
+"""One run of the benchmarks: sizes, scratch space, and rounds of fresh processes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import Sample
+
+_ROOT = Path(__file__).parents[1]
+
+
+class PhaseError(Exception):
+    """A process that measures failed; the text is the end of its error output."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How much is measured."""
+
+    rounds: int = 9
+    nodes: int = 250_000
+    codec_nodes: int = 100_000
+    dill_nodes: int = 25_000
+    objects: int = 50_000
+    ring: int = 100_000
+    imports: int = 20
+
+
+QUICK = Sizes(
+    rounds=1, nodes=2_000, codec_nodes=1_000, dill_nodes=500, objects=100, ring=200, imports=1
+)
+"""For a smoke test: everything runs, no figure means anything."""
+
+
+class Phase:
+    """A function of a module of this package, to be called in a fresh process."""
+
+    def __init__(self, function: Callable[..., Any], **arguments: Any) -> None:
+        """`arguments` are JSON types; a `Path` is given as a string."""
+        self.function = function
+        self.arguments = arguments
+
+    def run(self, **more: Any) -> Any:
+        """Return what the function returns there, or raise `PhaseError`."""
+        arguments = json.dumps({**self.arguments, **more}, default=os.fspath)
+        function = self.function
+        command = [sys.executable, "-m", "benchmarks.child"]
+        command += [function.__module__, function.__qualname__, arguments]
+        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
+        if done.returncode:
+            raise PhaseError(f"{function.__qualname__}: {done.stderr[-2000:].strip()}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+@dataclass(frozen=True, slots=True)
+class Bench:
+    """What the sections get: sizes, a directory for scratch files, and where to tell the progress."""
+
+    sizes: Sizes
+    scratch: Path
+    tell: Callable[[str], None]
+
+    def directory(self, name: str) -> Path:
+        """Return the path of a new, empty directory."""
+        path = self.scratch / name
+        self.clear(path)
+        path.mkdir()
+        return path
+
+    @staticmethod
+    def clear(path: Path) -> None:
+        """Remove a directory and what is in it, if it is there."""
+        if path.exists():
+            shutil.rmtree(path)
+
+    def rounds(self, sides: Mapping[str, Phase], fresh: bool = False) -> dict[str, list[Sample]]:
+        """Measure every side once in each round, and return their samples, in order.
+
+        The order of the sides alternates, so that what the machine does besides hits them alike.
+        With `fresh`, each phase gets the argument `directory`, a new one that is removed afterwards.
+        """
+        samples: dict[str, list[Sample]] = {name: [] for name in sides}
+        for number in range(self.sizes.rounds):
+            names = list(sides) if number % 2 == 0 else list(sides)[::-1]
+            for name in names:
+                self.tell(f"round {number + 1} of {self.sizes.rounds}: {name}")
+                samples[name].append(self._sample(sides[name], fresh))
+        return samples
+
+    def _sample(self, phase: Phase, fresh: bool) -> Sample:
+        if not fresh:
+            return dict(phase.run())
+        directory = self.directory("fresh")
+        try:
+            return dict(phase.run(directory=directory))
+        finally:
+            self.clear(directory)

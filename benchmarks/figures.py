@@ -1,0 +1,98 @@
+"""Figures: what a section found out, with its goal and whether that is met."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from benchmarks.measure import Sample, Spread
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One line of the table.
+
+    `value` is in `unit`; where it is a ratio or a difference it is that of `ours` and `bare`, taken
+    round by round.  The goal is the most that `value` may be; None where there is none.
+    """
+
+    section: str
+    name: str
+    unit: str
+    value: Spread | None
+    goal: float | None = None
+    ours: Spread | None = None
+    bare: Spread | None = None
+    base_unit: str = ""
+    """The unit of `ours` and `bare`."""
+    note: str = ""
+    error: str = ""
+    """Why there is no value."""
+
+    @property
+    def met(self) -> bool | None:
+        """Tell whether the goal is met; None where there is none."""
+        if self.goal is None:
+            return None
+        return self.value is not None and self.value.median <= self.goal
+
+
+def values(samples: Sequence[Sample], key: str, scale: float = 1.0) -> list[float]:
+    """Return one measured value of each sample, times `scale`."""
+    return [sample[key] * scale for sample in samples]
+
+
+def ratio(
+    section: str,
+    name: str,
+    ours: Sequence[float],
+    bare: Sequence[float],
+    *,
+    goal: float | None = None,
+    base_unit: str = "ms",
+    note: str = "",
+) -> Figure:
+    """Return how many times as much `ours` is as `bare`."""
+    found = _paired(lambda a, b: a / b, ours, bare)
+    pair = Spread.of(ours), Spread.of(bare)
+    return Figure(section, name, "×", found, goal, *pair, base_unit, note)
+
+
+def difference(
+    section: str,
+    name: str,
+    ours: Sequence[float],
+    bare: Sequence[float],
+    *,
+    unit: str,
+    goal: float | None = None,
+    note: str = "",
+) -> Figure:
+    """Return how much more `ours` is than `bare`."""
+    found = _paired(lambda a, b: a - b, ours, bare)
+    pair = Spread.of(ours), Spread.of(bare)
+    return Figure(section, name, unit, found, goal, *pair, unit, note)
+
+
+def plain(
+    section: str,
+    name: str,
+    ours: Sequence[float],
+    *,
+    unit: str,
+    goal: float | None = None,
+    note: str = "",
+) -> Figure:
+    """Return a value that is compared with nothing."""
+    return Figure(section, name, unit, Spread.of(ours), goal, note=note)
+
+
+def failed(section: str, name: str, error: str, goal: float | None = None) -> Figure:
+    """Return a figure that could not be measured."""
+    return Figure(section, name, "", None, goal, error=error)
+
+
+def _paired(
+    combine: Callable[[float, float], float], ours: Sequence[float], bare: Sequence[float]
+) -> Spread:
+    return Spread.of([combine(a, b) for a, b in zip(ours, bare, strict=True)])

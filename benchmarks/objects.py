@@ -1,0 +1,70 @@
+"""The persistable objects that are measured: tasks that share a configuration, and a linked ring."""
+
+from __future__ import annotations
+
+from brinery import Persistable
+
+
+class Config(Persistable):
+    """What all tasks refer to."""
+
+    def __init__(self) -> None:
+        self.tool = "simulate"
+        self.steps = 1000
+
+
+class Task(Persistable):
+    """A small object: four attributes, one of them a reference."""
+
+    def __init__(self, number: int, config: Config) -> None:
+        self.number = number
+        self.name = f"task-{number}"
+        self.weight = number / 8
+        self.config = config
+
+
+def tasks(count: int) -> list[Task]:
+    """Return a plain container of `count` tasks with one configuration."""
+    config = Config()
+    return [Task(number, config) for number in range(count)]
+
+
+def check_tasks(found: list[Task], count: int) -> None:
+    """Raise `AssertionError` unless `found` is what `tasks(count)` returns, sharing included."""
+    assert len(found) == count
+    config = found[0].config
+    assert type(config) is Config
+    assert (config.tool, config.steps) == ("simulate", 1000)
+    for number, task in enumerate(found):
+        assert type(task) is Task
+        assert (task.number, task.name) == (number, f"task-{number}")
+        assert task.weight == number / 8
+        assert task.config is config
+
+
+class Node(Persistable):
+    """One link of a doubly linked ring."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.before: Node = self
+        self.after: Node = self
+
+
+def ring(count: int) -> Node:
+    """Return a node of a doubly linked ring of `count`."""
+    nodes = [Node(number) for number in range(count)]
+    for number, node in enumerate(nodes):
+        node.before = nodes[number - 1]
+        node.after = nodes[(number + 1) % count]
+    return nodes[0]
+
+
+def check_ring(first: Node, count: int) -> None:
+    """Raise `AssertionError` unless `first` is what `ring(count)` returns."""
+    node = first
+    for number in range(count):
+        assert node.number == number
+        assert node.after.before is node
+        node = node.after
+    assert node is first

@@ -1,0 +1,170 @@
+"""Syntax trees of the standard library, saved and loaded, against the bare pickle.
+
+Each time is taken in a process of its own.  Both sides have been used once on a trifle before, so that
+imports count in neither; they have a figure of their own.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Bench, Phase
+from benchmarks.figures import Figure, ratio, values
+from benchmarks.graphs import count_nodes, fingerprint, modules_for, parsed
+from benchmarks.measure import Sample, timed
+from brinery import FilesystemStore
+
+PROTOCOL = 5
+SAVE_GOAL = 1.15
+LOAD_GOAL = 0.8
+LOAD_BESIDE_GOAL = 0.35
+
+
+# -- phases, each in a process of its own
+
+
+def prepare(directory: str, nodes: int) -> dict[str, Any]:
+    """Write the trees with both sides, for loading."""
+    modules = modules_for(nodes)
+    trees = parsed(modules)
+    bare = f"{directory}/bare.pickle"
+    _dump(trees, bare)
+    with FilesystemStore(f"{directory}/store", protocol=PROTOCOL) as store:
+        saved = {"directory": store.directory, "id": store.save(trees)}
+    found = {"modules": modules, "nodes": count_nodes(trees), "print": fingerprint(trees)}
+    return {**found, "bare": bare, "store": saved}
+
+
+def save_with_store(directory: str, modules: int, durability: str, expected: str) -> Sample:
+    """Save the trees, and see whether a plain `pickle.load` finds them in the record."""
+    trees = _built(modules)
+    with FilesystemStore(directory, protocol=PROTOCOL, durability=durability) as store:
+        store.save([])
+        id, sample = timed(store.save, trees)
+    del trees
+    assert fingerprint(_load(f"{directory}/{id}")) == expected
+    return sample
+
+
+def save_bare(directory: str, modules: int, durable: bool) -> Sample:
+    """Dump the trees to a file; with `durable` under a temporary name that is flushed and renamed."""
+    trees = _built(modules)
+    dump = _dump_durably if durable else _dump
+    dump([], f"{directory}/trifle")
+    _, sample = timed(dump, trees, f"{directory}/trees")
+    assert os.path.getsize(f"{directory}/trees") > 10 * modules
+    return sample
+
+
+def load_with_store(store: dict[str, str], beside: str | None, expected: str) -> Sample:
+    """Load the trees; `beside` is a file with others, which are alive meanwhile."""
+    held = _load(beside) if beside else None
+    with FilesystemStore(store["directory"]) as opened:
+        opened.load("trifle")
+        trees, sample = timed(opened.load, store["id"])
+    assert fingerprint(trees) == expected
+    assert held is None or len(held) == len(trees)
+    return sample
+
+
+def load_bare(file: str, beside: str | None) -> Sample:
+    """Load the trees with the bare pickle, the garbage collector being as Python has it."""
+    held = _load(beside) if beside else None
+    pickle.loads(pickle.dumps([]))
+    trees, sample = timed(_load, file)
+    assert held is None or len(held) == len(trees)
+    return sample
+
+
+def _built(modules: int) -> Any:
+    trees = parsed(modules)
+    gc.collect()  # what was made while it was off shall not be on the bill of what follows
+    return trees
+
+
+def _dump(obj: Any, path: str) -> None:
+    with open(path, "wb") as file:
+        pickle.dump(obj, file, PROTOCOL)
+
+
+def _dump_durably(obj: Any, path: str) -> None:
+    with open(f"{path}.tmp", "wb") as file:
+        pickle.dump(obj, file, PROTOCOL)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(f"{path}.tmp", path)
+
+
+def _load(path: str) -> Any:
+    with open(path, "rb") as file:
+        return pickle.load(file)
+
+
+# -- figures
+
+
+def save_figures(bench: Bench) -> list[Figure]:
+    """Compare saving with `pickle.dump`, flushed by the system and flushed at once."""
+    prepared = Phase(prepare, nodes=bench.sizes.nodes).run(directory=bench.directory("trees"))
+    modules, expected = prepared["modules"], prepared["print"]
+    store = partial(Phase, save_with_store, modules=modules, expected=expected)
+    bare = partial(Phase, save_bare, modules=modules)
+    samples = bench.rounds(
+        {
+            "save, store": store(durability="none"),
+            "save, pickle": bare(durable=False),
+            "save durably, store": store(durability="full"),
+            "save durably, pickle": bare(durable=True),
+        },
+        fresh=True,
+    )
+    what = f"save {prepared['nodes']:,} syntax-tree nodes"
+    pair = _pair_of(samples)
+    return [
+        ratio("save", f"{what} / pickle.dump", *pair("save"), goal=SAVE_GOAL),
+        ratio("save", f"{what}, durable / pickle.dump + fsync + rename", *pair("save durably")),
+    ]
+
+
+def load_figures(bench: Bench) -> list[Figure]:
+    """Compare loading with `pickle.load`, in a bare process and beside a living graph."""
+    directory = bench.directory("trees")
+    prepared = Phase(prepare, nodes=bench.sizes.nodes).run(directory=directory)
+    _save_trifle(directory / "store")
+    file, store, expected = prepared["bare"], prepared["store"], prepared["print"]
+    with_store = partial(Phase, load_with_store, store=store, expected=expected)
+    bare = partial(Phase, load_bare, file=file)
+    samples = bench.rounds(
+        {
+            "load, store": with_store(beside=None),
+            "load, pickle": bare(beside=None),
+            "load beside a graph, store": with_store(beside=file),
+            "load beside a graph, pickle": bare(beside=file),
+        }
+    )
+    what = f"load {prepared['nodes']:,} syntax-tree nodes"
+    beside = f"{what} beside as many / pickle.load"
+    pair = _pair_of(samples)
+    return [
+        ratio("load", f"{what} / pickle.load", *pair("load"), goal=LOAD_GOAL),
+        ratio("load", beside, *pair("load beside a graph"), goal=LOAD_BESIDE_GOAL),
+    ]
+
+
+def _save_trifle(directory: Path) -> None:
+    with FilesystemStore(directory) as store:
+        store.save([], id="trifle")
+
+
+def _pair_of(samples: dict[str, list[Sample]]) -> Callable[[str], tuple[list[float], list[float]]]:
+    def pair(name: str) -> tuple[list[float], list[float]]:
+        ours, bare = samples[f"{name}, store"], samples[f"{name}, pickle"]
+        return values(ours, "wall", 1e3), values(bare, "wall", 1e3)
+
+    return pair

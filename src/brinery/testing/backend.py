@@ -1,0 +1,477 @@
+"""The contract of backends, as tests.
+
+A backend is tested by a subclass that gives one fixture:
+
+    class TestMyBackend(BackendContract):
+        @pytest.fixture
+        def backend(self) -> Iterator[Backend]:
+            with closing(MyBackend()) as backend:
+                yield backend
+
+The counts are class attributes: lower them where a call costs a round trip.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import ClassVar, TypeVar
+
+import pytest  # noqa: TID253 - only those who test import this module
+
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
+from brinery.codec import Buffer
+from brinery.errors import InvalidArgumentError
+from brinery.ids import name_of
+from brinery.record import MAGIC
+
+T = TypeVar("T")
+Reopen = Callable[[], Backend]
+
+HOSTILE_IDS: tuple[str, ...] = (
+    "",
+    ".",
+    "..",
+    "../evil",
+    "/etc/passwd",
+    "a/b",
+    "a\\b",
+    "C:",
+    ".hidden",
+    "trailing.",
+    " spaces ",
+    "nul",
+    "con.txt",
+    "lock",
+    "ab",
+    "FF",
+    "-rf",
+    "%41",
+    "50%",
+    "a_b",
+    "a%b",
+    "*?[x]",
+    "quote\"'",
+    "; drop table records --",
+    "new\nline",
+    "nul\0byte",
+    "\x7f\x1b[31m",
+    "case",
+    "CASE",
+    "日本語",
+    "e\u0301",
+    "\u00e9",
+    "\U0001f600",
+    "\ud800",
+    "x" * 255,
+    "x" * 256,
+    "y" * 10_000,
+    "é" * 200,
+)
+"""IDs that have broken some store; `name_of` makes names of them."""
+
+
+def body(text: str | int) -> bytes:
+    """Return bytes that end as a record does, the same for the same text only."""
+    return f"the bytes of a record in the state {text}".encode() * 2 + MAGIC
+
+
+class BackendContract:
+    """What every backend does.  Subclass it and give the fixture `backend`."""
+
+    bulk_count: ClassVar[int] = 2_000
+    """Records in the bulk test."""
+    large_size: ClassVar[int] = 64 << 20
+    """Bytes in the large record."""
+    thread_count: ClassVar[int] = 8
+    increment_count: ClassVar[int] = 50
+    """Increments of one counter that each thread makes."""
+
+    @pytest.fixture
+    def backend(self) -> Iterator[Backend]:
+        """Give an empty backend and close it."""
+        raise NotImplementedError("give a fixture `backend` that yields an empty backend")
+
+    @pytest.fixture
+    def reopen(self) -> Reopen | None:
+        """Give a function that opens what `backend` has open once more; None where that cannot be."""
+        return None
+
+    # -- one name
+
+    def test_what_was_put_is_got(self, backend: Backend) -> None:
+        """`get` returns the bytes of the last put, and the version that it returned."""
+        version = backend.put("Task.1", body(1))
+        assert backend.get("Task.1") == (body(1), version)
+
+    def test_a_put_replaces_what_was_there(self, backend: Backend) -> None:
+        """The second put of a name wins, also when it is shorter, and has another version."""
+        first = backend.put("Task.1", body("long") * 100)
+        second = backend.put("Task.1", body("short"))
+        assert backend.get("Task.1") == (body("short"), second)
+        assert first != second
+
+    def test_what_is_not_there_is_missing(self, backend: Backend) -> None:
+        """`get` and `get_tail` of an unknown name raise `Missing`, which tells the name."""
+        for call in (lambda: backend.get("Task.1"), lambda: backend.get_tail("Task.1", 10)):
+            with pytest.raises(Missing) as caught:
+                call()
+            assert caught.value.name == "Task.1"
+
+    def test_what_was_deleted_is_missing(self, backend: Backend) -> None:
+        """A deleted name is gone from `get`, `get_many` and `list`."""
+        backend.put("Task.1", body(1))
+        backend.delete("Task.1")
+        with pytest.raises(Missing):
+            backend.get("Task.1")
+        assert list(backend.get_many(["Task.1"])) == []
+        assert list(backend.list()) == []
+
+    def test_deleting_what_is_not_there_is_no_error(self, backend: Backend) -> None:
+        """Deletion is idempotent, also of names never seen and of one name twice."""
+        backend.delete("Task.1")
+        backend.put("Task.1", body(1))
+        backend.delete("Task.1")
+        backend.delete("Task.1")
+        backend.commit([], ["Task.1", "Task.1", "Task.2"])
+        assert list(backend.list()) == []
+
+    def test_a_record_may_be_empty(self, backend: Backend) -> None:
+        """No bytes are a state of their own, not absence."""
+        version = backend.put("Task.1", b"")
+        assert backend.get("Task.1") == (b"", version)
+        assert list(backend.get_many(["Task.1"])) == [("Task.1", b"", version)]
+        assert list(backend.list()) == ["Task.1"]
+        with pytest.raises(Conflict):
+            backend.put("Task.1", b"", ABSENT)
+
+    def test_every_byte_is_kept(self, backend: Backend) -> None:
+        """Bytes of all values come back in their order, and as `bytes`."""
+        data = bytes(range(256)) * 5
+        backend.put("Task.1", data)
+        found, _ = backend.get("Task.1")
+        assert type(found) is bytes
+        assert found == data
+
+    def test_a_large_record_comes_back_whole(self, backend: Backend) -> None:
+        """A record of many megabytes is kept as a small one is."""
+        data = bytes(
+            memoryview(bytes(range(251)) * (self.large_size // 251 + 1))[: self.large_size]
+        )
+        backend.put("Task.1", data)
+        assert backend.get("Task.1")[0] == data
+        tail, size, _ = backend.get_tail("Task.1", 100)
+        assert (tail, size) == (data[-100:], len(data))
+
+    def test_pieces_of_every_kind_are_joined(self, backend: Backend) -> None:
+        """A put takes bytes, bytearrays and memoryviews, empty ones and thousands of them."""
+        numbers = memoryview(bytes(range(24))).cast("B", (2, 3, 4))
+        pieces: list[Buffer] = [b"abc", b"", bytearray(b"def"), memoryview(b"xghix")[1:-1], numbers]
+        many = [str(number).encode() for number in range(3_000)]
+        backend.commit([Put("Task.1", pieces), Put("Task.2", many), Put("Task.3", [])])
+        assert backend.get("Task.1")[0] == b"abcdefghi" + bytes(range(24))
+        assert backend.get("Task.2")[0] == b"".join(many)
+        assert backend.get("Task.3")[0] == b""
+
+    def test_the_end_of_a_record_can_be_read_alone(self, backend: Backend) -> None:
+        """`get_tail` returns the last bytes, the full size and the version that `get` returns."""
+        data = body("long") * 50
+        version = backend.put("Task.1", data)
+        assert backend.get_tail("Task.1", 100) == (data[-100:], len(data), version)
+        assert backend.get_tail("Task.1", 1) == (data[-1:], len(data), version)
+        assert backend.get_tail("Task.1", 0) == (b"", len(data), version)
+        assert backend.get_tail("Task.1", 10**6) == (data, len(data), version)
+
+    # -- names
+
+    def test_names_of_hostile_ids_are_kept_apart(self, backend: Backend) -> None:
+        """Each name that `name_of` makes is a name of its own, and is listed as it was given."""
+        names = [name_of(id) for id in HOSTILE_IDS]
+        assert len(set(names)) == len(names)
+        for index, name in enumerate(names):
+            backend.put(name, body(index), ABSENT)
+        for index, name in enumerate(names):
+            assert backend.get(name)[0] == body(index)
+        assert sorted(backend.list()) == sorted(names)
+        backend.commit([], names)
+        assert list(backend.list()) == []
+
+    def test_listing_gives_each_name_once(self, backend: Backend) -> None:
+        """`list` yields every name once, however often it was put, in order if that is announced."""
+        names = [f"Task.{number}" for number in range(30)]
+        for _ in range(2):
+            backend.commit(Put(name, (body(name),)) for name in names)
+        found = list(backend.list())
+        assert sorted(found) == sorted(names)
+        if backend.capabilities.ordered_list:
+            assert found == sorted(names)
+
+    def test_listing_can_be_limited_to_a_prefix(self, backend: Backend) -> None:
+        """A prefix is compared character by character: `_`, `%` and case mean themselves."""
+        names = [name_of(id) for id in ("a_c.1", "abc.1", "A_c.1", "a%c.1", "a_c.10", "日本.1")]
+        backend.commit(Put(name, (body(name),)) for name in names)
+        for prefix in ("", "a", "a_", "a_c.1", "A", "日", name_of("a%c.1")[:4], "zzz", "."):
+            expected = sorted(name for name in names if name.startswith(prefix))
+            assert sorted(backend.list(prefix)) == expected
+
+    def test_the_names_of_the_store_itself_are_not_listed(self, backend: Backend) -> None:
+        """A name with a leading dot is kept as others are, and left out of `list`."""
+        version = backend.put(".settings", b"{}")
+        backend.put("Task.1", body(1))
+        backend.put("settings.1", body("other"))
+        assert backend.get(".settings") == (b"{}", version)
+        assert sorted(backend.list()) == ["Task.1", "settings.1"]
+        assert list(backend.list(".")) == []
+        with pytest.raises(Conflict):
+            backend.put(".settings", b"[]", ABSENT)
+        backend.put(".settings", b"[]", version)
+        backend.delete(".settings")
+        with pytest.raises(Missing):
+            backend.get(".settings")
+
+    # -- versions and expectations
+
+    def test_a_version_stays_while_nothing_is_put(self, backend: Backend) -> None:
+        """Reading does not change a version, nor does writing another name."""
+        version = backend.put("Task.1", body(1))
+        backend.put("Task.2", body(2))
+        assert {backend.get("Task.1")[1] for _ in range(3)} == {version}
+        assert [found for _, _, found in backend.get_many(["Task.1"])] == [version]
+
+    def test_a_new_name_can_be_demanded(self, backend: Backend) -> None:
+        """A put that expects absence succeeds once, and again after a deletion."""
+        backend.put("Task.1", body(1), ABSENT)
+        with pytest.raises(Conflict) as caught:
+            backend.put("Task.1", body(2), ABSENT)
+        assert caught.value.names == ("Task.1",)
+        assert backend.get("Task.1")[0] == body(1)
+        backend.delete("Task.1")
+        backend.put("Task.1", body(3), ABSENT)
+
+    def test_a_put_can_demand_the_version_it_replaces(self, backend: Backend) -> None:
+        """A put that expects a version succeeds on that version only, and not on absence."""
+        first = backend.put("Task.1", body(1))
+        second = backend.put("Task.1", body(2), first)
+        with pytest.raises(Conflict):
+            backend.put("Task.1", body(3), first)
+        assert backend.get("Task.1") == (body(2), second)
+        backend.delete("Task.1")
+        with pytest.raises(Conflict):
+            backend.put("Task.1", body(3), second)
+        with pytest.raises(Missing):
+            backend.get("Task.1")
+
+    def test_a_put_without_demands_always_succeeds(self, backend: Backend) -> None:
+        """`ANY` takes a new name and one that is there."""
+        backend.put("Task.1", body(1), ANY)
+        backend.put("Task.1", body(2), ANY)
+        assert backend.get("Task.1")[0] == body(2)
+
+    # -- many names
+
+    def test_a_commit_makes_puts_and_deletes(self, backend: Backend) -> None:
+        """One commit creates, replaces and deletes; its versions are those that `get` returns."""
+        backend.commit([Put("Task.1", (body(1),)), Put("Task.2", (body(2),))])
+        puts = [Put("Task.1", (body("new"),)), Put("Task.3", (body(3),), ABSENT)]
+        versions = backend.commit(puts, ["Task.2"])
+        assert dict(versions) == {
+            "Task.1": backend.get("Task.1")[1],
+            "Task.3": backend.get("Task.3")[1],
+        }
+        assert sorted(backend.list()) == ["Task.1", "Task.3"]
+
+    def test_an_empty_commit_does_nothing(self, backend: Backend) -> None:
+        """Nothing to put and nothing to delete is no error."""
+        assert dict(backend.commit([])) == {}
+        assert dict(backend.commit(iter(()), iter(()))) == {}
+        assert list(backend.list()) == []
+
+    def test_deletes_come_after_puts(self, backend: Backend) -> None:
+        """A name that a commit both puts and deletes is gone afterwards."""
+        backend.put("Task.1", body(1))
+        backend.commit([Put("Task.1", (body(2),)), Put("Task.2", (body(2),))], ["Task.1", "Task.2"])
+        assert list(backend.list()) == []
+
+    def test_a_name_cannot_be_put_twice_in_one_commit(self, backend: Backend) -> None:
+        """Which of two puts should win is for the caller to say: nothing is changed."""
+        with pytest.raises(InvalidArgumentError):
+            backend.commit([Put("Task.1", (body(1),)), Put("Task.1", (body(2),))])
+        assert list(backend.list()) == []
+
+    def test_a_conflict_leaves_everything_as_it_was(self, backend: Backend) -> None:
+        """One name that is not as expected undoes the commit; the error tells all such names."""
+        kept = backend.put("Task.1", body(1))
+        stale = backend.put("Task.2", body("old"))
+        backend.put("Task.2", body(2))
+        backend.put("Task.3", body(3))
+        puts = [
+            Put("Task.9", (body(9),), ABSENT),
+            Put("Task.1", (body("new"),), kept),
+            Put("Task.2", (body("new"),), stale),
+            Put("Task.3", (body("new"),), ABSENT),
+            Put("Task.4", (body("new"),), stale),
+        ]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts, ["Task.3"])
+        assert sorted(caught.value.names) == ["Task.2", "Task.3", "Task.4"]
+        self._holds(backend, {"Task.1": body(1), "Task.2": body(2), "Task.3": body(3)})
+        assert backend.get("Task.1")[1] == kept
+
+    def test_an_error_in_the_generator_undoes_the_commit(self, backend: Backend) -> None:
+        """Any exception of the puts passes unchanged, and nothing has become visible."""
+        backend.put("Task.1", body(1))
+        for error in (ValueError("user"), OSError(5, "user"), KeyboardInterrupt(), GeneratorExit()):
+            with pytest.raises(type(error)) as caught:
+                backend.commit(self._failing(error), ["Task.1"])
+            assert caught.value is error
+            self._holds(backend, {"Task.1": body(1)})
+
+    def test_nothing_is_visible_before_the_generator_ends(self, backend: Backend) -> None:
+        """The puts may use the backend meanwhile; they see the state before their commit."""
+        backend.put("Task.1", body("old"))
+
+        def puts() -> Iterator[Put]:
+            yield Put("Task.1", (body("new"),))
+            yield Put("Task.2", (body(2),))
+            assert backend.get("Task.1")[0] == body("old")
+            assert list(backend.list()) == ["Task.1"]
+            backend.put("Other.1", body("other"))
+            yield Put("Task.3", (body(3),))
+
+        backend.commit(puts())
+        expected = {"Task.1": body("new"), "Task.2": body(2), "Task.3": body(3)}
+        self._holds(backend, {**expected, "Other.1": body("other")})
+
+    def test_many_records_are_written_and_read_at_once(self, backend: Backend) -> None:
+        """A commit and `get_many` take thousands of names."""
+        held = {f"Task.{number}": body(number) for number in range(self.bulk_count)}
+        versions = backend.commit(Put(name, (data,), ABSENT) for name, data in held.items())
+        self._holds(backend, held)
+        found = {name: version for name, _, version in backend.get_many(held)}
+        assert found == dict(versions)
+        backend.commit((), iter(held))
+        assert list(backend.list()) == []
+
+    def test_get_many_leaves_out_what_is_not_there(self, backend: Backend) -> None:
+        """Absent names are skipped; names may come from a generator."""
+        backend.commit([Put("Task.1", (body(1),)), Put("Task.3", (body(3),))])
+        found = backend.get_many(f"Task.{number}" for number in range(5))
+        assert {name: data for name, data, _ in found} == {"Task.1": body(1), "Task.3": body(3)}
+        assert list(backend.get_many([])) == []
+
+    # -- threads
+
+    def test_of_many_threads_that_create_a_name_one_wins(self, backend: Backend) -> None:
+        """Exactly one put that expects absence succeeds, and its bytes are those that stay."""
+        for turn in range(5):
+            name = f"Task.{turn}"
+            won = self._in_threads(partial(self._creates, backend, name))
+            assert won.count(True) == 1
+            assert backend.get(name)[0] == body(won.index(True))
+
+    def test_no_increment_of_threads_is_lost(self, backend: Backend) -> None:
+        """A counter that threads increase by compare-and-swap counts every increase."""
+        backend.put("Counter.1", b"0" + MAGIC)
+        self._in_threads(lambda _: increase(backend, "Counter.1", self.increment_count))
+        total = self.thread_count * self.increment_count
+        assert backend.get("Counter.1")[0] == str(total).encode() + MAGIC
+
+    def test_readers_see_whole_records_while_threads_write(self, backend: Backend) -> None:
+        """A record that is being replaced is read as it was or as it will be."""
+        states = [body(number) * (1 + 40 * number) for number in range(10)]
+        backend.put("Task.1", states[0])
+        ended = threading.Event()
+
+        def write() -> None:
+            try:
+                for state in itertools.chain(*[states] * 5):
+                    backend.put("Task.1", state)
+            finally:
+                ended.set()
+
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            while not ended.is_set():
+                assert backend.get("Task.1")[0] in states
+                assert list(backend.list()) == ["Task.1"]
+            writing.result()
+
+    # -- life
+
+    def test_what_was_put_is_there_when_opened_again(
+        self, backend: Backend, reopen: Reopen | None
+    ) -> None:
+        """A second backend on the same place sees what the first wrote, with its versions."""
+        if reopen is None:
+            pytest.skip("this backend cannot be opened again: its test class has no `reopen`")
+        version = backend.put("Task.1", body(1))
+        second = reopen()
+        try:
+            assert second.get("Task.1") == (body(1), version)
+            second.put("Task.1", body(2), version)
+            with pytest.raises(Conflict):
+                backend.put("Task.1", body(3), version)
+        finally:
+            second.close()
+
+    def test_closing_twice_is_no_error(self, backend: Backend) -> None:
+        """`close` may be called again."""
+        backend.put("Task.1", body(1))
+        backend.close()
+        backend.close()
+
+    def test_the_location_names_the_place(self, backend: Backend) -> None:
+        """`location` is text for messages."""
+        assert isinstance(backend.location, str)
+        assert backend.location
+
+    # -- what the tests share
+
+    @staticmethod
+    def _holds(backend: Backend, expected: dict[str, bytes]) -> None:
+        assert sorted(backend.list()) == sorted(expected)
+        assert {name: data for name, data, _ in backend.get_many(expected)} == expected
+
+    @staticmethod
+    def _failing(error: BaseException) -> Iterator[Put]:
+        yield Put("Task.1", (body("new"),))
+        yield Put("Task.2", (body(2),))
+        raise error
+
+    @staticmethod
+    def _creates(backend: Backend, name: str, index: int) -> bool:
+        try:
+            backend.put(name, body(index), ABSENT)
+        except Conflict:
+            return False
+        return True
+
+    def _in_threads(self, work: Callable[[int], T]) -> Sequence[T]:
+        start = threading.Barrier(self.thread_count)
+
+        def run(index: int) -> T:
+            start.wait()
+            return work(index)
+
+        with ThreadPoolExecutor(self.thread_count) as pool:
+            return [*pool.map(run, range(self.thread_count))]
+
+
+def increase(backend: Backend, name: str, times: int) -> None:
+    """Increase the number in a record by one, `times` times, by compare-and-swap.
+
+    A number alone would be too short a version for two states to differ in: it ends in MAGIC, as
+    records do.
+    """
+    for _ in range(times):
+        while True:
+            data, version = backend.get(name)
+            number = int(data.removesuffix(MAGIC)) + 1
+            try:
+                backend.put(name, str(number).encode() + MAGIC, version)
+                break
+            except Conflict:
+                continue

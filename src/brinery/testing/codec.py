@@ -1,0 +1,437 @@
+"""The contract of codecs, as tests.
+
+A codec is tested by a subclass that gives one fixture:
+
+    class TestMyCodec(CodecContract):
+        @pytest.fixture
+        def codec(self) -> Codec:
+            return MyCodec(level=3)
+
+The tests ask what the codec's `capabilities` declare.  What is declared must be kept; what is not must be
+refused with an `EncodeError`: an object that comes back different is the one thing that no codec may do.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest  # noqa: TID253 - only those who test import this module
+
+from brinery.codec import Buffer, Codec, Sink
+from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
+from brinery.ids import name_of
+from brinery.record import build, new_metadata, parse
+from brinery.store import MemoryStore
+from brinery.testing import samples
+from brinery.testing.graphs import assert_isomorphic
+from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable
+
+_DIGESTS = """
+import importlib, json, sys
+from brinery.testing.codec import digests
+module, name, config = json.loads(sys.argv[1])
+print(json.dumps(digests(getattr(importlib.import_module(module), name)(**config))))
+"""
+_PLAIN_LOAD = "import pickle, sys; print(ascii(pickle.load(open(sys.argv[1], 'rb'))))"
+
+
+class CodecContract:
+    """What every codec keeps to."""
+
+    unsupported: ClassVar[Collection[str]] = ()
+    """Keys of `samples.INSTANCES` that the codec refuses although it keeps instances."""
+
+    @pytest.fixture
+    def codec(self) -> Codec:
+        """Give the codec to test."""
+        raise NotImplementedError("give a fixture `codec`")
+
+    @pytest.fixture
+    def store(self, codec: Codec) -> Iterator[MemoryStore]:
+        """Give an empty store that uses the codec."""
+        with MemoryStore(codec=codec) as store:
+            yield store
+
+    # -- data
+
+    @pytest.mark.parametrize("name", BASIC)
+    def test_basic_data_come_back(self, store: MemoryStore, name: str) -> None:
+        """What JSON has, of exactly the same types."""
+        kept(store, BASIC[name]())
+
+    @pytest.mark.parametrize("name", DATA)
+    def test_other_data_come_back_or_are_refused(self, store: MemoryStore, name: str) -> None:
+        """Other data of the standard library: never a tuple that became a list."""
+        obj = DATA[name]()
+        try:
+            store.save(obj)
+        except EncodeError:
+            assert store.list() == []
+        else:
+            kept(store, obj)
+
+    def test_data_nested_too_deeply_are_refused(self, store: MemoryStore) -> None:
+        """100,000 lists inside each other come back or are refused; nothing overflows."""
+        nested: list[Any] = []
+        for _ in range(100_000):
+            nested = [nested]
+        try:
+            store.save(nested)
+        except EncodeError as error:
+            assert error.codec == store.codec.name
+            assert store.list() == []
+        else:
+            kept(store, nested)
+
+    # -- what capabilities declare
+
+    def test_references_stand_for_persistable_objects(self, store: MemoryStore) -> None:
+        """In containers of any depth; the record lists each once, in the order met."""
+        one, two = Node("one"), Node("two")
+        # Any codec can refer to an object, also one that cannot hold it: that has a record of its own.
+        ids = store.save_many([one, two], codec="pickle")
+        obj = {"first": [two, {"deeper": [[one]]}], "again": two}
+        if not store.codec.capabilities.references:
+            refused(store, obj, already=ids)
+            return
+        id_ = store.save(obj)
+        assert store.info(id_).references == (ids[1], ids[0])
+        store.invalidate_cache()
+        found = store.load(id_)
+        assert found["again"] is found["first"][0] is store.load(ids[1])
+        assert_isomorphic(obj, found)
+
+    def test_an_object_may_contain_itself(self, store: MemoryStore) -> None:
+        """A cycle through containers closes again."""
+        a_list: list[Any] = [1]
+        a_list.append({"list": a_list})
+        a_dict: dict[str, Any] = {}
+        a_dict["list"] = [a_dict, a_dict]
+        for obj in (a_list, a_dict):
+            self._kept_if(store.codec.capabilities.cycles, store, obj)
+
+    def test_an_instance_may_contain_itself(self, store: MemoryStore) -> None:
+        """By an attribute, directly or through a container."""
+        obj = Plain(label="a")
+        obj.me, obj.us = obj, [obj]  # type: ignore[attr-defined]
+        declared = store.codec.capabilities
+        self._kept_if(declared.cycles and declared.instances, store, obj)
+
+    @pytest.mark.parametrize("make", [list, dict, lambda: [1, {}]], ids=["list", "dict", "nested"])
+    def test_what_is_shared_stays_shared(self, store: MemoryStore, make: Any) -> None:
+        """One mutable object in two places is one object again."""
+        shared = make()
+        obj = {"one": shared, "two": [shared]}
+        self._kept_if(store.codec.capabilities.shared_identity, store, obj)
+
+    @pytest.mark.parametrize("name", INSTANCES)
+    def test_instances_come_back(self, store: MemoryStore, name: str) -> None:
+        """Of importable classes, however they describe themselves."""
+        declared = store.codec.capabilities.instances and name not in self.unsupported
+        self._kept_if(declared, store, INSTANCES[name]())
+
+    def test_functions_come_back_with_what_they_captured(self, store: MemoryStore) -> None:
+        """A variable that two closures share is shared again."""
+        obj = list(samples.counter(3))
+        found = self._kept_if(store.codec.capabilities.closures, store, obj)
+        if found is not None:
+            get, increase = found
+            assert (increase(), get(), obj[0]()) == (4, 4, 3)
+
+    def test_a_captured_persistable_object_stays_shared(self, store: MemoryStore) -> None:
+        """A closure refers to it as a container does."""
+        node = Node("captured")
+        id_ = store.save(node, codec="pickle")
+        declared = store.codec.capabilities
+        if not (declared.closures and declared.references):
+            refused(store, [samples.getter(node)], already=[id_])
+            return
+        holder = store.save([samples.getter(node), node])
+        assert store.references(holder) == [id_]
+        store.invalidate_cache()
+        get, found = store.load(holder)
+        assert get() is found is store.load(id_)
+
+    def test_classes_come_back_by_value(self, store: MemoryStore) -> None:
+        """Objects of a class that cannot be imported, and the class itself, as one class."""
+        cls = samples.local_class()
+        obj = [cls(2), cls(5), cls]
+        found = self._kept_if(store.codec.capabilities.classes_by_value, store, obj)
+        if found is not None:
+            assert [found[0].capped(), found[1].capped()] == [2, 3]
+
+    def test_the_payload_is_a_plain_pickle(self, store: MemoryStore, tmp_path: Path) -> None:
+        """A record opens with nothing but `pickle.load`, in a Python without any package."""
+        if not store.codec.capabilities.plain_pickle:
+            pytest.skip("this codec does not declare plain_pickle")
+        obj = {name: BASIC[name]() for name in BASIC}
+        file = tmp_path / "record"
+        file.write_bytes(_record(store, store.save(obj)))
+        assert _output("-I", "-S", "-c", _PLAIN_LOAD, str(file)) == ascii(obj)
+
+    def test_reading_runs_no_code(self, store: MemoryStore) -> None:
+        """Neither by an object that was saved here, nor by a hostile payload."""
+        if not store.codec.capabilities.safe_to_read:
+            pytest.skip("this codec does not declare safe_to_read")
+        samples.sprung.clear()
+        refused(store, Trap())
+        refused(store, [Trap()])
+        with MemoryStore(codec="pickle") as other:
+            hostile = _payload(other, other.save(Trap()))
+        id_ = store.save([1])
+        _forge(store, id_, hostile)
+        with pytest.raises(DecodeError):
+            store.load(id_)
+        assert samples.sprung == []
+
+    def test_equal_objects_give_equal_bytes(self, store: MemoryStore) -> None:
+        """In every process, whatever the seed of its hashes."""
+        codec = store.codec
+        if not codec.capabilities.deterministic:
+            pytest.skip("this codec does not declare deterministic")
+        here = digests(codec)
+        assert here == digests(codec)
+        described = json.dumps([type(codec).__module__, type(codec).__qualname__, codec.config()])
+        for seed in ("1", "2"):
+            there = _output("-c", _DIGESTS, described, PYTHONHASHSEED=seed)
+            assert json.loads(there) == here
+
+    def test_an_object_comes_back_from_payload_and_buffers(self, codec: Codec) -> None:
+        """A codec that is offered a place for large buffers may use it or not."""
+        array = _array()
+        sink, buffers = Sink(), list[Buffer]()
+        try:
+            codec.dump(array, sink, _Alone(array), buffers)
+        except EncodeError:
+            return
+        found = codec.load(b"".join(sink.pieces), _Alone(array), [bytes(b) for b in buffers])
+        assert (found.dtype, found.shape) == (array.dtype, array.shape)
+        assert found.tobytes() == array.tobytes()
+
+    def test_large_buffers_go_out_of_band(self, codec: Codec) -> None:
+        """Where that is declared, at the codec's best protocol; else there are none."""
+        array = _array()
+        sink, buffers = Sink(), list[Buffer]()
+        try:
+            codec.dump(array, sink, _Alone(array), buffers)
+        except EncodeError:
+            assert not codec.capabilities.out_of_band
+            return
+        can = codec.capabilities.out_of_band
+        if can and (codec.protocol is None or codec.protocol == max(codec.protocols)):
+            assert sum(map(len, sink.pieces)) < array.nbytes // 2
+            assert sum(memoryview(buffer).nbytes for buffer in buffers) >= array.nbytes
+        else:
+            assert buffers == []
+
+    # -- what a record says
+
+    def test_the_configuration_makes_an_equal_codec(self, codec: Codec) -> None:
+        """From JSON, as a store's settings keep it."""
+        config = json.loads(json.dumps(codec.config()))
+        assert config == codec.config()
+        again = type(codec)(**config)
+        assert again == codec
+        assert hash(again) == hash(codec)
+        assert again.protocol == codec.protocol
+        assert repr(again) == repr(codec)
+
+    def test_the_record_says_how_it_was_written(self, store: MemoryStore, codec: Codec) -> None:
+        """Name, configuration, protocol and version; reading goes by these."""
+        info = store.info(store.save([1], "data"))
+        assert info.codec == codec.name
+        assert info.codec_config == codec.config()
+        assert info.codec_version == codec.version != ""
+        assert info.protocol == codec.protocol
+        assert info.class_name == "builtins:list"
+        assert info.references == ()
+
+    # -- errors
+
+    def test_an_error_names_the_place_in_the_object(self, store: MemoryStore) -> None:
+        """The id, the codec, the path inside the object; and the store stays empty."""
+        obj = {"tasks": [0, {"callback": Unencodable()}]}
+        error = refused(store, obj)
+        assert error.object_path == "['tasks'][1]['callback']"
+
+    def test_an_error_in_the_middle_of_a_graph_leaves_nothing(self, store: MemoryStore) -> None:
+        """Neither the objects before the one that cannot be encoded, nor those after."""
+        ids = store.save_many([[0], {"kept": 1}])
+        with pytest.raises(EncodeError) as caught:
+            store.save_many([[1], [2, Unencodable()], [3]], ["a", "b", "c"])
+        assert caught.value.id == "b"
+        assert caught.value.codec == store.codec.name
+        assert caught.value.object_path == "[1]"
+        assert store.list() == sorted(ids)
+
+    def test_a_truncated_payload_is_an_error(self, store: MemoryStore) -> None:
+        """At whatever byte it ends, and though its digest is right."""
+        id_ = store.save({"a": [1, 2.5, "text"], "b": {"c": None}, "d": ["x"] * 20})
+        payload = _payload(store, id_)
+        for length in range(len(payload)):
+            _forge(store, id_, payload[:length])
+            with pytest.raises((DecodeError, RecordError)) as caught:
+                store.load(id_)
+            assert caught.value.id == id_
+            if isinstance(caught.value, DecodeError):
+                assert caught.value.codec == store.codec.name
+
+    def test_a_damaged_record_is_an_error(self, store: MemoryStore) -> None:
+        """Whichever byte of it is changed."""
+        id_ = store.save({"a": [1, 2.5, "text"], "b": {"c": None}})
+        record = _record(store, id_)
+        for position in range(len(record)):
+            damaged = bytearray(record)
+            damaged[position] ^= 1 << position % 8
+            store.backend.put(name_of(id_), bytes(damaged))
+            store.invalidate_cache()
+            with pytest.raises(RecordError) as caught:
+                store.load(id_)
+            assert caught.value.id == id_
+
+    def test_a_forged_payload_is_an_error_or_an_object(self, store: MemoryStore) -> None:
+        """A codec that is safe to read never fails in any other way, whatever it is given."""
+        if not store.codec.capabilities.safe_to_read:
+            pytest.skip("this codec does not declare safe_to_read")
+        id_ = store.save({"a": [1, -2.5, "text", None, True], "b": {"c": []}, "n": 2**40})
+        payload = _payload(store, id_)
+        chance = random.Random(0)
+        for _ in range(2_000):
+            forged = bytearray(payload)
+            for _ in range(chance.randint(1, 3)):
+                forged[chance.randrange(len(forged))] = chance.randrange(256)
+            _forge(store, id_, bytes(forged))
+            try:
+                store.load(id_)
+            except BrineryError as error:
+                assert error.id == id_
+
+    # -- use
+
+    def test_one_codec_serves_several_threads(self, codec: Codec) -> None:
+        """An instance keeps nothing from one call to the next."""
+
+        def work(number: int) -> None:
+            with MemoryStore(codec=codec) as store:
+                for turn in range(20):
+                    kept(store, {"number": number, "turn": [turn] * 100, "text": str(number) * 50})
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+
+    def _kept_if(self, declared: bool, store: MemoryStore, obj: Any) -> Any:
+        if declared:
+            return kept(store, obj)
+        refused(store, obj)
+        return None
+
+
+def kept(store: MemoryStore, obj: Any) -> Any:
+    """Save an object, load it anew, check that it is as it was, and return it."""
+    before = copy.copy(obj) if type(obj) in (list, dict) else obj
+    id_ = store.save(obj)
+    store.invalidate_cache()
+    found = store.load(id_)
+    assert_isomorphic(obj, found)
+    assert_isomorphic(before, obj, records=False)
+    return found
+
+
+def refused(store: MemoryStore, obj: Any, already: Collection[str] = ()) -> EncodeError:
+    """Check that an object cannot be saved and that the store stays as it was; return the error."""
+    with pytest.raises(EncodeError) as caught:
+        store.save(obj, "refused")
+    assert caught.value.id == "refused"
+    assert caught.value.codec == store.codec.name
+    assert store.codec.name in str(caught.value)
+    assert sorted(store.list()) == sorted(already)
+    return caught.value
+
+
+def digests(codec: Codec) -> Mapping[str, str | None]:
+    """Return the digests of the payloads of the sample data, None for what is refused."""
+    found: dict[str, str | None] = {}
+    for name, make in {**BASIC, **DATA}.items():
+        with MemoryStore(codec=codec) as store:
+            try:
+                record = parse(_record(store, store.save(make())))
+            except EncodeError:
+                found[name] = None
+            else:
+                found[name] = record.metadata.payload_digest.hex()
+    return found
+
+
+class _Alone:
+    """The links of an object that refers to no other; for codecs that are used without a store."""
+
+    def __init__(self, root: Any) -> None:
+        self.root = root
+        self.shared: dict[Any, Any] = {}
+        self.kept: dict[Any, Any] = {}
+
+    def is_external_type(self, cls: type) -> bool:
+        return False
+
+    def external(self, obj: Any) -> None:
+        return None
+
+    def resolve(self, id: str) -> Any:
+        raise AssertionError(f"there is no reference {id!r}")
+
+    def construct(self, early: Mapping[str, Any], constructor: Any, args: Any) -> Any:
+        return constructor(*args)
+
+
+def _array() -> Any:
+    import numpy
+
+    return numpy.arange(100_000, dtype="<f8").reshape(250, 400)
+
+
+def _record(store: MemoryStore, id_: str) -> bytes:
+    data, _ = store.backend.get(name_of(id_))
+    return data
+
+
+def _payload(store: MemoryStore, id_: str) -> bytes:
+    return bytes(parse(_record(store, id_)).payload)
+
+
+def _forge(store: MemoryStore, id_: str, payload: bytes) -> None:
+    """Put a record of right digests around a payload, in place of the record `id_`."""
+    codec = store.codec
+    metadata = new_metadata(
+        id=id_,
+        codec=codec.name,
+        config=codec.config(),
+        codec_version=codec.version,
+        protocol=codec.protocol,
+        class_name="builtins:object",
+        references=(),
+        payload=[payload],
+    )
+    store.backend.put(name_of(id_), b"".join(build(metadata, [payload])))
+    store.invalidate_cache()
+
+
+def _output(*arguments: str, **environment: str) -> str:
+    path = os.pathsep.join(filter(None, sys.path))
+    run = subprocess.run(
+        [sys.executable, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": path, **environment},
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stdout.strip()

@@ -1,0 +1,430 @@
+"""What goes wrong below a directory is told, changes nothing, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from brinery.backend import ABSENT, Conflict, Put
+from brinery.backends.directory import DirectoryBackend
+from brinery.errors import StorageError, StorageFullError
+from brinery.testing.backend import body
+
+
+def state_of(root: Path) -> dict[str, bytes]:
+    """Return the content of every file below `root`, except the lock."""
+    files = (path for path in root.rglob("*") if path.is_file())
+    found = {str(path.relative_to(root)): path.read_bytes() for path in files}
+    found.pop(".brinery/lock", None)
+    return found
+
+
+@contextmanager
+def nothing_changes(root: Path) -> Iterator[None]:
+    """Check that files and descriptors are afterwards what they were before."""
+    state, descriptors = state_of(root), set(os.listdir("/proc/self/fd"))
+    yield
+    assert state_of(root) == state
+    assert set(os.listdir("/proc/self/fd")) <= descriptors
+
+
+def put(number: int, data: bytes | None = None, **more: Any) -> Put:
+    """Return the put of one record."""
+    return Put(f"Task.{number}", (body(number) if data is None else data,), **more)
+
+
+# -- no room
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """Mount a file system of 256 KiB."""
+    root = tmp_path / "tiny"
+    root.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=256k,nr_inodes=60", "brinery-test", str(root)]
+    if sys.platform != "linux" or os.geteuid() != 0:
+        pytest.skip("only root on Linux may mount a small file system to fill it")
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        pytest.skip("mounting is forbidden here, as in most containers")
+    yield root
+    subprocess.run(["umount", str(root)], check=True)
+
+
+@pytest.mark.parametrize("durability", ["full", "none"])
+def test_a_full_disk_is_told_and_undone(tiny: Path, durability: Any) -> None:
+    """No room for data or for another file raises StorageFullError; then there is room again."""
+    backend = DirectoryBackend(tiny, durability=durability)
+    backend.commit([put(1), put(2)])
+    large, many = [put(1), put(3, bytes(300_000))], [put(number) for number in range(3, 99)]
+    for puts in (large, many):
+        with nothing_changes(tiny):
+            with pytest.raises(StorageFullError, match="disk is full") as caught:
+                backend.commit(iter(puts), ["Task.2"])
+            assert caught.value.errno == errno.ENOSPC
+            assert caught.value.id is not None
+    backend.commit([put(1, b"new"), put(3, bytes(100_000))])
+
+
+def test_a_limit_on_file_sizes_is_told(tmp_path: Path) -> None:
+    """A write that stops in the middle of a record is an error, and the record is not there."""
+    backend = DirectoryBackend(tmp_path)
+    backend.put("Task.1", body(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with nothing_changes(tmp_path):
+            for pieces in ([bytes(150_000)], [bytes(1_000)] * 150):
+                with pytest.raises(StorageError, match="ulimit -f"):
+                    backend.commit([put(1), Put("Task.2", pieces)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_running_out_of_descriptors_is_told(tmp_path: Path) -> None:
+    """Too many open files is an error of reading and of writing, never absence."""
+    backend = DirectoryBackend(tmp_path)
+    backend.put("Task.1", body(1))
+    held: list[int] = []
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, before[1]))
+    try:
+        while len(held) < 256:
+            try:
+                held.append(os.open("/dev/null", os.O_RDONLY))
+            except OSError:
+                break
+        calls: list[Callable[[], object]] = [
+            partial(backend.get, "Task.1"),
+            partial(backend.put, "Task.2", b""),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError, match="too many open files"):
+                call()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        for fd in held:
+            os.close(fd)
+    assert list(backend.list()) == ["Task.1"]
+
+
+# -- no permission
+
+
+def as_nobody(work: Callable[[], None]) -> None:
+    """Run `work` in a child process without privileges; fail when it fails."""
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            work()
+        except BaseException:  # noqa: BLE001 - the exit status tells the parent
+            import traceback
+
+            traceback.print_exc()
+            os._exit(1)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def open_up(root: Path) -> None:
+    """Let everyone reach a directory, whose parents pytest makes private."""
+    for parent in [root, *root.parents]:
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o755)
+
+
+def test_a_directory_that_may_not_be_written_is_read_only(tmp_path: Path) -> None:
+    """Writing and removing say so; reading and listing work, and need no lock."""
+    root = tmp_path / "store"
+    DirectoryBackend(root, durability="none").commit([put(1), put(2)])
+    open_up(root)
+    root.chmod(0o555)
+    backend = DirectoryBackend(root)
+
+    def work() -> None:
+        assert sorted(backend.list()) == ["Task.1", "Task.2"]
+        assert backend.get("Task.1")[0] == body(1)
+        calls: list[Callable[[], object]] = [
+            partial(backend.put, "Task.1", b""),
+            partial(backend.put, "Task.3", b"", ABSENT),
+            partial(backend.delete, "Task.1"),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError, match="check the permissions"):
+                call()
+
+    with nothing_changes(root):
+        as_nobody(work)
+    root.chmod(0o755)
+
+
+def test_what_may_not_be_read_is_no_absence(tmp_path: Path) -> None:
+    """An unreadable record is an error and stays listed; so is an unreadable directory."""
+    root = tmp_path / "store"
+    backend = DirectoryBackend(root, durability="none")
+    backend.commit([put(1), Put("a name", (body(2),))])
+    open_up(root)
+    for path in root.iterdir():
+        if path.is_file():
+            path.chmod(0)
+
+    def unreadable_files() -> None:
+        assert sorted(backend.list()) == ["Task.1", "a name"]
+        with pytest.raises(StorageError, match="check the permissions"):
+            backend.get("Task.1")
+
+    def unreadable_directory() -> None:
+        calls: list[Callable[[], object]] = [
+            partial(backend.get, "Task.1"),
+            lambda: list(backend.list()),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError, match="check the permissions"):
+                call()
+
+    as_nobody(unreadable_files)
+    root.chmod(0)
+    as_nobody(unreadable_directory)
+    root.chmod(0o755)
+
+
+def test_new_files_have_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
+    """Records are as shared or as private as other files that the user makes."""
+    before = os.umask(0o027)
+    try:
+        DirectoryBackend(tmp_path, durability="none").put("Task.1", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "Task.1").stat().st_mode & 0o777 == 0o640
+
+
+# -- a step that fails in the middle
+
+
+STEPS = [
+    ("link", 0),
+    ("link", 1),
+    ("link", 2),
+    ("link", 4),
+    ("replace", 0),
+    ("replace", 1),
+    ("unlink", 0),
+    ("unlink", 1),
+]
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), KeyboardInterrupt()], ids=repr)
+@pytest.mark.parametrize("late", [False, True], ids=["instead", "afterwards"])
+@pytest.mark.parametrize(("call", "turn"), STEPS)
+@pytest.mark.parametrize("layout", ["flat", "sharded"])
+def test_a_step_that_fails_is_undone(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    layout: Any,
+    call: str,
+    turn: int,
+    late: bool,
+    error: BaseException,
+) -> None:
+    """Whatever system call fails, or is interrupted right after it worked, the old state returns."""
+    backend = DirectoryBackend(tmp_path, layout=layout, durability="none")
+    backend.commit(put(number) for number in range(1, 5))
+    puts = [put(9), put(1, body("new")), put(8), put(2, body("new"))]
+    expected = StorageError if isinstance(error, OSError) else KeyboardInterrupt
+    with nothing_changes(tmp_path), monkeypatch.context() as patch:
+        fail_once(patch, call, turn, late, error)
+        with pytest.raises(expected):
+            backend.commit(puts, ["Task.3", "Task.4"])
+    backend.commit(puts, ["Task.3", "Task.4"])
+    assert sorted(backend.list()) == ["Task.1", "Task.2", "Task.8", "Task.9"]
+    assert backend.get("Task.1")[0] == body("new")
+
+
+def fail_once(
+    patch: pytest.MonkeyPatch, call: str, turn: int, late: bool, error: BaseException
+) -> None:
+    """Let the call number `turn` on a record raise, before it does its work or `late`."""
+    real, count = getattr(os, call), [0]
+
+    def failing(*args: Any, **more: Any) -> Any:
+        # The removal of temporary files is no step.
+        if ".tmp-" in args[-1] and call != "link":
+            return real(*args, **more)
+        count[0] += 1
+        if count[0] - 1 != turn:
+            return real(*args, **more)
+        if late:
+            real(*args, **more)
+        raise error
+
+    patch.setattr(os, call, failing)
+
+
+def test_a_name_that_appears_despite_the_lock_is_a_conflict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where another machine honours no lock, link(2) decides; the rest of the commit is undone."""
+    backend = DirectoryBackend(tmp_path, durability="none")
+    backend.put("Task.1", body(1))
+    real = os.link
+
+    def late(source: str, target: str) -> None:
+        if target.endswith("/Task.8"):
+            Path(target).write_bytes(body("theirs"))
+        real(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    puts = [put(8, expect=ABSENT), put(1, body("new")), put(9, expect=ABSENT)]
+    with pytest.raises(Conflict) as caught:
+        backend.commit(puts)
+    assert caught.value.names == ("Task.8",)
+    assert state_of(tmp_path) == {"Task.1": body(1), "Task.8": body("theirs")}
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_failed_sync_fails_the_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, portable: bool
+) -> None:
+    """What could not be made durable does not become visible, and is not synced a second time."""
+    from brinery.backends import _staging
+
+    backend = DirectoryBackend(tmp_path)
+    backend.put("Task.1", body(1))
+    synced = []
+
+    def fail(fd: int) -> None:
+        synced.append(fd)
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    monkeypatch.setattr(_staging, "_syncfs", lambda: None if portable else fail)
+    puts = (put(number, body("new")) for number in range(count))
+    with nothing_changes(tmp_path), pytest.raises(StorageError, match="device reports"):
+        backend.commit(puts)
+    assert len(synced) == 1
+
+
+@pytest.mark.parametrize("count", [1, 3, 40])
+@pytest.mark.parametrize("portable", [False, True])
+def test_every_file_and_every_directory_is_synced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, portable: bool
+) -> None:
+    """Each file by itself or all by syncfs, before it has a name; each directory once, after."""
+    from brinery.backends import _staging
+
+    backend = DirectoryBackend(tmp_path)
+    backend.put("Other.1", b"")  # makes what directories there are to make
+    log: list[str] = []
+    fsync, syncfs, link = os.fsync, None if portable else _staging._syncfs(), os.link
+
+    def observed_fsync(fd: int) -> None:
+        log.append("directory" if os.path.isdir(f"/proc/self/fd/{fd}") else "file")
+        fsync(fd)
+
+    def observed_syncfs(fd: int) -> None:
+        log.append("all")
+        assert syncfs is not None
+        syncfs(fd)
+
+    def observed_link(source: str, target: str) -> None:
+        log.append("name")
+        link(source, target)
+
+    monkeypatch.setattr(os, "fsync", observed_fsync)
+    monkeypatch.setattr(os, "link", observed_link)
+    monkeypatch.setattr(_staging, "_syncfs", lambda: observed_syncfs if syncfs else None)
+    backend.commit(put(number) for number in range(count))
+    files = ["all"] if count > 16 and syncfs else ["file"] * count
+    assert log == [*files, *["name"] * count, "directory"]
+
+
+# -- the lock
+
+
+def test_a_writer_does_not_wait_for_ever(tmp_path: Path) -> None:
+    """A lock that someone holds is reported after the time limit; filelock takes the same lock."""
+    import filelock
+
+    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=0.05)
+    backend.put("Task.1", body(1))
+    with filelock.FileLock(tmp_path / ".brinery" / "lock"), nothing_changes(tmp_path):
+        with pytest.raises(StorageError, match="another process has held the writers' lock"):
+            backend.put("Task.2", body(2))
+        assert backend.get("Task.1")[0] == body(1)
+    backend.put("Task.2", body(2))
+
+
+def test_a_lock_file_that_someone_removes_locks_nobody_out(tmp_path: Path) -> None:
+    """A writer that waited for a removed lock takes the new one."""
+    import filelock
+
+    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=20)
+    backend.put("Task.1", body(1))
+    path = tmp_path / ".brinery" / "lock"
+    with filelock.FileLock(path):
+        writer = threading.Thread(target=backend.put, args=("Task.2", body(2)))
+        writer.start()
+        path.unlink()
+    writer.join(20)
+    assert path.exists()
+    assert sorted(backend.list()) == ["Task.1", "Task.2"]
+
+
+@pytest.mark.filterwarnings("ignore:flock not supported")
+def test_a_file_system_without_flock_has_a_soft_lock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where flock(2) is not implemented, a lock file that exists keeps other writers out."""
+    import fcntl
+
+    from brinery.backends._lock import WritersLock
+
+    def refuse(fd: int, how: int) -> None:
+        raise OSError(errno.ENOSYS, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=0.2)
+    with nothing_changes(tmp_path):
+        with WritersLock(f"{tmp_path}/soft", 1, lambda: None):
+            assert (tmp_path / "soft.soft").exists()
+            second = WritersLock(f"{tmp_path}/soft", 0.1, lambda: None)
+            with pytest.raises(StorageError, match="another process"):
+                second.__enter__()
+        (tmp_path / "soft").unlink()
+    backend.put("Task.1", body(1))
+    backend.put("Task.2", body(2))
+
+
+# -- interrupts
+
+
+def test_an_interrupt_in_the_generator_leaves_nothing(tmp_path: Path) -> None:
+    """Ctrl-C while the puts are made, in whatever number, leaves no file and no descriptor."""
+    backend = DirectoryBackend(tmp_path)
+    backend.put("Task.1", body(1))
+
+    def puts(count: int) -> Iterator[Put]:
+        for number in range(count):
+            yield put(number)
+        signal.raise_signal(signal.SIGINT)
+        yield put(count)
+
+    for count in (0, 1, 5, 40):
+        with nothing_changes(tmp_path), pytest.raises(KeyboardInterrupt):
+            backend.commit(puts(count))

@@ -1,0 +1,30 @@
+"""The codec pickle keeps the contract at each protocol."""
+
+from __future__ import annotations
+
+import pytest
+
+from brinery.codec import Codec
+from brinery.testing.codec import CodecContract
+from brinery.testing.samples import SLOTTED
+from brinery_codecs.pickle import PickleCodec
+
+
+class TestPickleCodec(CodecContract):
+    """At the protocols that know all of Python's classes."""
+
+    @pytest.fixture(params=[2, 3, 4, 5])
+    def codec(self, request: pytest.FixtureRequest) -> Codec:
+        """Give the codec at one protocol."""
+        return PickleCodec(request.param)
+
+
+class TestPickleCodecOfOldProtocols(CodecContract):
+    """Protocols 0 and 1 refuse classes with slots; all else is the same."""
+
+    unsupported = SLOTTED
+
+    @pytest.fixture(params=[0, 1])
+    def codec(self, request: pytest.FixtureRequest) -> Codec:
+        """Give the codec at one protocol."""
+        return PickleCodec(request.param)
