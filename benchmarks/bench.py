@@ -25,7 +25,7 @@ class PhaseError(Exception):
 class Sizes:
     """How much is measured."""
 
-    rounds: int = 9
+    rounds: int = 7
     nodes: int = 250_000
     codec_nodes: int = 100_000
     dill_nodes: int = 25_000

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import gc
+import io
+import pickle
 import sysconfig
 from collections.abc import Sequence
 from hashlib import blake2b
@@ -54,23 +56,16 @@ def count_nodes(trees: Sequence[ast.AST]) -> int:
 
 
 def fingerprint(graph: Any) -> str:
-    """Return a digest of types, fields and values of a graph of syntax trees or plain data."""
-    parts: list[str] = []
-    stack = [graph]
-    while stack:
-        item = stack.pop()
-        if isinstance(item, ast.AST):
-            parts.append(type(item).__name__)
-            stack.extend(vars(item).values())
-        elif type(item) is list:
-            parts.append(f"[{len(item)}")
-            stack.extend(item)
-        elif type(item) is dict:
-            parts.append(f"{{{len(item)} {' '.join(item)}")
-            stack.extend(item.values())
-        else:
-            parts.append(repr(item))
-    return blake2b("\n".join(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    """Return a digest of types, fields and values of a graph without cycles.
+
+    It is that of a pickle without memo, in which sharing leaves no trace: two graphs that are equal but
+    for that have the same.
+    """
+    written = io.BytesIO()
+    pickler = pickle.Pickler(written, 4)
+    pickler.fast = True
+    pickler.dump(graph)
+    return blake2b(written.getbuffer(), digest_size=16).hexdigest()
 
 
 def plain_data(nodes: int) -> list[Any]:

@@ -19,6 +19,7 @@ def machine(scratch: Path) -> dict[str, str | int]:
         "memory": f"{_memory() / 2**30:.0f} GiB",
         "file system": _file_system(scratch),
         "kernel": f"{platform.system()} {platform.release()}",
+        "load before": f"{os.getloadavg()[0]:.1f} runnable processes in the minute before",
     }
 
 

@@ -64,11 +64,12 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _document(bench: Bench, sections: Sequence[str], arguments: Sequence[str]) -> Document:
+    facts = machine(bench.scratch)  # before: it tells how busy the machine was with other things
     figures = [figure for name in sections for figure in _section(bench, name)]
     return {
         "command": shlex.join(["python", "-m", "benchmarks.run", *_without_paths(arguments)]),
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": machine(bench.scratch),
+        "machine": facts,
         "versions": versions(),
         "sizes": asdict(bench.sizes),
         "figures": [figure_entry(figure) for figure in figures],

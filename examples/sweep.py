@@ -289,7 +289,7 @@ def rows(trees: dict[str, ast.Module], count: int) -> Iterator[tuple[str, int | 
     yield "msgpack", None, "as dicts", {name: to_plain(tree) for name, tree in trees.items()}, count
 
 
-TIMES = 3
+TIMES = 2
 """How often each save and each load is timed; the table has the shortest."""
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 # Letters alone are the C types (`numpy.longlong`) that differ from the sized one of equal width.
 _SIMPLE: Final = re.compile(
     r"[<>|](?:b1|[iu][1248]|f[248]|c(?:8|16)|[bBhHiIlLqQ]|[SUV][1-9][0-9]{0,8}"
-    r"|[Mm]8(?:\[[0-9]{0,9}(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?)"
+    r"|[Mm]8(?:\[(?:[1-9][0-9]{0,8})?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?)"
 )
 _STRINGS: Final = {"U": str, "S": bytes}
 _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
@@ -28,9 +28,9 @@ _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 
 def array_fields(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
     """Return dtype, shape, order and bytes of an array; raise ValueError for what has none."""
-    described = _describe(array.dtype)
     if not array.dtype.itemsize:
         raise ValueError("an array whose elements have no bytes")
+    described = _describe(array.dtype)
     _check_values(array)
     flags = array.flags
     order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"

@@ -38,7 +38,8 @@ is read by one flat loop of the library with 1,024 levels at most, whatever a ho
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Any, ClassVar, Final
 
 import msgpack
@@ -87,6 +88,7 @@ class _Writer:
 
     def __init__(self, survey: Survey, types: Types) -> None:
         self._external = survey.external
+        self._has_bytearrays = survey.has_bytearrays
         self._types = types
         self._ordered: dict[int, list[Any]] = {}
         # The innermost first, so that no order is worked out twice and nothing recurs.
@@ -96,12 +98,36 @@ class _Writer:
 
     def payload(self, obj: Any) -> bytes:
         """Return `obj` as MessagePack."""
-        payload: bytes
+        pack = self._pack_parts if self._has_bytearrays else self._pack
         try:
-            payload = self._packer().pack(obj)
+            return pack(obj)
         except UnicodeEncodeError:
             # A lone surrogate.  Not always so: it makes all strings 30 % slower.
-            payload = self._packer(unicode_errors="surrogatepass").pack(obj)
+            return pack(obj, unicode_errors="surrogatepass")
+
+    def _pack(self, obj: Any, **options: Any) -> bytes:
+        payload: bytes = self._packer(**options).pack(obj)
+        return payload
+
+    def _pack_parts(self, obj: Any, **options: Any) -> bytes:
+        """Return what `_pack` would, did the library not take a bytearray for bytes, unasked."""
+        packer = self._packer(autoreset=False, **options)
+        stack: list[Iterator[Any]] = [iter((obj,))]
+        while stack:
+            for part in stack[-1]:
+                parts = self._fields(part) if type(part) in (tuple, bytearray) else part
+                if type(parts) is list:
+                    packer.pack_array_header(len(parts))
+                    stack.append(iter(parts))
+                    break
+                if type(parts) is dict:
+                    packer.pack_map_header(len(parts))
+                    stack.append(chain.from_iterable(parts.items()))
+                    break
+                packer.pack(parts)
+            else:
+                stack.pop()
+        payload: bytes = packer.bytes()
         return payload
 
     def _packer(self, **options: Any) -> msgpack.Packer:

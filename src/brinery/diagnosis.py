@@ -8,9 +8,12 @@ whose parts fails.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
+
+from brinery.persistable import is_persistable_type
 
 Fails = Callable[[Any], bool]
 
@@ -35,6 +38,25 @@ def path_to_failure(obj: Any, fails: Fails) -> str | None:
         path += name
         seen.add(id(obj))
     return path or None
+
+
+def path_to_object(obj: Any, target: Any) -> str:
+    """Return the shortest path inside `obj` to the object `target`; ``…`` where it is not found.
+
+    Other persistable objects are not looked into: what they hold is found from them.
+    """
+    end = time.monotonic() + _BUDGET
+    seen = {id(obj)}
+    line = deque([("", obj)])
+    while line and time.monotonic() < end:
+        path, holder = line.popleft()
+        for name, part in _parts(holder):
+            if part is target:
+                return path + name
+            if id(part) not in seen and not is_persistable_type(type(part)):
+                seen.add(id(part))
+                line.append((path + name, part))
+    return "…"
 
 
 def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[str, Any] | None:

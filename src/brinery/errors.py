@@ -106,7 +106,7 @@ class NotFoundError(BrineryError, KeyError):
 
     def __init__(self, id: str, path: str | None = None) -> None:
         super().__init__(
-            f"no object {str(id)!r}{_in(path)}: list() shows the IDs that there are",
+            f"there is no object {str(id)!r}{_in(path)}; list() shows the IDs",
             id=id,
             path=path,
         )

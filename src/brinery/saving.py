@@ -15,7 +15,7 @@ from typing import Any
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.codec import Codec, Sink
 from brinery.collector import CollectorPause
-from brinery.diagnosis import path_to_failure
+from brinery.diagnosis import path_to_failure, path_to_object
 from brinery.errors import (
     AlreadySavedError,
     BrineryError,
@@ -50,6 +50,8 @@ class _Work:
     expect: Version | Expect
     chosen: bool
     """Whether the caller chose the ID."""
+    found_in: _Work | None
+    """The record that refers to it; None for a root."""
 
 
 @dataclass(slots=True)
@@ -94,6 +96,7 @@ class Saver:
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
+        self._current: _Work | None = None
         self._references: dict[str, None] = {}
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
@@ -168,7 +171,8 @@ class Saver:
         # A plain object is written in place wherever it is met, also when it is a root as well.
         ids = self._ids if self._persistable[type(obj)] else self._plain_roots
         ids[id(obj)] = id_
-        self._list.append(_Work(obj, id_, name_of(id_), entry, expect, chosen))
+        work = _Work(obj, id_, name_of(id_), entry, expect, chosen, self._current)
+        self._list.append(work)
         return id_
 
     def _puts(self) -> Iterator[Put]:
@@ -233,17 +237,12 @@ class Saver:
     def _dump(self, work: _Work, codec: Codec) -> Sink:
         sink = Sink()
         self.root = work.obj
+        self._current = work
         self._references = {}
         try:
             codec.dump(work.obj, sink, self)
         except EncodeError as error:
-            raise type(error)(
-                error.reason,
-                id=work.id,
-                codec=codec.name,
-                object_path=error.object_path,
-                advice=error.advice,
-            ) from error
+            raise _located(work, codec, error) from error
         except BrineryError:
             raise
         except Exception as error:
@@ -252,23 +251,18 @@ class Saver:
 
     def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:
         if _is_too_deep(error):
-            return EncodeError(
+            deep = EncodeError(
                 "it is nested or linked too deeply for one record",
-                id=work.id,
-                codec=codec.name,
                 advice="Make the linked objects persistable (class …(Persistable), or "
                 "Persistable.register): each then gets a record of its own, at any depth",
             )
+            return _located(work, codec, deep)
         path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
         able = [name for name in self._able() if name != codec.name]
         advice = f"Codecs that keep more: {', '.join(able)}" if able else None
-        return UnsupportedObjectError(
-            f"{type(error).__name__}: {error}",
-            id=work.id,
-            codec=codec.name,
-            object_path=path,
-            advice=advice,
-        )
+        reason = f"{type(error).__name__}: {error}"
+        unsupported = UnsupportedObjectError(reason, object_path=path, advice=advice)
+        return _located(work, codec, unsupported)
 
     def _fails(self, part: Any, codec: Codec) -> bool:
         probe = _Probe(part, self)
@@ -296,6 +290,22 @@ class Saver:
         self._identity.set(work.id, work.obj, version, written.digest, written.codec)
         if work.entry is None:
             set_courtesy(work.obj, work.id)
+
+
+def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
+    # The same error with the path from the root, through all records in between: the IDs of those
+    # may be new, and mean nothing to the caller yet.
+    path = error.object_path or ""
+    while work.found_in is not None:
+        path = path_to_object(work.found_in.obj, work.obj) + path
+        work = work.found_in
+    return type(error)(
+        error.reason,
+        id=work.id,
+        codec=codec.name,
+        object_path=path or None,
+        advice=error.advice,
+    )
 
 
 class _Probe:

