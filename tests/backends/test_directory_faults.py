@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import resource
 import signal
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -19,6 +21,8 @@ from typing import Any
 import pytest
 
 from brinery.backend import ABSENT, Conflict, Put
+from brinery.backends import _staging
+from brinery.backends._lock import WritersLock
 from brinery.backends.directory import DirectoryBackend
 from brinery.errors import StorageError, StorageFullError
 from brinery.testing.backend import body
@@ -279,6 +283,22 @@ def fail_once(
     patch.setattr(os, call, failing)
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["instead", "afterwards"])
+@pytest.mark.parametrize("turn", range(4))
+def test_a_step_that_fails_without_links_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turn: int, late: bool
+) -> None:
+    """Where link(2) is refused, as on exFAT, new files are renamed and backups copied."""
+
+    def refuse(*_: str) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    test_a_step_that_fails_is_undone(
+        tmp_path, monkeypatch, "flat", "replace", turn, late, KeyboardInterrupt()
+    )
+
+
 def test_a_name_that_appears_despite_the_lock_is_a_conflict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -306,8 +326,6 @@ def test_a_failed_sync_fails_the_commit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, portable: bool
 ) -> None:
     """What could not be made durable does not become visible, and is not synced a second time."""
-    from brinery.backends import _staging
-
     backend = DirectoryBackend(tmp_path)
     backend.put("Task.1", body(1))
     synced = []
@@ -330,8 +348,6 @@ def test_every_file_and_every_directory_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, portable: bool
 ) -> None:
     """Each file by itself or all by syncfs, before it has a name; each directory once, after."""
-    from brinery.backends import _staging
-
     backend = DirectoryBackend(tmp_path)
     backend.put("Other.1", b"")  # makes what directories there are to make
     log: list[str] = []
@@ -374,19 +390,50 @@ def test_a_writer_does_not_wait_for_ever(tmp_path: Path) -> None:
     backend.put("Task.2", body(2))
 
 
-def test_a_lock_file_that_someone_removes_locks_nobody_out(tmp_path: Path) -> None:
-    """A writer that waited for a removed lock takes the new one."""
-    import filelock
-
+def test_a_lock_file_that_someone_removes_still_locks(tmp_path: Path) -> None:
+    """A writer that waited for a lock that was removed meanwhile waits for the new one."""
     backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=20)
     backend.put("Task.1", body(1))
     path = tmp_path / ".brinery" / "lock"
-    with filelock.FileLock(path):
-        writer = threading.Thread(target=backend.put, args=("Task.2", body(2)))
+    old, new = (WritersLock(str(path), 1, lambda: None) for _ in range(2))
+    writer = threading.Thread(target=backend.put, args=("Task.2", body(2)))
+    with old:
         writer.start()
+        while [os.path.realpath(fd) for fd in Path("/proc/self/fd").iterdir()].count(str(path)) < 2:
+            time.sleep(0.001)
         path.unlink()
+        new.__enter__()
+    time.sleep(0.05)
+    assert list(backend.list()) == ["Task.1"]
+    new.__exit__(None, None, None)
     writer.join(20)
-    assert path.exists()
+    assert sorted(backend.list()) == ["Task.1", "Task.2"]
+
+
+def test_a_child_that_is_forked_under_the_lock_does_not_keep_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thread may fork while another one commits: the copy of the descriptor holds no lock."""
+    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=1)
+    children = []
+    link = os.link
+
+    def forking(source: str, target: str) -> None:
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+        children.append(child)
+        link(source, target)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "link", forking)
+        backend.put("Task.1", body(1))
+    try:
+        backend.put("Task.2", body(2))
+    finally:
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
     assert sorted(backend.list()) == ["Task.1", "Task.2"]
 
 
@@ -395,9 +442,6 @@ def test_a_file_system_without_flock_has_a_soft_lock(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where flock(2) is not implemented, a lock file that exists keeps other writers out."""
-    import fcntl
-
-    from brinery.backends._lock import WritersLock
 
     def refuse(fd: int, how: int) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")

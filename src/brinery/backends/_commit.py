@@ -59,7 +59,6 @@ class Publication:
         except BaseException as error:
             self._undo(error)
             raise
-        self._done.clear()
 
     @staticmethod
     def _step(action: str, name: str, path: str, act: Callable[[Any], None], what: Any) -> None:

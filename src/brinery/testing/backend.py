@@ -171,10 +171,12 @@ class BackendContract:
         numbers = memoryview(bytes(range(24))).cast("B", (2, 3, 4))
         pieces: list[Buffer] = [b"abc", b"", bytearray(b"def"), memoryview(b"xghix")[1:-1], numbers]
         many = [str(number).encode() for number in range(3_000)]
-        backend.commit([Put("Task.1", pieces), Put("Task.2", many), Put("Task.3", [])])
+        puts = [Put("Task.1", pieces), Put("Task.2", many), Put("Task.3", [])]
+        versions = backend.commit(puts)
         assert backend.get("Task.1")[0] == b"abcdefghi" + bytes(range(24))
         assert backend.get("Task.2")[0] == b"".join(many)
         assert backend.get("Task.3")[0] == b""
+        assert {name: backend.get(name)[1] for name in versions} == dict(versions)
 
     def test_the_end_of_a_record_can_be_read_alone(self, backend: Backend) -> None:
         """`get_tail` returns the last bytes, the full size and the version that `get` returns."""

@@ -1,0 +1,81 @@
+"""The pause of the cyclic garbage collector."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from brinery import BrineryError, MemoryStore
+from brinery.collector import CollectorPause
+
+
+@pytest.fixture(autouse=True)
+def collector_on() -> Iterator[None]:
+    """Each test starts with the collector on, and leaves it so."""
+    gc.enable()
+    yield
+    assert gc.isenabled()
+
+
+def test_the_collector_rests_inside_and_runs_after() -> None:
+    """Nested pauses count."""
+    with CollectorPause():
+        with CollectorPause():
+            assert not gc.isenabled()
+        assert not gc.isenabled()
+    assert gc.isenabled()
+
+
+def test_a_collector_that_was_off_stays_off() -> None:
+    """Who switched it off switches it on."""
+    gc.disable()
+    try:
+        with CollectorPause():
+            pass
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_an_error_inside_restores_it() -> None:
+    """Also one that no `except Exception` sees."""
+    with pytest.raises(KeyboardInterrupt), CollectorPause():
+        raise KeyboardInterrupt
+    assert gc.isenabled()
+
+
+def test_the_last_of_several_threads_restores_it() -> None:
+    """The first to leave does not switch the collector on for the others."""
+    first_left, may_leave = threading.Event(), threading.Event()
+
+    def short() -> None:
+        with CollectorPause():
+            pass
+        first_left.set()
+
+    def long() -> None:
+        with CollectorPause():
+            first_left.wait(10)
+            states.append(gc.isenabled())
+            may_leave.wait(10)
+
+    states: list[bool] = []
+    holder = threading.Thread(target=long)
+    holder.start()
+    visitor = threading.Thread(target=short)
+    visitor.start()
+    visitor.join(10)
+    may_leave.set()
+    holder.join(10)
+    assert states == [False]
+    assert gc.isenabled()
+
+
+def test_a_failed_load_restores_it() -> None:
+    """The store's own use of it, on the way out of an error."""
+    with pytest.raises(BrineryError):
+        MemoryStore().load("nothing.1")
+    assert gc.isenabled()

@@ -1,0 +1,95 @@
+"""The side table of living objects."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+from brinery.identity import NOTHING, IdentityMap
+from brinery.registry import make_codec
+
+CODEC = make_codec("pickle")
+
+
+class Thing:
+    """Takes weak references."""
+
+
+class Number(int):
+    """Takes none."""
+
+
+def entered(*objects: Any) -> IdentityMap:
+    """Return a map with the objects under their positions."""
+    table = IdentityMap()
+    for position, obj in enumerate(objects):
+        table.set(str(position), obj, 0, b"", CODEC)
+    return table
+
+
+def test_an_object_is_found_by_id_and_by_itself() -> None:
+    """Both ways, by identity and not by equality."""
+    one, two = [1], [1]
+    table = entered(one, two)
+    assert table.get("1") is two
+    entry = table.entry(one)
+    assert entry is not None
+    assert entry.id == "0"
+    assert table.entry([1]) is None
+
+
+def test_a_dead_object_is_forgotten() -> None:
+    """The table does not keep it alive."""
+    thing = Thing()
+    table = entered(thing)
+    del thing
+    gc.collect()
+    assert table.get("0") is NOTHING
+    assert len(table) == 0
+
+
+def test_objects_without_weak_references_go_once_nobody_holds_them() -> None:
+    """The table stays bounded while thousands of them pass."""
+    kept = [Number(n) for n in range(10)]
+    table = entered(*kept)
+    for n in range(20_000):
+        table.set(f"passing {n}", Number(n), 0, b"", CODEC)
+    assert len(table) < 1000
+    assert all(table.get(str(n)) is kept[n] for n in range(10))
+
+
+def test_an_address_used_again_is_not_the_old_object() -> None:
+    """What dies leaves no entry that a newcomer at its address could inherit."""
+    table = IdentityMap()
+    for n in range(2000):
+        thing = Thing()
+        assert table.entry(thing) is None
+        table.set(str(n), thing, 0, b"", CODEC)
+        del thing
+
+
+def test_atoms_have_no_identity() -> None:
+    """One small integer under two IDs is two objects of the store."""
+    table = entered(5, 5, "x", None)
+    assert table.get("0") is NOTHING
+    assert table.entry(5) is None
+
+
+def test_forgetting_objects_leaves_the_living_their_ids() -> None:
+    """`invalidate_cache` does not make a saved object a new one."""
+    thing = Thing()
+    table = entered(thing)
+    table.forget_objects()
+    assert table.get("0") is NOTHING
+    entry = table.entry(thing)
+    assert entry is not None
+    assert entry.id == "0"
+
+
+def test_removing_a_record_makes_its_object_new() -> None:
+    """The object has no ID any more."""
+    thing, other = Thing(), Thing()
+    table = entered(thing, other)
+    table.remove("0")
+    assert table.entry(thing) is None
+    assert table.entry(other) is not None

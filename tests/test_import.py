@@ -1,0 +1,77 @@
+"""What `import brinery` loads and costs."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import brinery
+
+HEAVY = (
+    "cloudpickle",
+    "dill",
+    "msgpack",
+    "numpy",
+    "sqlalchemy",
+    "filelock",
+    "platformdirs",
+    "pickle",
+)
+
+
+def loaded_after(code: str) -> set[str]:
+    """Return the modules that a fresh process has loaded after running `code`."""
+    result = subprocess.run(
+        [sys.executable, "-c", f"{code}\nimport sys; print(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(result.stdout.split())
+
+
+def test_import_brinery_loads_no_codec_library() -> None:
+    """Nor numpy, nor an engine, nor the standard pickle."""
+    assert loaded_after("import brinery").isdisjoint(HEAVY)
+
+
+def test_the_store_class_loads_no_codec_library() -> None:
+    """Importing names is not using a codec."""
+    found = loaded_after(
+        "from brinery import FilesystemStore, MemoryStore, Persistable, make_store"
+    )
+    assert found.isdisjoint(set(HEAVY) - {"pickle"})
+
+
+@pytest.mark.parametrize(
+    ("codec", "others"),
+    [("pickle", {"cloudpickle", "dill"}), ("cloudpickle", {"dill"}), ("dill", {"cloudpickle"})],
+)
+def test_a_codec_loads_only_its_own_library(codec: str, others: set[str]) -> None:
+    """Saving and loading with one codec leaves the others alone."""
+    code = f"import brinery; s = brinery.MemoryStore(codec={codec!r}); s.load(s.save([1]))"
+    assert loaded_after(code).isdisjoint(others)
+
+
+def test_import_does_less_than_three_modules_of_the_standard_library() -> None:
+    """`import brinery` loads fewer modules than `import pickle, json, logging`.
+
+    The time is measured by `make bench`; a test counts, because time on a shared machine does not
+    repeat.
+    """
+    bare = loaded_after("")
+    ours = loaded_after("import brinery") - bare
+    theirs = loaded_after("import pickle, json, logging") - bare
+    assert len(ours) < 2 * len(theirs)
+
+
+def test_every_public_name_can_be_imported() -> None:
+    """`__all__` and the table of homes agree."""
+    assert {name for name in brinery.__all__ if getattr(brinery, name) is None} == {
+        "DEFAULT_PROTOCOL"
+    }
+    assert set(brinery.__all__) == {*brinery._HOME_OF, "__version__"}
+    with pytest.raises(AttributeError):
+        _ = brinery.nothing
