@@ -26,6 +26,8 @@ class Sizes:
     """How much is measured."""
 
     rounds: int = 7
+    few: int = 3
+    """Rounds of what takes long and has no goal."""
     nodes: int = 250_000
     codec_nodes: int = 100_000
     dill_nodes: int = 25_000
@@ -81,17 +83,20 @@ class Bench:
         if path.exists():
             shutil.rmtree(path)
 
-    def rounds(self, sides: Mapping[str, Phase], fresh: bool = False) -> dict[str, list[Sample]]:
+    def rounds(
+        self, sides: Mapping[str, Phase], *, fresh: bool = False, few: bool = False
+    ) -> dict[str, list[Sample]]:
         """Measure every side once in each round, and return their samples, in order.
 
         The order of the sides alternates, so that what the machine does besides hits them alike.
         With `fresh`, each phase gets the argument `directory`, a new one that is removed afterwards.
         """
         samples: dict[str, list[Sample]] = {name: [] for name in sides}
-        for number in range(self.sizes.rounds):
+        rounds = self.sizes.few if few else self.sizes.rounds
+        for number in range(rounds):
             names = list(sides) if number % 2 == 0 else list(sides)[::-1]
             for name in names:
-                self.tell(f"round {number + 1} of {self.sizes.rounds}: {name}")
+                self.tell(f"round {number + 1} of {rounds}: {name}")
                 samples[name].append(self._sample(sides[name], fresh))
         return samples
 

@@ -12,9 +12,9 @@ from typing import Any
 from benchmarks.figures import Figure
 
 Document = dict[str, Any]
-Row = tuple[str, str, str, str, str, str]
+Row = tuple[str, str, str, str, str, str, str]
 
-HEADINGS: Row = ("figure", "result (quartiles)", "goal", "met", "brinery", "bare")
+HEADINGS: Row = ("figure", "result (quartiles)", "goal", "met", "brinery", "bare", "n")
 
 
 def figure_entry(figure: Figure) -> dict[str, Any]:
@@ -36,7 +36,8 @@ def _row(figure: dict[str, Any]) -> Row:
     goal = "" if figure["goal"] is None else f"≤ {figure['goal']:g}"
     met = {None: "", True: "yes", False: "NO"}[figure["met"]]
     ours, bare = (_based(figure[side], figure["base_unit"]) for side in ("ours", "bare"))
-    return figure["name"], result, goal, met, ours, bare
+    count = "" if value is None else str(value["count"])
+    return figure["name"], result, goal, met, ours, bare, count
 
 
 def _spread(spread: dict[str, float]) -> str:
@@ -98,15 +99,14 @@ def markdown(document: Document) -> str:
     lines += [f"Made by `{document['command']}` on {document['date']}; not to be edited.", ""]
     lines += [f"- {name}: {fact}" for name, fact in document["machine"].items()]
     libraries = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
-    rounds = document["sizes"]["rounds"]
-    lines += [f"- versions: {libraries}", f"- rounds: {rounds}, each phase in a fresh process", ""]
+    lines += [f"- versions: {libraries}", ""]
     lines += [_line(HEADINGS), _line(["---"] * len(HEADINGS))]
     lines += [_line([cell.replace("|", "\\|") for cell in row]) for row in rows(document)]
     lines += ["", f"{summary(document)}.", ""]
     lines += [
-        "A result is the median over all rounds of the ratio or difference within a round, with the "
-        "quartiles;",
-        "the last two columns are medians. A goal is met if the median is no higher.",
+        "Each phase ran in a fresh process, n times, brinery and the bare side by turns. A result is the",
+        "median of the ratios or differences of the rounds, with the quartiles; the columns brinery and",
+        "bare are medians. A goal is met if the median is no higher.",
         "",
     ]
     return "\n".join(lines)

@@ -39,8 +39,9 @@ def _measured(store: Store, count: int) -> dict[str, Sample]:
 def figures(bench: Bench) -> list[Figure]:
     """Measure saving and loading, in memory and by files."""
     count = bench.sizes.ring
-    sides = bench.rounds({"ring in memory": Phase(in_memory, count=count)})
-    sides |= bench.rounds({"ring in files": Phase(in_directory, count=count)}, fresh=True)
+    sides = bench.rounds({"ring in memory": Phase(in_memory, count=count)}, few=True)
+    by_files = {"ring in files": Phase(in_directory, count=count)}
+    sides |= bench.rounds(by_files, fresh=True, few=True)
     line = partial(plain, "ring", unit="µs CPU/object")
     return [
         line(

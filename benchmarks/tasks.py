@@ -122,10 +122,11 @@ def _by_files(bench: Bench, count: int, prepared: dict[str, Any]) -> list[Figure
         {
             "save tasks": save(durability="none"),
             "write files": Phase(save_bare, files=files),
-            "save tasks durably": save(durability="full"),
         },
         fresh=True,
     )
+    durably = {"save tasks durably": save(durability="full")}
+    saved |= bench.rounds(durably, fresh=True, few=True)
     loaded = bench.rounds(
         {
             "load tasks": Phase(load_with_store, store=store, id=id, count=count),

@@ -156,7 +156,10 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     began = time.perf_counter()
     sweep = make_sweep(6, 30, progress)
     tasks = len(sweep.runs) + len(sweep.pairs)
-    print(f"1. A sweep: {len(sweep.runs)} runs of a driven oscillator and {len(sweep.pairs)} pairs", end="")
+    print(
+        f"1. A sweep: {len(sweep.runs)} runs of a driven oscillator and {len(sweep.pairs)} pairs",
+        end="",
+    )
     print(f" of runs ({time.perf_counter() - began:.1f} s)")
 
     store = FilesystemStore(directory, codec="dill")
@@ -169,13 +172,23 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     size = sum((directory / name).stat().st_size for name in names)
     assert id_ == "Sweep.1"
     assert len(names) == len(store) == tasks + 2  # and the configuration, and the sweep itself
-    print(f"   store.save(sweep) -> {id_!s}: {len(names)} files, {size / 1e6:.1f} MB, in {spent:.2f} s")
-    by_class = {prefix: len(store.list(prefix + ".")) for prefix in ("Configuration", "Pair", "Run")}
+    print(
+        f"   store.save(sweep) -> {id_!s}: {len(names)} files, {size / 1e6:.1f} MB, in {spent:.2f} s"
+    )
+    by_class = {
+        prefix: len(store.list(prefix + ".")) for prefix in ("Configuration", "Pair", "Run")
+    }
     print(f"   ls: {' '.join(names[:5])} … {names[-1]}")
-    print("   " + ", ".join(f"{count} × {prefix}" for prefix, count in by_class.items()) + ", 1 × Sweep")
+    print(
+        "   "
+        + ", ".join(f"{count} × {prefix}" for prefix, count in by_class.items())
+        + ", 1 × Sweep"
+    )
     about = store.info(id_)
-    print(f"   store.info({id_!s}): class {about.class_name}, written by {about.codec} "
-          f"{about.codec_version}, {len(about.references)} references")
+    print(
+        f"   store.info({id_!s}): class {about.class_name}, written by {about.codec} "
+        f"{about.codec_version}, {len(about.references)} references"
+    )
 
     print("   In a fresh process, which has no Run, Pair or Sweep (examples/read_sweep.py):")
     output = run_python(HERE / "read_sweep.py", directory, id_)
@@ -189,7 +202,9 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     assert store.save(sweep) == id_
     changed = [name for name in names if (directory / name).stat().st_mtime_ns != before[name]]
     assert changed == [sweep.runs[0].persistent_id]  # type: ignore[comparison-overlap]
-    print(f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written anew")
+    print(
+        f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written anew"
+    )
 
 
 # -- part 2: syntax trees
@@ -215,7 +230,9 @@ def digest(trees: dict[str, Any]) -> str:
     """Return a digest of all that `ast.dump` says of the trees, positions included."""
     state = hashlib.sha256()
     for name, tree in trees.items():
-        state.update(f"{name} {ast.dump(tree, include_attributes=True)}\n".encode("utf-8", "surrogatepass"))
+        state.update(
+            f"{name} {ast.dump(tree, include_attributes=True)}\n".encode("utf-8", "surrogatepass")
+        )
     return state.hexdigest()
 
 
@@ -273,7 +290,9 @@ def run_python(*arguments: Any) -> str:
     return done.stdout
 
 
-def rows(trees: dict[str, ast.Module], count: int) -> Iterator[tuple[str, int | None, str, Any, int]]:
+def rows(
+    trees: dict[str, ast.Module], count: int
+) -> Iterator[tuple[str, int | None, str, Any, int]]:
     """Yield codec, protocol, a word on what is saved, the object, and its number of nodes."""
     for protocol in (2, 4, 5):
         yield "pickle", protocol, "trees", trees, count
@@ -315,14 +334,18 @@ def measure(
 def show_trees(directory: Path, most: int, progress: Progress) -> None:
     """Save the trees with each codec and load them in a fresh process each."""
     trees, count = parse_library(most, progress)
-    print(f"2. Syntax trees of {len(trees)} modules of the standard library, {count:,} nodes in one dict")
+    print(
+        f"2. Syntax trees of {len(trees)} modules of the standard library, {count:,} nodes in one dict"
+    )
     try:
         FilesystemStore(directory / "refused", codec="msgpack").save(trees)
         raise AssertionError("msgpack took what it cannot keep")
     except UnsupportedObjectError as error:
         print(f"   msgpack says no: {error}")
     print(f"   {'':<25}{'':<9}{'':>8}{'size':>8}{'save':>8}{'load':>8}{'save':>10}{'load':>8}")
-    print(f"   {'codec':<25}{'what':<9}{'nodes':>8}{'MB':>8}{'s':>8}{'s':>8}{'µs/node':>10}{'µs/node':>8}")
+    print(
+        f"   {'codec':<25}{'what':<9}{'nodes':>8}{'MB':>8}{'s':>8}{'s':>8}{'µs/node':>10}{'µs/node':>8}"
+    )
     whole = digest(trees)
 
     def bare(name: str) -> str:
@@ -339,13 +362,21 @@ def show_trees(directory: Path, most: int, progress: Progress) -> None:
         expected = digest(obj) if what == "a part" else whole
         progress("")
         label = f"{codec}, protocol {store.codec.protocol}" if store.codec.protocol else codec
-        measure(place, label, what, nodes, lambda id_, s=store, o=obj: str(s.save(o, id_)), expected)
+        measure(
+            place, label, what, nodes, lambda id_, s=store, o=obj: str(s.save(o, id_)), expected
+        )
         assert store.info("trees.1").codec == codec
-    print(f"   Shortest of {TIMES}; each load in a fresh process. dill: a pickler in Python, so a part only.")
-    print("   msgpack: trees as dicts, made before and undone after the timing. equal: ast.dump agrees.")
+    print(
+        f"   Shortest of {TIMES}; each load in a fresh process. dill: a pickler in Python, so a part only."
+    )
+    print(
+        "   msgpack: trees as dicts, made before and undone after the timing. equal: ast.dump agrees."
+    )
     with open(directory / "pickle-5" / "trees.1", "rb") as file:
         assert digest(pickle.load(file)) == whole
-    print("   And pickle.load(open('…/pickle-5/trees.1', 'rb')) gives the same trees: no store needed.")
+    print(
+        "   And pickle.load(open('…/pickle-5/trees.1', 'rb')) gives the same trees: no store needed."
+    )
 
 
 # -- the command
@@ -364,9 +395,18 @@ class Progress:
 
 def main(arguments: Iterable[str] | None = None) -> None:
     """Run both parts."""
-    parser = argparse.ArgumentParser(description="Save a parameter sweep and syntax trees; load both.")
-    parser.add_argument("directory", nargs="?", type=Path, help="where to keep all (default: a temporary directory)")
-    parser.add_argument("--nodes", type=int, default=250_000, help="syntax-tree nodes to save (default: %(default)s)")
+    parser = argparse.ArgumentParser(
+        description="Save a parameter sweep and syntax trees; load both."
+    )
+    parser.add_argument(
+        "directory", nargs="?", type=Path, help="where to keep all (default: a temporary directory)"
+    )
+    parser.add_argument(
+        "--nodes",
+        type=int,
+        default=250_000,
+        help="syntax-tree nodes to save (default: %(default)s)",
+    )
     parser.add_argument("--load", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args(None if arguments is None else list(arguments))
     if given.load:

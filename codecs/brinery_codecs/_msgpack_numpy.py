@@ -22,14 +22,14 @@ _SIMPLE: Final = re.compile(
     r"[<>|](?:b1|[iu][1248]|f[248]|c(?:8|16)|[bBhHiIlLqQ]|[SUV][1-9][0-9]{0,8}"
     r"|[Mm]8(?:\[(?:[1-9][0-9]{0,8})?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?)"
 )
+_LARGE: Final = 1 << 24
 _STRINGS: Final = {"U": str, "S": bytes}
 _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 
 
 def array_fields(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
     """Return dtype, shape, order and bytes of an array; raise ValueError for what has none."""
-    if not array.dtype.itemsize:
-        raise ValueError("an array whose elements have no bytes")
+    _check_itemsize(array.dtype, array.nbytes)
     described = _describe(array.dtype)
     _check_values(array)
     flags = array.flags
@@ -43,8 +43,9 @@ def read_array(described: Any, shape: list[Any], order: Any, data: bytes) -> np.
 
     dtype = _dtype(described)
     _check_shape(shape)
-    if order not in ("C", "F") or not dtype.itemsize:
-        raise ValueError("an array with an unknown order, or with elements without bytes")
+    _check_itemsize(dtype, len(data))
+    if order not in ("C", "F"):
+        raise ValueError("an array in an unknown order")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
     array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, data, order=order)
@@ -139,6 +140,12 @@ def _structured(*, fields: list[Any], itemsize: int, aligned: bool) -> np.dtype[
     if any(title is not None for title in titles):
         spec["titles"] = list(titles)
     return np.dtype(spec, align=aligned)  # type: ignore[call-overload,no-any-return]
+
+
+def _check_itemsize(dtype: np.dtype[Any], size: int) -> None:
+    # An empty array has one element in memory all the same.
+    if not 0 < dtype.itemsize <= max(size, _LARGE):
+        raise ValueError(f"an array whose elements have {dtype.itemsize or 'no'} bytes")
 
 
 def _check_shape(shape: Any) -> None:

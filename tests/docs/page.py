@@ -43,7 +43,9 @@ def expected_output(block: str) -> str:
     missing = [line for line in prints if line not in comments]
     if missing:
         raise AssertionError(f"lines {missing} of the block print and do not say what")
-    return "".join(f"{text[1:].strip()}\n" for line, text in sorted(comments.items()) if line in prints)
+    return "".join(
+        f"{text[1:].strip()}\n" for line, text in sorted(comments.items()) if line in prints
+    )
 
 
 def run_block(block: str, where: str, namespace: dict[str, object]) -> None:
