@@ -22,7 +22,7 @@ demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, change
 	@$(RUN) examples/sweep.py $(ARGS)
 
 test: $(VENV)/.test  ## run the tests
-	@$(RUN) -m pytest -n auto $(ARGS)
+	@$(RUN) -m pytest -n auto -m "not slow" $(ARGS)
 
 lint: $(VENV)/.lint  ## check form, types, architecture and spelling
 	@failed=; \

@@ -25,7 +25,8 @@ def main(directory: str, id_: str) -> None:
     ]
 
     assert all(run.configuration is configuration for run in sweep.runs)
-    assert len(captured) == len(sweep.runs) and all(one is configuration for one in captured)
+    assert len(captured) == len(sweep.runs)
+    assert all(one is configuration for one in captured)
     holders = len(sweep.runs) + len(captured) + 1
     print(
         f"one {type(configuration).__name__}, held by {holders} others: attributes and captured variables"
@@ -34,12 +35,14 @@ def main(directory: str, id_: str) -> None:
     assert all(id(pair.up) in runs and id(pair.down) in runs for pair in sweep.pairs)
     assert all(run.after is None or id(run.after) in runs for run in sweep.runs)
     pair = sweep.pairs[0]
-    assert pair.up is sweep.runs[0] and sweep.runs[1].after is pair.up
+    assert pair.up is sweep.runs[0]
+    assert sweep.runs[1].after is pair.up
     print(
         f"{pair.up.persistent_id} is one object from three sides: the sweep, a pair, the run after it"
     )
 
-    assert all(pair.sweep is sweep for pair in sweep.pairs) and store.load(id_) is sweep
+    assert all(pair.sweep is sweep for pair in sweep.pairs)
+    assert store.load(id_) is sweep
     assert len({type(run) for run in sweep.runs}) == 1
     print(
         f"pairs lead back to the sweep itself; all runs are of one class, {type(sweep.runs[0]).__qualname__}"

@@ -8,7 +8,15 @@ from typing import Any, ClassVar, NamedTuple, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import ProtocolError
-from brinery_codecs._reading import Names, NamesUnpickler, names_of
+from brinery_codecs._reading import (
+    Beginning,
+    InexactError,
+    Names,
+    NamesUnpickler,
+    SuspendableUnpickler,
+    Suspended,
+    names_of,
+)
 from brinery_codecs._reduction import Reducer, ReducerTable
 from brinery_codecs.shared_classes import (
     ClassReader,
@@ -37,6 +45,9 @@ class Unpickler(Protocol):
 
     def load(self) -> Any:
         """Return the object."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Return a global."""
 
 
 class Session(NamedTuple):
@@ -80,10 +91,37 @@ class PickleFamily(Codec):
         """Return the object of the pickle that `source` starts with."""
         return self._unpickler(source, self._names(links), buffers).load()
 
+    def begin(
+        self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
+    ) -> Callable[[], Any]:
+        """Decode until the root is constructed; return what goes on to the end."""
+        names = self._names(links)
+        try:
+            obj = self._unpickler(source, Beginning(names, links, exact=False), buffers).load()
+        except Suspended:
+            # To decode anew in C is faster than to go on in Python.
+            return lambda: self.load(source, links, buffers)
+        except InexactError:
+            return self._begin_exactly(source, names, links, buffers)
+        return lambda: obj
+
+    def _begin_exactly(
+        self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
+    ) -> Callable[[], Any]:
+        # An unpickler in C learns the protocol, on which its search for names depends, by loading.
+        head = source[:2] if source[:1] == b"\x80" else b""
+        finder = self._unpickler(b"".join((head, b"N.")), names, ())
+        finder.load()
+        exact = Beginning(names, links, exact=True)
+        unpickler = SuspendableUnpickler(source, exact, buffers, finder.find_class)
+        return unpickler.begin()  # type: ignore[no-any-return]
+
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
 
-    def _unpickler(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Unpickler:
+    def _unpickler(
+        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+    ) -> Unpickler:
         return NamesUnpickler(source, names, buffers)
 
     def _session(self, links: WriteLinks) -> Session:

@@ -81,10 +81,94 @@ def open_source(source: Buffer) -> Any:
     return io.BufferedReader(file, _READ_AHEAD)
 
 
+class Suspended(BaseException):
+    """The root is constructed.  Not an `Exception`: user code must not catch it."""
+
+
+class InexactError(BaseException):
+    """The root's arguments hold objects that its state may refer to as well."""
+
+
+class Beginning:
+    """The names of a pickle that is decoded until its root is constructed.
+
+    Decoding it again from the start makes the arguments of the constructor a second time.  That does
+    no harm where they are atoms, classes and persistable objects; otherwise `InexactError` is raised,
+    unless `exact` says that the unpickler can go on from where it stopped.
+    """
+
+    def __init__(self, names: Names, links: ReadLinks, *, exact: bool) -> None:
+        self._names = names
+        self._links = links
+        self._exact = exact
+        self._roots = {"root": self._root, "hashable_root": self._hashable_root}
+
+    def find(self, find_class: FindClass, module: str, name: str) -> Any:
+        """Return the global `name` of `module`."""
+        if module == "brinery.reference" and name in self._roots:
+            return self._roots[name]
+        return self._names.find(find_class, module, name)
+
+    def _root(self, constructor: Any, *args: Any) -> Any:
+        return self._hashable_root({}, constructor, *args)
+
+    def _hashable_root(self, early: Any, constructor: Any, *args: Any) -> Any:
+        if not self._exact and not all(map(self._is_same_again, args)):
+            raise InexactError
+        raise Suspended(self._links.construct(early, constructor, args))
+
+    def _is_same_again(self, value: Any) -> bool:
+        cls = type(value)
+        if cls is tuple:
+            return all(map(self._is_same_again, value))
+        return cls in _ATOMS or issubclass(cls, type) or self._links.is_external_type(cls)
+
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
+
+
+class SuspendableUnpickler(pickle._Unpickler):
+    """The pure-Python unpickler, which can go on after its root was constructed.
+
+    `find_class` is that of an unpickler in C that is set to the protocol of the payload.
+    """
+
+    def __init__(
+        self, source: Buffer, names: Beginning, buffers: Iterable[Buffer], find_class: FindClass
+    ) -> None:
+        super().__init__(open_source(source), buffers=buffers)
+        self._names = names
+        self._find_class = find_class
+
+    def find_class(self, module: str, name: str) -> Any:
+        """Return the global that the payload names."""
+        return self._names.find(self._find_class, module, name)
+
+    def begin(self) -> Any:
+        """Decode until the root is constructed; return what goes on to the end."""
+        try:
+            obj = self.load()
+        except Suspended as suspended:
+            # The call of `root` was the first of the pickle: its place on the stack is the root's.
+            self.stack[-1] = suspended.args[0]
+            return self._finish
+        return lambda: obj
+
+    def _finish(self) -> Any:
+        try:
+            while key := self.read(1):
+                self.dispatch[key[0]](self)
+        except pickle._Stop as stop:
+            return stop.value
+        raise EOFError
+
+
 class NamesUnpickler(pickle.Unpickler):
     """An unpickler that finds its globals by `Names`."""
 
-    def __init__(self, source: Buffer, names: Names, buffers: Iterable[Buffer] = ()) -> None:
+    def __init__(
+        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer] = ()
+    ) -> None:
         super().__init__(open_source(source), buffers=buffers)
         self._names = names
 

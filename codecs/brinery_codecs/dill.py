@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from brinery.codec import Buffer, Capabilities, Sink
 from brinery_codecs._family import PickleFamily, Session, Take
-from brinery_codecs._reading import Names, open_source
+from brinery_codecs._reading import Beginning, Names, open_source
 from brinery_codecs.shared_classes import is_importable, shared_class
 
 _was_imported = "dill" in sys.modules
@@ -69,7 +69,9 @@ class DillCodec(PickleFamily):
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Any:
         return _Pickler(sink, self, session, take)
 
-    def _unpickler(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Any:
+    def _unpickler(
+        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+    ) -> Any:
         return _Unpickler(source, names, buffers)
 
 
@@ -108,7 +110,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
-    def __init__(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> None:
+    def __init__(self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]) -> None:
         # Unless told to ignore it, dill gives the object the class of that name in `__main__`.
         super().__init__(open_source(source), ignore=True, buffers=buffers)
         self._names = names

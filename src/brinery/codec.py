@@ -118,9 +118,8 @@ class ReadLinks(Protocol):
         """Announce the root: return it, made by ``constructor(*args)`` unless it exists already.
 
         Call it as soon as the constructor and its arguments are decoded and before the state is,
-        and go on with the object that it returns.  It may raise to stop decoding at this point: let
-        that exception pass.  `early` holds plain attributes that the root's hash may need, often
-        none.
+        and go on with the object that it returns.  `early` holds plain attributes that the root's
+        hash may need, often none.
         """
 
 
@@ -170,6 +169,19 @@ class Codec(ABC):
         `source` may have more bytes after the payload when `capabilities.plain_pickle` says that
         the payload ends by itself; otherwise it is the payload.
         """
+
+    def begin(
+        self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
+    ) -> Callable[[], Any]:
+        """Decode until the root is constructed; return what goes on to the end.
+
+        A store asks for this where a cycle of records needs an object before its turn.  By the time
+        this method returns, `links.construct` has been called, unless the root is made otherwise; the
+        function that it returns gives the complete root.  The base class decodes all at once, which
+        is right for codecs whose roots are never part of a cycle.
+        """
+        obj = self.load(source, links, buffers)
+        return lambda: obj
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()

@@ -36,15 +36,11 @@ CodecOf = Callable[[str, Mapping[str, Any]], Codec]
 """Makes the codec of a record from its name and configuration."""
 
 
-class _Announced(BaseException):
-    """The root of a record is constructed, and no more was wanted.
+class _Needed(BaseException):
+    """A bare object cannot be made before another one is.
 
     Not an `Exception`: the constructors of user classes must not catch it.
     """
-
-
-class _Needed(BaseException):
-    """A bare object cannot be made before another one is."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -78,6 +74,7 @@ class Loader:
         self._done: list[tuple[str, Any, bytes, Codec]] = []
         self._current = ""
         self._bare = False
+        self._begun: dict[str, Callable[[_Read], Any]] = {}
 
     def load(self, ids: Sequence[str]) -> list[Any]:
         """Return the objects `ids`, with all that they refer to.
@@ -181,7 +178,7 @@ class Loader:
         read = self._read[id_]
         self._current = id_
         self._bare = False
-        obj = self._decode(id_, read)
+        obj = self._decode(id_, read, self._begun.pop(id_, self._load))
         if self._objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
@@ -191,9 +188,15 @@ class Loader:
         record = read.record
         self._done.append((id_, record.version, record.metadata.payload_digest, read.codec))
 
-    def _decode(self, id_: str, read: _Read) -> Any:
+    def _load(self, read: _Read) -> Any:
+        return read.codec.load(_source(read), self, read.record.buffers)
+
+    def _begin(self, read: _Read) -> Callable[[], Any]:
+        return read.codec.begin(_source(read), self, read.record.buffers)
+
+    def _decode(self, id_: str, read: _Read, step: Callable[[_Read], Any]) -> Any:
         try:
-            return read.codec.load(_source(read), self, read.record.buffers)
+            return step(read)
         except DecodeError as error:
             raise self._decode_error(
                 id_, read, error.reason, error, type(error), error.object_path, error.advice
@@ -247,7 +250,6 @@ class Loader:
             if self._bare:
                 for name, value in early.items():
                     object.__setattr__(obj, name, value)
-                raise _Announced
         return obj
 
     def _make_bare(self, id_: str) -> None:
@@ -279,11 +281,13 @@ class Loader:
             raise DecodeError(f"it refers to {id_!r}, which its metadata do not list")
         self._current = id_
         try:
-            self._objects[id_] = self._decode(id_, read)
-        except _Announced:
-            pass
+            finish = self._decode(id_, read, self._begin)
         except _Needed as needed:
             return needed.id
+        if id_ not in self._objects:
+            # Made without announcement: it is complete already.
+            self._objects[id_] = finish()
+        self._begun[id_] = lambda _: finish()
         return None
 
 

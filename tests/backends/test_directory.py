@@ -14,6 +14,7 @@ from typing import Any, Literal
 import pytest
 
 from brinery.backend import ABSENT, Backend, Conflict, Missing, Put
+from brinery.backends._places import shard_of
 from brinery.backends.directory import DirectoryBackend
 from brinery.errors import BrineryError, InvalidArgumentError, StorageError
 from brinery.ids import UuidFactory
@@ -159,14 +160,36 @@ def test_a_name_in_both_places_is_one_name(tmp_path: Path) -> None:
     assert files_of(tmp_path) == set()
 
 
+def in_shard(shard: str) -> str:
+    """Return a name that belongs to a shard."""
+    return next(name for name in map("Task.{}".format, range(9_999)) if shard_of(name) == shard)
+
+
 @pytest.mark.parametrize("name", ["ab", "AB", "00"])
 def test_a_name_that_looks_like_a_shard_is_never_in_its_way(tmp_path: Path, name: str) -> None:
     """Such a name is in a shard in both layouts, so that the directory can have every shard."""
     flat, sharded = both(tmp_path)
     flat.put(name, body(1))
-    sharded.commit(Put(f"Task.{number}", (body(number),)) for number in range(2_000))
+    neighbour = in_shard(name.lower())
+    sharded.put(neighbour, body(2))
     assert flat.get(name)[0] == sharded.get(name)[0] == body(1)
-    assert len(list(flat.list())) == 2_001
+    assert sorted(flat.list()) == sorted([name, neighbour])
+
+
+def test_a_stray_file_in_the_place_of_a_shard_hides_nothing(tmp_path: Path) -> None:
+    """The flat layout does not mind it; the sharded one reports it when it needs the place."""
+    flat, sharded = both(tmp_path)
+    (tmp_path / "ab").write_bytes(b"")
+    name = in_shard("ab")
+    for backend in (flat, sharded):
+        with pytest.raises(Missing):
+            backend.get(name)
+        backend.delete(name)
+    with pytest.raises(StorageError, match="is a file"):
+        sharded.put(name, body(1), ABSENT)
+    flat.put(name, body(1), ABSENT)
+    assert sharded.get(name)[0] == body(1)
+    assert list(sharded.list()) == [name]
 
 
 # -- other files

@@ -374,6 +374,25 @@ def test_every_file_and_every_directory_is_synced(
     assert log == [*files, *["name"] * count, "directory"]
 
 
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_large_commit_has_few_files_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, portable: bool
+) -> None:
+    """However many puts there are, the number of descriptors stays small."""
+    if portable:
+        monkeypatch.setattr(_staging, "_syncfs", lambda: None)
+    counts = []
+
+    def puts() -> Iterator[Put]:
+        for number in range(100):
+            yield put(number)
+            counts.append(len(os.listdir("/proc/self/fd")))
+
+    before = len(os.listdir("/proc/self/fd"))
+    DirectoryBackend(tmp_path).commit(puts())
+    assert max(counts) <= before + _staging.MOST_SYNCED_SINGLY
+
+
 # -- the lock
 
 
