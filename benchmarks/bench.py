@@ -37,7 +37,14 @@ class Sizes:
 
 
 QUICK = Sizes(
-    rounds=1, nodes=2_000, codec_nodes=1_000, dill_nodes=500, objects=100, ring=200, imports=1
+    rounds=1,
+    few=1,
+    nodes=2_000,
+    codec_nodes=1_000,
+    dill_nodes=500,
+    objects=100,
+    ring=200,
+    imports=1,
 )
 """For a smoke test: everything runs, no figure means anything."""
 

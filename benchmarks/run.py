@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shlex
+import signal
 import sys
 import tempfile
 import time
@@ -38,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parsed(given)
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # tidies up
     with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=options.scratch) as scratch:
         bench = Bench(QUICK if options.quick else Sizes(), Path(scratch), _tell)
         document = _document(bench, options.only or list(SECTIONS), given)

@@ -27,6 +27,7 @@ import sysconfig
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -201,7 +202,7 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     sweep.runs[0].callbacks.append(lambda run: run.amplitude < run.configuration.tolerance)
     assert store.save(sweep) == id_
     changed = [name for name in names if (directory / name).stat().st_mtime_ns != before[name]]
-    assert changed == [sweep.runs[0].persistent_id]  # type: ignore[comparison-overlap]
+    assert changed == [sweep.runs[0].persistent_id]
     print(
         f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written anew"
     )
@@ -313,16 +314,24 @@ TIMES = 2
 
 
 def measure(
-    directory: Path, label: str, what: str, nodes: int, save: Callable[[str], str], expected: str
+    directory: Path,
+    label: str,
+    what: str,
+    nodes: int,
+    save: Callable[[str], str],
+    expected: str,
+    progress: Progress,
 ) -> None:
     """Save in this process, load in fresh ones, compare, print a row of the table."""
     saves, loads = [], []
     for number in range(1, TIMES + 1):
+        progress(f"{label}: {number} of {TIMES}")
         began = time.perf_counter()
         id_ = save(f"trees.{number}")
         saves.append(time.perf_counter() - began)
         check = expected if number == TIMES else ""
         loads.append(float(run_python(__file__, "--load", directory, id_, check)))
+    progress("")
     size = (directory / id_).stat().st_size
     saved, loaded = min(saves), min(loads)
     print(
@@ -353,18 +362,15 @@ def show_trees(directory: Path, most: int, progress: Progress) -> None:
             pickle.dump(trees, file, 5)
         return f"{name}.pickle"
 
-    measure(directory, "pickle.dump, no store", "trees", count, bare, whole)
+    measure(directory, "pickle.dump, no store", "trees", count, bare, whole, progress)
     for codec, protocol, what, obj, nodes in rows(trees, count):
-        progress(f"saving with {codec}")
+        progress(f"preparing {codec}")
         place = directory / f"{codec}-{protocol or ''}"
         store = FilesystemStore(place, protocol=protocol, codec=codec)
         store.save([codec], "warm-up")  # imports the codec, makes the directory
         expected = digest(obj) if what == "a part" else whole
-        progress("")
         label = f"{codec}, protocol {store.codec.protocol}" if store.codec.protocol else codec
-        measure(
-            place, label, what, nodes, lambda id_, s=store, o=obj: str(s.save(o, id_)), expected
-        )
+        measure(place, label, what, nodes, partial(store.save, obj), expected, progress)
         assert store.info("trees.1").codec == codec
     print(
         f"   Shortest of {TIMES}; each load in a fresh process. dill: a pickler in Python, so a part only."

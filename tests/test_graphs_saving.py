@@ -232,7 +232,6 @@ def test_a_store_is_a_mapping(store: Store) -> None:
     assert store["name"].label == "second"
     assert "name" in store
     assert "other" not in store
-    assert 3 not in store
     assert len(store) == 2
     assert sorted(store) == sorted(store.keys()) == ["list", "name"]
     assert dict(store.items())["list"] == [1, 2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
@@ -72,6 +73,8 @@ class PickleFamily(Codec):
         if type(protocol) is not int or protocol not in self.protocols:
             raise ProtocolError(protocol, self.name, self.protocols)
         self.protocol = protocol
+        # Protocol 5 (PEP 574) brought out-of-band buffers.
+        self.capabilities = replace(type(self).capabilities, out_of_band=protocol >= 5)
 
     def config(self) -> dict[str, Any]:
         """Return the keyword arguments that make this codec again."""
@@ -84,7 +87,9 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
-        take = None if buffers is None else (lambda buffer: buffers.append(buffer.raw()))
+        take = None
+        if buffers is not None and self.capabilities.out_of_band:
+            take = lambda buffer: buffers.append(buffer.raw())  # noqa: E731
         self._pickler(sink, session, take).dump(obj)
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:

@@ -26,8 +26,8 @@ EXTERNAL: Final = 1
 ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 """Types whose values hold no other value and need no identity: nothing is asked about these."""
 
-# A Fraction is reduced when it is read, which takes time quadratic in its length: 20 ms for this one.
-_MAX_FRACTION_BITS: Final = 8 * 16384
+# A Fraction is reduced when it is read, which takes time quadratic in its length: 10 ms for this one.
+_MAX_FRACTION_BITS: Final = 1 << 16
 
 _NUMBER: Final = re.compile(r"-?(?:\d+(?:\.\d+)?(?:E[+-]?\d+)?|INFINITY|S?NAN\d*)", re.ASCII)
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")

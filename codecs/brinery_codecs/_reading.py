@@ -74,7 +74,7 @@ def names_of(links: ReadLinks, codec: str) -> Names:
 
 
 def open_source(source: Buffer) -> Any:
-    """Return a file to unpickle from; a source of type bytes is not copied."""
+    """Return a file to unpickle from."""
     file = io.BytesIO(source)
     if source[:1] == b"\x80" and source[1] >= 4:
         return file
@@ -158,7 +158,7 @@ class SuspendableUnpickler(pickle._Unpickler):
         try:
             while key := self.read(1):
                 self.dispatch[key[0]](self)
-        except pickle._Stop as stop:
+        except pickle._Stop as stop:  # type: ignore[attr-defined]
             return stop.value
         raise EOFError
 

@@ -25,7 +25,7 @@ code  type            fields
 12    timezone        offset: timedelta; name: str or nil
 13    ZoneInfo        key: str
 14    Decimal         str: in upper-case scientific notation, special values included
-15    Fraction        numerator, denominator: int, up to 131,072 bits each
+15    Fraction        numerator, denominator: int, up to 65,536 bits each
 16    UUID            bin of 16 bytes; is_safe: 0, -1 or nil
 17    numpy.ndarray   dtype (see `_msgpack_numpy`); shape: array of int; order: "C" or "F";
                       bin: the elements in that order, zeros in place of padding
@@ -49,6 +49,7 @@ from brinery.errors import BrineryError, DecodeError
 from brinery_codecs._msgpack_survey import Refusal, Survey, Types
 from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, KINDS, Kind
 
+_TUPLE: Final = KINDS[tuple].mark
 _SORTABLE: Final = frozenset({int, str, bytes})
 
 
@@ -60,7 +61,7 @@ class MsgpackCodec(Codec):
     """
 
     name: ClassVar[str] = "msgpack"
-    capabilities: ClassVar[Capabilities] = Capabilities(safe_to_read=True, deterministic=True)
+    capabilities = Capabilities(safe_to_read=True, deterministic=True)
 
     @property
     def version(self) -> str:
@@ -141,6 +142,8 @@ class _Writer:
 
     def _fields(self, obj: Any) -> Any:
         """Return what msgpack writes in place of a value that it does not have."""
+        if type(obj) is tuple:  # nearly all of them, in most data
+            return [_TUPLE, *obj]
         if (name := self._external.get(id(obj))) is not None:
             return msgpack.ExtType(EXTERNAL, name.encode("utf-8", "surrogatepass"))
         # A field that the survey did not see is of a type in KINDS.

@@ -134,7 +134,7 @@ class ClassWriter:
         key = blake2b(self._normal(blob, self._met), digest_size=16).hexdigest()
         for index, cls in enumerate(group):
             self._known[cls] = (key, index, f"{cls.__module__}:{cls.__qualname__}", blob)
-            self._living[key, index] = cls
+            self._living.setdefault((key, index), cls)
         return group
 
 

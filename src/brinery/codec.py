@@ -133,7 +133,7 @@ class Codec(ABC):
 
     name: ClassVar[str]
     """The name in records, URLs and settings.  Never re-used for changed bytes."""
-    capabilities: ClassVar[Capabilities]
+    capabilities: Capabilities
     protocols: ClassVar[Sequence[int]] = ()
     """The protocols to choose from; empty where there is only one."""
     protocol: int | None = None
@@ -164,11 +164,7 @@ class Codec(ABC):
 
     @abstractmethod
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
-        """Return the object that the payload at the start of `source` describes.
-
-        `source` may have more bytes after the payload when `capabilities.plain_pickle` says that
-        the payload ends by itself; otherwise it is the payload.
-        """
+        """Return the object that the payload `source` describes."""
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()

@@ -98,6 +98,10 @@ class IdentityMap:
             entry.key = key
             if known is None or known() is not obj:
                 self._by_key[key] = entry
+        former = self._by_id.get(id_)
+        if former is not None and former is not entry:
+            # The record is another object's now: whoever had it is new again.
+            self._drop(former)
         entry.version = version
         entry.digest = digest
         entry.codec = codec
@@ -108,16 +112,15 @@ class IdentityMap:
             return _Weak(obj, self._callback)
         except TypeError:
             entry = _Held(obj)
-        self._held.append(entry)
         if len(self._held) >= self._sweep_at:
             self._sweep()
+        self._held.append(entry)
         return entry
 
     def _sweep(self) -> None:
-        newest = self._held[-1]
         kept = []
         for entry in self._held:
-            if entry is not newest and _count(entry) <= _ALONE:
+            if _count(entry) <= _ALONE:
                 self._drop(entry)
             else:
                 kept.append(entry)
@@ -138,14 +141,9 @@ class IdentityMap:
         self._held = [entry for entry in self._held if entry.id != id_]
 
     def forget_objects(self) -> None:
-        """Make later loads read anew; living objects keep their IDs.
-
-        Objects that were held are let go.
-        """
+        """Make later loads read anew; living objects keep their IDs."""
         self._by_id.clear()
-        for entry in self._held:
-            self._drop(entry)
-        self._held.clear()
+        self._sweep()
 
     def __len__(self) -> int:
         return len(self._by_id)

@@ -74,6 +74,8 @@ class Loader:
         self._done: list[tuple[str, Any, bytes, Codec]] = []
         self._current = ""
         self._bare = False
+        self._is_early = False
+        self._early_passed = False
         self._begun: dict[str, Callable[[_Read], Any]] = {}
 
     def load(self, ids: Sequence[str]) -> list[Any]:
@@ -82,13 +84,18 @@ class Loader:
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`;
         then nothing of this load is remembered.
         """
-        with CollectorPause():
-            self._fetch(ids)
-            for id_ in ids:
-                if id_ not in self._objects:
-                    self._decode_graph(id_)
-            self._publish()
-        return [self._objects[id_] for id_ in ids]
+        try:
+            with CollectorPause():
+                self._fetch(ids)
+                for id_ in ids:
+                    if id_ not in self._objects:
+                        self._decode_graph(id_)
+                self._publish()
+            return [self._objects[id_] for id_ in ids]
+        finally:
+            # What codecs keep refers back to this object: undone, nothing waits for the collector.
+            self.shared.clear()
+            self._begun.clear()
 
     def _publish(self) -> None:
         for name, version, digest, codec in self._done:
@@ -177,8 +184,14 @@ class Loader:
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
         self._current = id_
-        self._bare = False
-        obj = self._decode(id_, read, self._begun.pop(id_, self._load))
+        self._bare = self._early_passed = False
+        is_new = id_ not in self._objects
+        try:
+            obj = self._decode(id_, read, self._begun.pop(id_, self._load))
+        except DecodeError:
+            if not (is_new and self._early_passed):
+                raise
+            obj = self._decode_hashable(id_, read)
         if self._objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
@@ -188,11 +201,21 @@ class Loader:
         record = read.record
         self._done.append((id_, record.version, record.metadata.payload_digest, read.codec))
 
+    def _decode_hashable(self, id_: str, read: _Read) -> Any:
+        # A value-hashed object that is a key inside its own record has to have its plain attributes
+        # from the start.  Not done at once: it changes the order of the attributes.
+        del self._objects[id_]
+        self._is_early = True
+        try:
+            return self._decode(id_, read, self._load)
+        finally:
+            self._is_early = False
+
     def _load(self, read: _Read) -> Any:
-        return read.codec.load(_source(read), self, read.record.buffers)
+        return read.codec.load(read.record.payload, self, read.record.buffers)
 
     def _begin(self, read: _Read) -> Callable[[], Any]:
-        return read.codec.begin(_source(read), self, read.record.buffers)
+        return read.codec.begin(read.record.payload, self, read.record.buffers)
 
     def _decode(self, id_: str, read: _Read, step: Callable[[_Read], Any]) -> Any:
         try:
@@ -247,7 +270,8 @@ class Loader:
         obj = self._objects.get(id_, NOTHING)
         if obj is NOTHING:
             obj = self._objects[id_] = constructor(*args)
-            if self._bare:
+            self._early_passed = bool(early)
+            if self._bare or self._is_early:
                 for name, value in early.items():
                     object.__setattr__(obj, name, value)
         return obj
@@ -289,12 +313,6 @@ class Loader:
             self._objects[id_] = finish()
         self._begun[id_] = lambda _: finish()
         return None
-
-
-def _source(read: _Read) -> Any:
-    # A pickle ends by itself: the whole record is read without a copy.
-    record = read.record
-    return record.data if read.codec.capabilities.plain_pickle else record.payload
 
 
 def _differences(metadata: Metadata, codec: Codec) -> str | None:

@@ -133,6 +133,16 @@ class Saver:
         Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; then nothing has
         changed.
         """
+        try:
+            return self._save(roots)
+        finally:
+            # What codecs keep refers back to this object: undone, nothing waits for the collector.
+            self.shared.clear()
+            self._list.clear()
+            self._written.clear()
+            self.root = self._current = None
+
+    def _save(self, roots: Sequence[Root]) -> list[Any]:
         # What is made here stays until the end of the save: the collector would only walk it.
         with CollectorPause():
             ids = [self._enlist_root(root) for root in roots]
@@ -154,6 +164,8 @@ class Saver:
         known = self._ids.get(id(obj)) or self._plain_roots.get(id(obj))
         if known is not None and wanted in (None, known):
             return known
+        if id(obj) in self._ids and wanted is not None:
+            raise AlreadySavedError(self._ids[id(obj)], wanted, self._backend.location)
         if wanted is not None and not isinstance(wanted, Id):
             wanted = Id(wanted)
         if entry is not None:

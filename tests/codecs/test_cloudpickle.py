@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from tests.codecs.by_value import ByValueTests
 
 from brinery import MemoryStore
 from brinery.codec import Codec
 from brinery.testing.codec import CodecContract
 from brinery.testing.samples import SLOTTED
 from brinery_codecs.cloudpickle import CloudpickleCodec
-from tests.codecs.by_value import ByValueTests
 
 
 class TestCloudpickleCodec(CodecContract):

@@ -7,7 +7,7 @@ import pickle
 import re
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -77,8 +77,14 @@ ALIKE: dict[str, Callable[[], Any]] = {
     "containers": lambda: {"a": [1, (2, {3}), frozenset({4})], (5, 6): deque([7])},
     "dictionaries": lambda: [OrderedDict(a=1), defaultdict(list, a=[1])],
     "by name": lambda: [int, re, len, _ring, Node],
-    "opaque": lambda: [datetime(2024, 1, 2, tzinfo=timezone.utc), Decimal("1.50"), re.compile("a")],
-    "instances": lambda: [Plain(a=1), Slotted(2), Word("x"), ValueError("no"), SimpleNamespace(a=1)],
+    "opaque": lambda: [datetime(2024, 1, 2, tzinfo=UTC), Decimal("1.50"), re.compile("a")],
+    "instances": lambda: [
+        Plain(a=1),
+        Slotted(2),
+        Word("x"),
+        ValueError("no"),
+        SimpleNamespace(a=1),
+    ],
     "a ring": lambda: _ring(5),
     "sharing": lambda: [shared, shared, [shared]],
     "functions": lambda: _counter(3),
@@ -174,7 +180,9 @@ def test_each_difference_is_found(name: str) -> None:
         with pytest.raises(AssertionError):
             assert_isomorphic(one_side, other_side)
         with pytest.raises(AssertionError):
-            assert_isomorphic([{"x": Node("a", part=one_side)}], [{"x": Node("a", part=other_side)}])
+            assert_isomorphic(
+                [{"x": Node("a", part=one_side)}], [{"x": Node("a", part=other_side)}]
+            )
 
 
 def test_the_message_gives_the_path() -> None:

@@ -113,7 +113,7 @@ class DirectoryBackend(Backend):
         with Staging(self._places) as staging:
             for put in puts:
                 staging.add(put)
-            names = tuple(dict.fromkeys(deletes))
+            names = tuple(deletes)
             for name in names:
                 check_name(name)
             if staging.staged or (names and self._has_root()):

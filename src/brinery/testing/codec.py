@@ -13,6 +13,7 @@ refused with an `EncodeError`: an object that comes back different is the one th
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
@@ -89,8 +90,7 @@ class CodecContract:
             nested = [nested]
         try:
             store.save(nested)
-        except EncodeError as error:
-            assert error.codec == store.codec.name
+        except EncodeError:
             assert store.list() == []
         else:
             kept(store, nested)
@@ -325,10 +325,9 @@ class CodecContract:
             for _ in range(chance.randint(1, 3)):
                 forged[chance.randrange(len(forged))] = chance.randrange(256)
             _forge(store, id_, bytes(forged))
-            try:
+            # Anything else than an error of brinery's own passes, and fails the test.
+            with contextlib.suppress(BrineryError):
                 store.load(id_)
-            except BrineryError as error:
-                assert error.id == id_
 
     # -- use
 

@@ -352,11 +352,7 @@ def _attributes(obj: Any) -> Iterator[Step]:
 
 
 def _is_filled(cell: CellType) -> bool:
-    try:
-        cell.cell_contents
-    except ValueError:
-        return False
-    return True
+    return cell != CellType()  # cells compare by their contents, and an empty one is less than all
 
 
 def _function_parts(function: FunctionType) -> Iterator[Step]:

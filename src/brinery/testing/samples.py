@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
@@ -35,7 +35,7 @@ class SlottedNode(Persistable):
     def __init__(self, label: str = "", peer: Any = None) -> None:
         self.label = label
         self.peer = peer
-        self.__private = [label]
+        self.__private = [label]  # type: ignore[misc] # the slot's name is mangled
 
 
 class MixedNode(SlottedNode):
@@ -261,7 +261,7 @@ DATA: Mapping[str, Make] = {
     "keys": lambda: {1: "int", None: "None", True and 2.5: "float", (1, 2): "tuple", b"b": "bytes"},
     "keys that look alike": lambda: {"1": "str", 1: "int", "None": "str", None: "None"},
     "dates": lambda: [date(2024, 2, 29), date.min, date.max],
-    "times": lambda: [time(1, 2, 3, 4), time(6, tzinfo=timezone.utc)],
+    "times": lambda: [time(1, 2, 3, 4), time(6, tzinfo=UTC)],
     "folded times": lambda: [time(5, fold=1), datetime(2024, 1, 2, 3, fold=1)],
     "datetimes": lambda: [
         datetime(2024, 1, 2, 3, 4, 5, 6),

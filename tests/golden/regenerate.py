@@ -1,0 +1,50 @@
+"""Write the golden files anew: `make regen-golden`, and nothing else, calls this.
+
+A golden file proves that what an older brinery wrote can still be read.  Writing them anew is right for a
+new format, with a directory of its own beside the old one; never to make a test pass.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT.parent.parent))
+
+from tests.golden.graphs import BY_VALUE, EVERYWHERE, OLD, PICKLED, Make  # noqa: E402
+
+from brinery import FilesystemStore  # noqa: E402
+from brinery.registry import make_codec  # noqa: E402
+
+VERSION = "v1"
+
+
+def directories() -> Iterator[tuple[str, str, int | None, Mapping[str, Make]]]:
+    """Yield the path below this directory, the codec, its protocol and what is in it."""
+    for protocol in range(6):
+        makes = PICKLED if protocol >= 2 else OLD
+        yield f"pickle/{VERSION}/protocol-{protocol}", "pickle", protocol, makes
+    for codec in ("cloudpickle", "dill"):
+        yield f"{codec}/{VERSION}", codec, 5, BY_VALUE
+    yield f"msgpack/{VERSION}", "msgpack", None, EVERYWHERE
+
+
+def write(root: Path = ROOT) -> None:
+    """Write the records of all codecs below `root`."""
+    for path, codec, protocol, makes in directories():
+        directory = root / path
+        shutil.rmtree(directory, ignore_errors=True)
+        with FilesystemStore(directory, codec=make_codec(codec, protocol)) as store:
+            for name, make in makes.items():
+                store.save(make(), name)
+            print(f"{path}: {len(store)} records")
+        # Empty, and made anew by whoever needs it.
+        (directory / ".brinery" / "lock").unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    write()

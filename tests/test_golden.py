@@ -1,0 +1,63 @@
+"""Records that were written once can be read for ever."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tests.golden.graphs import check
+from tests.golden.regenerate import ROOT, directories
+
+from brinery import FilesystemStore
+from brinery.registry import make_codec
+
+PLACES = {path: (codec, protocol, makes) for path, codec, protocol, makes in directories()}
+FILES = [(path, name) for path, (_, _, makes) in PLACES.items() for name in makes]
+
+
+@pytest.mark.parametrize(("path", "name"), FILES)
+def test_a_golden_file_loads_to_the_graph_that_was_saved(
+    path: str, name: str, tmp_path: Path
+) -> None:
+    """A missing file fails; none is ever made here."""
+    assert (ROOT / path / name).is_file(), f"{path}/{name} is missing: bring it back from git"
+    # A copy: a store might touch its directory.
+    shutil.copytree(ROOT / path, tmp_path / "copy")
+    codec, protocol, _ = PLACES[path]
+    with FilesystemStore(tmp_path / "copy") as store:
+        check(name, store.load(name))
+        info = store.info(name)
+        assert (info.codec, info.protocol) == (codec, protocol)
+
+
+@pytest.mark.parametrize("path", PLACES)
+def test_a_golden_directory_is_a_store_with_its_settings(path: str, tmp_path: Path) -> None:
+    """Opened without arguments, it writes as it was made to."""
+    shutil.copytree(ROOT / path, tmp_path / "copy")
+    codec, protocol, makes = PLACES[path]
+    with FilesystemStore(tmp_path / "copy") as store:
+        assert store.codec == make_codec(codec, protocol)
+        before = store.list()
+        assert {*makes} <= {*before}
+        new = store.save({"new": 1})
+        assert new not in before
+        assert store.info(new).codec == codec
+        for id_ in before:
+            assert {*store.references(id_)} <= {*before}
+
+
+def test_there_are_golden_files_of_each_codec() -> None:
+    """And of each protocol, where a codec has several."""
+    names = {path.split("/")[0] for path in PLACES}
+    assert names == {"pickle", "cloudpickle", "dill", "msgpack"}
+    protocols = {protocol for codec, protocol, _ in PLACES.values() if codec == "pickle"}
+    assert protocols == {*range(6)}
+
+
+def test_only_the_makefile_regenerates_golden_files() -> None:
+    """By a target that says so."""
+    makefile = (ROOT.parent.parent / "Makefile").read_text()
+    target = makefile[makefile.index("\nregen-golden:") :].split("\n\n")[0]
+    assert "tests/golden/regenerate.py" in target
+    assert makefile.count("regenerate.py") == 1
