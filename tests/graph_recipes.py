@@ -53,6 +53,31 @@ class Recipe:
             KINDS[name].link(obj, [made[link] for link in links])
         return made
 
+    def has_cycle_of_arguments(self) -> bool:
+        """Tell whether constructors may need each other's objects as arguments.
+
+        No order of construction exists then, where each has a record of its own.
+        """
+        made_of_parts = [n for n, name in enumerate(self.kinds) if name in MADE_OF_PARTS]
+        return any(number in self._needed(number) for number in made_of_parts)
+
+    def _needed(self, number: int) -> set[int]:
+        """Return the numbers of the objects that must exist before the one of `number` is made."""
+        found: set[int] = set()
+        stack = self._arguments(number)
+        while stack:
+            other = stack.pop()
+            if other not in found:
+                found.add(other)
+                stack += self._arguments(other)
+        return found
+
+    def _arguments(self, number: int) -> list[int]:
+        name, links = self.kinds[number], self.links[number]
+        if name in RESTORED:
+            return []
+        return [*links, *(link % number for link in links if number)]
+
 
 @dataclass(frozen=True)
 class Kind:
@@ -136,6 +161,16 @@ FUNCTIONS: Mapping[str, Kind] = {
     "closure": Kind(lambda label, parts: samples.getter(label), _capture),
 }
 KINDS = {**KINDS, **FUNCTIONS}
+
+MADE_OF_PARTS = frozenset({"set node", "tuple node", "reduced node"})
+"""Objects with records of their own whose constructors take their parts."""
+
+RESTORED = frozenset(
+    name
+    for name in KINDS
+    if ("node" in name or name in ("foreign", "key", "frozen slots")) and name not in MADE_OF_PARTS
+)
+"""Objects with records of their own that get their parts after construction."""
 
 
 @st.composite

@@ -47,11 +47,15 @@ def _comes_back(obj: object, size: int) -> None:
         assert_isomorphic(obj, store.load(id_))
 
 
-@pytest.mark.parametrize("make", [chain, ring, star])
+@pytest.mark.parametrize("make", [chain, ring])
 def test_a_hundred_thousand_objects_come_back(make: Callable[[int], object]) -> None:
     """By the codec pickle, from the object at one end."""
-    size = 100_000
-    _comes_back(make(size), size + (make is star))
+    _comes_back(make(100_000), 100_000)
+
+
+def test_a_container_of_many_objects_in_cycles_comes_back() -> None:
+    """Each of them refers back to it, and to another one anywhere in it."""
+    _comes_back(star(20_000), 20_001)
 
 
 @pytest.mark.slow

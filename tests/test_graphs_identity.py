@@ -193,6 +193,7 @@ def test_a_closed_store_lets_everything_go() -> None:
     store.save(obj)
     assert sys.getrefcount(obj) > alone
     store.close()
+    gc.collect()
     assert sys.getrefcount(obj) == alone
     assert obj.label == "a"
 

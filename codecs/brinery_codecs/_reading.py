@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import pickle
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from brinery.codec import Buffer, ReadLinks
 from brinery.errors import MissingClassError
@@ -101,6 +101,7 @@ class Beginning:
         self._names = names
         self._links = links
         self._exact = exact
+        self._is_past = False
         self._roots = {"root": self._root, "hashable_root": self._hashable_root}
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
@@ -115,7 +116,12 @@ class Beginning:
     def _hashable_root(self, early: Any, constructor: Any, *args: Any) -> Any:
         if not self._exact and not all(map(self._is_same_again, args)):
             raise InexactError
-        raise Suspended(self._links.construct(early, constructor, args))
+        obj = self._links.construct(early, constructor, args)
+        if self._is_past:
+            # An object that its own arguments refer to is constructed twice; the first one counts.
+            return obj
+        self._is_past = True
+        raise Suspended(obj)
 
     def _is_same_again(self, value: Any) -> bool:
         cls = type(value)
@@ -143,6 +149,10 @@ class SuspendableUnpickler(pickle._Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
         return self._names.find(self._find_class, module, name)
+
+    stack: list[Any]
+    read: Callable[[int], bytes]
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]]
 
     def begin(self) -> Any:
         """Decode until the root is constructed; return what goes on to the end."""

@@ -13,6 +13,7 @@ holds persistable objects is left to the library, which writes it into the recor
 
 from __future__ import annotations
 
+import copyreg
 import pickle
 import sys
 from collections.abc import Callable
@@ -114,6 +115,10 @@ class ClassWriter:
 
     def _try(self, group: tuple[type, ...]) -> tuple[type, ...]:
         level = len(self._stack)
+        for cls in group:
+            # The first pickle of an instance caches this on its class: have it there from the start,
+            # so that a class used and one unused give the same bytes.
+            copyreg._slotnames(cls)  # type: ignore[attr-defined]
         self._stack.append(group)
         self._met += group
         try:

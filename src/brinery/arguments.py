@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -73,7 +74,16 @@ def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
 
             close = difflib.get_close_matches(name, _KNOWN, 1)
             hint = f" (did you mean {close[0]!r}?)" if close else ""
-            warnings.warn(f"{store} has no argument {name!r}{hint}; ignored", stacklevel=5)
+            warnings.warn(f"{store} has no argument {name!r}{hint}; ignored", stacklevel=_level())
+
+
+def _level() -> int:
+    # The frame that a warning is about: the first one outside this package.
+    level = 2
+    frame = sys._getframe(level)
+    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:

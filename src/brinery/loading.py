@@ -76,6 +76,7 @@ class Loader:
         self._bare = False
         self._is_early = False
         self._early_passed = False
+        self._met_bare = False
         self._begun: dict[str, Callable[[_Read], Any]] = {}
 
     def load(self, ids: Sequence[str]) -> list[Any]:
@@ -86,16 +87,39 @@ class Loader:
         """
         try:
             with CollectorPause():
-                self._fetch(ids)
-                for id_ in ids:
-                    if id_ not in self._objects:
-                        self._decode_graph(id_)
+                self._decode_in_some_order(ids)
                 self._publish()
             return [self._objects[id_] for id_ in ids]
         finally:
             # What codecs keep refers back to this object: undone, nothing waits for the collector.
             self.shared.clear()
             self._begun.clear()
+
+    def _decode_in_some_order(self, ids: Sequence[str]) -> None:
+        # In a cycle some object meets a bare one.  Where that is one too many (the bare object is a
+        # key, and hashes by what it does not have yet), begin with the object that failed: then all
+        # that it refers to is complete before it.
+        first: list[str] = []
+        while True:
+            try:
+                self._fetch(ids)
+                for id_ in (*first, *ids):
+                    if id_ not in self._objects:
+                        self._decode_graph(id_)
+                return
+            except DecodeError as error:
+                failed = error.id
+                if not self._met_bare or failed is None or failed in first:
+                    raise
+                first.insert(0, failed)
+                self._start_anew()
+
+    def _start_anew(self) -> None:
+        self._objects.clear()
+        self._read.clear()
+        self._done.clear()
+        self._begun.clear()
+        self._met_bare = False
 
     def _publish(self) -> None:
         for name, version, digest, codec in self._done:
@@ -278,7 +302,7 @@ class Loader:
 
     def _make_bare(self, id_: str) -> None:
         outer = self._current
-        self._bare = True
+        self._bare = self._met_bare = True
         try:
             pending = [id_]
             while pending:

@@ -113,11 +113,14 @@ def make_codec(
     return codec_from(codec, arguments)
 
 
-def codec_from(name: str, config: Mapping[str, Any]) -> Codec:
-    """Make a codec from its name and configuration, as a record or a store's settings hold them."""
-    cls = codec_class(name)
+def codec_from(name: str, config: Mapping[str, Any], cls: type[Codec] | None = None) -> Codec:
+    """Make a codec from its name and configuration, as a record or a store's settings hold them.
+
+    `cls` is its class, where that is known.
+    """
+    make = cls or codec_class(name)
     try:
-        return cls(**config)
+        return make(**config)
     except BrineryError:
         raise
     except (TypeError, ValueError) as error:

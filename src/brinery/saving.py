@@ -22,6 +22,7 @@ from brinery.errors import (
     ConflictError,
     EncodeError,
     IdTakenError,
+    InvalidArgumentError,
     UnsupportedObjectError,
 )
 from brinery.identity import Entry, IdentityMap
@@ -69,6 +70,10 @@ class NumberTakenError(Exception):
         self.ids = ids
 
 
+class RecordsGoneError(NumberTakenError):
+    """Records of objects that have changed here were removed by somebody else."""
+
+
 class _TypeTable(dict[type, bool]):
     def __missing__(self, cls: type) -> bool:
         answer = self[cls] = is_persistable_type(cls)
@@ -85,13 +90,21 @@ class Saver:
         factory: IdFactory,
         codec: Codec,
         kept: dict[Any, Any],
-        able: Callable[[], Sequence[str]] = lambda: (),
+        *,
+        is_asked_for: bool = False,
+        able: Callable[[Codec], Sequence[str]] = lambda codec: (),
     ) -> None:
-        """`able` names the codecs that keep any object, for messages."""
+        """Prepare a save.
+
+        `is_asked_for` says that this very save is to use `codec`; otherwise a record of another codec
+        is left as it is while its object is unchanged.  `able` names the codecs that keep all that
+        a codec keeps and more, for messages.
+        """
         self._backend = backend
         self._identity = identity
         self._factory = factory
         self._codec = codec
+        self._is_asked_for = is_asked_for
         self._able = able
         self.kept = kept
         self.shared: dict[Any, Any] = {}
@@ -179,6 +192,8 @@ class Saver:
         self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect, chosen: bool
     ) -> str:
         if self._claims.setdefault(id_, obj) is not obj:
+            if chosen:
+                raise InvalidArgumentError(f"two objects are to be saved under the ID {id_!r}")
             raise ConflictError([id_], self._backend.location)
         # A plain object is written in place wherever it is met, also when it is a root as well.
         ids = self._ids if self._persistable[type(obj)] else self._plain_roots
@@ -238,13 +253,19 @@ class Saver:
 
     def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
         entry = work.entry
+        if entry is None or self._is_asked_for or entry.codec == self._codec:
+            return self._codec, self._dump(work, self._codec)
+        # The record is of another codec.  It stays so while nothing has changed, and where the
+        # codec of the store cannot hold the object.
+        sink = self._dump(work, entry.codec)
+        if digest_of(sink.pieces) == entry.digest:
+            return entry.codec, sink
+        references = self._references
         try:
             return self._codec, self._dump(work, self._codec)
         except EncodeError:
-            # An object that has a record of another codec keeps that where this one cannot hold it.
-            if entry is None or entry.codec == self._codec:
-                raise
-        return entry.codec, self._dump(work, entry.codec)
+            self._references = references
+            return entry.codec, sink
 
     def _dump(self, work: _Work, codec: Codec) -> Sink:
         sink = Sink()
@@ -270,7 +291,7 @@ class Saver:
             )
             return _located(work, codec, deep)
         path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
-        able = [name for name in self._able() if name != codec.name]
+        able = self._able(codec) if "pickle" in str(error) else ()
         advice = f"Codecs that keep more: {', '.join(able)}" if able else None
         reason = f"{type(error).__name__}: {error}"
         unsupported = UnsupportedObjectError(reason, object_path=path, advice=advice)
@@ -291,9 +312,15 @@ class Saver:
         for work in found:
             if work.chosen:
                 return IdTakenError(work.id, location)
-        stale = [work.id for work in found if work.entry is not None]
+        gone = [work for work in found if work.entry and not self._exists(work.name)]
+        stale = [work.id for work in found if work.entry and work not in gone]
         if stale:
             return ConflictError(stale, location)
+        for work in gone:
+            assert work.entry is not None
+            work.entry.version = ABSENT
+        if gone:
+            return RecordsGoneError([work.id for work in gone])
         return NumberTakenError([work.id for work in found])
 
     def _enter(self, written: _Written, versions: Any) -> None:

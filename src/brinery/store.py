@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -16,13 +16,19 @@ from brinery.backend import Backend, Missing
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.counter import Counter
-from brinery.errors import ClosedError, IdTakenError, InvalidArgumentError, NotFoundError
+from brinery.errors import (
+    ClosedError,
+    ConflictError,
+    IdTakenError,
+    InvalidArgumentError,
+    NotFoundError,
+)
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
 from brinery.loading import Loader
 from brinery.record import TAIL_SIZE, Metadata, has_magic, metadata_length, parse_metadata
 from brinery.registry import codec_from, codecs_that, make_codec
-from brinery.saving import NumberTakenError, Root, Saver
+from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.url import Url
 
@@ -86,12 +92,13 @@ class Store(MutableMapping[str, Any]):
         self._codecs: dict[tuple[Any, ...], Codec] = {}
         remembered = read_settings(backend)
         self._is_remembered = remembered is not None
-        self._codec = choose_codec(codec, protocol, extra, remembered)
+        self._classes: dict[str, type[Codec]] = {}
+        self._codec = self._known(choose_codec(codec, protocol, extra, remembered))
         warn_of_unknown(type(self).__name__, extra)
         self._options = remember or {}
         counter = Counter(backend, self._highest_number)
         self._counter = counter
-        self.idfactory = (idfactory or IdFactory()).bound(counter)
+        self.idfactory = _factory(idfactory).bound(counter)
         # Numbers that were reserved and not used go back at the end.
         self._finalizer = weakref.finalize(self, _finish, counter, backend)
 
@@ -152,21 +159,30 @@ class Store(MutableMapping[str, Any]):
         self._save([Root(obj, wanted, overwrite=True)], codec)
 
     def _save(self, roots: Sequence[Root], codec: str | Codec | None) -> list[Any]:
-        chosen = self._codec if codec is None else make_codec(codec)
+        chosen = self._codec if codec is None else self._known(make_codec(codec))
         with self._open():
             self._remember_once()
             for attempt in range(10):
                 saver = Saver(
-                    self._backend, self._identity, self.idfactory, chosen, self._kept, _able
+                    self._backend,
+                    self._identity,
+                    self.idfactory,
+                    chosen,
+                    self._kept,
+                    is_asked_for=codec is not None,
+                    able=_able,
                 )
                 try:
                     return saver.save(roots)
+                except RecordsGoneError:
+                    # Another process removed what has changed here: it is written anew.
+                    continue
                 except NumberTakenError as taken:
                     # Records were brought in from elsewhere: count on after them.
                     if attempt == 9 or not isinstance(self.idfactory.next_id_fn, Counter):
                         raise IdTakenError(taken.ids[0], self._backend.location) from taken
                     self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
-        raise AssertionError("unreachable")
+        raise ConflictError([root.id or "" for root in roots], self._backend.location)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, layout) those of the store."""
@@ -211,7 +227,12 @@ class Store(MutableMapping[str, Any]):
             key = (name, repr(config))
             codec = self._codecs.get(key)
         if codec is None:
-            codec = self._codecs[key] = codec_from(name, config)
+            codec = self._codecs[key] = codec_from(name, config, self._classes.get(name))
+        return codec
+
+    def _known(self, codec: Codec) -> Codec:
+        # A codec that was handed over may be registered nowhere: its records are to be read, too.
+        self._classes[codec.name] = type(codec)
         return codec
 
     # -- records
@@ -364,6 +385,14 @@ class Store(MutableMapping[str, Any]):
             yield
 
 
+def _factory(idfactory: Any) -> IdFactory:
+    if idfactory is None:
+        return IdFactory()
+    if not isinstance(idfactory, IdFactory):
+        raise InvalidArgumentError(f"idfactory is an IdFactory, not {idfactory!r:.60}")
+    return idfactory
+
+
 def is_listed(id: str, end: bytes) -> bool:
     """Tell whether what stands under `id` and ends in `end` counts as an object of a store.
 
@@ -378,8 +407,14 @@ def _finish(counter: Counter, backend: Backend) -> None:
     backend.close()
 
 
-def _able() -> list[str]:
-    return codecs_that(lambda capabilities: capabilities.instances)
+def _able(codec: Codec) -> list[str]:
+    had = asdict(codec.capabilities)
+    return codecs_that(
+        lambda keeps: (
+            keeps != codec.capabilities
+            and all(keeps_it or not had[flag] for flag, keeps_it in asdict(keeps).items())
+        )
+    )
 
 
 def _checked(id_: str | None) -> str | None:

@@ -239,7 +239,7 @@ ODD = timezone(timedelta(hours=-3, seconds=7, microseconds=123), "Ödd \ud800")
         uuid.UUID(int=2**128 - 1, is_safe=uuid.SafeUUID.safe),
         uuid.UUID(int=0, is_safe=uuid.SafeUUID.unsafe),
     ],
-    ids=lambda obj: f"{type(obj).__name__} {obj!r:.30}",
+    ids=lambda obj: type(obj).__name__,  # not the value: the order of a set differs by process
 )
 def test_plain_data_come_back_with_their_exact_types_and_values(obj: Any) -> None:
     """Nothing is widened, narrowed, rounded or normalised."""

@@ -206,8 +206,8 @@ def make_directories(path: str, durable: bool) -> None:
         os.mkdir(path)
     except FileNotFoundError:
         parent = os.path.dirname(path)
-        if parent == path:
-            raise
+        if parent == path or os.path.isdir(parent):
+            raise  # /proc and its like take no directory
         make_directories(parent, durable)
         make_directories(path, durable)
         return

@@ -77,6 +77,13 @@ class DirectoryBackend(Backend):
         data = self._read(name, _files.read_file)
         return data, _files.version_of(data, len(data))
 
+    def where(self, name: str) -> str:
+        """Return the path of the file of `name`: where it stands, or else where it would go."""
+        try:
+            return self._places.find(name) or self._places.home(name)
+        except OSError:
+            return self._places.home(name)
+
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for those of `names` that there are."""
         for name in names:
