@@ -148,7 +148,7 @@ def test_two_ids_at_once_are_refused(store: Store) -> None:
 
 def test_one_id_for_two_objects_is_refused(store: Store) -> None:
     """In one call, too."""
-    with pytest.raises(ConflictError):
+    with pytest.raises(InvalidArgumentError):
         store.save_many([Node("a"), Node("b")], ["one", "one"])
     assert store.list() == []
 

@@ -74,7 +74,8 @@ class PickleFamily(Codec):
             raise ProtocolError(protocol, self.name, self.protocols)
         self.protocol = protocol
         # Protocol 5 (PEP 574) brought out-of-band buffers.
-        self.capabilities = replace(type(self).capabilities, out_of_band=protocol >= 5)
+        kept = type(self).capabilities
+        self.capabilities = replace(kept, out_of_band=kept.out_of_band and protocol >= 5)
 
     def config(self) -> dict[str, Any]:
         """Return the keyword arguments that make this codec again."""

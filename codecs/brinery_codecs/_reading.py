@@ -28,7 +28,7 @@ class Names(dict[tuple[str, str], Any]):
             {
                 ("brinery.reference", "external"): links.resolve,
                 ("brinery.reference", "root"): lambda constructor, *args: construct(
-                    {}, constructor, args
+                    None, constructor, args
                 ),
                 ("brinery.reference", "hashable_root"): lambda early, constructor, *args: construct(
                     early, constructor, args
@@ -111,7 +111,7 @@ class Beginning:
         return self._names.find(find_class, module, name)
 
     def _root(self, constructor: Any, *args: Any) -> Any:
-        return self._hashable_root({}, constructor, *args)
+        return self._hashable_root(None, constructor, *args)
 
     def _hashable_root(self, early: Any, constructor: Any, *args: Any) -> Any:
         if not self._exact and not all(map(self._is_same_again, args)):

@@ -20,7 +20,7 @@ from brinery.reference import external, hashable_root, root
 
 Reducer = Callable[[Any], Any]
 
-_IDENTITY_HASH: Any = object.__hash__
+_HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _COURTESY = "persistent_id"
 
@@ -73,7 +73,7 @@ def root_reduction(obj: Any, reduction: Any) -> Any:
     if rest:
         rest[0] = without_courtesy(rest[0])
     early = _early_attributes(obj, rest[0] if rest else None)
-    if early:
+    if early is not None:
         return (hashable_root, (early, constructor, *args), *rest)
     return (root, (constructor, *args), *rest)
 
@@ -87,11 +87,12 @@ def without_courtesy(state: Any) -> Any:
     return state
 
 
-def _early_attributes(obj: Any, state: Any) -> dict[str, Any]:
-    # What the hash of a value-hashed object may need while its state is not yet restored.
+def _early_attributes(obj: Any, state: Any) -> dict[str, Any] | None:
+    # What the hash of an object that hashes by its attributes may need while its state is not yet
+    # restored.  A hash in C (of a tuple, of an identity) needs nothing of the kind.
     cls = type(obj)
-    if cls.__hash__ is _IDENTITY_HASH or cls.__hash__ is None or state is None:
-        return {}
+    if state is None or cls.__hash__ is None or type(cls.__hash__) is _HashInC:
+        return None
     if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
         found = {**(state[0] or {}), **state[1]} if type(state[0]) in (dict, type(None)) else {}
     elif type(state) is dict:
@@ -110,7 +111,7 @@ def _is_plain(value: Any, depth: int = 3) -> bool:
         return True
     if cls is tuple or cls is frozenset:
         return depth > 0 and all(_is_plain(item, depth - 1) for item in value)
-    return cls.__module__ in _PLAIN_MODULES and cls.__hash__ is not _IDENTITY_HASH
+    return cls.__module__ in _PLAIN_MODULES and cls.__hash__ is not object.__hash__  # type: ignore[comparison-overlap]
 
 
 # Immutable values that hash by what they hold and never refer to a persistable object.

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
-from types import FunctionType
-from typing import Any
+from collections import ChainMap
+from collections.abc import Mapping
+from types import CellType, FunctionType
+from typing import Any, ClassVar
 
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._family import PickleFamily, Session, Take
+from brinery_codecs._reduction import Reducer
+from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import is_importable, shared_class
 
 
@@ -27,7 +31,9 @@ class CloudpickleCodec(PickleFamily):
         plain_pickle=True,
         out_of_band=True,
     )
-    special = cloudpickle.Pickler.dispatch_table
+    special: ClassVar[Mapping[type, Reducer]] = ChainMap(
+        {CellType: reduce_cell}, cloudpickle.Pickler.dispatch_table
+    )
 
     @property
     def version(self) -> str:
@@ -53,21 +59,23 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.dispatch_table = session.table
         super().__init__(sink, protocol=protocol, buffer_callback=take)
         self._classes = session.classes
+        self._reduce_function = FunctionReducer()
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
         if cls in self.dispatch_table:
             return NotImplemented
-        if cls is not FunctionType and issubclass(cls, type) and not _by_reference(obj):
+        if cls is FunctionType:
+            by_reference = is_importable_function(obj) and not _is_by_value(obj.__module__)
+            return NotImplemented if by_reference else self._reduce_function(obj)
+        if issubclass(cls, type) and (not is_importable(obj) or _is_by_value(obj.__module__)):
             described = self._classes.describe(obj)
             if described is not None:
                 return shared_class, described
         return super().reducer_override(obj)
 
 
-def _by_reference(cls: type) -> bool:
-    module = cls.__module__
-    by_value = cloudpickle.list_registry_pickle_by_value()
-    return is_importable(cls) and not any(
-        module == name or module.startswith(f"{name}.") for name in by_value
-    )
+def _is_by_value(module: str) -> bool:
+    # What `cloudpickle.register_pickle_by_value` was called for.
+    registered = cloudpickle.list_registry_pickle_by_value()
+    return any(module == name or module.startswith(f"{name}.") for name in registered)

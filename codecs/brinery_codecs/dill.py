@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Iterable
+from types import CellType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Buffer, Capabilities, Sink
 from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs._reading import Beginning, Names, open_source
+from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import is_importable, shared_class
 
 _was_imported = "dill" in sys.modules
@@ -39,7 +42,6 @@ class DillCodec(PickleFamily):
         closures=True,
         classes_by_value=True,
         plain_pickle=True,
-        out_of_band=True,
     )
     options: ClassVar[dict[str, type]] = {"recurse": bool, "byref": bool, "fmode": int}
 
@@ -88,6 +90,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         self._table = session.table
         self._classes = session.classes
         self._by_value = not codec.byref
+        self._reduce_function = FunctionReducer()
         self._reducers: dict[type, Any] = {}
 
     def reducer_override(self, obj: Any) -> Any:
@@ -101,12 +104,29 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
     def _reducer(self, cls: type) -> Any:
         if issubclass(cls, type):
             return self._reduce_class if self._by_value else None
+        if self._recurse and cls is FunctionType:
+            return self._function
+        if self._recurse and cls is CellType:
+            return reduce_cell
         reduce = self._table[cls]
         return reduce if reduce == self._table.reduce_persistable else None
 
     def _reduce_class(self, cls: type) -> Any:
-        described = None if is_importable(cls) else self._classes.describe(cls)
-        return NotImplemented if described is None else (shared_class, described)
+        if is_importable(cls):
+            return NotImplemented
+        described = self._classes.describe(cls)
+        if described is not None:
+            return shared_class, described
+        # dill constructs a class whole, and so cannot write one whose attributes lead back to it.
+        # cloudpickle constructs it empty and fills it.
+        import cloudpickle
+
+        return cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
+
+    def _function(self, function: FunctionType) -> Any:
+        if is_importable_function(function):
+            return NotImplemented
+        return self._reduce_function(function)
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]

@@ -113,13 +113,17 @@ class ReadLinks(Protocol):
         """Return the persistable object that the external reference `id` stands for."""
 
     def construct(
-        self, early: Mapping[str, Any], constructor: Callable[..., Any], args: Sequence[Any], /
+        self,
+        early: Mapping[str, Any] | None,
+        constructor: Callable[..., Any],
+        args: Sequence[Any],
+        /,
     ) -> Any:
         """Announce the root: return it, made by ``constructor(*args)`` unless it exists already.
 
         Call it as soon as the constructor and its arguments are decoded and before the state is,
-        and go on with the object that it returns.  `early` holds plain attributes that the root's
-        hash may need, often none.
+        and go on with the object that it returns.  `early` is None, or, for a root that hashes by
+        its attributes, those of them that are plain values.
         """
 
 

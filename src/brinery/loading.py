@@ -36,6 +36,14 @@ CodecOf = Callable[[str, Mapping[str, Any]], Codec]
 """Makes the codec of a record from its name and configuration."""
 
 
+class _BetterFirst(BaseException):
+    """It is better to begin with the object `id`."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
 class _Needed(BaseException):
     """A bare object cannot be made before another one is.
 
@@ -45,6 +53,10 @@ class _Needed(BaseException):
     def __init__(self, id: str) -> None:
         super().__init__(id)
         self.id = id
+
+
+# Each new order repeats what was decoded so far.
+_MOST_ORDERS = 8
 
 
 @dataclass(slots=True)
@@ -71,7 +83,8 @@ class Loader:
         self.is_external_type = is_persistable_type
         self._objects: dict[str, Any] = {}
         self._read: dict[str, _Read] = {}
-        self._done: list[tuple[str, Any, bytes, Codec]] = []
+        self._first: list[str] = []
+        self._incomplete: dict[int, str] = {}
         self._current = ""
         self._bare = False
         self._is_early = False
@@ -96,35 +109,37 @@ class Loader:
             self._begun.clear()
 
     def _decode_in_some_order(self, ids: Sequence[str]) -> None:
-        # In a cycle some object meets a bare one.  Where that is one too many (the bare object is a
-        # key, and hashes by what it does not have yet), begin with the object that failed: then all
-        # that it refers to is complete before it.
-        first: list[str] = []
+        # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
+        # serve as a key, and its hash needs what it does not have yet), begin anew with the object
+        # that met it: then all that this refers to is complete before it.
+        self._fetch(ids)
+        alive = dict(self._objects)
         while True:
             try:
-                self._fetch(ids)
-                for id_ in (*first, *ids):
+                for id_ in (*self._first, *ids):
                     if id_ not in self._objects:
                         self._decode_graph(id_)
                 return
+            except _BetterFirst as better:
+                self._first.insert(0, better.id)
             except DecodeError as error:
                 failed = error.id
-                if not self._met_bare or failed is None or failed in first:
+                if not self._met_bare or failed not in self._read or failed in self._first:
                     raise
-                first.insert(0, failed)
-                self._start_anew()
+                self._first.insert(0, failed)
+            self._start_anew(alive)
 
-    def _start_anew(self) -> None:
-        self._objects.clear()
-        self._read.clear()
-        self._done.clear()
+    def _start_anew(self, alive: dict[str, Any]) -> None:
+        self._objects = dict(alive)
+        self._incomplete.clear()
         self._begun.clear()
         self._met_bare = False
 
     def _publish(self) -> None:
-        for name, version, digest, codec in self._done:
-            obj, id_ = self._objects[name], Id(name)
-            self._identity.set(id_, obj, version, digest, codec)
+        for name, read in self._read.items():
+            obj, id_, record = self._objects[name], Id(name), read.record
+            digest = record.metadata.payload_digest
+            self._identity.set(id_, obj, record.version, digest, read.codec)
             set_courtesy(obj, id_)
 
     # -- reading
@@ -196,7 +211,7 @@ class Loader:
         while stack:
             id_, references = stack[-1]
             for reference in references:
-                if reference in self._read and reference not in entered:
+                if reference not in entered and self._is_to_decode(reference):
                     entered.add(reference)
                     metadata = self._read[reference].record.metadata
                     stack.append((reference, iter(metadata.references)))
@@ -204,6 +219,9 @@ class Loader:
             else:
                 stack.pop()
                 self._decode_full(id_)
+
+    def _is_to_decode(self, id_: str) -> bool:
+        return id_ in self._read and id_ not in self._objects
 
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
@@ -220,15 +238,12 @@ class Loader:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
             )
-        # The bytes can go; what is left serves to see later whether the object changed.
-        del self._read[id_]
-        record = read.record
-        self._done.append((id_, record.version, record.metadata.payload_digest, read.codec))
+        self._incomplete.pop(id(obj), None)
 
     def _decode_hashable(self, id_: str, read: _Read) -> Any:
         # A value-hashed object that is a key inside its own record has to have its plain attributes
         # from the start.  Not done at once: it changes the order of the attributes.
-        del self._objects[id_]
+        self._objects.pop(id_, None)
         self._is_early = True
         try:
             return self._decode(id_, read, self._load)
@@ -287,18 +302,40 @@ class Loader:
         return self._objects[id]
 
     def construct(
-        self, early: Mapping[str, Any], constructor: Callable[..., Any], args: Sequence[Any]
+        self,
+        early: Mapping[str, Any] | None,
+        constructor: Callable[..., Any],
+        args: Sequence[Any],
     ) -> Any:
         """Return the root of the record at hand, made unless a cycle had it made before."""
         id_ = self._current
         obj = self._objects.get(id_, NOTHING)
         if obj is NOTHING:
+            if self._incomplete:
+                self._check_members(constructor, args)
             obj = self._objects[id_] = constructor(*args)
-            self._early_passed = bool(early)
-            if self._bare or self._is_early:
-                for name, value in early.items():
-                    object.__setattr__(obj, name, value)
+            if early is not None:
+                self._enter_hashable(id_, obj, early)
         return obj
+
+    def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
+        self._early_passed = True
+        if self._bare or self._is_early:
+            for name, value in early.items():
+                object.__setattr__(obj, name, value)
+        self._incomplete[id(obj)] = id_
+
+    def _check_members(self, constructor: Any, args: Sequence[Any]) -> None:
+        # A set takes its members when it is constructed, and asks them for their hashes.
+        if isinstance(constructor, type) and issubclass(constructor, (set, frozenset)):
+            for member in args[0] if args else ():
+                if id(member) in self._incomplete:
+                    raise DecodeError(
+                        f"it has {self._incomplete[id(member)]!r} as a member, whose hash needs what "
+                        "in turn refers to this set",
+                        codec=self._read[self._current].codec.name,
+                        advice="Keep the members in an attribute of an object instead",
+                    )
 
     def _make_bare(self, id_: str) -> None:
         outer = self._current
@@ -310,8 +347,10 @@ class Loader:
                 if needed is None:
                     pending.pop()
                 elif needed in pending:
+                    names = " and ".join(repr(str(name)) for name in pending)
                     raise DecodeError(
-                        f"{' and '.join(map(repr, pending))} need each other to be constructed",
+                        f"{names} need each other to be constructed",
+                        codec=self._read[id_].codec.name,
                         advice="Give one of them its reference after construction",
                     )
                 else:
@@ -319,6 +358,9 @@ class Loader:
         finally:
             self._current = outer
             self._bare = False
+        is_hashable = id(self._objects[id_]) in self._incomplete
+        if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
+            raise _BetterFirst(outer)
 
     def _try_bare(self, id_: str) -> str | None:
         # Return the ID that must be made first, if any.

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -222,6 +223,29 @@ def test_new_files_have_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
     finally:
         os.umask(before)
     assert (tmp_path / "Task.1").stat().st_mode & 0o777 == 0o640
+
+
+def test_a_place_that_takes_no_directory_is_told() -> None:
+    """/proc denies that there is what one wants to make; that is an error, not a recursion."""
+    if not os.path.isdir("/proc/self"):
+        pytest.skip("there is no /proc here")
+    with pytest.raises(StorageError, match="No such file or directory"):
+        DirectoryBackend("/proc/brinery/store").put("Task.1", b"")
+
+
+def test_threads_may_make_the_directory_together(tmp_path: Path) -> None:
+    """A parent that another thread makes in the same moment is no error, however often it is."""
+    for turn in range(100):
+        backend = DirectoryBackend(tmp_path / str(turn) / "a" / "b", durability="none")
+        start = threading.Barrier(4)
+
+        def write(number: int, backend: DirectoryBackend, start: threading.Barrier) -> None:
+            start.wait()
+            backend.put(f"Task.{number}", b"")
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(write, range(4), [backend] * 4, [start] * 4))
+        assert len(list(backend.list())) == 4
 
 
 # -- a step that fails in the middle

@@ -203,17 +203,24 @@ def sync_directory(path: str) -> None:
 def make_directories(path: str, durable: bool) -> None:
     """Make a directory and its parents where they are missing; it may stand there already."""
     try:
-        os.mkdir(path)
+        made = _make_directory(path)
     except FileNotFoundError:
         parent = os.path.dirname(path)
-        if parent == path or os.path.isdir(parent):
-            raise  # /proc and its like take no directory
+        if parent == path:
+            raise
         make_directories(parent, durable)
-        make_directories(path, durable)
-        return
+        # Tried just once more: /proc and its like say that the parent is missing for ever.
+        made = _make_directory(path)
+    if made and durable:
+        sync_directory(os.path.dirname(path))
+
+
+def _make_directory(path: str) -> bool:
+    """Make a directory; return False where there is one already."""
+    try:
+        os.mkdir(path)
     except FileExistsError:
         if not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
-        return
-    if durable:
-        sync_directory(os.path.dirname(path))
+        return False
+    return True

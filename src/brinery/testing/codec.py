@@ -400,7 +400,7 @@ class _Alone:
     def resolve(self, id: str) -> Any:
         raise AssertionError(f"there is no reference {id!r}")
 
-    def construct(self, early: Mapping[str, Any], constructor: Any, args: Any) -> Any:
+    def construct(self, early: Mapping[str, Any] | None, constructor: Any, args: Any) -> Any:
         return constructor(*args)
 
 
