@@ -54,9 +54,10 @@ class Recipe:
         return made
 
     def has_cycle_of_arguments(self) -> bool:
-        """Tell whether constructors may need each other's objects as arguments.
+        """Tell whether constructors, or hashes, may need each other's objects.
 
-        No order of construction exists then, where each has a record of its own.
+        No order of construction exists then, where each has a record of its own, with its own copy of
+        the plain objects that it refers to.
         """
         made_of_parts = [n for n, name in enumerate(self.kinds) if name in MADE_OF_PARTS]
         return any(number in self._needed(number) for number in made_of_parts)
@@ -162,13 +163,13 @@ FUNCTIONS: Mapping[str, Kind] = {
 }
 KINDS = {**KINDS, **FUNCTIONS}
 
-MADE_OF_PARTS = frozenset({"set node", "tuple node", "reduced node"})
-"""Objects with records of their own whose constructors take their parts."""
+MADE_OF_PARTS = frozenset({"set node", "tuple node", "reduced node", "frozen node", "frozen slots"})
+"""Objects with records of their own whose constructors, or hashes, need their parts."""
 
 RESTORED = frozenset(
     name
     for name in KINDS
-    if ("node" in name or name in ("foreign", "key", "frozen slots")) and name not in MADE_OF_PARTS
+    if ("node" in name or name in ("foreign", "key")) and name not in MADE_OF_PARTS
 )
 """Objects with records of their own that get their parts after construction."""
 

@@ -157,7 +157,7 @@ class TestRegister:
     )
     def test_native_types_are_refused(self, cls: type) -> None:
         """Codecs write them without asking; the error names the way out."""
-        with pytest.raises(InvalidArgumentError, match="Register a subclass"):
+        with pytest.raises(InvalidArgumentError, match="a subclass where Python"):
             Persistable.register(cls)
         assert not is_persistable_type(cls)
 

@@ -154,8 +154,4 @@ class PickleFamily(Codec):
             self._pickler(sink, Session(table, writer), None).dump(list(group))
             return b"".join(sink.pieces)
 
-        return ClassWriter(encode, self._normal, known)
-
-    def _normal(self, blob: bytes, classes: list[type]) -> bytes:
-        """Return the bytes of classes without what differs from process to process."""
-        return blob
+        return ClassWriter(encode, known)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import ChainMap
 from collections.abc import Mapping
 from types import CellType, FunctionType
@@ -42,15 +41,6 @@ class CloudpickleCodec(PickleFamily):
 
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> cloudpickle.Pickler:
         return _Pickler(sink, self.protocol, session, take)
-
-    def _normal(self, blob: bytes, classes: list[type]) -> bytes:
-        # cloudpickle gives each class a random name of its own in each process.
-        library = sys.modules["cloudpickle.cloudpickle"]
-        trackers = getattr(library, "_DYNAMIC_CLASS_TRACKER_BY_CLASS", {})
-        for cls in classes:
-            if tracker := trackers.get(cls):
-                blob = blob.replace(tracker.encode(), b"")
-        return blob
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]

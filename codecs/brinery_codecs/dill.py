@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from types import CellType, FunctionType
 from typing import Any, ClassVar
 
@@ -57,6 +58,7 @@ class DillCodec(PickleFamily):
         self.recurse = bool(recurse)
         self.byref = bool(byref)
         self.fmode = int(fmode)
+        self.capabilities = replace(self.capabilities, classes_by_value=not self.byref)
 
     @property
     def version(self) -> str:
@@ -109,6 +111,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if self._recurse and cls is CellType:
             return reduce_cell
         reduce = self._table[cls]
+        if _is_dtype(cls):
+            return reduce
         return reduce if reduce == self._table.reduce_persistable else None
 
     def _reduce_class(self, cls: type) -> Any:
@@ -127,6 +131,12 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if is_importable_function(function):
             return NotImplemented
         return self._reduce_function(function)
+
+
+def _is_dtype(cls: type) -> bool:
+    # dill forgets the byte order of an array: numpy's own reduction keeps it.
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(cls, numpy.dtype)
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]

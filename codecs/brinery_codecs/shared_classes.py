@@ -82,18 +82,9 @@ Encode = Callable[["ClassWriter", tuple[type, ...]], bytes]
 class ClassWriter:
     """Describes classes for the records of one save."""
 
-    def __init__(
-        self,
-        encode: Encode,
-        normal: Callable[[bytes, list[type]], bytes] = lambda blob, classes: blob,
-        known: dict[tuple[str, int], type] | None = None,
-    ) -> None:
-        """`normal` takes out of a blob what differs from process to process.
-
-        `known` is told of each class that was described (see `classes_of`).
-        """
+    def __init__(self, encode: Encode, known: dict[tuple[str, int], type] | None = None) -> None:
+        """`known` is told of each class that was described (see `classes_of`)."""
         self._encode = encode
-        self._normal = normal
         self._living = {} if known is None else known
         self._known: dict[type, Description | None] = {}
         self._stack: list[tuple[type, ...]] = []
@@ -136,11 +127,21 @@ class ClassWriter:
             return group
         finally:
             del self._stack[level:]
-        key = blake2b(self._normal(blob, self._met), digest_size=16).hexdigest()
+        key = blake2b(_without_trackers(blob, self._met), digest_size=16).hexdigest()
         for index, cls in enumerate(group):
             self._known[cls] = (key, index, f"{cls.__module__}:{cls.__qualname__}", blob)
             self._living.setdefault((key, index), cls)
         return group
+
+
+def _without_trackers(blob: bytes, classes: list[type]) -> bytes:
+    # cloudpickle, which reduces the classes, gives each a random name of its own in each process.
+    library = sys.modules.get("cloudpickle.cloudpickle")
+    trackers = getattr(library, "_DYNAMIC_CLASS_TRACKER_BY_CLASS", {})
+    for cls in classes:
+        if tracker := trackers.get(cls):
+            blob = blob.replace(tracker.encode(), b"")
+    return blob
 
 
 class ClassReader:

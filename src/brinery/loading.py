@@ -84,6 +84,7 @@ class Loader:
         self._objects: dict[str, Any] = {}
         self._read: dict[str, _Read] = {}
         self._first: list[str] = []
+        self._complete: set[str] = set()
         self._incomplete: dict[int, str] = {}
         self._current = ""
         self._bare = False
@@ -117,7 +118,7 @@ class Loader:
         while True:
             try:
                 for id_ in (*self._first, *ids):
-                    if id_ not in self._objects:
+                    if self._is_to_decode(id_):
                         self._decode_graph(id_)
                 return
             except _BetterFirst as better:
@@ -131,6 +132,7 @@ class Loader:
 
     def _start_anew(self, alive: dict[str, Any]) -> None:
         self._objects = dict(alive)
+        self._complete.clear()
         self._incomplete.clear()
         self._begun.clear()
         self._met_bare = False
@@ -221,7 +223,7 @@ class Loader:
                 self._decode_full(id_)
 
     def _is_to_decode(self, id_: str) -> bool:
-        return id_ in self._read and id_ not in self._objects
+        return id_ in self._read and id_ not in self._complete
 
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
@@ -238,6 +240,7 @@ class Loader:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
             )
+        self._complete.add(id_)
         self._incomplete.pop(id(obj), None)
 
     def _decode_hashable(self, id_: str, read: _Read) -> Any:

@@ -7,14 +7,14 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
 from brinery.arguments import choose_codec, warn_of_unknown
 from brinery.backend import Backend, Missing
 from brinery.backends.memory import MemoryBackend
-from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.counter import Counter
 from brinery.errors import (
     ClosedError,
@@ -407,14 +407,23 @@ def _finish(counter: Counter, backend: Backend) -> None:
     backend.close()
 
 
+# The capabilities that say what comes back, as against how it is written.
+_FIDELITY = (
+    "references",
+    "cycles",
+    "shared_identity",
+    "instances",
+    "closures",
+    "classes_by_value",
+)
+
+
 def _able(codec: Codec) -> list[str]:
-    had = asdict(codec.capabilities)
-    return codecs_that(
-        lambda keeps: (
-            keeps != codec.capabilities
-            and all(keeps_it or not had[flag] for flag, keeps_it in asdict(keeps).items())
-        )
-    )
+    def kept_by(capabilities: Capabilities) -> set[str]:
+        return {flag for flag in _FIDELITY if getattr(capabilities, flag)}
+
+    had = kept_by(codec.capabilities)
+    return codecs_that(lambda capabilities: had < kept_by(capabilities))
 
 
 def _checked(id_: str | None) -> str | None:

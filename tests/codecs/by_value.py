@@ -24,10 +24,9 @@ class Plain:
 
 class Task(Persistable):
     kind = "task"
-    count = 0
     def __init__(self, name, part=None):
         self.name, self.part = name, part
-        Task.count += 1
+        self.kind_of = Task.kind
     def shout(self):
         return Sub.prefix + self.name.upper()
 

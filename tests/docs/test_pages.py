@@ -63,13 +63,10 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: P
     assert done.stderr == ""
 
 
-_UNREADABLE = "a store does not read with the instance of a codec that it was given"
-
-
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param("write-a-codec", marks=pytest.mark.xfail(reason=_UNREADABLE)),
+        "write-a-codec",
         "write-a-backend",
     ],
 )

@@ -225,7 +225,8 @@ class CodecContract:
         sink, buffers = Sink(), list[Buffer]()
         try:
             codec.dump(array, sink, _Alone(array), buffers)
-        except EncodeError:
+        except Exception:  # noqa: BLE001 - a codec may raise anything: this one keeps no arrays
+            assert not codec.capabilities.out_of_band
             return
         found = codec.load(b"".join(sink.pieces), _Alone(array), [bytes(b) for b in buffers])
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
@@ -237,7 +238,7 @@ class CodecContract:
         sink, buffers = Sink(), list[Buffer]()
         try:
             codec.dump(array, sink, _Alone(array), buffers)
-        except EncodeError:
+        except Exception:  # noqa: BLE001 - as above
             assert not codec.capabilities.out_of_band
             return
         can = codec.capabilities.out_of_band

@@ -212,6 +212,8 @@ def _fingerprint(obj: Any, depth: int) -> Any:
     cls = type(obj)
     if cls in _ATOMS:
         return cls, repr(obj)
+    if cls is CodeType:
+        return obj
     if _goes_by_name(obj):
         return id(obj)
     if depth == 0:
@@ -233,7 +235,7 @@ def _misplaced(members: Any) -> list[Any]:
     that is asked may find a misplaced member by chance.
     """
     held = set(dict.copy(members) if isinstance(members, dict) else members)
-    return [*held.difference(set([*held]))]
+    return [*held.difference(set(iter(held)))]  # of an iterator, the hashes are asked for anew
 
 
 # -- what an object consists of
