@@ -111,7 +111,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if self._recurse and cls is CellType:
             return reduce_cell
         reduce = self._table[cls]
-        if _is_dtype(cls):
+        if _is_array(cls):
             return reduce
         return reduce if reduce == self._table.reduce_persistable else None
 
@@ -133,10 +133,10 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         return self._reduce_function(function)
 
 
-def _is_dtype(cls: type) -> bool:
-    # dill forgets the byte order of an array: numpy's own reduction keeps it.
+def _is_array(cls: type) -> bool:
+    # dill's way with arrays and their types loses the byte order; numpy's own, at protocol 5, does not.
     numpy = sys.modules.get("numpy")
-    return numpy is not None and issubclass(cls, numpy.dtype)
+    return numpy is not None and (cls is numpy.ndarray or issubclass(cls, numpy.dtype))
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
