@@ -172,19 +172,6 @@ def test_loaded_objects_without_weak_references_are_let_go_too() -> None:
         assert len(other._identity) <= 600
 
 
-def test_parts_go_with_their_container() -> None:
-    """A container without weak references, whose parts refer back to it, is let go as a whole."""
-    with MemoryStore() as store:
-        for number in range(2_000):
-            container = SlottedNode(str(number))
-            container.peer = SlottedNode("part", container)
-            store.save(container)
-        del container
-        gc.collect()
-        store.save(SlottedNode("one more"))
-        assert len(store._identity) <= 1_200
-
-
 def test_a_closed_store_lets_everything_go() -> None:
     """And the objects stay usable."""
     obj = SlottedNode("a")
