@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Iterable, MutableMapping
 from dataclasses import replace
+from types import CodeType
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
@@ -23,6 +25,7 @@ from brinery_codecs.shared_classes import (
     ClassReader,
     ClassWriter,
     NoExternals,
+    canonical_code,
     classes_of,
     shared_class,
 )
@@ -57,6 +60,8 @@ class Session(NamedTuple):
     table: ReducerTable
     classes: ClassWriter
     """Describes classes by value; only the codecs that write such ask it."""
+    is_canonical: bool = False
+    """Whether classes are written to be compared, not to be read."""
 
 
 class PickleFamily(Codec):
@@ -64,7 +69,7 @@ class PickleFamily(Codec):
 
     protocols: ClassVar[range] = range(HIGHEST + 1)
     protocol: int
-    special: ClassVar[Mapping[type, Reducer]] = {}
+    special: ClassVar[MutableMapping[type, Reducer]] = {}
     """Reducers of the wrapped library, by type."""
 
     def __init__(self, protocol: int | None = None) -> None:
@@ -148,10 +153,11 @@ class PickleFamily(Codec):
     def _class_writer(
         self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
     ) -> ClassWriter:
-        def encode(writer: ClassWriter, group: tuple[type, ...]) -> bytes:
+        def encode(writer: ClassWriter, group: tuple[type, ...], canonical: bool) -> bytes:
             sink = Sink()
-            table = ReducerTable(NoExternals(links), self.protocol, self.special)
-            self._pickler(sink, Session(table, writer), None).dump(list(group))
+            special: dict[type, Reducer] = {CodeType: canonical_code} if canonical else {}
+            table = ReducerTable(NoExternals(links), self.protocol, ChainMap(special, self.special))
+            self._pickler(sink, Session(table, writer, canonical), None).dump(list(group))
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)

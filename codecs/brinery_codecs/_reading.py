@@ -124,10 +124,12 @@ class Beginning:
         raise Suspended(obj)
 
     def _is_same_again(self, value: Any) -> bool:
-        cls = type(value)
-        if cls is tuple:
-            return all(map(self._is_same_again, value))
-        return cls in _ATOMS or issubclass(cls, type) or self._links.is_external_type(cls)
+        # The tuple that a tuple's constructor takes is made for the purpose; those inside are not.
+        items = value if type(value) is tuple else (value,)
+        return all(
+            cls in _ATOMS or issubclass(cls, type) or self._links.is_external_type(cls)
+            for cls in map(type, items)
+        )
 
 
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import ChainMap
-from collections.abc import Mapping
+from collections.abc import MutableMapping
 from types import CellType, FunctionType
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ from brinery.codec import Capabilities, Sink
 from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs._reduction import Reducer
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import is_importable, shared_class
+from brinery_codecs.shared_classes import canonical_class, is_importable, shared_class
 
 
 class CloudpickleCodec(PickleFamily):
@@ -30,7 +30,7 @@ class CloudpickleCodec(PickleFamily):
         plain_pickle=True,
         out_of_band=True,
     )
-    special: ClassVar[Mapping[type, Reducer]] = ChainMap(
+    special: ClassVar[MutableMapping[type, Reducer]] = ChainMap(
         {CellType: reduce_cell}, cloudpickle.Pickler.dispatch_table
     )
 
@@ -49,6 +49,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self.dispatch_table = session.table
         super().__init__(sink, protocol=protocol, buffer_callback=take)
         self._classes = session.classes
+        self._is_canonical = session.is_canonical
         self._reduce_function = FunctionReducer()
 
     def reducer_override(self, obj: Any) -> Any:
@@ -62,6 +63,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             described = self._classes.describe(obj)
             if described is not None:
                 return shared_class, described
+            if self._is_canonical:
+                return canonical_class(super().reducer_override(obj))
         return super().reducer_override(obj)
 
 

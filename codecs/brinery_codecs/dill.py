@@ -6,14 +6,14 @@ import io
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from types import CellType, FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Buffer, Capabilities, Sink
 from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs._reading import Beginning, Names, open_source
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import is_importable, shared_class
+from brinery_codecs.shared_classes import canonical_class, is_importable, shared_class
 
 _was_imported = "dill" in sys.modules
 
@@ -91,6 +91,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         )
         self._table = session.table
         self._classes = session.classes
+        self._is_canonical = session.is_canonical
         self._by_value = not codec.byref
         self._reduce_function = FunctionReducer()
         self._reducers: dict[type, Any] = {}
@@ -111,7 +112,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if self._recurse and cls is CellType:
             return reduce_cell
         reduce = self._table[cls]
-        if _is_array(cls):
+        if _is_array(cls) or (self._is_canonical and cls is CodeType):
             return reduce
         return reduce if reduce == self._table.reduce_persistable else None
 
@@ -125,7 +126,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         # cloudpickle constructs it empty and fills it.
         import cloudpickle
 
-        return cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
+        reduction = cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
+        return canonical_class(reduction) if self._is_canonical else reduction
 
     def _function(self, function: FunctionType) -> Any:
         if is_importable_function(function):

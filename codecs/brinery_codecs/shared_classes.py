@@ -14,10 +14,12 @@ holds persistable objects is left to the library, which writes it into the recor
 from __future__ import annotations
 
 import copyreg
+import marshal
 import pickle
 import sys
 from collections.abc import Callable
 from hashlib import blake2b
+from types import CodeType
 from typing import Any
 
 from brinery.codec import ReadLinks, WriteLinks
@@ -75,8 +77,32 @@ class _CircleError(Exception):
         self.members = members
 
 
-Encode = Callable[["ClassWriter", tuple[type, ...]], bytes]
-"""Encodes a group of classes as one list; for every other class that it meets it asks the writer."""
+Encode = Callable[["ClassWriter", tuple[type, ...], bool], bytes]
+"""Encodes a group of classes as one list; for every other class that it meets it asks the writer.
+
+The last argument asks for bytes that are the same in every process, and need not be decodable.
+"""
+
+
+def canonical_class(reduction: Any) -> Any:
+    """Return cloudpickle's reduction of a class with its sets in an order of their own."""
+    make, arguments, (attributes, slots), *rest = reduction
+    ordered = {name: _in_order(value) for name, value in attributes.items()}
+    return (make, arguments, (ordered, slots), *rest)
+
+
+def canonical_code(code: CodeType) -> tuple[Any, ...]:
+    """Return a reduction of code: marshal sorts sets, and from version 3 on counts references."""
+    return bytes, (marshal.dumps(code, 2),)
+
+
+def _in_order(value: Any) -> Any:
+    if type(value) in (set, frozenset) and {*map(type, value)} <= _ATOMS:
+        return sorted(map(repr, value))
+    return value
+
+
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 class ClassWriter:
@@ -113,7 +139,8 @@ class ClassWriter:
         self._stack.append(group)
         self._met += group
         try:
-            blob = self._encode(self, group)
+            blob = self._encode(self, group, False)
+            canonical = _without_trackers(self._encode(self, group, True), self._met)
         except _CircleError as circle:
             if circle.depth < level:
                 circle.members += group
@@ -127,7 +154,7 @@ class ClassWriter:
             return group
         finally:
             del self._stack[level:]
-        key = blake2b(_without_trackers(blob, self._met), digest_size=16).hexdigest()
+        key = blake2b(canonical, digest_size=16).hexdigest()
         for index, cls in enumerate(group):
             self._known[cls] = (key, index, f"{cls.__module__}:{cls.__qualname__}", blob)
             self._living.setdefault((key, index), cls)

@@ -150,9 +150,8 @@ class Saver:
             return self._save(roots)
         finally:
             # What codecs keep refers back to this object: undone, nothing waits for the collector.
-            self.shared.clear()
-            self._list.clear()
-            self._written.clear()
+            for kept in (self.shared, self._list, self._written, self._claims):
+                kept.clear()
             self.root = self._current = None
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:

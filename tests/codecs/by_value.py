@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -101,7 +102,7 @@ class ByValueTests:
 
     codec: ClassVar[str]
 
-    def _script(self, directory: Path, *parts: str) -> str:
+    def _script(self, directory: Path, *parts: str, seed: str = "random") -> str:
         # A file, not -c: functions and classes need a source for nothing, but users have one.
         script = directory / "script.py"
         script.write_text("".join(parts))
@@ -110,6 +111,7 @@ class ByValueTests:
             capture_output=True,
             text=True,
             check=False,
+            env={**os.environ, "PYTHONHASHSEED": seed},
         )
         assert run.returncode == 0, run.stderr
         return run.stdout.strip()
@@ -203,6 +205,22 @@ assert type(store.load("first").part) is type(store.load("second").part)
 print("one class")
 """
         assert output(code, str(tmp_path / "store")) == "one class"
+
+    def test_a_class_is_the_same_whatever_the_seed_of_hashes(self, tmp_path: Path) -> None:
+        """Sets in its attributes and in the constants of its methods are in another order then."""
+        classes = """
+import sys
+from brinery import FilesystemStore
+class Shop:
+    open = {"monday", "tuesday", "friday", "sunday"}
+    def is_open(self, day):
+        return day in {"monday", "tuesday", "friday", "sunday"}
+store = FilesystemStore(sys.argv[1], codec=sys.argv[2])
+"""
+        self._script(tmp_path, classes, "store.save(Shop(), 'shop')", seed="1")
+        code = "print(type(store.load('shop')) is Shop)"
+        found = {self._script(tmp_path, classes, code, seed=seed) for seed in "23456"}
+        assert found == {"True"}
 
     def test_a_class_may_hold_a_persistable_object(self, tmp_path: Path) -> None:
         """It is saved as a record of its own, and shared with whoever else refers to it."""
