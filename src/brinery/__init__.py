@@ -40,10 +40,12 @@ if TYPE_CHECKING:
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
+    from brinery.info import RecordInfo
+    from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.reference import ExternalReference
     from brinery.registry import known_codecs, make_codec, make_store, register
-    from brinery.store import MemoryStore, RecordInfo, Store
+    from brinery.store import Store
     from brinery.url import Url
 
 __version__ = "0.1.0"
@@ -82,7 +84,9 @@ _HOMES = {
     "persistable": ("Persistable",),
     "reference": ("ExternalReference",),
     "registry": ("known_codecs", "make_codec", "make_store", "register"),
-    "store": ("MemoryStore", "RecordInfo", "Store"),
+    "info": ("RecordInfo",),
+    "memory": ("MemoryStore",),
+    "store": ("Store",),
     "url": ("Url",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}

@@ -1,8 +1,8 @@
-"""Loading a graph: records in waves, then children before parents, never recursion.
+"""Loading a graph: children before parents, never recursion.
 
-The references in the metadata tell what belongs to a graph, so its records are read by bulk gets, one for
-each distance from the root.  An iterative walk in post-order then decodes each object after those that
-it refers to; so children are complete before their parents exist, exactly as in a pickle.
+Once all records of the graph are read (see `brinery.fetching`), an iterative walk in post-order decodes
+each object after those that it refers to; so children are complete before their parents exist, exactly as
+in a pickle.
 
 Only in a true cycle is an object needed before its turn.  Its payload is then decoded just until the
 constructor has been called; that bare object is what the others refer to, and when its turn comes the
@@ -12,28 +12,19 @@ full decode fills that same object.
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from brinery.backend import Backend, Missing
+from brinery.backend import Backend
 from brinery.codec import Codec
 from brinery.collector import CollectorPause
-from brinery.errors import (
-    BrineryError,
-    DanglingReferenceError,
-    DecodeError,
-    NotFoundError,
-    RecordError,
-)
+from brinery.errors import BrineryError, DecodeError
+from brinery.fetching import CodecOf, FetchedRecord, fetch
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.record import Metadata, Record, parse
+from brinery.record import Metadata
 from brinery.saving import set_courtesy
-
-CodecOf = Callable[[str, Mapping[str, Any]], Codec]
-"""Makes the codec of a record from its name and configuration."""
 
 
 class _BetterFirst(BaseException):
@@ -59,12 +50,6 @@ class _Needed(BaseException):
 _MOST_ORDERS = 8
 
 
-@dataclass(slots=True)
-class _Read:
-    record: Record
-    codec: Codec
-
-
 class Loader:
     """One load.  It is also the `ReadLinks` that codecs get."""
 
@@ -82,7 +67,7 @@ class Loader:
         self.shared: dict[Any, Any] = {}
         self.is_external_type = is_persistable_type
         self._objects: dict[str, Any] = {}
-        self._read: dict[str, _Read] = {}
+        self._read: dict[str, FetchedRecord] = {}
         self._first: list[str] = []
         self._complete: set[str] = set()
         self._incomplete: dict[int, str] = {}
@@ -91,7 +76,7 @@ class Loader:
         self._is_early = False
         self._early_passed = False
         self._met_bare = False
-        self._begun: dict[str, Callable[[_Read], Any]] = {}
+        self._begun: dict[str, Callable[[FetchedRecord], Any]] = {}
 
     def load(self, ids: Sequence[str]) -> list[Any]:
         """Return the objects `ids`, with all that they refer to.
@@ -113,8 +98,8 @@ class Loader:
         # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
         # serve as a key, and its hash needs what it does not have yet), begin anew with the object
         # that met it: then all that this refers to is complete before it.
-        self._fetch(ids)
-        alive = dict(self._objects)
+        alive, self._read = fetch(ids, self._backend, self._identity, self._codec_of)
+        self._objects = dict(alive)
         while True:
             try:
                 for id_ in (*self._first, *ids):
@@ -143,66 +128,6 @@ class Loader:
             digest = record.metadata.payload_digest
             self._identity.set(id_, obj, record.version, digest, read.codec)
             set_courtesy(obj, id_)
-
-    # -- reading
-
-    def _fetch(self, ids: Sequence[str]) -> None:
-        referrers: dict[str, str | None] = dict.fromkeys(ids)
-        wave = [id_ for id_ in referrers if not self._is_alive(id_)]
-        while wave:
-            following = []
-            for id_, record in self._records(wave, referrers):
-                self._read[id_] = _Read(record, self._codec_for(record.metadata))
-                for reference in record.metadata.references:
-                    if reference not in referrers:
-                        referrers[reference] = id_
-                        if not self._is_alive(reference):
-                            following.append(reference)
-            wave = following
-
-    def _is_alive(self, id_: str) -> bool:
-        obj = self._identity.get(id_)
-        if obj is NOTHING:
-            return False
-        self._objects[id_] = obj
-        return True
-
-    def _records(
-        self, wave: Sequence[str], referrers: Mapping[str, str | None]
-    ) -> Iterator[tuple[str, Record]]:
-        wanted = {name_of(id_): id_ for id_ in wave}
-        if len(wanted) == 1:
-            ((name, id_),) = wanted.items()
-            try:
-                data, version = self._backend.get(name)
-            except Missing as missing:
-                raise self._not_found(id_, referrers) from missing
-            yield id_, self._parsed(name, data, version, id_)
-            return
-        for name, data, version in self._backend.get_many(list(wanted)):
-            id_ = wanted.pop(name)
-            yield id_, self._parsed(name, data, version, id_)
-        for id_ in wanted.values():
-            raise self._not_found(id_, referrers)
-
-    def _parsed(self, name: str, data: bytes, version: Any, id_: str) -> Record:
-        try:
-            return parse(data, version, id=id_)
-        except RecordError:
-            # Once more, for an error that says where: only then is the path made.
-            return parse(data, version, id=id_, path=self._backend.where(name))
-
-    def _not_found(self, id_: str, referrers: Mapping[str, str | None]) -> BrineryError:
-        referrer = referrers[id_]
-        if referrer is None:
-            return NotFoundError(id_, self._backend.location)
-        return DanglingReferenceError(id_, referrer, self._backend.location)
-
-    def _codec_for(self, metadata: Metadata) -> Codec:
-        try:
-            return self._codec_of(metadata.codec, metadata.config)
-        except BrineryError as error:
-            raise _with_id(error, metadata.id) from error
 
     # -- order
 
@@ -243,7 +168,7 @@ class Loader:
         self._complete.add(id_)
         self._incomplete.pop(id(obj), None)
 
-    def _decode_hashable(self, id_: str, read: _Read) -> Any:
+    def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
         # A value-hashed object that is a key inside its own record has to have its plain attributes
         # from the start.  Not done at once: it changes the order of the attributes.
         self._objects.pop(id_, None)
@@ -253,13 +178,13 @@ class Loader:
         finally:
             self._is_early = False
 
-    def _load(self, read: _Read) -> Any:
+    def _load(self, read: FetchedRecord) -> Any:
         return read.codec.load(read.record.payload, self, read.record.buffers)
 
-    def _begin(self, read: _Read) -> Callable[[], Any]:
+    def _begin(self, read: FetchedRecord) -> Callable[[], Any]:
         return read.codec.begin(read.record.payload, self, read.record.buffers)
 
-    def _decode(self, id_: str, read: _Read, step: Callable[[_Read], Any]) -> Any:
+    def _decode(self, id_: str, read: FetchedRecord, step: Callable[[FetchedRecord], Any]) -> Any:
         try:
             return step(read)
         except DecodeError as error:
@@ -274,7 +199,7 @@ class Loader:
     def _decode_error(
         self,
         id_: str,
-        read: _Read,
+        read: FetchedRecord,
         reason: str,
         cause: Exception | None = None,
         kind: type[DecodeError] = DecodeError,
@@ -394,11 +319,3 @@ def _differences(metadata: Metadata, codec: Codec) -> str | None:
             f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
         )
     return "; ".join(found) or None
-
-
-def _with_id(error: BrineryError, id_: str) -> BrineryError:
-    # The registry knows no IDs.
-    if error.id is None:
-        error.id = id_
-        error.args = (f"{str(id_)!r}: {error.args[0]}", *error.args[1:])
-    return error

@@ -34,7 +34,7 @@ _CODECS: Mapping[str, tuple[str, str]] = {
 
 _STORES: Mapping[str, str] = {
     "file": "brinery.filesystem:make_filesystemstore",
-    "memory": "brinery.store:make_memorystore",
+    "memory": "brinery.memory:make_memorystore",
 }
 
 

@@ -7,13 +7,10 @@ import threading
 import weakref
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Self
 
 from brinery.arguments import choose_codec, warn_of_unknown
 from brinery.backend import Backend, Missing
-from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.counter import Counter
 from brinery.errors import (
@@ -25,36 +22,13 @@ from brinery.errors import (
 )
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
+from brinery.info import RecordInfo, read_info
 from brinery.loading import Loader
-from brinery.record import TAIL_SIZE, Metadata, has_magic, metadata_length, parse_metadata
+from brinery.record import TAIL_SIZE, has_magic
 from brinery.registry import codec_from, codecs_that, make_codec
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.url import Url
-
-_END = 4096  # bytes read at first for the metadata of a record
-
-
-@dataclass(frozen=True, slots=True)
-class RecordInfo:
-    """What a record says of itself; reading it imports no class of the user's."""
-
-    id: Id
-    codec: str
-    codec_config: dict[str, Any]
-    protocol: int | None
-    class_name: str
-    """`module:qualname` of the object's class."""
-    references: tuple[Id, ...]
-    """The IDs of the persistable objects that the object refers to, in the order met."""
-    size: int
-    """Bytes of the whole record."""
-    created: datetime
-    """When the record was written, in UTC."""
-    python: str
-    """Version of the Python that wrote it."""
-    codec_version: str
-    """Version of the library that encoded it."""
 
 
 class Store(MutableMapping[str, Any]):
@@ -244,7 +218,7 @@ class Store(MutableMapping[str, Any]):
         """
         name = name_of(_required(id))
         with self._open():
-            self._tail(id, 0)
+            self._end(id, 0)
             self._backend.delete(name)
             self._identity.remove(id)
 
@@ -262,8 +236,7 @@ class Store(MutableMapping[str, Any]):
                 yield id_
             elif is_hashed(name):
                 # Only the record knows an ID that is too long to be a name.
-                metadata, _ = self._metadata(name, None)
-                yield metadata.id
+                yield read_info(self._backend, name).id
 
     def info(self, id: str) -> RecordInfo:
         """Return what the record `id` says of itself, without decoding the object.
@@ -271,38 +244,17 @@ class Store(MutableMapping[str, Any]):
         Raise `NotFoundError`, `RecordError`, `StorageError`.
         """
         with self._open():
-            metadata, size = self._metadata(name_of(_required(id)), id)
-        return RecordInfo(
-            id=Id(metadata.id),
-            codec=metadata.codec,
-            codec_config=dict(metadata.config),
-            protocol=metadata.protocol,
-            class_name=metadata.class_name,
-            references=tuple(map(Id, metadata.references)),
-            size=size,
-            created=datetime.fromtimestamp(metadata.created, UTC),
-            python=metadata.python,
-            codec_version=metadata.codec_version,
-        )
+            return read_info(self._backend, name_of(_required(id)), id)
 
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references
 
-    def _metadata(self, name: str, id_: str | None) -> tuple[Metadata, int]:
-        path = self._backend.where(name)
-        end, size = self._tail(id_, _END, name)
-        needed = metadata_length(end, size, id=id_, path=path)
-        if needed > len(end):
-            end, size = self._tail(id_, needed, name)
-        return parse_metadata(end, size, id=id_, path=path), size
-
-    def _tail(self, id_: str | None, count: int, name: str | None = None) -> tuple[bytes, int]:
+    def _end(self, id_: str, count: int) -> bytes:
         try:
-            end, size, _ = self._backend.get_tail(name or name_of(id_ or ""), count)
+            return self._backend.get_tail(name_of(id_), count)[0]
         except Missing as missing:
-            raise NotFoundError(id_ or name or "", self._backend.location) from missing
-        return end, size
+            raise NotFoundError(id_, self._backend.location) from missing
 
     def _highest_number(self) -> int:
         numbers = (Id(id_).number for id_ in self._ids(self._backend.list()))
@@ -324,7 +276,7 @@ class Store(MutableMapping[str, Any]):
             return False
         with self._open():
             try:
-                end, _ = self._tail(id, TAIL_SIZE)
+                end = self._end(id, TAIL_SIZE)
             except NotFoundError:
                 return False
         return is_listed(id, end)
@@ -434,22 +386,3 @@ def _required(id_: Any) -> str:
     if not isinstance(id_, str):
         raise InvalidArgumentError(f"an ID is a string, not {id_!r:.60}")
     return id_
-
-
-class MemoryStore(Store):
-    """A store that lives in this process only: for tests and for play."""
-
-    def __init__(
-        self,
-        idfactory: IdFactory | None = None,
-        protocol: int | None = DEFAULT_PROTOCOL,
-        *,
-        codec: str | Codec | None = None,
-        **extra: Any,
-    ) -> None:
-        super().__init__(MemoryBackend(), idfactory, protocol, codec=codec, **extra)
-
-
-def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:
-    """Return a new `MemoryStore`, with the options that stand in a URL (``memory:?codec=dill``)."""
-    return MemoryStore(**{**Url(url).options(), **options})

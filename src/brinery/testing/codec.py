@@ -29,8 +29,8 @@ import pytest  # noqa: TID253 - only those who test import this module
 from brinery.codec import Buffer, Codec, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
+from brinery.memory import MemoryStore
 from brinery.record import build, new_metadata, parse
-from brinery.store import MemoryStore
 from brinery.testing import samples
 from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable

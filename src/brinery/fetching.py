@@ -1,0 +1,107 @@
+"""Reading the records of a graph, in waves.
+
+The references in the metadata tell what belongs to a graph, so its records are read by bulk gets, one for
+each distance from the root, before any of them is decoded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from brinery.backend import Backend, Missing
+from brinery.codec import Codec
+from brinery.errors import BrineryError, DanglingReferenceError, NotFoundError, RecordError
+from brinery.identity import NOTHING, IdentityMap
+from brinery.ids import name_of
+from brinery.record import Metadata, Record, parse
+
+CodecOf = Callable[[str, Mapping[str, Any]], Codec]
+"""Makes the codec of a record from its name and configuration."""
+
+
+class FetchedRecord(NamedTuple):
+    """A record that was read and checked, and the codec that decodes it."""
+
+    record: Record
+    codec: Codec
+
+
+def fetch(
+    ids: Sequence[str], backend: Backend, identity: IdentityMap, codec_of: CodecOf
+) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
+    """Return the living objects that a graph reaches, and the records of the others, by ID.
+
+    Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `StorageError`, and what `codec_of`
+    raises.
+    """
+    alive: dict[str, Any] = {}
+    read: dict[str, FetchedRecord] = {}
+    referrers: dict[str, str | None] = dict.fromkeys(ids)
+    wave = list(referrers)
+    while wave:
+        following: list[str] = []
+        for id_, record in _records(_missing(wave, identity, alive), referrers, backend):
+            read[id_] = FetchedRecord(record, _codec_for(record.metadata, codec_of))
+            for reference in record.metadata.references:
+                if reference not in referrers:
+                    referrers[reference] = id_
+                    following.append(reference)
+        wave = following
+    return alive, read
+
+
+def _missing(wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any]) -> list[str]:
+    # Those of a wave that are not alive.  The others are held: they must not die meanwhile.
+    missing = []
+    for id_ in wave:
+        obj = identity.get(id_)
+        if obj is NOTHING:
+            missing.append(id_)
+        else:
+            alive[id_] = obj
+    return missing
+
+
+def _records(
+    wave: Sequence[str], referrers: Mapping[str, str | None], backend: Backend
+) -> Iterator[tuple[str, Record]]:
+    wanted = {name_of(id_): id_ for id_ in wave}
+    if len(wanted) == 1:
+        ((name, id_),) = wanted.items()
+        try:
+            data, version = backend.get(name)
+        except Missing as missing:
+            raise _not_found(id_, referrers[id_], backend) from missing
+        yield id_, _parsed(name, data, version, id_, backend)
+        return
+    for name, data, version in backend.get_many(list(wanted)):
+        id_ = wanted.pop(name)
+        yield id_, _parsed(name, data, version, id_, backend)
+    for id_ in wanted.values():
+        raise _not_found(id_, referrers[id_], backend)
+
+
+def _parsed(name: str, data: bytes, version: Any, id_: str, backend: Backend) -> Record:
+    try:
+        return parse(data, version, id=id_)
+    except RecordError:
+        # Once more, for an error that says where: only then is the path made.
+        return parse(data, version, id=id_, path=backend.where(name))
+
+
+def _not_found(id_: str, referrer: str | None, backend: Backend) -> BrineryError:
+    if referrer is None:
+        return NotFoundError(id_, backend.location)
+    return DanglingReferenceError(id_, referrer, backend.location)
+
+
+def _codec_for(metadata: Metadata, codec_of: CodecOf) -> Codec:
+    try:
+        return codec_of(metadata.codec, metadata.config)
+    except BrineryError as error:
+        if error.id is None:
+            # The registry knows no IDs.
+            error.id = metadata.id
+            error.args = (f"{metadata.id!r}: {error.args[0]}", *error.args[1:])
+        raise

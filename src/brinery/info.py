@@ -1,0 +1,64 @@
+"""What a record says of itself, read from its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from brinery.backend import Backend, Missing
+from brinery.errors import NotFoundError
+from brinery.ids import Id
+from brinery.record import metadata_length, parse_metadata
+
+_END = 4096  # bytes read at first: enough for the metadata of most records
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """What a record says of itself; reading it imports no class of the user's."""
+
+    id: Id
+    codec: str
+    codec_config: dict[str, Any]
+    protocol: int | None
+    class_name: str
+    """`module:qualname` of the object's class."""
+    references: tuple[Id, ...]
+    """The IDs of the persistable objects that the object refers to, in the order met."""
+    size: int
+    """Bytes of the whole record."""
+    created: datetime
+    """When the record was written, in UTC."""
+    python: str
+    """Version of the Python that wrote it."""
+    codec_version: str
+    """Version of the library that encoded it."""
+
+
+def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
+    """Return what the record `name` says; `id` is the ID that it must be of.
+
+    Raise `NotFoundError`, `RecordError`, `StorageError`.
+    """
+    path = backend.where(name)
+    try:
+        end, size, _ = backend.get_tail(name, _END)
+        needed = metadata_length(end, size, id=id, path=path)
+        if needed > len(end):
+            end, size, _ = backend.get_tail(name, needed)
+    except Missing as missing:
+        raise NotFoundError(id or name, backend.location) from missing
+    metadata = parse_metadata(end, size, id=id, path=path)
+    return RecordInfo(
+        id=Id(metadata.id),
+        codec=metadata.codec,
+        codec_config=dict(metadata.config),
+        protocol=metadata.protocol,
+        class_name=metadata.class_name,
+        references=tuple(map(Id, metadata.references)),
+        size=size,
+        created=datetime.fromtimestamp(metadata.created, UTC),
+        python=metadata.python,
+        codec_version=metadata.codec_version,
+    )
