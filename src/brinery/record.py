@@ -138,6 +138,8 @@ def new_metadata(
     payload: Sequence[Buffer],
     payload_digest: bytes | None = None,
     buffers: Sequence[Buffer] = (),
+    created: float | None = None,
+    nonce: bytes | None = None,
 ) -> Metadata:
     """Describe a record that is written now, by this Python."""
     return Metadata(
@@ -152,8 +154,8 @@ def new_metadata(
         payload_size=sum(map(len, payload)),
         payload_digest=payload_digest or digest_of(payload),
         buffers=tuple((memoryview(b).nbytes, digest_of((b,))) for b in buffers),
-        created=time.time(),
-        nonce=os.urandom(12),
+        created=created or time.time(),
+        nonce=nonce or os.urandom(12),
     )
 
 

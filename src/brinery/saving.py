@@ -8,6 +8,8 @@ that no more than one of them need be in memory.
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -111,6 +113,8 @@ class Saver:
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
+        self._now = time.time()
+        self._nonce = os.urandom(12)
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
         self._ids: dict[int, str] = {}
@@ -228,6 +232,8 @@ class Saver:
             references=tuple(self._references),
             payload=pieces,
             payload_digest=digest,
+            created=self._now,
+            nonce=self._nonce + len(self._written).to_bytes(4, "big"),
         )
         self._written.append(_Written(work, digest, codec))
         return Put(name, build(metadata, pieces), expect)

@@ -45,10 +45,11 @@ class Publication:
         self._several = len(staging.staged) + len(deletes) > 1
         self._done: list[_Undo] = []
         self._touched: set[str] = set()
+        self._shards: dict[str, bool] = {}
 
     def run(self) -> None:
         """Give the files their names and remove those to be deleted, or raise with nothing changed."""
-        new, old = self._checked()
+        new, old = self._checked(trust_links=True)
         try:
             for staged in reversed(new):
                 self._step("write", staged.name, staged.home, self._show, staged)
@@ -58,6 +59,9 @@ class Publication:
                 self._step("remove", name, self._places.home(name), self._remove, name)
         except BaseException as error:
             self._undo(error)
+            if isinstance(error, Conflict):
+                # link(2) has told of one name: tell of all.
+                self._checked(trust_links=False)
             raise
 
     @staticmethod
@@ -67,22 +71,44 @@ class Publication:
         except OSError as error:
             raise failure(action, error, name, path) from error
 
-    def _checked(self) -> tuple[list[Staged], list[Staged]]:
-        """Check every expectation; return the puts of new names, and those of names that stand."""
+    def _checked(self, *, trust_links: bool) -> tuple[list[Staged], list[Staged]]:
+        """Check every expectation; return the puts of new names, and those of names that stand.
+
+        With `trust_links`, a name that is to be new is left to link(2), which fails where it stands:
+        looking first costs 4 µs of the 30 that a small record takes.
+        """
         new: list[Staged] = []
         old: list[Staged] = []
         wrong = []
         for staged in self._staging.staged.values():
             try:
-                staged.found = self._places.find(staged.name)
+                if trust_links and staged.expect is ABSENT:
+                    staged.found = self._elsewhere(staged.name)
+                else:
+                    staged.found = self._places.find(staged.name)
                 if not _fits(staged):
                     wrong.append(staged.name)
             except OSError as error:
                 raise failure("write", error, staged.name, staged.home) from error
             (new if staged.found is None else old).append(staged)
+        if wrong and trust_links:
+            return self._checked(trust_links=False)
         if wrong:
             raise Conflict(wrong)
         return new, old
+
+    def _elsewhere(self, name: str) -> str | None:
+        # Where the name stands in the other layout.  Most directories have no such shard at all.
+        path = self._places.other(name)
+        if path is None:
+            return None
+        if not self._places.sharded:
+            shard = os.path.dirname(path)
+            if shard not in self._shards:
+                self._shards[shard] = _files.kind_of(shard) is not None
+            if not self._shards[shard]:
+                return None
+        return path if self._places.stands(path) else None
 
     def _show(self, staged: Staged) -> None:
         target = staged.home
@@ -100,6 +126,8 @@ class Publication:
         except OSError as error:
             if error.errno not in _NO_LINKS:
                 raise
+            if staged.expect is ABSENT and self._places.stands(target):
+                raise Conflict([staged.name]) from None
             self._rename(staged.temporary, target)
 
     def _replace(self, staged: Staged) -> None:
