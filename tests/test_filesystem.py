@@ -166,7 +166,7 @@ class TestDamage:
             (lambda data: b"", CorruptRecordError),
             (lambda data: data[:-1], ForeignRecordError),
             (lambda data: data[: len(data) // 2], ForeignRecordError),
-            (lambda data: data + b"x", ForeignRecordError),
+            (lambda data: data + b"x", CorruptRecordError),
             (lambda data: data[:5] + bytes([data[5] ^ 1]) + data[6:], CorruptRecordError),
             (lambda data: data[:-100] + bytes(100), CorruptRecordError),
             (lambda data: pickle.dumps("bare"), ForeignRecordError),

@@ -70,7 +70,8 @@ def root_reduction(obj: Any, reduction: Any) -> Any:
     if type(reduction) is str:
         return reduction
     constructor, args, *rest = reduction
-    if rest:
+    if rest and hasattr(type(obj), _COURTESY):
+        # The mix-in has this name; a registered class that has not keeps an attribute of its own.
         rest[0] = without_courtesy(rest[0])
     early = _early_attributes(obj, rest[0] if rest else None)
     if early is not None:
@@ -81,7 +82,8 @@ def root_reduction(obj: Any, reduction: Any) -> Any:
 def without_courtesy(state: Any) -> Any:
     """Return a state without the ID that stores set on their objects."""
     if type(state) is dict and _COURTESY in state:
-        return {key: value for key, value in state.items() if key != _COURTESY}
+        # An object with no other attribute had no state before it was saved first.
+        return {key: value for key, value in state.items() if key != _COURTESY} or None
     if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
         return without_courtesy(state[0]), without_courtesy(state[1])
     return state

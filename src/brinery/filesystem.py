@@ -9,7 +9,7 @@ from typing import Any
 from brinery.arguments import one_of
 from brinery.backends.directory import DirectoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
-from brinery.errors import UrlError
+from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
 from brinery.settings import read_settings
 from brinery.store import Store
@@ -56,6 +56,7 @@ class FilesystemStore(Store):
             layout = (remembered.options.get("layout") if remembered else None) or "flat"
         self.layout = one_of("layout", layout, ("flat", "sharded"))
         self._directory = path
+        self._given_factory = idfactory
         super().__init__(
             DirectoryBackend(path, layout=self.layout, durability=self.durability),
             idfactory,
@@ -77,11 +78,14 @@ class FilesystemStore(Store):
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A store among the things that are sent to another process opens the same directory there.
-        return _reopened, (self._directory, self._codec, self.durability, self.layout)
+        place = (self._directory, self._given_factory, self._codec)
+        return _reopened, (*place, self.durability, self.layout)
 
 
-def _reopened(directory: str, codec: Codec, durability: str, layout: str) -> FilesystemStore:
-    return FilesystemStore(directory, codec=codec, durability=durability, layout=layout)
+def _reopened(
+    directory: str, idfactory: IdFactory | None, codec: Codec, durability: str, layout: str
+) -> FilesystemStore:
+    return FilesystemStore(directory, idfactory, codec=codec, durability=durability, layout=layout)
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
@@ -98,7 +102,13 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
                 "options in a URL are for make_store(url); give them to FilesystemStore as arguments",
             )
         return directory.local_path()
-    return os.path.abspath(os.path.expanduser(os.fspath(directory)))
+    try:
+        path = os.fspath(directory)
+    except TypeError as error:
+        raise InvalidArgumentError(f"a directory is a path or a URL, not {directory!r}") from error
+    if not path:
+        raise InvalidArgumentError("the path of the directory is empty")
+    return os.path.abspath(os.path.expanduser(path))
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")

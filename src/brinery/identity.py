@@ -21,9 +21,10 @@ _FIRST_SWEEP = 256
 
 
 class _Weak(weakref.ref[Any]):
-    __slots__ = ("codec", "digest", "id", "key", "version")
+    __slots__ = ("codec", "digest", "id", "is_loaded", "key", "version")
 
     id: str
+    is_loaded: bool
     key: int
     version: Any
     digest: bytes
@@ -31,9 +32,10 @@ class _Weak(weakref.ref[Any]):
 
 
 class _Held:
-    __slots__ = ("codec", "digest", "held", "id", "key", "version")
+    __slots__ = ("codec", "digest", "held", "id", "is_loaded", "key", "version")
 
     id: str
+    is_loaded: bool
     key: int
     version: Any
     digest: bytes
@@ -82,8 +84,17 @@ class IdentityMap:
         entry = self._by_key.get(id(obj))
         return entry if entry is not None and entry() is obj else None
 
-    def set(self, id_: str, obj: Any, version: Any, digest: bytes, codec: Codec) -> None:
-        """Enter `obj` as the object `id_`."""
+    def set(
+        self,
+        id_: str,
+        obj: Any,
+        version: Any,
+        digest: bytes,
+        codec: Codec,
+        *,
+        is_loaded: bool = False,
+    ) -> None:
+        """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
         if type(obj) in _ATOMS:
             self._by_id.pop(id_, None)
             return
@@ -102,6 +113,7 @@ class IdentityMap:
         if former is not None and former is not entry:
             # The record is another object's now: whoever had it is new again.
             self._drop(former)
+        entry.is_loaded = is_loaded
         entry.version = version
         entry.digest = digest
         entry.codec = codec

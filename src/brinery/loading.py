@@ -18,7 +18,7 @@ from typing import Any
 from brinery.backend import Backend
 from brinery.codec import Codec
 from brinery.collector import CollectorPause
-from brinery.errors import BrineryError, DecodeError
+from brinery.errors import DecodeError
 from brinery.fetching import CodecOf, FetchedRecord, fetch
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, name_of
@@ -126,7 +126,7 @@ class Loader:
         for name, read in self._read.items():
             obj, id_, record = self._objects[name], Id(name), read.record
             digest = record.metadata.payload_digest
-            self._identity.set(id_, obj, record.version, digest, read.codec)
+            self._identity.set(id_, obj, record.version, digest, read.codec, is_loaded=True)
             set_courtesy(obj, id_)
 
     # -- order
@@ -191,8 +191,6 @@ class Loader:
             raise self._decode_error(
                 id_, read, error.reason, error, type(error), error.object_path, error.advice
             ) from error
-        except BrineryError:
-            raise
         except Exception as error:
             raise self._decode_error(id_, read, f"{type(error).__name__}: {error}") from error
 

@@ -231,6 +231,10 @@ def _without_tail(
 ) -> CorruptRecordError | ForeignRecordError:
     if not tail.strip(b"\0"):
         return _damaged("it ends in zero bytes, as a power cut leaves a file", id, path)
+    end = tail.rfind(MAGIC)
+    if end >= 0:
+        more = len(tail) - end - len(MAGIC)
+        return _damaged(f"{more} bytes follow its end", id, path)
     return ForeignRecordError(
         f"({size} bytes) does not end as a record of brinery does: it was truncated or extended, or "
         "something else wrote it. Restore a damaged record from a backup; bring in a bare pickle (of "

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
@@ -23,14 +24,24 @@ from brinery.errors import (
     BrineryError,
     ConflictError,
     EncodeError,
+    ForeignRecordError,
     IdTakenError,
     InvalidArgumentError,
+    NotFoundError,
     UnsupportedObjectError,
 )
-from brinery.identity import Entry, IdentityMap
+from brinery.identity import NOTHING, Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
 from brinery.persistable import Persistable, is_persistable_type
-from brinery.record import build, digest_of, new_metadata
+from brinery.record import (
+    TAIL_SIZE,
+    Record,
+    build,
+    digest_of,
+    has_magic,
+    new_metadata,
+    parse,
+)
 
 
 @dataclass(slots=True)
@@ -62,6 +73,8 @@ class _Written:
     work: _Work
     digest: bytes
     codec: Codec
+    end: bytes
+    """The last bytes of the record, which no other record has."""
 
 
 class NumberTakenError(Exception):
@@ -164,11 +177,22 @@ class Saver:
             ids = [self._enlist_root(root) for root in roots]
             try:
                 versions = self._backend.commit(self._puts())
+                for written in self._written:
+                    self._enter(written, versions[written.work.name])
             except Conflict as conflict:
                 raise self._conflict(conflict) from conflict
-            for written in self._written:
-                self._enter(written, versions)
+            except BaseException:
+                # An interrupt or a failed sync may come when all is visible already.
+                self._enter_what_stands()
+                raise
         return ids
+
+    def _enter_what_stands(self) -> None:
+        for written in self._written:
+            with suppress(Exception):
+                end, _, version = self._backend.get_tail(written.work.name, len(written.end))
+                if end == written.end:
+                    self._enter(written, version)
 
     def _enlist_root(self, root: Root) -> str:
         obj, wanted = root.obj, root.id
@@ -197,7 +221,7 @@ class Saver:
         if self._claims.setdefault(id_, obj) is not obj:
             if chosen:
                 raise InvalidArgumentError(f"two objects are to be saved under the ID {id_!r}")
-            raise ConflictError([id_], self._backend.location)
+            raise IdTakenError(id_, self._backend.location)
         # A plain object is written in place wherever it is met, also when it is a root as well.
         ids = self._ids if self._persistable[type(obj)] else self._plain_roots
         ids[id(obj)] = id_
@@ -220,10 +244,14 @@ class Saver:
         digest = digest_of(pieces)
         name, expect = work.name, work.expect
         entry = work.entry
-        if entry is not None and expect is not ANY and entry.digest == digest:
-            if entry.codec == codec and self._exists(name):
-                return None
-            if not self._exists(name):
+        if expect is ANY and work.chosen:
+            self._check_is_record(work)
+        if entry is not None and expect is not ANY and entry.codec == codec:
+            if entry.digest != digest and entry.is_loaded:
+                self._compare_again(work, entry, digest)
+            if entry.digest == digest:
+                if self._exists(name):
+                    return None
                 expect = ABSENT  # somebody removed it: it is new again
         metadata = new_metadata(
             **self._description(codec),
@@ -235,8 +263,43 @@ class Saver:
             created=self._now,
             nonce=self._nonce + len(self._written).to_bytes(4, "big"),
         )
-        self._written.append(_Written(work, digest, codec))
-        return Put(name, build(metadata, pieces), expect)
+        record = build(metadata, pieces)
+        self._written.append(_Written(work, digest, codec, bytes(record[-1][-TAIL_SIZE:])))
+        return Put(name, record, expect)
+
+    def _check_is_record(self, work: _Work) -> None:
+        # What is overwritten on demand is a record, whole at its end, not somebody's notes.
+        try:
+            end, size, _ = self._backend.get_tail(work.name, TAIL_SIZE)
+        except Missing:
+            return
+        if not has_magic(end):
+            raise ForeignRecordError(
+                f"({size} bytes) is damaged, or no record of brinery, and is not overwritten: "
+                "remove() it first",
+                id=work.id,
+                path=self._backend.where(work.name),
+            )
+
+    def _compare_again(self, work: _Work, entry: Entry, digest: bytes) -> None:
+        # Loading does not keep everything that bytes depend on: attribute names are interned, so that
+        # equal strings are one object or two; sets have the order of this process.  What was loaded
+        # is therefore compared with the record as it is when it was loaded as well.
+        entry.is_loaded = False
+        references = self._references
+        try:
+            data, version = self._backend.get(work.name)
+            if version == entry.version:
+                again = Reloading(self._identity, self.kept).load(
+                    entry.codec, parse(data, version, id=work.id)
+                )
+                sink = self._dump(replace(work, obj=again), entry.codec)
+                if digest_of(sink.pieces) == digest:
+                    entry.digest = digest
+        except Exception:  # noqa: BLE001 - then it counts as changed
+            pass
+        finally:
+            self._references = references
 
     def _description(self, codec: Codec) -> dict[str, Any]:
         found = self._descriptions.get(id(codec))
@@ -281,6 +344,9 @@ class Saver:
             codec.dump(work.obj, sink, self)
         except EncodeError as error:
             raise _located(work, codec, error) from error
+        except NotFoundError as error:
+            # From a hook of the user's: nobody is to take it for an answer about this object.
+            raise self._encode_error(work, codec, error) from error
         except BrineryError:
             raise
         except Exception as error:
@@ -328,9 +394,8 @@ class Saver:
             return RecordsGoneError([work.id for work in gone])
         return NumberTakenError([work.id for work in found])
 
-    def _enter(self, written: _Written, versions: Any) -> None:
+    def _enter(self, written: _Written, version: Any) -> None:
         work = written.work
-        version = versions[work.name]
         self._identity.set(work.id, work.obj, version, written.digest, written.codec)
         if work.entry is None:
             set_courtesy(work.obj, work.id)
@@ -350,6 +415,40 @@ def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
         object_path=path or None,
         advice=error.advice,
     )
+
+
+class Reloading:
+    """The read links of an object that is loaded beside the living one, to compare the two."""
+
+    is_external_type = staticmethod(is_persistable_type)
+
+    def __init__(self, identity: IdentityMap, kept: dict[Any, Any]) -> None:
+        self._identity = identity
+        self.kept = kept
+        self.shared: dict[Any, Any] = {}
+
+    def load(self, codec: Codec, record: Record) -> Any:
+        """Return the object of a record, which refers to the living objects of the store."""
+        try:
+            return codec.load(record.payload, self, record.buffers)
+        finally:
+            self.shared.clear()
+
+    def resolve(self, id: str) -> Any:
+        """Return the living object `id`."""
+        obj = self._identity.get(id)
+        if obj is NOTHING:
+            raise LookupError(id)
+        return obj
+
+    def construct(
+        self,
+        early: Mapping[str, Any] | None,
+        constructor: Callable[..., Any],
+        args: Sequence[Any],
+    ) -> Any:
+        """Return the object, made by its constructor."""
+        return constructor(*args)
 
 
 class _Probe:

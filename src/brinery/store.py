@@ -119,7 +119,7 @@ class Store(MutableMapping[str, Any]):
         codec: str | Codec | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
-        found = list(objects)
+        found = list(_several("objects", objects))
         names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
@@ -184,7 +184,7 @@ class Store(MutableMapping[str, Any]):
 
     def load_many(self, ids: Iterable[str]) -> list[Any]:
         """Return several objects, read together, in order."""
-        wanted = [_required(id_) for id_ in ids]
+        wanted = [_required(id_) for id_ in _several("ids", ids)]
         with self._open():
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
@@ -225,6 +225,7 @@ class Store(MutableMapping[str, Any]):
     def list(self, prefix: str | None = None) -> list[Id]:
         """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
         with self._open():
+            _checked(prefix)
             names = self._backend.list()
             found = [Id(id_) for id_ in self._ids(names) if id_.startswith(prefix or "")]
         return sorted(found, key=Id._key)
@@ -287,6 +288,12 @@ class Store(MutableMapping[str, Any]):
     def __len__(self) -> int:
         with self._open():
             return sum(1 for _ in self._backend.list())
+
+    def clear(self) -> None:
+        """Remove all objects in one commit; none is loaded."""
+        with self._open():
+            self._backend.commit((), list(self._backend.list()))
+            self._identity = IdentityMap()
 
     # A store equals itself alone: comparing contents would load everything.
     __eq__ = object.__eq__
@@ -380,6 +387,12 @@ def _able(codec: Codec) -> list[str]:
 
 def _checked(id_: str | None) -> str | None:
     return None if id_ is None else _required(id_)
+
+
+def _several(name: str, values: Any) -> Iterable[Any]:
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name} are several, as in a list, not {values!r:.60}")
+    return values
 
 
 def _required(id_: Any) -> str:

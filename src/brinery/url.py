@@ -235,6 +235,7 @@ def _read(given: str | os.PathLike[str], force_abs: bool) -> _Parts:
     scheme, netloc, path, query, fragment = parts
     if scheme == "file" and path:
         try:
+            path = os.path.expanduser(path) if isinstance(given, str) else path
             path = os.path.abspath(path) if force_abs and not os.path.isabs(path) else path
         except OSError as error:
             raise UrlError(_masked(given), "there is no current directory any more") from error
