@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import pickle
 from collections.abc import Callable, Iterable
@@ -10,6 +11,7 @@ from typing import Any, ClassVar
 from brinery.codec import Buffer, ReadLinks
 from brinery.errors import MissingClassError
 
+_NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 FindClass = Callable[[str, str], Any]
 
 # Pickles below protocol 4 have no frames: without read-ahead the C unpickler calls for each opcode.
@@ -30,6 +32,7 @@ class Names(dict[tuple[str, str], Any]):
                 ("brinery.reference", "root"): lambda constructor, *args: construct(
                     None, constructor, args
                 ),
+                ("brinery.reference", "new_root"): lambda *args: construct(None, _NEW, args),
                 ("brinery.reference", "hashable_root"): lambda early, constructor, *args: construct(
                     early, constructor, args
                 ),
@@ -38,11 +41,7 @@ class Names(dict[tuple[str, str], Any]):
         self._codec = codec
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
-        """Return the global `name` of `module`, by `find_class` when it is first met."""
-        try:
-            return self[module, name]
-        except KeyError:
-            pass
+        """Look the global `name` of `module` up by `find_class`; the next time it is here."""
         try:
             found = find_class(module, name)
         except (ImportError, AttributeError) as error:
@@ -102,13 +101,21 @@ class Beginning:
         self._links = links
         self._exact = exact
         self._is_past = False
-        self._roots = {"root": self._root, "hashable_root": self._hashable_root}
+        self._roots = {
+            ("brinery.reference", "root"): self._root,
+            ("brinery.reference", "new_root"): self._new_root,
+            ("brinery.reference", "hashable_root"): self._hashable_root,
+        }
+
+    def __getitem__(self, key: tuple[str, str]) -> Any:
+        return self._roots[key] if key in self._roots else self._names[key]
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
-        """Return the global `name` of `module`."""
-        if module == "brinery.reference" and name in self._roots:
-            return self._roots[name]
+        """Look the global `name` of `module` up by `find_class`."""
         return self._names.find(find_class, module, name)
+
+    def _new_root(self, *args: Any) -> Any:
+        return self._hashable_root(None, _NEW, *args)
 
     def _root(self, constructor: Any, *args: Any) -> Any:
         return self._hashable_root(None, constructor, *args)
@@ -150,7 +157,10 @@ class SuspendableUnpickler(pickle._Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
-        return self._names.find(self._find_class, module, name)
+        try:
+            return self._names[module, name]
+        except KeyError:
+            return self._names.find(self._find_class, module, name)
 
     stack: list[Any]
     read: Callable[[int], bytes]
@@ -186,4 +196,8 @@ class NamesUnpickler(pickle.Unpickler):
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
-        return self._names.find(super().find_class, module, name)
+        # Called for each global of each record: the common case first.
+        try:
+            return self._names[module, name]
+        except KeyError:
+            return self._names.find(super().find_class, module, name)

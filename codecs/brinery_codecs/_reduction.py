@@ -16,13 +16,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brinery.codec import WriteLinks
-from brinery.reference import external, hashable_root, root
+from brinery.reference import external, hashable_root, new_root, root
 
 Reducer = Callable[[Any], Any]
 
 _HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _COURTESY = "persistent_id"
+_NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
 class ReducerTable(dict[type, Reducer]):
@@ -76,6 +77,8 @@ def root_reduction(obj: Any, reduction: Any) -> Any:
     early = _early_attributes(obj, rest[0] if rest else None)
     if early is not None:
         return (hashable_root, (early, constructor, *args), *rest)
+    if constructor is _NEW:
+        return (new_root, args, *rest)
     return (root, (constructor, *args), *rest)
 
 

@@ -148,4 +148,7 @@ class _Unpickler(dill.Unpickler):  # type: ignore[misc]
         self._names = names
 
     def find_class(self, module: str, name: str) -> Any:
-        return self._names.find(super().find_class, module, name)
+        try:
+            return self._names[module, name]
+        except KeyError:
+            return self._names.find(super().find_class, module, name)

@@ -21,6 +21,7 @@ The format is specified in `docs/design/record-format.md`.
 from __future__ import annotations
 
 import functools
+import operator
 import os
 import platform
 import struct
@@ -281,20 +282,22 @@ def _metadata_from(described: memoryview, id: str | None, path: str | None) -> M
         found = unpack(described)
         if found["transform"] is not None:
             raise _damaged(f"its transform {found['transform']!r:.80} is unknown", id, path)
-        values = [found[field] for field in _FIELDS]
+        values = [*_fields_of(found)]
         # Types in one comparison: this is done for each record that is read.
         types = tuple(map(type, values))
         if types != _TYPES and types != _TYPES_WITHOUT_PROTOCOL:
             raise TypeError("a field has the wrong type")
         # Lists stay lists in the configuration alone: it goes back to the codec as it came.
-        values[_REFERENCES] = tuple(values[_REFERENCES])
-        values[_BUFFERS] = tuple(
-            (_size(n), _typed(digest, bytes)) for n, digest in values[_BUFFERS]
+        values[_REFERENCES] = references = tuple(values[_REFERENCES])
+        values[_BUFFERS] = (
+            tuple((_size(n), _typed(digest, bytes)) for n, digest in values[_BUFFERS])
+            if values[_BUFFERS]
+            else ()
         )
-        metadata = Metadata(*values)
+        metadata = Metadata._make(values)
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
-        if not {*map(type, metadata.references)} <= {str}:
+        if references and {*map(type, references)} != {str}:
             raise TypeError("a reference is not a string")
         return metadata
     except (ValueError, TypeError, KeyError, RecursionError) as error:
@@ -319,6 +322,7 @@ _FIELDS: Final = (
     "created",
     "nonce",
 )
+_fields_of: Final = operator.itemgetter(*_FIELDS)
 _TYPES: Final = (str, str, dict, str, int, str, str, list, int, bytes, list, float, bytes)
 _REFERENCES: Final = _FIELDS.index("references")
 _BUFFERS: Final = _FIELDS.index("buffers")
@@ -347,9 +351,11 @@ def parse(
     """
     metadata = parse_metadata(data, len(data), id=id, path=path)
     record = Record(metadata, data, version)
-    payload = record.payload if metadata.payload_size else b""
-    if digest_of((payload,)) != metadata.payload_digest:
+    digest = blake2b(record.payload, digest_size=DIGEST_SIZE).digest()
+    if digest != metadata.payload_digest:
         raise _damaged("the digest of its payload does not match", id, path)
+    if not metadata.buffers:
+        return record
     for buffer, (_, digest) in zip(record.buffers, metadata.buffers, strict=True):
         if digest_of((buffer,)) != digest:
             raise _damaged("the digest of a buffer does not match", id, path)

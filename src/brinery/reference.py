@@ -1,13 +1,14 @@
 """External references and the root mark, as they stand in the payloads of the pickle family.
 
-A payload names two functions of this module, and nothing else of brinery:
+A payload names functions of this module, and nothing else of brinery:
 
 - ``external(id)`` stands for a persistable object that lives in a record of its own;
-- ``root(constructor, *args)`` makes the object that the record is about.
+- ``root(constructor, *args)`` makes the object that the record is about; ``new_root`` and
+  ``hashable_root`` are special cases of it.
 
-A store's reader maps both to methods of its own.  Whoever opens a record with nothing but
+A store's reader maps them to methods of its own.  Whoever opens a record with nothing but
 ``pickle.load`` gets the functions below: the object, with a visible placeholder for each
-persistable object that it refers to.  Both names are part of the record format.
+persistable object that it refers to.  The names are part of the record format.
 """
 
 from __future__ import annotations
@@ -32,6 +33,11 @@ def external(id: str) -> ExternalReference:
 def root(constructor: Callable[..., Any], *args: Any) -> Any:
     """Construct the object that a record is about."""
     return constructor(*args)
+
+
+def new_root(cls: type, *args: Any) -> Any:
+    """Construct the object that a record is about, as most are: by ``cls.__new__``."""
+    return cls.__new__(cls, *args)
 
 
 def hashable_root(early: Mapping[str, Any], constructor: Callable[..., Any], *args: Any) -> Any:

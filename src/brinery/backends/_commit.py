@@ -103,7 +103,7 @@ class Publication:
         if path is None:
             return None
         if not self._places.sharded:
-            shard = os.path.dirname(path)
+            shard = path.rpartition("/")[0]
             if shard not in self._shards:
                 self._shards[shard] = _files.kind_of(shard) is not None
             if not self._shards[shard]:

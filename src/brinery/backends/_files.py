@@ -25,6 +25,8 @@ _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 _MODE: Final = 0o666  # less the umask: the directory's owner decides who may read
 _IOV_MAX: Final = 1024  # limits.h: what Linux, macOS and the BSDs take
 
+_SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
+
 VERSION_TAIL: Final = 64
 """How many bytes of a file's end make its version."""
 
@@ -140,6 +142,11 @@ def create(path: str) -> int:
 def write_pieces(fd: int, data: Sequence[Buffer]) -> Version:
     """Write the pieces one behind the other, whatever their number; return the version they make."""
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
+    if sum(map(len, pieces)) <= _SMALL:
+        whole = b"".join(pieces)
+        if os.write(fd, whole) == len(whole):
+            return version_of(whole, len(whole))
+        os.lseek(fd, 0, os.SEEK_SET)  # a short write: once more, in the loop
     version = _version_of_pieces(pieces)
     start = 0
     while start < len(pieces):
