@@ -16,13 +16,16 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test lint type docs bench test-all regen-golden clean help
+.PHONY: demo test test-slow lint type docs bench test-all regen-golden clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
 
 test: $(VENV)/.test  ## run the tests
 	@$(RUN) -m pytest -n auto -m "not slow" $(ARGS)
+
+test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
+	@$(RUN) -m pytest -m slow $(ARGS)
 
 lint: $(VENV)/.lint  ## check form, types, architecture and spelling
 	@failed=; \
