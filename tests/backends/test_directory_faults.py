@@ -519,6 +519,11 @@ def test_an_interrupt_in_the_generator_leaves_nothing(tmp_path: Path) -> None:
         signal.raise_signal(signal.SIGINT)
         yield put(count)
 
-    for count in (0, 1, 5, 40):
-        with nothing_changes(tmp_path), pytest.raises(KeyboardInterrupt):
-            backend.commit(puts(count))
+    # A process that was started in the background of a script ignores Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        for count in (0, 1, 5, 40):
+            with nothing_changes(tmp_path), pytest.raises(KeyboardInterrupt):
+                backend.commit(puts(count))
+    finally:
+        signal.signal(signal.SIGINT, before)
