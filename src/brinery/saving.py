@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -30,18 +30,18 @@ from brinery.errors import (
     NotFoundError,
     UnsupportedObjectError,
 )
-from brinery.identity import NOTHING, Entry, IdentityMap
+from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
 from brinery.persistable import Persistable, is_persistable_type
 from brinery.record import (
     TAIL_SIZE,
-    Record,
     build,
     digest_of,
     has_magic,
     new_metadata,
     parse,
 )
+from brinery.reloading import Reloading
 
 
 @dataclass(slots=True)
@@ -415,40 +415,6 @@ def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
         object_path=path or None,
         advice=error.advice,
     )
-
-
-class Reloading:
-    """The read links of an object that is loaded beside the living one, to compare the two."""
-
-    is_external_type = staticmethod(is_persistable_type)
-
-    def __init__(self, identity: IdentityMap, kept: dict[Any, Any]) -> None:
-        self._identity = identity
-        self.kept = kept
-        self.shared: dict[Any, Any] = {}
-
-    def load(self, codec: Codec, record: Record) -> Any:
-        """Return the object of a record, which refers to the living objects of the store."""
-        try:
-            return codec.load(record.payload, self, record.buffers)
-        finally:
-            self.shared.clear()
-
-    def resolve(self, id: str) -> Any:
-        """Return the living object `id`."""
-        obj = self._identity.get(id)
-        if obj is NOTHING:
-            raise LookupError(id)
-        return obj
-
-    def construct(
-        self,
-        early: Mapping[str, Any] | None,
-        constructor: Callable[..., Any],
-        args: Sequence[Any],
-    ) -> Any:
-        """Return the object, made by its constructor."""
-        return constructor(*args)
 
 
 class _Probe:
