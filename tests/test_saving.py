@@ -91,6 +91,20 @@ def test_what_is_loaded_and_not_changed_is_not_written(
     assert FilesystemStore(tmp_path).load(id_).added == 1
 
 
+def test_what_an_object_referred_to_before_is_not_saved_for_it(tmp_path: Path) -> None:
+    """The record as it was is looked at, and what it refers to is left alone."""
+    id_ = FilesystemStore(tmp_path).save(Thing(name="name", child=Thing(x=1)))
+    store = FilesystemStore(tmp_path)
+    parent = store.load(id_)
+    child = parent.child
+    parent.child = None
+    child.x = lambda: "not to be pickled"
+    store.save(parent)
+    again = FilesystemStore(tmp_path)
+    assert again.load(id_).child is None
+    assert again.load(child.persistent_id).x == 1
+
+
 def test_saving_sets_the_persistent_id_and_does_not_store_it(tmp_path: Path) -> None:
     """The courtesy is no change of the object."""
     store = FilesystemStore(tmp_path)

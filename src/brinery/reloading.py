@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from brinery.codec import Codec
+from brinery.codec import Codec, Sink
 from brinery.identity import NOTHING, IdentityMap
 from brinery.persistable import is_persistable_type
-from brinery.record import Record
+from brinery.record import Record, digest_of
 
 
 class Reloading:
-    """The read links of an object that is loaded beside the living one, to compare the two."""
+    """The links, for reading and for writing, of an object that is loaded beside the living one.
+
+    It refers to the living objects of the store, and nothing that it refers to is saved for it.
+    """
 
     is_external_type = staticmethod(is_persistable_type)
 
@@ -20,13 +23,28 @@ class Reloading:
         self._identity = identity
         self.kept = kept
         self.shared: dict[Any, Any] = {}
+        self.root: Any = None
 
-    def load(self, codec: Codec, record: Record) -> Any:
-        """Return the object of a record, which refers to the living objects of the store."""
+    def digest(self, codec: Codec, record: Record) -> bytes:
+        """Return the digest of what `codec` writes for an object that was just loaded."""
         try:
-            return codec.load(record.payload, self, record.buffers)
+            self.root = codec.load(record.payload, self, record.buffers)
+            self.shared.clear()
+            sink = Sink()
+            codec.dump(self.root, sink, self)
+            return digest_of(sink.pieces)
         finally:
             self.shared.clear()
+            self.root = None
+
+    def external(self, obj: Any) -> str | None:
+        """Return the ID of a living object, None for the root and for plain objects."""
+        if obj is self.root or not is_persistable_type(type(obj)):
+            return None
+        entry = self._identity.entry(obj)
+        if entry is None:
+            raise LookupError
+        return entry.id
 
     def resolve(self, id: str) -> Any:
         """Return the living object `id`."""

@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
@@ -286,20 +286,13 @@ class Saver:
         # equal strings are one object or two; sets have the order of this process.  What was loaded
         # is therefore compared with the record as it is when it was loaded as well.
         entry.is_loaded = False
-        references = self._references
-        try:
+        with suppress(Exception):  # then it counts as changed
             data, version = self._backend.get(work.name)
             if version == entry.version:
-                again = Reloading(self._identity, self.kept).load(
-                    entry.codec, parse(data, version, id=work.id)
-                )
-                sink = self._dump(replace(work, obj=again), entry.codec)
-                if digest_of(sink.pieces) == digest:
+                record = parse(data, version, id=work.id)
+                links = Reloading(self._identity, self.kept)
+                if links.digest(entry.codec, record) == digest:
                     entry.digest = digest
-        except Exception:  # noqa: BLE001 - then it counts as changed
-            pass
-        finally:
-            self._references = references
 
     def _description(self, codec: Codec) -> dict[str, Any]:
         found = self._descriptions.get(id(codec))
