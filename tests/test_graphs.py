@@ -61,8 +61,13 @@ def _check(recipe: Recipe, codec: str) -> None:
                 assert_isomorphic(obj, store.load(key))
 
 
+# A key that is in a dict of its own record, and in a tuple that was made before that is found out.
+KEY_SEEN_EARLY = Recipe(("key", "keys", "tuple node"), ((2, 1), (0,), (0,)), 1)
+
+
 @settings(max_examples=300, deadline=None)
 @given(recipes(DATA))
+@example(KEY_SEEN_EARLY)
 @example(HASHED_BY_ITS_PARTS)
 def test_graphs_come_back_by_pickle(recipe: Recipe) -> None:
     """Shared objects, cycles through records and containers, keys and members."""

@@ -73,8 +73,7 @@ class Loader:
         self._incomplete: dict[int, str] = {}
         self._current = ""
         self._bare = False
-        self._is_early = False
-        self._early_passed = False
+        self._early: Mapping[str, Any] | None = None
         self._met_bare = False
         self._begun: dict[str, Callable[[FetchedRecord], Any]] = {}
 
@@ -153,12 +152,13 @@ class Loader:
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
         self._current = id_
-        self._bare = self._early_passed = False
+        self._bare = False
+        self._early = None
         is_new = id_ not in self._objects
         try:
             obj = self._decode(id_, read, self._begun.pop(id_, self._load))
         except DecodeError:
-            if not (is_new and self._early_passed):
+            if not (is_new and self._early):
                 raise
             obj = self._decode_hashable(id_, read)
         if self._objects.setdefault(id_, obj) is not obj:
@@ -170,13 +170,13 @@ class Loader:
 
     def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
         # A value-hashed object that is a key inside its own record has to have its plain attributes
-        # from the start.  Not done at once: it changes the order of the attributes.
-        self._objects.pop(id_, None)
-        self._is_early = True
-        try:
-            return self._decode(id_, read, self._load)
-        finally:
-            self._is_early = False
+        # from the start.  Not done at once: it changes the order of the attributes.  The object stays
+        # the same, for others may refer to it already.
+        obj = self._objects[id_]
+        if issubclass(type(obj), list):
+            list.clear(obj)  # what was appended is appended again
+        _set_attributes(obj, self._early or {})
+        return self._decode(id_, read, self._load)
 
     def _load(self, read: FetchedRecord) -> Any:
         return read.codec.load(read.record.payload, self, read.record.buffers)
@@ -245,10 +245,9 @@ class Loader:
         return obj
 
     def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
-        self._early_passed = True
-        if self._bare or self._is_early:
-            for name, value in early.items():
-                object.__setattr__(obj, name, value)
+        self._early = early
+        if self._bare:
+            _set_attributes(obj, early)
         self._incomplete[id(obj)] = id_
 
     def _check_members(self, constructor: Any, args: Sequence[Any]) -> None:
@@ -305,6 +304,11 @@ class Loader:
             self._objects[id_] = finish()
         self._begun[id_] = lambda _: finish()
         return None
+
+
+def _set_attributes(obj: Any, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        object.__setattr__(obj, name, value)
 
 
 def _differences(metadata: Metadata, codec: Codec) -> str | None:
