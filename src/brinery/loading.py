@@ -73,7 +73,7 @@ class Loader:
         self._incomplete: dict[int, str] = {}
         self._current = ""
         self._bare = False
-        self._early: Mapping[str, Any] | None = None
+        self._early: dict[str, Mapping[str, Any]] = {}
         self._met_bare = False
         self._begun: dict[str, Callable[[FetchedRecord], Any]] = {}
 
@@ -117,6 +117,7 @@ class Loader:
     def _start_anew(self, alive: dict[str, Any]) -> None:
         self._objects = dict(alive)
         self._complete.clear()
+        self._early.clear()
         self._incomplete.clear()
         self._begun.clear()
         self._met_bare = False
@@ -153,12 +154,11 @@ class Loader:
         read = self._read[id_]
         self._current = id_
         self._bare = False
-        self._early = None
         is_new = id_ not in self._objects
         try:
             obj = self._decode(id_, read, self._begun.pop(id_, self._load))
         except DecodeError:
-            if not (is_new and self._early):
+            if not (is_new and self._early.get(id_)):
                 raise
             obj = self._decode_hashable(id_, read)
         if self._objects.setdefault(id_, obj) is not obj:
@@ -175,7 +175,7 @@ class Loader:
         obj = self._objects[id_]
         if issubclass(type(obj), list):
             list.clear(obj)  # what was appended is appended again
-        _set_attributes(obj, self._early or {})
+        _set_attributes(obj, self._early[id_])
         return self._decode(id_, read, self._load)
 
     def _load(self, read: FetchedRecord) -> Any:
@@ -245,7 +245,7 @@ class Loader:
         return obj
 
     def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
-        self._early = early
+        self._early[id_] = early
         if self._bare:
             _set_attributes(obj, early)
         self._incomplete[id(obj)] = id_
