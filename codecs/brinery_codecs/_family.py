@@ -5,9 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections import ChainMap
 from collections.abc import Callable, Iterable, MutableMapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from types import CodeType
-from typing import Any, ClassVar, NamedTuple, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import ProtocolError
@@ -15,10 +15,10 @@ from brinery_codecs._reading import (
     Beginning,
     InexactError,
     Names,
-    NamesUnpickler,
     SuspendableUnpickler,
     Suspended,
     names_of,
+    names_unpickler,
 )
 from brinery_codecs._reduction import Reducer, ReducerTable
 from brinery_codecs.shared_classes import (
@@ -32,6 +32,8 @@ from brinery_codecs.shared_classes import (
 
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
+
+_SMALL: Final = 1 << 12  # bytes of a record after which a pickler is used again
 
 Take = Callable[[Any], None]
 """Takes the buffers that go out of band."""
@@ -54,7 +56,8 @@ class Unpickler(Protocol):
         """Return a global."""
 
 
-class Session(NamedTuple):
+@dataclass(slots=True)
+class Session:
     """What the records of one save share."""
 
     table: ReducerTable
@@ -62,6 +65,14 @@ class Session(NamedTuple):
     """Describes classes by value; only the codecs that write such ask it."""
     is_canonical: bool = False
     """Whether classes are written to be compared, not to be read."""
+    idle: tuple[Any, Relay] | None = None
+    """A pickler that waits for the next record, and where it writes to."""
+
+
+class Relay(Sink):
+    """A sink that gives its pieces to that of the record at hand."""
+
+    __slots__ = ()
 
 
 class PickleFamily(Codec):
@@ -93,10 +104,21 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
-        take = None
         if buffers is not None and self.capabilities.out_of_band:
-            take = lambda buffer: buffers.append(buffer.raw())  # noqa: E731
-        self._pickler(sink, session, take).dump(obj)
+            self._pickler(sink, session, lambda buffer: buffers.append(buffer.raw())).dump(obj)
+            return
+        # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
+        idle, session.idle = session.idle, None
+        if idle is None:
+            relay = Relay()
+            pickler = self._pickler(relay, session, None)
+        else:
+            pickler, relay = idle
+        relay.pieces = sink.pieces
+        pickler.dump(obj)
+        # Forgetting takes as long as the table is large, and that does not shrink.
+        if sum(map(len, sink.pieces)) < _SMALL and self._renew(pickler):
+            session.idle = pickler, relay
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
@@ -130,10 +152,14 @@ class PickleFamily(Codec):
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
 
+    def _renew(self, pickler: Any) -> bool:
+        """Make a pickler as it was when it was new; return whether that is possible."""
+        return False
+
     def _unpickler(
         self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
     ) -> Unpickler:
-        return NamesUnpickler(source, names, buffers)
+        return names_unpickler(source, names, buffers)
 
     def _session(self, links: WriteLinks) -> Session:
         table = ReducerTable(links, self.protocol, self.special)

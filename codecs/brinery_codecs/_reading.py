@@ -186,18 +186,24 @@ class SuspendableUnpickler(pickle._Unpickler):
 
 
 class NamesUnpickler(pickle.Unpickler):
-    """An unpickler that finds its globals by `Names`."""
+    """An unpickler that finds its globals by `names`."""
 
-    def __init__(
-        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer] = ()
-    ) -> None:
-        super().__init__(open_source(source), buffers=buffers)
-        self._names = names
+    names: Names | Beginning
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
         # Called for each global of each record: the common case first.
         try:
-            return self._names[module, name]
+            return self.names[module, name]
         except KeyError:
-            return self._names.find(super().find_class, module, name)
+            return self.names.find(super().find_class, module, name)
+
+
+def names_unpickler(
+    source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+) -> NamesUnpickler:
+    """Return an unpickler that is ready to load."""
+    # One is made for each record, and a constructor in Python would take half of that time.
+    unpickler = NamesUnpickler(open_source(source), buffers=buffers)
+    unpickler.names = names
+    return unpickler

@@ -36,7 +36,7 @@ class ReducerTable(dict[type, Reducer]):
         self, links: WriteLinks, protocol: int, special: Mapping[type, Reducer] | None = None
     ) -> None:
         super().__init__()
-        self._links = links
+        self.is_persistable = links.is_external_type
         self._external = links.external
         self._protocol = protocol
         self._special = special or {}
@@ -46,40 +46,40 @@ class ReducerTable(dict[type, Reducer]):
         if issubclass(cls, type):
             # The table is asked for classes with a metaclass too, but those are written by name.
             raise KeyError(cls)
-        if self._links.is_external_type(cls):
-            reducer: Reducer = self.reduce_persistable
-        else:
-            reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
+        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
+        if self.is_persistable(cls):
+            reducer = _persistable_reducer(cls, reducer, self._external)
         self[cls] = reducer
         return reducer
 
-    def reduce_persistable(self, obj: Any) -> Any:
-        """Return the reduction of a persistable object: a reference, or the root in full."""
-        id = self._external(obj)
+
+def _persistable_reducer(
+    cls: type, reduce: Reducer, external_id: Callable[[Any], str | None]
+) -> Reducer:
+    """Return what reduces the persistable objects of a class: to a reference, or the root in full."""
+    # The mix-in has this name; a registered class that has not keeps an attribute of its own.
+    has_courtesy = hasattr(cls, _COURTESY)
+    # A hash in C (of a tuple, of an identity) needs no attributes.
+    hashes_by_value = cls.__hash__ is not None and type(cls.__hash__) is not _HashInC
+
+    def reduce_persistable(obj: Any) -> Any:
+        id = external_id(obj)
         if id is not None:
             return external, (id,)
-        cls = type(obj)
-        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
-        return root_reduction(obj, reducer(obj))
+        reduction = reduce(obj)
+        if type(reduction) is str:  # a global
+            return reduction
+        constructor, args, *rest = reduction
+        if rest and has_courtesy:
+            rest[0] = without_courtesy(rest[0])
+        if hashes_by_value and rest and rest[0] is not None:
+            early = _early_attributes(obj, rest[0])
+            return (hashable_root, (early, constructor, *args), *rest)
+        if constructor is _NEW:
+            return (new_root, args, *rest)
+        return (root, (constructor, *args), *rest)
 
-
-def root_reduction(obj: Any, reduction: Any) -> Any:
-    """Return the reduction of the root, made from the one that its class gives.
-
-    A string (a global) stays as it is.
-    """
-    if type(reduction) is str:
-        return reduction
-    constructor, args, *rest = reduction
-    if rest and hasattr(type(obj), _COURTESY):
-        # The mix-in has this name; a registered class that has not keeps an attribute of its own.
-        rest[0] = without_courtesy(rest[0])
-    early = _early_attributes(obj, rest[0] if rest else None)
-    if early is not None:
-        return (hashable_root, (early, constructor, *args), *rest)
-    if constructor is _NEW:
-        return (new_root, args, *rest)
-    return (root, (constructor, *args), *rest)
+    return reduce_persistable
 
 
 def without_courtesy(state: Any) -> Any:
@@ -92,12 +92,10 @@ def without_courtesy(state: Any) -> Any:
     return state
 
 
-def _early_attributes(obj: Any, state: Any) -> dict[str, Any] | None:
+def _early_attributes(obj: Any, state: Any) -> dict[str, Any]:
     # What the hash of an object that hashes by its attributes may need while its state is not yet
-    # restored.  A hash in C (of a tuple, of an identity) needs nothing of the kind.
+    # restored.
     cls = type(obj)
-    if state is None or cls.__hash__ is None or type(cls.__hash__) is _HashInC:
-        return None
     if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
         found = {**(state[0] or {}), **state[1]} if type(state[0]) in (dict, type(None)) else {}
     elif type(state) is dict:

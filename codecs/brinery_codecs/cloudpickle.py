@@ -39,8 +39,13 @@ class CloudpickleCodec(PickleFamily):
         """Return the version of cloudpickle."""
         return str(cloudpickle.__version__)
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> cloudpickle.Pickler:
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _Pickler:
         return _Pickler(sink, self.protocol, session, take)
+
+    def _renew(self, pickler: _Pickler) -> bool:
+        pickler.clear_memo()
+        pickler.reduce_function = FunctionReducer()
+        return True
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
@@ -50,7 +55,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         super().__init__(sink, protocol=protocol, buffer_callback=take)
         self._classes = session.classes
         self._is_canonical = session.is_canonical
-        self._reduce_function = FunctionReducer()
+        self.reduce_function = FunctionReducer()
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
@@ -58,7 +63,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return NotImplemented
         if cls is FunctionType:
             by_reference = is_importable_function(obj) and not _is_by_value(obj.__module__)
-            return NotImplemented if by_reference else self._reduce_function(obj)
+            return NotImplemented if by_reference else self.reduce_function(obj)
         if issubclass(cls, type) and (not is_importable(obj) or _is_by_value(obj.__module__)):
             described = self._classes.describe(obj)
             if described is not None:

@@ -114,7 +114,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         reduce = self._table[cls]
         if _is_array(cls) or (self._is_canonical and cls is CodeType):
             return reduce
-        return reduce if reduce == self._table.reduce_persistable else None
+        return reduce if self._table.is_persistable(cls) else None
 
     def _reduce_class(self, cls: type) -> Any:
         if is_importable(cls):

@@ -31,3 +31,7 @@ class PickleCodec(PickleFamily):
         pickler = pickle.Pickler(sink, self.protocol, buffer_callback=take)
         pickler.dispatch_table = session.table
         return pickler
+
+    def _renew(self, pickler: pickle.Pickler) -> bool:
+        pickler.clear_memo()
+        return True

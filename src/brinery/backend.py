@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final
+from typing import ClassVar, Final, NamedTuple
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError
@@ -49,8 +49,7 @@ class Conflict(BrineryError):
         self.names = tuple(names)
 
 
-@dataclass(frozen=True, slots=True)
-class Put:
+class Put(NamedTuple):
     """One write of a commit: `data` in pieces, to stand under `name`."""
 
     name: str

@@ -39,11 +39,17 @@ def fetch(
     read: dict[str, FetchedRecord] = {}
     referrers: dict[str, str | None] = dict.fromkeys(ids)
     wave = list(referrers)
+    name, config, codec = "", None, None
     while wave:
         following: list[str] = []
         for id_, record in _records(_missing(wave, identity, alive), referrers, backend):
-            read[id_] = FetchedRecord(record, _codec_for(record.metadata, codec_of))
-            for reference in record.metadata.references:
+            metadata = record.metadata
+            # Most records of a graph are of one codec.
+            if codec is None or metadata.codec != name or metadata.config != config:
+                codec = _codec_for(metadata, codec_of)
+                name, config = metadata.codec, metadata.config
+            read[id_] = FetchedRecord(record, codec)
+            for reference in metadata.references:
                 if reference not in referrers:
                     referrers[reference] = id_
                     following.append(reference)

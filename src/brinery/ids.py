@@ -29,7 +29,7 @@ class Id(str):
 
     def __new__(cls, text: str, number: int | None = None) -> Id:
         """Make the ID `text`, or `text.number`."""
-        return super().__new__(cls, text if number is None else f"{text}.{number}")
+        return str.__new__(cls, text if number is None else f"{text}.{number}")
 
     @property
     def prefix(self) -> str:
@@ -112,8 +112,8 @@ class IdFactory:
     def new(self, obj: Any) -> Any:
         """Return a new ID for `obj`."""
         try:
-            number = self._reserved.popleft()
-        except IndexError:
+            number = self._reserved.popleft() if self._reserved else self._source()()
+        except IndexError:  # another thread took it
             number = self._source()()
         return self.id_class(self.prefix or type(obj).__name__, number)
 
@@ -191,7 +191,7 @@ def name_of(id: str) -> str:
     ('Task.1', '%2E.%2Fevil', '%6Eul.txt')
     """
     if _PLAIN.fullmatch(id):
-        return str(id)
+        return str.__str__(id)  # the fast way past the method of `Id`
     last = len(id) - 1
     pieces = [
         char if _is_safe(char) and not (index in (0, last) and char in ". ") else _percent(char)

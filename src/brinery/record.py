@@ -48,6 +48,8 @@ MAX_METADATA: Final = 1 << 30
 # metadata length, metadata digest, seal (zero: none), format version, magic; little-endian
 _TAIL: Final = struct.Struct("<I16s26sH8s")
 TAIL_SIZE: Final = _TAIL.size
+_DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
+_SMALL: Final = 1 << 12
 _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
 
@@ -92,6 +94,8 @@ class Record(NamedTuple):
     @property
     def buffers(self) -> list[memoryview]:
         """Return the out-of-band buffers, read-only views into the record."""
+        if not self.metadata.buffers:
+            return []
         view, offset, found = memoryview(self.data), self.metadata.payload_size, []
         for size, _ in self.metadata.buffers:
             offset = _aligned(offset)
@@ -102,6 +106,8 @@ class Record(NamedTuple):
 
 def digest_of(pieces: Sequence[Buffer]) -> bytes:
     """Return the digest of the pieces, as if they were joined."""
+    if len(pieces) == 1:
+        return blake2b(pieces[0], digest_size=DIGEST_SIZE).digest()
     state = blake2b(digest_size=DIGEST_SIZE)
     for piece in pieces:
         state.update(piece)
@@ -160,44 +166,85 @@ def new_metadata(
     )
 
 
+class Writer:
+    """Puts records together that share codec and time: what they have in common is packed once."""
+
+    def __init__(
+        self,
+        codec: str,
+        config: Mapping[str, Any],
+        codec_version: str,
+        protocol: int | None,
+        created: float,
+        python: str = _PYTHON,
+    ) -> None:
+        self._pack, _ = _msgpack()
+        common = {
+            "codec": codec,
+            "config": config,
+            "codec_version": codec_version,
+            "protocol": protocol,
+            "python": python,
+            "transform": None,
+            "created": created,
+        }
+        # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
+        self._common = bytes((0x80 | len(_FIELDS) + 1,)) + self._pack(common)[1:]
+
+    def build(
+        self,
+        id: str,
+        class_name: str,
+        references: Sequence[str],
+        payload: Sequence[Buffer],
+        digest: bytes,
+        nonce: bytes,
+        buffers: Sequence[Buffer] = (),
+        listed: Sequence[tuple[int, bytes]] = (),
+    ) -> list[Buffer]:
+        """Return the pieces of the record, in order; joined they are its bytes.
+
+        `digest` is that of the payload; `listed` has size and digest of each of the buffers.
+        """
+        pieces = list(payload)
+        size = sum(map(len, pieces))
+        offset = size
+        for buffer in buffers:
+            pieces += (bytes(_aligned(offset) - offset), buffer)
+            offset = _aligned(offset) + memoryview(buffer).nbytes
+        # fmt: off
+        own = self._pack((
+            "id", id,
+            "class", class_name,
+            "references", references,
+            "size", size,
+            "digest", digest,
+            "buffers", listed,
+            "nonce", nonce,
+        ))
+        # fmt: on
+        described = self._common + own[1:]
+        if len(described) > MAX_METADATA:
+            raise RecordError(
+                f"has {len(references)} references, more than a record can hold: split the container",
+                id=id,
+            )
+        checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
+        tail = _TAIL.pack(len(described), checked, _NO_SEAL, FORMAT_VERSION, MAGIC)
+        pieces.append(described + tail)
+        # One piece spares whoever writes it a loop.
+        return [b"".join(pieces)] if size < _SMALL else pieces
+
+
 def build(
     metadata: Metadata, payload: Sequence[Buffer], buffers: Sequence[Buffer] = ()
 ) -> list[Buffer]:
-    """Return the pieces of the record, in order; joined they are its bytes."""
-    pieces = list(payload)
-    offset = metadata.payload_size
-    for buffer in buffers:
-        pieces += (bytes(_aligned(offset) - offset), buffer)
-        offset = _aligned(offset) + memoryview(buffer).nbytes
-    pack, _ = _msgpack()
-    described = pack(
-        {
-            "id": metadata.id,
-            "codec": metadata.codec,
-            "config": metadata.config,
-            "codec_version": metadata.codec_version,
-            "protocol": metadata.protocol,
-            "python": metadata.python,
-            "class": metadata.class_name,
-            "references": metadata.references,
-            "transform": None,
-            "size": metadata.payload_size,
-            "digest": metadata.payload_digest,
-            "buffers": metadata.buffers,
-            "created": metadata.created,
-            "nonce": metadata.nonce,
-        }
+    """Return the pieces of the record that `metadata` describe, in order."""
+    m = metadata
+    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python)
+    return writer.build(
+        m.id, m.class_name, m.references, payload, m.payload_digest, m.nonce, buffers, m.buffers
     )
-    if len(described) > MAX_METADATA:
-        raise RecordError(
-            f"has {len(metadata.references)} references, more than a record can hold: split the "
-            "container",
-            id=metadata.id,
-        )
-    digest = blake2b(described, digest_size=DIGEST_SIZE).digest()
-    tail = _TAIL.pack(len(described), digest, _NO_SEAL, FORMAT_VERSION, MAGIC)
-    pieces.append(described + tail)
-    return pieces
 
 
 def has_magic(tail: Buffer) -> bool:
@@ -217,12 +264,12 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
             id=id,
             path=path,
         )
-    if size < TAIL_SIZE or not has_magic(tail):
+    if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
         raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
-    length, _, seal, version, _ = _TAIL.unpack(tail[-TAIL_SIZE:])
+    length, _, seal, version, _ = _TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
     if version > FORMAT_VERSION:
         raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
-    if version < 1 or seal != _NO_SEAL or length > min(MAX_METADATA, size - TAIL_SIZE):
+    if version < 1 or seal != _NO_SEAL or length > MAX_METADATA or length > size - TAIL_SIZE:
         raise _damaged("its tail is not one that any brinery writes", id, path)
     return int(length) + TAIL_SIZE
 
@@ -261,14 +308,15 @@ def parse_metadata(
     needed = metadata_length(end, size, id=id, path=path)
     if len(end) < needed:
         raise ValueError(f"{needed} bytes of the end are needed, {len(end)} given")
-    described = memoryview(end)[len(end) - needed : len(end) - TAIL_SIZE]
-    digest = _TAIL.unpack(end[-TAIL_SIZE:])[1]
+    described = end[len(end) - needed : len(end) - TAIL_SIZE]
+    digest = end[_DIGEST_IN_TAIL]
     if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
         raise _damaged("the digest of its metadata does not match", id, path)
     metadata = _metadata_from(described, id, path)
     expected = metadata.payload_size
-    for length, _ in metadata.buffers:
-        expected = _aligned(expected) + length
+    if metadata.buffers:
+        for length, _ in metadata.buffers:
+            expected = _aligned(expected) + length
     if expected + needed != size:
         raise _damaged(f"it has {size} bytes where {expected + needed} are announced", id, path)
     if id is not None and metadata.id != id:
@@ -276,7 +324,7 @@ def parse_metadata(
     return metadata
 
 
-def _metadata_from(described: memoryview, id: str | None, path: str | None) -> Metadata:
+def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
     _, unpack = _msgpack()
     try:
         found = unpack(described)
@@ -351,8 +399,8 @@ def parse(
     """
     metadata = parse_metadata(data, len(data), id=id, path=path)
     record = Record(metadata, data, version)
-    digest = blake2b(record.payload, digest_size=DIGEST_SIZE).digest()
-    if digest != metadata.payload_digest:
+    payload = memoryview(data)[: metadata.payload_size]
+    if blake2b(payload, digest_size=DIGEST_SIZE).digest() != metadata.payload_digest:
         raise _damaged("the digest of its payload does not match", id, path)
     if not metadata.buffers:
         return record

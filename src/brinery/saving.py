@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
-from brinery.codec import Codec, Sink
+from brinery.codec import Buffer, Codec, Sink
 from brinery.collector import CollectorPause
 from brinery.diagnosis import path_to_failure, path_to_object
 from brinery.errors import (
@@ -35,10 +35,9 @@ from brinery.ids import Id, IdFactory, name_of
 from brinery.persistable import Persistable, is_persistable_type
 from brinery.record import (
     TAIL_SIZE,
-    build,
+    Writer,
     digest_of,
     has_magic,
-    new_metadata,
     parse,
 )
 from brinery.reloading import Reloading
@@ -68,13 +67,12 @@ class _Work:
     """The record that refers to it; None for a root."""
 
 
-@dataclass(slots=True)
-class _Written:
+class _Written(NamedTuple):
     work: _Work
     digest: bytes
     codec: Codec
-    end: bytes
-    """The last bytes of the record, which no other record has."""
+    last: Buffer
+    """The last piece of the record; no other record ends as it does."""
 
 
 class NumberTakenError(Exception):
@@ -132,7 +130,7 @@ class Saver:
         self.is_external_type = self._persistable.__getitem__
         self._ids: dict[int, str] = {}
         self._plain_roots: dict[int, str] = {}
-        self._descriptions: dict[int, dict[str, Any]] = {}
+        self._writers: dict[int, Writer] = {}
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Written] = []
@@ -190,8 +188,8 @@ class Saver:
     def _enter_what_stands(self) -> None:
         for written in self._written:
             with suppress(Exception):
-                end, _, version = self._backend.get_tail(written.work.name, len(written.end))
-                if end == written.end:
+                end, _, version = self._backend.get_tail(written.work.name, TAIL_SIZE)
+                if end == written.last[-TAIL_SIZE:]:
                     self._enter(written, version)
 
     def _enlist_root(self, root: Root) -> str:
@@ -253,18 +251,12 @@ class Saver:
                 if self._exists(name):
                     return None
                 expect = ABSENT  # somebody removed it: it is new again
-        metadata = new_metadata(
-            **self._description(codec),
-            id=work.id,
-            class_name=_class_name(work.obj),
-            references=tuple(self._references),
-            payload=pieces,
-            payload_digest=digest,
-            created=self._now,
-            nonce=self._nonce + len(self._written).to_bytes(4, "big"),
+        writer = self._writers.get(id(codec)) or self._writer(codec)
+        nonce = self._nonce + len(self._written).to_bytes(4, "big")
+        record = writer.build(
+            work.id, _class_name(work.obj), tuple(self._references), pieces, digest, nonce
         )
-        record = build(metadata, pieces)
-        self._written.append(_Written(work, digest, codec, bytes(record[-1][-TAIL_SIZE:])))
+        self._written.append(_Written(work, digest, codec, record[-1]))
         return Put(name, record, expect)
 
     def _check_is_record(self, work: _Work) -> None:
@@ -294,16 +286,10 @@ class Saver:
                 if links.digest(entry.codec, record) == digest:
                     entry.digest = digest
 
-    def _description(self, codec: Codec) -> dict[str, Any]:
-        found = self._descriptions.get(id(codec))
-        if found is None:
-            found = self._descriptions[id(codec)] = {
-                "codec": codec.name,
-                "config": codec.config(),
-                "codec_version": codec.version,
-                "protocol": codec.protocol,
-            }
-        return found
+    def _writer(self, codec: Codec) -> Writer:
+        writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, self._now)
+        self._writers[id(codec)] = writer
+        return writer
 
     def _exists(self, name: str) -> bool:
         try:

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 from brinery.backend import ABSENT, ANY, Conflict
 from brinery.backends import _files
@@ -25,13 +24,14 @@ _NO_LINKS: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class _Undo:
-    """How to undo one step: move `backup` to `target`, or remove `target`, made from `temporary`."""
+_MANY: Final = 512
 
-    target: str
-    backup: str | None = None
-    temporary: str = ""
+
+class _Undo(NamedTuple):
+    """How to undo one step: move `backup` back to `home`."""
+
+    home: str
+    backup: str
 
 
 class Publication:
@@ -43,20 +43,22 @@ class Publication:
         self._deletes = deletes
         # A single step needs no backup: it fails as a whole.
         self._several = len(staging.staged) + len(deletes) > 1
-        self._done: list[_Undo] = []
+        self._done: list[Staged | _Undo] = []
         self._touched: set[str] = set()
         self._shards: dict[str, bool] = {}
+        self._has_shards = True
 
     def run(self) -> None:
         """Give the files their names and remove those to be deleted, or raise with nothing changed."""
         new, old = self._checked(trust_links=True)
         try:
-            for staged in reversed(new):
-                self._step("write", staged.name, staged.home, self._show, staged)
-            for staged in reversed(old):
-                self._step("write", staged.name, staged.home, self._replace, staged)
+            self._steps(reversed(new), self._show)
+            self._steps(reversed(old), self._replace)
             for name in self._deletes:
-                self._step("remove", name, self._places.home(name), self._remove, name)
+                try:
+                    self._remove(name)
+                except OSError as error:
+                    raise failure("remove", error, name, self._places.home(name)) from error
         except BaseException as error:
             self._undo(error)
             if isinstance(error, Conflict):
@@ -65,11 +67,14 @@ class Publication:
             raise
 
     @staticmethod
-    def _step(action: str, name: str, path: str, act: Callable[[Any], None], what: Any) -> None:
+    def _steps(several: Iterator[Staged], show: Callable[[Staged], None]) -> None:
+        staged = None
         try:
-            act(what)
+            for staged in several:
+                show(staged)
         except OSError as error:
-            raise failure(action, error, name, path) from error
+            assert staged is not None
+            raise failure("write", error, staged.name, staged.home) from error
 
     def _checked(self, *, trust_links: bool) -> tuple[list[Staged], list[Staged]]:
         """Check every expectation; return the puts of new names, and those of names that stand.
@@ -80,6 +85,9 @@ class Publication:
         new: list[Staged] = []
         old: list[Staged] = []
         wrong = []
+        if len(self._staging.staged) > _MANY and not self._places.sharded:
+            # A flat directory seldom has any shard: one look at each saves one for each name.
+            self._has_shards = any(map(_files.kind_of, self._places.shards()))
         for staged in self._staging.staged.values():
             try:
                 if trust_links and staged.expect is ABSENT:
@@ -99,6 +107,8 @@ class Publication:
 
     def _elsewhere(self, name: str) -> str | None:
         # Where the name stands in the other layout.  Most directories have no such shard at all.
+        if not self._has_shards:
+            return None
         path = self._places.other(name)
         if path is None:
             return None
@@ -112,8 +122,8 @@ class Publication:
 
     def _show(self, staged: Staged) -> None:
         target = staged.home
-        self._touched.add(target)
-        self._done.append(_Undo(target, temporary=staged.temporary))
+        self._touch(target)
+        self._done.append(staged)
         try:
             os.link(staged.temporary, target)
         except FileExistsError:
@@ -136,8 +146,12 @@ class Publication:
             self._back_up(staged.found)
         self._rename(staged.temporary, staged.found)
 
+    def _touch(self, path: str) -> None:
+        if self._places.durable:
+            self._touched.add(path.rpartition("/")[0])
+
     def _rename(self, temporary: str, target: str) -> None:
-        self._touched.add(target)
+        self._touch(target)
         os.replace(temporary, target)
         self._staging.forget(temporary)
 
@@ -147,7 +161,7 @@ class Publication:
             if path is not None and self._places.stands(path):
                 if self._several:
                     self._back_up(path)
-                self._touched.add(path)
+                self._touch(path)
                 os.unlink(path)
 
     def _back_up(self, path: str) -> None:
@@ -158,23 +172,23 @@ class Publication:
             if error.errno not in _NO_LINKS:
                 raise
             _files.copy(path, backup)
-        self._done.append(_Undo(path, backup=backup))
+        self._done.append(_Undo(path, backup))
 
     def _undo(self, cause: BaseException) -> None:
-        failed = []
+        failed: list[tuple[str, str | None]] = []
         while self._done:
             step = self._done.pop()
+            backup = step.backup if isinstance(step, _Undo) else None
             try:
-                if step.backup is not None:
-                    os.replace(step.backup, step.target)
+                if isinstance(step, _Undo):
+                    os.replace(step.backup, step.home)
                 elif _was_shown(step):
-                    os.unlink(step.target)
+                    os.unlink(step.home)
             except OSError:
-                failed.append(step)
+                failed.append((step.home, backup))
+                self._staging.forget(backup or "")
         if failed:
-            for step in failed:
-                self._staging.forget(step.backup or "")
-            kept = ", ".join(f"{step.target!r} (before: {step.backup})" for step in failed[:5])
+            kept = ", ".join(f"{home!r} (before: {backup})" for home, backup in failed[:5])
             raise StorageError(
                 "undo a commit that failed",
                 f"{cause}; {len(failed)} files are as after it: {kept}",
@@ -186,7 +200,7 @@ class Publication:
         if not self._places.durable:
             return
         try:
-            for directory in {os.path.dirname(path) for path in self._touched}:
+            for directory in self._touched:
                 _files.sync_directory(directory)
         except OSError as error:
             raise storage_error(
@@ -204,13 +218,13 @@ def _fits(staged: Staged) -> bool:
     return staged.found is not None and _files.version_at(staged.found) == staged.expect
 
 
-def _was_shown(step: _Undo) -> bool:
-    """Tell whether the target is the file that this commit made, not one that someone else did."""
+def _was_shown(step: Staged) -> bool:
+    """Tell whether the file at its home is the one that this commit made, not someone else's."""
     try:
         made = os.lstat(step.temporary)
     except FileNotFoundError:
         return True  # renamed
     try:
-        return os.path.samestat(made, os.lstat(step.target))
+        return os.path.samestat(made, os.lstat(step.home))
     except FileNotFoundError:
         return False

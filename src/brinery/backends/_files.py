@@ -141,6 +141,11 @@ def create(path: str) -> int:
 
 def write_pieces(fd: int, data: Sequence[Buffer]) -> Version:
     """Write the pieces one behind the other, whatever their number; return the version they make."""
+    if len(data) == 1 and type(data[0]) is bytes:
+        whole = data[0]
+        if os.write(fd, whole) == len(whole):
+            return version_of(whole, len(whole))
+        os.lseek(fd, 0, os.SEEK_SET)  # a short write: once more, in the loop
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     if sum(map(len, pieces)) <= _SMALL:
         whole = b"".join(pieces)

@@ -81,15 +81,19 @@ class Places:
         check_name(name)
         if name[0] == ".":
             return f"{self.housekeeping}/{name[1:]}"
-        if self.sharded or _LIKE_SHARD.fullmatch(name):
+        if self.sharded or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
             return f"{self.root}/{shard_of(name)}/{name}"
         return f"{self.root}/{name}"
 
     def other(self, name: str) -> str | None:
         """Return the path of a name that was put in the other layout."""
-        if name[0] == "." or _LIKE_SHARD.fullmatch(name):
+        if name[0] == "." or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
             return None
         return f"{self.root}/{name}" if self.sharded else f"{self.root}/{shard_of(name)}/{name}"
+
+    def shards(self) -> Iterator[str]:
+        """Yield the paths of all shards, whether they are there or not."""
+        return (f"{self.root}/{number:02x}" for number in range(256))
 
     def stands(self, path: str) -> bool:
         """Tell whether a regular file stands at a path of this directory."""

@@ -69,9 +69,10 @@ class Staging:
             with suppress(OSError):
                 os.close(fd)
         for path in self._leftovers:
-            # One that cannot be removed is unsightly, not wrong: no listing shows it.
-            with suppress(OSError):
+            try:
                 os.unlink(path)
+            except OSError:
+                pass  # one that cannot be removed is unsightly, not wrong: no listing shows it
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
@@ -95,7 +96,7 @@ class Staging:
     def temporary(self, beside: str) -> str:
         """Return the path of a new file in the directory of `beside`, removed if it is left."""
         self._count += 1
-        path = f"{beside.rpartition('/')[0]}/{self._stem}{self._count}"
+        path = f"{beside[: beside.rindex('/')]}/{self._stem}{self._count}"
         self._leftovers.add(path)  # before it exists: an interrupt may come at any time
         return path
 

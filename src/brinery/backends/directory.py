@@ -74,7 +74,10 @@ class DirectoryBackend(Backend):
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing` or `StorageError`."""
-        data = self._read(name, _files.read_file)
+        try:
+            data = _files.read_file(self._places.home(name))
+        except OSError:  # looked for elsewhere, or told of
+            data = self._read(name, _files.read_file)
         return data, _files.version_of(data, len(data))
 
     def where(self, name: str) -> str:
