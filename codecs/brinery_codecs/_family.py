@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections import ChainMap
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
-from brinery.errors import ProtocolError
+from brinery.errors import ProtocolError, is_too_deep
+from brinery_codecs._deep import DeepPickler
 from brinery_codecs._reading import (
     Beginning,
     InexactError,
@@ -35,8 +35,20 @@ HIGHEST = 5
 
 _SMALL: Final = 1 << 12  # bytes of a record after which a pickler is used again
 
-Take = Callable[[Any], None]
-"""Takes the buffers that go out of band."""
+
+class Take(list[Buffer]):
+    """Takes the buffers that go out of band."""
+
+    def __call__(self, buffer: Any) -> None:
+        """Keep a `pickle.PickleBuffer`."""
+        self.append(buffer.raw())
+
+
+def void(sink: Sink, take: Take | None) -> None:
+    """Forget what an attempt has written that failed."""
+    sink.pieces.clear()
+    if take is not None:
+        take.clear()
 
 
 class Pickler(Protocol):
@@ -104,8 +116,31 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
-        if buffers is not None and self.capabilities.out_of_band:
-            self._pickler(sink, session, lambda buffer: buffers.append(buffer.raw())).dump(obj)
+        if buffers is None or not self.capabilities.out_of_band:
+            self._write(obj, sink, session, None)
+            return
+        taken = Take()
+        self._write(obj, sink, session, taken)
+        buffers += taken
+
+    def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+        try:
+            self._write_fast(obj, sink, session, take)
+            return
+        except Exception as error:
+            if not is_too_deep(error):
+                raise
+        # The attempt has cost what a thousand objects cost, and what it wrote is void.
+        void(sink, take)
+        pickler = self._deep_pickler(sink, session, take)
+        pickler.dump(obj)
+        self._check(pickler, sink)
+
+    def _write_fast(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+        if take is not None:
+            pickler = self._pickler(sink, session, take)
+            pickler.dump(obj)
+            self._check(pickler, sink)
             return
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
         idle, session.idle = session.idle, None
@@ -116,6 +151,7 @@ class PickleFamily(Codec):
             pickler, relay = idle
         relay.pieces = sink.pieces
         pickler.dump(obj)
+        self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.
         if sum(map(len, sink.pieces)) < _SMALL and self._renew(pickler):
             session.idle = pickler, relay
@@ -149,8 +185,18 @@ class PickleFamily(Codec):
         unpickler = SuspendableUnpickler(source, exact, buffers, finder.find_class)
         return unpickler.begin()  # type: ignore[no-any-return]
 
+    def _reducers(self) -> Mapping[type, Reducer]:
+        return self.special
+
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
+
+    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler:
+        """Return the pickler for what is too deep for the other one."""
+        return DeepPickler(sink, self.protocol, session.table, buffer_callback=take)
+
+    def _check(self, pickler: Any, sink: Sink) -> None:
+        """Raise an exception if what was written is not as it has to be."""
 
     def _renew(self, pickler: Any) -> bool:
         """Make a pickler as it was when it was new; return whether that is possible."""
@@ -162,7 +208,7 @@ class PickleFamily(Codec):
         return names_unpickler(source, names, buffers)
 
     def _session(self, links: WriteLinks) -> Session:
-        table = ReducerTable(links, self.protocol, self.special)
+        table = ReducerTable(links, self.protocol, self._reducers())
         return Session(table, self._class_writer(links, classes_of(links)))
 
     def _names(self, links: ReadLinks) -> Names:
@@ -181,9 +227,10 @@ class PickleFamily(Codec):
     ) -> ClassWriter:
         def encode(writer: ClassWriter, group: tuple[type, ...], canonical: bool) -> bytes:
             sink = Sink()
-            special: dict[type, Reducer] = {CodeType: canonical_code} if canonical else {}
-            table = ReducerTable(NoExternals(links), self.protocol, ChainMap(special, self.special))
-            self._pickler(sink, Session(table, writer, canonical), None).dump(list(group))
+            table = ReducerTable(NoExternals(links), self.protocol, self._reducers())
+            if canonical:
+                table[CodeType] = canonical_code
+            self._write([*group], sink, Session(table, writer, canonical), None)
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)

@@ -39,7 +39,7 @@ class ReducerTable(dict[type, Reducer]):
         self.is_persistable = links.is_external_type
         self._external = links.external
         self._protocol = protocol
-        self._special = special or {}
+        self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
 
     def __missing__(self, cls: type) -> Reducer:

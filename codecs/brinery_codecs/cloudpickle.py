@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
+from brinery_codecs._deep import DeepPickler
 from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs._reduction import Reducer
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
@@ -41,6 +42,11 @@ class CloudpickleCodec(PickleFamily):
 
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _Pickler:
         return _Pickler(sink, self.protocol, session, take)
+
+    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
+        # Another pickler, which writes nothing, tells how functions and classes are reduced.
+        override = _Pickler(Sink(), self.protocol, session, None).reducer_override
+        return DeepPickler(sink, self.protocol, session.table, override, take)
 
     def _renew(self, pickler: _Pickler) -> bool:
         pickler.clear_memo()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import io
+import pickle
 import sys
-from collections.abc import Iterable
 from dataclasses import replace
 from types import CellType, CodeType, FunctionType
 from typing import Any, ClassVar
 
-from brinery.codec import Buffer, Capabilities, Sink
-from brinery_codecs._family import PickleFamily, Session, Take
-from brinery_codecs._reading import Beginning, Names, open_source
+from brinery.codec import Capabilities, ReadLinks, Sink
+from brinery.errors import is_too_deep
+from brinery_codecs._deep import DeepPickler
+from brinery_codecs._family import PickleFamily, Session, Take, void
+from brinery_codecs._reading import Names
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import canonical_class, is_importable, shared_class
+from brinery_codecs.shared_classes import (
+    ClassWriter,
+    canonical_class,
+    is_importable,
+    shared_class,
+    stands_under_name,
+)
 
 _was_imported = "dill" in sys.modules
 
@@ -23,6 +31,8 @@ import dill  # noqa: E402
 # process.  Take that back, unless the program imported dill itself: its pickler has its own table.
 if not _was_imported:
     dill.extend(use_dill=False)
+
+from brinery_codecs._dill_reductions import DillReducers, NotExactError, is_array  # noqa: E402
 
 
 class DillCodec(PickleFamily):
@@ -70,13 +80,93 @@ class DillCodec(PickleFamily):
         options = {"recurse": self.recurse, "byref": self.byref, "fmode": self.fmode}
         return {**super().config(), **options}
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Any:
-        return _Pickler(sink, self, session, take)
+    def _reducers(self) -> DillReducers:
+        return DillReducers(byref=self.byref, fmode=self.fmode, recurse=self.recurse)
 
-    def _unpickler(
-        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
-    ) -> Any:
-        return _Unpickler(source, names, buffers)
+    def _names(self, links: ReadLinks) -> Names:
+        names = super()._names(links)
+        # What dill writes for the globals of the main module.
+        names.setdefault(("__builtin__", "__main__"), vars(sys.modules["__main__"]))
+        names.setdefault(("builtins", "__main__"), vars(sys.modules["__main__"]))
+        return names
+
+    def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+        refusal: Exception | None = None
+        if self.recurse:
+            try:
+                super()._write(obj, sink, session, take)
+                return
+            except Exception as error:
+                if is_too_deep(error):
+                    raise
+                refusal = error
+            void(sink, take)
+        try:
+            # dill may do better: what it refuses, it refuses in its own words.
+            _Pickler(sink, self, session, take).dump(obj)
+            return
+        except Exception as error:
+            if refusal is None or not is_too_deep(error):
+                raise
+        # Its words would be that the object is too deep, which is true of its own pickler alone.
+        raise refusal
+
+    def _check(self, pickler: Any, sink: Sink) -> None:
+        # dill writes the dictionary of a module by name, and a pickler in C asks nobody about
+        # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
+        # then are all objects that were written looked through, which takes as long as writing them.
+        if any(mark in piece for piece in sink.pieces for mark in _MARKS_OF_A_MODULE):
+            written = pickler.memo.copy()
+            if any(id(vars(module)) in written for module in list(sys.modules.values())):
+                raise NotExactError
+
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _FastPickler:
+        return _FastPickler(sink, self, session, take)
+
+    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
+        # Another pickler, which writes nothing, tells how functions and classes are reduced.
+        override = _FastPickler(Sink(), self, session, None).reducer_override
+        return DeepPickler(sink, self.protocol, session.table, override, take)
+
+    def _renew(self, pickler: _FastPickler) -> bool:
+        pickler.clear_memo()
+        pickler.reduce_function = FunctionReducer()
+        return True
+
+
+# The name of the module of loaders and specs, as protocols from 4 on and those before write it.
+_MARKS_OF_A_MODULE = (b"\x11_frozen_importlib", b"\x1a_frozen_importlib", b"c_frozen_importlib")
+
+
+class _FastPickler(pickle.Pickler):
+    """Walks the data in C; what dill has to say to an object is asked of dill by `DillReducers`."""
+
+    def __init__(self, sink: Sink, codec: DillCodec, session: Session, take: Take | None) -> None:
+        # Before the base class is set up: the C pickler reads this attribute once, at the start.
+        self.dispatch_table = session.table
+        super().__init__(sink, codec.protocol, buffer_callback=take)
+        self._by_value = not codec.byref
+        self._dill = codec._reducers()
+        self._classes = session.classes
+        self._is_canonical = session.is_canonical
+        self.reduce_function = FunctionReducer()
+
+    def reducer_override(self, obj: Any) -> Any:
+        cls = type(obj)
+        if cls in self.dispatch_table:
+            return NotImplemented
+        if cls is FunctionType:
+            return NotImplemented if is_importable_function(obj) else self.reduce_function(obj)
+        if issubclass(cls, type):
+            if self._by_value and not is_importable(obj):
+                return reduce_class(obj, self._classes, self._is_canonical)
+            if stands_under_name(obj) or obj in _SINGLETON_TYPES:
+                return NotImplemented
+            return self._dill.reduce_class(obj)
+        return NotImplemented
+
+
+_SINGLETON_TYPES = frozenset({type(None), type(NotImplemented), type(...)})
 
 
 class _Pickler(dill.Pickler):  # type: ignore[misc]
@@ -112,22 +202,14 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if self._recurse and cls is CellType:
             return reduce_cell
         reduce = self._table[cls]
-        if _is_array(cls) or (self._is_canonical and cls is CodeType):
+        if is_array(cls) or (self._is_canonical and cls is CodeType):
             return reduce
         return reduce if self._table.is_persistable(cls) else None
 
     def _reduce_class(self, cls: type) -> Any:
         if is_importable(cls):
             return NotImplemented
-        described = self._classes.describe(cls)
-        if described is not None:
-            return shared_class, described
-        # dill constructs a class whole, and so cannot write one whose attributes lead back to it.
-        # cloudpickle constructs it empty and fills it.
-        import cloudpickle
-
-        reduction = cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
-        return canonical_class(reduction) if self._is_canonical else reduction
+        return reduce_class(cls, self._classes, self._is_canonical)
 
     def _function(self, function: FunctionType) -> Any:
         if is_importable_function(function):
@@ -135,20 +217,14 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         return self._reduce_function(function)
 
 
-def _is_array(cls: type) -> bool:
-    # dill's way with arrays and their types loses the byte order; numpy's own, at protocol 5, does not.
-    numpy = sys.modules.get("numpy")
-    return numpy is not None and (cls is numpy.ndarray or issubclass(cls, numpy.dtype))
+def reduce_class(cls: type, classes: ClassWriter, is_canonical: bool) -> Any:
+    """Return the reduction of a class by value."""
+    described = classes.describe(cls)
+    if described is not None:
+        return shared_class, described
+    # dill constructs a class whole, and so cannot write one whose attributes lead back to it.
+    # cloudpickle constructs it empty and fills it.
+    import cloudpickle
 
-
-class _Unpickler(dill.Unpickler):  # type: ignore[misc]
-    def __init__(self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]) -> None:
-        # Unless told to ignore it, dill gives the object the class of that name in `__main__`.
-        super().__init__(open_source(source), ignore=True, buffers=buffers)
-        self._names = names
-
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return self._names[module, name]
-        except KeyError:
-            return self._names.find(super().find_class, module, name)
+    reduction = cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
+    return canonical_class(reduction) if is_canonical else reduction

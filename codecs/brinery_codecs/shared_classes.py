@@ -40,7 +40,12 @@ def is_importable(cls: type) -> bool:
     """Tell whether another process can be expected to find `cls` under its name."""
     if not cls.__flags__ & _HEAP_TYPE:
         return True
-    return cls.__module__ != "__main__" and _find(f"{cls.__module__}:{cls.__qualname__}") is cls
+    return cls.__module__ != "__main__" and stands_under_name(cls)
+
+
+def stands_under_name(cls: type) -> bool:
+    """Tell whether a class is what its module has under its name, here and now."""
+    return _find(f"{cls.__module__}:{cls.__qualname__}") is cls
 
 
 def _find(name: str) -> Any:

@@ -18,6 +18,18 @@ from brinery.errors import StorageError
 NAME: Final = ".next"
 _LARGEST_BLOCK: Final = 8192
 
+_HEADROOM: Final = 40  # calls from C into Python and back
+
+
+def _check_headroom(calls: int) -> None:
+    """Raise `RecursionError` where the limit of recursion is near.
+
+    Codecs ask for IDs from wherever they are.  In the middle of a write the limit would hit the clearing up
+    as well, and a lock would stay locked.
+    """
+    if calls:
+        list(map(_check_headroom, (calls - 1,)))
+
 
 class Counter:
     """The numbers of one store, in one process.
@@ -77,6 +89,7 @@ class Counter:
         self._swap(lambda first: (max(first, beyond), max(first, beyond)))
 
     def _swap(self, plan: Callable[[int], tuple[int, int]]) -> tuple[int, int]:
+        _check_headroom(_HEADROOM)
         while True:
             expect: Version | Expect
             try:

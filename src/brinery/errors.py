@@ -379,3 +379,12 @@ def storage_error(
     """Return the error that stands for `cause`, an error of the operating system."""
     full = cause.errno in (_errno.ENOSPC, _errno.EDQUOT)
     return (StorageFullError if full else StorageError)(action, cause, id=id, path=path)
+
+
+def is_too_deep(error: BaseException | None) -> bool:
+    """Tell whether an error comes from the limit of recursion, whatever it was wrapped in."""
+    while error is not None:
+        if isinstance(error, RecursionError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -29,6 +29,7 @@ from brinery.errors import (
     InvalidArgumentError,
     NotFoundError,
     UnsupportedObjectError,
+    is_too_deep,
 )
 from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
@@ -222,9 +223,11 @@ class Saver:
             raise IdTakenError(id_, self._backend.location)
         # A plain object is written in place wherever it is met, also when it is a root as well.
         ids = self._ids if self._persistable[type(obj)] else self._plain_roots
-        ids[id(obj)] = id_
+        # The codec may be close to the limit of recursion, and any call may be one too many: the
+        # object must not have an ID without being on the list.
         work = _Work(obj, id_, name_of(id_), entry, expect, chosen, self._current)
         self._list.append(work)
+        ids[id(obj)] = id_
         return id_
 
     def _puts(self) -> Iterator[Put]:
@@ -333,7 +336,7 @@ class Saver:
         return sink
 
     def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:
-        if _is_too_deep(error):
+        if is_too_deep(error):
             deep = EncodeError(
                 "it is nested or linked too deeply for one record",
                 advice="Make the linked objects persistable (class …(Persistable), or "
@@ -421,11 +424,3 @@ def set_courtesy(obj: Any, id: str) -> None:
 def _class_name(obj: Any) -> str:
     cls = type(obj)
     return f"{cls.__module__}:{cls.__qualname__}"
-
-
-def _is_too_deep(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, RecursionError):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
