@@ -34,6 +34,8 @@ class Sizes:
     objects: int = 50_000
     ring: int = 100_000
     imports: int = 20
+    depth: int = 1_000_000
+    dill_depth: int = 100_000
 
 
 QUICK = Sizes(
@@ -45,6 +47,8 @@ QUICK = Sizes(
     objects=100,
     ring=200,
     imports=1,
+    depth=5_000,
+    dill_depth=5_000,
 )
 """For a smoke test: everything runs, no figure means anything."""
 
@@ -91,7 +95,12 @@ class Bench:
             shutil.rmtree(path)
 
     def rounds(
-        self, sides: Mapping[str, Phase], *, fresh: bool = False, few: bool = False
+        self,
+        sides: Mapping[str, Phase],
+        *,
+        fresh: bool = False,
+        few: bool = False,
+        once: bool = False,
     ) -> dict[str, list[Sample]]:
         """Measure every side once in each round, and return their samples, in order.
 
@@ -99,7 +108,7 @@ class Bench:
         With `fresh`, each phase gets the argument `directory`, a new one that is removed afterwards.
         """
         samples: dict[str, list[Sample]] = {name: [] for name in sides}
-        rounds = self.sizes.few if few else self.sizes.rounds
+        rounds = 1 if once else self.sizes.few if few else self.sizes.rounds
         for number in range(rounds):
             names = list(sides) if number % 2 == 0 else list(sides)[::-1]
             for name in names:

@@ -68,3 +68,30 @@ def check_ring(first: Node, count: int) -> None:
         assert node.after.before is node
         node = node.after
     assert node is first
+
+
+class Link:
+    """An ordinary object, in whose record all that it leads to stands."""
+
+    def __init__(self, before: Link | None) -> None:
+        self.before = before
+        self.after: object = None
+
+
+def links(count: int) -> Link:
+    """Return the first of a doubly linked list of ordinary objects."""
+    first = node = Link(None)
+    for _ in range(count - 1):
+        node.after = following = Link(node)
+        node = following
+    return first
+
+
+def check_links(found: Link, count: int) -> None:
+    """Raise `AssertionError` unless `found` is what `links(count)` returns."""
+    for _ in range(count - 1):
+        following = found.after
+        assert type(following) is Link
+        assert following.before is found
+        found = following
+    assert found.after is None

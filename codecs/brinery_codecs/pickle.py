@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import pickle
 import platform
+from types import FunctionType
+from typing import Any
 
 from brinery.codec import Capabilities, Sink
+from brinery_codecs._deep import DeepPickler
 from brinery_codecs._family import PickleFamily, Session, Take
 
 
@@ -32,6 +35,38 @@ class PickleCodec(PickleFamily):
         pickler.dispatch_table = session.table
         return pickler
 
+    def portable(self) -> PortablePickleCodec:
+        """Return the codec that refuses classes and functions of ``__main__``."""
+        return PortablePickleCodec(self.protocol)
+
     def _renew(self, pickler: pickle.Pickler) -> bool:
         pickler.clear_memo()
         return True
+
+
+class PortablePickleCodec(PickleCodec):
+    """Writes what `PickleCodec` writes, unless it names what stands in ``__main__``.
+
+    Another process has another ``__main__``.  The question costs a call for each object that is written,
+    so it is asked only where another codec can take over.
+    """
+
+    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _PortablePickler:
+        pickler = _PortablePickler(sink, self.protocol, buffer_callback=take)
+        pickler.dispatch_table = session.table
+        return pickler
+
+    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
+        return DeepPickler(sink, self.protocol, session.table, _refuse_main, take)
+
+
+class _PortablePickler(pickle.Pickler):
+    def reducer_override(self, obj: Any) -> Any:
+        return _refuse_main(obj)
+
+
+def _refuse_main(obj: Any) -> Any:
+    cls = type(obj)
+    if (cls is FunctionType or issubclass(cls, type)) and obj.__module__ == "__main__":
+        raise pickle.PicklingError(f"{obj.__qualname__} stands in __main__")
+    return NotImplemented

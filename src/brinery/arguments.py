@@ -7,9 +7,10 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from brinery.chain import CodecChain
 from brinery.codec import Codec
 from brinery.errors import InvalidArgumentError, ProtocolError
-from brinery.registry import codec_class, make_codec
+from brinery.registry import CodecArgument, codec_options, make_codec
 from brinery.settings import Settings
 
 DEFAULT_CODEC = "pickle"
@@ -21,7 +22,7 @@ _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no"
 
 
 def choose_codec(
-    codec: str | Codec | None,
+    codec: CodecArgument | None,
     protocol: int | str | None,
     extra: dict[str, Any],
     remembered: Settings | None,
@@ -33,17 +34,24 @@ def choose_codec(
     number = _protocol(protocol, codec)
     if isinstance(codec, Codec):
         return make_codec(codec, number)
-    name = codec or (remembered.codec if remembered else DEFAULT_CODEC)
-    kinds = codec_class(name).options if extra else {}
+    if codec is None or codec == "":
+        name: CodecArgument = remembered.codec if remembered else DEFAULT_CODEC
+    else:
+        name = codec
+    kinds = codec_options(name) if extra else {}
     options = {key: _typed(key, extra.pop(key), kinds[key]) for key in list(extra) if key in kinds}
     if codec is None and remembered is not None:
         options = {**remembered.config, **options}
         if number is not None:
+            if name == CodecChain.name:
+                raise InvalidArgumentError(
+                    "this store remembers a chain of codecs: name them again, with the protocol"
+                )
             options.pop("protocol", None)
     return make_codec(name, number, options)
 
 
-def _protocol(protocol: int | str | None, codec: str | Codec | None) -> int | None:
+def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:
     if not isinstance(protocol, str):
         return protocol
     try:

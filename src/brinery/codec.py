@@ -170,6 +170,13 @@ class Codec(ABC):
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object that the payload `source` describes."""
 
+    def portable(self) -> Codec:
+        """Return a codec that writes the same, and refuses what only this process could read.
+
+        A chain of codecs asks for it, to go on to the next one then.
+        """
+        return self
+
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
     ) -> Callable[[], Any]:

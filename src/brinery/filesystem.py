@@ -11,6 +11,7 @@ from brinery.backends.directory import DirectoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
+from brinery.registry import CodecArgument
 from brinery.settings import read_settings
 from brinery.store import Store
 from brinery.url import Url
@@ -44,7 +45,7 @@ class FilesystemStore(Store):
         idfactory: IdFactory | None = None,
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
-        codec: str | Codec | None = None,
+        codec: CodecArgument | None = None,
         durability: str = "full",
         layout: str | None = None,
         **extra: Any,

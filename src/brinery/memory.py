@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from brinery.backends.memory import MemoryBackend
-from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.codec import DEFAULT_PROTOCOL
 from brinery.ids import IdFactory
+from brinery.registry import CodecArgument
 from brinery.store import Store
 from brinery.url import Url
 
@@ -19,7 +20,7 @@ class MemoryStore(Store):
         idfactory: IdFactory | None = None,
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
-        codec: str | Codec | None = None,
+        codec: CodecArgument | None = None,
         **extra: Any,
     ) -> None:
         super().__init__(MemoryBackend(), idfactory, protocol, codec=codec, **extra)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from brinery.chain import AUTO, CodecChain
 from brinery.codec import Codec
 from brinery.errors import (
     BrineryError,
@@ -89,13 +90,45 @@ def codec_class(name: str) -> type[Codec]:
     return found
 
 
-def make_codec(
-    codec: str | Codec, protocol: int | None = None, options: Mapping[str, Any] | None = None
-) -> Codec:
-    """Return the codec that an argument names.
+CodecArgument = str | Codec | Sequence[str | Codec]
+"""A name, a codec, or several of these, of which the first that keeps an object writes it.
 
-    `protocol` and `options` are for codecs given by name; an instance has its own.
+A name may be several, with commas; ``"auto"`` stands for pickle, cloudpickle, dill.
+"""
+
+
+def _members(codec: Any) -> Sequence[str | Codec] | None:
+    """Return the codecs of a chain, None where the argument is a single one."""
+    if codec == "auto":
+        return AUTO
+    if isinstance(codec, str):
+        return [name.strip() for name in codec.split(",")] if "," in codec else None
+    return codec if isinstance(codec, (list, tuple)) else None
+
+
+def codec_options(codec: CodecArgument) -> dict[str, type]:
+    """Return the options that the codecs of an argument take, and their types."""
+    members = _members(codec)
+    if members is None:
+        members = [codec]  # type: ignore[list-item]
+    found: dict[str, type] = {}
+    for member in members:
+        if isinstance(member, str) and member != CodecChain.name:
+            found.update(codec_class(member).options)
+    return found
+
+
+def make_codec(
+    codec: CodecArgument, protocol: int | None = None, options: Mapping[str, Any] | None = None
+) -> Codec:
+    """Return the codec, or the chain of codecs, that an argument names.
+
+    `protocol` and `options` are for codecs given by name; an instance has its own.  In a chain each
+    goes to those that take it.
     """
+    members = _members(codec)
+    if members is not None:
+        return _chain([_member(member, protocol, options or {}) for member in members])
     if isinstance(codec, Codec):
         if protocol is not None and protocol != codec.protocol:
             raise InvalidArgumentError(
@@ -103,7 +136,9 @@ def make_codec(
             )
         return codec
     if not isinstance(codec, str):
-        raise InvalidArgumentError(f"codec is a name or a Codec, not {codec!r}")
+        raise InvalidArgumentError(f"codec is a name, a Codec, or several in a list, not {codec!r}")
+    if codec == CodecChain.name:
+        return codec_from(codec, dict(options or {}))
     cls = codec_class(codec)
     arguments = dict(options or {})
     if protocol is not None:
@@ -113,11 +148,33 @@ def make_codec(
     return codec_from(codec, arguments)
 
 
+def _member(codec: str | Codec, protocol: int | None, options: Mapping[str, Any]) -> Codec:
+    if not isinstance(codec, str):
+        return make_codec(codec)
+    cls = codec_class(codec)
+    mine = {key: value for key, value in options.items() if key in cls.options}
+    return make_codec(codec, protocol if cls.protocols else None, mine)
+
+
+def _chain(codecs: Sequence[Codec]) -> Codec:
+    return codecs[0] if len(codecs) == 1 else CodecChain(codecs)
+
+
+def _chain_from(config: Mapping[str, Any]) -> Codec:
+    try:
+        listed = [(str(name), dict(own)) for name, own in config["codecs"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidArgumentError(f"{dict(config)!r} describes no chain of codecs") from error
+    return _chain([codec_from(name, own) for name, own in listed])
+
+
 def codec_from(name: str, config: Mapping[str, Any], cls: type[Codec] | None = None) -> Codec:
     """Make a codec from its name and configuration, as a record or a store's settings hold them.
 
     `cls` is its class, where that is known.
     """
+    if name == CodecChain.name and cls is None:
+        return _chain_from(config)
     make = cls or codec_class(name)
     try:
         return make(**config)

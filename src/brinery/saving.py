@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
+from brinery.chain import CodecChain
 from brinery.codec import Buffer, Codec, Sink
 from brinery.collector import CollectorPause
 from brinery.diagnosis import path_to_failure, path_to_object
@@ -303,6 +304,8 @@ class Saver:
 
     def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
         entry = work.entry
+        if isinstance(self._codec, CodecChain):
+            return self._dumped_by_chain(work, self._codec)
         if entry is None or self._is_asked_for or entry.codec == self._codec:
             return self._codec, self._dump(work, self._codec)
         # The record is of another codec.  It stays so while nothing has changed, and where the
@@ -317,13 +320,23 @@ class Saver:
             self._references = references
             return entry.codec, sink
 
+    def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Sink]:
+        entry = work.entry
+        if entry is not None and not self._is_asked_for and entry.codec != chain.codecs[0]:
+            # The record stays with its codec while nothing has changed.
+            with suppress(Exception):
+                sink = self._encoded(work, entry.codec)
+                if digest_of(sink.pieces) == entry.digest:
+                    return entry.codec, sink
+        *others, (last, writer) = chain.attempts
+        for codec, portable in others:
+            with suppress(Exception):
+                return codec, self._encoded(work, portable)
+        return last, self._dump(work, writer)
+
     def _dump(self, work: _Work, codec: Codec) -> Sink:
-        sink = Sink()
-        self.root = work.obj
-        self._current = work
-        self._references = {}
         try:
-            codec.dump(work.obj, sink, self)
+            return self._encoded(work, codec)
         except EncodeError as error:
             raise _located(work, codec, error) from error
         except NotFoundError as error:
@@ -333,6 +346,13 @@ class Saver:
             raise
         except Exception as error:
             raise self._encode_error(work, codec, error) from error
+
+    def _encoded(self, work: _Work, codec: Codec) -> Sink:
+        sink = Sink()
+        self.root = work.obj
+        self._current = work
+        self._references = {}
+        codec.dump(work.obj, sink, self)
         return sink
 
     def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 from brinery.arguments import choose_codec, warn_of_unknown
 from brinery.backend import Backend, Missing
+from brinery.chain import CodecChain
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.counter import Counter
 from brinery.errors import (
@@ -25,7 +26,7 @@ from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
 from brinery.info import RecordInfo, read_info
 from brinery.loading import Loader
 from brinery.record import TAIL_SIZE, has_magic
-from brinery.registry import codec_from, codecs_that, make_codec
+from brinery.registry import CodecArgument, codec_from, codecs_that, make_codec
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.url import Url
@@ -48,7 +49,7 @@ class Store(MutableMapping[str, Any]):
         idfactory: IdFactory | None = None,
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
-        codec: str | Codec | None = None,
+        codec: CodecArgument | None = None,
         remember: Mapping[str, Any] | None = None,
         **extra: Any,
     ) -> None:
@@ -99,7 +100,7 @@ class Store(MutableMapping[str, Any]):
 
     # -- saving
 
-    def save(self, obj: Any, id: str | None = None, *, codec: str | Codec | None = None) -> Any:
+    def save(self, obj: Any, id: str | None = None, *, codec: CodecArgument | None = None) -> Any:
         """Save an object and all that it reaches; return its ID.
 
         An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
@@ -116,7 +117,7 @@ class Store(MutableMapping[str, Any]):
         objects: Iterable[Any],
         ids: Iterable[str | None] | None = None,
         *,
-        codec: str | Codec | None = None,
+        codec: CodecArgument | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
         found = list(_several("objects", objects))
@@ -125,14 +126,14 @@ class Store(MutableMapping[str, Any]):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
         return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec)
 
-    def replace(self, id: str, obj: Any, *, codec: str | Codec | None = None) -> None:
+    def replace(self, id: str, obj: Any, *, codec: CodecArgument | None = None) -> None:
         """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
         wanted = _checked(id)
         if wanted is None:
             raise InvalidArgumentError("replace needs an ID")
         self._save([Root(obj, wanted, overwrite=True)], codec)
 
-    def _save(self, roots: Sequence[Root], codec: str | Codec | None) -> list[Any]:
+    def _save(self, roots: Sequence[Root], codec: CodecArgument | None) -> list[Any]:
         chosen = self._codec if codec is None else self._known(make_codec(codec))
         with self._open():
             self._remember_once()
@@ -206,7 +207,8 @@ class Store(MutableMapping[str, Any]):
 
     def _known(self, codec: Codec) -> Codec:
         # A codec that was handed over may be registered nowhere: its records are to be read, too.
-        self._classes[codec.name] = type(codec)
+        for member in codec.codecs if isinstance(codec, CodecChain) else (codec,):
+            self._classes[member.name] = type(member)
         return codec
 
     # -- records
