@@ -91,6 +91,9 @@ class Publication:
         for staged in self._staging.staged.values():
             try:
                 if trust_links and staged.expect is ABSENT:
+                    if not self._has_shards:
+                        new.append(staged)
+                        continue
                     staged.found = self._elsewhere(staged.name)
                 else:
                     staged.found = self._places.find(staged.name)
@@ -107,8 +110,6 @@ class Publication:
 
     def _elsewhere(self, name: str) -> str | None:
         # Where the name stands in the other layout.  Most directories have no such shard at all.
-        if not self._has_shards:
-            return None
         path = self._places.other(name)
         if path is None:
             return None
@@ -122,7 +123,8 @@ class Publication:
 
     def _show(self, staged: Staged) -> None:
         target = staged.home
-        self._touch(target)
+        if self._places.durable:
+            self._touch(target)
         self._done.append(staged)
         try:
             os.link(staged.temporary, target)
@@ -147,8 +149,7 @@ class Publication:
         self._rename(staged.temporary, staged.found)
 
     def _touch(self, path: str) -> None:
-        if self._places.durable:
-            self._touched.add(path.rpartition("/")[0])
+        self._touched.add(path.rpartition("/")[0])
 
     def _rename(self, temporary: str, target: str) -> None:
         self._touch(target)

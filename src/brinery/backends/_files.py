@@ -143,8 +143,9 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> Version:
     """Write the pieces one behind the other, whatever their number; return the version they make."""
     if len(data) == 1 and type(data[0]) is bytes:
         whole = data[0]
-        if os.write(fd, whole) == len(whole):
-            return version_of(whole, len(whole))
+        size = len(whole)
+        if os.write(fd, whole) == size:
+            return size, whole[-VERSION_TAIL:]
         os.lseek(fd, 0, os.SEEK_SET)  # a short write: once more, in the loop
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     if sum(map(len, pieces)) <= _SMALL:

@@ -78,6 +78,8 @@ class Places:
 
     def home(self, name: str) -> str:
         """Return the path at which a new file of this name goes."""
+        if _ORDINARY.fullmatch(name) and len(name) > 2 and not self.sharded:
+            return f"{self.root}/{name}"  # as check_name and what follows would have it
         check_name(name)
         if name[0] == ".":
             return f"{self.housekeeping}/{name[1:]}"

@@ -57,9 +57,10 @@ class Staging:
         self.staged: dict[str, Staged] = {}
         self._stem = f".tmp-{os.getpid()}-{os.urandom(6).hex()}-"
         self._count = 0
-        self._leftovers: set[str] = set()
+        self._leftovers: dict[str, None] = {}  # in order: so the directory is walked once
         self._unsynced: list[int] = []
         self._whole_file_system = False
+        self._closes_at_once = not places.durable
 
     def __enter__(self) -> Staging:
         return self
@@ -76,45 +77,43 @@ class Staging:
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
-        name = put.name
+        name, data, expect = put
         if name in self.staged:
             raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
         home = self.places.home(name)
         temporary = self.temporary(home)
         try:
-            fd = self._create(temporary)
             try:
-                version = _files.write_pieces(fd, put.data)
+                fd = _files.create(temporary)
+            except FileNotFoundError:
+                self.places.prepare(os.path.dirname(temporary))
+                fd = _files.create(temporary)
+            try:
+                version = _files.write_pieces(fd, data)
             except BaseException:
                 os.close(fd)
                 raise
-            self._written(fd)
+            if self._closes_at_once:
+                os.close(fd)
+            else:
+                self._keep_for_sync(fd)
         except OSError as error:
             raise failure("write", error, name, home) from error
-        self.staged[name] = Staged(name, put.expect, temporary, home, version)
+        self.staged[name] = Staged(name, expect, temporary, home, version)
 
     def temporary(self, beside: str) -> str:
         """Return the path of a new file in the directory of `beside`, removed if it is left."""
         self._count += 1
         path = f"{beside[: beside.rindex('/')]}/{self._stem}{self._count}"
-        self._leftovers.add(path)  # before it exists: an interrupt may come at any time
+        self._leftovers[path] = None  # before it exists: an interrupt may come at any time
         return path
 
-    def _create(self, path: str) -> int:
-        try:
-            return _files.create(path)
-        except FileNotFoundError:
-            self.places.prepare(os.path.dirname(path))
-            return _files.create(path)
-
-    def _written(self, fd: int) -> None:
-        if not self.places.durable or self._whole_file_system:
-            os.close(fd)
-            return
+    def _keep_for_sync(self, fd: int) -> None:
         self._unsynced.append(fd)
         if len(self._unsynced) > MOST_SYNCED_SINGLY:
             self._whole_file_system = _syncfs() is not None
             if self._whole_file_system:
+                self._closes_at_once = True
                 # The first one stays open: an error since it was opened makes its syncfs fail.
                 self._close_unsynced(keep=1)
             else:
@@ -141,7 +140,7 @@ class Staging:
 
     def forget(self, path: str) -> None:
         """Let a temporary file be: it was renamed, or is needed."""
-        self._leftovers.discard(path)
+        self._leftovers.pop(path, None)
 
 
 @functools.cache
