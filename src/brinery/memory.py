@@ -8,6 +8,7 @@ from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.ids import IdFactory
 from brinery.store import Store
+from brinery.transform import Transform
 from brinery.url import Url
 
 
@@ -20,9 +21,12 @@ class MemoryStore(Store):
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
         codec: str | Codec | None = None,
+        compress: str | Transform | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(MemoryBackend(), idfactory, protocol, codec=codec, **extra)
+        super().__init__(
+            MemoryBackend(), idfactory, protocol, codec=codec, compress=compress, **extra
+        )
 
 
 def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:
