@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import codecs, imports, rings, tasks, trees
+from benchmarks import codecs, imports, rings, tasks, transforms, trees
 from benchmarks.bench import QUICK, Bench, PhaseError, Sizes
 from benchmarks.figures import Figure, failed
 from benchmarks.machine import machine, versions
@@ -29,6 +29,7 @@ SECTIONS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "tasks": tasks.figures,
     "ring": rings.figures,
     "codecs": codecs.figures,
+    "transforms": transforms.figures,
     "imports": imports.figures,
 }
 RESULTS = Path(__file__).parent / "results"

@@ -187,6 +187,16 @@ def test_a_store_remembers_its_transform(tmp_path: Path) -> None:
     assert FilesystemStore(tmp_path).transform == ZstdTransform(5)
 
 
+def test_a_remembered_transform_that_is_not_installed_can_be_handed_over(tmp_path: Path) -> None:
+    """By an instance; or the store is opened with another."""
+    FilesystemStore(tmp_path, compress=SqueezeTransform(3)).save(TEXT, "text")
+    with pytest.raises(UnknownTransformError, match="squeeze"):
+        FilesystemStore(tmp_path)
+    assert FilesystemStore(tmp_path, compress=SqueezeTransform(3)).load("text") == TEXT
+    with pytest.raises(UnknownTransformError, match="'text': unknown transform 'squeeze'"):
+        FilesystemStore(tmp_path, compress="none").load("text")
+
+
 def test_remember_changes_the_transform(tmp_path: Path) -> None:
     """To another, and to none."""
     FilesystemStore(tmp_path, compress="zstd:5").save([1])

@@ -1,1 +1,1 @@
-"""Contracts, as pytest tests, for those who write a codec or a backend: subclass and give a fixture."""
+"""Contracts, as pytest tests, for those who write a codec, transform or backend: subclass and give a fixture."""
