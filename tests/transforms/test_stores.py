@@ -261,6 +261,20 @@ def test_what_is_not_changed_is_not_written(tmp_path: Path, codec: str, later: s
     assert FilesystemStore(tmp_path).load(id_).changed == 1
 
 
+def test_what_was_loaded_is_compared_without_reading_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The digest of the payload before the transform is known from loading."""
+    with FilesystemStore(tmp_path, compress="zstd") as store:
+        store.save([n * 1.5 for n in range(1000)])
+        store.invalidate_cache()
+        found = store.load("list.1")
+        before = inodes(tmp_path)
+        monkeypatch.setattr(store.backend, "get", None)  # without it, it would count as changed
+        store.save(found)
+        assert inodes(tmp_path) == before
+
+
 def test_one_save_may_have_its_own_transform(tmp_path: Path) -> None:
     """`save`, `save_many` and `replace`; the store goes on as before."""
     store = FilesystemStore(tmp_path, compress="zstd")
@@ -455,6 +469,30 @@ def test_what_a_transform_gives_back_is_checked() -> None:
         store.invalidate_cache()
         with pytest.raises(CorruptRecordError, match="not what its metadata announce"):
             store.load("text")
+
+
+class Careless(Liar):
+    """Gives back what there is, however much was announced."""
+
+    name = "careless"
+
+    def decode(self, data: Buffer, size: int) -> bytes:
+        return zlib.decompress(data)
+
+
+@pytest.mark.parametrize("wrong", [-1, 1])
+def test_what_has_not_the_announced_size_is_refused(wrong: int) -> None:
+    """Though its digest is right: no third-party transform can be talked into giving more."""
+    raw = pickle.dumps([1, 2, 3])
+    with MemoryStore(compress=Careless()) as store:
+        for size, is_read in ((len(raw), True), (len(raw) + wrong, False)):
+            store.backend.put("list.1", forged(zlib.compress(raw), size, raw, "careless"))
+            if is_read:
+                assert store.load("list.1") == [1, 2, 3]
+            else:
+                store.invalidate_cache()
+                with pytest.raises(CorruptRecordError, match="not what its metadata announce"):
+                    store.load("list.1")
 
 
 def test_too_little_memory_is_no_damage() -> None:
