@@ -12,7 +12,7 @@ from tests.transforms.squeeze import SqueezeTransform
 
 from brinery.errors import InvalidArgumentError
 from brinery.registry import make_transform
-from brinery.testing.transform import PAYLOADS, TransformContract, encoded
+from brinery.testing.transform import PAYLOADS, TransformContract, encoded, peak
 from brinery.transform import Transform
 
 GROUP = "brinery.transforms"
@@ -97,3 +97,15 @@ def test_a_level_that_there_is_not_is_refused(name: str, level: str) -> None:
     """With the levels that there are, or the form that is wanted."""
     with pytest.raises(InvalidArgumentError, match=r"levels \d+ to \d+|a whole number"):
         make_transform(f"{name}:{level}")
+
+
+def test_a_zstd_frame_that_announces_a_gibibyte_takes_no_memory() -> None:
+    """Where it has one block of zeros, and the record announces the same: it cannot be true."""
+    last_block_of_one_repeated_byte = 1 | 1 << 1 | (128 << 10) << 3
+    block = last_block_of_one_repeated_byte.to_bytes(3, "little") + b"\0"
+    for size, is_true in ((128 << 10, True), (1 << 30, False)):
+        frame = b"\x28\xb5\x2f\xfd\xe0" + size.to_bytes(8, "little") + block
+        if is_true:
+            assert make_transform("zstd").decode(frame, size) == bytes(size)
+        else:
+            assert peak(make_transform("zstd"), frame, size) < 1 << 20

@@ -175,12 +175,12 @@ class TransformContract:
     def test_a_bomb_is_given_up_early(self, transform: Transform) -> None:
         """Bytes that expand to 64 MiB, and announce 1 MiB, take little memory."""
         data = encoded(transform, bytes(64 * _MEBIBYTE))
-        assert _peak(transform, data, _MEBIBYTE) < 8 * _MEBIBYTE
+        assert peak(transform, data, _MEBIBYTE) < 8 * _MEBIBYTE
 
     def test_an_announcement_alone_takes_no_memory(self, transform: Transform) -> None:
         """A few bytes that are said to be a gibibyte."""
         data = encoded(transform, PAYLOADS["small"]())
-        assert _peak(transform, data, 1 << 30) < 8 * _MEBIBYTE
+        assert peak(transform, data, 1 << 30) < 8 * _MEBIBYTE
 
     def _refuses(self, transform: Transform, data: bytes, size: int) -> None:
         with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
@@ -246,8 +246,8 @@ def encoded_digests(transform: Transform) -> dict[str, str]:
     return {name: digest_of(transform.encode([make()])).hex() for name, make in PAYLOADS.items()}
 
 
-def _peak(transform: Transform, data: bytes, size: int) -> int:
-    # The most bytes that were allocated, by Python's allocators, while decoding fails.
+def peak(transform: Transform, data: bytes, size: int) -> int:
+    """Return the most bytes that Python's allocators gave out while decoding fails."""
     tracemalloc.start()
     try:
         with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
