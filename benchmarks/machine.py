@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack")
+LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard")
 
 
 def machine(scratch: Path) -> dict[str, str | int]:

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import closures, codecs, depth, imports, rings, tasks, trees
+from benchmarks import closures, codecs, depth, imports, rings, tasks, transforms, trees
 from benchmarks.bench import QUICK, Bench, PhaseError, Sizes
 from benchmarks.figures import Figure, failed
 from benchmarks.machine import machine, versions
@@ -31,6 +31,7 @@ SECTIONS: Mapping[str, Callable[[Bench], list[Figure]]] = {
     "codecs": codecs.figures,
     "closures": closures.figures,
     "depth": depth.figures,
+    "transforms": transforms.figures,
     "imports": imports.figures,
 }
 RESULTS = Path(__file__).parent / "results"

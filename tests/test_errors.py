@@ -30,6 +30,9 @@ VALUES: dict[str, Any] = {
     "id": "Task.1",
     "ids": ["Task.1", "Task.2"],
     "codec": "dill",
+    "transform": "zstd",
+    "size": 1 << 40,
+    "limit": 1 << 30,
     "path": "/srv/jobs",
     "url": "x://y",
     "reason": "it is so",
@@ -59,6 +62,8 @@ ALSO: dict[str, type[Exception]] = {
     "ClosedError": ValueError,
     "NotFoundError": KeyError,
     "CodecNotInstalledError": ImportError,
+    "UnknownTransformError": ValueError,
+    "TransformNotInstalledError": ImportError,
 }
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.golden.graphs import check
-from tests.golden.regenerate import ROOT, directories
+from tests.golden.graphs import Make, check
+from tests.golden.regenerate import ROOT, compressed, directories
 
 from brinery import FilesystemStore
-from brinery.registry import make_codec
+from brinery.registry import make_codec, make_transform
 
 PLACES = {path: (codec, protocol, makes) for path, codec, protocol, makes in directories()}
 FILES = [(path, name) for path, (_, _, makes) in PLACES.items() for name in makes]
@@ -45,6 +46,19 @@ def test_a_golden_directory_is_a_store_with_its_settings(path: str, tmp_path: Pa
         assert store.info(new).codec == codec
         for id_ in before:
             assert {*store.references(id_)} <= {*before}
+
+
+@pytest.mark.parametrize(("path", "compress", "makes"), [*compressed()])
+def test_compressed_golden_files_load_to_the_graphs_that_were_saved(
+    path: str, compress: str, makes: Mapping[str, Make], tmp_path: Path
+) -> None:
+    """As by the store that wrote them: it finds its transform again."""
+    shutil.copytree(ROOT / path, tmp_path / "copy")
+    with FilesystemStore(tmp_path / "copy") as store:
+        assert store.transform == make_transform(compress)
+        for name in makes:
+            check(name, store.load(name))
+            assert store.info(name).transform == compress.partition(":")[0]
 
 
 def test_there_are_golden_files_of_each_codec() -> None:

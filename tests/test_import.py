@@ -18,6 +18,8 @@ HEAVY = (
     "filelock",
     "platformdirs",
     "pickle",
+    "zstandard",
+    "lz4",
 )
 
 
@@ -52,6 +54,18 @@ def test_the_store_class_loads_no_codec_library() -> None:
 def test_a_codec_loads_only_its_own_library(codec: str, others: set[str]) -> None:
     """Saving and loading with one codec leaves the others alone."""
     code = f"import brinery; s = brinery.MemoryStore(codec={codec!r}); s.load(s.save([1]))"
+    assert loaded_after(code).isdisjoint(others)
+
+
+@pytest.mark.parametrize(
+    ("compress", "others"),
+    [("gzip", {"zstandard", "lz4"}), ("zstd", {"lz4"}), ("lz4", {"zstandard"})],
+)
+def test_a_transform_loads_only_its_own_library(compress: str, others: set[str]) -> None:
+    """Compressing and expanding with one leaves the others alone."""
+    code = (
+        f"import brinery; s = brinery.MemoryStore(compress={compress!r}); s.load(s.save([1] * 999))"
+    )
     assert loaded_after(code).isdisjoint(others)
 
 

@@ -36,6 +36,7 @@ from brinery.record import (
     TAIL_SIZE,
     Metadata,
     Record,
+    Transformation,
     build,
     digest_of,
     has_magic,
@@ -156,6 +157,26 @@ class TestFormat:
             "digest": blake2b(b"payload", digest_size=16).digest(),
             "buffers": [[5, digests[0]], [0, digests[1]], [70, digests[2]]],
         }
+
+    def test_a_transform_is_a_map_beside_the_stored_size(self) -> None:
+        """`size` and `digest` are of the bytes that stand in the record; the map has those before."""
+        done = Transformation("zstd", {"level": 3}, 1000, b"d" * 16)
+        data = built(transform=done)
+        found = fields_of(data)
+        assert found["transform"] == {
+            "name": "zstd",
+            "config": {"level": 3},
+            "size": 1000,
+            "digest": b"d" * 16,
+        }
+        assert (found["size"], found["digest"]) == (7, digest_of([b"payload"]))
+        assert set(found) == set(fields_of(built()))
+        record = parse(data)
+        assert record.metadata.transform == done
+        assert record.metadata.raw_digest == b"d" * 16
+        assert bytes(record.stored) == b"payload"
+        with pytest.raises(ValueError, match="restore"):
+            _ = record.payload
 
     def test_records_of_one_payload_differ(self) -> None:
         """By their nonce; the digest of the payload is what is compared to find changes."""
@@ -433,6 +454,13 @@ class TestHostileMetadata:
             {"references": [b"Task.1"]},
             {"references": [None]},
             {"transform": "zlib"},
+            {"transform": {}},
+            {"transform": {"name": "gzip", "config": {}, "size": 7}},
+            {"transform": {"name": b"gzip", "config": {}, "size": 7, "digest": b""}},
+            {"transform": {"name": "gzip", "config": [], "size": 7, "digest": b""}},
+            {"transform": {"name": "gzip", "config": {}, "size": -1, "digest": b""}},
+            {"transform": {"name": "gzip", "config": {}, "size": 7.0, "digest": b""}},
+            {"transform": {"name": "gzip", "config": {}, "size": 7, "digest": "x"}},
             {"transform": "x" * 10**6},
             {"protocol": "5"},
             {"created": 1},

@@ -29,12 +29,15 @@ if TYPE_CHECKING:
         NotFoundError,
         ProtocolError,
         RecordError,
+        RecordTooLargeError,
         RecordVersionError,
         SettingsError,
         StorageError,
         StorageFullError,
+        TransformNotInstalledError,
         UnknownCodecError,
         UnknownSchemeError,
+        UnknownTransformError,
         UnsupportedObjectError,
         UrlError,
     )
@@ -44,8 +47,16 @@ if TYPE_CHECKING:
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.reference import ExternalReference
-    from brinery.registry import known_codecs, make_codec, make_store, register
+    from brinery.registry import (
+        known_codecs,
+        known_transforms,
+        make_codec,
+        make_store,
+        make_transform,
+        register,
+    )
     from brinery.store import Store
+    from brinery.transform import Transform
     from brinery.url import Url
 
 __version__ = "0.1.0"
@@ -70,12 +81,15 @@ _HOMES = {
         "NotFoundError",
         "ProtocolError",
         "RecordError",
+        "RecordTooLargeError",
         "RecordVersionError",
         "SettingsError",
         "StorageError",
         "StorageFullError",
+        "TransformNotInstalledError",
         "UnknownCodecError",
         "UnknownSchemeError",
+        "UnknownTransformError",
         "UnsupportedObjectError",
         "UrlError",
     ),
@@ -83,10 +97,18 @@ _HOMES = {
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "reference": ("ExternalReference",),
-    "registry": ("known_codecs", "make_codec", "make_store", "register"),
+    "registry": (
+        "known_codecs",
+        "known_transforms",
+        "make_codec",
+        "make_store",
+        "make_transform",
+        "register",
+    ),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "store": ("Store",),
+    "transform": ("Transform",),
     "url": ("Url",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -120,22 +142,28 @@ __all__ = [
     "ProtocolError",
     "RecordError",
     "RecordInfo",
+    "RecordTooLargeError",
     "RecordVersionError",
     "SettingsError",
     "StorageError",
     "StorageFullError",
     "Store",
+    "Transform",
+    "TransformNotInstalledError",
     "UnknownCodecError",
     "UnknownSchemeError",
+    "UnknownTransformError",
     "UnsupportedObjectError",
     "Url",
     "UrlError",
     "UuidFactory",
     "__version__",
     "known_codecs",
+    "known_transforms",
     "make_codec",
     "make_filesystemstore",
     "make_store",
+    "make_transform",
     "register",
 ]
 

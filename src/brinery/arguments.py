@@ -1,4 +1,4 @@
-"""The keyword arguments of stores: the codec's options, those of sibling stores, and typing errors."""
+"""The keyword arguments of stores: codec and transform, those of sibling stores, and typing errors."""
 
 from __future__ import annotations
 
@@ -10,14 +10,30 @@ from typing import Any
 from brinery.chain import CodecChain
 from brinery.codec import Codec
 from brinery.errors import InvalidArgumentError, ProtocolError
-from brinery.registry import CodecArgument, codec_options, make_codec
+from brinery.registry import (
+    CodecArgument,
+    codec_options,
+    make_codec,
+    make_transform,
+    transform_from,
+)
 from brinery.settings import Settings
+from brinery.transform import Transform
 
 DEFAULT_CODEC = "pickle"
 
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
 _SIBLINGS = frozenset({"table_name", "extra_fields", "create", "url", "directory"})
-_KNOWN = ("directory", "idfactory", "protocol", "codec", "durability", "layout")
+_KNOWN = (
+    "directory",
+    "idfactory",
+    "protocol",
+    "codec",
+    "compress",
+    "max_expanded",
+    "durability",
+    "layout",
+)
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -49,6 +65,24 @@ def choose_codec(
                 )
             options.pop("protocol", None)
     return make_codec(name, number, options)
+
+
+def choose_transform(
+    compress: str | Transform | None, remembered: Settings | None
+) -> Transform | None:
+    """Return the transform that an argument or else the remembered settings ask for."""
+    if compress is None:
+        chosen = remembered.transform if remembered else None
+        return transform_from(*chosen) if chosen else None
+    return None if compress == "none" else make_transform(compress)
+
+
+def size_limit(name: str, value: Any) -> int:
+    """Return a number of bytes; raise `InvalidArgumentError` for what is none."""
+    number = _typed(name, value, int)
+    if type(number) is not int or number < 0:
+        raise InvalidArgumentError(f"{name}={value!r}: say a number of bytes")
+    return number
 
 
 def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:

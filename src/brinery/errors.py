@@ -202,6 +202,30 @@ class CodecNotInstalledError(BrineryError, ImportError):
         self.hint = hint
 
 
+class UnknownTransformError(InvalidArgumentError):
+    """No transform goes by a name."""
+
+    def __init__(self, transform: str, known: Sequence[str]) -> None:
+        super().__init__(
+            f"unknown transform {transform!r:.80}: known are {_listed(known, 20)}. A transform of another "
+            "package is found once that package is installed (entry point group "
+            "'brinery.transforms')"
+        )
+        self.transform = transform
+        self.known = tuple(known)
+
+
+class TransformNotInstalledError(BrineryError, ImportError):
+    """The library that a transform wraps cannot be imported."""
+
+    def __init__(self, transform: str, hint: str, reason: str) -> None:
+        BrineryError.__init__(
+            self, f"the transform {transform!r} cannot be used: {reason}. Install it with: {hint}"
+        )
+        self.transform = transform
+        self.hint = hint
+
+
 class ProtocolError(InvalidArgumentError):
     """A codec does not have the protocol that was asked for."""
 
@@ -321,6 +345,22 @@ class RecordVersionError(RecordError):
         )
         self.found = found
         self.known = known
+
+
+class RecordTooLargeError(RecordError):
+    """A record announces a payload that would expand to more bytes than the store allows."""
+
+    def __init__(
+        self, size: int, limit: int, *, id: str | None = None, path: str | None = None
+    ) -> None:
+        super().__init__(
+            f"announces a payload of {size} bytes, compressed; this store expands up to {limit}. "
+            "If you trust the record, open the store with a greater max_expanded=…",
+            id=id,
+            path=path,
+        )
+        self.size = size
+        self.limit = limit
 
 
 # -- the medium below

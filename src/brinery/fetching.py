@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from brinery.backend import Backend, Missing
 from brinery.codec import Codec
+from brinery.compression import Restorer
 from brinery.errors import BrineryError, DanglingReferenceError, NotFoundError, RecordError
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import name_of
@@ -28,12 +29,16 @@ class FetchedRecord(NamedTuple):
 
 
 def fetch(
-    ids: Sequence[str], backend: Backend, identity: IdentityMap, codec_of: CodecOf
+    ids: Sequence[str],
+    backend: Backend,
+    identity: IdentityMap,
+    codec_of: CodecOf,
+    restorer: Restorer,
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
 
-    Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `StorageError`, and what `codec_of`
-    raises.
+    The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
+    `RecordError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
     alive: dict[str, Any] = {}
     read: dict[str, FetchedRecord] = {}
@@ -48,6 +53,8 @@ def fetch(
             if codec is None or metadata.codec != name or metadata.config != config:
                 codec = _codec_for(metadata, codec_of)
                 name, config = metadata.codec, metadata.config
+            if metadata.transform is not None:
+                record = restorer.restored(record, backend.where(name_of(id_)))
             read[id_] = FetchedRecord(record, codec)
             for reference in metadata.references:
                 if reference not in referrers:

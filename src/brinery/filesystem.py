@@ -9,11 +9,13 @@ from typing import Any
 from brinery.arguments import one_of
 from brinery.backends.directory import DirectoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.compression import MAX_EXPANDED
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
 from brinery.registry import CodecArgument
 from brinery.settings import read_settings
 from brinery.store import Store
+from brinery.transform import Transform
 from brinery.url import Url
 
 
@@ -28,6 +30,11 @@ class FilesystemStore(Store):
     `protocol`, `codec`
         How new records are written.  Both default to what the store remembers from its making, and
         then to pickle at protocol 5.
+    `compress`
+        The transform of new records, ``"zstd:3"`` for example; ``"none"`` for none.  Defaults to what
+        the store remembers, and then to none.
+    `max_expanded`
+        The most bytes that a compressed payload may expand to when it is read.
     `durability`
         "full": what `save` has returned for is on the disk.  "none": writes are still atomic and
         checked, but the operating system flushes them when it likes.
@@ -46,6 +53,8 @@ class FilesystemStore(Store):
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
         codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+        max_expanded: int = MAX_EXPANDED,
         durability: str = "full",
         layout: str | None = None,
         **extra: Any,
@@ -63,6 +72,8 @@ class FilesystemStore(Store):
             idfactory,
             protocol,
             codec=codec,
+            compress=compress,
+            max_expanded=max_expanded,
             remember={"layout": self.layout},
             **extra,
         )
@@ -80,13 +91,28 @@ class FilesystemStore(Store):
     def __reduce__(self) -> tuple[Any, ...]:
         # A store among the things that are sent to another process opens the same directory there.
         place = (self._directory, self._given_factory, self._codec)
-        return _reopened, (*place, self.durability, self.layout)
+        stored = (self.transform or "none", self.max_expanded)
+        return _reopened, (*place, self.durability, self.layout, *stored)
 
 
 def _reopened(
-    directory: str, idfactory: IdFactory | None, codec: Codec, durability: str, layout: str
+    directory: str,
+    idfactory: IdFactory | None,
+    codec: Codec,
+    durability: str,
+    layout: str,
+    compress: str | Transform = "none",
+    max_expanded: int = MAX_EXPANDED,
 ) -> FilesystemStore:
-    return FilesystemStore(directory, idfactory, codec=codec, durability=durability, layout=layout)
+    return FilesystemStore(
+        directory,
+        idfactory,
+        codec=codec,
+        durability=durability,
+        layout=layout,
+        compress=compress,
+        max_expanded=max_expanded,
+    )
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:

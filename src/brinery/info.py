@@ -9,7 +9,7 @@ from typing import Any
 from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError
 from brinery.ids import Id
-from brinery.record import metadata_length, parse_metadata
+from brinery.record import Metadata, metadata_length, parse_metadata
 
 _END = 4096  # bytes read at first: enough for the metadata of most records
 
@@ -34,10 +34,15 @@ class RecordInfo:
     """Version of the Python that wrote it."""
     codec_version: str
     """Version of the library that encoded it."""
+    transform: str | None
+    """The name of the transform that the payload went through, if any."""
+    transform_config: dict[str, Any]
+    raw_size: int
+    """Bytes of the payload as the codec wrote it."""
 
 
-def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
-    """Return what the record `name` says; `id` is the ID that it must be of.
+def read_metadata(backend: Backend, name: str, id: str | None = None) -> tuple[Metadata, int]:
+    """Return the metadata of the record `name`, and its size; `id` is the ID that it must be of.
 
     Raise `NotFoundError`, `RecordError`, `StorageError`.
     """
@@ -49,7 +54,13 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
             end, size, _ = backend.get_tail(name, needed)
     except Missing as missing:
         raise NotFoundError(id or name, backend.location) from missing
-    metadata = parse_metadata(end, size, id=id, path=path)
+    return parse_metadata(end, size, id=id, path=path), size
+
+
+def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
+    """Return what the record `name` says; raise as `read_metadata`."""
+    metadata, size = read_metadata(backend, name, id)
+    done = metadata.transform
     return RecordInfo(
         id=Id(metadata.id),
         codec=metadata.codec,
@@ -61,4 +72,7 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
         created=datetime.fromtimestamp(metadata.created, UTC),
         python=metadata.python,
         codec_version=metadata.codec_version,
+        transform=done.name if done else None,
+        transform_config=dict(done.config) if done else {},
+        raw_size=done.size if done else metadata.payload_size,
     )

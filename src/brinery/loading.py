@@ -18,6 +18,7 @@ from typing import Any
 from brinery.backend import Backend
 from brinery.codec import Codec
 from brinery.collector import CollectorPause
+from brinery.compression import Restorer
 from brinery.errors import DecodeError
 from brinery.fetching import CodecOf, FetchedRecord, fetch
 from brinery.identity import NOTHING, IdentityMap
@@ -59,7 +60,9 @@ class Loader:
         identity: IdentityMap,
         codec_of: CodecOf,
         kept: dict[Any, Any],
+        restorer: Restorer,
     ) -> None:
+        self._restorer = restorer
         self._backend = backend
         self._identity = identity
         self._codec_of = codec_of
@@ -97,7 +100,9 @@ class Loader:
         # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
         # serve as a key, and its hash needs what it does not have yet), begin anew with the object
         # that met it: then all that this refers to is complete before it.
-        alive, self._read = fetch(ids, self._backend, self._identity, self._codec_of)
+        alive, self._read = fetch(
+            ids, self._backend, self._identity, self._codec_of, self._restorer
+        )
         self._objects = dict(alive)
         while True:
             try:
@@ -125,7 +130,7 @@ class Loader:
     def _publish(self) -> None:
         for name, read in self._read.items():
             obj, id_, record = self._objects[name], Id(name), read.record
-            digest = record.metadata.payload_digest
+            digest = record.metadata.raw_digest
             self._identity.set(id_, obj, record.version, digest, read.codec, is_loaded=True)
             set_courtesy(obj, id_)
 

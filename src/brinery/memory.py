@@ -9,6 +9,7 @@ from brinery.codec import DEFAULT_PROTOCOL
 from brinery.ids import IdFactory
 from brinery.registry import CodecArgument
 from brinery.store import Store
+from brinery.transform import Transform
 from brinery.url import Url
 
 
@@ -21,9 +22,12 @@ class MemoryStore(Store):
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
         codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(MemoryBackend(), idfactory, protocol, codec=codec, **extra)
+        super().__init__(
+            MemoryBackend(), idfactory, protocol, codec=codec, compress=compress, **extra
+        )
 
 
 def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:

@@ -54,6 +54,18 @@ _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
 
 
+class Transformation(NamedTuple):
+    """What was done to a payload before it was stored."""
+
+    name: str
+    """Of the transform."""
+    config: Mapping[str, Any]
+    size: int
+    """Bytes of the payload as the codec wrote it."""
+    digest: bytes
+    """Its digest."""
+
+
 class Metadata(NamedTuple):
     """What a record says of itself; read without touching the payload.
 
@@ -69,12 +81,21 @@ class Metadata(NamedTuple):
     class_name: str
     references: tuple[str, ...]
     payload_size: int
+    """Bytes of the payload as it is stored."""
     payload_digest: bytes
+    """Digest of the payload as it is stored."""
     buffers: tuple[tuple[int, bytes], ...]
     """Size in bytes and digest of each out-of-band buffer."""
     created: float
     """Seconds since the epoch."""
     nonce: bytes
+    transform: Transformation | None = None
+    """None where the payload is stored as the codec wrote it."""
+
+    @property
+    def raw_digest(self) -> bytes:
+        """Return the digest of the payload as the codec wrote it."""
+        return self.payload_digest if self.transform is None else self.transform.digest
 
 
 class Record(NamedTuple):
@@ -85,11 +106,22 @@ class Record(NamedTuple):
     """The whole record; the payload starts at its first byte."""
     version: Any
     """The backend's version of it."""
+    raw: bytes | None = None
+    """The payload, where a transform has given it back."""
+
+    @property
+    def stored(self) -> memoryview:
+        """Return the bytes of the payload as they are stored."""
+        return memoryview(self.data)[: self.metadata.payload_size]
 
     @property
     def payload(self) -> memoryview:
-        """Return the bytes of the payload alone."""
-        return memoryview(self.data)[: self.metadata.payload_size]
+        """Return the bytes of the payload as the codec wrote them."""
+        if self.metadata.transform is None:
+            return memoryview(self.data)[: self.metadata.payload_size]
+        if self.raw is None:
+            raise ValueError("the payload is transformed: restore the record first")
+        return memoryview(self.raw)
 
     @property
     def buffers(self) -> list[memoryview]:
@@ -147,8 +179,12 @@ def new_metadata(
     buffers: Sequence[Buffer] = (),
     created: float | None = None,
     nonce: bytes | None = None,
+    transform: Transformation | None = None,
 ) -> Metadata:
-    """Describe a record that is written now, by this Python."""
+    """Describe a record that is written now, by this Python.
+
+    `payload` and `payload_digest` are of what is stored.
+    """
     return Metadata(
         id=id,
         codec=codec,
@@ -163,6 +199,7 @@ def new_metadata(
         buffers=tuple((memoryview(b).nbytes, digest_of((b,))) for b in buffers),
         created=created or time.time(),
         nonce=nonce or os.urandom(12),
+        transform=transform,
     )
 
 
@@ -189,7 +226,10 @@ class Writer:
             "created": created,
         }
         # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
-        self._common = bytes((0x80 | len(_FIELDS) + 1,)) + self._pack(common)[1:]
+        first = bytes((0x80 | len(_FIELDS),))
+        self._common = first + self._pack(common)[1:]
+        del common["transform"]
+        self._common_of_transformed = first + self._pack(common)[1:]
 
     def build(
         self,
@@ -201,10 +241,12 @@ class Writer:
         nonce: bytes,
         buffers: Sequence[Buffer] = (),
         listed: Sequence[tuple[int, bytes]] = (),
+        transform: Transformation | None = None,
     ) -> list[Buffer]:
         """Return the pieces of the record, in order; joined they are its bytes.
 
         `digest` is that of the payload; `listed` has size and digest of each of the buffers.
+        Where `transform` is given, `payload` and `digest` are of what it left.
         """
         pieces = list(payload)
         size = sum(map(len, pieces))
@@ -223,7 +265,11 @@ class Writer:
             "nonce", nonce,
         ))
         # fmt: on
-        described = self._common + own[1:]
+        if transform is None:
+            described = self._common + own[1:]
+        else:
+            done = self._pack({"transform": transform._asdict()})
+            described = self._common_of_transformed + done[1:] + own[1:]
         if len(described) > MAX_METADATA:
             raise RecordError(
                 f"has {len(references)} references, more than a record can hold: split the container",
@@ -243,7 +289,15 @@ def build(
     m = metadata
     writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python)
     return writer.build(
-        m.id, m.class_name, m.references, payload, m.payload_digest, m.nonce, buffers, m.buffers
+        m.id,
+        m.class_name,
+        m.references,
+        payload,
+        m.payload_digest,
+        m.nonce,
+        buffers,
+        m.buffers,
+        m.transform,
     )
 
 
@@ -327,10 +381,8 @@ def parse_metadata(
 def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
     _, unpack = _msgpack()
     try:
-        found = unpack(described)
-        if found["transform"] is not None:
-            raise _damaged(f"its transform {found['transform']!r:.80} is unknown", id, path)
-        values = [*_fields_of(found)]
+        values = [*_fields_of(unpack(described))]
+        transform, values[_TRANSFORM] = values[_TRANSFORM], None
         # Types in one comparison: this is done for each record that is read.
         types = tuple(map(type, values))
         if types != _TYPES and types != _TYPES_WITHOUT_PROTOCOL:
@@ -342,6 +394,8 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
             if values[_BUFFERS]
             else ()
         )
+        if transform is not None:
+            values[_TRANSFORM] = _transformation(transform)
         metadata = Metadata._make(values)
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
@@ -369,11 +423,17 @@ _FIELDS: Final = (
     "buffers",
     "created",
     "nonce",
+    "transform",
 )
 _fields_of: Final = operator.itemgetter(*_FIELDS)
-_TYPES: Final = (str, str, dict, str, int, str, str, list, int, bytes, list, float, bytes)
+# fmt: off
+_TYPES: Final = (
+    str, str, dict, str, int, str, str, list, int, bytes, list, float, bytes, type(None)
+)
+# fmt: on
 _REFERENCES: Final = _FIELDS.index("references")
 _BUFFERS: Final = _FIELDS.index("buffers")
+_TRANSFORM: Final = _FIELDS.index("transform")
 _TYPES_WITHOUT_PROTOCOL: Final = (*_TYPES[:4], type(None), *_TYPES[5:])
 
 
@@ -381,6 +441,16 @@ def _typed(value: Any, cls: type) -> Any:
     if type(value) is not cls:
         raise TypeError(f"{value!r:.80} is not of type {cls.__name__}")
     return value
+
+
+def _transformation(value: Any) -> Transformation:
+    found = _typed(value, dict)
+    return Transformation(
+        _typed(found["name"], str),
+        _typed(found["config"], dict),
+        _size(found["size"]),
+        _typed(found["digest"], bytes),
+    )
 
 
 def _size(value: Any) -> int:

@@ -1,4 +1,4 @@
-"""Names to codecs, URL schemes to stores.
+"""Names to codecs and transforms, URL schemes to stores.
 
 A name is looked up in a table of import paths, then among the entry points of installed distributions.
 Nothing registers itself on import.
@@ -18,12 +18,16 @@ from brinery.errors import (
     CodecNotInstalledError,
     InvalidArgumentError,
     ProtocolError,
+    TransformNotInstalledError,
     UnknownCodecError,
     UnknownSchemeError,
+    UnknownTransformError,
 )
+from brinery.transform import Transform
 from brinery.url import Url
 
 CODEC_GROUP = "brinery.codecs"
+TRANSFORM_GROUP = "brinery.transforms"
 STORE_GROUP = "brinery.stores"
 
 _CODECS: Mapping[str, tuple[str, str]] = {
@@ -31,6 +35,12 @@ _CODECS: Mapping[str, tuple[str, str]] = {
     "cloudpickle": ("brinery_codecs.cloudpickle:CloudpickleCodec", "pip install cloudpickle"),
     "dill": ("brinery_codecs.dill:DillCodec", "pip install dill"),
     "msgpack": ("brinery_codecs.msgpack:MsgpackCodec", "pip install msgpack"),
+}
+
+_TRANSFORMS: Mapping[str, tuple[str, str]] = {
+    "gzip": ("brinery.transforms.gzip:GzipTransform", "pip install brinery"),
+    "lz4": ("brinery.transforms.lz4:Lz4Transform", 'pip install "brinery[lz4]"'),
+    "zstd": ("brinery.transforms.zstd:ZstdTransform", 'pip install "brinery[zstd]"'),
 }
 
 _STORES: Mapping[str, str] = {
@@ -183,6 +193,74 @@ def codec_from(name: str, config: Mapping[str, Any], cls: type[Codec] | None = N
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
             f"the codec {name!r} does not take the options {dict(config)!r}: {error}", codec=name
+        ) from error
+
+
+def known_transforms() -> list[str]:
+    """Return the names of all transforms, built in and installed."""
+    return sorted({*_TRANSFORMS, *_entry_points(TRANSFORM_GROUP)})
+
+
+def transform_class(name: str) -> type[Transform]:
+    """Return the class of the transform `name`.
+
+    Raise `UnknownTransformError`, or `TransformNotInstalledError` where its library is missing.
+    """
+    path, hint = _TRANSFORMS.get(name, ("", ""))
+    try:
+        if path:
+            found = _imported(path)
+        else:
+            points = _entry_points(TRANSFORM_GROUP)
+            if name not in points:
+                raise UnknownTransformError(name, sorted({*_TRANSFORMS, *points}))
+            hint = f"pip install --upgrade {points[name].dist.name if points[name].dist else name}"
+            found = points[name].load()
+    except ImportError as error:
+        raise TransformNotInstalledError(name, hint, str(error)) from error
+    if not (isinstance(found, type) and issubclass(found, Transform)):
+        raise InvalidArgumentError(
+            f"the transform {name!r} is {found!r}, not a subclass of Transform"
+        )
+    return found
+
+
+def make_transform(compress: str | Transform) -> Transform:
+    """Return the transform that an argument names: ``"zstd"``, ``"zstd:3"``, or a `Transform`.
+
+    Raise `UnknownTransformError`, `TransformNotInstalledError`, `InvalidArgumentError`.
+    """
+    if isinstance(compress, Transform):
+        return compress
+    if not isinstance(compress, str):
+        raise InvalidArgumentError(f"compress is a name or a Transform, not {compress!r:.60}")
+    name, colon, level = compress.partition(":")
+    if not colon:
+        return transform_from(name, {})
+    try:
+        number = int(level)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"compress={compress!r}: what follows the colon is a level, a whole number"
+        ) from error
+    return transform_from(name, {"level": number})
+
+
+def transform_from(
+    name: str, config: Mapping[str, Any], cls: type[Transform] | None = None
+) -> Transform:
+    """Make a transform from its name and configuration, as a record or a store's settings hold them.
+
+    `cls` is its class, where that is known.
+    """
+    make = cls or transform_class(name)
+    try:
+        return make(**config)
+    except BrineryError:
+        raise
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"the transform {name!r} does not take the options {dict(config)!r}: {error}"
         ) from error
 
 

@@ -19,6 +19,7 @@ from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put
 from brinery.chain import CodecChain
 from brinery.codec import Buffer, Codec, Sink
 from brinery.collector import CollectorPause
+from brinery.compression import Restorer, Stored, stored
 from brinery.diagnosis import path_to_failure, path_to_object
 from brinery.errors import (
     AlreadySavedError,
@@ -29,11 +30,13 @@ from brinery.errors import (
     IdTakenError,
     InvalidArgumentError,
     NotFoundError,
+    RecordError,
     UnsupportedObjectError,
     is_too_deep,
 )
 from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
+from brinery.info import read_metadata
 from brinery.persistable import Persistable, is_persistable_type
 from brinery.record import (
     TAIL_SIZE,
@@ -43,6 +46,7 @@ from brinery.record import (
     parse,
 )
 from brinery.reloading import Reloading
+from brinery.transform import Transform
 
 
 @dataclass(slots=True)
@@ -108,13 +112,20 @@ class Saver:
         *,
         is_asked_for: bool = False,
         able: Callable[[Codec], Sequence[str]] = lambda codec: (),
+        transform: Transform | None,
+        is_transform_asked_for: bool = False,
+        restorer: Restorer,
     ) -> None:
         """Prepare a save.
 
         `is_asked_for` says that this very save is to use `codec`; otherwise a record of another codec
         is left as it is while its object is unchanged.  `able` names the codecs that keep all that
-        a codec keeps and more, for messages.
+        a codec keeps and more, for messages.  `transform` is for the records that are written;
+        `is_transform_asked_for` says that an unchanged one of another transform is, too.
         """
+        self._transform = transform
+        self._is_transform_asked_for = is_transform_asked_for
+        self._restorer = restorer
         self._backend = backend
         self._identity = identity
         self._factory = factory
@@ -252,16 +263,47 @@ class Saver:
             if entry.digest != digest and entry.is_loaded:
                 self._compare_again(work, entry, digest)
             if entry.digest == digest:
-                if self._exists(name):
+                if not self._exists(name):
+                    expect = ABSENT  # somebody removed it: it is new again
+                elif not self._is_transform_asked_for or self._is_stored_so(work, sink, codec):
                     return None
-                expect = ABSENT  # somebody removed it: it is new again
+        payload: Sequence[Buffer] = pieces
+        stored_digest, transform = digest, None
+        if self._transform is not None:
+            payload, stored_digest, transform = self._stored(work, pieces, digest, codec)
         writer = self._writers.get(id(codec)) or self._writer(codec)
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
         record = writer.build(
-            work.id, _class_name(work.obj), tuple(self._references), pieces, digest, nonce
+            work.id,
+            _class_name(work.obj),
+            tuple(self._references),
+            payload,
+            stored_digest,
+            nonce,
+            transform=transform,
         )
         self._written.append(_Written(work, digest, codec, record[-1]))
         return Put(name, record, expect)
+
+    def _stored(self, work: _Work, pieces: Sequence[Buffer], digest: bytes, codec: Codec) -> Stored:
+        if self._transform is None:
+            return Stored(pieces, digest, None)
+        try:
+            return stored(self._transform, pieces, digest, self._restorer.limit)
+        except Exception as error:
+            reason = (
+                f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
+            )
+            raise _located(work, codec, EncodeError(reason)) from error
+
+    def _is_stored_so(self, work: _Work, sink: Sink, codec: Codec) -> bool:
+        # Whether the record of an unchanged object has the transform that was asked for.
+        asked = self._stored(work, sink.pieces, digest_of(sink.pieces), codec)
+        try:
+            metadata, _ = read_metadata(self._backend, work.name, work.id)
+        except (RecordError, NotFoundError):
+            return False
+        return metadata.transform == asked.transform
 
     def _check_is_record(self, work: _Work) -> None:
         # What is overwritten on demand is a record, whole at its end, not somebody's notes.
@@ -285,7 +327,7 @@ class Saver:
         with suppress(Exception):  # then it counts as changed
             data, version = self._backend.get(work.name)
             if version == entry.version:
-                record = parse(data, version, id=work.id)
+                record = self._restorer.restored(parse(data, version, id=work.id))
                 links = Reloading(self._identity, self.kept)
                 if links.digest(entry.codec, record) == digest:
                     entry.digest = digest

@@ -25,6 +25,8 @@ class Settings:
     config: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
     """What else the kind of store wants to find again, such as the layout of a directory."""
+    transform: tuple[str, Mapping[str, Any]] | None = None
+    """Name and configuration of the transform; None where payloads are stored as they are."""
 
     def to_bytes(self) -> bytes:
         """Return the JSON text."""
@@ -34,6 +36,9 @@ class Settings:
             "config": dict(self.config),
             "options": dict(self.options),
         }
+        if self.transform is not None:
+            name, config = self.transform
+            value["transform"] = {"name": name, "config": dict(config)}
         return (json.dumps(value, indent=2) + "\n").encode()
 
 
@@ -53,7 +58,8 @@ def read_settings(backend: Backend) -> Settings | None:
             raise SettingsError(
                 f"they have format {value['format']}, this brinery reads {FORMAT}", where
             )
-        found = Settings(value["codec"], value["config"], value["options"])
+        transform = _transform(value.get("transform"))
+        found = Settings(value["codec"], value["config"], value["options"], transform)
         if not (isinstance(found.codec, str) and isinstance(found.config, dict)):
             raise TypeError("fields have the wrong types")
         if not isinstance(found.options, dict):
@@ -61,6 +67,15 @@ def read_settings(backend: Backend) -> Settings | None:
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise SettingsError(f"they are damaged ({error})", where) from error
     return found
+
+
+def _transform(value: Any) -> tuple[str, Mapping[str, Any]] | None:
+    if value is None:
+        return None
+    name, config = value["name"], value["config"]
+    if not (isinstance(name, str) and isinstance(config, dict)):
+        raise TypeError("the transform has the wrong types")
+    return name, config
 
 
 def write_settings(backend: Backend, settings: Settings, *, overwrite: bool) -> None:

@@ -9,10 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from contextlib import contextmanager
 from typing import Any, Self
 
-from brinery.arguments import choose_codec, warn_of_unknown
+from brinery.arguments import choose_codec, choose_transform, size_limit, warn_of_unknown
 from brinery.backend import Backend, Missing
 from brinery.chain import CodecChain
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+from brinery.compression import MAX_EXPANDED, Restorer
 from brinery.counter import Counter
 from brinery.errors import (
     ClosedError,
@@ -29,6 +30,7 @@ from brinery.record import TAIL_SIZE, has_magic
 from brinery.registry import CodecArgument, codec_from, codecs_that, make_codec
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
+from brinery.transform import Transform
 from brinery.url import Url
 
 
@@ -40,7 +42,10 @@ class Store(MutableMapping[str, Any]):
     and the same object as long as it is alive.  The store is also a mapping from IDs to objects.
 
     `codec` is a name or a `Codec`; `protocol` is for codecs given by name.  Both default to what the
-    store remembers from its making, and then to pickle.  Methods may be called from several threads.
+    store remembers from its making, and then to pickle.  `compress` is a name (``"zstd"``), a name and
+    a level (``"zstd:3"``), a `Transform`, or ``"none"``; it defaults to what the store remembers, and
+    then to none.  `max_expanded` is the most bytes that a compressed payload may expand to when it is
+    read.  Methods may be called from several threads.
     """
 
     def __init__(
@@ -50,6 +55,8 @@ class Store(MutableMapping[str, Any]):
         protocol: int | None = DEFAULT_PROTOCOL,
         *,
         codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+        max_expanded: int = MAX_EXPANDED,
         remember: Mapping[str, Any] | None = None,
         **extra: Any,
     ) -> None:
@@ -69,6 +76,9 @@ class Store(MutableMapping[str, Any]):
         self._is_remembered = remembered is not None
         self._classes: dict[str, type[Codec]] = {}
         self._codec = self._known(choose_codec(codec, protocol, extra, remembered))
+        # The limit is the reader's own, never one that the store remembers.
+        self._restorer = Restorer(size_limit("max_expanded", max_expanded))
+        self._transform = self._restorer.known(choose_transform(compress, remembered))
         warn_of_unknown(type(self).__name__, extra)
         self._options = remember or {}
         counter = Counter(backend, self._highest_number)
@@ -83,6 +93,16 @@ class Store(MutableMapping[str, Any]):
     def codec(self) -> Codec:
         """Return the codec that new records are written with."""
         return self._codec
+
+    @property
+    def transform(self) -> Transform | None:
+        """Return the transform that new records go through, None where they are stored as they are."""
+        return self._transform
+
+    @property
+    def max_expanded(self) -> int:
+        """Return the most bytes that a compressed payload may expand to when it is read."""
+        return self._restorer.limit
 
     @property
     def backend(self) -> Backend:
@@ -100,17 +120,25 @@ class Store(MutableMapping[str, Any]):
 
     # -- saving
 
-    def save(self, obj: Any, id: str | None = None, *, codec: CodecArgument | None = None) -> Any:
+    def save(
+        self,
+        obj: Any,
+        id: str | None = None,
+        *,
+        codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+    ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
         An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
-        factory.  `codec` (a name or a `Codec`) is for the records that this call writes.
+        factory.  `codec` (a name or a `Codec`) and `compress` (as of the store) are for the records
+        that this call writes; records that have another codec or transform are written anew.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
         loaded here, `StorageError`.  After any error the store is as it was.
         """
-        return self._save([Root(obj, _checked(id))], codec)[0]
+        return self._save([Root(obj, _checked(id))], codec, compress)[0]
 
     def save_many(
         self,
@@ -118,23 +146,36 @@ class Store(MutableMapping[str, Any]):
         ids: Iterable[str | None] | None = None,
         *,
         codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
         found = list(_several("objects", objects))
         names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
-        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec)
+        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec, compress)
 
-    def replace(self, id: str, obj: Any, *, codec: CodecArgument | None = None) -> None:
+    def replace(
+        self,
+        id: str,
+        obj: Any,
+        *,
+        codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+    ) -> None:
         """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
         wanted = _checked(id)
         if wanted is None:
             raise InvalidArgumentError("replace needs an ID")
-        self._save([Root(obj, wanted, overwrite=True)], codec)
+        self._save([Root(obj, wanted, overwrite=True)], codec, compress)
 
-    def _save(self, roots: Sequence[Root], codec: CodecArgument | None) -> list[Any]:
+    def _save(
+        self, roots: Sequence[Root], codec: CodecArgument | None, compress: str | Transform | None
+    ) -> list[Any]:
         chosen = self._codec if codec is None else self._known(make_codec(codec))
+        transform = self._transform
+        if compress is not None:
+            transform = self._restorer.known(choose_transform(compress, None))
         with self._open():
             self._remember_once()
             for attempt in range(10):
@@ -146,6 +187,9 @@ class Store(MutableMapping[str, Any]):
                     self._kept,
                     is_asked_for=codec is not None,
                     able=_able,
+                    transform=transform,
+                    is_transform_asked_for=compress is not None,
+                    restorer=self._restorer,
                 )
                 try:
                     return saver.save(roots)
@@ -160,7 +204,7 @@ class Store(MutableMapping[str, Any]):
         raise ConflictError([root.id or "" for root in roots], self._backend.location)
 
     def remember(self) -> None:
-        """Make the settings of this opening (codec, protocol, layout) those of the store."""
+        """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
         with self._open():
             write_settings(self._backend, self._settings(), overwrite=True)
             self._is_remembered = True
@@ -171,7 +215,9 @@ class Store(MutableMapping[str, Any]):
             self._is_remembered = True
 
     def _settings(self) -> Settings:
-        return Settings(self._codec.name, self._codec.config(), self._options)
+        used = self._transform
+        transform = None if used is None else (used.name, used.config())
+        return Settings(self._codec.name, self._codec.config(), self._options, transform)
 
     # -- loading
 
@@ -191,7 +237,9 @@ class Store(MutableMapping[str, Any]):
                 living = self._identity.get(wanted[0])
                 if living is not NOTHING:
                     return [living]
-            loader = Loader(self._backend, self._identity, self._codec_of, self._kept)
+            loader = Loader(
+                self._backend, self._identity, self._codec_of, self._kept, self._restorer
+            )
             return loader.load(wanted)
 
     def _codec_of(self, name: str, config: Any) -> Codec:

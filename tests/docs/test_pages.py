@@ -68,12 +68,14 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: P
     [
         "write-a-codec",
         "write-a-backend",
+        "compress",
     ],
 )
 def test_what_a_how_to_writes_keeps_the_contract(name: str, tmp_path: Path) -> None:
     """Its test class is run as a reader would: in a file of its own, by pytest."""
     blocks = [block for _, block in runner.blocks(HOW_TO / f"{name}.md")]
-    (tmp_path / "test_page.py").write_text("\n".join([blocks[0], blocks[-1]]), encoding="utf-8")
+    written = next(block for block in blocks if re.search(r"^class \w+\(", block, re.MULTILINE))
+    (tmp_path / "test_page.py").write_text("\n".join([written, blocks[-1]]), encoding="utf-8")
     options = ("-q", "-p", "no:cacheprovider", "-W", "error", "--timeout=100")
     done = run_python("-m", "pytest", *options, "test_page.py", cwd=tmp_path)
     assert done.returncode == 0, done.stdout[-5000:]

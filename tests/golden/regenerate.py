@@ -33,8 +33,18 @@ def directories() -> Iterator[tuple[str, str, int | None, Mapping[str, Make]]]:
     yield f"msgpack/{VERSION}", "msgpack", None, EVERYWHERE
 
 
+TRANSFORMS = ("gzip:6", "lz4:0", "zstd:3")
+
+
+def compressed() -> Iterator[tuple[str, str, Mapping[str, Make]]]:
+    """Yield the path below this directory, the transform and what is in it, of the codec pickle."""
+    for compress in TRANSFORMS:
+        yield f"transforms/{VERSION}/{compress.partition(':')[0]}", compress, EVERYWHERE
+
+
 def write(root: Path = ROOT) -> None:
-    """Write the records of all codecs below `root`."""
+    """Write the records of all codecs and transforms below `root`."""
+    write_compressed(root)
     for path, codec, protocol, makes in directories():
         directory = root / path
         shutil.rmtree(directory, ignore_errors=True)
@@ -43,6 +53,18 @@ def write(root: Path = ROOT) -> None:
                 store.save(make(), name)
             print(f"{path}: {len(store)} records")
         # Empty, and made anew by whoever needs it.
+        (directory / ".brinery" / "lock").unlink(missing_ok=True)
+
+
+def write_compressed(root: Path = ROOT) -> None:
+    """Write the records of all transforms below `root`."""
+    for path, compress, makes in compressed():
+        directory = root / path
+        shutil.rmtree(directory, ignore_errors=True)
+        with FilesystemStore(directory, compress=compress) as store:
+            for name, make in makes.items():
+                store.save(make(), name)
+            print(f"{path}: {len(store)} records")
         (directory / ".brinery" / "lock").unlink(missing_ok=True)
 
 

@@ -1,1 +1,1 @@
-"""Contracts, as pytest tests, for those who write a codec or a backend: subclass and give a fixture."""
+"""Contracts for writers of codecs, transforms and backends, as pytest tests: subclass and give a fixture."""

@@ -1,0 +1,63 @@
+"""The transform interface: payloads to smaller bytes and back.
+
+A transform stands between codec and backend and knows neither: it gets the bytes that a codec wrote, and
+gives them back when the record is read.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from brinery.codec import Buffer
+
+
+class Transform(ABC):
+    """Turns the bytes of a payload into others, and back.
+
+    An instance is immutable, may be used by several threads at once, and is made again from
+    ``type(transform)(**transform.config())``.  ``compress="name:3"`` makes ``cls(level=3)``.  Both
+    methods may raise anything: the store turns it into `EncodeError` or `CorruptRecordError`.
+    """
+
+    name: ClassVar[str]
+    """The name in records, URLs and settings; without a colon.  Never re-used for changed bytes."""
+
+    def config(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this transform again; JSON types only."""
+        return {}
+
+    @abstractmethod
+    def encode(self, pieces: Sequence[Buffer]) -> Sequence[bytes]:
+        """Return the bytes to be stored for a payload, in pieces.
+
+        `pieces` joined are the payload, and the same payload gives the same bytes, wherever it is
+        cut.  What is longer than the payload is not stored.
+        """
+
+    @abstractmethod
+    def decode(self, data: Buffer, size: int) -> bytes:
+        """Return the payload, of exactly `size` bytes, from the stored bytes `data`.
+
+        Raise an exception when `data` are more or less than what `encode` made of `size` bytes, or
+        others.  They may be hostile: produce no more than `size` bytes before giving up, and set no
+        memory aside for bytes that `data` are too short to stand for.
+        """
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.config() == other.config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(sorted(self.config().items()))))
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{key}={value!r}" for key, value in self.config().items())
+        return f"{type(self).__name__}({options})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made_again, (type(self), self.config())
+
+
+def _made_again(cls: type[Transform], config: dict[str, Any]) -> Transform:
+    return cls(**config)

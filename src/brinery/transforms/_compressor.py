@@ -1,0 +1,36 @@
+"""What the compressing transforms share: a level, and what their formats can expand to."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from brinery.codec import Buffer
+from brinery.errors import InvalidArgumentError
+from brinery.transform import Transform
+
+
+class Compressor(Transform):
+    """A transform whose one option is a level."""
+
+    levels: ClassVar[range]
+    default_level: ClassVar[int]
+    most_expansion: ClassVar[int]
+    """How many bytes one stored byte stands for at the very most, by the format."""
+
+    def __init__(self, level: int | None = None) -> None:
+        """`level` trades time for size, within `levels`."""
+        self.level = self.default_level if level is None else level
+        if type(self.level) is not int or self.level not in self.levels:
+            raise InvalidArgumentError(
+                f"the transform {self.name!r} has levels {self.levels[0]} to {self.levels[-1]}, "
+                f"not {self.level!r}"
+            )
+
+    def config(self) -> dict[str, Any]:
+        """Return the level."""
+        return {"level": self.level}
+
+    def check_possible(self, data: Buffer, size: int) -> None:
+        """Raise `ValueError` when `data` are too short to stand for `size` bytes."""
+        if size > len(data) * self.most_expansion:
+            raise ValueError(f"{len(data)} bytes cannot expand to {size}")
