@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from brinery.backend import Backend
@@ -188,11 +189,22 @@ class Loader:
         try:
             return step(read)
         except DecodeError as error:
+            path = error.object_path or self._locate(read, error)
             raise self._decode_error(
-                id_, read, error.reason, error, type(error), error.object_path, error.advice
+                id_, read, error.reason, error, type(error), path, error.advice
             ) from error
         except Exception as error:
-            raise self._decode_error(id_, read, f"{type(error).__name__}: {error}") from error
+            raise self._decode_error(
+                id_,
+                read,
+                f"{type(error).__name__}: {error}",
+                object_path=self._locate(read, error),
+            ) from error
+
+    def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
+        with suppress(Exception):  # the error at hand is the one to tell of
+            return read.codec.locate(read.record.payload, error) or None
+        return None
 
     def _decode_error(
         self,
