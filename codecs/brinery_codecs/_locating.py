@@ -12,9 +12,8 @@ from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Final
 
 from brinery.codec import Buffer
-from brinery_codecs._tracing import Node, Step, Trace
+from brinery_codecs._tracing import UNKNOWN, Node, Step, Trace
 
-_UNKNOWN: Final = object()
 _IS_ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
 _HOOKS: Final = ("__setstate__", "__getattr__", "__getattribute__", "__setattr__")
 
@@ -30,8 +29,9 @@ def path_of_failure(source: Buffer, error: BaseException, codes: Iterable[CodeTy
     memo, frame = found
     trace = Trace(source)
     here = [step for step in trace.steps if step.memoized == len(memo)]
-    targets = {step.target for step in _Deciding(memo, frame).decided(here)}
-    paths = {path for node, path in trace.paths() if node in targets} if targets else set()
+    deciding = _Deciding(memo, frame)
+    targets = {step.target for step in deciding.decided(here)}
+    paths = {path for node, path in trace.paths(deciding.real) if node in targets}
     return paths.pop() if len(paths) == 1 else None
 
 
@@ -78,18 +78,19 @@ class _Deciding:
             return called
         return [step for step in able if step.action != "find" and self._is_opaque(step)]
 
-    def _real(self, node: Node | None) -> Any:
+    def real(self, node: Node | None) -> Any:
+        """Return the object that a node stands for, UNKNOWN where it is not known."""
         if node is None:
-            return _UNKNOWN
+            return UNKNOWN
         if node.index is None:
-            return node.value if node.kind == "atom" else _UNKNOWN
-        return self._memo.get(node.index, _UNKNOWN)
+            return node.value if node.kind == "atom" else UNKNOWN
+        return self._memo.get(node.index, UNKNOWN)
 
     # what cannot have failed
 
     def _can_fail(self, step: Step) -> bool:
         if step.action == "call" and step.is_new and not step.args:
-            cls = self._real(step.callee)
+            cls = self.real(step.callee)
             if isinstance(cls, type) and cls.__new__ is object.__new__:
                 return bool(cls.__flags__ & _IS_ABSTRACT)
         if step.action == "state":
@@ -97,8 +98,8 @@ class _Deciding:
         return True
 
     def _is_plain_state(self, step: Step) -> bool:
-        obj, state = self._real(step.target), step.state
-        if obj is _UNKNOWN or state is None or state.kind != "dict":
+        obj, state = self.real(step.target), step.state
+        if obj is UNKNOWN or state is None or state.kind != "dict":
             return False
         cls = type(obj)
         special = ("__setstate__", "__getattr__")
@@ -115,15 +116,15 @@ class _Deciding:
         if step.action == "find":
             return self._code.co_name == "find_class"
         if step.action == "call":
-            return self._code in _codes_called(self._real(step.callee), step.is_new)[0]
+            return self._code in _codes_called(self.real(step.callee), step.is_new)[0]
         if step.action == "state":
-            obj = self._real(step.target)
-            if obj is _UNKNOWN:
+            obj = self.real(step.target)
+            if obj is UNKNOWN:
                 return self._code.co_name == "__setstate__"
             return self._is_method_of(type(obj), _HOOKS) and self._has_argument(obj)
-        members = [self._real(node) for node in (*_flat(step.args), step.target)]
+        members = [self.real(node) for node in (*_flat(step.args), step.target)]
         return any(
-            member is not _UNKNOWN
+            member is not UNKNOWN
             and self._is_method_of(type(member), None)
             and self._has_argument(member)
             for member in members
@@ -142,12 +143,12 @@ class _Deciding:
         assert self._code is not None
         if not self._code.co_argcount:
             return False
-        return self._frame.f_locals.get(self._code.co_varnames[0], _UNKNOWN) is obj
+        return self._frame.f_locals.get(self._code.co_varnames[0], UNKNOWN) is obj
 
     def _is_opaque(self, step: Step) -> bool:
         # Whether it runs code that is not seen, which may have called what was called.
         if step.action == "call":
-            return _codes_called(self._real(step.callee), step.is_new)[1]
+            return _codes_called(self.real(step.callee), step.is_new)[1]
         return True
 
 
@@ -174,7 +175,7 @@ _HARMLESS: Final = (object.__new__, object.__init__, type.__call__)
 
 def _codes_called(callee: Any, is_new: bool) -> tuple[set[CodeType], bool]:
     # The code that a call runs first, and whether there is any in C, which may run other code.
-    if callee is _UNKNOWN:
+    if callee is UNKNOWN:
         return set(), True
     if not isinstance(callee, type):
         codes = _codes_of(callee) or _codes_of(type(callee).__dict__.get("__call__"))

@@ -10,8 +10,10 @@ from __future__ import annotations
 import _compat_pickle
 import copyreg
 import pickletools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from types import FunctionType
 from typing import Any, Final, Literal
 
 from brinery.codec import Buffer, Mention
@@ -21,6 +23,10 @@ Action = Literal["find", "call", "state", "fill"]
 
 _MOST: Final = 2_000_000
 """Opcodes after which a payload counts as too long to be traced: a few seconds."""
+
+
+UNKNOWN: Final = object()
+Real = Callable[["Node"], Any]
 
 
 class TooLongError(Exception):
@@ -80,14 +86,17 @@ class Trace:
                 self._settle(opcode.name)
         self.root = self._stack.pop()
 
-    def paths(self) -> Iterator[tuple[Node, str]]:
-        """Yield each node that the root reaches with a shortest path to it."""
+    def paths(self, real: Real = lambda node: UNKNOWN) -> Iterator[tuple[Node, str]]:
+        """Yield each node that the root reaches with a shortest path to it.
+
+        `real` gives the object that a node stands for, where it exists.
+        """
         line = deque([(self.root, "")])
         seen = {self.root}
         while line:
             node, path = line.popleft()
             yield node, path
-            for step, part in parts(node):
+            for step, part in parts(node, real):
                 if part not in seen:
                     seen.add(part)
                     line.append((part, path + step))
@@ -98,7 +107,7 @@ class Trace:
             if node.kind == "global" and not is_own(node):
                 yield Mention("global", ":".join(node.value), prefix + path)
             elif name_of(node.maker) == "brinery.reference.external":
-                yield Mention("external", node.args[0].value, prefix + path)
+                yield Mention("external", _text(node.args[0]), prefix + path)
             elif name_of(node.maker) == "brinery_codecs.shared_classes.shared_class":
                 yield from Trace(node.args[3].value).mentions(prefix + path)
 
@@ -367,14 +376,14 @@ def _without_root(callee: Node, args: Sequence[Node]) -> tuple[Node, Sequence[No
 Part = tuple[str, Node]
 
 
-def parts(node: Node) -> Iterator[Part]:
+def parts(node: Node, real: Real) -> Iterator[Part]:
     """Yield what an object holds, with a step of a path to each."""
     if node.maker is not None:
         # A class is where its object is; so what cannot be imported is told by that place.
         yield "", node.maker
         yield from _ARGUMENTS.get(name_of(node.maker) or "", _arguments)(node)
     for state in node.states:
-        yield from _state(node, state)
+        yield from _state(node, state, real)
     mark = "{{…}}" if node.kind == "set" else "[{}]"
     for index, item in enumerate(node.items):
         yield mark.format(index), item
@@ -383,10 +392,13 @@ def parts(node: Node) -> Iterator[Part]:
         yield f"[{_short(key)}]", value
 
 
-def _state(node: Node, state: Node) -> Iterator[Part]:
+def _state(node: Node, state: Node, real: Real) -> Iterator[Part]:
     name = name_of(node.maker)
     if name in _STATES:
         yield from _STATES[name](node, state)
+    elif _restores_itself(node, real):
+        # What the keys of its state stand for is known to the class alone.
+        yield "<state>", state
     elif state.kind == "dict":
         yield from _attributes(state)
         yield "", state
@@ -396,6 +408,37 @@ def _state(node: Node, state: Node) -> Iterator[Part]:
         yield "", state
     else:
         yield "<state>", state
+
+
+def _restores_itself(node: Node, real: Real) -> bool:
+    obj = real(node)
+    cls = type(obj)
+    if obj is UNKNOWN:
+        cls = real(node.maker) if node.maker is not None else UNKNOWN
+        if cls is UNKNOWN:
+            cls = _loaded(node.maker)
+    if not isinstance(cls, type):
+        return False
+    found = next(
+        (b.__dict__["__setstate__"] for b in cls.__mro__ if "__setstate__" in b.__dict__), None
+    )
+    return type(found) is FunctionType
+
+
+def _loaded(node: Node | None) -> Any:
+    # What stands under the name of a global, if its module is imported; none is.
+    if node is None or node.kind != "global":
+        return UNKNOWN
+    module, name = node.value
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    return found
+
+
+def _text(node: Node) -> str:
+    # A string of a subclass is made of a plain one.
+    return str(node.value if node.kind == "atom" else node.args[-1].value)
 
 
 def _attributes(state: Node, form: str = ".{}") -> Iterator[Part]:
@@ -472,16 +515,19 @@ _ARGUMENTS: Final[dict[str, Callable[[Node], Iterator[Part]]]] = {
     "builtins.frozenset": _named(""),
     "builtins.getattr": _getattr,
     "functools.partial": _named(".func"),
+    "types.PartialType": _named(".func"),
     "types.MethodType": _named(".__func__", ".__self__"),
     "copyreg._reconstructor": _named("", "", "<base>"),
     "collections.defaultdict": _named(".default_factory"),
     "brinery_codecs.functions.make_function": _function(0, 1, 3, None),
     "dill._dill._create_function": _function(0, 1, 4, 3),
     "dill._dill._create_cell": _named(""),
+    "dill._dill._create_ftype": _named("", ".func", ".args", ".keywords"),
     "brinery_codecs.shared_classes.shared_class": _named(),
 }
 _STATES: Final[dict[str, Callable[[Node, Node], Iterator[Part]]]] = {
     "functools.partial": _partial_state,
+    "types.PartialType": _partial_state,
     "brinery_codecs.functions.make_function": _function_state,
     "brinery_codecs.functions.make_cell": _cell_state,
 }

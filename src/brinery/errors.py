@@ -113,17 +113,24 @@ class NotFoundError(BrineryError, KeyError):
 
 
 class DanglingReferenceError(BrineryError):
-    """A record refers to an object that is not in the store."""
+    """A record refers to an object that is not in the store.
 
-    def __init__(self, id: str, referrer: str, path: str | None = None) -> None:
+    `referrer` is the ID of that record, and `object_path` the place inside its object, if known.
+    """
+
+    def __init__(
+        self, id: str, referrer: str, path: str | None = None, object_path: str | None = None
+    ) -> None:
+        place = f" at {object_path}" if object_path else ""
         super().__init__(
-            f"{str(referrer)!r} refers to {str(id)!r}, which is not{_in(path) or ' in the store'}: "
+            f"{str(referrer)!r} refers{place} to {str(id)!r}, which is not{_in(path) or ' in the store'}: "
             f"it was removed, or was not copied along. Bring {str(id)!r} back from a backup, or "
             f"save {str(referrer)!r} anew without it",
             id=id,
             path=path,
         )
         self.referrer = referrer
+        self.object_path = object_path
 
 
 class ConflictError(BrineryError):
