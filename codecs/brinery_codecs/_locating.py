@@ -91,7 +91,7 @@ class _Deciding:
     def _can_fail(self, step: Step) -> bool:
         if step.action == "call" and step.is_new and not step.args:
             cls = self.real(step.callee)
-            if isinstance(cls, type) and cls.__new__ is object.__new__:
+            if isinstance(cls, type) and _static(cls, "__new__") is _NEW:
                 return bool(cls.__flags__ & _IS_ABSTRACT)
         if step.action == "state":
             return not self._is_plain_state(step)
@@ -106,7 +106,7 @@ class _Deciding:
         return (
             type.__getattribute__(cls, "__dictoffset__") != 0
             and not any(name in base.__dict__ for base in cls.__mro__ for name in special)
-            and cls.__getattribute__ is object.__getattribute__
+            and _static(cls, "__getattribute__") is _GETATTRIBUTE
         )
 
     # what was called
@@ -170,7 +170,9 @@ def _codes_of(found: Any) -> set[CodeType]:
     return {found.__code__} if type(found) is FunctionType else set()
 
 
-_HARMLESS: Final = (object.__new__, object.__init__, type.__call__)
+_NEW: Final = object.__dict__["__new__"]
+_GETATTRIBUTE: Final = object.__dict__["__getattribute__"]
+_HARMLESS: Final = (_NEW, object.__dict__["__init__"], type.__dict__["__call__"])
 
 
 def _codes_called(callee: Any, is_new: bool) -> tuple[set[CodeType], bool]:

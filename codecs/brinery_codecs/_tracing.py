@@ -104,7 +104,7 @@ class Trace:
     def mentions(self, prefix: str = "") -> Iterator[Mention]:
         """Yield the globals and the external references of the payload, with their paths."""
         for node, path in self.paths():
-            if node.kind == "global" and not is_own(node):
+            if node.kind == "global" and not is_own(node) and node.value not in _MAIN:
                 yield Mention("global", ":".join(node.value), prefix + path)
             elif name_of(node.maker) == "brinery.reference.external":
                 yield Mention("external", _text(node.args[0]), prefix + path)
@@ -162,15 +162,22 @@ class Trace:
         # that its own arguments refer to, but that is then fetched from the memo.
         node, self._popped = self._popped, None
         assert node is not None
-        if len(node.args) == 2 and (is_own(node.maker) or "GET" not in following):
+        if name_of(node.maker) in _SETTERS and len(node.args) == 3:
+            target, name, value = node.args
+            state = Node("dict")
+            state.pairs.append((name, value))
+            target.states.append(state)
+        elif len(node.args) == 2 and (is_own(node.maker) or "GET" not in following):
             target, state = node.args
             if name_of(node.maker) == "dill._dill._setitems":
                 target.pairs += state.pairs
             else:
                 target.states.append(state)
-            for step in self.steps[-1:]:
-                if step.target is node:
-                    step.target = target
+        else:
+            return
+        for step in self.steps[-1:]:
+            if step.target is node:
+                step.target = target
 
     # memo
 
@@ -338,6 +345,10 @@ class Trace:
         self._stack[-1] = Node("object")
 
 
+# How dill names the dictionary of `__main__`.
+_MAIN: Final = (("__builtin__", "__main__"), ("builtins", "__main__"))
+
+
 def is_own(node: Node | None) -> bool:
     """Tell whether a global is one of brinery's, which payloads name for its own purposes."""
     return (
@@ -358,6 +369,7 @@ def name_of(node: Node | None) -> str | None:
     return None
 
 
+_SETTERS: Final = ("builtins.setattr", "dill._dill._setattr")
 _TYPES_BY_NAME: Final = ("cloudpickle.cloudpickle._builtin_type", "dill._dill._load_type")
 
 
@@ -500,6 +512,10 @@ def _cell_state(node: Node, state: Node) -> Iterator[Part]:
     yield from (("", item) for item in state.items)
 
 
+def _dill_cell_state(node: Node, state: Node) -> Iterator[Part]:
+    yield from (("", value) for _, value in state.pairs)
+
+
 def _partial_state(node: Node, state: Node) -> Iterator[Part]:
     yield from zip((".func", ".args", ".keywords", ""), state.items, strict=False)
 
@@ -530,6 +546,7 @@ _STATES: Final[dict[str, Callable[[Node, Node], Iterator[Part]]]] = {
     "types.PartialType": _partial_state,
     "brinery_codecs.functions.make_function": _function_state,
     "brinery_codecs.functions.make_cell": _cell_state,
+    "dill._dill._create_cell": _dill_cell_state,
 }
 
 

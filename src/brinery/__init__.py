@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         DanglingReferenceError,
         DecodeError,
         EncodeError,
+        Finding,
         ForeignRecordError,
         IdTakenError,
         InvalidArgumentError,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         UnknownSchemeError,
         UnsupportedObjectError,
         UrlError,
+        VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from brinery.registry import known_codecs, make_codec, make_store, register
     from brinery.store import Store
     from brinery.url import Url
+    from brinery.verification import FreshProcess
 
 __version__ = "0.1.0"
 
@@ -78,6 +81,8 @@ _HOMES = {
         "UnknownSchemeError",
         "UnsupportedObjectError",
         "UrlError",
+        "Finding",
+        "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
@@ -88,6 +93,7 @@ _HOMES = {
     "memory": ("MemoryStore",),
     "store": ("Store",),
     "url": ("Url",),
+    "verification": ("FreshProcess",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -106,7 +112,9 @@ __all__ = [
     "EncodeError",
     "ExternalReference",
     "FilesystemStore",
+    "Finding",
     "ForeignRecordError",
+    "FreshProcess",
     "Id",
     "IdFactory",
     "IdTakenError",
@@ -131,6 +139,7 @@ __all__ = [
     "Url",
     "UrlError",
     "UuidFactory",
+    "VerificationError",
     "__version__",
     "known_codecs",
     "make_codec",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno as _errno
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class BrineryError(Exception):
@@ -248,6 +248,39 @@ class EncodeError(BrineryError):
 
 class UnsupportedObjectError(EncodeError):
     """An object is of a kind that a codec says it does not keep."""
+
+
+class Finding(NamedTuple):
+    """Something that would break in another process."""
+
+    id: str | None
+    """The ID of the object that was saved; None where the finding is about none in particular."""
+    path: str
+    """The place inside that object, as in ``.tasks[3].callback``; "" for the object itself."""
+    problem: str
+    """What is wrong there."""
+
+
+class VerificationError(BrineryError):
+    """What was to be saved does not load in a fresh process, or cannot be used there.
+
+    `findings` has all that was found.  The store is as it was.
+    """
+
+    def __init__(
+        self, findings: Sequence[Finding], id: str | None = None, path: str | None = None
+    ) -> None:
+        shown = [f"at {found[1]}: {found[2]}" if found[1] else found[2] for found in findings[:20]]
+        more = f"; and {len(findings) - 20} more" if len(findings) > 20 else ""
+        super().__init__(
+            f"{str(id)!r} is not saved{_in(path)}, because of what a fresh process found: "
+            f"{'; '.join(shown)}{more}. Move what is missing to a module that can be imported, or "
+            "save with codec='cloudpickle' or codec='dill' (recurse=True), which take functions "
+            "and classes of __main__ along with the globals that they use",
+            id=id,
+            path=path,
+        )
+        self.findings = tuple(Finding(*found) for found in findings)
 
 
 class DecodeError(BrineryError):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from brinery.arguments import choose_codec, warn_of_unknown
-from brinery.backend import Backend, Missing
+from brinery.backend import Backend, Missing, Put
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.counter import Counter
 from brinery.errors import (
@@ -29,6 +29,9 @@ from brinery.registry import codec_from, codecs_that, make_codec
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.url import Url
+
+if TYPE_CHECKING:
+    from brinery.verification import FreshProcess
 
 
 class Store(MutableMapping[str, Any]):
@@ -99,17 +102,26 @@ class Store(MutableMapping[str, Any]):
 
     # -- saving
 
-    def save(self, obj: Any, id: str | None = None, *, codec: str | Codec | None = None) -> Any:
+    def save(
+        self,
+        obj: Any,
+        id: str | None = None,
+        *,
+        codec: str | Codec | None = None,
+        verify: str | FreshProcess | None = None,
+    ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
         An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
         factory.  `codec` (a name or a `Codec`) is for the records that this call writes.
+        ``verify="fresh-process"`` has a new interpreter load the object first, and look for what its
+        functions miss there; a `FreshProcess` sets the time that this may take.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
-        loaded here, `StorageError`.  After any error the store is as it was.
+        loaded here, `VerificationError`, `StorageError`.  After any error the store is as it was.
         """
-        return self._save([Root(obj, _checked(id))], codec)[0]
+        return self._save([Root(obj, _checked(id))], codec, verify)[0]
 
     def save_many(
         self,
@@ -117,23 +129,37 @@ class Store(MutableMapping[str, Any]):
         ids: Iterable[str | None] | None = None,
         *,
         codec: str | Codec | None = None,
+        verify: str | FreshProcess | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
         found = list(_several("objects", objects))
         names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
-        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec)
+        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec, verify)
 
-    def replace(self, id: str, obj: Any, *, codec: str | Codec | None = None) -> None:
+    def replace(
+        self,
+        id: str,
+        obj: Any,
+        *,
+        codec: str | Codec | None = None,
+        verify: str | FreshProcess | None = None,
+    ) -> None:
         """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
         wanted = _checked(id)
         if wanted is None:
             raise InvalidArgumentError("replace needs an ID")
-        self._save([Root(obj, wanted, overwrite=True)], codec)
+        self._save([Root(obj, wanted, overwrite=True)], codec, verify)
 
-    def _save(self, roots: Sequence[Root], codec: str | Codec | None) -> list[Any]:
+    def _save(
+        self,
+        roots: Sequence[Root],
+        codec: str | Codec | None,
+        verify: str | FreshProcess | None,
+    ) -> list[Any]:
         chosen = self._codec if codec is None else self._known(make_codec(codec))
+        check = None if verify is None else self._checking(verify)
         with self._open():
             self._remember_once()
             for attempt in range(10):
@@ -145,6 +171,7 @@ class Store(MutableMapping[str, Any]):
                     self._kept,
                     is_asked_for=codec is not None,
                     able=_able,
+                    check=check,
                 )
                 try:
                     return saver.save(roots)
@@ -157,6 +184,15 @@ class Store(MutableMapping[str, Any]):
                         raise IdTakenError(taken.ids[0], self._backend.location) from taken
                     self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
         raise ConflictError([root.id or "" for root in roots], self._backend.location)
+
+    def _checking(
+        self, verify: str | FreshProcess
+    ) -> Callable[[Sequence[Put], Sequence[str]], None]:
+        # Imported on use: nobody else needs to start processes.
+        from brinery.verification import verifier_of
+
+        verifier = verifier_of(verify)
+        return lambda puts, ids: verifier.check(puts, ids, self._backend, self._classes)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, layout) those of the store."""

@@ -24,6 +24,7 @@ CODECS = {
     for protocol in range(6)
 }
 BY_VALUE = {name: codec for name, codec in CODECS.items() if not name.startswith("pickle")}
+BY_VALUE |= {f"dill-{protocol}-bare": DillCodec(protocol, recurse=False) for protocol in range(6)}
 
 failing: set[Any] = set()
 
@@ -120,7 +121,7 @@ def _restore() -> Iterator[None]:
 
 
 @pytest.fixture
-def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+def gone(monkeypatch: pytest.MonkeyPatch) -> Any:
     """A class of a module that is gone when `gone.leave()` was called."""
     module = types.ModuleType("tests_gone_module")
 
@@ -136,7 +137,7 @@ def gone(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def leave() -> None:
         monkeypatch.delitem(sys.modules, "tests_gone_module")
 
-    yield types.SimpleNamespace(Gone=Gone, leave=leave)
+    return types.SimpleNamespace(Gone=Gone, leave=leave)
 
 
 def failure(codec: Any, obj: Any, then: Callable[[], Any]) -> DecodeError:
@@ -243,7 +244,7 @@ def test_a_member_of_an_enumeration_that_is_gone_is_found(
     obj = places(lambda: Colour.BLUE)[path]
 
     def leave() -> None:
-        monkeypatch.delitem(Colour._value2member_map_, 2)  # type: ignore[arg-type]
+        monkeypatch.delitem(Colour._value2member_map_, 2)
         monkeypatch.delitem(Colour._member_map_, "BLUE")
         monkeypatch.delattr(enum.EnumType, "BLUE", raising=False)
 
@@ -348,7 +349,7 @@ def test_the_path_is_one_in_the_record_that_failed(codec: Any) -> None:
     store = MemoryStore(codec=codec)
     inner = Item(parts=[Made("bad")])
     id_ = store.save(Item(child=inner, others=[Made("good")]))
-    inner_id = inner.persistent_id  # type: ignore[attr-defined]
+    inner_id = inner.persistent_id
     del inner
     store.invalidate_cache()
     failing.add("bad")
@@ -380,7 +381,8 @@ def test_what_a_payload_mentions_is_listed_without_loading(codec: Any, gone: Any
     store = MemoryStore(codec=codec)
     child = Item()
     id_ = store.save({"a": [child], "b": Node(x=gone.Gone())})
-    name = child.persistent_id  # type: ignore[attr-defined]
+    name = child.persistent_id
+    assert name is not None
     gone.leave()
     found = set(codec.mentions(store.backend.get(id_)[0]))
     assert Mention("external", name, "['a'][0]") in found
