@@ -162,12 +162,13 @@ class Trace:
         # that its own arguments refer to, but that is then fetched from the memo.
         node, self._popped = self._popped, None
         assert node is not None
-        if name_of(node.maker) in _SETTERS and len(node.args) == 3:
+        is_setter = is_own(node.maker) or "GET" not in following
+        if is_setter and len(node.args) == 3 and type(node.args[1].value) is str:
             target, name, value = node.args
             state = Node("dict")
             state.pairs.append((name, value))
             target.states.append(state)
-        elif len(node.args) == 2 and (is_own(node.maker) or "GET" not in following):
+        elif is_setter and len(node.args) == 2:
             target, state = node.args
             if name_of(node.maker) == "dill._dill._setitems":
                 target.pairs += state.pairs
@@ -369,7 +370,6 @@ def name_of(node: Node | None) -> str | None:
     return None
 
 
-_SETTERS: Final = ("builtins.setattr", "dill._dill._setattr")
 _TYPES_BY_NAME: Final = ("cloudpickle.cloudpickle._builtin_type", "dill._dill._load_type")
 
 
@@ -477,8 +477,7 @@ def _function(code: int, names: int, closure: int, defaults: int | None) -> Any:
         for free, cell in zip(_free_names(args[code]), args[closure].items, strict=False):
             yield f"<captured {free}>", cell
         if defaults is not None and len(args) > defaults:
-            for index, value in enumerate(args[defaults].items):
-                yield f"<default {index}>", value
+            yield from _defaults(args[code], args[defaults])
         yield from _attributes(args[names], "<global {}>")
         for arg in args:
             yield "", arg
@@ -493,6 +492,17 @@ def _free_names(code: Node) -> Iterator[str]:
             yield str(item.value)
 
 
+def _defaults(code: Node, values: Node) -> Iterator[Part]:
+    # The arguments that make code (`types.CodeType`; dill puts one more before them) are the number of
+    # parameters, as the first, and the names of variables, as the tenth.
+    args = code.args if not code.args or type(code.args[0].value) is int else code.args[1:]
+    names = [str(name.value) for name in args[9].items] if len(args) > 9 else []
+    count = args[0].value if names else 0
+    for index, value in enumerate(values.items):
+        place = count - len(values.items) + index
+        yield f"<default {names[place] if 0 <= place < len(names) else index}>", value
+
+
 def _function_state(node: Node, state: Node) -> Iterator[Part]:
     for key, value in state.pairs:
         if key.value == "globals":
@@ -502,8 +512,7 @@ def _function_state(node: Node, state: Node) -> Iterator[Part]:
         elif key.value == "kwdefaults":
             yield from _attributes(value, "<default {}>")
         elif key.value == "defaults":
-            for index, default in enumerate(value.items):
-                yield f"<default {index}>", default
+            yield from _defaults(node.args[0], value)
         else:
             yield f"<{key.value}>", value
 

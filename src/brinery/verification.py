@@ -99,7 +99,11 @@ class FreshProcess:
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
             return [
-                Finding(None, "", f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}")
+                Finding(
+                    None,
+                    "",
+                    f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}",
+                )
             ]
         return [Finding(each["id"], each["path"], each["what"]) for each in report]
 
