@@ -12,7 +12,7 @@ from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Final
 
 from brinery.codec import Buffer
-from brinery_codecs._tracing import UNKNOWN, Node, Step, Trace
+from brinery_codecs._tracing import UNKNOWN, Node, Step, Trace, path_to
 
 _IS_ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
 _HOOKS: Final = ("__setstate__", "__getattr__", "__getattribute__", "__setattr__")
@@ -31,7 +31,8 @@ def path_of_failure(source: Buffer, error: BaseException, codes: Iterable[CodeTy
     here = [step for step in trace.steps if step.memoized == len(memo)]
     deciding = _Deciding(memo, frame)
     targets = {step.target for step in deciding.decided(here)}
-    paths = {path for node, path in trace.paths(deciding.real) if node in targets}
+    places = trace.places(deciding.real)
+    paths = {path_to(target, places) for target in targets if target in places}
     return paths.pop() if len(paths) == 1 else None
 
 

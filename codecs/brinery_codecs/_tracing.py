@@ -27,6 +27,7 @@ _MOST: Final = 2_000_000
 
 UNKNOWN: Final = object()
 Real = Callable[["Node"], Any]
+Places = dict["Node", tuple["Node | None", str]]
 
 
 class TooLongError(Exception):
@@ -86,30 +87,31 @@ class Trace:
                 self._settle(opcode.name)
         self.root = self._stack.pop()
 
-    def paths(self, real: Real = lambda node: UNKNOWN) -> Iterator[tuple[Node, str]]:
-        """Yield each node that the root reaches with a shortest path to it.
+    def places(self, real: Real = lambda node: UNKNOWN) -> Places:
+        """Return for each node that the root reaches from where and by which step it does.
 
         `real` gives the object that a node stands for, where it exists.
         """
-        line = deque([(self.root, "")])
-        seen = {self.root}
+        places: Places = {self.root: (None, "")}
+        line = deque([self.root])
         while line:
-            node, path = line.popleft()
-            yield node, path
+            node = line.popleft()
             for step, part in parts(node, real):
-                if part not in seen:
-                    seen.add(part)
-                    line.append((part, path + step))
+                if part not in places:
+                    places[part] = node, step
+                    line.append(part)
+        return places
 
     def mentions(self, prefix: str = "") -> Iterator[Mention]:
         """Yield the globals and the external references of the payload, with their paths."""
-        for node, path in self.paths():
+        places = self.places()
+        for node in places:
             if node.kind == "global" and not is_own(node) and node.value not in _MAIN:
-                yield Mention("global", ":".join(node.value), prefix + path)
+                yield Mention("global", ":".join(node.value), prefix + path_to(node, places))
             elif name_of(node.maker) == "brinery.reference.external":
-                yield Mention("external", _text(node.args[0]), prefix + path)
+                yield Mention("external", _text(node.args[0]), prefix + path_to(node, places))
             elif name_of(node.maker) == "brinery_codecs.shared_classes.shared_class":
-                yield from Trace(node.args[3].value).mentions(prefix + path)
+                yield from Trace(node.args[3].value).mentions(prefix + path_to(node, places))
 
     # -- the machine
 
@@ -344,6 +346,17 @@ class Trace:
 
     def _binpersid(self, arg: Any) -> None:
         self._stack[-1] = Node("object")
+
+
+def path_to(node: Node, places: Places) -> str:
+    """Return a shortest path from the root to a node."""
+    steps = []
+    holder: Node | None = node
+    while holder is not None:
+        # Not a path for each place: in a chain that would take time quadratic in its length.
+        holder, step = places[holder]
+        steps.append(step)
+    return "".join(reversed(steps))
 
 
 # How dill names the dictionary of `__main__`.

@@ -15,7 +15,6 @@ import builtins
 import dis
 import gc
 import sys
-from collections import deque
 from collections.abc import Iterator
 from types import BuiltinFunctionType, CodeType, FunctionType, MethodWrapperType, ModuleType
 from typing import Any, Final
@@ -31,12 +30,12 @@ _MISSING: Final = object()
 
 def undefined_names(obj: Any) -> list[tuple[str, str]]:
     """Return what the functions that `obj` reaches miss: the path to each, and what it misses."""
-    walked = list(_walk(obj))
+    walk = _Walk(obj)
     main = sys.modules["__main__"].__dict__
     # What an imported module holds, or its code made, is as good there as it is here.
     functions = [
-        (path, found)
-        for path, found in walked
+        (place, found)
+        for place, found in enumerate(walk.objects)
         if type(found) is FunctionType
         and not _is_by_reference(found)
         and (found.__globals__ is main or not _is_of_a_module(found.__globals__))
@@ -47,26 +46,37 @@ def undefined_names(obj: Any) -> list[tuple[str, str]]:
         for code in _all_code(function.__code__):
             names |= {i.argval for i in dis.get_instructions(code) if i.opname == "STORE_GLOBAL"}
     found: dict[tuple[str, str], None] = {}
-    for path, function in functions:
+    for place, function in functions:
         for what in _missing(function, assigned[id(function.__globals__)]):
-            found.setdefault((path, what))
+            found.setdefault((walk.path_to(place), what))
     return list(found)
 
 
 # -- the walk
 
 
-def _walk(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield each object that there is to look at, once, with a shortest path to it."""
-    line = deque([("", obj)])
-    seen = {id(obj): obj}
-    while line:
-        path, found = line.popleft()
-        yield path, found
-        for step, part in _parts(found):
-            if id(part) not in seen and type(part) not in _ATOMS:
-                seen[id(part)] = part  # held, so that no other object gets its id
-                line.append((path + step, part))
+class _Walk:
+    """All objects that there are to look at, each once, the nearest first."""
+
+    def __init__(self, obj: Any) -> None:
+        # Objects are held, so that no other gets the id of one that was made for the walk.
+        self.objects = [obj]
+        self._reached: list[tuple[int, str]] = [(-1, "")]
+        seen = {id(obj)}
+        for place, found in enumerate(self.objects):
+            for step, part in _parts(found):
+                if id(part) not in seen and type(part) not in _ATOMS:
+                    seen.add(id(part))
+                    self.objects.append(part)
+                    self._reached.append((place, step))
+
+    def path_to(self, place: int) -> str:
+        """Return a shortest path to the object at a place."""
+        steps = []
+        while place >= 0:
+            place, step = self._reached[place]
+            steps.append(step)
+        return "".join(reversed(steps))
 
 
 def _parts(obj: Any) -> Iterator[tuple[str, Any]]:

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from brinery.backend import Backend, Put
 from brinery.codec import Codec
-from brinery.errors import Finding, InvalidArgumentError, VerificationError
+from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record import parse_metadata
 
@@ -54,8 +54,27 @@ class FreshProcess:
         """Load the objects `ids` of the records `puts` in a new process.
 
         `backend` holds the records that they refer to and that are not among them, `classes` the
-        codecs that may be registered nowhere.  Raise `VerificationError`.
+        codecs that may be registered nowhere.  Raise `VerificationError`, or `StorageError` where
+        there is no room for temporary files or no process can be started.
         """
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise InvalidArgumentError(
+                "verify: this program has no interpreter of its own to start"
+            )
+        try:
+            findings = self._findings(puts, ids, backend, classes)
+        except OSError as error:
+            raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
+        if findings:
+            raise VerificationError(findings, id=ids[0], path=backend.location)
+
+    def _findings(
+        self,
+        puts: Iterable[Put],
+        ids: Sequence[str],
+        backend: Backend,
+        classes: Mapping[str, type[Codec]],
+    ) -> list[Finding]:
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
             records.mkdir()
@@ -69,16 +88,10 @@ class FreshProcess:
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
                 },
             }
-            findings = missing or self._run(job, Path(scratch))
-        if findings:
-            raise VerificationError(findings, id=ids[0], path=backend.location)
+            return missing or self._run(job, Path(scratch))
 
     def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Finding]:
         (scratch / "job").write_text(json.dumps(job), encoding="ascii")
-        if not sys.executable:
-            raise InvalidArgumentError(
-                "verify: this Python does not know its interpreter (sys.executable is not set)"
-            )
         command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
         with open(scratch / "errors", "wb") as errors:
             try:
