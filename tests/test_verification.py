@@ -412,16 +412,17 @@ def test_an_object_can_be_saved_after_it_was_refused(tmp_path: Path) -> None:
     assert not [name for name in os.listdir(tmp_path / "jobs") if name.startswith(".tmp")]
 
 
-def test_a_reference_to_what_is_gone_is_told() -> None:
-    """A record that an unchanged object refers to was removed."""
+def test_a_record_that_was_removed_is_written_anew_and_tried() -> None:
+    """The object that it was of is alive, and an unchanged one refers to it."""
     store = MemoryStore()
     inner, outer = Item(), Item()
     outer.inner = inner  # type: ignore[attr-defined]
     store.save(outer)
     store.remove(str(inner.persistent_id))
-    del inner
+    store.save(outer, verify="fresh-process")
+    assert len(store) == 2
     store.invalidate_cache()
-    store.save(outer, verify="fresh-process")  # it is alive, and written anew
+    assert type(store.load(str(outer.persistent_id)).inner) is Item
 
 
 def test_a_codec_that_is_registered_nowhere_is_found_by_its_class(tmp_path: Path) -> None:

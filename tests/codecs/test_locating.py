@@ -376,6 +376,33 @@ def test_failures_in_a_cycle_of_records_are_found(codec: Any) -> None:
     assert caught.value.object_path == ".parts[1]"
 
 
+class Argued(Persistable):
+    """An object whose constructor takes something that may fail."""
+
+    def __init__(self, arguments: Any) -> None:
+        self.arguments = arguments
+
+    def __reduce__(self) -> Any:
+        return Argued, (self.arguments,), {"other": self.__dict__.get("other")}
+
+
+@each_codec
+def test_the_path_leads_through_the_reference_to_what_was_needed_first(codec: Any) -> None:
+    """In a cycle, an object is begun while another is decoded, and fails in its arguments."""
+    store = MemoryStore(codec=codec)
+    one, two = Argued([0, Made("bad")]), Item(parts=[1])
+    one.other, two.parts = two, [1, one]  # type: ignore[attr-defined]
+    id_ = store.save(one, "one")
+    two_id = two.persistent_id
+    del one, two
+    store.invalidate_cache()
+    failing.add("bad")
+    with pytest.raises(DecodeError) as caught:
+        store.load(id_)
+    expected = {"one": "<argument 0>[1]", two_id: ".parts[1]<argument 0>[1]"}
+    assert caught.value.object_path == expected[caught.value.id]
+
+
 @each_codec
 def test_what_a_payload_mentions_is_listed_without_loading(codec: Any, gone: Any) -> None:
     """Globals and references, with their places."""
