@@ -330,7 +330,7 @@ class Trace:
         step = self._step("call", node)
         step.callee, step.args = callee, args
         node.maker, node.args = _without_root(callee, args)
-        if name_of(node.maker) in ("builtins.set", "builtins.frozenset"):
+        if name_of(node.maker) in _SETS:
             node.kind, node.items = "set", args[0].items if args else []
         self._push(node)
 
@@ -383,6 +383,8 @@ def name_of(node: Node | None) -> str | None:
     return None
 
 
+# dill has names of its own for them.
+_SETS: Final = ("builtins.set", "builtins.frozenset", "types.set", "types.frozenset")
 _TYPES_BY_NAME: Final = ("cloudpickle.cloudpickle._builtin_type", "dill._dill._load_type")
 
 
@@ -549,8 +551,7 @@ def _getattr(node: Node) -> Iterator[Part]:
 
 
 _ARGUMENTS: Final[dict[str, Callable[[Node], Iterator[Part]]]] = {
-    "builtins.set": _named(""),
-    "builtins.frozenset": _named(""),
+    **dict.fromkeys(_SETS, _named("")),
     "builtins.getattr": _getattr,
     "functools.partial": _named(".func"),
     "types.PartialType": _named(".func"),
@@ -576,7 +577,10 @@ def _short(key: Node) -> str:
     if key.kind == "atom" and type(key.value) in (str, int, float, bool, bytes, type(None)):
         text = repr(key.value)
         return text if len(text) <= 40 else text[:37] + "…"
-    if key.kind in ("tuple", "dict", "list"):
-        return f"<{key.kind}>"
-    name = key.maker if key.maker is not None else key
-    return f"<{name.value[1]}>" if name.kind == "global" else "<…>"
+    if key.kind in ("tuple", "set"):
+        return "<tuple>" if key.kind == "tuple" else "<frozenset>"  # no other set is a key
+    maker = key.maker
+    if maker is not None and name_of(maker) == "copyreg._reconstructor":
+        maker = key.args[0]
+    cls = _loaded(maker)
+    return f"<{cls.__name__}>" if isinstance(cls, type) else "<…>"

@@ -15,6 +15,7 @@ import pytest
 
 from brinery import DecodeError, MemoryStore, MissingClassError, Persistable
 from brinery.codec import Mention
+from brinery.diagnosis import path_to_failure
 from brinery_codecs.cloudpickle import CloudpickleCodec
 from brinery_codecs.dill import DillCodec
 from brinery_codecs.pickle import PickleCodec
@@ -263,6 +264,43 @@ def test_a_key_whose_hash_raises_is_found_with_its_container(codec: Any) -> None
             failing.clear()
             error = failure(codec, Item(x=[1, container]), fail("bad", "hash"))
             assert error.object_path == ".x[1]"
+
+
+@each_codec
+@pytest.mark.parametrize(
+    ("key", "shown"),
+    [
+        (1, "1"),
+        ("a" * 50, repr("a" * 50)[:37] + "…"),
+        ((1, 2), "<tuple>"),
+        (frozenset([1]), "<frozenset>"),
+        (Hashed("good"), "<Hashed>"),
+        (Colour.RED, "<Colour>"),
+    ],
+    ids=str,
+)
+def test_keys_are_shown_as_when_saving_fails(codec: Any, key: Any, shown: str) -> None:
+    """Atoms as they are, all else by its class."""
+    error = failure(codec, {key: [Made("bad")]}, fail("bad"))
+    assert error.object_path == f"[{shown}][0]"
+    path = path_to_failure({key: [LOCK]}, lambda part: part is LOCK or _holds(part, LOCK))
+    assert path == f"[{shown}][0]"
+
+
+LOCK = object()
+
+
+def _holds(part: Any, target: Any) -> bool:
+    return type(part) is list and target in part
+
+
+@each_codec
+def test_members_of_sets_are_found(codec: Any) -> None:
+    """All have one path: a set has no order."""
+    for make in (set, frozenset):
+        failing.clear()
+        obj = Item(x=make([(1, Restored("good")), (2, (3, Restored("bad")))]))
+        assert failure(codec, obj, fail("bad")).object_path == ".x{…}[1][1]"
 
 
 @each_codec
