@@ -46,6 +46,7 @@ VALUES: dict[str, Any] = {
     "advice": "do this",
     "found": "Other.1",
     "action": "write",
+    "findings": [(None, ".tasks[3].callback", "no such name")],
     "cause": OSError(errno.EACCES, "Permission denied"),
 }
 OWN_VALUES: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
-from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
+from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._reading import (
@@ -158,15 +158,17 @@ class PickleFamily(Codec):
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
-        return self._unpickler(source, self._names(links), buffers).load()
+        unpickler = self._unpickler(source, self._names(links), buffers)
+        return unpickler.load()
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
     ) -> Callable[[], Any]:
         """Decode until the root is constructed; return what goes on to the end."""
         names = self._names(links)
+        unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
         try:
-            obj = self._unpickler(source, Beginning(names, links, exact=False), buffers).load()
+            obj = unpickler.load()
         except Suspended:
             # To decode anew in C is faster than to go on in Python.
             return lambda: self.load(source, links, buffers)
@@ -187,6 +189,20 @@ class PickleFamily(Codec):
 
     def _reducers(self) -> Mapping[type, Reducer]:
         return self.special
+
+    def locate(self, source: Buffer, error: Exception) -> str | None:
+        """Return the path inside the object at which decoding failed; see `_locating`."""
+        from brinery_codecs._locating import path_of_failure
+
+        family = PickleFamily
+        holders = (family.load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
+        return path_of_failure(source, error, (holder.__code__ for holder in holders))
+
+    def mentions(self, source: Buffer) -> Iterable[Mention]:
+        """Return the globals and external references that a payload names."""
+        from brinery_codecs._tracing import Trace
+
+        return list(Trace(source).mentions())
 
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...

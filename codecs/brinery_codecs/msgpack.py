@@ -44,8 +44,9 @@ from typing import Any, ClassVar, Final
 
 import msgpack
 
-from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
+from brinery.codec import Buffer, Capabilities, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError
+from brinery_codecs._msgpack_places import path_of_failure, references
 from brinery_codecs._msgpack_survey import Refusal, Survey, Types
 from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, KINDS, Kind
 
@@ -82,6 +83,14 @@ class MsgpackCodec(Codec):
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object that `source` describes; raise DecodeError for anything malformed."""
         return _Reader(links).read(source)
+
+    def locate(self, source: Buffer, error: Exception) -> str | None:
+        """Return the path to what `load` could not read or resolve."""
+        return path_of_failure(source, error.__traceback__, _Reader._external.__code__)
+
+    def mentions(self, source: Buffer) -> Iterable[Mention]:
+        """Return the external references of a payload."""
+        return [Mention("external", each.name, each.path) for each in references(source)]
 
 
 class _Writer:

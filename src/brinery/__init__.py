@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         DanglingReferenceError,
         DecodeError,
         EncodeError,
+        Finding,
         ForeignRecordError,
         IdTakenError,
         InvalidArgumentError,
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         UnknownTransformError,
         UnsupportedObjectError,
         UrlError,
+        VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from brinery.store import Store
     from brinery.transform import Transform
     from brinery.url import Url
+    from brinery.verification import FreshProcess
 
 __version__ = "0.1.0"
 
@@ -92,6 +95,8 @@ _HOMES = {
         "UnknownTransformError",
         "UnsupportedObjectError",
         "UrlError",
+        "Finding",
+        "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
@@ -110,6 +115,7 @@ _HOMES = {
     "store": ("Store",),
     "transform": ("Transform",),
     "url": ("Url",),
+    "verification": ("FreshProcess",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
@@ -128,7 +134,9 @@ __all__ = [
     "EncodeError",
     "ExternalReference",
     "FilesystemStore",
+    "Finding",
     "ForeignRecordError",
+    "FreshProcess",
     "Id",
     "IdFactory",
     "IdTakenError",
@@ -157,6 +165,7 @@ __all__ = [
     "Url",
     "UrlError",
     "UuidFactory",
+    "VerificationError",
     "__version__",
     "known_codecs",
     "known_transforms",

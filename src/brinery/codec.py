@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
@@ -127,6 +127,16 @@ class ReadLinks(Protocol):
         """
 
 
+class Mention(NamedTuple):
+    """Something outside a payload that decoding it asks for."""
+
+    kind: Literal["global", "external"]
+    name: str
+    """``module:qualname`` of a class or function, or the ID of an external reference."""
+    path: str
+    """Where in the object that is, as in ``.tasks[3]``; "" for the root."""
+
+
 class Codec(ABC):
     """Turns one object into a payload and back.
 
@@ -189,6 +199,22 @@ class Codec(ABC):
         """
         obj = self.load(source, links, buffers)
         return lambda: obj
+
+    def locate(self, source: Buffer, error: Exception) -> str | None:
+        """Return the path inside the object at which `load` or `begin` failed with `error`.
+
+        "" is the root.  A store asks after a failure only, and before the traceback of `error` is gone.
+        An answer has to be certain; None, as from the base class, stands for "not known".  Nothing
+        that the payload names may be imported or called.
+        """
+        return None
+
+    def mentions(self, source: Buffer) -> Iterable[Mention]:
+        """Return the globals and external references that a payload names, each with its path.
+
+        For diagnosis; the base class knows of none.  Nothing may be imported or called.
+        """
+        return ()
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()

@@ -7,6 +7,7 @@ whose parts fails.
 
 from __future__ import annotations
 
+import functools
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -50,7 +51,7 @@ def path_to_object(obj: Any, target: Any) -> str:
     line = deque([("", obj)])
     while line and time.monotonic() < end:
         path, holder = line.popleft()
-        for name, part in _parts(holder):
+        for name, part in parts_of(holder):
             if part is target:
                 return path + name
             if id(part) not in seen and not is_persistable_type(type(part)):
@@ -60,7 +61,7 @@ def path_to_object(obj: Any, target: Any) -> str:
 
 
 def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[str, Any] | None:
-    for name, part in _parts(obj):
+    for name, part in parts_of(obj):
         if time.monotonic() > end:
             return None
         if id(part) not in seen and fails(part):
@@ -68,7 +69,8 @@ def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[s
     return None
 
 
-def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
+def parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
+    """Yield what an object holds, with a step of a path to each; no method of it is called."""
     cls = type(obj)
     if issubclass(cls, dict):
         for key, value in dict.items(obj):
@@ -80,7 +82,7 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
             for index, value in enumerate(base.__iter__(obj)):
                 yield mark.format(index), value
     yield from _attributes(obj)
-    yield from _closure(obj)
+    yield from _of_callable(obj)
 
 
 def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
@@ -102,16 +104,29 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
                     continue
 
 
-def _closure(obj: Any) -> Iterator[tuple[str, Any]]:
+def _of_callable(obj: Any) -> Iterator[tuple[str, Any]]:
     if type(obj) is FunctionType:
         for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
             try:
                 yield f"<captured {name}>", cell.cell_contents
             except ValueError:
                 continue
+        for name, value in _defaults(obj):
+            yield f"<default {name}>", value
+    elif issubclass(type(obj), functools.partial):
+        yield ".func", functools.partial.func.__get__(obj)
+        yield ".args", functools.partial.args.__get__(obj)
+        yield ".keywords", functools.partial.keywords.__get__(obj)
     elif type(obj) is MethodType:
         yield ".__self__", obj.__self__
         yield ".__func__", obj.__func__
+
+
+def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
+    values = function.__defaults__ or ()
+    count = function.__code__.co_argcount
+    yield from zip(function.__code__.co_varnames[count - len(values) : count], values, strict=True)
+    yield from (function.__kwdefaults__ or {}).items()
 
 
 def _short(key: Any) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno as _errno
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class BrineryError(Exception):
@@ -113,17 +113,24 @@ class NotFoundError(BrineryError, KeyError):
 
 
 class DanglingReferenceError(BrineryError):
-    """A record refers to an object that is not in the store."""
+    """A record refers to an object that is not in the store.
 
-    def __init__(self, id: str, referrer: str, path: str | None = None) -> None:
+    `referrer` is the ID of that record, and `object_path` the place inside its object, if known.
+    """
+
+    def __init__(
+        self, id: str, referrer: str, path: str | None = None, object_path: str | None = None
+    ) -> None:
+        place = f" at {object_path}" if object_path else ""
         super().__init__(
-            f"{str(referrer)!r} refers to {str(id)!r}, which is not{_in(path) or ' in the store'}: "
+            f"{str(referrer)!r} refers{place} to {str(id)!r}, which is not{_in(path) or ' in the store'}: "
             f"it was removed, or was not copied along. Bring {str(id)!r} back from a backup, or "
             f"save {str(referrer)!r} anew without it",
             id=id,
             path=path,
         )
         self.referrer = referrer
+        self.object_path = object_path
 
 
 class ConflictError(BrineryError):
@@ -265,6 +272,39 @@ class EncodeError(BrineryError):
 
 class UnsupportedObjectError(EncodeError):
     """An object is of a kind that a codec says it does not keep."""
+
+
+class Finding(NamedTuple):
+    """Something that would break in another process."""
+
+    id: str | None
+    """The ID of the object that was saved; None where the finding is about none in particular."""
+    path: str
+    """The place inside that object, as in ``.tasks[3].callback``; "" for the object itself."""
+    problem: str
+    """What is wrong there."""
+
+
+class VerificationError(BrineryError):
+    """What was to be saved does not load in a fresh process, or cannot be used there.
+
+    `findings` has all that was found.  The store is as it was.
+    """
+
+    def __init__(
+        self, findings: Sequence[Finding], id: str | None = None, path: str | None = None
+    ) -> None:
+        shown = [f"at {found[1]}: {found[2]}" if found[1] else found[2] for found in findings[:20]]
+        more = f"; and {len(findings) - 20} more" if len(findings) > 20 else ""
+        super().__init__(
+            f"{str(id)!r} is not saved{_in(path)}, because of what a fresh process found: "
+            f"{'; '.join(shown)}{more}. Move what is missing to a module that can be imported, or "
+            "save with codec='cloudpickle' or codec='dill' (recurse=True), which take functions "
+            "and classes of __main__ along with the globals that they use",
+            id=id,
+            path=path,
+        )
+        self.findings = tuple(Finding(*found) for found in findings)
 
 
 class DecodeError(BrineryError):

@@ -7,6 +7,7 @@ each distance from the root, before any of them is decoded.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from brinery.backend import Backend, Missing
@@ -47,7 +48,7 @@ def fetch(
     name, config, codec = "", None, None
     while wave:
         following: list[str] = []
-        for id_, record in _records(_missing(wave, identity, alive), referrers, backend):
+        for id_, record in _records(_missing(wave, identity, alive), referrers, backend, read):
             metadata = record.metadata
             # Most records of a graph are of one codec.
             if codec is None or metadata.codec != name or metadata.config != config:
@@ -77,7 +78,10 @@ def _missing(wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any]) 
 
 
 def _records(
-    wave: Sequence[str], referrers: Mapping[str, str | None], backend: Backend
+    wave: Sequence[str],
+    referrers: Mapping[str, str | None],
+    backend: Backend,
+    read: Mapping[str, FetchedRecord],
 ) -> Iterator[tuple[str, Record]]:
     wanted = {name_of(id_): id_ for id_ in wave}
     if len(wanted) == 1:
@@ -85,14 +89,14 @@ def _records(
         try:
             data, version = backend.get(name)
         except Missing as missing:
-            raise _not_found(id_, referrers[id_], backend) from missing
+            raise _not_found(id_, referrers[id_], backend, read) from missing
         yield id_, _parsed(name, data, version, id_, backend)
         return
     for name, data, version in backend.get_many(list(wanted)):
         id_ = wanted.pop(name)
         yield id_, _parsed(name, data, version, id_, backend)
     for id_ in wanted.values():
-        raise _not_found(id_, referrers[id_], backend)
+        raise _not_found(id_, referrers[id_], backend, read)
 
 
 def _parsed(name: str, data: bytes, version: Any, id_: str, backend: Backend) -> Record:
@@ -103,10 +107,21 @@ def _parsed(name: str, data: bytes, version: Any, id_: str, backend: Backend) ->
         return parse(data, version, id=id_, path=backend.where(name))
 
 
-def _not_found(id_: str, referrer: str | None, backend: Backend) -> BrineryError:
+def _not_found(
+    id_: str, referrer: str | None, backend: Backend, read: Mapping[str, FetchedRecord]
+) -> BrineryError:
     if referrer is None:
         return NotFoundError(id_, backend.location)
-    return DanglingReferenceError(id_, referrer, backend.location)
+    return DanglingReferenceError(id_, referrer, backend.location, path_of(id_, read[referrer]))
+
+
+def path_of(id: str, referrer: FetchedRecord) -> str | None:
+    """Return the path inside a record's object to where it refers to `id`, None if not known."""
+    with suppress(Exception):  # a payload that cannot be read has its own error, when it is decoded
+        for mention in referrer.codec.mentions(referrer.record.payload):
+            if mention.kind == "external" and mention.name == id:
+                return mention.path or None
+    return None
 
 
 def _codec_for(metadata: Metadata, codec_of: CodecOf) -> Codec:

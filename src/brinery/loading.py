@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from brinery.backend import Backend
@@ -193,11 +194,30 @@ class Loader:
         try:
             return step(read)
         except DecodeError as error:
+            path = self._path_of(read, error)
             raise self._decode_error(
-                id_, read, error.reason, error, type(error), error.object_path, error.advice
+                id_, read, error.reason, error, type(error), path, error.advice
             ) from error
         except Exception as error:
-            raise self._decode_error(id_, read, f"{type(error).__name__}: {error}") from error
+            raise self._decode_error(
+                id_,
+                read,
+                f"{type(error).__name__}: {error}",
+                object_path=self._locate(read, error) or None,
+            ) from error
+
+    def _path_of(self, read: FetchedRecord, error: DecodeError) -> str | None:
+        inner = error.object_path
+        if error.id is None:  # raised by the codec itself
+            return inner or self._locate(read, error) or None
+        # That of a record which was needed on the way: the path leads through the reference to it.
+        outer = self._locate(read, error)
+        return None if outer is None else outer + (inner or "") or None
+
+    def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
+        with suppress(Exception):  # the error at hand is the one to tell of
+            return read.codec.locate(read.record.payload, error)
+        return None
 
     def _decode_error(
         self,

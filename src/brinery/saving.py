@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -115,13 +115,16 @@ class Saver:
         transform: Transform | None,
         is_transform_asked_for: bool = False,
         restorer: Restorer,
+        check: Callable[[Sequence[Put], Sequence[str]], None] | None = None,
     ) -> None:
         """Prepare a save.
 
         `is_asked_for` says that this very save is to use `codec`; otherwise a record of another codec
         is left as it is while its object is unchanged.  `able` names the codecs that keep all that
         a codec keeps and more, for messages.  `transform` is for the records that are written;
-        `is_transform_asked_for` says that an unchanged one of another transform is, too.
+        `is_transform_asked_for` says that an unchanged one of another transform is, too.  `check` is
+        called with all records and the IDs of the roots before anything is committed; what it raises
+        ends the save.
         """
         self._transform = transform
         self._is_transform_asked_for = is_transform_asked_for
@@ -132,6 +135,7 @@ class Saver:
         self._codec = codec
         self._is_asked_for = is_asked_for
         self._able = able
+        self._check = check
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
@@ -186,8 +190,12 @@ class Saver:
         # What is made here stays until the end of the save: the collector would only walk it.
         with CollectorPause():
             ids = [self._enlist_root(root) for root in roots]
+            puts: Iterable[Put] = self._puts()
+            if self._check is not None:
+                puts = list(puts)
+                self._check(puts, ids)
             try:
-                versions = self._backend.commit(self._puts())
+                versions = self._backend.commit(puts)
                 for written in self._written:
                     self._enter(written, versions[written.work.name])
             except Conflict as conflict:

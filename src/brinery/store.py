@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from brinery.arguments import choose_codec, choose_transform, size_limit, warn_of_unknown
-from brinery.backend import Backend, Missing
+from brinery.backend import Backend, Missing, Put
 from brinery.chain import CodecChain
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.compression import MAX_EXPANDED, Restorer
@@ -32,6 +32,9 @@ from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.transform import Transform
 from brinery.url import Url
+
+if TYPE_CHECKING:
+    from brinery.verification import FreshProcess
 
 
 class Store(MutableMapping[str, Any]):
@@ -127,18 +130,21 @@ class Store(MutableMapping[str, Any]):
         *,
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
+        verify: str | FreshProcess | None = None,
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
         An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
         factory.  `codec` (a name or a `Codec`) and `compress` (as of the store) are for the records
         that this call writes; records that have another codec or transform are written anew.
+        ``verify="fresh-process"`` has a new interpreter load the object first, and look for what its
+        functions miss there; a `FreshProcess` sets the time that this may take.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
-        loaded here, `StorageError`.  After any error the store is as it was.
+        loaded here, `VerificationError`, `StorageError`.  After any error the store is as it was.
         """
-        return self._save([Root(obj, _checked(id))], codec, compress)[0]
+        return self._save([Root(obj, _checked(id))], codec, compress, verify)[0]
 
     def save_many(
         self,
@@ -147,13 +153,16 @@ class Store(MutableMapping[str, Any]):
         *,
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
+        verify: str | FreshProcess | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
         found = list(_several("objects", objects))
         names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
-        return self._save([Root(o, i) for o, i in zip(found, names, strict=True)], codec, compress)
+        return self._save(
+            [Root(o, i) for o, i in zip(found, names, strict=True)], codec, compress, verify
+        )
 
     def replace(
         self,
@@ -162,20 +171,26 @@ class Store(MutableMapping[str, Any]):
         *,
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
+        verify: str | FreshProcess | None = None,
     ) -> None:
         """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
         wanted = _checked(id)
         if wanted is None:
             raise InvalidArgumentError("replace needs an ID")
-        self._save([Root(obj, wanted, overwrite=True)], codec, compress)
+        self._save([Root(obj, wanted, overwrite=True)], codec, compress, verify)
 
     def _save(
-        self, roots: Sequence[Root], codec: CodecArgument | None, compress: str | Transform | None
+        self,
+        roots: Sequence[Root],
+        codec: CodecArgument | None,
+        compress: str | Transform | None,
+        verify: str | FreshProcess | None,
     ) -> list[Any]:
         chosen = self._codec if codec is None else self._known(make_codec(codec))
         transform = self._transform
         if compress is not None:
             transform = self._restorer.known(choose_transform(compress, None))
+        check = None if verify is None else self._checking(verify)
         with self._open():
             self._remember_once()
             for attempt in range(10):
@@ -190,6 +205,7 @@ class Store(MutableMapping[str, Any]):
                     transform=transform,
                     is_transform_asked_for=compress is not None,
                     restorer=self._restorer,
+                    check=check,
                 )
                 try:
                     return saver.save(roots)
@@ -202,6 +218,15 @@ class Store(MutableMapping[str, Any]):
                         raise IdTakenError(taken.ids[0], self._backend.location) from taken
                     self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
         raise ConflictError([root.id or "" for root in roots], self._backend.location)
+
+    def _checking(
+        self, verify: str | FreshProcess
+    ) -> Callable[[Sequence[Put], Sequence[str]], None]:
+        # Imported on use: nobody else needs to start processes.
+        from brinery.verification import verifier_of
+
+        verifier = verifier_of(verify)
+        return lambda puts, ids: verifier.check(puts, ids, self._backend, self._classes)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
