@@ -277,7 +277,7 @@ def test_a_key_whose_hash_raises_is_found_with_its_container(codec: Any) -> None
         (Hashed("good"), "<Hashed>"),
         (Colour.RED, "<Colour>"),
     ],
-    ids=str,
+    ids=["int", "str", "tuple", "frozenset", "instance", "enum"],
 )
 def test_keys_are_shown_as_when_saving_fails(codec: Any, key: Any, shown: str) -> None:
     """Atoms as they are, all else by its class."""
