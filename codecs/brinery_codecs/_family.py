@@ -10,13 +10,17 @@ from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
-from brinery.errors import ProtocolError
+from brinery.errors import DecodeError, ProtocolError
 from brinery_codecs._reading import (
     Beginning,
+    FindClass,
     InexactError,
     Names,
+    OldStateError,
     SuspendableUnpickler,
     Suspended,
+    Upgrading,
+    UpgradingUnpickler,
     names_of,
     names_unpickler,
 )
@@ -122,7 +126,12 @@ class PickleFamily(Codec):
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
-        return self._unpickler(source, self._names(links), buffers).load()
+        names = self._names(links)
+        try:
+            return self._unpickler(source, names, buffers).load()
+        except OldStateError:
+            links.restart()
+            return self._load_old(source, names, buffers)
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
@@ -136,18 +145,45 @@ class PickleFamily(Codec):
             return lambda: self.load(source, links, buffers)
         except InexactError:
             return self._begin_exactly(source, names, links, buffers)
+        except OldStateError:
+            links.restart()
+            old = Upgrading(names)
+            beginning = Beginning(old, links, exact=True)
+            return self._old(source, beginning, old, buffers).begin()  # type: ignore[no-any-return]
         return lambda: obj
+
+    def _load_old(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Any:
+        old = Upgrading(names)
+        try:
+            return self._old(source, old, old, buffers).whole()
+        except OldStateError as error:
+            raise DecodeError(
+                f"a class that it has by value holds an object of {error}, in an older version"
+            ) from error
+
+    def _old(
+        self,
+        source: Buffer,
+        names: Beginning | Upgrading,
+        old: Upgrading,
+        buffers: Iterable[Buffer],
+    ) -> UpgradingUnpickler:
+        find_class = self._finder(source, old)
+        return UpgradingUnpickler(source, names, buffers, find_class, old.upgrades)
 
     def _begin_exactly(
         self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
     ) -> Callable[[], Any]:
+        exact = Beginning(names, links, exact=True)
+        unpickler = SuspendableUnpickler(source, exact, buffers, self._finder(source, names))
+        return unpickler.begin()  # type: ignore[no-any-return]
+
+    def _finder(self, source: Buffer, names: Names | Upgrading) -> FindClass:
         # An unpickler in C learns the protocol, on which its search for names depends, by loading.
         head = source[:2] if source[:1] == b"\x80" else b""
         finder = self._unpickler(b"".join((head, b"N.")), names, ())
         finder.load()
-        exact = Beginning(names, links, exact=True)
-        unpickler = SuspendableUnpickler(source, exact, buffers, finder.find_class)
-        return unpickler.begin()  # type: ignore[no-any-return]
+        return finder.find_class
 
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
@@ -157,7 +193,7 @@ class PickleFamily(Codec):
         return False
 
     def _unpickler(
-        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+        self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
     ) -> Unpickler:
         return names_unpickler(source, names, buffers)
 

@@ -10,8 +10,9 @@ from types import CellType, CodeType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Buffer, Capabilities, Sink
+from brinery.placeholder import PlaceholderType
 from brinery_codecs._family import PickleFamily, Session, Take
-from brinery_codecs._reading import Beginning, Names, open_source
+from brinery_codecs._reading import Beginning, Names, Upgrading, open_source
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import canonical_class, is_importable, shared_class
 
@@ -74,7 +75,7 @@ class DillCodec(PickleFamily):
         return _Pickler(sink, self, session, take)
 
     def _unpickler(
-        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+        self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
     ) -> Any:
         return _Unpickler(source, names, buffers)
 
@@ -105,6 +106,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         return NotImplemented if reduce is None else reduce(obj)
 
     def _reducer(self, cls: type) -> Any:
+        if cls is PlaceholderType:
+            return self._table[cls]
         if issubclass(cls, type):
             return self._reduce_class if self._by_value else None
         if self._recurse and cls is FunctionType:
@@ -114,7 +117,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         reduce = self._table[cls]
         if _is_array(cls) or (self._is_canonical and cls is CodeType):
             return reduce
-        return reduce if self._table.is_persistable(cls) else None
+        return reduce if self._table.is_own(cls) else None
 
     def _reduce_class(self, cls: type) -> Any:
         if is_importable(cls):
@@ -142,7 +145,9 @@ def _is_array(cls: type) -> bool:
 
 
 class _Unpickler(dill.Unpickler):  # type: ignore[misc]
-    def __init__(self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]) -> None:
+    def __init__(
+        self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
+    ) -> None:
         # Unless told to ignore it, dill gives the object the class of that name in `__main__`.
         super().__init__(open_source(source), ignore=True, buffers=buffers)
         self._names = names

@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.checking import Finding, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
     from brinery.errors import (
         AlreadySavedError,
@@ -43,14 +44,18 @@ if TYPE_CHECKING:
     from brinery.info import RecordInfo
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
+    from brinery.placeholder import Placeholder
     from brinery.reference import ExternalReference
     from brinery.registry import known_codecs, make_codec, make_store, register
+    from brinery.renames import renamed_from
     from brinery.store import Store
+    from brinery.upgrades import upgrades
     from brinery.url import Url
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "checking": ("Finding", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
     "errors": (
         "AlreadySavedError",
@@ -82,8 +87,11 @@ _HOMES = {
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
+    "placeholder": ("Placeholder",),
     "reference": ("ExternalReference",),
     "registry": ("known_codecs", "make_codec", "make_store", "register"),
+    "renames": ("renamed_from",),
+    "upgrades": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "store": ("Store",),
@@ -106,6 +114,7 @@ __all__ = [
     "EncodeError",
     "ExternalReference",
     "FilesystemStore",
+    "Finding",
     "ForeignRecordError",
     "Id",
     "IdFactory",
@@ -117,10 +126,12 @@ __all__ = [
     "MissingClassError",
     "NotFoundError",
     "Persistable",
+    "Placeholder",
     "ProtocolError",
     "RecordError",
     "RecordInfo",
     "RecordVersionError",
+    "Report",
     "SettingsError",
     "StorageError",
     "StorageFullError",
@@ -137,6 +148,8 @@ __all__ = [
     "make_filesystemstore",
     "make_store",
     "register",
+    "renamed_from",
+    "upgrades",
 ]
 
 

@@ -6,7 +6,7 @@ each distance from the root, before any of them is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from brinery.backend import Backend, Missing
@@ -28,9 +28,15 @@ class FetchedRecord(NamedTuple):
 
 
 def fetch(
-    ids: Sequence[str], backend: Backend, identity: IdentityMap, codec_of: CodecOf
+    ids: Sequence[str],
+    backend: Backend,
+    identity: IdentityMap,
+    codec_of: CodecOf,
+    excluded: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
+
+    The living objects of the IDs `excluded` do not count.
 
     Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `StorageError`, and what `codec_of`
     raises.
@@ -42,7 +48,7 @@ def fetch(
     name, config, codec = "", None, None
     while wave:
         following: list[str] = []
-        for id_, record in _records(_missing(wave, identity, alive), referrers, backend):
+        for id_, record in _records(_missing(wave, identity, alive, excluded), referrers, backend):
             metadata = record.metadata
             # Most records of a graph are of one codec.
             if codec is None or metadata.codec != name or metadata.config != config:
@@ -57,12 +63,14 @@ def fetch(
     return alive, read
 
 
-def _missing(wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any]) -> list[str]:
+def _missing(
+    wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any], excluded: Collection[str]
+) -> list[str]:
     # Those of a wave that are not alive.  The others are held: they must not die meanwhile.
     missing = []
     for id_ in wave:
         obj = identity.get(id_)
-        if obj is NOTHING:
+        if obj is NOTHING or (excluded and id_ in excluded):
             missing.append(id_)
         else:
             alive[id_] = obj

@@ -28,6 +28,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from brinery.codec import Buffer
@@ -52,6 +53,7 @@ _DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
 _SMALL: Final = 1 << 12
 _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
+_NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Metadata(NamedTuple):
@@ -75,6 +77,8 @@ class Metadata(NamedTuple):
     created: float
     """Seconds since the epoch."""
     nonce: bytes
+    versions: Mapping[str, int] = _NO_VERSIONS
+    """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
 
 
 class Record(NamedTuple):
@@ -201,6 +205,7 @@ class Writer:
         nonce: bytes,
         buffers: Sequence[Buffer] = (),
         listed: Sequence[tuple[int, bytes]] = (),
+        versions: Mapping[str, int] | None = None,
     ) -> list[Buffer]:
         """Return the pieces of the record, in order; joined they are its bytes.
 
@@ -224,6 +229,9 @@ class Writer:
         ))
         # fmt: on
         described = self._common + own[1:]
+        if versions:  # of few records: one pair more
+            more = self._pack({"versions": dict(versions)})
+            described = bytes((described[0] + 1,)) + described[1:] + more[1:]
         if len(described) > MAX_METADATA:
             raise RecordError(
                 f"has {len(references)} references, more than a record can hold: split the container",
@@ -243,7 +251,15 @@ def build(
     m = metadata
     writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python)
     return writer.build(
-        m.id, m.class_name, m.references, payload, m.payload_digest, m.nonce, buffers, m.buffers
+        m.id,
+        m.class_name,
+        m.references,
+        payload,
+        m.payload_digest,
+        m.nonce,
+        buffers,
+        m.buffers,
+        m.versions,
     )
 
 
@@ -342,7 +358,9 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
             if values[_BUFFERS]
             else ()
         )
-        metadata = Metadata._make(values)
+        metadata = Metadata(*values)
+        if "versions" in found:
+            metadata = metadata._replace(versions=_versions(found["versions"]))
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
         if references and {*map(type, references)} != {str}:
@@ -381,6 +399,13 @@ def _typed(value: Any, cls: type) -> Any:
     if type(value) is not cls:
         raise TypeError(f"{value!r:.80} is not of type {cls.__name__}")
     return value
+
+
+def _versions(value: Any) -> Mapping[str, int]:
+    for name, version in _typed(value, dict).items():
+        if _typed(version, int) < 2:
+            raise ValueError(f"{_typed(name, str):.80} has a version below 2")
+    return MappingProxyType(value)
 
 
 def _size(value: Any) -> int:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
-from brinery.codec import Buffer, Codec, Sink
+from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.collector import CollectorPause
 from brinery.diagnosis import path_to_failure, path_to_object
 from brinery.errors import (
@@ -32,15 +32,20 @@ from brinery.errors import (
 )
 from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
+from brinery.kept import KeptRecord
 from brinery.persistable import Persistable, is_persistable_type
+from brinery.placeholder import record_of
 from brinery.record import (
     TAIL_SIZE,
     Writer,
+    build,
     digest_of,
     has_magic,
     parse,
 )
 from brinery.reloading import Reloading
+from brinery.renames import Renames
+from brinery.upgrades import version_of
 
 
 @dataclass(slots=True)
@@ -103,6 +108,7 @@ class Saver:
         factory: IdFactory,
         codec: Codec,
         kept: dict[Any, Any],
+        renames: Renames,
         *,
         is_asked_for: bool = False,
         able: Callable[[Codec], Sequence[str]] = lambda codec: (),
@@ -124,6 +130,8 @@ class Saver:
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
+        self._renames = renames
+        self._versions: dict[str, int] = {}
         self._now = time.time()
         self._nonce = os.urandom(12)
         self._persistable = _TypeTable()
@@ -152,6 +160,15 @@ class Saver:
                 found = self._enlist(obj, entry.id, entry, entry.version, False)
         self._references[found] = None
         return found
+
+    def note_version(self, cls: type) -> Callable[[], None] | None:
+        """Return what notes that the record at hand has an object of a class with versions."""
+        version = version_of(cls)
+        if version == 1:
+            return None
+        name = f"{cls.__module__}:{cls.__qualname__}"
+        # A part that is tried out, after the record failed, does no harm here.
+        return lambda: self._versions.__setitem__(name, version)
 
     # -- the algorithm
 
@@ -237,6 +254,8 @@ class Saver:
                 yield put
 
     def _encode(self, work: _Work) -> Put | None:
+        if (kept := record_of(work.obj)) is not None and self._is_kept(work, kept):
+            return self._put_kept(work, kept)
         codec, sink = self._dumped(work)
         pieces = sink.pieces
         digest = digest_of(pieces)
@@ -254,10 +273,52 @@ class Saver:
         writer = self._writers.get(id(codec)) or self._writer(codec)
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
         record = writer.build(
-            work.id, _class_name(work.obj), tuple(self._references), pieces, digest, nonce
+            work.id,
+            _class_name(work.obj),
+            tuple(self._references),
+            pieces,
+            digest,
+            nonce,
+            versions=self._versions,
         )
         self._written.append(_Written(work, digest, codec, record[-1]))
         return Put(name, record, expect)
+
+    def _is_kept(self, work: _Work, kept: KeptRecord) -> bool:
+        # A placeholder is written back as the record that it was, unless what it shows was changed or
+        # it now refers to other records, in another store.
+        if kept.reason:
+            if not kept.references or self._identity.has_loaded(work.obj):
+                self._references = dict.fromkeys(kept.references)
+                return True
+            return False
+        try:
+            digest = digest_of(self._dump(work, kept.codec).pieces)
+            links = Reloading(self._identity, self.kept, self._renames)
+            return links.digest(kept.codec, kept.record) == digest
+        except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
+            return False
+
+    def _put_kept(self, work: _Work, kept: KeptRecord) -> Put | None:
+        metadata, expect, entry = kept.record.metadata, work.expect, work.entry
+        if expect is ANY and work.chosen:
+            self._check_is_record(work)
+        if entry is not None and expect is not ANY and entry.digest == metadata.payload_digest:
+            if self._exists(work.name):
+                return None
+            expect = ABSENT
+        record = build(
+            metadata._replace(
+                id=work.id,
+                created=self._now,
+                nonce=self._nonce + len(self._written).to_bytes(4, "big"),
+            ),
+            [bytes(kept.payload)],
+            kept.record.buffers,
+        )
+        digest = metadata.payload_digest
+        self._written.append(_Written(work, digest, kept.codec, record[-1]))
+        return Put(work.name, record, expect)
 
     def _check_is_record(self, work: _Work) -> None:
         # What is overwritten on demand is a record, whole at its end, not somebody's notes.
@@ -282,7 +343,7 @@ class Saver:
             data, version = self._backend.get(work.name)
             if version == entry.version:
                 record = parse(data, version, id=work.id)
-                links = Reloading(self._identity, self.kept)
+                links = Reloading(self._identity, self.kept, self._renames)
                 if links.digest(entry.codec, record) == digest:
                     entry.digest = digest
 
@@ -319,6 +380,7 @@ class Saver:
         self.root = work.obj
         self._current = work
         self._references = {}
+        self._versions = {}
         try:
             codec.dump(work.obj, sink, self)
         except EncodeError as error:
@@ -396,7 +458,7 @@ def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
     )
 
 
-class _Probe:
+class _Probe(PlainLinks):
     """Links for trying out a part of an object: references lead nowhere and are not recorded."""
 
     def __init__(self, root: Any, saver: Saver) -> None:
