@@ -49,8 +49,8 @@ if TYPE_CHECKING:
     from brinery.registry import known_codecs, make_codec, make_store, register
     from brinery.renames import renamed_from
     from brinery.store import Store
-    from brinery.upgrades import upgrades
     from brinery.url import Url
+    from brinery.versions import upgrades
 
 __version__ = "0.1.0"
 
@@ -91,7 +91,7 @@ _HOMES = {
     "reference": ("ExternalReference",),
     "registry": ("known_codecs", "make_codec", "make_store", "register"),
     "renames": ("renamed_from",),
-    "upgrades": ("upgrades",),
+    "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "store": ("Store",),

@@ -86,10 +86,6 @@ class IdentityMap:
         entry = self._by_key.get(id(obj))
         return entry if entry is not None and entry() is obj else None
 
-    def has_loaded(self, obj: Any) -> bool:
-        """Tell whether `obj` is an object of this store."""
-        return self.entry(obj) is not None
-
     def set(
         self,
         id_: str,

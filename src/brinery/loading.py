@@ -35,7 +35,7 @@ from brinery.persistable import is_persistable_type
 from brinery.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
 from brinery.renames import Renames
 from brinery.saving import set_courtesy
-from brinery.upgrades import upgrade_from, version_of
+from brinery.versions import upgrade_from, version_of
 
 
 class _BetterFirst(BaseException):

@@ -1,10 +1,10 @@
 """What stands for an object whose class cannot be imported, or whose codec is not there.
 
-For each missing global there is a class of its own, a `Placeholder`, made when a record asks for it.  It
-takes whatever a pickle does with a class and its objects, keeps it, and gives it back when it is pickled: as
-``named(module, qualname)`` (see `brinery.reference`) for the global, and the same constructor, arguments, items
-and state.  The placeholder of a whole record keeps that record besides, so that it is written back as
-it was.
+For each missing global there is a class of its own, a `Placeholder`, made when a record asks for it.
+It takes whatever a pickle does with a class and its objects, keeps it, and gives it back when it is
+pickled: as ``named(module, qualname)`` (see `brinery.reference`) for the global, and the same constructor,
+arguments, items and state.  The placeholder of a whole record keeps that record besides, so that it is
+written back as it was.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ class Placeholder(metaclass=PlaceholderType):
     _record: Any
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        """Make a placeholder; records do."""
         return _made(cls, "new", args, kwargs)
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:

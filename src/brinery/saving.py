@@ -45,7 +45,7 @@ from brinery.record import (
 )
 from brinery.reloading import Reloading
 from brinery.renames import Renames
-from brinery.upgrades import version_of
+from brinery.versions import version_of
 
 
 @dataclass(slots=True)
@@ -288,10 +288,14 @@ class Saver:
         # A placeholder is written back as the record that it was, unless what it shows was changed or
         # it now refers to other records, in another store.
         if kept.reason:
-            if not kept.references or self._identity.has_loaded(work.obj):
-                self._references = dict.fromkeys(kept.references)
-                return True
-            return False
+            if kept.references and self._identity.entry(work.obj) is None:
+                alien = EncodeError(
+                    f"a placeholder that was not decoded refers to records of another store: "
+                    f"{kept.reason}",
+                    advice="Install what is missing, and load it anew, before saving it elsewhere",
+                )
+                raise _located(work, self._codec, alien)
+            return True
         try:
             digest = digest_of(self._dump(work, kept.codec).pieces)
             links = Reloading(self._identity, self.kept, self._renames)
@@ -366,7 +370,10 @@ class Saver:
         # The record is of another codec.  It stays so while nothing has changed, and where the
         # codec of the store cannot hold the object.
         sink = self._dump(work, entry.codec)
-        if digest_of(sink.pieces) == entry.digest:
+        digest = digest_of(sink.pieces)
+        if digest != entry.digest and entry.is_loaded:
+            self._compare_again(work, entry, digest)
+        if digest == entry.digest:
             return entry.codec, sink
         references = self._references
         try:
