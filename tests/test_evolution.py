@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import itertools
 import os
+import pickle
 import subprocess
 import sys
 import textwrap
@@ -223,6 +224,14 @@ def test_an_old_name_has_a_module_and_a_name(name: object) -> None:
         renamed_from(name)  # type: ignore[arg-type]
 
 
+def test_a_store_keeps_its_renames_in_a_pickle(tmp_path: Path) -> None:
+    """As its other arguments: a worker process finds what its parent finds."""
+    with FilesystemStore(tmp_path, renames={"a": "b"}) as store:
+        again = pickle.loads(pickle.dumps(store))
+        assert again._renames.given == {"a": "b"}
+        again.close()
+
+
 # -- placeholders
 
 WRITE_ALL = """
@@ -376,7 +385,9 @@ def test_a_missing_codec_gives_opaque_placeholders(programs: Programs) -> None:
         try:
             store.load("list")
         except CodecNotInstalledError as error:
-            print(error.id, "pip install nothing" in str(error))
+            import platform
+            writer = f"'list' (written by Python {platform.python_version()}, pickle "
+            print(error.id, "pip install nothing" in str(error) and writer in str(error))
         found = store.load("Node.1" if "Node.1" in store else "Node.2", missing="placeholder")
         print(found.class_name, found.references, found.is_opaque, found.state)
         print(store.save(found) == store.save(found))
@@ -488,6 +499,25 @@ class Fragile:
 _fragile = Fragile
 
 
+def test_the_error_tells_what_is_installed(programs: Programs) -> None:
+    """Where the package of the class is there, and has lost the class: its version."""
+    programs.run(WRITE, codec="pickle", protocol=5)
+    programs.module("shop", "")
+    info = programs.path / "lib" / "shop-2.5.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: shop\nVersion: 2.5\n")
+    said = programs.run(
+        """
+        try:
+            FilesystemStore(directory).load("Task.1")
+        except MissingClassError as error:
+            print(error)
+        """
+    )
+    assert "shop.Task cannot be imported" in said
+    assert "(shop 2.5 is installed)" in said
+
+
 def test_missing_takes_two_words() -> None:
     """Any other is an error, also where the object is alive."""
     with pytest.raises(InvalidArgumentError):
@@ -562,6 +592,7 @@ def test_old_states_are_upgraded(programs: Programs, codec: str, protocol: int) 
         store.save(store.load("all"))
         changed = [f.name for f, data in files.items() if data != f.read_bytes()]
         print(sorted(changed))
+        assert store.info("Task.2").versions["work:Task"] == 3 and not store.info("all").versions
         files = {file: file.read_bytes() for file in Path(directory).iterdir() if file.is_file()}
         store.invalidate_cache()
         del task

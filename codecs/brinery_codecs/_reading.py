@@ -64,7 +64,7 @@ class Names(dict[tuple[str, str], Any]):
             found = self._links.find(module, name, find_class)
         except (ImportError, AttributeError) as error:
             raise MissingClassError(
-                f"{module}.{name} cannot be imported: {error}",
+                f"{module}.{name} cannot be imported: {error}{_installed(module)}",
                 codec=self._codec,
                 advice=_advice(module, name),
             ) from error
@@ -115,6 +115,17 @@ def _attribute(names: Names | Upgrading, obj: Any, name: str, default: tuple[Any
         return getattr(obj, name) if (present, path) == (module, qualname) else named(present, path)
 
     return names.find(look_up, module, qualname)
+
+
+def _installed(module: str) -> str:
+    # Most distributions are called like the package that they bring; the others are not worth a search.
+    from importlib import metadata
+
+    package = module.partition(".")[0]
+    try:
+        return f" ({package} {metadata.version(package)} is installed)"
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _advice(module: str, name: str) -> str:

@@ -16,7 +16,7 @@ DEFAULT_CODEC = "pickle"
 
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
 _SIBLINGS = frozenset({"table_name", "extra_fields", "create", "url", "directory"})
-_KNOWN = ("directory", "idfactory", "protocol", "codec", "durability", "layout")
+_KNOWN = ("directory", "idfactory", "protocol", "codec", "durability", "layout", "renames")
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 

@@ -117,5 +117,8 @@ def _codec_for(metadata: Metadata, codec_of: CodecOf) -> Codec:
         if error.id is None:
             # The registry knows no IDs.
             error.id = metadata.id
-            error.args = (f"{metadata.id!r}: {error.args[0]}", *error.args[1:])
+            writer = (
+                f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
+            )
+            error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from brinery.arguments import one_of
@@ -79,13 +80,20 @@ class FilesystemStore(Store):
     def __reduce__(self) -> tuple[Any, ...]:
         # A store among the things that are sent to another process opens the same directory there.
         place = (self._directory, self._given_factory, self._codec)
-        return _reopened, (*place, self.durability, self.layout)
+        return _reopened, (*place, self.durability, self.layout, self._renames.given)
 
 
 def _reopened(
-    directory: str, idfactory: IdFactory | None, codec: Codec, durability: str, layout: str
+    directory: str,
+    idfactory: IdFactory | None,
+    codec: Codec,
+    durability: str,
+    layout: str,
+    renames: Mapping[str, str] | None = None,
 ) -> FilesystemStore:
-    return FilesystemStore(directory, idfactory, codec=codec, durability=durability, layout=layout)
+    return FilesystemStore(
+        directory, idfactory, codec=codec, durability=durability, layout=layout, renames=renames
+    )
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:

@@ -34,6 +34,8 @@ class RecordInfo:
     """Version of the Python that wrote it."""
     codec_version: str
     """Version of the library that encoded it."""
+    versions: dict[str, int]
+    """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
 
 
 def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
@@ -61,4 +63,5 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
         created=datetime.fromtimestamp(metadata.created, UTC),
         python=metadata.python,
         codec_version=metadata.codec_version,
+        versions=dict(metadata.versions),
     )

@@ -379,7 +379,7 @@ class Loader:
                     )
 
     def _make_bare(self, id_: str) -> None:
-        outer = self._current
+        outer, was_made = self._current, self._is_made
         self._bare = self._met_bare = True
         try:
             pending = [id_]
@@ -397,7 +397,7 @@ class Loader:
                 else:
                     pending.append(needed)
         finally:
-            self._current = outer
+            self._current, self._is_made = outer, was_made
             self._bare = False
         is_hashable = id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:

@@ -48,14 +48,14 @@ class Renames:
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
         """Take the mapping of a store; raise `InvalidArgumentError` where it is none, or has a circle."""
-        self._given = _checked(given or {}, "renames")
+        self.given = _checked(given if given is not None else {}, "renames")
 
     def present(self, module: str, name: str, *, is_missing: bool = False) -> tuple[str, str]:
         """Return the module and the name under which ``module:name`` is found now.
 
         `is_missing` says that it cannot be imported as it was.
         """
-        if not (self._given or _decorated or is_missing):
+        if not (self.given or _decorated or is_missing):
             return module, name
         seen = {(module, name)}
         while True:
@@ -69,7 +69,7 @@ class Renames:
             module, name = following
 
     def _step(self, module: str, name: str, is_missing: bool) -> tuple[str, str] | None:
-        if self._given and (found := _applied(self._given, module, name)):
+        if self.given and (found := _applied(self.given, module, name)):
             return found
         if (cls := _decorated.get(f"{module}:{name}")) is not None:
             return cls.__module__, cls.__qualname__
