@@ -621,6 +621,45 @@ def test_old_states_are_upgraded(programs: Programs, codec: str, protocol: int) 
     )
 
 
+@each_codec
+@pytest.mark.parametrize("protocol", [2, 5])
+def test_nested_classes_are_renamed_and_upgraded(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """Also below protocol 4, where a record names them by way of the class around them."""
+    programs.module("work", "class Outer:\n    class Inner:\n        pass\n")
+    programs.run(
+        """
+        import work
+        inner = work.Outer.Inner()
+        inner.n = 1
+        FilesystemStore(directory, codec=codec, protocol=protocol).save([inner], "inner")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    programs.module(
+        "work",
+        """
+        from brinery import upgrades
+        class Outer:
+            class Innermost:
+                pass
+        @upgrades(Outer.Innermost, to=2)
+        def _(state):
+            return {"n": state["n"] + 1}
+        """,
+    )
+    said = programs.run(
+        """
+        store = FilesystemStore(directory, renames={"work:Outer.Inner": "work:Outer.Innermost"})
+        [inner] = store.load("inner")
+        print(type(inner).__qualname__, inner.n)
+        """
+    )
+    assert said == "Outer.Innermost 2\n"
+
+
 def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
     """That say which step is missing, or what went wrong in it."""
     programs.module("work", OLD)

@@ -37,8 +37,6 @@ class Names(dict[tuple[str, str], Any]):
                 ("brinery.reference", "hashable_root"): lambda early, constructor, *args: construct(
                     early, constructor, args
                 ),
-                ("brinery.reference", "named"): lambda *name: self.find(named, *name),
-                **dict.fromkeys(_GETATTR, self.attribute),
             }
         )
         self._links = links
@@ -52,6 +50,9 @@ class Names(dict[tuple[str, str], Any]):
         found, upgrade = self.look_up(find_class, module, name)
         if upgrade is not None:
             raise OldStateError(f"{module}.{name}")
+        if found is getattr or found is named:
+            # Not kept: what refers back to this object would wait for the collector.
+            return _lookup(self, found)
         if self._links.is_lasting(module, name):
             self[module, name] = found
         return found
@@ -70,14 +71,6 @@ class Names(dict[tuple[str, str], Any]):
             ) from error
         return found, self._links.upgrader(module, name, found)
 
-    def attribute(self, obj: Any, name: str, *default: Any) -> Any:
-        """Do what `getattr` does: below protocol 4, it names nested classes."""
-        return _attribute(self, obj, name, default)
-
-
-# As protocols from 3 on name it, and as those before do.
-_GETATTR = (("builtins", "getattr"), ("__builtin__", "getattr"))
-
 
 class OldStateError(BaseException):
     """A record has states of an older version of a class.  Not an `Exception`: see `Suspended`."""
@@ -88,24 +81,28 @@ class Upgrading:
 
     def __init__(self, names: Names) -> None:
         self._names = names
-        self._own = dict.fromkeys(_GETATTR, self._attribute)
         self.upgrades: dict[Any, Callable[[Any], Any]] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> Any:
-        return self._own[key] if key in self._own else self._names[key]
+        return self._names[key]
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
         """Look the global `name` of `module` up by `find_class`, and note how to upgrade it."""
         found, upgrade = self._names.look_up(find_class, module, name)
         if upgrade is not None:
             self.upgrades[found] = upgrade
-        return found
+        return _lookup(self, found) if found is getattr or found is named else found
 
-    def _attribute(self, obj: Any, name: str, *default: Any) -> Any:
-        return _attribute(self, obj, name, default)
+
+def _lookup(names: Names | Upgrading, found: Any) -> Callable[..., Any]:
+    # What looks globals up in its turn has to go by the same names.
+    if found is named:
+        return lambda module, name: names.find(named, module, name)
+    return lambda obj, name, *default: _attribute(names, obj, name, default)
 
 
 def _attribute(names: Names | Upgrading, obj: Any, name: str, default: tuple[Any, ...]) -> Any:
+    # Below protocol 4, this is how nested classes are named.
     if default or not isinstance(obj, type):
         return getattr(obj, name, *default)
     module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"

@@ -149,19 +149,23 @@ class Loader:
 
     def _publish(self) -> None:
         identity = self._identity
-        partial = partial_ids(self.evolved, self._read, identity.partial if self._stands_in else ())
+        partial: set[str] = set()
+        if self.evolved or identity.partial:
+            known = identity.partial if self._stands_in else ()
+            partial = partial_ids(self.evolved, self._read, known)
         for name, read in self._read.items():
             obj, id_, record = self._objects[name], Id(name), read.record
             digest = record.metadata.payload_digest
             is_current = True
-            if name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
+            if self.evolved and name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
                 is_current, digest = False, b""  # differs from its record whatever that holds
-            if name in identity.partial:
+            if identity.partial and name in identity.partial:
                 identity.partial.discard(name)
                 identity.forget(name)
             identity.set(id_, obj, record.version, digest, read.codec, is_loaded=is_current)
             set_courtesy(obj, id_)
-        identity.partial |= partial
+        if partial:
+            identity.partial |= partial
 
     @property
     def fetched(self) -> Mapping[str, FetchedRecord]:
@@ -323,7 +327,7 @@ class Loader:
         self._is_particular = is_missing(cls)
         if not isinstance(cls, type) or self._is_particular:
             return None
-        if version_of(cls) == 1 and not self._with_versions:
+        if not self._with_versions and version_of(cls) == 1:
             return None
         written = f"{module}:{name}"
         if version_of(cls) == 1 and written not in self._with_versions:
