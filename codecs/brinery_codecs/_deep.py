@@ -227,7 +227,7 @@ class DeepPickler(pickle._Pickler):
             if cls is type:
                 self._type(obj, todo)
                 return
-            if cls is FunctionType or issubclass(cls, type):
+            if cls is FunctionType or (issubclass(cls, type) and cls not in self._table):
                 self.save_global(obj)
                 return
             reduction = self._table[cls](obj)

@@ -9,14 +9,18 @@ from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
-from brinery.errors import ProtocolError, is_too_deep
+from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._reading import (
     Beginning,
+    FindClass,
     InexactError,
     Names,
+    OldStateError,
     SuspendableUnpickler,
     Suspended,
+    Upgrading,
+    UpgradingUnpickler,
     names_of,
     names_unpickler,
 )
@@ -158,8 +162,14 @@ class PickleFamily(Codec):
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
-        unpickler = self._unpickler(source, self._names(links), buffers)
-        return unpickler.load()
+        names = self._names(links)
+        unpickler = self._unpickler(source, names, buffers)
+        try:
+            return unpickler.load()
+        except OldStateError:
+            links.restart()
+        del unpickler  # it does not tell where the next one fails: see `locate`
+        return self._load_old(source, names, buffers)
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
@@ -174,18 +184,47 @@ class PickleFamily(Codec):
             return lambda: self.load(source, links, buffers)
         except InexactError:
             return self._begin_exactly(source, names, links, buffers)
-        return lambda: obj
+        except OldStateError:
+            links.restart()
+        else:
+            return lambda: obj
+        del unpickler
+        old = Upgrading(names)
+        beginning = Beginning(old, links, exact=True)
+        return self._old(source, beginning, old, buffers).begin()  # type: ignore[no-any-return]
+
+    def _load_old(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Any:
+        old = Upgrading(names)
+        try:
+            return self._old(source, old, old, buffers).whole()
+        except OldStateError as error:
+            raise DecodeError(
+                f"a class that it has by value holds an object of {error}, in an older version"
+            ) from error
+
+    def _old(
+        self,
+        source: Buffer,
+        names: Beginning | Upgrading,
+        old: Upgrading,
+        buffers: Iterable[Buffer],
+    ) -> UpgradingUnpickler:
+        find_class = self._finder(source, old)
+        return UpgradingUnpickler(source, names, buffers, find_class, old.upgrades)
 
     def _begin_exactly(
         self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
     ) -> Callable[[], Any]:
+        exact = Beginning(names, links, exact=True)
+        unpickler = SuspendableUnpickler(source, exact, buffers, self._finder(source, names))
+        return unpickler.begin()  # type: ignore[no-any-return]
+
+    def _finder(self, source: Buffer, names: Names | Upgrading) -> FindClass:
         # An unpickler in C learns the protocol, on which its search for names depends, by loading.
         head = source[:2] if source[:1] == b"\x80" else b""
         finder = self._unpickler(b"".join((head, b"N.")), names, ())
         finder.load()
-        exact = Beginning(names, links, exact=True)
-        unpickler = SuspendableUnpickler(source, exact, buffers, finder.find_class)
-        return unpickler.begin()  # type: ignore[no-any-return]
+        return finder.find_class
 
     def _reducers(self) -> Mapping[type, Reducer]:
         return self.special
@@ -219,7 +258,7 @@ class PickleFamily(Codec):
         return False
 
     def _unpickler(
-        self, source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+        self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
     ) -> Unpickler:
         return names_unpickler(source, names, buffers)
 

@@ -9,7 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 from brinery.codec import Buffer, ReadLinks
-from brinery.errors import MissingClassError
+from brinery.errors import DecodeError, MissingClassError
+from brinery.reference import named
 
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 FindClass = Callable[[str, str], Any]
@@ -38,20 +39,90 @@ class Names(dict[tuple[str, str], Any]):
                 ),
             }
         )
+        self._links = links
         self._codec = codec
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
-        """Look the global `name` of `module` up by `find_class`; the next time it is here."""
+        """Look the global `name` of `module` up by `find_class`; the next time it is here.
+
+        Raise `OldStateError` where the record has states of it that are to be upgraded.
+        """
+        found, upgrade = self.look_up(find_class, module, name)
+        if upgrade is not None:
+            raise OldStateError(f"{module}.{name}")
+        if found is getattr or found is named:
+            # Not kept: what refers back to this object would wait for the collector.
+            return _lookup(self, found)
+        if self._links.is_lasting(module, name):
+            self[module, name] = found
+        return found
+
+    def look_up(
+        self, find_class: FindClass, module: str, name: str
+    ) -> tuple[Any, Callable[[Any], Any] | None]:
+        """Return the global and what upgrades the states that the record at hand has of it."""
         try:
-            found = find_class(module, name)
+            found = self._links.find(module, name, find_class)
         except (ImportError, AttributeError) as error:
             raise MissingClassError(
-                f"{module}.{name} cannot be imported: {error}",
+                f"{module}.{name} cannot be imported: {error}{_installed(module)}",
                 codec=self._codec,
                 advice=_advice(module, name),
             ) from error
-        self[module, name] = found
-        return found
+        return found, self._links.upgrader(module, name, found)
+
+
+class OldStateError(BaseException):
+    """A record has states of an older version of a class.  Not an `Exception`: see `Suspended`."""
+
+
+class Upgrading:
+    """The names of a record that has states of older versions of classes."""
+
+    def __init__(self, names: Names) -> None:
+        self._names = names
+        self.upgrades: dict[Any, Callable[[Any], Any]] = {}
+
+    def __getitem__(self, key: tuple[str, str]) -> Any:
+        return self._names[key]
+
+    def find(self, find_class: FindClass, module: str, name: str) -> Any:
+        """Look the global `name` of `module` up by `find_class`, and note how to upgrade it."""
+        found, upgrade = self._names.look_up(find_class, module, name)
+        if upgrade is not None:
+            self.upgrades[found] = upgrade
+        return _lookup(self, found) if found is getattr or found is named else found
+
+
+def _lookup(names: Names | Upgrading, found: Any) -> Callable[..., Any]:
+    # What looks globals up in its turn has to go by the same names.
+    if found is named:
+        return lambda module, name: names.find(named, module, name)
+    return lambda obj, name, *default: _attribute(names, obj, name, default)
+
+
+def _attribute(names: Names | Upgrading, obj: Any, name: str, default: tuple[Any, ...]) -> Any:
+    # Below protocol 4, this is how nested classes are named.
+    if default or not isinstance(obj, type):
+        return getattr(obj, name, *default)
+    module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"
+
+    def look_up(present: str, path: str) -> Any:
+        # The class may be one that cannot be imported under its name: it is at hand.
+        return getattr(obj, name) if (present, path) == (module, qualname) else named(present, path)
+
+    return names.find(look_up, module, qualname)
+
+
+def _installed(module: str) -> str:
+    # Most distributions are called like the package that they bring; the others are not worth a search.
+    from importlib import metadata
+
+    package = module.partition(".")[0]
+    try:
+        return f" ({package} {metadata.version(package)} is installed)"
+    except (metadata.PackageNotFoundError, ValueError):
+        return ""
 
 
 def _advice(module: str, name: str) -> str:
@@ -96,7 +167,7 @@ class Beginning:
     unless `exact` says that the unpickler can go on from where it stopped.
     """
 
-    def __init__(self, names: Names, links: ReadLinks, *, exact: bool) -> None:
+    def __init__(self, names: Names | Upgrading, links: ReadLinks, *, exact: bool) -> None:
         self._names = names
         self._links = links
         self._exact = exact
@@ -149,7 +220,11 @@ class SuspendableUnpickler(pickle._Unpickler):
     """
 
     def __init__(
-        self, source: Buffer, names: Beginning, buffers: Iterable[Buffer], find_class: FindClass
+        self,
+        source: Buffer,
+        names: Beginning | Upgrading,
+        buffers: Iterable[Buffer],
+        find_class: FindClass,
     ) -> None:
         super().__init__(open_source(source), buffers=buffers)
         self._names = names
@@ -185,10 +260,110 @@ class SuspendableUnpickler(pickle._Unpickler):
         raise EOFError
 
 
+class UpgradingUnpickler(SuspendableUnpickler):
+    """A `SuspendableUnpickler` that upgrades the states of objects before it sets them.
+
+    The unpickler in C cannot be told to; this one is for records of older versions alone.
+    """
+
+    def __init__(
+        self,
+        source: Buffer,
+        names: Beginning | Upgrading,
+        buffers: Iterable[Buffer],
+        find_class: FindClass,
+        upgrades: dict[Any, Callable[[Any], Any]],
+    ) -> None:
+        super().__init__(source, names, buffers, find_class)
+        self._upgrades = upgrades
+        self._stateless: dict[int, Any] = {}
+        # What makes an object; other calls may return one that is complete already.
+        self._makers = [*_MAKERS, *(names["brinery.reference", name] for name in _ROOTS)]
+
+    def begin(self) -> Any:
+        """Decode until the root is constructed; return what goes on to the end."""
+        finish = super().begin()
+        if finish == self._finish:
+            self._note(self.stack[-1])
+        return lambda: self._complete(finish())
+
+    def whole(self) -> Any:
+        """Decode the record; return its root."""
+        return self._complete(self.load())
+
+    def _complete(self, root: Any) -> Any:
+        # Objects without attributes have no state in the record, but may need one now.
+        for obj in self._stateless.values():
+            self.stack = [obj, None]
+            self._build()
+        self._stateless.clear()
+        return root
+
+    def _note(self, obj: Any) -> None:
+        if type(obj) in self._upgrades:
+            self._stateless[id(obj)] = obj
+
+    def _build(self) -> None:
+        obj, state = self.stack[-2:]
+        cls = type(obj)
+        if cls in self._upgrades:
+            try:
+                self.stack[-1] = self._upgrades[cls](state)
+            except Exception as error:
+                raise DecodeError(
+                    f"the upgrade of a state of {cls.__module__}:{cls.__qualname__} failed: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+            if self.stack[-1] is None:
+                del self.stack[-1]
+                return
+        _C_LIKE.load_build(self)
+
+    def load_build(self) -> None:
+        """Set the state of an object, upgraded."""
+        self._stateless.pop(id(self.stack[-2]), None)
+        self._build()
+
+    def load_newobj(self) -> None:
+        """Make an object by ``__new__``."""
+        _C_LIKE.load_newobj(self)
+        self._note(self.stack[-1])
+
+    def load_newobj_ex(self) -> None:
+        """Make an object by ``__new__`` with keyword arguments."""
+        _C_LIKE.load_newobj_ex(self)
+        self._note(self.stack[-1])
+
+    def load_reduce(self) -> None:
+        """Call what makes an object, or anything else."""
+        maker = self.stack[-2]
+        _C_LIKE.load_reduce(self)
+        made = self.stack[-1]
+        if maker is type(made) or any(maker is known for known in self._makers):
+            self._note(made)
+
+    dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
+        **pickle._Unpickler.dispatch,
+        pickle.BUILD[0]: load_build,
+        pickle.NEWOBJ[0]: load_newobj,
+        pickle.NEWOBJ_EX[0]: load_newobj_ex,
+        pickle.REDUCE[0]: load_reduce,
+    }
+
+
+_C_LIKE: Any = pickle._Unpickler
+_ROOTS = ("root", "new_root", "hashable_root")
+_MAKERS: tuple[Any, ...] = (
+    copyreg._reconstructor,  # type: ignore[attr-defined]
+    copyreg.__newobj__,  # type: ignore[attr-defined]
+    copyreg.__newobj_ex__,  # type: ignore[attr-defined]
+)
+
+
 class NamesUnpickler(pickle.Unpickler):
     """An unpickler that finds its globals by `names`."""
 
-    names: Names | Beginning
+    names: Names | Beginning | Upgrading
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
@@ -200,7 +375,7 @@ class NamesUnpickler(pickle.Unpickler):
 
 
 def names_unpickler(
-    source: Buffer, names: Names | Beginning, buffers: Iterable[Buffer]
+    source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
 ) -> NamesUnpickler:
     """Return an unpickler that is ready to load."""
     # One is made for each record, and a constructor in Python would take half of that time.

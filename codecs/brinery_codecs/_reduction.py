@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from brinery.codec import WriteLinks
+from brinery.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 
 Reducer = Callable[[Any], Any]
@@ -35,9 +36,11 @@ class ReducerTable(dict[type, Reducer]):
     def __init__(
         self, links: WriteLinks, protocol: int, special: Mapping[type, Reducer] | None = None
     ) -> None:
-        super().__init__()
+        super().__init__({PlaceholderType: reduce_missing})
         self.is_persistable = links.is_external_type
         self._external = links.external
+        self._note_version = links.note_version
+        self._noted: set[type] = set()
         self._protocol = protocol
         self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -49,8 +52,25 @@ class ReducerTable(dict[type, Reducer]):
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
         if self.is_persistable(cls):
             reducer = _persistable_reducer(cls, reducer, self._external)
+        if (note := self._note_version(cls)) is not None:
+            reducer = _noting(note, reducer)
+            self._noted.add(cls)
         self[cls] = reducer
         return reducer
+
+    def is_own(self, cls: type) -> bool:
+        """Tell whether the reducer of `cls`, which is in the table, is not just what pickle does."""
+        return self.is_persistable(cls) or cls in self._noted or issubclass(cls, Placeholder)
+
+
+def _noting(note: Callable[[], None], reduce: Reducer) -> Reducer:
+    def reduce_noted(obj: Any) -> Any:
+        reduction = reduce(obj)
+        if type(reduction) is tuple and reduction[0] is not external:
+            note()
+        return reduction
+
+    return reduce_noted
 
 
 def _persistable_reducer(

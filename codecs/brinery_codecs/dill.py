@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
+from brinery.placeholder import PlaceholderType
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._family import PickleFamily, Session, Take, void
 from brinery_codecs._reading import Names
@@ -195,6 +196,8 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         return NotImplemented if reduce is None else reduce(obj)
 
     def _reducer(self, cls: type) -> Any:
+        if cls is PlaceholderType:
+            return self._table[cls]
         if issubclass(cls, type):
             return self._reduce_class if self._by_value else None
         if self._recurse and cls is FunctionType:
@@ -204,7 +207,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         reduce = self._table[cls]
         if is_array(cls) or (self._is_canonical and cls is CodeType):
             return reduce
-        return reduce if self._table.is_persistable(cls) else None
+        return reduce if self._table.is_own(cls) else None
 
     def _reduce_class(self, cls: type) -> Any:
         if is_importable(cls):

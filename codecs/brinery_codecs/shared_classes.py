@@ -69,9 +69,17 @@ class NoExternals:
         self.shared: dict[Any, Any] = {}
         self.kept: dict[Any, Any] = {}
         self.is_external_type = links.is_external_type
+        self._note_version = links.note_version
 
     def external(self, obj: Any) -> str:
         """Refuse: nothing would tell the record of this reference."""
+        raise NotShareableError
+
+    def note_version(self, cls: type) -> Callable[[], None] | None:
+        """Refuse objects of classes that have versions: nothing would tell the record of them."""
+        return None if self._note_version(cls) is None else self._refuse
+
+    def _refuse(self) -> None:
         raise NotShareableError
 
 

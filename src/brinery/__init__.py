@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
     from brinery.errors import (
         AlreadySavedError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from brinery.info import RecordInfo
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
+    from brinery.placeholder import Placeholder
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -57,14 +59,17 @@ if TYPE_CHECKING:
         make_transform,
         register,
     )
+    from brinery.renames import renamed_from
     from brinery.store import Store
     from brinery.transform import Transform
     from brinery.url import Url
     from brinery.verification import FreshProcess
+    from brinery.versions import upgrades
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
     "errors": (
         "AlreadySavedError",
@@ -101,6 +106,7 @@ _HOMES = {
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
+    "placeholder": ("Placeholder",),
     "reference": ("ExternalReference",),
     "registry": (
         "known_codecs",
@@ -110,6 +116,8 @@ _HOMES = {
         "make_transform",
         "register",
     ),
+    "renames": ("renamed_from",),
+    "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "store": ("Store",),
@@ -124,6 +132,7 @@ __all__ = [
     "AlreadySavedError",
     "BrineryError",
     "Capabilities",
+    "CheckedRecord",
     "ClosedError",
     "Codec",
     "CodecNotInstalledError",
@@ -147,11 +156,13 @@ __all__ = [
     "MissingClassError",
     "NotFoundError",
     "Persistable",
+    "Placeholder",
     "ProtocolError",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
     "RecordVersionError",
+    "Report",
     "SettingsError",
     "StorageError",
     "StorageFullError",
@@ -174,6 +185,8 @@ __all__ = [
     "make_store",
     "make_transform",
     "register",
+    "renamed_from",
+    "upgrades",
 ]
 
 

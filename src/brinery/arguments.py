@@ -33,6 +33,7 @@ _KNOWN = (
     "max_expanded",
     "durability",
     "layout",
+    "renames",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

@@ -94,6 +94,12 @@ class WriteLinks(Protocol):
         The answer is None for the root and for every object that is not persistable.
         """
 
+    def note_version(self, cls: type, /) -> Callable[[], None] | None:
+        """Return what to call for each object of exactly this class that is written in place.
+
+        None where nothing is to be called, as for most classes; cache it by type.
+        """
+
 
 class ReadLinks(Protocol):
     """What a codec gets from the store while it decodes one record."""
@@ -125,6 +131,51 @@ class ReadLinks(Protocol):
         and go on with the object that it returns.  `early` is None, or, for a root that hashes by
         its attributes, those of them that are plain values.
         """
+
+    def find(self, module: str, name: str, look_up: Callable[[str, str], Any], /) -> Any:
+        """Return the class or function that was called `name` of `module` when it was written.
+
+        ``look_up(module, name)`` imports a present name.  What cannot be imported gets a placeholder, or
+        whatever `look_up` raised is raised.
+        """
+
+    def is_lasting(self, module: str, name: str, /) -> bool:
+        """Tell whether what `find` answered may be kept for all records of this load."""
+
+    def upgrader(self, module: str, name: str, cls: Any, /) -> Callable[[Any], Any] | None:
+        """Return what upgrades the states that this record has for objects of exactly `cls`.
+
+        `module` and `name` are those that the record names; None where the states are up to date.
+        """
+
+    def note_version(self, cls: type, /) -> Callable[[], None] | None:
+        """Answer as `WriteLinks.note_version`, for classes that are encoded to be compared."""
+
+    def restart(self) -> None:
+        """Prepare to decode the same record again, from its start."""
+
+
+class PlainLinks:
+    """What links answer that know neither renamed classes nor versions; a base for links of tests."""
+
+    def note_version(self, cls: type, /) -> Callable[[], None] | None:
+        """Return None: classes have no versions."""
+        return None
+
+    def find(self, module: str, name: str, look_up: Callable[[str, str], Any], /) -> Any:
+        """Return what `look_up` finds."""
+        return look_up(module, name)
+
+    def is_lasting(self, module: str, name: str, /) -> bool:
+        """Return True."""
+        return True
+
+    def upgrader(self, module: str, name: str, cls: Any, /) -> Callable[[Any], Any] | None:
+        """Return None: all states are up to date."""
+        return None
+
+    def restart(self) -> None:
+        """Do nothing."""
 
 
 class Mention(NamedTuple):

@@ -6,7 +6,7 @@ each distance from the root, before any of them is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -35,9 +35,11 @@ def fetch(
     identity: IdentityMap,
     codec_of: CodecOf,
     restorer: Restorer,
+    excluded: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
 
+    The living objects of the IDs `excluded` do not count.
     The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
     `RecordError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
@@ -48,7 +50,9 @@ def fetch(
     name, config, codec = "", None, None
     while wave:
         following: list[str] = []
-        for id_, record in _records(_missing(wave, identity, alive), referrers, backend, read):
+        for id_, record in _records(
+            _missing(wave, identity, alive, excluded), referrers, backend, read
+        ):
             metadata = record.metadata
             # Most records of a graph are of one codec.
             if codec is None or metadata.codec != name or metadata.config != config:
@@ -65,12 +69,14 @@ def fetch(
     return alive, read
 
 
-def _missing(wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any]) -> list[str]:
+def _missing(
+    wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any], excluded: Collection[str]
+) -> list[str]:
     # Those of a wave that are not alive.  The others are held: they must not die meanwhile.
     missing = []
     for id_ in wave:
         obj = identity.get(id_)
-        if obj is NOTHING:
+        if obj is NOTHING or (excluded and id_ in excluded):
             missing.append(id_)
         else:
             alive[id_] = obj
@@ -131,5 +137,8 @@ def _codec_for(metadata: Metadata, codec_of: CodecOf) -> Codec:
         if error.id is None:
             # The registry knows no IDs.
             error.id = metadata.id
-            error.args = (f"{metadata.id!r}: {error.args[0]}", *error.args[1:])
+            writer = (
+                f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
+            )
+            error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
         raise

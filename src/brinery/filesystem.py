@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from brinery.arguments import one_of
@@ -92,7 +93,7 @@ class FilesystemStore(Store):
         # A store among the things that are sent to another process opens the same directory there.
         place = (self._directory, self._given_factory, self._codec)
         stored = (self.transform or "none", self.max_expanded)
-        return _reopened, (*place, self.durability, self.layout, *stored)
+        return _reopened, (*place, self.durability, self.layout, *stored, self._renames.given)
 
 
 def _reopened(
@@ -103,6 +104,7 @@ def _reopened(
     layout: str,
     compress: str | Transform = "none",
     max_expanded: int = MAX_EXPANDED,
+    renames: Mapping[str, str] | None = None,
 ) -> FilesystemStore:
     return FilesystemStore(
         directory,
@@ -112,6 +114,7 @@ def _reopened(
         layout=layout,
         compress=compress,
         max_expanded=max_expanded,
+        renames=renames,
     )
 
 

@@ -68,6 +68,8 @@ class IdentityMap:
         self._by_key: dict[int, Entry] = {}
         self._held: list[_Held] = []
         self._sweep_at = _FIRST_SWEEP
+        self.partial: set[str] = set()
+        """IDs whose living objects are placeholders or refer to some."""
         self._callback = _forget_in(self._by_id, self._by_key)
 
     def get(self, id: str) -> Any:
@@ -151,6 +153,10 @@ class IdentityMap:
             self._drop(entry)
         self._by_id.pop(id_, None)
         self._held = [entry for entry in self._held if entry.id != id_]
+
+    def forget(self, id_: str) -> None:
+        """Make a later load read `id_` anew; its living object keeps the ID."""
+        self._by_id.pop(id_, None)
 
     def forget_objects(self) -> None:
         """Make later loads read anew; living objects keep their IDs."""

@@ -39,6 +39,8 @@ class RecordInfo:
     transform_config: dict[str, Any]
     raw_size: int
     """Bytes of the payload as the codec wrote it."""
+    versions: dict[str, int]
+    """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
 
 
 def read_metadata(backend: Backend, name: str, id: str | None = None) -> tuple[Metadata, int]:
@@ -75,4 +77,5 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
         transform=done.name if done else None,
         transform_config=dict(done.config) if done else {},
         raw_size=done.size if done else metadata.payload_size,
+        versions=dict(metadata.versions),
     )

@@ -11,22 +11,33 @@ full decode fills that same object.
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
+from brinery.absent import AbsentCodec
 from brinery.backend import Backend
-from brinery.codec import Codec
 from brinery.collector import CollectorPause
 from brinery.compression import Restorer
-from brinery.errors import DecodeError
+from brinery.errors import DecodeError, MissingClassError
+from brinery.evolution import (
+    MISSING,
+    RENAMED,
+    UPGRADED,
+    compared,
+    keep_record,
+    partial_ids,
+    tolerant,
+)
 from brinery.fetching import CodecOf, FetchedRecord, fetch
+from brinery.finding import Finder, LookUp, is_missing
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.record import Metadata
+from brinery.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
+from brinery.renames import Renames
 from brinery.saving import set_courtesy
+from brinery.versions import upgrade_from, version_of
 
 
 class _BetterFirst(BaseException):
@@ -61,12 +72,22 @@ class Loader:
         identity: IdentityMap,
         codec_of: CodecOf,
         kept: dict[Any, Any],
+        renames: Renames,
         restorer: Restorer,
+        *,
+        stands_in: bool = False,
     ) -> None:
+        """Prepare a load; `stands_in` asks for placeholders where a class or codec is missing."""
         self._restorer = restorer
         self._backend = backend
         self._identity = identity
-        self._codec_of = codec_of
+        self._codec_of = tolerant(codec_of) if stands_in else codec_of
+        self._finder = Finder(renames, kept, stands_in=stands_in)
+        self._stands_in = stands_in
+        self.evolved: dict[str, set[str]] = {}
+        self._with_versions: set[str] = set()
+        self._is_made = False
+        self._is_particular = False
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.is_external_type = is_persistable_type
@@ -101,9 +122,13 @@ class Loader:
         # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
         # serve as a key, and its hash needs what it does not have yet), begin anew with the object
         # that met it: then all that this refers to is complete before it.
+        excluded = () if self._stands_in else self._identity.partial
         alive, self._read = fetch(
-            ids, self._backend, self._identity, self._codec_of, self._restorer
+            ids, self._backend, self._identity, self._codec_of, self._restorer, excluded
         )
+        for read in self._read.values():
+            if read.record.metadata.versions:
+                self._with_versions.update(read.record.metadata.versions)
         self._objects = dict(alive)
         while True:
             try:
@@ -129,11 +154,29 @@ class Loader:
         self._met_bare = False
 
     def _publish(self) -> None:
+        identity = self._identity
+        partial: set[str] = set()
+        if self.evolved or identity.partial:
+            known = identity.partial if self._stands_in else ()
+            partial = partial_ids(self.evolved, self._read, known)
         for name, read in self._read.items():
             obj, id_, record = self._objects[name], Id(name), read.record
             digest = record.metadata.raw_digest
-            self._identity.set(id_, obj, record.version, digest, read.codec, is_loaded=True)
+            is_current = True
+            if self.evolved and name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
+                is_current, digest = False, b""  # differs from its record whatever that holds
+            if identity.partial and name in identity.partial:
+                identity.partial.discard(name)
+                identity.forget(name)
+            identity.set(id_, obj, record.version, digest, read.codec, is_loaded=is_current)
             set_courtesy(obj, id_)
+        if partial:
+            identity.partial |= partial
+
+    @property
+    def fetched(self) -> Mapping[str, FetchedRecord]:
+        """Return the records that were read, by ID."""
+        return self._read
 
     # -- order
 
@@ -161,12 +204,20 @@ class Loader:
         self._current = id_
         self._bare = False
         is_new = id_ not in self._objects
+        self._is_made = not is_new
         try:
             obj = self._decode(id_, read, self._begun.pop(id_, self._load))
-        except DecodeError:
-            if not (is_new and self._early.get(id_)):
+        except DecodeError as error:
+            if is_new and self._stands_in and MISSING in self.evolved.get(id_, ()):
+                # What was found in place of the class is not good enough for the rest of the record.
+                self._forget_root()
+                obj = self._opaque(read, error.reason)
+            elif not (is_new and self._early.get(id_)):
                 raise
-            obj = self._decode_hashable(id_, read)
+            else:
+                obj = self._decode_hashable(id_, read)
+        if self._stands_in and is_placeholder(obj) and record_of(obj) is None:
+            keep_record(obj, read)
         if self._objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
@@ -185,9 +236,14 @@ class Loader:
         return self._decode(id_, read, self._load)
 
     def _load(self, read: FetchedRecord) -> Any:
+        if type(read.codec) is AbsentCodec:
+            return self._opaque(read, read.codec.reason)
         return read.codec.load(read.record.payload, self, read.record.buffers)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any]:
+        if type(read.codec) is AbsentCodec:
+            obj = self._opaque(read, read.codec.reason)
+            return lambda: obj
         return read.codec.begin(read.record.payload, self, read.record.buffers)
 
     def _decode(self, id_: str, read: FetchedRecord, step: Callable[[FetchedRecord], Any]) -> Any:
@@ -230,7 +286,7 @@ class Loader:
         advice: str | None = None,
     ) -> DecodeError:
         metadata = read.record.metadata
-        differences = _differences(metadata, read.codec)
+        differences = compared(metadata, read.codec, in_full=kind is MissingClassError)
         return kind(
             reason,
             id=id_,
@@ -265,8 +321,72 @@ class Loader:
             if self._incomplete:
                 self._check_members(constructor, args)
             obj = self._objects[id_] = constructor(*args)
-            if early is not None:
+            if self._stands_in and is_placeholder(obj):
+                with_record_of_its_own(obj)
+            elif early is not None:
                 self._enter_hashable(id_, obj, early)
+        return obj
+
+    def find(self, module: str, name: str, look_up: LookUp) -> Any:
+        """Return a global under its present name, or its placeholder; see `ReadLinks`."""
+        found = self._finder.find(module, name, look_up)
+        if is_missing(found):
+            self._note(MISSING)
+        elif self._finder.was_renamed:
+            self._note(RENAMED)
+        return found
+
+    def is_lasting(self, module: str, name: str) -> bool:
+        """Tell whether every record of this load that names a global is to get the same answer."""
+        return not (
+            self._is_particular
+            or self._finder.was_renamed
+            or (self._with_versions and f"{module}:{name}" in self._with_versions)
+        )
+
+    def _note(self, what: str) -> None:
+        self.evolved.setdefault(self._current, set()).add(what)
+
+    def upgrader(self, module: str, name: str, cls: Any) -> Callable[[Any], Any] | None:
+        """Return what upgrades the states that this record has of a class; see `ReadLinks`."""
+        self._is_particular = is_missing(cls)
+        if not isinstance(cls, type) or self._is_particular:
+            return None
+        if not self._with_versions and version_of(cls) == 1:
+            return None
+        written = f"{module}:{name}"
+        if version_of(cls) == 1 and written not in self._with_versions:
+            return None
+        self._is_particular = True
+        read = self._read[self._current]
+        try:
+            upgrade = upgrade_from(cls, read.record.metadata.versions.get(written, 1))
+        except LookupError as error:
+            raise DecodeError(str(error), codec=read.codec.name) from error
+        if upgrade is not None:
+            self._note(UPGRADED)
+        return upgrade
+
+    def note_version(self, cls: type) -> Callable[[], None] | None:
+        """Answer as when saving."""
+        return None if version_of(cls) == 1 else lambda: None
+
+    def restart(self) -> None:
+        """Prepare to decode the record at hand from its start."""
+        if not self._is_made:
+            self._forget_root()
+        elif issubclass(type(obj := self._objects[self._current]), list):
+            list.clear(obj)  # what was appended is appended again
+
+    def _forget_root(self) -> None:
+        obj = self._objects.pop(self._current, NOTHING)
+        self._incomplete.pop(id(obj), None)
+        self._early.pop(self._current, None)
+
+    def _opaque(self, read: FetchedRecord, reason: str) -> Any:
+        self._note(MISSING)
+        obj = opaque(read.record.metadata.class_name, self.kept)
+        keep_record(obj, read, reason)
         return obj
 
     def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
@@ -288,7 +408,7 @@ class Loader:
                     )
 
     def _make_bare(self, id_: str) -> None:
-        outer = self._current
+        outer, was_made = self._current, self._is_made
         self._bare = self._met_bare = True
         try:
             pending = [id_]
@@ -306,7 +426,7 @@ class Loader:
                 else:
                     pending.append(needed)
         finally:
-            self._current = outer
+            self._current, self._is_made = outer, was_made
             self._bare = False
         is_hashable = id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
@@ -320,6 +440,7 @@ class Loader:
         if read is None:
             raise DecodeError(f"it refers to {id_!r}, which its metadata do not list")
         self._current = id_
+        self._is_made = False
         try:
             finish = self._decode(id_, read, self._begin)
         except _Needed as needed:
@@ -334,15 +455,3 @@ class Loader:
 def _set_attributes(obj: Any, attributes: Mapping[str, Any]) -> None:
     for name, value in attributes.items():
         object.__setattr__(obj, name, value)
-
-
-def _differences(metadata: Metadata, codec: Codec) -> str | None:
-    found = []
-    here = platform.python_version()
-    if metadata.python != here:
-        found.append(f"written by Python {metadata.python}, this is {here}")
-    if metadata.codec_version != codec.version and codec.version != here:
-        found.append(
-            f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
-        )
-    return "; ".join(found) or None

@@ -28,6 +28,7 @@ import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from brinery.codec import Buffer
@@ -52,6 +53,7 @@ _DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
 _SMALL: Final = 1 << 12
 _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
+_NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 
 
 class Transformation(NamedTuple):
@@ -91,6 +93,8 @@ class Metadata(NamedTuple):
     nonce: bytes
     transform: Transformation | None = None
     """None where the payload is stored as the codec wrote it."""
+    versions: Mapping[str, int] = _NO_VERSIONS
+    """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
 
     @property
     def raw_digest(self) -> bytes:
@@ -242,6 +246,7 @@ class Writer:
         buffers: Sequence[Buffer] = (),
         listed: Sequence[tuple[int, bytes]] = (),
         transform: Transformation | None = None,
+        versions: Mapping[str, int] | None = None,
     ) -> list[Buffer]:
         """Return the pieces of the record, in order; joined they are its bytes.
 
@@ -270,6 +275,9 @@ class Writer:
         else:
             done = self._pack({"transform": transform._asdict()})
             described = self._common_of_transformed + done[1:] + own[1:]
+        if versions:  # of few records: one pair more
+            more = self._pack({"versions": dict(versions)})
+            described = bytes((described[0] + 1,)) + described[1:] + more[1:]
         if len(described) > MAX_METADATA:
             raise RecordError(
                 f"has {len(references)} references, more than a record can hold: split the container",
@@ -298,6 +306,7 @@ def build(
         buffers,
         m.buffers,
         m.transform,
+        m.versions,
     )
 
 
@@ -381,7 +390,8 @@ def parse_metadata(
 def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
     _, unpack = _msgpack()
     try:
-        values = [*_fields_of(unpack(described))]
+        found = unpack(described)
+        values = [*_fields_of(found)]
         transform, values[_TRANSFORM] = values[_TRANSFORM], None
         # Types in one comparison: this is done for each record that is read.
         types = tuple(map(type, values))
@@ -396,7 +406,9 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         )
         if transform is not None:
             values[_TRANSFORM] = _transformation(transform)
-        metadata = Metadata._make(values)
+        metadata = Metadata(*values)
+        if "versions" in found:
+            metadata = metadata._replace(versions=_versions(found["versions"]))
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
         if references and {*map(type, references)} != {str}:
@@ -451,6 +463,13 @@ def _transformation(value: Any) -> Transformation:
         _size(found["size"]),
         _typed(found["digest"], bytes),
     )
+
+
+def _versions(value: Any) -> Mapping[str, int]:
+    for name, version in _typed(value, dict).items():
+        if _typed(version, int) < 2:
+            raise ValueError(f"{_typed(name, str):.80} has a version below 2")
+    return MappingProxyType(value)
 
 
 def _size(value: Any) -> int:

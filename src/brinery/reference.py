@@ -4,7 +4,8 @@ A payload names functions of this module, and nothing else of brinery:
 
 - ``external(id)`` stands for a persistable object that lives in a record of its own;
 - ``root(constructor, *args)`` makes the object that the record is about; ``new_root`` and
-  ``hashable_root`` are special cases of it.
+  ``hashable_root`` are special cases of it;
+- ``named(module, qualname)`` stands for a class or function that the writer could not import.
 
 A store's reader maps them to methods of its own.  Whoever opens a record with nothing but
 ``pickle.load`` gets the functions below: the object, with a visible placeholder for each
@@ -13,6 +14,7 @@ persistable object that it refers to.  The names are part of the record format.
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -48,3 +50,11 @@ def hashable_root(early: Mapping[str, Any], constructor: Callable[..., Any], *ar
     everybody else leaves them to the state.
     """
     return constructor(*args)
+
+
+def named(module: str, qualname: str) -> Any:
+    """Return the class or function `qualname` of `module`, which the writer did not have."""
+    found: Any = importlib.import_module(module)
+    for part in qualname.split("."):
+        found = getattr(found, part)
+    return found

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from brinery.codec import Codec, Sink
+from brinery.finding import Finder
 from brinery.identity import NOTHING, IdentityMap
 from brinery.persistable import is_persistable_type
+from brinery.placeholder import is_placeholder, with_record_of_its_own
 from brinery.record import Record, digest_of
+from brinery.renames import Renames
 
 
 class Reloading:
@@ -19,8 +22,9 @@ class Reloading:
 
     is_external_type = staticmethod(is_persistable_type)
 
-    def __init__(self, identity: IdentityMap, kept: dict[Any, Any]) -> None:
+    def __init__(self, identity: IdentityMap, kept: dict[Any, Any], renames: Renames) -> None:
         self._identity = identity
+        self._finder = Finder(renames, kept, stands_in=True)
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
@@ -60,4 +64,24 @@ class Reloading:
         args: Sequence[Any],
     ) -> Any:
         """Return the object, made by its constructor."""
-        return constructor(*args)
+        obj = constructor(*args)
+        if is_placeholder(obj):
+            with_record_of_its_own(obj)
+        return obj
+
+    def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
+        """Return a global, or the placeholder that the living object has in its place."""
+        return self._finder.find(module, name, look_up)
+
+    def is_lasting(self, module: str, name: str) -> bool:
+        """Return True: there is one record."""
+        return True
+
+    def upgrader(self, module: str, name: str, cls: Any) -> None:
+        """Return None: what was upgraded is written anew without a comparison."""
+
+    def note_version(self, cls: type) -> None:
+        """Return None: only the payload is compared."""
+
+    def restart(self) -> None:
+        """Do nothing: the object is made anew."""

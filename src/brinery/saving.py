@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.chain import CodecChain
-from brinery.codec import Buffer, Codec, Sink
+from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.collector import CollectorPause
 from brinery.compression import Restorer, Stored, stored
 from brinery.diagnosis import path_to_failure, path_to_object
@@ -37,16 +37,21 @@ from brinery.errors import (
 from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
 from brinery.info import read_metadata
+from brinery.kept import KeptRecord
 from brinery.persistable import Persistable, is_persistable_type
+from brinery.placeholder import record_of
 from brinery.record import (
     TAIL_SIZE,
     Writer,
+    build,
     digest_of,
     has_magic,
     parse,
 )
 from brinery.reloading import Reloading
+from brinery.renames import Renames
 from brinery.transform import Transform
+from brinery.versions import version_of
 
 
 @dataclass(slots=True)
@@ -109,6 +114,7 @@ class Saver:
         factory: IdFactory,
         codec: Codec,
         kept: dict[Any, Any],
+        renames: Renames,
         *,
         is_asked_for: bool = False,
         able: Callable[[Codec], Sequence[str]] = lambda codec: (),
@@ -141,6 +147,8 @@ class Saver:
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
+        self._renames = renames
+        self._versions: dict[str, int] = {}
         self._now = time.time()
         self._nonce = os.urandom(12)
         self._persistable = _TypeTable()
@@ -169,6 +177,15 @@ class Saver:
                 found = self._enlist(obj, entry.id, entry, entry.version, False)
         self._references[found] = None
         return found
+
+    def note_version(self, cls: type) -> Callable[[], None] | None:
+        """Return what notes that the record at hand has an object of a class with versions."""
+        version = version_of(cls)
+        if version == 1:
+            return None
+        name = f"{cls.__module__}:{cls.__qualname__}"
+        # A part that is tried out, after the record failed, does no harm here.
+        return lambda: self._versions.__setitem__(name, version)
 
     # -- the algorithm
 
@@ -260,6 +277,8 @@ class Saver:
                 yield put
 
     def _encode(self, work: _Work) -> Put | None:
+        if (kept := record_of(work.obj)) is not None and self._is_kept(work, kept):
+            return self._put_kept(work, kept)
         codec, sink = self._dumped(work)
         pieces = sink.pieces
         digest = digest_of(pieces)
@@ -289,6 +308,7 @@ class Saver:
             stored_digest,
             nonce,
             transform=transform,
+            versions=self._versions,
         )
         self._written.append(_Written(work, digest, codec, record[-1]))
         return Put(name, record, expect)
@@ -313,6 +333,46 @@ class Saver:
             return False
         return metadata.transform == asked.transform
 
+    def _is_kept(self, work: _Work, kept: KeptRecord) -> bool:
+        # A placeholder is written back as the record that it was, unless what it shows was changed or
+        # it now refers to other records, in another store.
+        if kept.reason:
+            if kept.references and self._identity.entry(work.obj) is None:
+                alien = EncodeError(
+                    f"a placeholder that was not decoded refers to records of another store: "
+                    f"{kept.reason}",
+                    advice="Install what is missing, and load it anew, before saving it elsewhere",
+                )
+                raise _located(work, self._codec, alien)
+            return True
+        try:
+            digest = digest_of(self._dump(work, kept.codec).pieces)
+            links = Reloading(self._identity, self.kept, self._renames)
+            return links.digest(kept.codec, kept.record) == digest
+        except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
+            return False
+
+    def _put_kept(self, work: _Work, kept: KeptRecord) -> Put | None:
+        metadata, expect, entry = kept.record.metadata, work.expect, work.entry
+        if expect is ANY and work.chosen:
+            self._check_is_record(work)
+        if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
+            if self._exists(work.name):
+                return None
+            expect = ABSENT
+        record = build(
+            metadata._replace(
+                id=work.id,
+                created=self._now,
+                nonce=self._nonce + len(self._written).to_bytes(4, "big"),
+            ),
+            [bytes(kept.record.stored)],
+            kept.record.buffers,
+        )
+        digest = metadata.raw_digest
+        self._written.append(_Written(work, digest, kept.codec, record[-1]))
+        return Put(work.name, record, expect)
+
     def _check_is_record(self, work: _Work) -> None:
         # What is overwritten on demand is a record, whole at its end, not somebody's notes.
         try:
@@ -336,7 +396,7 @@ class Saver:
             data, version = self._backend.get(work.name)
             if version == entry.version:
                 record = self._restorer.restored(parse(data, version, id=work.id))
-                links = Reloading(self._identity, self.kept)
+                links = Reloading(self._identity, self.kept, self._renames)
                 if links.digest(entry.codec, record) == digest:
                     entry.digest = digest
 
@@ -361,7 +421,10 @@ class Saver:
         # The record is of another codec.  It stays so while nothing has changed, and where the
         # codec of the store cannot hold the object.
         sink = self._dump(work, entry.codec)
-        if digest_of(sink.pieces) == entry.digest:
+        digest = digest_of(sink.pieces)
+        if digest != entry.digest and entry.is_loaded:
+            self._compare_again(work, entry, digest)
+        if digest == entry.digest:
             return entry.codec, sink
         references = self._references
         try:
@@ -402,6 +465,7 @@ class Saver:
         self.root = work.obj
         self._current = work
         self._references = {}
+        self._versions = {}
         codec.dump(work.obj, sink, self)
         return sink
 
@@ -469,7 +533,7 @@ def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
     )
 
 
-class _Probe:
+class _Probe(PlainLinks):
     """Links for trying out a part of an object: references lead nowhere and are not recorded."""
 
     def __init__(self, root: Any, saver: Saver) -> None:

@@ -9,9 +9,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self
 
-from brinery.arguments import choose_codec, choose_transform, size_limit, warn_of_unknown
+from brinery.arguments import (
+    choose_codec,
+    choose_transform,
+    one_of,
+    size_limit,
+    warn_of_unknown,
+)
 from brinery.backend import Backend, Missing, Put
 from brinery.chain import CodecChain
+from brinery.checking import Checker, Report
 from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.compression import MAX_EXPANDED, Restorer
 from brinery.counter import Counter
@@ -28,6 +35,7 @@ from brinery.info import RecordInfo, read_info
 from brinery.loading import Loader
 from brinery.record import TAIL_SIZE, has_magic
 from brinery.registry import CodecArgument, codec_from, codecs_that, make_codec
+from brinery.renames import Renames
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.transform import Transform
@@ -61,9 +69,13 @@ class Store(MutableMapping[str, Any]):
         compress: str | Transform | None = None,
         max_expanded: int = MAX_EXPANDED,
         remember: Mapping[str, Any] | None = None,
+        renames: Mapping[str, str] | None = None,
         **extra: Any,
     ) -> None:
         """`remember` are settings of the kind of store, to be found again in `Settings.options`.
+
+        `renames` map old names of classes and functions (``module:qualname``) and of modules (``module``)
+        to those of today.
 
         `extra` may hold options of the codec.  Arguments that only sibling stores have are ignored;
         for any other there is a warning.
@@ -72,6 +84,7 @@ class Store(MutableMapping[str, Any]):
         self._lock = threading.RLock()
         self._pid = os.getpid()
         self._closed = False
+        self._renames = Renames(renames)
         self._identity = IdentityMap()
         self._kept: dict[Any, Any] = {}
         self._codecs: dict[tuple[Any, ...], Codec] = {}
@@ -200,6 +213,7 @@ class Store(MutableMapping[str, Any]):
                     self.idfactory,
                     chosen,
                     self._kept,
+                    self._renames,
                     is_asked_for=codec is not None,
                     able=_able,
                     transform=transform,
@@ -246,26 +260,44 @@ class Store(MutableMapping[str, Any]):
 
     # -- loading
 
-    def load(self, id: str) -> Any:
+    def load(self, id: str, *, missing: str = "error") -> Any:
         """Return the object `id`, with all that it refers to.
 
-        While the object is alive, that is the same object each time.  Raise `NotFoundError`,
-        `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`.
+        While the object is alive, that is the same object each time.  `missing` says what becomes of
+        objects whose class or codec is not there: "error", or "placeholder" for a `Placeholder`.
+        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`.
         """
-        return self.load_many([id])[0]
+        return self.load_many([id], missing=missing)[0]
 
-    def load_many(self, ids: Iterable[str]) -> list[Any]:
-        """Return several objects, read together, in order."""
+    def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
+        """Return several objects, read together, in order; `missing` as `load` has it."""
         wanted = [_required(id_) for id_ in _several("ids", ids)]
+        stands_in = one_of("missing", missing, ("error", "placeholder")) == "placeholder"
         with self._open():
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
-                if living is not NOTHING:
+                if living is not NOTHING and (stands_in or wanted[0] not in self._identity.partial):
                     return [living]
             loader = Loader(
-                self._backend, self._identity, self._codec_of, self._kept, self._restorer
+                self._backend,
+                self._identity,
+                self._codec_of,
+                self._kept,
+                self._renames,
+                self._restorer,
+                stands_in=stands_in,
             )
             return loader.load(wanted)
+
+    def check(self, progress: Callable[[int, int], Any] | None = None) -> Report:
+        """Try to decode every record, and report what would load, be upgraded or fail.
+
+        Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
+        with the number of records that were looked at and that of all, at most ten times a second.
+        """
+        with self._open():
+            checker = Checker(self._backend, self._codec_of, self._renames, self._restorer)
+            return checker.check(self.list(), progress)
 
     def _codec_of(self, name: str, config: Any) -> Codec:
         key = (name, *config.items())

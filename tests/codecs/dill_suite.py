@@ -16,14 +16,14 @@ from typing import Any
 
 import dill
 
-from brinery.codec import Sink
+from brinery.codec import PlainLinks, Sink
 from brinery_codecs import dill as codec_module
 from brinery_codecs.dill import DillCodec
 
 counts = {"records": 0, "by dill": 0}
 
 
-class Links:
+class Links(PlainLinks):
     """No object has a record of its own."""
 
     def __init__(self, root: Any) -> None:

@@ -25,7 +25,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brinery.codec import Codec, Sink
+from brinery.codec import Codec, PlainLinks, Sink
 from brinery.errors import DecodeError, NotFoundError, UnsupportedObjectError
 from brinery.testing.codec import CodecContract
 from brinery_codecs._msgpack_survey import MAX_DEPTH
@@ -42,7 +42,7 @@ class Task:
         self.name = name
 
 
-class Writing:
+class Writing(PlainLinks):
     """The store's side of encoding: objects of one class are external, under their name."""
 
     def __init__(self, root: Any = None, external: type = Task) -> None:
@@ -60,7 +60,7 @@ class Writing:
         return None if obj is self.root else getattr(obj, "name", "Other.1")
 
 
-class Reading:
+class Reading(PlainLinks):
     """The store's side of decoding: each ID is one object."""
 
     def __init__(self) -> None:

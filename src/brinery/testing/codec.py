@@ -26,7 +26,7 @@ from typing import Any, ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.codec import Buffer, Codec, Sink
+from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.memory import MemoryStore
@@ -384,7 +384,7 @@ def digests(codec: Codec) -> Mapping[str, str | None]:
     return found
 
 
-class _Alone:
+class _Alone(PlainLinks):
     """The links of an object that refers to no other; for codecs that are used without a store."""
 
     def __init__(self, root: Any) -> None:

@@ -1,0 +1,38 @@
+"""What takes the place of a codec that is not installed, so that its records can be kept as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NoReturn
+
+from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
+
+
+class AbsentCodec(Codec):
+    """Stands for a codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
+
+    name = "absent"
+
+    def __init__(self, named: str, options: Mapping[str, Any], reason: str) -> None:
+        self.named = named
+        self.options_given = dict(options)
+        self.reason = reason
+
+    @property
+    def version(self) -> str:
+        """Return what errors show."""
+        return "not installed"
+
+    def config(self) -> dict[str, Any]:
+        """Return what tells one absent codec from another."""
+        return {"named": self.named, "options": self.options_given, "reason": self.reason}
+
+    def dump(
+        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+    ) -> NoReturn:
+        """Raise: there is nothing that could encode."""
+        raise TypeError(self.reason)
+
+    def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> NoReturn:
+        """Raise: there is nothing that could decode."""
+        raise TypeError(self.reason)

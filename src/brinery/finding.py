@@ -1,0 +1,59 @@
+"""Looking up the classes and functions that payloads name."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
+from brinery.placeholder import PlaceholderType, missing_class, reconstruct
+from brinery.renames import Renames
+
+LookUp = Callable[[str, str], Any]
+
+
+class Finder:
+    """Finds globals under their present names; where `stands_in`, missing ones get a placeholder."""
+
+    def __init__(self, renames: Renames, kept: dict[Any, Any], *, stands_in: bool = False) -> None:
+        self.renames = renames
+        self.kept = kept
+        self.stands_in = stands_in
+        self.was_renamed = False
+        """Whether what was found last has another name now."""
+
+    def find(self, module: str, name: str, look_up: LookUp) -> Any:
+        """Return the global that was called `name` of `module`.
+
+        `look_up` answers for a present name.  Raise `ImportError` or `AttributeError`.
+        """
+        present = self.renames.present(module, name)
+        try:
+            found = look_up(*present)
+        except (ImportError, AttributeError):
+            # The attempt may have imported a class that says that it was called so.
+            later = self.renames.present(module, name, is_missing=True)
+            if later == present:
+                self.was_renamed = False
+                if not self.stands_in:
+                    raise
+                return missing_class(module, name, self.kept)
+            present = later
+            found = self._found(module, name, present, look_up)
+        self.was_renamed = present != (module, name)
+        if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
+            return reconstruct
+        return found
+
+    def _found(self, module: str, name: str, present: tuple[str, str], look_up: LookUp) -> Any:
+        try:
+            return look_up(*present)
+        except (ImportError, AttributeError):
+            if not self.stands_in:
+                raise
+            return missing_class(module, name, self.kept)
+
+
+def is_missing(found: Any) -> bool:
+    """Tell whether what was found stands for something that is not there."""
+    return type(found) is PlaceholderType
