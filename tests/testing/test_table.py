@@ -57,7 +57,10 @@ def test_a_stale_cell_is_found(
     page = PAGE.read_text(encoding="utf-8")
     line = next(line for line in page.splitlines() if line.startswith(f"| {row}"))
     first = line.split("|")[2]
-    small = {**proofs, "recursion depth": [replace(proofs["recursion depth"][0], result="100 / 100")]}
+    small = {
+        **proofs,
+        "recursion depth": [replace(proofs["recursion depth"][0], result="100 / 100")],
+    }
     small["recursion depth"] *= len(codecs)
     stale = page.replace(line, line.replace(first, f" {wrong} ", 1))
     found = [d for d in table.differences(stale, codecs, small) if d.startswith(row)]
@@ -96,9 +99,7 @@ def test_a_codec_is_named_or_given_by_its_path() -> None:
             table.codec_named(name)
 
 
-def test_the_command_says_what_is_wrong(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A page without markers is refused before anything is measured."""
     page = tmp_path / "page.md"
     page.write_text("nothing")
@@ -117,7 +118,22 @@ def test_the_reader_of_messagepack_is_right() -> None:
     """Against the library, on values of each width."""
     import msgpack
 
-    numbers = [0, 127, 128, 255, 256, 2**16, 2**32, 2**63, -1, -32, -33, -129, -(2**15) - 1, -(2**40)]
+    numbers = [
+        0,
+        127,
+        128,
+        255,
+        256,
+        2**16,
+        2**32,
+        2**63,
+        -1,
+        -32,
+        -33,
+        -129,
+        -(2**15) - 1,
+        -(2**40),
+    ]
     values = [*(make() for make in BASIC.values()), numbers, ["x" * 40, "x" * 300, "x" * 70_000]]
     values += [list(range(20)), list(range(70_000)), {str(n): n for n in range(20)}, 1.5, None]
     for value in values:
@@ -171,8 +187,9 @@ class Boastful(type(make_codec("pickle"))):  # type: ignore[misc]
 
     def __init__(self, protocol: int | None = None) -> None:
         super().__init__(protocol)
+        kept = make_codec("pickle").capabilities
         others = {"closures": True, "deterministic": True, "safe_to_read": True}
-        self.capabilities = replace(self.capabilities, classes_by_value=True, **others)
+        self.capabilities = replace(kept, classes_by_value=True, **others)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,8 @@ from brinery.testing.samples import BASIC, DATA, Node, Plain
 KEPT: Final = "kept"
 REFUSED: Final = "refused"
 CHANGED: Final = "CHANGED"
+UNREADABLE: Final = "UNREADABLE"
+"""Saved without an error, and an error when loaded."""
 BY_REFERENCE: Final = "by reference"
 YES: Final = "yes"
 NO: Final = "no"
@@ -106,7 +108,7 @@ def _fate(
         except AssertionError as error:
             return _Fate(CHANGED, f"saved, and came back different: {error}")
         except BrineryError as error:
-            return _Fate(CHANGED, f"saved without an error, and cannot be loaded: {error}")
+            return _Fate(UNREADABLE, f"saved without an error, and cannot be loaded: {error}")
         except Exception as error:  # noqa: BLE001 - what came back may fail in any way when it is used
             return _Fate(CHANGED, f"saved, and what came back fails: {error!r}")
     return _Fate(kept, evidence)
@@ -114,7 +116,7 @@ def _fate(
 
 def _worst(fates: Iterator[_Fate]) -> _Fate:
     """Return the first fate in order of badness."""
-    order = (CHANGED, REFUSED, BY_REFERENCE, KEPT)
+    order = (CHANGED, UNREADABLE, REFUSED, BY_REFERENCE, KEPT)
     return min(fates, key=lambda fate: order.index(fate.result))
 
 
@@ -197,9 +199,10 @@ def _shared(codec: Codec) -> _Fate:
     def twice(obj: Any) -> Any:
         return {"one": obj, "two": [obj]}
 
+    objects: list[Any] = [[], {}, [1, {}]]
     return _worst(
         _fate(codec, twice(obj), evidence="one list, and one dict, in two places of a record")
-        for obj in ([], {}, [1, {}])
+        for obj in objects
     )
 
 
@@ -240,7 +243,7 @@ def greatest_depth(codec: Codec, make: Callable[[int], Any]) -> int | None:
     greatest = 0
     for depth in DEPTHS:
         result = _fate(codec, make(depth), _same_levels).result
-        if result == CHANGED:
+        if result in (CHANGED, UNREADABLE):
             return None
         if result != KEPT:
             break
@@ -502,10 +505,10 @@ def digests(codec: Codec) -> Mapping[str, str | None]:
 def _deterministic(codec: Codec) -> _Fate:
     here = digests(codec)
     runs = [digests(codec)]
-    for seed in ("1", "2"):
-        runs.append(
-            json.loads(output_of("-c", _DIGESTS, _described(codec), PYTHONHASHSEED=seed))
-        )
+    runs += [
+        json.loads(output_of("-c", _DIGESTS, _described(codec), PYTHONHASHSEED=seed))
+        for seed in ("1", "2")
+    ]
     differ = sorted({name for run in runs for name in here if run[name] != here[name]})
     if differ:
         return _Fate(NO, f"bytes differ between processes for: {', '.join(differ)}")
@@ -623,7 +626,10 @@ def _msgpack_value(source: io.BytesIO) -> Any:
         return code
     if code >= 0xE0:
         return code - 0x100
-    for mask, first, read in ((15, 0x80, mapping), (15, 0x90, array), (31, 0xA0, text)):
+    read: Callable[[int], Any]
+    short: list[tuple[int, int, Callable[[int], Any]]]
+    short = [(15, 0x80, mapping), (15, 0x90, array), (31, 0xA0, text)]
+    for mask, first, read in short:
         if first <= code <= first + mask:
             return read(code & mask)
     if code in (0xC0, 0xC2, 0xC3):
@@ -666,7 +672,7 @@ def _languages(codec: Codec) -> _Fate:
             return _Fate(
                 f"as {name}, marked", f"an independent reader of {name} gives data with marks"
             )
-    return _Fate(NO, f"is neither {' nor '.join(READERS)}")
+    return _Fate(NO, f"the payload is neither {' nor '.join(READERS)}")
 
 
 _SPEED = (

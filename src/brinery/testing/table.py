@@ -1,8 +1,8 @@
 """The table "which codec keeps what", made by trying: see `brinery.testing.proofs`.
 
-    python -m brinery.testing.table                                    # every codec that is built in
-    python -m brinery.testing.table mypackage:MyCodec pickle           # these
-    python -m brinery.testing.table --write docs/how-to/choose-a-codec.md   # between the page's markers
+python -m brinery.testing.table                                    # every codec that is built in
+python -m brinery.testing.table mypackage:MyCodec pickle           # these
+python -m brinery.testing.table --write docs/how-to/choose-a-codec.md   # between the page's markers
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Final
 from brinery.codec import Codec
 from brinery.errors import BrineryError, InvalidArgumentError
 from brinery.registry import builtin_codecs, make_codec
-from brinery.testing.proofs import CHANGED, DEPTHS, PROOFS, SPEEDS, Proof, prove_row
+from brinery.testing.proofs import CHANGED, DEPTHS, PROOFS, SPEEDS, UNREADABLE, Proof, prove_row
 
 BEGIN: Final = "<!-- table of codecs: begin; written by `make table` -->"
 END: Final = "<!-- table of codecs: end -->"
@@ -65,7 +65,10 @@ def table(codecs: Sequence[Codec], proofs: dict[str, list[Proof]]) -> str:
         number = f" [{len(notes) + 1}]" if evidence else ""
         lines.append(f"| {row}{number} | " + " | ".join(p.result for p in proven) + " |")
         if evidence:
-            said = "; ".join(f"{', '.join(names)}: {text}" for text, names in evidence.items())
+            said = "; ".join(
+                text if len(evidence) == 1 else f"{', '.join(names)}: {text}"
+                for text, names in evidence.items()
+            )
             notes.append(f"{len(notes) + 1}. {row}: {said}.")
     return "\n".join([*lines, "", *notes])
 
@@ -120,7 +123,9 @@ def differences(page: str, codecs: Sequence[Codec], proofs: dict[str, list[Proof
         if not (_reached(said, proof.result) if row == _DEPTH else said == proof.result)
         and row != _SPEED
     ]
-    found += [f"{_SPEED}: {said!r} is no class" for said in documented[_SPEED] if said not in SPEEDS]
+    found += [
+        f"{_SPEED}: {said!r} is no class" for said in documented[_SPEED] if said not in SPEEDS
+    ]
     return found
 
 
@@ -138,7 +143,10 @@ def _depths(cell: str) -> list[int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the table, or write it into a page; return 1 if a codec changed data, 2 for wrong arguments."""
+    """Print the table, or write it into a page.
+
+    Return 0, or 1 if a codec changed or lost data, or 2 for arguments that are wrong.
+    """
     parser = argparse.ArgumentParser(prog=COMMAND, description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("codecs", nargs="*", help="names, or module:Class; all built in if none")
     parser.add_argument("--write", metavar="PAGE", type=Path, help="a page with the markers")
@@ -158,7 +166,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrineryError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    changed = [proof for proven in proofs.values() for proof in proven if proof.result == CHANGED]
+    changed = [
+        proof
+        for proven in proofs.values()
+        for proof in proven
+        if proof.result in (CHANGED, UNREADABLE)
+    ]
     for proof in changed:
         print(f"error: {proof.row}: {proof.evidence}", file=sys.stderr)
     return 1 if changed else 0
