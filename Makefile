@@ -16,7 +16,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint type docs bench test-all regen-golden clean help
+.PHONY: demo test test-slow lint type docs table bench test-all regen-golden clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
@@ -38,6 +38,9 @@ type: $(VENV)/.lint  ## check types only
 
 docs: $(VENV)/.test  ## run README and docs as tests
 	@$(RUN) -m pytest tests/docs $(ARGS)
+
+table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/how-to/choose-a-codec.md
+	@$(RUN) -m brinery.testing.table --write docs/how-to/choose-a-codec.md $(ARGS)
 
 bench: $(VENV)/.bench  ## measure
 	@$(RUN) -m benchmarks.run $(ARGS)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections import ChainMap
 from collections.abc import MutableMapping
+from io import TextIOWrapper
+from pickle import PicklingError
 from types import CellType, FunctionType
 from typing import Any, ClassVar
 
@@ -14,7 +17,22 @@ from brinery_codecs._deep import DeepPickler
 from brinery_codecs._family import PickleFamily, Session, Take
 from brinery_codecs._reduction import Reducer
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import canonical_class, is_importable, shared_class
+from brinery_codecs.shared_classes import canonical_class, is_importable, is_made_in_c, shared_class
+
+
+def _reduce_file(file: TextIOWrapper) -> Any:
+    # cloudpickle would write a StringIO with the content instead: what comes back is no file.
+    if file is sys.stdout or file is sys.stderr:
+        return cloudpickle.Pickler.dispatch_table[TextIOWrapper](file)
+    raise PicklingError(
+        "cloudpickle keeps the content of an open file and not the file: "
+        "store the content, the path, or use the codec dill"
+    )
+
+
+def _refuse_view(view: memoryview) -> Any:
+    # cloudpickle would write bytes instead.
+    raise PicklingError("cloudpickle keeps a memoryview as bytes: store bytes(view)")
 
 
 class CloudpickleCodec(PickleFamily):
@@ -32,7 +50,8 @@ class CloudpickleCodec(PickleFamily):
         out_of_band=True,
     )
     special: ClassVar[MutableMapping[type, Reducer]] = ChainMap(
-        {CellType: reduce_cell}, cloudpickle.Pickler.dispatch_table
+        {CellType: reduce_cell, TextIOWrapper: _reduce_file, memoryview: _refuse_view},
+        cloudpickle.Pickler.dispatch_table,
     )
 
     @property
@@ -76,7 +95,14 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return shared_class, described
             if self._is_canonical:
                 return canonical_class(super().reducer_override(obj))
-        return super().reducer_override(obj)
+        reduction = super().reducer_override(obj)
+        if type(reduction) is tuple and reduction[0] is _MAKE_CLASS and is_made_in_c(obj):
+            # cloudpickle would write a class without its substance: let pickle refuse it.
+            return NotImplemented
+        return reduction
+
+
+_MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
 
 
 def _is_by_value(module: str) -> bool:

@@ -24,6 +24,7 @@ from typing import Any
 
 from brinery.codec import ReadLinks, WriteLinks
 
+_IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: of C, from Python 3.10 on
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement or call
 
 Description = tuple[str, int, str, bytes]
@@ -38,9 +39,14 @@ def shared_class(key: str, index: int, name: str, blob: bytes) -> type:
 
 def is_importable(cls: type) -> bool:
     """Tell whether another process can be expected to find `cls` under its name."""
-    if not cls.__flags__ & _HEAP_TYPE:
-        return True
+    if is_made_in_c(cls):
+        return True  # or at least, there is nothing to write by value
     return cls.__module__ != "__main__" and stands_under_name(cls)
+
+
+def is_made_in_c(cls: type) -> bool:
+    """Tell whether a class is none that Python code has made."""
+    return not cls.__flags__ & _HEAP_TYPE or bool(cls.__flags__ & _IMMUTABLE_TYPE)
 
 
 def stands_under_name(cls: type) -> bool:

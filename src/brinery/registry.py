@@ -65,6 +65,11 @@ def known_codecs() -> list[str]:
     return sorted({*_CODECS, *_entry_points(CODEC_GROUP)})
 
 
+def builtin_codecs() -> list[str]:
+    """Return the names of the built-in codecs, in the order of their table."""
+    return list(_CODECS)
+
+
 def codecs_that(keep: Callable[[Any], bool]) -> list[str]:
     """Return the names of the built-in codecs whose capabilities satisfy `keep`, if importable."""
     found = []

@@ -15,13 +15,9 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import random
-import subprocess
-import sys
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
@@ -30,18 +26,11 @@ from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.memory import MemoryStore
-from brinery.record import build, new_metadata, parse
+from brinery.record import parse
 from brinery.testing import samples
 from brinery.testing.graphs import assert_isomorphic
+from brinery.testing.proofs import CHANGED, PROOFS, UNREADABLE, forge, prove_row
 from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable
-
-_DIGESTS = """
-import importlib, json, sys
-from brinery.testing.codec import digests
-module, name, config = json.loads(sys.argv[1])
-print(json.dumps(digests(getattr(importlib.import_module(module), name)(**config))))
-"""
-_PLAIN_LOAD = "import pickle, sys; print(ascii(pickle.load(open(sys.argv[1], 'rb'))))"
 
 
 class CodecContract:
@@ -183,41 +172,33 @@ class CodecContract:
         if found is not None:
             assert [found[0].capped(), found[1].capped()] == [2, 3]
 
-    def test_the_payload_is_a_plain_pickle(self, store: MemoryStore, tmp_path: Path) -> None:
-        """A record opens with nothing but `pickle.load`, in a Python without any package."""
-        if not store.codec.capabilities.plain_pickle:
-            pytest.skip("this codec does not declare plain_pickle")
-        obj = {name: BASIC[name]() for name in BASIC}
-        file = tmp_path / "record"
-        file.write_bytes(_record(store, store.save(obj)))
-        assert _output("-I", "-S", "-c", _PLAIN_LOAD, str(file)) == ascii(obj)
+    @pytest.mark.parametrize("row", [row for row in PROOFS if row != "speed class"])
+    def test_each_row_of_the_table_is_proven(self, codec: Codec, row: str) -> None:
+        """Nothing comes back changed, and each flag says what is so: no more, and no less."""
+        proof = prove_row(codec, row)
+        assert proof.result != CHANGED, proof.evidence
+        assert proof.result != UNREADABLE, proof.evidence
+        if proof.flag is not None:
+            declared = getattr(codec.capabilities, proof.flag)
+            assert proof.holds == declared, (
+                f"{proof.flag}={declared} is declared, and the row {row!r} of the table of codecs is "
+                f"{proof.result!r}: {proof.evidence}"
+            )
 
     def test_reading_runs_no_code(self, store: MemoryStore) -> None:
-        """Neither by an object that was saved here, nor by a hostile payload."""
-        if not store.codec.capabilities.safe_to_read:
-            pytest.skip("this codec does not declare safe_to_read")
+        """Neither by an object that was saved here, nor by a hostile payload; or it does run code."""
         samples.sprung.clear()
-        refused(store, Trap())
-        refused(store, [Trap()])
+        if store.codec.capabilities.safe_to_read:
+            refused(store, Trap())
+            refused(store, [Trap()])
         with MemoryStore(codec="pickle") as other:
             hostile = _payload(other, other.save(Trap()))
         id_ = store.save([1])
-        _forge(store, id_, hostile)
-        with pytest.raises(DecodeError):
-            store.load(id_)
-        assert samples.sprung == []
-
-    def test_equal_objects_give_equal_bytes(self, store: MemoryStore) -> None:
-        """In every process, whatever the seed of its hashes."""
-        codec = store.codec
-        if not codec.capabilities.deterministic:
-            pytest.skip("this codec does not declare deterministic")
-        here = digests(codec)
-        assert here == digests(codec)
-        described = json.dumps([type(codec).__module__, type(codec).__qualname__, codec.config()])
-        for seed in ("1", "2"):
-            there = _output("-c", _DIGESTS, described, PYTHONHASHSEED=seed)
-            assert json.loads(there) == here
+        forge(store, id_, hostile)
+        if store.codec.capabilities.safe_to_read:
+            with pytest.raises(DecodeError):
+                store.load(id_)
+            assert samples.sprung == []
 
     def test_an_object_comes_back_from_payload_and_buffers(self, codec: Codec) -> None:
         """A codec that is offered a place for large buffers may use it or not."""
@@ -294,7 +275,7 @@ class CodecContract:
         id_ = store.save({"a": [1, 2.5, "text"], "b": {"c": None}, "d": ["x"] * 20})
         payload = _payload(store, id_)
         for length in range(len(payload)):
-            _forge(store, id_, payload[:length])
+            forge(store, id_, payload[:length])
             with pytest.raises((DecodeError, RecordError)) as caught:
                 store.load(id_)
             assert caught.value.id == id_
@@ -325,7 +306,7 @@ class CodecContract:
             forged = bytearray(payload)
             for _ in range(chance.randint(1, 3)):
                 forged[chance.randrange(len(forged))] = chance.randrange(256)
-            _forge(store, id_, bytes(forged))
+            forge(store, id_, bytes(forged))
             # Anything else than an error of brinery's own passes, and fails the test.
             with contextlib.suppress(BrineryError):
                 store.load(id_)
@@ -370,20 +351,6 @@ def refused(store: MemoryStore, obj: Any, already: Collection[str] = ()) -> Enco
     return caught.value
 
 
-def digests(codec: Codec) -> Mapping[str, str | None]:
-    """Return the digests of the payloads of the sample data, None for what is refused."""
-    found: dict[str, str | None] = {}
-    for name, make in {**BASIC, **DATA}.items():
-        with MemoryStore(codec=codec) as store:
-            try:
-                record = parse(_record(store, store.save(make())))
-            except EncodeError:
-                found[name] = None
-            else:
-                found[name] = record.metadata.payload_digest.hex()
-    return found
-
-
 class _Alone(PlainLinks):
     """The links of an object that refers to no other; for codecs that are used without a store."""
 
@@ -418,33 +385,3 @@ def _record(store: MemoryStore, id_: str) -> bytes:
 
 def _payload(store: MemoryStore, id_: str) -> bytes:
     return bytes(parse(_record(store, id_)).payload)
-
-
-def _forge(store: MemoryStore, id_: str, payload: bytes) -> None:
-    """Put a record of right digests around a payload, in place of the record `id_`."""
-    codec = store.codec
-    metadata = new_metadata(
-        id=id_,
-        codec=codec.name,
-        config=codec.config(),
-        codec_version=codec.version,
-        protocol=codec.protocol,
-        class_name="builtins:object",
-        references=(),
-        payload=[payload],
-    )
-    store.backend.put(name_of(id_), b"".join(build(metadata, [payload])))
-    store.invalidate_cache()
-
-
-def _output(*arguments: str, **environment: str) -> str:
-    path = os.pathsep.join(filter(None, sys.path))
-    run = subprocess.run(
-        [sys.executable, *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "PYTHONPATH": path, **environment},
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout.strip()

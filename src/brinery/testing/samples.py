@@ -11,6 +11,7 @@ from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum
 from fractions import Fraction
+from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 from uuid import UUID
 
@@ -205,6 +206,26 @@ class Slotted:
         self.one = one
 
 
+class Words(list[str]):
+    """A list with a label, not persistable."""
+
+    label: str = ""
+
+
+class Table(dict[str, Any]):
+    """A dict with a label, not persistable."""
+
+    label: str = ""
+
+
+class Size(int):
+    """An integer of a class of its own."""
+
+
+class Name(str):
+    """A string of a class of its own."""
+
+
 class Unencodable:
     """An object that nobody can describe."""
 
@@ -223,6 +244,12 @@ def spring(text: str) -> str:
     """Note that code was run by reading a payload."""
     sprung.append(text)
     return text
+
+
+def mark(path: str) -> str:
+    """Write a file, to show that code was run by reading a payload."""
+    Path(path).write_text("code was run")
+    return path
 
 
 class Trap:
