@@ -37,6 +37,7 @@ CASES: Sequence[Case] = (
     Case("cloudpickle", 5, "trees"),
     Case("dill", 5, "few trees"),
     Case("msgpack", None, "plain data"),
+    Case("json", None, "plain data"),
 )
 
 
@@ -95,6 +96,8 @@ def with_library(
 
 
 def _library(codec: str, protocol: int | None) -> tuple[Any, Any]:
+    if codec == "json":
+        return _json()
     library = importlib.import_module(codec)
     # What the store's codecs choose by default, where that differs from the library's own default.
     options = {"dill": {"recurse": True}}.get(codec, {})
@@ -108,6 +111,15 @@ def _library(codec: str, protocol: int | None) -> tuple[Any, Any]:
             return library.load(file)
 
     return dump, load
+
+
+def _json() -> tuple[Any, Any]:
+    import msgspec
+
+    def dump(obj: Any, path: Path) -> None:
+        path.write_bytes(msgspec.json.encode(obj))
+
+    return dump, lambda path: msgspec.json.decode(path.read_bytes())
 
 
 def _graph(file: str) -> Any:

@@ -64,7 +64,7 @@ def test_compressed_golden_files_load_to_the_graphs_that_were_saved(
 def test_there_are_golden_files_of_each_codec() -> None:
     """And of each protocol, where a codec has several."""
     names = {path.split("/")[0] for path in PLACES}
-    assert names == {"pickle", "cloudpickle", "dill", "msgpack"}
+    assert names == {"pickle", "cloudpickle", "dill", "msgpack", "json"}
     protocols = {protocol for codec, protocol, _ in PLACES.values() if codec == "pickle"}
     assert protocols == {*range(6)}
 

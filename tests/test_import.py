@@ -13,6 +13,7 @@ HEAVY = (
     "cloudpickle",
     "dill",
     "msgpack",
+    "msgspec",
     "numpy",
     "sqlalchemy",
     "filelock",

@@ -35,6 +35,7 @@ _CODECS: Mapping[str, tuple[str, str]] = {
     "cloudpickle": ("brinery_codecs.cloudpickle:CloudpickleCodec", "pip install cloudpickle"),
     "dill": ("brinery_codecs.dill:DillCodec", "pip install dill"),
     "msgpack": ("brinery_codecs.msgpack:MsgpackCodec", "pip install msgpack"),
+    "json": ("brinery_codecs.json:JsonCodec", 'pip install "brinery[json]"'),
 }
 
 _TRANSFORMS: Mapping[str, tuple[str, str]] = {

@@ -70,6 +70,22 @@ def data() -> Any:
     }
 
 
+def json_data() -> Any:
+    """Return values that JSON has, and dicts that look like references."""
+    return {
+        "atoms": [None, True, False, 0, -1, 2**63, -(2**70), 1.5, -0.0, 1.0, 1e300, 5e-324],
+        "text": ["", "Grüße", "日本語", "\U0001f600", 'line\nline\0\x7f"\\'],
+        "containers": [[], {}, [1, [2, []]], {"": {"a": {}}}],
+        "references": [
+            {"$ref": 1},
+            {"$$ref": [{"$ref": "Task.1"}]},
+            {"$ref": 1, "a": 2},
+            {"ref": 1},
+        ],
+        "long": ["x" * 100, list(range(1000))],
+    }
+
+
 def cyclic_data() -> Any:
     """Return containers that contain themselves and share others."""
     shared: list[Any] = [1]
@@ -138,6 +154,9 @@ def by_value() -> Any:
 EVERYWHERE: Mapping[str, Make] = {"data": data}
 """For every codec."""
 
+JSON: Mapping[str, Make] = {"json_data": json_data}
+"""For the codec json."""
+
 OLD: Mapping[str, Make] = {**EVERYWHERE, "cyclic_data": cyclic_data, "nodes": nodes}
 """For pickle at any protocol."""
 
@@ -151,7 +170,7 @@ BY_VALUE: Mapping[str, Make] = {**PICKLED, "by_value": by_value}
 def check(name: str, found: Any) -> None:
     """Raise AssertionError unless `found` is what was saved under `name`."""
     if name != "by_value":
-        assert_isomorphic(BY_VALUE[name](), found)
+        assert_isomorphic({**BY_VALUE, **JSON}[name](), found)
         return
     # A class of its own, but one for all.
     first, second, holder = found

@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT.parent.parent))
 
-from tests.golden.graphs import BY_VALUE, EVERYWHERE, OLD, PICKLED, Make  # noqa: E402
+from tests.golden.graphs import BY_VALUE, EVERYWHERE, JSON, OLD, PICKLED, Make  # noqa: E402
 
 from brinery import FilesystemStore  # noqa: E402
 from brinery.registry import make_codec  # noqa: E402
@@ -31,6 +31,7 @@ def directories() -> Iterator[tuple[str, str, int | None, Mapping[str, Make]]]:
     for codec in ("cloudpickle", "dill"):
         yield f"{codec}/{VERSION}", codec, 5, BY_VALUE
     yield f"msgpack/{VERSION}", "msgpack", None, EVERYWHERE
+    yield f"json/{VERSION}", "json", None, JSON
 
 
 TRANSFORMS = ("gzip:6", "lz4:0", "zstd:3")
