@@ -118,6 +118,17 @@ def test_dill_without_recurse_is_caught(kind: str, tmp_path: Path) -> None:
     assert {what for each in found for _, what in each} == {problem}
 
 
+def test_compressed_records_are_looked_into(tmp_path: Path) -> None:
+    """A class of `__main__` is named with its place, by codec and by chain."""
+    code = """
+    for codec in ("pickle", "auto"):
+        store = MemoryStore(codec=codec, compress="zstd:3", renames={"old_place": "new_place"})
+        tried(store, Task(after=[{"text": "x" * 1000, "here": Plain(a=1)}]))
+    """
+    found = script(tmp_path, FUNCTIONS + textwrap.dedent(code))
+    assert [[path for path, _ in each] for each in found] == [["", ".after[0]['here']"], []]
+
+
 @pytest.mark.parametrize("codec", ["codec='dill'", "codec='cloudpickle'"])
 def test_codecs_that_take_globals_along_pass(codec: str, tmp_path: Path) -> None:
     """With lambdas, classes of the script, and the same places."""
@@ -434,7 +445,7 @@ def test_a_codec_that_is_registered_nowhere_is_found_by_its_class(tmp_path: Path
     tried(MemoryStore(codec=Own()), [1])
     """
     ((finding,),) = script(tmp_path, code)
-    assert finding[1].startswith("the codec 'own', __main__:Own, cannot be imported")
+    assert finding[1].startswith("'own', __main__:Own, cannot be imported")
     assert MemoryStore(codec="msgpack").save([1], verify="fresh-process") == "list.1"
 
 

@@ -13,12 +13,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from brinery.backends.directory import DirectoryBackend
-from brinery.codec import Codec
 from brinery.errors import BrineryError, DecodeError
 from brinery.globalnames import undefined_names
 from brinery.ids import name_of
 from brinery.record import Record, parse
 from brinery.store import Store
+from brinery.transform import Transform
 
 Found = dict[str, str | None]
 
@@ -38,7 +38,7 @@ class _Verifier:
         self._job = job
         self._ids: list[str] = job["ids"]
         self._backend = DirectoryBackend(job["records"], durability="none", create=False)
-        self._store = Store(self._backend, codec="pickle")
+        self._store = Store(self._backend, codec="pickle", **job["options"])
 
     def findings(self) -> Iterator[Found]:
         """Yield what keeps the records from being loaded and used here."""
@@ -69,11 +69,13 @@ class _Verifier:
                 for part in qualname.split("."):
                     found = getattr(found, part)
             except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
-                what = f"the codec {name!r}, {path}, cannot be imported: {error}"
+                what = f"{name!r}, {path}, cannot be imported: {error}"
                 yield _finding(None, "", what)
             else:
-                assert issubclass(found, Codec)
-                self._store._classes[name] = found
+                if issubclass(found, Transform):
+                    self._store._restorer.known_class(found)
+                else:
+                    self._store._classes[name] = found
 
     # -- what the records name
 
@@ -85,7 +87,9 @@ class _Verifier:
                 if kind != "global":
                     continue
                 if name not in told:
-                    told[name] = _why_missing(name)
+                    module, _, qualname = name.partition(":")
+                    renamed = self._store._renames.present(module, qualname)
+                    told[name] = _why_missing(*renamed)
                 reason = told[name]
                 if reason is not None:
                     yield _finding(self._root_of[id_], prefix + path, reason)
@@ -106,7 +110,7 @@ class _Verifier:
 
     def _record(self, id_: str) -> Record:
         data, version = self._backend.get(name_of(id_))
-        return parse(data, version, id=id_)
+        return self._store._restorer.restored(parse(data, version, id=id_))
 
     def _mentions(self, id_: str) -> list[Any]:
         record = self._record(id_)
@@ -117,8 +121,7 @@ class _Verifier:
             return []
 
 
-def _why_missing(name: str) -> str | None:
-    module, _, qualname = name.partition(":")
+def _why_missing(module: str, qualname: str) -> str | None:
     try:
         found: Any = importlib.import_module(module)
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything

@@ -58,8 +58,17 @@ class Restorer:
     def known(self, transform: Transform | None) -> Transform | None:
         """Remember the class of a transform that may be registered nowhere; return it."""
         if transform is not None:
-            self._classes[transform.name] = type(transform)
+            self.known_class(type(transform))
         return transform
+
+    def known_class(self, cls: type[Transform]) -> None:
+        """Remember the class of a transform."""
+        self._classes[cls.name] = cls
+
+    @property
+    def classes(self) -> Mapping[str, type[Transform]]:
+        """Return the remembered classes by name."""
+        return self._classes
 
     def restored(self, record: Record, path: str | None = None) -> Record:
         """Return a record with the payload as the codec wrote it.

@@ -240,7 +240,9 @@ class Store(MutableMapping[str, Any]):
         from brinery.verification import verifier_of
 
         verifier = verifier_of(verify)
-        return lambda puts, ids: verifier.check(puts, ids, self._backend, self._classes)
+        classes = {**self._classes, **self._restorer.classes}
+        options = {"renames": dict(self._renames.given), "max_expanded": self.max_expanded}
+        return lambda puts, ids: verifier.check(puts, ids, self._backend, classes, options)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""

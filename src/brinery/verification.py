@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Any, Final
 
 from brinery.backend import Backend, Put
-from brinery.codec import Codec
 from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record import parse_metadata
@@ -49,12 +48,14 @@ class FreshProcess:
         puts: Iterable[Put],
         ids: Sequence[str],
         backend: Backend,
-        classes: Mapping[str, type[Codec]],
+        classes: Mapping[str, type],
+        options: Mapping[str, Any],
     ) -> None:
         """Load the objects `ids` of the records `puts` in a new process.
 
         `backend` holds the records that they refer to and that are not among them, `classes` the
-        codecs that may be registered nowhere.  Raise `VerificationError`, or `StorageError` where
+        codecs and transforms that may be registered nowhere; `options` are for the store that loads
+        them, in JSON types.  Raise `VerificationError`, or `StorageError` where
         there is no room for temporary files or no process can be started.
         """
         if not sys.executable or getattr(sys, "frozen", False):
@@ -62,7 +63,7 @@ class FreshProcess:
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            findings = self._findings(puts, ids, backend, classes)
+            findings = self._findings(puts, ids, backend, classes, options)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
         if findings:
@@ -73,7 +74,8 @@ class FreshProcess:
         puts: Iterable[Put],
         ids: Sequence[str],
         backend: Backend,
-        classes: Mapping[str, type[Codec]],
+        classes: Mapping[str, type],
+        options: Mapping[str, Any],
     ) -> list[Finding]:
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
@@ -84,6 +86,7 @@ class FreshProcess:
                 "records": str(records),
                 "report": str(Path(scratch, "report")),
                 "ids": [str(id_) for id_ in ids],
+                "options": dict(options),
                 "codecs": {
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
                 },
