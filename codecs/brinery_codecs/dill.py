@@ -37,7 +37,7 @@ from brinery_codecs._dill_reductions import DillReducers, NotExactError, is_arra
 
 
 class DillCodec(PickleFamily):
-    """All that cloudpickle keeps and more, at the speed of a pickler in Python.
+    """All that cloudpickle keeps and more, with the pickler in C for all that is data.
 
     `recurse`, `byref` and `fmode` are dill's own options.  `recurse` is on unless asked otherwise: a
     function then takes along the globals that it uses, so that it can be called in another process,
