@@ -120,6 +120,8 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
+        else:
+            session.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
             self._write(obj, sink, session, None)
             return

@@ -83,5 +83,8 @@ class Reloading:
     def note_version(self, cls: type) -> None:
         """Return None: only the payload is compared."""
 
+    def note_library(self, module: str) -> None:
+        """Return None: only the payload is compared."""
+
     def restart(self) -> None:
         """Do nothing: the object is made anew."""
