@@ -429,8 +429,8 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         if transform is not None:
             values[_TRANSFORM] = _transformation(transform)
         if len(found) > len(_FIELDS):
-            values.append(_versions(found.get("versions", _NO_VERSIONS)))
-            values.append(_libraries(found.get("libraries", _NO_LIBRARIES)))
+            values.append(_versions(found.get("versions", {})))
+            values.append(_libraries(found.get("libraries", {})))
         metadata = Metadata(*values)
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
@@ -489,8 +489,6 @@ def _transformation(value: Any) -> Transformation:
 
 
 def _versions(value: Any) -> Mapping[str, int]:
-    if value is _NO_VERSIONS:
-        return _NO_VERSIONS
     found: dict[str, int] = _typed(value, dict)
     for name, version in found.items():
         if _typed(version, int) < 2:
@@ -499,8 +497,6 @@ def _versions(value: Any) -> Mapping[str, int]:
 
 
 def _libraries(value: Any) -> Mapping[str, str]:
-    if value is _NO_LIBRARIES:
-        return _NO_LIBRARIES
     found: dict[str, str] = _typed(value, dict)
     for name, version in found.items():
         if type(name) is not str or type(version) is not str:
