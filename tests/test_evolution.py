@@ -660,6 +660,62 @@ def test_nested_classes_are_renamed_and_upgraded(
     assert said == "Outer.Innermost 2\n"
 
 
+@each_codec
+@each_protocol
+def test_renamed_classes_are_upgraded_from_the_version_that_they_had(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """A state that is up to date stays as it is, beside one that is not, and no step is asked for twice."""
+    programs.module(
+        "old",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        class Last: pass
+        for cls in (Task, Item, Last):
+            upgrades(cls, to=2)(lambda state: 1 / 0)
+        """,
+    )
+    programs.run(
+        """
+        import old
+        task, item, last = old.Task(), old.Item(), old.Last()
+        task.items, task.peer, item.count, last.count = [item, last], old.Task(), 1, 1
+        task.peer.peer = task  # which is needed before its turn
+        FilesystemStore(directory, codec=codec, protocol=protocol).save(task, "task")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    programs.module("old", None)
+    programs.module(
+        "new",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        class Last: pass
+        # Nobody has versions 1 any more.
+        upgrades(Task, to=3)(lambda state: {**state, "steps": state.get("steps", 0) + 1})
+        upgrades(Item, to=2)(lambda state: 1 / 0)
+        upgrades(Last, to=3)(lambda state: {"count": state["count"] + 100})
+        """,
+    )
+    said = programs.run(
+        """
+        store = FilesystemStore(directory, renames={"old": "new"})
+        print(store.check().counts)
+        task = store.load("task")
+        assert [task.steps, task.peer.steps] == [1, 1] and task.peer.peer is task
+        assert [item.count for item in task.items] == [1, 101], vars(task.items[0])
+        store.save(task)
+        print(FilesystemStore(directory).check().counts)
+        """
+    )
+    assert said == "{'upgraded': 2}\n{'loads': 2}\n"
+
+
 def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
     """That say which step is missing, or what went wrong in it."""
     programs.module("work", OLD)

@@ -374,6 +374,18 @@ class NamesUnpickler(pickle.Unpickler):
             return self.names.find(super().find_class, module, name)
 
 
+def finder_of(source: Buffer) -> FindClass:
+    """Return how an unpickler of this pickle imports what it names.
+
+    It looks up what it is asked for and nothing else: present names go by no further ones.
+    """
+    # An unpickler in C learns the protocol, on which its search for names depends, by loading.
+    head = source[:2] if source[:1] == b"\x80" else b""
+    unpickler = pickle.Unpickler(io.BytesIO(b"".join((head, b"N."))))
+    unpickler.load()
+    return unpickler.find_class
+
+
 def names_unpickler(
     source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
 ) -> NamesUnpickler:
