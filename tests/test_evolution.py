@@ -248,8 +248,7 @@ WRITE_ALL = """
         shop.Number(7), shop.Made(), shop.Colour.RED,
         shop.Arguments(1, 2), shop.Plain({"x": shop.make}), shop.Outer.Inner, shop.Outer.Inner(),
     ]
-    if protocol > 3:
-        everything.append(shop.Arguments(1, key=2))
+    everything.append(shop.Arguments(1, key=2))
     class Holder(Persistable):
         pass
     store.save(everything, "everything")
@@ -340,7 +339,7 @@ READ = """
         assert type(made) is shop.Made and red is shop.Colour.RED
         assert args.args == (1, 2) and plain.value == {"x": shop.make}
         assert cls is shop.Outer.Inner and type(inner) is cls
-        assert [m.kwargs for m in more] == [{"key": 2}] * (protocol > 3)
+        assert [m.kwargs for m in more] == [{"key": 2}]
     store = FilesystemStore(directory)
     assert [type(o) for o in store.load("nested")["more"]] == [
         shop.Made, shop.Colour, shop.Arguments
@@ -516,6 +515,37 @@ def test_the_error_tells_what_is_installed(programs: Programs) -> None:
     )
     assert "shop.Task cannot be imported" in said
     assert "(shop 2.5 is installed)" in said
+
+
+@each_codec
+def test_an_object_that_was_made_past_its_class_shows_its_state(
+    programs: Programs, codec: str
+) -> None:
+    """By `object.__new__`: it can be looked at, and not be written anew."""
+    programs.module(
+        "shop", "class Made:\n    def __reduce__(self): return object.__new__, (Made,), {'a': 1}"
+    )
+    programs.run(
+        """
+        import shop
+        FilesystemStore(directory, codec=codec).save([shop.Made()], "made")
+        """,
+        codec=codec,
+    )
+    programs.module("shop", None)
+    said = programs.run(
+        """
+        store = FilesystemStore(directory)
+        [made] = held = store.load("made", missing="placeholder")
+        print(made, made.class_name, made.args, made.state, made.references)
+        assert not hasattr(made, "a") and not hasattr(made, "__array__")
+        try:
+            store.save({"held": made})
+        except EncodeError as error:
+            print("provide shop:Made" in str(error))
+        """
+    )
+    assert said == "<placeholder of shop:Made, state {'a': 1}> shop:Made () {'a': 1} ()\nTrue\n"
 
 
 def test_missing_takes_two_words() -> None:

@@ -10,6 +10,7 @@ written back as it was.
 from __future__ import annotations
 
 import copyreg
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -85,6 +86,15 @@ class Placeholder(metaclass=PlaceholderType):
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{self!r} is a placeholder: it takes no attributes")
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked for what is not there.  An object that was made past this class, by `object.__new__`, has
+        # none of its own: how to make it again is not known.
+        if name not in Placeholder.__slots__ or name.startswith("__"):
+            raise AttributeError(f"{self!r} is a placeholder: it has no attribute {name!r}")
+        _begin(self, "unknown", (), {})
+        _set(self, "_is_exact", False)
+        return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
         if self.is_opaque:
@@ -181,6 +191,9 @@ class Placeholder(metaclass=PlaceholderType):
             made = (cls, args)
         elif self._made_by == "reconstruct":
             made = (copyreg._reconstructor, (cls, self._base, *args))  # type: ignore[attr-defined]
+        elif self._kwargs and protocol < 4:
+            # Protocols below 4 have no opcode for it, and would name the constructor of this class.
+            made = (functools.partial(copyreg.__newobj_ex__, cls, args, self._kwargs), ())  # type: ignore[attr-defined]
         elif self._kwargs:
             made = (copyreg.__newobj_ex__, (cls, args, self._kwargs))  # type: ignore[attr-defined]
         else:
@@ -195,6 +208,11 @@ class Placeholder(metaclass=PlaceholderType):
 
 def _made(cls: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     obj = object.__new__(cls)
+    _begin(obj, by, args, kwargs)
+    return obj
+
+
+def _begin(obj: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     _set(obj, "_made_by", by)
     _set(obj, "_args", args)
     _set(obj, "_kwargs", kwargs)
@@ -205,7 +223,6 @@ def _made(cls: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     _set(obj, "_added", [])
     _set(obj, "_is_exact", by != "call" or not kwargs)
     _set(obj, "_record", None)
-    return obj
 
 
 def missing_class(module: str, qualname: str, kept: dict[Any, Any]) -> PlaceholderType:
