@@ -692,6 +692,60 @@ def test_nested_classes_are_renamed_and_upgraded(
 
 @each_codec
 @each_protocol
+def test_placeholders_keep_the_version_of_their_class(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """In a record that was changed while the class was away: its states are not upgraded once more."""
+    programs.module(
+        "work",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        upgrades(Task, to=2)(lambda state: {**state, "times": state["times"] + 1})
+        upgrades(Item, to=2)(lambda state: {**state, "times": state["times"] + 1})
+        """,
+    )
+    programs.run(
+        """
+        import work
+        task, item = work.Task(), work.Item()
+        task.times = item.times = 1
+        task.items = [item]
+        store = FilesystemStore(directory, codec=codec, protocol=protocol)
+        store.save(task, "task")
+        store.save([item], "list")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    file = programs.path / "lib" / "work.py"
+    file.rename(file.with_suffix(".away"))
+    programs.run(
+        """
+        store = FilesystemStore(directory)
+        task, items = store.load_many(["task", "list"], missing="placeholder")
+        task.state["items"].append(1)
+        items.append(2)
+        store.save_many([task, items])
+        assert store.info("task").versions == {"work:Task": 2, "work:Item": 2}, store.info("task")
+        assert store.info("list").versions == {"work:Item": 2}
+        """
+    )
+    file.with_suffix(".away").rename(file)
+    programs.run(
+        """
+        store = FilesystemStore(directory)
+        assert store.check().counts == {"loads": 2}, store.check()
+        task, items = store.load_many(["task", "list"])
+        assert task.items[1] == 1 and items[1] == 2
+        assert task.times == task.items[0].times == items[0].times == 1
+        """
+    )
+
+
+@each_codec
+@each_protocol
 def test_renamed_classes_are_upgraded_from_the_version_that_they_had(
     programs: Programs, codec: str, protocol: int
 ) -> None:

@@ -22,10 +22,11 @@ class Finder:
         self.was_renamed = False
         """Whether what was found last has another name now."""
 
-    def find(self, module: str, name: str, look_up: LookUp) -> Any:
+    def find(self, module: str, name: str, look_up: LookUp, version: int = 1) -> Any:
         """Return the global that was called `name` of `module`.
 
-        `look_up` answers for a present name.  Raise `ImportError` or `AttributeError`.
+        `version` is that of the class in the record, for its placeholder.  `look_up` answers for a
+        present name.  Raise `ImportError` or `AttributeError`.
         """
         present = self.renames.present(module, name)
         try:
@@ -37,21 +38,23 @@ class Finder:
                 self.was_renamed = False
                 if not self.stands_in:
                     raise
-                return missing_class(module, name, self.kept)
+                return missing_class(module, name, self.kept, version)
             present = later
-            found = self._found(module, name, present, look_up)
+            found = self._found(module, name, present, look_up, version)
         self.was_renamed = present != (module, name)
         if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
             return reconstruct
         return found
 
-    def _found(self, module: str, name: str, present: tuple[str, str], look_up: LookUp) -> Any:
+    def _found(
+        self, module: str, name: str, present: tuple[str, str], look_up: LookUp, version: int
+    ) -> Any:
         try:
             return look_up(*present)
         except (ImportError, AttributeError):
             if not self.stands_in:
                 raise
-            return missing_class(module, name, self.kept)
+            return missing_class(module, name, self.kept, version)
 
 
 def is_missing(found: Any) -> bool:

@@ -26,6 +26,8 @@ class PlaceholderType(type):
 
     missing: str = ""
     """`module:qualname` of what cannot be imported."""
+    version: int = 1
+    """The version of that class whose states the record has; see `brinery.versions`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the placeholder of what a call of the missing class or function gave."""
@@ -225,21 +227,24 @@ def _begin(obj: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
     _set(obj, "_record", None)
 
 
-def missing_class(module: str, qualname: str, kept: dict[Any, Any]) -> PlaceholderType:
-    """Return the class that stands for a global; there is one for each in `kept`."""
-    key = (PlaceholderType, module, qualname)
+def missing_class(
+    module: str, qualname: str, kept: dict[Any, Any], version: int = 1
+) -> PlaceholderType:
+    """Return the class that stands for a global; there is one for each, and version, in `kept`."""
+    key = (PlaceholderType, module, qualname, version)
     found: PlaceholderType | None = kept.get(key)
     if found is None:
-        found = kept[key] = _class(module, qualname, (Placeholder,))
+        found = kept[key] = _class(module, qualname, (Placeholder,), version)
     return found
 
 
-def _class(module: str, qualname: str, bases: tuple[type, ...]) -> PlaceholderType:
+def _class(module: str, qualname: str, bases: tuple[type, ...], version: int) -> PlaceholderType:
     names = {
         "__slots__": (),
         "__module__": module,
         "__qualname__": qualname,
         "missing": f"{module}:{qualname}",
+        "version": version,
     }
     return PlaceholderType(qualname.rpartition(".")[2], bases, names)
 
@@ -251,7 +256,7 @@ def with_record_of_its_own(obj: Any) -> None:
         return
     module, _, qualname = cls.missing.partition(":")
     # Of the same layout, so that the object can change its class.
-    _set(obj, "__class__", _class(module, qualname, (cls, Persistable)))
+    _set(obj, "__class__", _class(module, qualname, (cls, Persistable), cls.version))
 
 
 def is_placeholder(obj: Any) -> bool:
