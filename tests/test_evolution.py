@@ -517,6 +517,36 @@ def test_the_error_tells_what_is_installed(programs: Programs) -> None:
     assert "(shop 2.5 is installed)" in said
 
 
+def test_a_store_that_was_made_with_what_is_missing_tells_how_to_open_it(
+    programs: Programs,
+) -> None:
+    """Its other records can be read, and placeholders be had."""
+    programs.run(
+        """
+        FilesystemStore(directory, codec="auto", compress="gzip").save(["x" * 500], "plain")
+        """
+    )
+    said = programs.run(
+        """
+        import sys
+        sys.modules["cloudpickle"] = None
+        sys.modules["brinery.transforms.gzip"] = None
+        for options in ({}, {"codec": "pickle"}, {"compress": "none"}):
+            try:
+                FilesystemStore(directory, **options)
+            except (CodecNotInstalledError, TransformNotInstalledError) as error:
+                print(error)
+        print(FilesystemStore(directory, codec="pickle", compress="none").list()[0])
+        """
+    )
+    codec, transform, again, ids = said.splitlines()
+    assert codec == again
+    assert "pip install" in codec
+    assert codec.endswith("codec='pickle' opens it without, for what else it holds")
+    assert transform.endswith("compress='none' opens it without, for what else it holds")
+    assert ids == "plain"
+
+
 @each_codec
 def test_an_object_that_was_made_past_its_class_shows_its_state(
     programs: Programs, codec: str
@@ -823,6 +853,13 @@ def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
         "work", OLD + "\n    from brinery import upgrades\n    upgrades(Task, to=2)(int)\n"
     )
     assert "the upgrade of a state of work:Task failed: TypeError" in programs.run(look)
+    programs.module(
+        "work", OLD + "\n    from brinery import upgrades\n    upgrades(Task, to=2)(len)\n"
+    )
+    assert (
+        "the upgrade of a state of work:Task returned an object of type int, and setting"
+        in programs.run(look)
+    )
 
 
 def test_upgrades_are_registered_once_and_in_order() -> None:

@@ -306,18 +306,24 @@ class UpgradingUnpickler(SuspendableUnpickler):
     def _build(self) -> None:
         obj, state = self.stack[-2:]
         cls = type(obj)
-        if cls in self._upgrades:
-            try:
-                self.stack[-1] = self._upgrades[cls](state)
-            except Exception as error:
-                raise DecodeError(
-                    f"the upgrade of a state of {cls.__module__}:{cls.__qualname__} failed: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-            if self.stack[-1] is None:
-                del self.stack[-1]
-                return
-        _C_LIKE.load_build(self)
+        if cls not in self._upgrades:
+            _C_LIKE.load_build(self)
+            return
+        what = f"the upgrade of a state of {cls.__module__}:{cls.__qualname__}"
+        try:
+            made = self.stack[-1] = self._upgrades[cls](state)
+        except Exception as error:
+            raise DecodeError(f"{what} failed: {type(error).__name__}: {error}") from error
+        if made is None:
+            del self.stack[-1]
+            return
+        try:
+            _C_LIKE.load_build(self)
+        except Exception as error:
+            raise DecodeError(
+                f"{what} returned an object of type {type(made).__qualname__}, and setting it failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def load_build(self) -> None:
         """Set the state of an object, upgraded."""
