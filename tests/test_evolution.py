@@ -20,6 +20,7 @@ from brinery.errors import (
 )
 from brinery.record import parse
 from brinery.renames import Renames
+from brinery.store import Store
 from brinery.versions import upgrade_from, version_of
 
 FAMILY = ("pickle", "cloudpickle", "dill")
@@ -194,6 +195,18 @@ def test_a_distribution_brings_its_renames(programs: Programs) -> None:
     assert programs.run("print(type(FilesystemStore(directory).load('Task.1')))") == (
         "<class 'market.Task'>\n"
     )
+
+
+@each_codec
+@pytest.mark.parametrize("target", ["shop:Nobody", "nowhere:Task"])
+def test_a_rename_that_leads_nowhere_is_told(target: str, codec: str) -> None:
+    """With the name that it leads to, beside the one that the record has."""
+    store = MemoryStore(codec=codec)
+    store.save([Link()], "one")
+    renamed = Store(store.backend, renames={f"{__name__}:Link": target})
+    with pytest.raises(MissingClassError) as caught:
+        renamed.load("one")
+    assert f"{__name__}.Link cannot be imported: it was renamed to {target}" in str(caught.value)
 
 
 def test_names_follow_the_longest_entry_and_chains() -> None:

@@ -31,12 +31,13 @@ class Finder:
         present = self.renames.present(module, name)
         try:
             found = look_up(*present)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError) as error:
             # The attempt may have imported a class that says that it was called so.
             later = self.renames.present(module, name, is_missing=True)
             if later == present:
                 self.was_renamed = False
                 if not self.stands_in:
+                    _tell_of_rename(error, (module, name), present)
                     raise
                 return missing_class(module, name, self.kept, version)
             present = later
@@ -51,10 +52,18 @@ class Finder:
     ) -> Any:
         try:
             return look_up(*present)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError) as error:
             if not self.stands_in:
+                _tell_of_rename(error, (module, name), present)
                 raise
             return missing_class(module, name, self.kept, version)
+
+
+def _tell_of_rename(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:
+    # What is not found under the name that a rename leads to is told under that name.
+    if present != old:
+        reason = f"it was renamed to {':'.join(present)}, which is not found: {error}"
+        raise ImportError(reason) from error
 
 
 def is_missing(found: Any) -> bool:
