@@ -9,11 +9,14 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from brinery import FilesystemStore, MemoryStore, Persistable, renamed_from, upgrades
+from brinery import FilesystemStore, MemoryStore, Persistable, Transform, renamed_from, upgrades
+from brinery.codec import Buffer
 from brinery.errors import (
     InvalidArgumentError,
     MissingClassError,
@@ -939,6 +942,31 @@ def test_a_check_survives_every_broken_record(tmp_path: Path) -> None:
         assert before == {path: path.read_bytes() for path in before}
         assert str(report).startswith("9 records: ")
         assert "is empty" in str(report)
+
+
+class _Reversed(Transform):
+    """Makes payloads smaller, and is registered nowhere."""
+
+    name = "reversed"
+
+    def encode(self, pieces: Sequence[Buffer]) -> Sequence[bytes]:
+        """Return the payload compressed, and then back to front."""
+        return [zlib.compress(b"".join(pieces))[::-1]]
+
+    def decode(self, data: Buffer, size: int) -> bytes:
+        """Return the payload."""
+        return zlib.decompress(bytes(data)[::-1])
+
+
+def test_a_check_names_missing_transforms() -> None:
+    """As it does with codecs: nothing is damaged."""
+    store = MemoryStore()
+    store.save(["x" * 500], "one", compress=_Reversed())
+    store.save({"one": 1}, "two")
+    assert store.check().counts == {"loads": 2}
+    report = Store(store.backend).check()
+    assert report.counts == {"missing transform": 1, "loads": 1}
+    assert "'reversed'" in report.failures[0].reason
 
 
 def test_an_empty_store_is_good() -> None:
