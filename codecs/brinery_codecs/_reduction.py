@@ -46,6 +46,8 @@ class ReducerTable(dict[type, Reducer]):
         self._library = links.note_library
         self._of_libraries: dict[type, tuple[Reducer, Sequence[Note]]] = {}
         self._met: list[type] = []
+        self.without_version: set[str | None] = set()
+        """Modules about which `note_library` need not be asked again."""
         self._protocol = protocol
         self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -80,9 +82,12 @@ class ReducerTable(dict[type, Reducer]):
 
     def note_library(self, module: Any) -> None:
         """Note that the record at hand names something of a module."""
-        note = self._library(module) if type(module) is str else None
-        if note is not None:
+        if type(module) is not str:
+            return
+        if (note := self._library(module)) is not None:
             note()
+        else:
+            self.without_version.add(module)
 
     def _met_in_record(self, cls: type, reducer: Reducer, libraries: Sequence[Note]) -> Reducer:
         # A type that is new to the record at hand: each object of it is one too many to be asked.
