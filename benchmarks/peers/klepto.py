@@ -1,0 +1,37 @@
+"""klepto: a dir_archive, a directory per object."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from klepto.archives import dir_archive
+
+from benchmarks.peers.peer import KILL, Peer
+
+
+class Klepto(Peer):
+    title, packages, durability = "klepto", ("klepto", "dill"), KILL
+    source = "klepto/_archives.py, dir_archive._store: written aside and renamed; no fsync"
+    # klepto.archives.dir_archive: cached=True, the default, goes through a dictionary in memory that
+    # holds everything; cached=False is the directory itself.  serialized=True, the default, pickles (by
+    # dill, unless compressed).
+    advice = "dir_archive, cached=False: what is assigned is written; pickled by dill, the default"
+
+    def __init__(self, directory: str) -> None:
+        self.archive = dir_archive(f"{directory}/archive", cached=False, serialized=True)
+
+    def save_all(self, objects: Mapping[str, Any]) -> None:
+        self.archive.update(objects)
+
+    def save(self, key: str, obj: Any) -> None:
+        self.archive[key] = obj
+
+    def load(self, key: str) -> Any:
+        return self.archive[key]
+
+    def keys(self) -> Iterable[str]:
+        return self.archive.keys()
+
+    def delete(self, key: str) -> None:
+        del self.archive[key]

@@ -1,0 +1,60 @@
+"""shelve, over the best dbm that this Python has."""
+
+from __future__ import annotations
+
+import dbm
+import shelve
+import tempfile
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmarks.peers.peer import KILL, Peer
+
+
+class Shelve(Peer):
+    title, durability = "shelve", KILL
+    # dbm.dumb (Lib/dbm/dumb.py, _commit) and dbm.sqlite3 (Lib/dbm/sqlite3.py, synchronous=OFF) never
+    # call fsync; dbm.gnu does in sync(), and so does more than is asked here.
+    source = "Lib/shelve.py, sync: dict.sync(); without fsync, but for dbm.gnu"
+    # https://docs.python.org/3/library/shelve.html: do not rely on the shelf being closed
+    # automatically; writeback=False unless entries are changed in place; sync() as soon as an entry
+    # is to be on the disk.
+    advice = "writeback=False; sync() after each change, or once after many; close()"
+    notes = {
+        "save_some": "dbm.dumb writes its whole index at each sync()",
+        "update_some": "dbm.dumb writes its whole index at each sync()",
+        "delete_some": "dbm.dumb writes its whole index at each deletion",
+        "load_some": "with dbm.dumb opening, which reads the whole index, is not in the figure",
+    }
+
+    @staticmethod
+    def backend() -> str:
+        """Return the dbm module that a new shelf gets."""
+        with tempfile.TemporaryDirectory() as directory:
+            shelve.open(f"{directory}/shelf").close()
+            return dbm.whichdb(f"{directory}/shelf") or "unknown dbm"
+
+    def __init__(self, directory: str) -> None:
+        self.path = f"{directory}/shelf"
+        self.shelf = shelve.open(self.path)
+
+    def save_all(self, objects: Mapping[str, Any]) -> None:
+        self.shelf.update(objects)
+        self.shelf.sync()
+
+    def save(self, key: str, obj: Any) -> None:
+        self.shelf[key] = obj
+        self.shelf.sync()
+
+    def load(self, key: str) -> Any:
+        return self.shelf[key]
+
+    def keys(self) -> Iterable[str]:
+        return self.shelf.keys()
+
+    def delete(self, key: str) -> None:
+        del self.shelf[key]
+        self.shelf.sync()
+
+    def close(self) -> None:
+        self.shelf.close()
