@@ -29,9 +29,13 @@ CONTENDERS: Mapping[str, str] = {
 
 
 def class_of(name: str) -> type[Peer]:
-    """Return the adapter of a contender; raise `ImportError` if its library is not installed."""
-    module, _, cls = CONTENDERS[name].partition(":")
-    found: type[Peer] = getattr(importlib.import_module(f"benchmarks.peers.{module}"), cls)
+    """Return the adapter of a contender; raise `ImportError` if its library is not installed.
+
+    One that is not in the list can be named by its module and class, as `package.module:Class`.
+    """
+    place = f"benchmarks.peers.{CONTENDERS[name]}" if name in CONTENDERS else name
+    module, _, cls = place.partition(":")
+    found: type[Peer] = getattr(importlib.import_module(module), cls)
     return found
 
 

@@ -27,6 +27,10 @@ class GC3Pie(Peer):
     # there is no call for many; serialization.py: `changed` keeps a shared object, once saved, from
     # being written again with each object that refers to it.
     advice = "save for each object; `changed` says what is written again"
+    remark = (
+        "installed without dependencies, for pycrypto 2.6.1 cannot be built from Python 3.11 on "
+        "(src/_fastmath.c: longintrepr.h: No such file or directory); the store does not need it"
+    )
     job, config = Job, Config
 
     def __init__(self, directory: str) -> None:

@@ -17,6 +17,7 @@ class Klepto(Peer):
     # holds everything; cached=False is the directory itself.  serialized=True, the default, pickles (by
     # dill, unless compressed).
     advice = "dir_archive, cached=False: what is assigned is written; pickled by dill, the default"
+    notes = {"update_some": "the old directory is removed before the new one gets its name"}
 
     def __init__(self, directory: str) -> None:
         self.archive = dir_archive(f"{directory}/archive", cached=False, serialized=True)

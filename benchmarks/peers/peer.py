@@ -33,6 +33,8 @@ class Peer(ABC):
     """How much of the links between jobs a record keeps: one of the three of `jobs`."""
     notes: ClassVar[Mapping[str, str]] = {}
     """What must be known of the figures of an operation."""
+    remark: ClassVar[str] = ""
+    """What must be known of the whole."""
     job: ClassVar[Any] = jobs.Job
     config: ClassVar[Any] = jobs.Config
 

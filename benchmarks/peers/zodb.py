@@ -26,7 +26,7 @@ class Job(Persistent, jobs.Job):
 class ZODB(Peer):
     title, packages = "ZODB", ("ZODB", "BTrees", "persistent")
     durability, links, job, config = DISK, jobs.CYCLES, Job, Config
-    source = "ZODB/FileStorage/FileStorage.py, _finish: flush and fsync of the file at each commit"
+    source = "ZODB/FileStorage/FileStorage.py, _finish_finish: fsync of the file at each commit"
     # https://zodb.org/en/latest/guide/writing-persistent-objects.html: BTrees for large collections;
     # https://zodb.org/en/latest/reference/zodb.html: cache_size is the number of objects kept, 400 by
     # default, too few here; large_record_size only warns.  Blobs, advised for big objects, are files

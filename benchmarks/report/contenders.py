@@ -140,7 +140,9 @@ def kept(document: Document) -> Table:
         versions = ", ".join(f"{name} {version}" for name, version in entry["versions"].items())
         source = f"{CLASSES[entry['durability']].lower()}: {entry['source']}"
         cells = [source, shown["shared"], shown["cycles"], entry["advice"], versions]
-        rows.append([entry["title"], *cells])
+        remark = entry["remark"]
+        mark = f" ({marks[_note(entry, remark)]})" if remark else ""
+        rows.append([entry["title"] + mark, *cells])
     titles = ("", "durability, and the source of the claim", "shared", "cycles", "used", "version")
     return titles, rows
 
@@ -154,6 +156,8 @@ def footnotes(document: Document) -> list[tuple[int, str]]:
 def _texts(entry: Entry) -> Iterator[str]:
     if not entry["missing"] and not entry["error"]:
         yield from (_note(entry, note) for note in entry["notes"].values())
+        if entry["remark"]:
+            yield _note(entry, entry["remark"])
         proofs = entry["proofs"].items()
         yield from (_proof(entry, name) for name, found in proofs if found != "kept")
 

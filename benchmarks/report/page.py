@@ -42,7 +42,8 @@ like them, and is what they are compared with.
 
 Single loads, saves, changes and deletions are of {some:,} jobs in random order, after all are there. To
 change one is to load it, set an attribute, and save it. The array is a job that holds {megabytes} MB of numpy
-data. Opening the files is not in the times, and every library was used once before.
+data. Opening the files is not in the times, and every library was used once before. Times are medians of
+{few} rounds.
 
 Only what promises the same durability is compared. A ratio is in **bold** where brinery is slower: where
 even the upper quartile of the other's time, divided by brinery's in the same round, is below 1.
@@ -77,7 +78,7 @@ def _section(name: str, document: Document, drawn: Sequence[str]) -> list[str]:
     if group == "depth":
         title += f", {document['versions']['python']}"
     body = _BODIES.get(group, _figures)(document)
-    shown = [f"![{title}, as bars](images/{file})\n" for file in drawn]
+    shown = [f"![{title}, drawn](images/{file})\n" for file in drawn]
     return [f"## {title}\n", *_facts(document), *shown, *body]
 
 

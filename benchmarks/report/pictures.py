@@ -1,4 +1,4 @@
-"""The pictures of the page, as SVG: bars of the times of all contenders, and of the growth."""
+"""The pictures of the page, as SVG: the times of all contenders, and the growth."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.document import Document
-from benchmarks.report.contenders import CLASSES, TITLES, of_class, spread_of, unit
+from benchmarks.report.contenders import CLASSES, TITLES, Entry, of_class, spread_of, unit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-OURS, THEIRS = "#c2410c", "#94a3b8"
+OURS, THEIRS = "#c2410c", "#475569"
 # Text stays text, and the same figures give the same file.
 STYLE: Any = {
     "svg.fonttype": "none",
@@ -60,34 +60,45 @@ def _panels(rows: int, columns: int, height: float, title: str) -> tuple[Figure,
 def _contenders(document: Document, durability: str) -> Figure:
     """Draw one panel per operation, on a scale of powers of ten."""
     entries = of_class(document, durability)[::-1]
-    names = [entry["title"] for entry in entries]
-    colours = [OURS if entry["name"].startswith("brinery") else THEIRS for entry in entries]
-    height = 3 * (0.8 + 0.22 * len(entries))
-    figure, panels = _panels(3, 3, height, f"{CLASSES[durability]}: shorter is faster")
+    height = 3 * (0.9 + 0.2 * len(entries))
+    title = f"{CLASSES[durability]}: further left is faster (median, quartiles)"
+    figure, panels = _panels(3, 3, height, title)
     for index, (panel, operation) in enumerate(zip(panels, TITLES, strict=True)):
-        spreads = [spread_of(entry, operation) for entry in entries]
-        medians = [spread.median for spread in spreads]
-        below = [spread.median - spread.lower for spread in spreads]
-        above = [spread.upper - spread.median for spread in spreads]
-        panel.barh(names, medians, xerr=[below, above], color=colours, ecolor="#334155")
-        panel.set_xscale("log")
+        _points(panel, entries, operation)
         panel.set_title(f"{TITLES[operation]}, {unit(operation)}")
         if index % 3:
             panel.set_yticklabels([])
     return figure
 
 
+def _points(panel: Axes, entries: Sequence[Entry], operation: str) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
+
+    for row, entry in enumerate(entries):
+        spread = spread_of(entry, operation)
+        below, above = spread.median - spread.lower, spread.upper - spread.median
+        colour = OURS if entry["name"].startswith("brinery") else THEIRS
+        panel.errorbar(spread.median, row, xerr=[[below], [above]], fmt="o", color=colour)
+    panel.set_yticks(range(len(entries)), [entry["title"] for entry in entries])
+    # Points, not bars: a bar on a scale without zero has no length that means something.
+    panel.set_xscale("log")
+    panel.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    panel.xaxis.set_minor_locator(NullLocator())
+    panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    panel.grid(axis="x", color="#e2e8f0")
+
+
 def _growth(document: Document) -> Figure:
     """Draw the growth of each operation of each store, 1 being in proportion."""
     figures = [figure for figure in document["figures"] if figure["value"]][::-1]
-    figure, (panel,) = _panels(
-        1, 1, 1 + 0.22 * len(figures), "Cost in the large store / in the small"
-    )
-    values = [entry["value"] for entry in figures]
-    medians = [value["median"] for value in values]
-    below = [value["median"] - value["lower"] for value in values]
-    above = [value["upper"] - value["median"] for value in values]
-    names = [entry["name"] for entry in figures]
-    panel.barh(names, medians, xerr=[below, above], color=OURS, ecolor="#334155")
-    panel.axvline(1, color="#334155", linewidth=1)
+    title = "Cost in the large store / in the small (median, quartiles)"
+    figure, (panel,) = _panels(1, 1, 1 + 0.2 * len(figures), title)
+    for row, entry in enumerate(figures):
+        value = entry["value"]
+        below, above = value["median"] - value["lower"], value["upper"] - value["median"]
+        panel.errorbar(value["median"], row, xerr=[[below], [above]], fmt="o", color=OURS)
+    panel.set_yticks(range(len(figures)), [entry["name"] for entry in figures])
+    panel.set_xlim(left=0)
+    panel.axvline(1, color=THEIRS, linewidth=1)
+    panel.grid(axis="x", color="#e2e8f0")
     return figure

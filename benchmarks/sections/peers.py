@@ -46,7 +46,7 @@ def _described(name: str) -> Entry:
         peer = class_of(name)
     except ImportError as error:
         return {**entry, "title": name, "missing": str(error)}
-    facts = ("title", "durability", "source", "advice", "links")
+    facts = ("title", "durability", "source", "advice", "links", "remark")
     return {
         **entry,
         **{fact: getattr(peer, fact) for fact in facts},
@@ -65,7 +65,7 @@ def _backend(peer: type[Peer]) -> dict[str, str]:
 @contextmanager
 def _directory(bench: Bench, entry: Entry) -> Iterator[Path]:
     """Give an empty directory; note an error in a phase as that of the contender."""
-    directory = bench.directory(f"peers-{entry['name']}")
+    directory = bench.directory(f"peers-{entry['name'].replace(':', '-')}")
     try:
         yield directory
     except PhaseError as error:
