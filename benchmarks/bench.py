@@ -18,6 +18,8 @@ from benchmarks.measure import Sample
 
 _ROOT = Path(__file__).parents[1]
 _TMPFS = "/dev/shm"
+_TIMEOUT = 900
+"""Seconds for one process: a guard against hanging, many times what any takes."""
 
 
 class PhaseError(Exception):
@@ -86,12 +88,17 @@ class Phase:
         return json.loads(done.stdout.splitlines()[-1])
 
     def start(self, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run the process to its end, however it ends."""
+        """Run the process to its end, however it ends; raise `PhaseError` if it has none in time."""
         arguments = json.dumps({**self.arguments, **more}, default=os.fspath)
         function = self.function
         command = [sys.executable, "-m", "benchmarks.child"]
         command += [function.__module__, function.__qualname__, arguments]
-        return subprocess.run(command, cwd=_ROOT, capture_output=True, text=True, check=False)
+        try:
+            return subprocess.run(
+                command, cwd=_ROOT, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PhaseError(f"{function.__qualname__}: over {_TIMEOUT} seconds") from error
 
 
 @dataclass(frozen=True, slots=True)

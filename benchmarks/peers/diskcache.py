@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from diskcache import Cache, Index
 
-from benchmarks.peers.peer import DISK, KILL, Peer
+from benchmarks.peers.peer import DISK, KILL, MappingPeer
 
 
-class DiskCache(Peer):
+class DiskCache(MappingPeer):
     title, packages, durability = "diskcache", ("diskcache",), KILL
     # https://www.sqlite.org/pragma.html#pragma_synchronous: in WAL mode NORMAL keeps the database
     # consistent; a commit might roll back after a loss of power, but not after a crash of the program.
@@ -22,24 +22,11 @@ class DiskCache(Peer):
 
     def __init__(self, directory: str) -> None:
         self.cache = Cache(directory, eviction_policy="none", **self.settings)
-        self.index = Index.fromcache(self.cache)
+        self.objects = self.index = Index.fromcache(self.cache)
 
     def save_all(self, objects: Mapping[str, Any]) -> None:
         with self.index.transact():
-            for key, obj in objects.items():
-                self.index[key] = obj
-
-    def save(self, key: str, obj: Any) -> None:
-        self.index[key] = obj
-
-    def load(self, key: str) -> Any:
-        return self.index[key]
-
-    def keys(self) -> Iterable[str]:
-        return self.index.keys()
-
-    def delete(self, key: str) -> None:
-        del self.index[key]
+            super().save_all(objects)
 
     def close(self) -> None:
         self.cache.close()

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from klepto.archives import dir_archive
 
-from benchmarks.peers.peer import KILL, Peer
+from benchmarks.peers.peer import KILL, MappingPeer
 
 
-class Klepto(Peer):
+class Klepto(MappingPeer):
     title, packages, durability = "klepto", ("klepto", "dill"), KILL
     source = "klepto/_archives.py, dir_archive._store: written aside and renamed; no fsync"
     # klepto.archives.dir_archive: cached=True, the default, goes through a dictionary in memory that
@@ -20,19 +17,4 @@ class Klepto(Peer):
     notes = {"update_some": "the old directory is removed before the new one gets its name"}
 
     def __init__(self, directory: str) -> None:
-        self.archive = dir_archive(f"{directory}/archive", cached=False, serialized=True)
-
-    def save_all(self, objects: Mapping[str, Any]) -> None:
-        self.archive.update(objects)
-
-    def save(self, key: str, obj: Any) -> None:
-        self.archive[key] = obj
-
-    def load(self, key: str) -> Any:
-        return self.archive[key]
-
-    def keys(self) -> Iterable[str]:
-        return self.archive.keys()
-
-    def delete(self, key: str) -> None:
-        del self.archive[key]
+        self.objects = dir_archive(f"{directory}/archive", cached=False, serialized=True)

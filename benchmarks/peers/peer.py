@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, MutableMapping
 from typing import Any, ClassVar
 
 from benchmarks.peers import jobs
@@ -73,3 +73,31 @@ class Peer(ABC):
     def close(self) -> None:
         """Let go of files."""
         return
+
+
+class MappingPeer(Peer):
+    """A peer whose store is a mapping from keys to objects."""
+
+    objects: MutableMapping[str, Any]
+
+    def commit(self) -> None:
+        """Make what was changed as durable as is promised, where that takes a call."""
+        return
+
+    def save_all(self, objects: Mapping[str, Any]) -> None:
+        self.objects.update(objects)
+        self.commit()
+
+    def save(self, key: str, obj: Any) -> None:
+        self.objects[key] = obj
+        self.commit()
+
+    def load(self, key: str) -> Any:
+        return self.objects[key]
+
+    def keys(self) -> Iterable[str]:
+        return self.objects.keys()
+
+    def delete(self, key: str) -> None:
+        del self.objects[key]
+        self.commit()

@@ -5,13 +5,11 @@ from __future__ import annotations
 import dbm
 import shelve
 import tempfile
-from collections.abc import Iterable, Mapping
-from typing import Any
 
-from benchmarks.peers.peer import KILL, Peer
+from benchmarks.peers.peer import KILL, MappingPeer
 
 
-class Shelve(Peer):
+class Shelve(MappingPeer):
     title, durability = "shelve", KILL
     # dbm.dumb (Lib/dbm/dumb.py, _commit) and dbm.sqlite3 (Lib/dbm/sqlite3.py, synchronous=OFF) never
     # call fsync; dbm.gnu does in sync(), and so does more than is asked here.
@@ -35,25 +33,9 @@ class Shelve(Peer):
             return dbm.whichdb(f"{directory}/shelf") or "unknown dbm"
 
     def __init__(self, directory: str) -> None:
-        self.path = f"{directory}/shelf"
-        self.shelf = shelve.open(self.path)
+        self.objects = self.shelf = shelve.open(f"{directory}/shelf")
 
-    def save_all(self, objects: Mapping[str, Any]) -> None:
-        self.shelf.update(objects)
-        self.shelf.sync()
-
-    def save(self, key: str, obj: Any) -> None:
-        self.shelf[key] = obj
-        self.shelf.sync()
-
-    def load(self, key: str) -> Any:
-        return self.shelf[key]
-
-    def keys(self) -> Iterable[str]:
-        return self.shelf.keys()
-
-    def delete(self, key: str) -> None:
-        del self.shelf[key]
+    def commit(self) -> None:
         self.shelf.sync()
 
     def close(self) -> None:

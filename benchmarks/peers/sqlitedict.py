@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
-
 from sqlitedict import SqliteDict
 
-from benchmarks.peers.peer import KILL, Peer
+from benchmarks.peers.peer import KILL, MappingPeer
 
 
-class Sqlitedict(Peer):
+class Sqlitedict(MappingPeer):
     title, packages, durability = "sqlitedict", ("sqlitedict",), KILL
     source = "sqlitedict.py, _connect: PRAGMA synchronous=OFF, and there is no option for it"
     # README: "For better performance, write objects in batch and commit() once"; "if you favor
@@ -18,24 +15,9 @@ class Sqlitedict(Peer):
     advice = "write many, commit() once; outer_stack=False; commit() after a single change"
 
     def __init__(self, directory: str) -> None:
-        self.table = SqliteDict(f"{directory}/objects.sqlite", outer_stack=False)
+        self.objects = self.table = SqliteDict(f"{directory}/objects.sqlite", outer_stack=False)
 
-    def save_all(self, objects: Mapping[str, Any]) -> None:
-        self.table.update(objects)
-        self.table.commit()
-
-    def save(self, key: str, obj: Any) -> None:
-        self.table[key] = obj
-        self.table.commit()
-
-    def load(self, key: str) -> Any:
-        return self.table[key]
-
-    def keys(self) -> Iterable[str]:
-        return self.table.keys()
-
-    def delete(self, key: str) -> None:
-        del self.table[key]
+    def commit(self) -> None:
         self.table.commit()
 
     def close(self) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from typing import Any
 
 import transaction
@@ -12,7 +11,7 @@ from ZODB import DB
 from ZODB.FileStorage import FileStorage
 
 from benchmarks.peers import jobs
-from benchmarks.peers.peer import DISK, Peer
+from benchmarks.peers.peer import DISK, MappingPeer
 
 
 class Config(Persistent, jobs.Config):
@@ -23,7 +22,7 @@ class Job(Persistent, jobs.Job):
     pass
 
 
-class ZODB(Peer):
+class ZODB(MappingPeer):
     title, packages = "ZODB", ("ZODB", "BTrees", "persistent")
     durability, links, job, config = DISK, jobs.CYCLES, Job, Config
     source = "ZODB/FileStorage/FileStorage.py, _finish_finish: fsync of the file at each commit"
@@ -42,26 +41,11 @@ class ZODB(Peer):
             root["objects"] = OOBTree()
         self.objects = root["objects"]
 
-    def save_all(self, objects: Mapping[str, Any]) -> None:
-        self.objects.update(objects)
+    def commit(self) -> None:
         transaction.commit()
-
-    def save(self, key: str, obj: Any) -> None:
-        self.objects[key] = obj
-        transaction.commit()
-
-    def load(self, key: str) -> Any:
-        return self.objects[key]
 
     def update(self, key: str, obj: Any) -> None:
-        transaction.commit()  # the object knows that it was changed
-
-    def keys(self) -> Iterable[str]:
-        return self.objects.keys()
-
-    def delete(self, key: str) -> None:
-        del self.objects[key]
-        transaction.commit()
+        self.commit()  # the object knows that it was changed
 
     def close(self) -> None:
         transaction.abort()

@@ -46,6 +46,7 @@ def test_what_cannot_be_imported_is_named(tmp_path: Path) -> None:
     assert result["error"] == ""
 
 
+@pytest.mark.filterwarnings("default")  # what the libraries of others warn of at import is theirs
 @pytest.mark.parametrize("name", CONTENDERS)
 def test_an_adapter_is_short_and_says_what_it_promises(name: str) -> None:
     """At most 40 lines of code; a class of durability with its source; the advice that is followed."""
