@@ -82,18 +82,19 @@ def times(document: Document, durability: str) -> Table:
                 cells[index] += f" ({marks[_note(entry, note)]})"
         megabytes = [number(entry["size"][part] / 1e6) for part in ("allocated", "bytes")]
         rows.append([entry["title"], *cells, f"{megabytes[0]} ({megabytes[1]})"])
-    size = f"MB of disk (bytes) for {sizes['jobs']:,}"
+    size = f"disk for {sizes['jobs']:,}, MB (bytes in files, MB)"
     return ["", *titles, size], rows
 
 
 def ratios(document: Document, durability: str) -> Table:
     """Return the table of ratios; in bold where brinery is slower."""
     rows: list[Cells] = []
+    titles = {entry["name"]: entry["title"] for entry in document["contenders"]}
     for entry in of_class(document, durability):
         found = [ratio_of(document, entry, operation) for operation in TITLES]
         if any(found):
             cells = ["" if ratio is None else _cell(ratio) for ratio in found]
-            rows.append([entry["title"], entry["baseline"], *cells])
+            rows.append([entry["title"], titles[entry["baseline"]], *cells])
     return ["time / brinery's", "compared with", *TITLES.values()], rows
 
 

@@ -8,6 +8,7 @@ installed is not measured.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -66,6 +67,8 @@ def _backend(peer: type[Peer]) -> dict[str, str]:
 def _directory(bench: Bench, entry: Entry) -> Iterator[Path]:
     """Give an empty directory; note an error in a phase as that of the contender."""
     directory = bench.directory(f"peers-{entry['name'].replace(':', '-')}")
+    if bench.sizes.workers == 1:
+        os.sync()  # else who flushes would do so for those who were before, and do not
     try:
         yield directory
     except PhaseError as error:
