@@ -38,6 +38,11 @@ class Peer(ABC):
     job: ClassVar[Any] = jobs.Job
     config: ClassVar[Any] = jobs.Config
 
+    @classmethod
+    def described(cls) -> tuple[str, Mapping[str, str]]:
+        """Return title and notes; a peer may have others, depending on what is installed."""
+        return cls.title, cls.notes
+
     @abstractmethod
     def __init__(self, directory: str) -> None:
         """Open what is kept in a directory, which is there."""

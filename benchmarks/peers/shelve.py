@@ -5,6 +5,7 @@ from __future__ import annotations
 import dbm
 import shelve
 import tempfile
+from collections.abc import Mapping
 
 from benchmarks.peers.peer import KILL, MappingPeer
 
@@ -18,19 +19,20 @@ class Shelve(MappingPeer):
     # automatically; writeback=False unless entries are changed in place; sync() as soon as an entry
     # is to be on the disk.
     advice = "writeback=False; sync() after each change, or once after many; close()"
+    # Of dbm.dumb, which is what there is where Python was built without gdbm and before 3.13.
     notes = {
-        "save_some": "dbm.dumb writes its whole index at each sync()",
-        "update_some": "dbm.dumb writes its whole index at each sync()",
-        "delete_some": "dbm.dumb writes its whole index at each deletion",
-        "load_some": "with dbm.dumb opening, which reads the whole index, is not in the figure",
+        "save_some": "it writes its whole index at each sync()",
+        "update_some": "it writes its whole index at each sync()",
+        "delete_some": "it writes its whole index at each deletion",
+        "load_some": "opening, which reads the whole index, is not in the figure",
     }
 
-    @staticmethod
-    def backend() -> str:
-        """Return the dbm module that a new shelf gets."""
+    @classmethod
+    def described(cls) -> tuple[str, Mapping[str, str]]:
         with tempfile.TemporaryDirectory() as directory:
             shelve.open(f"{directory}/shelf").close()
-            return dbm.whichdb(f"{directory}/shelf") or "unknown dbm"
+            backend = dbm.whichdb(f"{directory}/shelf")
+        return f"{cls.title} ({backend})", cls.notes if backend == "dbm.dumb" else {}
 
     def __init__(self, directory: str) -> None:
         self.objects = self.shelf = shelve.open(f"{directory}/shelf")

@@ -21,7 +21,6 @@ from benchmarks.files import size
 from benchmarks.peers import operations
 from benchmarks.peers.contenders import CONTENDERS, baseline, class_of, versions
 from benchmarks.peers.jobs import ALONE, CYCLES
-from benchmarks.peers.peer import Peer
 from benchmarks.peers.proofs import KEPT, proofs
 
 Entry = dict[str, Any]
@@ -47,20 +46,16 @@ def _described(name: str) -> Entry:
         peer = class_of(name)
     except ImportError as error:
         return {**entry, "title": name, "missing": str(error)}
-    facts = ("title", "durability", "source", "advice", "links", "remark")
+    title, notes = peer.described()
+    facts = ("durability", "source", "advice", "links", "remark")
     return {
         **entry,
         **{fact: getattr(peer, fact) for fact in facts},
-        **_backend(peer),
-        "notes": dict(peer.notes),
+        "title": title,
+        "notes": dict(notes),
         "versions": versions(name),
         "baseline": baseline(peer.links, peer.durability),
     }
-
-
-def _backend(peer: type[Peer]) -> dict[str, str]:
-    backend = getattr(peer, "backend", None)
-    return {"title": f"{peer.title} ({backend()})"} if backend else {}
 
 
 @contextmanager
