@@ -39,9 +39,10 @@ class Peer(ABC):
     config: ClassVar[Any] = jobs.Config
 
     @classmethod
-    def described(cls) -> tuple[str, Mapping[str, str]]:
-        """Return title and notes; a peer may have others, depending on what is installed."""
-        return cls.title, cls.notes
+    def described(cls) -> dict[str, Any]:
+        """Return what the results say of a peer; it may depend on what is installed."""
+        facts = ("title", "durability", "source", "advice", "links", "notes", "remark")
+        return {fact: getattr(cls, fact) for fact in facts}
 
     @abstractmethod
     def __init__(self, directory: str) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import dbm
 import shelve
 import tempfile
-from collections.abc import Mapping
+from typing import Any
 
-from benchmarks.peers.peer import KILL, MappingPeer
+from benchmarks.peers.peer import DISK, KILL, MappingPeer
+
+PROMISES = {
+    "dbm.dumb": (KILL, "Lib/dbm/dumb.py, _commit: written and closed, no fsync"),
+    "dbm.gnu": (DISK, "gdbm manual, gdbm_sync: returns when the disk file is synchronized"),
+    "dbm.sqlite3": (DISK, "Lib/dbm/sqlite3.py: WAL, autocommit; sqlite.org: synchronous is FULL"),
+}
+"""Durability after sync(), by the dbm; whether others flush is not known."""
 
 
 class Shelve(MappingPeer):
-    title, durability = "shelve", KILL
-    # dbm.dumb (Lib/dbm/dumb.py, _commit) and dbm.sqlite3 (Lib/dbm/sqlite3.py, synchronous=OFF) never
-    # call fsync; dbm.gnu does in sync(), and so does more than is asked here.
-    source = "Lib/shelve.py, sync: dict.sync(); without fsync, but for dbm.gnu"
+    title, durability, source = "shelve", KILL, "Lib/shelve.py, sync: that of the dbm"
     # https://docs.python.org/3/library/shelve.html: do not rely on the shelf being closed
     # automatically; writeback=False unless entries are changed in place; sync() as soon as an entry
     # is to be on the disk.
@@ -28,11 +32,14 @@ class Shelve(MappingPeer):
     }
 
     @classmethod
-    def described(cls) -> tuple[str, Mapping[str, str]]:
+    def described(cls) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as directory:
             shelve.open(f"{directory}/shelf").close()
-            backend = dbm.whichdb(f"{directory}/shelf")
-        return f"{cls.title} ({backend})", cls.notes if backend == "dbm.dumb" else {}
+            backend = dbm.whichdb(f"{directory}/shelf") or "unknown"
+        found = {**super().described(), "title": f"{cls.title} ({backend})"}
+        found["durability"], found["source"] = PROMISES.get(backend, (cls.durability, cls.source))
+        found["notes"] = cls.notes if backend == "dbm.dumb" else {}
+        return found
 
     def __init__(self, directory: str) -> None:
         self.objects = self.shelf = shelve.open(f"{directory}/shelf")

@@ -46,16 +46,9 @@ def _described(name: str) -> Entry:
         peer = class_of(name)
     except ImportError as error:
         return {**entry, "title": name, "missing": str(error)}
-    title, notes = peer.described()
-    facts = ("durability", "source", "advice", "links", "remark")
-    return {
-        **entry,
-        **{fact: getattr(peer, fact) for fact in facts},
-        "title": title,
-        "notes": dict(notes),
-        "versions": versions(name),
-        "baseline": baseline(peer.links, peer.durability),
-    }
+    facts = peer.described()
+    ours = baseline(facts["links"], facts["durability"])
+    return {**entry, **facts, "versions": versions(name), "baseline": ours}
 
 
 @contextmanager
