@@ -10,6 +10,8 @@ import pytest
 import brinery
 
 HEAVY = (
+    "click",
+    "rich",
     "cloudpickle",
     "dill",
     "msgpack",

@@ -1,0 +1,77 @@
+"""The command ``brinery``.
+
+One module per command, each with a click command of the same name, imported when it is called:
+``brinery --help`` loads none of them.  Results go to standard output; progress and errors go to standard
+error.  The exit status is 0 for success, 1 for failure or a finding, 2 for wrong usage, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from brinery import __version__
+from brinery.errors import BrineryError
+
+# Name and line of help; the help stands here so that the list of commands imports none of them.
+_COMMANDS: Final = {
+    "check": "Try to decode every record; report what would fail.",
+    "info": "Show what a record says of itself.",
+    "list": "List the IDs of a store.",
+}
+
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module = importlib.import_module(f"brinery.cli.{cmd_name}")
+        command = getattr(module, f"{cmd_name}_command")
+        if not isinstance(command, click.Command):
+            raise TypeError(f"{cmd_name}_command is no click command")
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+
+@click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="brinery")
+def brinery() -> None:
+    """Look into stores of Python object graphs.
+
+    A STORE is a directory or a URL, as make_store takes it: jobs, file:///srv/jobs.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return the exit status."""
+    try:
+        # Not click's standalone mode, which turns Ctrl-C into status 1.
+        found = brinery.main(
+            None if arguments is None else list(arguments), "brinery", standalone_mode=False
+        )
+        sys.stdout.flush()
+        return found if isinstance(found, int) else 0
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except BrineryError as error:
+        click.echo(f"error: {error}", err=True)
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        # Whoever read the output has gone (brinery list jobs | head); nothing may be flushed there.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141

@@ -1,0 +1,41 @@
+"""``brinery list``: the IDs of a store."""
+
+from __future__ import annotations
+
+import click
+
+from brinery.cli.opening import open_store, store_argument
+from brinery.cli.output import print_table
+from brinery.errors import RecordError
+from brinery.store import Store
+
+
+@click.command("list")
+@store_argument
+@click.option("--prefix", default="", help="Only IDs that start so.")
+@click.option("--long", "-l", "is_long", is_flag=True, help="With class, codec, size and time.")
+def list_command(place: str, prefix: str, is_long: bool) -> None:
+    """List the IDs of STORE, one a line.
+
+    With --long the end of each record is read, and a record that cannot be read is shown as such.
+    """
+    with open_store(place) as store:
+        ids = store.list(prefix)
+        if is_long:
+            heads = ("id", "class", "codec", "bytes", "references", "written (UTC)")
+            print_table(heads, [_row(store, id_) for id_ in ids], {"bytes", "references"})
+        else:
+            for id_ in ids:
+                click.echo(id_)
+
+
+def _row(store: Store, id_: str) -> tuple[str, ...]:
+    try:
+        info = store.info(id_)
+    except RecordError as error:
+        return (id_, f"unreadable: {type(error).__name__}", "", "", "", "")
+    codec = info.codec if info.protocol is None else f"{info.codec}:{info.protocol}"
+    if info.transform:
+        codec += f" + {info.transform}"
+    written = f"{info.created:%Y-%m-%d %H:%M:%S}"
+    return (id_, info.class_name, codec, str(info.size), str(len(info.references)), written)
