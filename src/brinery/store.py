@@ -23,6 +23,7 @@ from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.compression import MAX_EXPANDED, Restorer
 from brinery.counter import Counter
 from brinery.errors import (
+    CallTooDeepError,
     ClosedError,
     ConflictError,
     IdTakenError,
@@ -450,7 +451,11 @@ class Store(MutableMapping[str, Any]):
         with self._lock:
             if self._closed:
                 raise ClosedError(self._backend.location)
-            yield
+            try:
+                yield
+            except RecursionError as error:
+                # What is too deep in an object is an error of its own: this is the caller's depth.
+                raise CallTooDeepError(self._backend.location) from error
 
 
 def _factory(idfactory: Any) -> IdFactory:
