@@ -146,9 +146,7 @@ class _Comparison:
             self._alive.append(pair)
             return True
         if known is not second:
-            pair.fail(
-                f"a {_shown(first)} that was met before is another object here", SharingError
-            )
+            pair.fail(f"a {_shown(first)} that was met before is another object here", SharingError)
         return False
 
     def _is_new_beside(self, pair: _Pair) -> bool:
