@@ -1,0 +1,1 @@
+"""The benchmark: which codec for which objects."""
