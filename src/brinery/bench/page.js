@@ -84,7 +84,7 @@
     return state.graph < 0 ? summaries() : data.cases.filter((one) => one.graph === state.graph);
   }
   function named(item) {
-    const said = { true: "", false: "lossy", null: "?" }[item.keeps];
+    const said = item.measured === false ? item.status : { true: "", false: "lossy", null: "?" }[item.keeps];
     return [item.label, said, item.partial].filter(Boolean).join(" · ");
   }
   function kind(item) {
@@ -270,6 +270,7 @@
     const heads = [...document.querySelectorAll("thead th")];
     heads.forEach((head, column) => {
       const button = make("button", { type: "button" }, ...head.childNodes);
+      button.insertBefore(make("i", { "aria-hidden": "true" }), button.querySelector(".unit"));
       button.addEventListener("click", () => sortBy(heads, column));
       head.append(button);
     });

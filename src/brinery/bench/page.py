@@ -28,6 +28,7 @@ from brinery.bench.page_values import (
     size,
     text,
     truth,
+    worded,
 )
 from brinery.errors import InvalidArgumentError
 
@@ -198,7 +199,7 @@ def _advice(names: Sequence[str], titles: Sequence[str], result: Mapping[str, An
     for n, name in enumerate(names):
         mine = [entry for entry in given if text(entry.get("graph")) == name]
         said = "".join(map(_recommendation, mine)) or (
-            '<p class="none">Nothing can be recommended: no codec was measured that keeps everything.</p>'
+            "<p>Nothing is recommended for this shape: see the outcome of its cases below.</p>"
         )
         articles.append(
             f'<article data-graph="{n}"><h3>{escape(titles[n])}</h3><div>{said}</div></article>'
@@ -230,16 +231,20 @@ def _shapes(names: Sequence[str], titles: Sequence[str], result: Mapping[str, An
 
 def _about(result: Mapping[str, Any]) -> str:
     """Return how it was measured: machine, versions, settings and the command."""
-    facts = {"command": result.get("command")} | {
-        key: value
+    facts = [("command", result.get("command"))] + [
+        (text(key), value)
         for part in ("machine", "settings", "versions")
         for key, value in mapping(result.get(part)).items()
-    }
+    ]
     return "".join(
-        f"<div><dt>{escape(text(key).replace('_', ' '))}</dt><dd>{escape(_fact(text(key), value))}</dd></div>"
-        for key, value in facts.items()
+        f"<div><dt>{escape(_words(key))}</dt><dd>{escape(_fact(key, value))}</dd></div>"
+        for key, value in facts
         if value is not None
     )
+
+
+def _words(key: str) -> str:
+    return key.removesuffix("_bytes").removesuffix("_seconds").replace("_", " ")
 
 
 def _fact(key: str, value: object) -> str:
@@ -249,4 +254,4 @@ def _fact(key: str, value: object) -> str:
         return size(found)
     if key.endswith("_seconds"):
         return duration(found)
-    return {True: "yes", False: "no"}.get(truth(value)) or text(value)
+    return worded(value, unknown=text(value))

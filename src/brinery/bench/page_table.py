@@ -14,7 +14,7 @@ from brinery.bench.page_values import (
     mapping,
     number,
     text,
-    truth,
+    worded,
 )
 
 STATUSES: Final = {
@@ -24,6 +24,12 @@ STATUSES: Final = {
     "timeout": "out of time",
     "memory": "out of memory",
     "interrupted": "interrupted",
+}
+
+LOST: Final = {
+    "equal": "Not equal to what was saved.",
+    "identity": "Shared objects become several.",
+    "closures": "Closures do not work in a new interpreter.",
 }
 
 
@@ -76,9 +82,9 @@ def sort_keys(title: str, case: Mapping[str, Any]) -> list[str | float | None]:
         label(case),
         title,
         status(case),
-        *(column.value(case) for column in FIGURES),
         _rank(case.get("keeps_everything")),
         _rank(case.get("safe_to_read")),
+        *(column.value(case) for column in FIGURES),
     ]
 
 
@@ -90,8 +96,11 @@ def status(case: Mapping[str, Any]) -> str:
 
 def keeps(case: Mapping[str, Any]) -> str:
     """Return in words whether a case keeps everything."""
-    return {True: "keeps everything", False: "loses something"}.get(
-        truth(case.get("keeps_everything")), "not known whether it keeps everything"
+    return worded(
+        case.get("keeps_everything"),
+        "keeps everything",
+        "loses something",
+        "not known whether it keeps everything",
     )
 
 
@@ -108,7 +117,7 @@ def _at(case: Mapping[str, Any], *path: str) -> object:
 
 
 def _rank(value: object) -> float | None:
-    return {True: 0.0, False: 1.0}.get(truth(value))
+    return {"yes": 0.0, "no": 1.0}.get(worded(value))
 
 
 def _heads() -> str:
@@ -116,6 +125,8 @@ def _heads() -> str:
         '<th scope="col">Codec</th>',
         '<th scope="col" class="shape">Graph shape</th>',
         '<th scope="col">Outcome</th>',
+        '<th scope="col">Keeps everything</th>',
+        '<th scope="col">Safe to read</th>',
     ]
     for column in FIGURES:
         first = ' data-first="descending"' if column.more_is_better else ""
@@ -123,7 +134,6 @@ def _heads() -> str:
             f'<th scope="col" class="number"{first}>{column.head} '
             f'<span class="unit">{column.unit}</span></th>'
         )
-    heads += ['<th scope="col">Keeps everything</th>', '<th scope="col">Safe to read</th>']
     return "".join(heads)
 
 
@@ -132,20 +142,20 @@ def _row(number_: int, graph: int, title: str, case: Mapping[str, Any]) -> str:
     reason = escape(text(case.get("error")))
     if any(column.value(case) is not None for column in FIGURES):
         figures = "".join(column.cell(case) for column in FIGURES)
-        ended = status_cell(case, reason)
+        ended = _outcome_cell(case, reason)
     else:
         reason = reason or ("no figures" if ok else "no reason was recorded")
-        figures = f'<td class="reason" colspan="{len(FIGURES)}">{reason}</td>'
-        ended = status_cell(case, "")
+        figures = f'<td class="reason" colspan="{len(FIGURES)}"><span>{reason}</span></td>'
+        ended = _outcome_cell(case, "")
     return (
         f'<tr data-case="{number_}" data-graph="{graph}"{"" if ok else " class=without"}>'
         f'<th scope="row">{escape(label(case))}</th>'
         f'<td class="shape">{escape(title)}</td>'
-        f"{ended}{figures}{_keeps_cell(case)}{_safe_cell(case)}</tr>"
+        f"{ended}{_keeps_cell(case)}{_safe_cell(case)}{figures}</tr>"
     )
 
 
-def status_cell(case: Mapping[str, Any], reason: str) -> str:
+def _outcome_cell(case: Mapping[str, Any], reason: str) -> str:
     """Return the cell that says how a case ended; `reason` is HTML."""
     below = f"<small>{reason}</small>" if reason else ""
     return f'<td class="outcome"><span>{escape(status(case))}</span>{below}</td>'
@@ -153,15 +163,10 @@ def status_cell(case: Mapping[str, Any], reason: str) -> str:
 
 def _keeps_cell(case: Mapping[str, Any]) -> str:
     fidelity = mapping(case.get("fidelity"))
-    said = {True: "yes", False: "no"}.get(truth(case.get("keeps_everything")), "not known")
-    details = losses(case) or [
-        f"{name} {'kept' if kept else 'lost'}"
-        for name in ("equal", "identity", "closures")
-        if (kept := truth(fidelity.get(name))) is not None and not kept
-    ]
+    details = losses(case) or [said for name, said in LOST.items() if fidelity.get(name) is False]
     below = f"<small>{escape(' '.join(details))}</small>" if details else ""
-    return f'<td class="keeps">{said}{below}</td>'
+    return f'<td class="keeps">{worded(case.get("keeps_everything"))}{below}</td>'
 
 
 def _safe_cell(case: Mapping[str, Any]) -> str:
-    return f"<td>{ {True: 'yes', False: 'no'}.get(truth(case.get('safe_to_read')), 'not known') }</td>"
+    return f"<td>{worded(case.get('safe_to_read'))}</td>"

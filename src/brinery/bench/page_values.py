@@ -51,6 +51,11 @@ def truth(value: object) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def worded(value: object, yes: str = "yes", no: str = "no", unknown: str = "not known") -> str:
+    """Return a truth in words."""
+    return yes if value is True else no if value is False else unknown
+
+
 def figure(value: float | None, unit: float = 1) -> str:
     """Return a number of `unit`s with three significant digits, or all those before the point."""
     if value is None:
