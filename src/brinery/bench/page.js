@@ -68,7 +68,7 @@
         item.speed[name] = found.length ? 1 / mean(found) : null;
       }
       item.keeps = mine.some((one) => one.keeps === false) ? false : mine.every((one) => one.keeps) ? true : null;
-      if (mine.length < data.graphs.length) item.partial = `${mine.length} of ${data.graphs.length} shapes`;
+      if (mine.length < data.graphs.length) item.partial = `${mine.length}/${data.graphs.length} shapes`;
       item.lines = [
         `measured on ${mine.length} of ${data.graphs.length} shapes`,
         sizes.length ? `${times(item.size)} the smallest size` : "no size",
@@ -120,6 +120,7 @@
   // -- the chart of speed against size
 
   const tip = make("div", { class: "tip", hidden: "" });
+  let told; // the mark that the tip is of
 
   function drawScatter(items) {
     const all = state.graph < 0;
@@ -161,7 +162,7 @@
       addLabel(group, p, boxes, { left, top: 4, right: width, bottom });
       const show = () => showTip(p, width);
       for (const event of ["pointerenter", "focus", "click"]) group.addEventListener(event, show);
-      for (const event of ["pointerleave", "blur"]) group.addEventListener(event, () => { tip.hidden = true; });
+      for (const event of ["pointerleave", "blur"]) group.addEventListener(event, () => { tip.hidden ||= told === p; });
     }
   }
 
@@ -208,6 +209,7 @@
 
   function showTip(point, width) {
     tip.replaceChildren(make("b", {}, point.item.label), ...point.item.lines.map((line) => make("span", {}, line)));
+    told = point;
     tip.hidden = false;
     const right = point.x > width / 2;
     tip.style.left = right ? "" : `${point.x + 14}px`;

@@ -64,8 +64,8 @@ FIGURES: Final = (
     Column("Decode", "1,000 nodes/s", ("nodes_per_second", "decode"), 1e3, True),
     Column("Encode", "MB/s", ("megabytes_per_second", "encode"), 1, True),
     Column("Decode", "MB/s", ("megabytes_per_second", "decode"), 1, True),
-    Column("Peak memory, encode", "MB", ("peak_encode_bytes",), 1e6),
-    Column("Peak memory, decode", "MB", ("peak_decode_bytes",), 1e6),
+    Column("Encode peak", "MB of memory", ("peak_encode_bytes",), 1e6),
+    Column("Decode peak", "MB of memory", ("peak_decode_bytes",), 1e6),
     Column("Depth kept", "levels", ("fidelity", "depth"), 1, True),
 )
 
@@ -141,24 +141,25 @@ def _row(number_: int, graph: int, title: str, case: Mapping[str, Any]) -> str:
     ok = case.get("status") == "ok"
     reason = escape(text(case.get("error")))
     if any(column.value(case) is not None for column in FIGURES):
-        figures = "".join(column.cell(case) for column in FIGURES)
-        ended = _outcome_cell(case, reason)
+        cells = (
+            _outcome_cell(case, reason)
+            + _keeps_cell(case)
+            + f"<td>{worded(case.get('safe_to_read'))}</td>"
+            + "".join(column.cell(case) for column in FIGURES)
+        )
     else:
-        reason = reason or ("no figures" if ok else "no reason was recorded")
-        figures = f'<td class="reason" colspan="{len(FIGURES)}"><span>{reason}</span></td>'
-        ended = _outcome_cell(case, "")
+        cells = _outcome_cell(case, reason or "No reason was recorded.", span=len(FIGURES) + 3)
     return (
         f'<tr data-case="{number_}" data-graph="{graph}"{"" if ok else " class=without"}>'
         f'<th scope="row">{escape(label(case))}</th>'
-        f'<td class="shape">{escape(title)}</td>'
-        f"{ended}{_keeps_cell(case)}{_safe_cell(case)}{figures}</tr>"
+        f'<td class="shape">{escape(title)}</td>{cells}</tr>'
     )
 
 
-def _outcome_cell(case: Mapping[str, Any], reason: str) -> str:
-    """Return the cell that says how a case ended; `reason` is HTML."""
+def _outcome_cell(case: Mapping[str, Any], reason: str, span: int = 1) -> str:
+    """Return the cell that says how a case ended, and why; `reason` is HTML."""
     below = f"<small>{reason}</small>" if reason else ""
-    return f'<td class="outcome"><span>{escape(status(case))}</span>{below}</td>'
+    return f'<td class="outcome" colspan="{span}"><span>{escape(status(case))}</span>{below}</td>'
 
 
 def _keeps_cell(case: Mapping[str, Any]) -> str:
@@ -166,7 +167,3 @@ def _keeps_cell(case: Mapping[str, Any]) -> str:
     details = losses(case) or [said for name, said in LOST.items() if fidelity.get(name) is False]
     below = f"<small>{escape(' '.join(details))}</small>" if details else ""
     return f'<td class="keeps">{worded(case.get("keeps_everything"))}{below}</td>'
-
-
-def _safe_cell(case: Mapping[str, Any]) -> str:
-    return f"<td>{worded(case.get('safe_to_read'))}</td>"
