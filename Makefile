@@ -13,6 +13,9 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 
+# Debian packages that tests need; make installs what is missing where it may.
+SYSTEM := chromium chromium-driver fonts-dejavu-core # the browser that opens the page of the benchmark
+
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
@@ -21,7 +24,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
 
-test: $(VENV)/.test  ## run the tests
+test: $(VENV)/.test $(VENV)/.system  ## run the tests
 	@$(RUN) -m pytest -n auto -m "not slow" $(ARGS)
 
 test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
@@ -45,7 +48,7 @@ table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/
 bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for half an hour, and write docs/benchmarks.md
 	@PYTHONPATH=$(VENV)/gc3pie $(RUN) -m benchmarks.run $(ARGS)
 
-test-all: $(VENV)/.nox  ## run the tests on each installed Python, then between them
+test-all: $(VENV)/.nox $(VENV)/.system  ## run the tests on each installed Python, then between them
 	@$(RUN) -m nox $(ARGS)
 
 regen-golden: $(VENV)/.test  ## write golden files anew; the only way they change
@@ -77,6 +80,29 @@ $(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.nox: $(VENV)/.%: $(VENV)/.ba
 $(VENV)/gc3pie: benchmarks/peers/gc3pie.txt | $(RUN)
 	@echo "installing what make needs of GC3Pie…"
 	@$(INSTALL) --no-deps --target $@ -r $< || mkdir -p $@
+
+# Where there is no apt-get, no right to use it or no network, tests say themselves what they miss:
+# no stamp then, so that the next run looks again.
+define INSTALL_SYSTEM
+missing=
+for package in $(SYSTEM); do
+    dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"
+done
+[ -n "$$missing" ] || { touch $@; exit 0; }
+command -v apt-get >/dev/null || exit 0
+as_root=
+[ "$$(id -u)" = 0 ] || as_root="sudo -n"
+$$as_root true 2>/dev/null ||
+    { echo "some tests need$$missing; run: sudo apt-get install --no-install-recommends$$missing"; exit 0; }
+echo "installing what the tests need with apt-get:$$missing…"
+apt() { $$as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 "$$@" >/dev/null; }
+apt update && apt install -y --no-install-recommends $$missing && touch $@ ||
+    echo "apt-get could not install$$missing; going on without" >&2
+endef
+export INSTALL_SYSTEM
+
+$(VENV)/.system: Makefile | $(RUN)
+	@sh -c "$$INSTALL_SYSTEM"
 
 # Debian's python3 comes without ensurepip: its package is then pythonX.Y-venv.
 define NEW_VENV
