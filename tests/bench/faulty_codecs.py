@@ -16,9 +16,7 @@ class Honest(Codec):
     """Pickles plain data."""
 
     name = "honest"
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        references=False, cycles=True, shared_identity=True, instances=True
-    )
+    capabilities = Capabilities(references=False, cycles=True, shared_identity=True, instances=True)
     version = "1"
 
     def dump(

@@ -55,7 +55,8 @@ def test_built_in_graphs_are_measured_and_written(tmp_path: Path) -> None:
     assert found["schema"] == "brinery.bench/1"
     assert len(found["cases"]) == 8
     assert [g["name"] for g in found["graphs"]] == ["rows", "shared"]
-    assert len(list(csv.DictReader((tmp_path / "result.csv").open()))) == 8
+    rows = csv.DictReader((tmp_path / "result.csv").read_text().splitlines())
+    assert len(list(rows)) == 8
     assert "<html" in (tmp_path / "result.html").read_text()
 
 
@@ -204,7 +205,13 @@ def written(path: Path, **changed: Any) -> Path:
         "n": 3,
         "values_seconds": [0.97, 1.0, 1.03],
     }
-    fidelity = {"equal": True, "identity": True, "closures": None, "depth": 100, "losses": []}
+    fidelity: dict[str, Any] = {
+        "equal": True,
+        "identity": True,
+        "closures": None,
+        "depth": 100,
+        "losses": [],
+    }
     case = {
         "graph": "rows",
         "codec": "pickle",
@@ -219,7 +226,9 @@ def written(path: Path, **changed: Any) -> Path:
         "fidelity": fidelity,
     }
     factor = changed.pop("slower", 1.0)
-    case["decode"] = {k: v if k in ("n", "values_seconds") else v * factor for k, v in timing.items()}
+    case["decode"] = {
+        k: v if k in ("n", "values_seconds") else v * factor for k, v in timing.items()
+    }
     result = {
         "schema": "brinery.bench/1",
         "created": "2026-01-01T00:00:00Z",

@@ -66,6 +66,7 @@ def test_a_node_counts_once_however_often_it_is_met() -> None:
 
     class Slotted:
         __slots__ = ("held",)
+        held: object
 
     inner = [1000]
     slotted = Slotted()

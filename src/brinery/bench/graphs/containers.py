@@ -51,7 +51,8 @@ def rows(nodes: int, seed: int) -> list[dict[str, Any]]:
 def shared(nodes: int, seed: int) -> list[Any]:
     """Return lists that refer to a few hundred objects, each from many places."""
     chance = random.Random(seed)
-    pool = [{"key": f"shared-{n}", "values": [n + 0.5, n + 0.25]} for n in range(300)]
+    count = max(1, min(300, nodes // 60))
+    pool = [{"key": f"shared-{n}", "values": [n + 0.5, n + 0.25]} for n in range(count)]
     return [chance.choices(pool, k=8) for _ in range(max(1, nodes - 6 * len(pool)))]
 
 
