@@ -290,7 +290,7 @@
     for (const part of document.querySelectorAll("[data-graph]"))
       part.hidden = state.graph >= 0 && Number(part.dataset.graph) !== state.graph;
     const items = shown();
-    document.querySelector(".legend .one").hidden = state.graph < 0;
+    document.querySelector(".legend .one").hidden = !items.some((one) => one.best);
     drawScatter(items);
     drawBars(items);
   }
