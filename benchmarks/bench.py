@@ -7,14 +7,19 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from benchmarks.measure import Sample
 
 _ROOT = Path(__file__).parents[1]
+_TMPFS = "/dev/shm"
+_TIMEOUT = 900
+"""Seconds for one process: a guard against hanging, many times what any takes."""
 
 
 class PhaseError(Exception):
@@ -25,7 +30,7 @@ class PhaseError(Exception):
 class Sizes:
     """How much is measured."""
 
-    rounds: int = 7
+    rounds: int = 5
     few: int = 3
     """Rounds of what takes long and has no goal."""
     nodes: int = 250_000
@@ -36,6 +41,14 @@ class Sizes:
     imports: int = 20
     depth: int = 1_000_000
     dill_depth: int = 100_000
+    records: int = 1_000
+    many_records: int = 100_000
+    jobs: int = 50_000
+    some: int = 200
+    """Operations on single records: in a store of many, or of all jobs."""
+    megabytes: int = 64
+    workers: int = 1
+    """How many contenders run at a time; with more than one the figures mean nothing."""
 
 
 QUICK = Sizes(
@@ -49,6 +62,12 @@ QUICK = Sizes(
     imports=1,
     depth=5_000,
     dill_depth=5_000,
+    records=100,
+    many_records=200,
+    jobs=200,
+    some=10,
+    megabytes=1,
+    workers=2,
 )
 """For a smoke test: everything runs, no figure means anything."""
 
@@ -63,14 +82,23 @@ class Phase:
 
     def run(self, **more: Any) -> Any:
         """Return what the function returns there, or raise `PhaseError`."""
+        done = self.start(**more)
+        if done.returncode:
+            raise PhaseError(f"{self.function.__qualname__}: {done.stderr[-2000:].strip()}")
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def start(self, **more: Any) -> subprocess.CompletedProcess[str]:
+        """Run the process to its end, however it ends; raise `PhaseError` if it has none in time."""
         arguments = json.dumps({**self.arguments, **more}, default=os.fspath)
         function = self.function
         command = [sys.executable, "-m", "benchmarks.child"]
         command += [function.__module__, function.__qualname__, arguments]
-        done = subprocess.run(command, cwd=_ROOT, capture_output=True, text=True)
-        if done.returncode:
-            raise PhaseError(f"{function.__qualname__}: {done.stderr[-2000:].strip()}")
-        return json.loads(done.stdout.splitlines()[-1])
+        try:
+            return subprocess.run(
+                command, cwd=_ROOT, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            )
+        except subprocess.TimeoutExpired as error:
+            raise PhaseError(f"{function.__qualname__}: over {_TIMEOUT} seconds") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +152,13 @@ class Bench:
             return dict(phase.run(directory=directory))
         finally:
             self.clear(directory)
+
+
+@contextmanager
+def in_memory_where_possible(bench: Bench) -> Iterator[Bench]:
+    """Give a bench whose scratch files are in memory (tmpfs) where there is such a file system."""
+    if not (os.path.isdir(_TMPFS) and os.access(_TMPFS, os.W_OK)):
+        yield bench
+        return
+    with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=_TMPFS) as scratch:
+        yield replace(bench, scratch=Path(scratch))

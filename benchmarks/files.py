@@ -35,3 +35,12 @@ def read_files(directory: str, names: Sequence[str]) -> int:
         total += len(os.read(fd, size + 1))
         os.close(fd)
     return total
+
+
+def size(directory: str) -> dict[str, int]:
+    """Return the bytes in all files below, and those of the blocks that the file system takes."""
+    found = list(os.walk(directory))
+    files = [os.lstat(os.path.join(path, name)) for path, _, names in found for name in names]
+    directories = [os.lstat(path) for path, _, _ in found]
+    allocated = sum(entry.st_blocks * 512 for entry in [*files, *directories])
+    return {"bytes": sum(entry.st_size for entry in files), "allocated": allocated}

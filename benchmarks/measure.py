@@ -31,11 +31,13 @@ class Spread:
     lower: float
     upper: float
     count: int
+    rounds: tuple[float, ...] = ()
+    """The values, in the order in which they were measured."""
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Spread:
         """Sum up at least one value."""
         if len(values) == 1:
-            return cls(values[0], values[0], values[0], 1)
+            return cls(values[0], values[0], values[0], 1, tuple(values))
         lower, median, upper = statistics.quantiles(values, n=4, method="inclusive")
-        return cls(median, lower, upper, len(values))
+        return cls(median, lower, upper, len(values), tuple(values))

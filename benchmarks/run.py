@@ -1,7 +1,8 @@
-"""Run the benchmarks: `python -m benchmarks.run`, or `make bench`.
+"""Measure, then write the page: `python -m benchmarks.run`, or `make bench`.
 
-A whole run writes `benchmarks/results/store.json` and `store.md`; a quick or partial one only where
-`--output` says.  No figure makes it fail; a wrong result or an error in a phase does.
+A run writes `benchmarks/results/<group>.json` for each of its groups (all but depth, or those that
+`--only` names), then `docs/benchmarks.md` with its pictures.  A quick run writes only where `--output`
+says, the page included.  No figure makes a run fail; a wrong result or an error does.
 """
 
 from __future__ import annotations
@@ -17,68 +18,107 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import closures, codecs, depth, imports, rings, tasks, transforms, trees
 from benchmarks.bench import QUICK, Bench, PhaseError, Sizes
+from benchmarks.document import ORDER, Document, errors, figure_entry, write
 from benchmarks.figures import Figure, failed
 from benchmarks.machine import machine, versions
-from benchmarks.report import Document, figure_entry, show, write
+from benchmarks.report.page import PAGE, RESULTS, render
+from benchmarks.report.terminal import show
+from benchmarks.sections import (
+    closures,
+    codecs,
+    depth,
+    growth,
+    imports,
+    peers,
+    rings,
+    tasks,
+    transforms,
+    trees,
+)
 
-SECTIONS: Mapping[str, Callable[[Bench], list[Figure]]] = {
-    "save": trees.save_figures,
-    "load": trees.load_figures,
-    "tasks": tasks.figures,
-    "ring": rings.figures,
-    "codecs": codecs.figures,
-    "closures": closures.figures,
-    "depth": depth.figures,
-    "transforms": transforms.figures,
-    "imports": imports.figures,
+GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
+    "peers": {},
+    "growth": {"growth": growth.figures},
+    "store": {
+        "save": trees.save_figures,
+        "load": trees.load_figures,
+        "tasks": tasks.figures,
+        "ring": rings.figures,
+        "imports": imports.figures,
+    },
+    "codecs": {"codecs": codecs.figures, "closures": closures.figures},
+    "transforms": {"transforms": transforms.figures},
+    "depth": {"depth": depth.figures},
 }
-RESULTS = Path(__file__).parent / "results"
+
+USUAL = [group for group in ORDER if group != "depth"]
+"""What runs if nothing else is asked for: depth depends on the version of Python alone."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show and write; return 1 if something could not be measured."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parsed(given)
-    start = time.monotonic()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # tidies up
-    with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=options.scratch) as scratch:
-        bench = Bench(QUICK if options.quick else Sizes(), Path(scratch), _tell)
-        document = _document(bench, options.only or list(SECTIONS), given)
-    document["seconds"] = round(time.monotonic() - start, 1)
-    _tell("")
-    show(document)
-    output = options.output
-    if output is None and not options.quick and not options.only:
-        output = RESULTS
-    if output is not None:
-        write(document, output)
-    return int(any(figure["error"] for figure in document["figures"]))
+    command = shlex.join(["python", "-m", "benchmarks.run", *_without_paths(given)])
+    output = options.output or (None if options.quick else RESULTS)
+    wrong = []
+    for group in options.only or USUAL:
+        document = _measured(group, options, command)
+        wrong += errors(document)
+        show(document)
+        if output:
+            write(document, output)
+    if output:
+        render(output, PAGE if options.output is None else output / PAGE.name)
+    for line in wrong:
+        print(f"failed: {line}", file=sys.stderr)
+    return int(bool(wrong))
 
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke test: tiny and meaningless")
-    parser.add_argument("--only", action="append", choices=SECTIONS, help="may be given again")
-    parser.add_argument("--output", type=Path, metavar="DIR", help="where to write the results")
+    parser.add_argument("--only", action="append", choices=GROUPS, help="may be given again")
+    parser.add_argument(
+        "--output", type=Path, metavar="DIR", help="where results and page go instead"
+    )
     parser.add_argument(
         "--scratch", type=Path, metavar="DIR", help="a directory of the file system to measure"
     )
+    for size, value in asdict(Sizes()).items():
+        parser.add_argument(f"--{size.replace('_', '-')}", type=int, help=f"by default {value}")
     return parser.parse_args(arguments)
 
 
-def _document(bench: Bench, sections: Sequence[str], arguments: Sequence[str]) -> Document:
-    facts = machine(bench.scratch)  # before: it tells how busy the machine was with other things
-    figures = [figure for name in sections for figure in _section(bench, name)]
+def _measured(group: str, options: argparse.Namespace, command: str) -> Document:
+    start = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=options.scratch) as scratch:
+        bench = Bench(_sizes(options), Path(scratch), _tell)
+        facts = machine(
+            bench.scratch
+        )  # before: it tells how busy the machine was with other things
+        figures = [figure for name in GROUPS[group] for figure in _section(bench, group, name)]
+        contenders = {"contenders": peers.entries(bench)} if group == "peers" else {}
+    _tell("")
     return {
-        "command": shlex.join(["python", "-m", "benchmarks.run", *_without_paths(arguments)]),
+        "group": group,
+        "command": command,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": facts,
         "versions": versions(),
         "sizes": asdict(bench.sizes),
+        "seconds": round(time.monotonic() - start, 1),
         "figures": [figure_entry(figure) for figure in figures],
+        **contenders,
     }
+
+
+def _sizes(options: argparse.Namespace) -> Sizes:
+    default = asdict(QUICK if options.quick else Sizes())
+    given = {size: getattr(options, size) for size in default}
+    return Sizes(**(default | {size: value for size, value in given.items() if value is not None}))
 
 
 def _without_paths(arguments: Sequence[str]) -> list[str]:
@@ -92,9 +132,9 @@ def _without_paths(arguments: Sequence[str]) -> list[str]:
     return kept
 
 
-def _section(bench: Bench, name: str) -> list[Figure]:
+def _section(bench: Bench, group: str, name: str) -> list[Figure]:
     try:
-        return SECTIONS[name](bench)
+        return GROUPS[group][name](bench)
     except PhaseError as error:
         return [failed(name, name, str(error))]
 

@@ -60,6 +60,7 @@ ALSO: dict[str, type[Exception]] = {
     "UnknownSchemeError": ValueError,
     "UnknownCodecError": ValueError,
     "ProtocolError": ValueError,
+    "CallTooDeepError": RecursionError,
     "ClosedError": ValueError,
     "NotFoundError": KeyError,
     "CodecNotInstalledError": ImportError,

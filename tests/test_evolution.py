@@ -9,17 +9,21 @@ import pickle
 import subprocess
 import sys
 import textwrap
+import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from brinery import FilesystemStore, MemoryStore, Persistable, renamed_from, upgrades
+from brinery import FilesystemStore, MemoryStore, Persistable, Transform, renamed_from, upgrades
+from brinery.codec import Buffer
 from brinery.errors import (
     InvalidArgumentError,
     MissingClassError,
 )
 from brinery.record import parse
 from brinery.renames import Renames
+from brinery.store import Store
 from brinery.versions import upgrade_from, version_of
 
 FAMILY = ("pickle", "cloudpickle", "dill")
@@ -196,6 +200,18 @@ def test_a_distribution_brings_its_renames(programs: Programs) -> None:
     )
 
 
+@each_codec
+@pytest.mark.parametrize("target", ["shop:Nobody", "nowhere:Task"])
+def test_a_rename_that_leads_nowhere_is_told(target: str, codec: str) -> None:
+    """With the name that it leads to, beside the one that the record has."""
+    store = MemoryStore(codec=codec)
+    store.save([Link()], "one")
+    renamed = Store(store.backend, renames={f"{__name__}:Link": target})
+    with pytest.raises(MissingClassError) as caught:
+        renamed.load("one")
+    assert f"{__name__}.Link cannot be imported: it was renamed to {target}" in str(caught.value)
+
+
 def test_names_follow_the_longest_entry_and_chains() -> None:
     """A class before its module, a module before its package; one step after the other."""
     table = {"a": "b", "a:X": "c:Y", "a.sub": "d", "c:Y": "e:Z"}
@@ -248,8 +264,7 @@ WRITE_ALL = """
         shop.Number(7), shop.Made(), shop.Colour.RED,
         shop.Arguments(1, 2), shop.Plain({"x": shop.make}), shop.Outer.Inner, shop.Outer.Inner(),
     ]
-    if protocol > 3:
-        everything.append(shop.Arguments(1, key=2))
+    everything.append(shop.Arguments(1, key=2))
     class Holder(Persistable):
         pass
     store.save(everything, "everything")
@@ -340,7 +355,7 @@ READ = """
         assert type(made) is shop.Made and red is shop.Colour.RED
         assert args.args == (1, 2) and plain.value == {"x": shop.make}
         assert cls is shop.Outer.Inner and type(inner) is cls
-        assert [m.kwargs for m in more] == [{"key": 2}] * (protocol > 3)
+        assert [m.kwargs for m in more] == [{"key": 2}]
     store = FilesystemStore(directory)
     assert [type(o) for o in store.load("nested")["more"]] == [
         shop.Made, shop.Colour, shop.Arguments
@@ -518,6 +533,67 @@ def test_the_error_tells_what_is_installed(programs: Programs) -> None:
     assert "(shop 2.5 is installed)" in said
 
 
+def test_a_store_that_was_made_with_what_is_missing_tells_how_to_open_it(
+    programs: Programs,
+) -> None:
+    """Its other records can be read, and placeholders be had."""
+    programs.run(
+        """
+        FilesystemStore(directory, codec="auto", compress="gzip").save(["x" * 500], "plain")
+        """
+    )
+    said = programs.run(
+        """
+        import sys
+        sys.modules["cloudpickle"] = None
+        sys.modules["brinery.transforms.gzip"] = None
+        for options in ({}, {"codec": "pickle"}, {"compress": "none"}):
+            try:
+                FilesystemStore(directory, **options)
+            except (CodecNotInstalledError, TransformNotInstalledError) as error:
+                print(error)
+        print(FilesystemStore(directory, codec="pickle", compress="none").list()[0])
+        """
+    )
+    codec, transform, again, ids = said.splitlines()
+    assert codec == again
+    assert "pip install" in codec
+    assert codec.endswith("codec='pickle' opens it without, for what else it holds")
+    assert transform.endswith("compress='none' opens it without, for what else it holds")
+    assert ids == "plain"
+
+
+@each_codec
+def test_an_object_that_was_made_past_its_class_shows_its_state(
+    programs: Programs, codec: str
+) -> None:
+    """By `object.__new__`: it can be looked at, and not be written anew."""
+    programs.module(
+        "shop", "class Made:\n    def __reduce__(self): return object.__new__, (Made,), {'a': 1}"
+    )
+    programs.run(
+        """
+        import shop
+        FilesystemStore(directory, codec=codec).save([shop.Made()], "made")
+        """,
+        codec=codec,
+    )
+    programs.module("shop", None)
+    said = programs.run(
+        """
+        store = FilesystemStore(directory)
+        [made] = held = store.load("made", missing="placeholder")
+        print(made, made.class_name, made.args, made.state, made.references)
+        assert not hasattr(made, "a") and not hasattr(made, "__array__")
+        try:
+            store.save({"held": made})
+        except EncodeError as error:
+            print("provide shop:Made" in str(error))
+        """
+    )
+    assert said == "<placeholder of shop:Made, state {'a': 1}> shop:Made () {'a': 1} ()\nTrue\n"
+
+
 def test_missing_takes_two_words() -> None:
     """Any other is an error, also where the object is alive."""
     with pytest.raises(InvalidArgumentError):
@@ -660,6 +736,116 @@ def test_nested_classes_are_renamed_and_upgraded(
     assert said == "Outer.Innermost 2\n"
 
 
+@each_codec
+@each_protocol
+def test_placeholders_keep_the_version_of_their_class(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """In a record that was changed while the class was away: its states are not upgraded once more."""
+    programs.module(
+        "work",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        upgrades(Task, to=2)(lambda state: {**state, "times": state["times"] + 1})
+        upgrades(Item, to=2)(lambda state: {**state, "times": state["times"] + 1})
+        """,
+    )
+    programs.run(
+        """
+        import work
+        task, item = work.Task(), work.Item()
+        task.times = item.times = 1
+        task.items = [item]
+        store = FilesystemStore(directory, codec=codec, protocol=protocol)
+        store.save(task, "task")
+        store.save([item], "list")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    file = programs.path / "lib" / "work.py"
+    file.rename(file.with_suffix(".away"))
+    programs.run(
+        """
+        store = FilesystemStore(directory)
+        task, items = store.load_many(["task", "list"], missing="placeholder")
+        task.state["items"].append(1)
+        items.append(2)
+        store.save_many([task, items])
+        assert store.info("task").versions == {"work:Task": 2, "work:Item": 2}, store.info("task")
+        assert store.info("list").versions == {"work:Item": 2}
+        """
+    )
+    file.with_suffix(".away").rename(file)
+    programs.run(
+        """
+        store = FilesystemStore(directory)
+        assert store.check().counts == {"loads": 2}, store.check()
+        task, items = store.load_many(["task", "list"])
+        assert task.items[1] == 1 and items[1] == 2
+        assert task.times == task.items[0].times == items[0].times == 1
+        """
+    )
+
+
+@each_codec
+@each_protocol
+def test_renamed_classes_are_upgraded_from_the_version_that_they_had(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """A state that is up to date stays as it is, beside one that is not, and no step is asked for twice."""
+    programs.module(
+        "old",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        class Last: pass
+        for cls in (Task, Item, Last):
+            upgrades(cls, to=2)(lambda state: 1 / 0)
+        """,
+    )
+    programs.run(
+        """
+        import old
+        task, item, last = old.Task(), old.Item(), old.Last()
+        task.items, task.peer, item.count, last.count = [item, last], old.Task(), 1, 1
+        task.peer.peer = task  # which is needed before its turn
+        FilesystemStore(directory, codec=codec, protocol=protocol).save(task, "task")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    programs.module("old", None)
+    programs.module(
+        "new",
+        """
+        from brinery import Persistable, upgrades
+        class Task(Persistable): pass
+        class Item: pass
+        class Last: pass
+        # Nobody has versions 1 any more.
+        upgrades(Task, to=3)(lambda state: {**state, "steps": state.get("steps", 0) + 1})
+        upgrades(Item, to=2)(lambda state: 1 / 0)
+        upgrades(Last, to=3)(lambda state: {"count": state["count"] + 100})
+        """,
+    )
+    said = programs.run(
+        """
+        store = FilesystemStore(directory, renames={"old": "new"})
+        print(store.check().counts)
+        task = store.load("task")
+        assert [task.steps, task.peer.steps] == [1, 1] and task.peer.peer is task
+        assert [item.count for item in task.items] == [1, 101], vars(task.items[0])
+        store.save(task)
+        print(FilesystemStore(directory).check().counts)
+        """
+    )
+    assert said == "{'upgraded': 2}\n{'loads': 2}\n"
+
+
 def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
     """That say which step is missing, or what went wrong in it."""
     programs.module("work", OLD)
@@ -683,6 +869,13 @@ def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
         "work", OLD + "\n    from brinery import upgrades\n    upgrades(Task, to=2)(int)\n"
     )
     assert "the upgrade of a state of work:Task failed: TypeError" in programs.run(look)
+    programs.module(
+        "work", OLD + "\n    from brinery import upgrades\n    upgrades(Task, to=2)(len)\n"
+    )
+    assert (
+        "the upgrade of a state of work:Task returned an object of type int, and setting"
+        in programs.run(look)
+    )
 
 
 def test_upgrades_are_registered_once_and_in_order() -> None:
@@ -749,6 +942,31 @@ def test_a_check_survives_every_broken_record(tmp_path: Path) -> None:
         assert before == {path: path.read_bytes() for path in before}
         assert str(report).startswith("9 records: ")
         assert "is empty" in str(report)
+
+
+class _Reversed(Transform):
+    """Makes payloads smaller, and is registered nowhere."""
+
+    name = "reversed"
+
+    def encode(self, pieces: Sequence[Buffer]) -> Sequence[bytes]:
+        """Return the payload compressed, and then back to front."""
+        return [zlib.compress(b"".join(pieces))[::-1]]
+
+    def decode(self, data: Buffer, size: int) -> bytes:
+        """Return the payload."""
+        return zlib.decompress(bytes(data)[::-1])
+
+
+def test_a_check_names_missing_transforms() -> None:
+    """As it does with codecs: nothing is damaged."""
+    store = MemoryStore()
+    store.save(["x" * 500], "one", compress=_Reversed())
+    store.save({"one": 1}, "two")
+    assert store.check().counts == {"loads": 2}
+    report = Store(store.backend).check()
+    assert report.counts == {"missing transform": 1, "loads": 1}
+    assert "'reversed'" in report.failures[0].reason
 
 
 def test_an_empty_store_is_good() -> None:

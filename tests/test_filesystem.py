@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import pickle
 import subprocess
 import sys
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -477,3 +479,13 @@ class TestLife:
             store.save([Task(str(n)) for n in range(50)])
             store.list()
         assert len(os.listdir("/proc/self/fd")) == len(before)
+
+
+def test_a_store_that_nobody_holds_any_more_is_freed(tmp_path: Path) -> None:
+    """With all that it cached; its unused numbers go back."""
+    store = FilesystemStore(tmp_path)
+    store.save([1])
+    gone = weakref.ref(store)
+    del store
+    gc.collect()
+    assert gone() is None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import copy
+import functools
+import inspect
 import os
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,8 @@ from typing import Any
 import pytest
 
 from brinery import (
+    BrineryError,
+    CallTooDeepError,
     DecodeError,
     EncodeError,
     FilesystemStore,
@@ -295,3 +300,31 @@ def test_several_are_not_one(call: str, argument: Any) -> None:
     """A string is not taken for a list of letters."""
     with pytest.raises(InvalidArgumentError):
         getattr(MemoryStore(), call)(argument)
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill", "msgpack"])
+def test_a_call_close_to_the_limit_of_recursion_is_an_error_of_the_store(codec: str) -> None:
+    """Saved or not at all, and nothing stays locked: whatever is raised once the store is at work."""
+    store = MemoryStore(codec=codec)
+    store.save([1], id="first")
+    raised = set()
+    limit = sys.getrecursionlimit() - len(inspect.stack())
+    for depth in range(limit - 60, limit):
+        name = f"at {depth}"
+        try:
+            _called_at(depth, functools.partial(store.save, [[2]], id=name))
+        except BrineryError as error:
+            raised.add(type(error))
+            assert name not in store
+        except RecursionError:
+            # The call itself found no room: the store was not reached.
+            assert name not in store
+        else:
+            store.invalidate_cache()
+            assert store.load(name) == [[2]]
+    assert CallTooDeepError in raised
+    assert store.load(store.save([3])) == [3]
+
+
+def _called_at(depth: int, function: Callable[[], Any]) -> Any:
+    return function() if depth <= 0 else _called_at(depth - 1, function)

@@ -449,6 +449,13 @@ def test_a_codec_that_is_registered_nowhere_is_found_by_its_class(tmp_path: Path
     assert MemoryStore(codec="msgpack").save([1], verify="fresh-process") == "list.1"
 
 
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60", None, True])
+def test_a_timeout_is_a_time(timeout: Any) -> None:
+    """Said where it is given, and not as an error of something else later."""
+    with pytest.raises(InvalidArgumentError, match="number of seconds"):
+        FreshProcess(timeout=timeout)
+
+
 def test_other_values_are_refused() -> None:
     """With the one that there is."""
     with pytest.raises(InvalidArgumentError, match="fresh-process"):

@@ -20,6 +20,9 @@ from typing import Any, Final
 from brinery.codec import Sink
 
 _BATCH: Final = 1000  # items between MARK and APPENDS, as everywhere in pickles
+# How often an object may be met again among what it is made of.  Each time something is memoized that was
+# not before, or it never ends; with pickle that is a RecursionError.
+_MOST_RETURNS: Final = 1000
 
 Reduce = Callable[[Any], Any]
 
@@ -77,6 +80,7 @@ class DeepPickler(pickle._Pickler):
         super().__init__(sink, protocol, buffer_callback=buffer_callback)
         self._table = table
         self._override = override
+        self._under_way: dict[int, int] = {}
         own: Any = self
         self._atoms: dict[type, Reduce] = {
             type(None): own.save_none,
@@ -264,6 +268,12 @@ class DeepPickler(pickle._Pickler):
                 f"the reduction of a {type(obj).__qualname__} is to call {function!r:.100} with "
                 f"{args!r:.100}: that has to be a function and a tuple"
             )
+        if (times := self._under_way.get(id(obj), 0)) == _MOST_RETURNS:
+            raise pickle.PicklingError(
+                f"what a {type(obj).__qualname__} is made of leads back to it without end: give it "
+                "that after construction, as state"
+            )
+        self._under_way[id(obj)] = times + 1
         todo.append(_Step((self._made, obj, state, items, pairs, setter)))
         self._call(obj, function, args, todo)
 
@@ -285,6 +295,7 @@ class DeepPickler(pickle._Pickler):
     def _made(
         self, obj: Any, state: Any, items: Any, pairs: Any, setter: Any, todo: list[Any]
     ) -> None:
+        self._under_way[id(obj)] -= 1
         if id(obj) in self.memo:
             # The arguments led back to it, and have written it with all that it holds.
             self.write(pickle.POP + self.get(self.memo[id(obj)][0]))

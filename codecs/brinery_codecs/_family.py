@@ -13,7 +13,6 @@ from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._reading import (
     Beginning,
-    FindClass,
     InexactError,
     Names,
     OldStateError,
@@ -21,6 +20,7 @@ from brinery_codecs._reading import (
     Suspended,
     Upgrading,
     UpgradingUnpickler,
+    finder_of,
     names_of,
     names_unpickler,
 )
@@ -120,6 +120,8 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
+        else:
+            session.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
             self._write(obj, sink, session, None)
             return
@@ -209,22 +211,14 @@ class PickleFamily(Codec):
         old: Upgrading,
         buffers: Iterable[Buffer],
     ) -> UpgradingUnpickler:
-        find_class = self._finder(source, old)
-        return UpgradingUnpickler(source, names, buffers, find_class, old.upgrades)
+        return UpgradingUnpickler(source, names, buffers, finder_of(source), old.upgrades)
 
     def _begin_exactly(
         self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
     ) -> Callable[[], Any]:
         exact = Beginning(names, links, exact=True)
-        unpickler = SuspendableUnpickler(source, exact, buffers, self._finder(source, names))
+        unpickler = SuspendableUnpickler(source, exact, buffers, finder_of(source))
         return unpickler.begin()  # type: ignore[no-any-return]
-
-    def _finder(self, source: Buffer, names: Names | Upgrading) -> FindClass:
-        # An unpickler in C learns the protocol, on which its search for names depends, by loading.
-        head = source[:2] if source[:1] == b"\x80" else b""
-        finder = self._unpickler(b"".join((head, b"N.")), names, ())
-        finder.load()
-        return finder.find_class
 
     def _reducers(self) -> Mapping[type, Reducer]:
         return self.special

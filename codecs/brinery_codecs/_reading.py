@@ -306,18 +306,24 @@ class UpgradingUnpickler(SuspendableUnpickler):
     def _build(self) -> None:
         obj, state = self.stack[-2:]
         cls = type(obj)
-        if cls in self._upgrades:
-            try:
-                self.stack[-1] = self._upgrades[cls](state)
-            except Exception as error:
-                raise DecodeError(
-                    f"the upgrade of a state of {cls.__module__}:{cls.__qualname__} failed: "
-                    f"{type(error).__name__}: {error}"
-                ) from error
-            if self.stack[-1] is None:
-                del self.stack[-1]
-                return
-        _C_LIKE.load_build(self)
+        if cls not in self._upgrades:
+            _C_LIKE.load_build(self)
+            return
+        what = f"the upgrade of a state of {cls.__module__}:{cls.__qualname__}"
+        try:
+            made = self.stack[-1] = self._upgrades[cls](state)
+        except Exception as error:
+            raise DecodeError(f"{what} failed: {type(error).__name__}: {error}") from error
+        if made is None:
+            del self.stack[-1]
+            return
+        try:
+            _C_LIKE.load_build(self)
+        except Exception as error:
+            raise DecodeError(
+                f"{what} returned an object of type {type(made).__qualname__}, and setting it failed: "
+                f"{type(error).__name__}: {error}"
+            ) from error
 
     def load_build(self) -> None:
         """Set the state of an object, upgraded."""
@@ -372,6 +378,18 @@ class NamesUnpickler(pickle.Unpickler):
             return self.names[module, name]
         except KeyError:
             return self.names.find(super().find_class, module, name)
+
+
+def finder_of(source: Buffer) -> FindClass:
+    """Return how an unpickler of this pickle imports what it names.
+
+    It looks up what it is asked for and nothing else: present names go by no further ones.
+    """
+    # An unpickler in C learns the protocol, on which its search for names depends, by loading.
+    head = source[:2] if source[:1] == b"\x80" else b""
+    unpickler = pickle.Unpickler(io.BytesIO(b"".join((head, b"N."))))
+    unpickler.load()
+    return unpickler.find_class
 
 
 def names_unpickler(

@@ -12,7 +12,8 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
 from typing import Any
 
 from brinery.codec import WriteLinks
@@ -20,6 +21,7 @@ from brinery.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 
 Reducer = Callable[[Any], Any]
+Note = Callable[[], None]
 
 _HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
@@ -41,6 +43,11 @@ class ReducerTable(dict[type, Reducer]):
         self._external = links.external
         self._note_version = links.note_version
         self._noted: set[type] = set()
+        self._library = links.note_library
+        self._of_libraries: dict[type, tuple[Reducer, Sequence[Note]]] = {}
+        self._met: list[type] = []
+        self.without_version: set[str | None] = set()
+        """Modules about which `note_library` need not be asked again."""
         self._protocol = protocol
         self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -49,21 +56,81 @@ class ReducerTable(dict[type, Reducer]):
         if issubclass(cls, type):
             # The table is asked for classes with a metaclass too, but those are written by name.
             raise KeyError(cls)
+        if (known := self._of_libraries.get(cls)) is not None:
+            return self._met_in_record(cls, *known)
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
+        libraries = self._libraries(cls)
         if self.is_persistable(cls):
-            reducer = _persistable_reducer(cls, reducer, self._external)
+            reducer = _persistable_reducer(cls, _noting_all(libraries, reducer), self._external)
+            libraries = ()
+        elif cls is ModuleType:
+            reducer = self._noting_module(reducer)
         if (note := self._note_version(cls)) is not None:
             reducer = _noting(note, reducer)
             self._noted.add(cls)
+        if libraries:
+            self._of_libraries[cls] = reducer, libraries
+            return self._met_in_record(cls, reducer, libraries)
         self[cls] = reducer
         return reducer
+
+    def begin(self) -> None:
+        """Prepare for the next record."""
+        for cls in self._met:
+            del self[cls]
+        self._met.clear()
+
+    def note_library(self, module: Any) -> None:
+        """Note that the record at hand names something of a module."""
+        if type(module) is not str:
+            return
+        if (note := self._library(module)) is not None:
+            note()
+        else:
+            self.without_version.add(module)
+
+    def _met_in_record(self, cls: type, reducer: Reducer, libraries: Sequence[Note]) -> Reducer:
+        # A type that is new to the record at hand: each object of it is one too many to be asked.
+        for note in libraries:
+            note()
+        self[cls] = reducer
+        self._met.append(cls)
+        return reducer
+
+    def _libraries(self, cls: type) -> Sequence[Note]:
+        # Those of the bases, too: a class of ``__main__`` may owe all that it is to a library.
+        found: list[Note] = []
+        for base in cls.__mro__[:-1]:
+            module = base.__module__
+            if type(module) is str and (note := self._library(module)) is not None:
+                found.append(note)
+        return found
+
+    def _noting_module(self, reduce: Reducer) -> Reducer:
+        def reduce_module(module: ModuleType) -> Any:
+            self.note_library(module.__name__)
+            return reduce(module)
+
+        return reduce_module
 
     def is_own(self, cls: type) -> bool:
         """Tell whether the reducer of `cls`, which is in the table, is not just what pickle does."""
         return self.is_persistable(cls) or cls in self._noted or issubclass(cls, Placeholder)
 
 
-def _noting(note: Callable[[], None], reduce: Reducer) -> Reducer:
+def _noting_all(notes: Sequence[Note], reduce: Reducer) -> Reducer:
+    if not notes:
+        return reduce
+
+    def reduce_noted(obj: Any) -> Any:
+        for note in notes:
+            note()
+        return reduce(obj)
+
+    return reduce_noted
+
+
+def _noting(note: Note, reduce: Reducer) -> Reducer:
     def reduce_noted(obj: Any) -> Any:
         reduction = reduce(obj)
         if type(reduction) is tuple and reduction[0] is not external:

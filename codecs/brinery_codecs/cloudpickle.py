@@ -78,6 +78,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table
         super().__init__(sink, protocol=protocol, buffer_callback=take)
+        self._note_library = session.table.note_library
+        self._without_version = session.table.without_version
         self._classes = session.classes
         self._is_canonical = session.is_canonical
         self.reduce_function = FunctionReducer()
@@ -88,13 +90,19 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             return NotImplemented
         if cls is FunctionType:
             by_reference = is_importable_function(obj) and not _is_by_value(obj.__module__)
-            return NotImplemented if by_reference else self.reduce_function(obj)
+            if not by_reference:
+                return self.reduce_function(obj)
+            if obj.__module__ not in self._without_version:
+                self._note_library(obj.__module__)
+            return NotImplemented
         if issubclass(cls, type) and (not is_importable(obj) or _is_by_value(obj.__module__)):
             described = self._classes.describe(obj)
             if described is not None:
                 return shared_class, described
             if self._is_canonical:
                 return canonical_class(super().reducer_override(obj))
+        if issubclass(cls, type) and obj.__module__ not in self._without_version:
+            self._note_library(obj.__module__)
         reduction = super().reducer_override(obj)
         if type(reduction) is tuple and reduction[0] is _MAKE_CLASS and is_made_in_c(obj):
             # cloudpickle would write a class without its substance: let pickle refuse it.

@@ -146,6 +146,8 @@ class _FastPickler(pickle.Pickler):
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table
         super().__init__(sink, codec.protocol, buffer_callback=take)
+        self._note_library = session.table.note_library
+        self._without_version = session.table.without_version
         self._by_value = not codec.byref
         self._dill = codec._reducers()
         self._classes = session.classes
@@ -157,10 +159,16 @@ class _FastPickler(pickle.Pickler):
         if cls in self.dispatch_table:
             return NotImplemented
         if cls is FunctionType:
-            return NotImplemented if is_importable_function(obj) else self.reduce_function(obj)
+            if not is_importable_function(obj):
+                return self.reduce_function(obj)
+            if obj.__module__ not in self._without_version:
+                self._note_library(obj.__module__)
+            return NotImplemented
         if issubclass(cls, type):
             if self._by_value and not is_importable(obj):
                 return reduce_class(obj, self._classes, self._is_canonical)
+            if obj.__module__ not in self._without_version:
+                self._note_library(obj.__module__)
             if stands_under_name(obj) or obj in _SINGLETON_TYPES:
                 return NotImplemented
             return self._dill.reduce_class(obj)

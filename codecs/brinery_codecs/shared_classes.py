@@ -85,6 +85,9 @@ class NoExternals:
         """Refuse objects of classes that have versions: nothing would tell the record of them."""
         return None if self._note_version(cls) is None else self._refuse
 
+    def note_library(self, module: str) -> None:
+        """Return None: a class that is encoded once goes into several records."""
+
     def _refuse(self) -> None:
         raise NotShareableError
 

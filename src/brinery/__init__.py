@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from brinery.errors import (
         AlreadySavedError,
         BrineryError,
+        CallTooDeepError,
         ClosedError,
         CodecNotInstalledError,
         ConflictError,
@@ -74,6 +75,7 @@ _HOMES = {
     "errors": (
         "AlreadySavedError",
         "BrineryError",
+        "CallTooDeepError",
         "ClosedError",
         "CodecNotInstalledError",
         "ConflictError",
@@ -131,6 +133,7 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "AlreadySavedError",
     "BrineryError",
+    "CallTooDeepError",
     "Capabilities",
     "CheckedRecord",
     "ClosedError",

@@ -4,12 +4,20 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from brinery.chain import CodecChain
 from brinery.codec import Codec
-from brinery.errors import InvalidArgumentError, ProtocolError
+from brinery.errors import (
+    CodecNotInstalledError,
+    InvalidArgumentError,
+    ProtocolError,
+    TransformNotInstalledError,
+    UnknownCodecError,
+    UnknownTransformError,
+)
 from brinery.registry import (
     CodecArgument,
     codec_options,
@@ -65,6 +73,8 @@ def choose_codec(
                     "this store remembers a chain of codecs: name them again, with the protocol"
                 )
             options.pop("protocol", None)
+        with _remembered("codec", "pickle"):
+            return make_codec(name, number, options)
     return make_codec(name, number, options)
 
 
@@ -74,8 +84,25 @@ def choose_transform(
     """Return the transform that an argument or else the remembered settings ask for."""
     if compress is None:
         chosen = remembered.transform if remembered else None
-        return transform_from(*chosen) if chosen else None
+        with _remembered("compress", "none"):
+            return transform_from(*chosen) if chosen else None
     return None if compress == "none" else make_transform(compress)
+
+
+@contextmanager
+def _remembered(name: str, other: str) -> Iterator[None]:
+    # Who meets this error has not asked for what is missing, and can do without for the time being.
+    try:
+        yield
+    except (
+        CodecNotInstalledError,
+        TransformNotInstalledError,
+        UnknownCodecError,
+        UnknownTransformError,
+    ) as error:
+        advice = f"The store was made so; {name}={other!r} opens it without, for what else it holds"
+        error.args = (f"{error.args[0]}. {advice}", *error.args[1:])
+        raise
 
 
 def size_limit(name: str, value: Any) -> int:

@@ -19,7 +19,9 @@ from brinery.errors import (
     BrineryError,
     CodecNotInstalledError,
     MissingClassError,
+    TransformNotInstalledError,
     UnknownCodecError,
+    UnknownTransformError,
 )
 from brinery.evolution import RENAMED, UPGRADED
 from brinery.fetching import CodecOf
@@ -38,7 +40,7 @@ class CheckedRecord:
 
     id: Id
     status: str
-    """"loads", "upgraded", "renamed", "missing class", "missing codec" or "fails"."""
+    """"loads", "upgraded", "renamed", or "missing class", "missing codec", "missing transform", "fails"."""
     reason: str = ""
     """Why it fails; empty where it loads."""
 
@@ -126,6 +128,8 @@ class Checker:
             status = "missing class"
         elif isinstance(error, (CodecNotInstalledError, UnknownCodecError)):
             status = "missing codec"
+        elif isinstance(error, (TransformNotInstalledError, UnknownTransformError)):
+            status = "missing transform"
         # The record that fails may be another than the one that was asked for.
         culprit = Id(error.id) if error.id is not None else id_
         culprit = Id(getattr(error, "referrer", culprit))

@@ -100,6 +100,13 @@ class WriteLinks(Protocol):
         None where nothing is to be called, as for most classes; cache it by type.
         """
 
+    def note_library(self, module: str, /) -> Callable[[], None] | None:
+        """Return what to call once for each record that names a class or function of a module.
+
+        The record then has the version of the library that the module belongs to.  None where there
+        is no such version, as for the standard library.
+        """
+
 
 class ReadLinks(Protocol):
     """What a codec gets from the store while it decodes one record."""
@@ -160,6 +167,10 @@ class PlainLinks:
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
+        return None
+
+    def note_library(self, module: str, /) -> Callable[[], None] | None:
+        """Return None: libraries have no versions."""
         return None
 
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any], /) -> Any:

@@ -87,6 +87,17 @@ class ClosedError(BrineryError, ValueError):
         super().__init__(f"the store{_in(path)} is closed: open it again", path=path)
 
 
+class CallTooDeepError(BrineryError, RecursionError):
+    """A store was called where the calls of the program had all but reached Python's limit."""
+
+    def __init__(self, path: str | None = None) -> None:
+        super().__init__(
+            f"the store{_in(path)} was called too close to Python's limit of recursion: nothing was "
+            "changed. Call it from a function that is not as deep",
+            path=path,
+        )
+
+
 class SettingsError(BrineryError):
     """The settings that a store remembers are damaged or of a newer brinery."""
 

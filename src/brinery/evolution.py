@@ -11,6 +11,7 @@ from brinery.codec import Codec
 from brinery.errors import CodecNotInstalledError, UnknownCodecError
 from brinery.fetching import CodecOf, FetchedRecord
 from brinery.kept import KeptRecord
+from brinery.libraries import differing
 from brinery.placeholder import set_record
 from brinery.record import Metadata
 
@@ -76,4 +77,7 @@ def compared(metadata: Metadata, codec: Codec, *, in_full: bool = False) -> str 
         metadata.codec_version != codec.version and codec.version != here
     ):
         found.append(library)
+    # What was said of the codec is not said again.
+    others = {name: it for name, it in metadata.libraries.items() if name != metadata.codec}
+    found += differing(others, in_full=in_full)
     return "; ".join(found) or None

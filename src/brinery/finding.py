@@ -22,36 +22,48 @@ class Finder:
         self.was_renamed = False
         """Whether what was found last has another name now."""
 
-    def find(self, module: str, name: str, look_up: LookUp) -> Any:
+    def find(self, module: str, name: str, look_up: LookUp, version: int = 1) -> Any:
         """Return the global that was called `name` of `module`.
 
-        `look_up` answers for a present name.  Raise `ImportError` or `AttributeError`.
+        `version` is that of the class in the record, for its placeholder.  `look_up` answers for a
+        present name.  Raise `ImportError` or `AttributeError`.
         """
         present = self.renames.present(module, name)
         try:
             found = look_up(*present)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError) as error:
             # The attempt may have imported a class that says that it was called so.
             later = self.renames.present(module, name, is_missing=True)
             if later == present:
                 self.was_renamed = False
                 if not self.stands_in:
+                    _tell_of_rename(error, (module, name), present)
                     raise
-                return missing_class(module, name, self.kept)
+                return missing_class(module, name, self.kept, version)
             present = later
-            found = self._found(module, name, present, look_up)
+            found = self._found(module, name, present, look_up, version)
         self.was_renamed = present != (module, name)
         if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
             return reconstruct
         return found
 
-    def _found(self, module: str, name: str, present: tuple[str, str], look_up: LookUp) -> Any:
+    def _found(
+        self, module: str, name: str, present: tuple[str, str], look_up: LookUp, version: int
+    ) -> Any:
         try:
             return look_up(*present)
-        except (ImportError, AttributeError):
+        except (ImportError, AttributeError) as error:
             if not self.stands_in:
+                _tell_of_rename(error, (module, name), present)
                 raise
-            return missing_class(module, name, self.kept)
+            return missing_class(module, name, self.kept, version)
+
+
+def _tell_of_rename(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:
+    # What is not found under the name that a rename leads to is told under that name.
+    if present != old:
+        reason = f"it was renamed to {':'.join(present)}, which is not found: {error}"
+        raise ImportError(reason) from error
 
 
 def is_missing(found: Any) -> bool:

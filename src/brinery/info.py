@@ -41,6 +41,8 @@ class RecordInfo:
     """Bytes of the payload as the codec wrote it."""
     versions: dict[str, int]
     """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
+    libraries: dict[str, str]
+    """Versions of the libraries whose classes the record names, by top-level package."""
 
 
 def read_metadata(backend: Backend, name: str, id: str | None = None) -> tuple[Metadata, int]:
@@ -78,4 +80,5 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
         transform_config=dict(done.config) if done else {},
         raw_size=done.size if done else metadata.payload_size,
         versions=dict(metadata.versions),
+        libraries=dict(metadata.libraries),
     )

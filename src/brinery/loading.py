@@ -329,7 +329,11 @@ class Loader:
 
     def find(self, module: str, name: str, look_up: LookUp) -> Any:
         """Return a global under its present name, or its placeholder; see `ReadLinks`."""
-        found = self._finder.find(module, name, look_up)
+        version = 1
+        if self._with_versions:
+            versions = self._read[self._current].record.metadata.versions
+            version = versions.get(f"{module}:{name}", 1)
+        found = self._finder.find(module, name, look_up, version)
         if is_missing(found):
             self._note(MISSING)
         elif self._finder.was_renamed:

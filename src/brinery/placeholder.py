@@ -10,6 +10,7 @@ written back as it was.
 from __future__ import annotations
 
 import copyreg
+import functools
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -25,6 +26,8 @@ class PlaceholderType(type):
 
     missing: str = ""
     """`module:qualname` of what cannot be imported."""
+    version: int = 1
+    """The version of that class whose states the record has; see `brinery.versions`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
         """Make the placeholder of what a call of the missing class or function gave."""
@@ -85,6 +88,15 @@ class Placeholder(metaclass=PlaceholderType):
 
     def __setattr__(self, name: str, value: Any) -> NoReturn:
         raise AttributeError(f"{self!r} is a placeholder: it takes no attributes")
+
+    def __getattr__(self, name: str) -> Any:
+        # Asked for what is not there.  An object that was made past this class, by `object.__new__`, has
+        # none of its own: how to make it again is not known.
+        if name not in Placeholder.__slots__ or name.startswith("__"):
+            raise AttributeError(f"{self!r} is a placeholder: it has no attribute {name!r}")
+        _begin(self, "unknown", (), {})
+        _set(self, "_is_exact", False)
+        return object.__getattribute__(self, name)
 
     def __repr__(self) -> str:
         if self.is_opaque:
@@ -181,6 +193,9 @@ class Placeholder(metaclass=PlaceholderType):
             made = (cls, args)
         elif self._made_by == "reconstruct":
             made = (copyreg._reconstructor, (cls, self._base, *args))  # type: ignore[attr-defined]
+        elif self._kwargs and protocol < 4:
+            # Protocols below 4 have no opcode for it, and would name the constructor of this class.
+            made = (functools.partial(copyreg.__newobj_ex__, cls, args, self._kwargs), ())  # type: ignore[attr-defined]
         elif self._kwargs:
             made = (copyreg.__newobj_ex__, (cls, args, self._kwargs))  # type: ignore[attr-defined]
         else:
@@ -195,6 +210,11 @@ class Placeholder(metaclass=PlaceholderType):
 
 def _made(cls: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     obj = object.__new__(cls)
+    _begin(obj, by, args, kwargs)
+    return obj
+
+
+def _begin(obj: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     _set(obj, "_made_by", by)
     _set(obj, "_args", args)
     _set(obj, "_kwargs", kwargs)
@@ -205,24 +225,26 @@ def _made(cls: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> A
     _set(obj, "_added", [])
     _set(obj, "_is_exact", by != "call" or not kwargs)
     _set(obj, "_record", None)
-    return obj
 
 
-def missing_class(module: str, qualname: str, kept: dict[Any, Any]) -> PlaceholderType:
-    """Return the class that stands for a global; there is one for each in `kept`."""
-    key = (PlaceholderType, module, qualname)
+def missing_class(
+    module: str, qualname: str, kept: dict[Any, Any], version: int = 1
+) -> PlaceholderType:
+    """Return the class that stands for a global; there is one for each, and version, in `kept`."""
+    key = (PlaceholderType, module, qualname, version)
     found: PlaceholderType | None = kept.get(key)
     if found is None:
-        found = kept[key] = _class(module, qualname, (Placeholder,))
+        found = kept[key] = _class(module, qualname, (Placeholder,), version)
     return found
 
 
-def _class(module: str, qualname: str, bases: tuple[type, ...]) -> PlaceholderType:
+def _class(module: str, qualname: str, bases: tuple[type, ...], version: int) -> PlaceholderType:
     names = {
         "__slots__": (),
         "__module__": module,
         "__qualname__": qualname,
         "missing": f"{module}:{qualname}",
+        "version": version,
     }
     return PlaceholderType(qualname.rpartition(".")[2], bases, names)
 
@@ -234,7 +256,7 @@ def with_record_of_its_own(obj: Any) -> None:
         return
     module, _, qualname = cls.missing.partition(":")
     # Of the same layout, so that the object can change its class.
-    _set(obj, "__class__", _class(module, qualname, (cls, Persistable)))
+    _set(obj, "__class__", _class(module, qualname, (cls, Persistable), cls.version))
 
 
 def is_placeholder(obj: Any) -> bool:

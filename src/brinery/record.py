@@ -54,6 +54,7 @@ _SMALL: Final = 1 << 12
 _NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
 _NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
+_NO_LIBRARIES: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class Transformation(NamedTuple):
@@ -95,6 +96,8 @@ class Metadata(NamedTuple):
     """None where the payload is stored as the codec wrote it."""
     versions: Mapping[str, int] = _NO_VERSIONS
     """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
+    libraries: Mapping[str, str] = _NO_LIBRARIES
+    """The versions of the libraries, by top-level package, whose classes the payload names."""
 
     @property
     def raw_digest(self) -> bytes:
@@ -230,7 +233,7 @@ class Writer:
             "created": created,
         }
         # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
-        first = bytes((0x80 | len(_FIELDS),))
+        first = _map_of(len(_FIELDS))
         self._common = first + self._pack(common)[1:]
         del common["transform"]
         self._common_of_transformed = first + self._pack(common)[1:]
@@ -247,6 +250,7 @@ class Writer:
         listed: Sequence[tuple[int, bytes]] = (),
         transform: Transformation | None = None,
         versions: Mapping[str, int] | None = None,
+        libraries: Mapping[str, str] | None = None,
     ) -> list[Buffer]:
         """Return the pieces of the record, in order; joined they are its bytes.
 
@@ -275,9 +279,8 @@ class Writer:
         else:
             done = self._pack({"transform": transform._asdict()})
             described = self._common_of_transformed + done[1:] + own[1:]
-        if versions:  # of few records: one pair more
-            more = self._pack({"versions": dict(versions)})
-            described = bytes((described[0] + 1,)) + described[1:] + more[1:]
+        if versions or libraries:
+            described = self._with_more(described, versions, libraries)
         if len(described) > MAX_METADATA:
             raise RecordError(
                 f"has {len(references)} references, more than a record can hold: split the container",
@@ -288,6 +291,24 @@ class Writer:
         pieces.append(described + tail)
         # One piece spares whoever writes it a loop.
         return [b"".join(pieces)] if size < _SMALL else pieces
+
+    def _with_more(
+        self,
+        described: bytes,
+        versions: Mapping[str, int] | None,
+        libraries: Mapping[str, str] | None,
+    ) -> bytes:
+        more: dict[str, Any] = {}
+        if versions:
+            more["versions"] = versions
+        if libraries:
+            more["libraries"] = libraries
+        return _map_of(len(_FIELDS) + len(more)) + described[1:] + self._pack(more)[1:]
+
+
+def _map_of(count: int) -> bytes:
+    # How msgpack begins a map.
+    return bytes((0x80 | count,)) if count < 16 else b"\xde" + count.to_bytes(2, "big")
 
 
 def build(
@@ -306,7 +327,8 @@ def build(
         buffers,
         m.buffers,
         m.transform,
-        m.versions,
+        dict(m.versions),
+        dict(m.libraries),
     )
 
 
@@ -406,9 +428,10 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         )
         if transform is not None:
             values[_TRANSFORM] = _transformation(transform)
+        if len(found) > len(_FIELDS):
+            values.append(_versions(found.get("versions", {})))
+            values.append(_libraries(found.get("libraries", {})))
         metadata = Metadata(*values)
-        if "versions" in found:
-            metadata = metadata._replace(versions=_versions(found["versions"]))
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
         if references and {*map(type, references)} != {str}:
@@ -466,10 +489,19 @@ def _transformation(value: Any) -> Transformation:
 
 
 def _versions(value: Any) -> Mapping[str, int]:
-    for name, version in _typed(value, dict).items():
+    found: dict[str, int] = _typed(value, dict)
+    for name, version in found.items():
         if _typed(version, int) < 2:
             raise ValueError(f"{_typed(name, str):.80} has a version below 2")
-    return MappingProxyType(value)
+    return MappingProxyType(found)
+
+
+def _libraries(value: Any) -> Mapping[str, str]:
+    found: dict[str, str] = _typed(value, dict)
+    for name, version in found.items():
+        if type(name) is not str or type(version) is not str:
+            raise TypeError("a library or its version is not a string")
+    return MappingProxyType(found)
 
 
 def _size(value: Any) -> int:

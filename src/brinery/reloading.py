@@ -28,9 +28,11 @@ class Reloading:
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
+        self._versions: Mapping[str, int] = {}
 
     def digest(self, codec: Codec, record: Record) -> bytes:
         """Return the digest of what `codec` writes for an object that was just loaded."""
+        self._versions = record.metadata.versions
         try:
             self.root = codec.load(record.payload, self, record.buffers)
             self.shared.clear()
@@ -71,7 +73,8 @@ class Reloading:
 
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
         """Return a global, or the placeholder that the living object has in its place."""
-        return self._finder.find(module, name, look_up)
+        version = self._versions.get(f"{module}:{name}", 1)
+        return self._finder.find(module, name, look_up, version)
 
     def is_lasting(self, module: str, name: str) -> bool:
         """Return True: there is one record."""
@@ -81,6 +84,9 @@ class Reloading:
         """Return None: what was upgraded is written anew without a comparison."""
 
     def note_version(self, cls: type) -> None:
+        """Return None: only the payload is compared."""
+
+    def note_library(self, module: str) -> None:
         """Return None: only the payload is compared."""
 
     def restart(self) -> None:

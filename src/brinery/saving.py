@@ -38,6 +38,7 @@ from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
 from brinery.info import read_metadata
 from brinery.kept import KeptRecord
+from brinery.libraries import libraries_of
 from brinery.persistable import Persistable, is_persistable_type
 from brinery.placeholder import record_of
 from brinery.record import (
@@ -149,6 +150,8 @@ class Saver:
         self._references: dict[str, None] = {}
         self._renames = renames
         self._versions: dict[str, int] = {}
+        self._library = libraries_of(kept)
+        self._libraries: dict[str, str] = {}
         self._now = time.time()
         self._nonce = os.urandom(12)
         self._persistable = _TypeTable()
@@ -186,6 +189,14 @@ class Saver:
         name = f"{cls.__module__}:{cls.__qualname__}"
         # A part that is tried out, after the record failed, does no harm here.
         return lambda: self._versions.__setitem__(name, version)
+
+    def note_library(self, module: str) -> Callable[[], None] | None:
+        """Return what notes that the record at hand names something of a library."""
+        library = self._library[module]
+        if library is None:
+            return None
+        name, version = library
+        return lambda: self._libraries.__setitem__(name, version)
 
     # -- the algorithm
 
@@ -309,6 +320,7 @@ class Saver:
             nonce,
             transform=transform,
             versions=self._versions,
+            libraries=self._libraries,
         )
         self._written.append(_Written(work, digest, codec, record[-1]))
         return Put(name, record, expect)
@@ -426,11 +438,11 @@ class Saver:
             self._compare_again(work, entry, digest)
         if digest == entry.digest:
             return entry.codec, sink
-        references = self._references
+        noted = self._references, self._versions, self._libraries
         try:
             return self._codec, self._dump(work, self._codec)
         except EncodeError:
-            self._references = references
+            self._references, self._versions, self._libraries = noted
             return entry.codec, sink
 
     def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Sink]:
@@ -466,6 +478,7 @@ class Saver:
         self._current = work
         self._references = {}
         self._versions = {}
+        self._libraries = {}
         codec.dump(work.obj, sink, self)
         return sink
 

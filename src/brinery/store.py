@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import weakref
@@ -23,6 +24,7 @@ from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
 from brinery.compression import MAX_EXPANDED, Restorer
 from brinery.counter import Counter
 from brinery.errors import (
+    CallTooDeepError,
     ClosedError,
     ConflictError,
     IdTakenError,
@@ -97,7 +99,8 @@ class Store(MutableMapping[str, Any]):
         self._transform = self._restorer.known(choose_transform(compress, remembered))
         warn_of_unknown(type(self).__name__, extra)
         self._options = remember or {}
-        counter = Counter(backend, self._highest_number)
+        # Nothing here may refer to this object: what waits for its end would keep it alive.
+        counter = Counter(backend, functools.partial(_highest_number, backend))
         self._counter = counter
         self.idfactory = _factory(idfactory).bound(counter)
         # Numbers that were reserved and not used go back at the end.
@@ -336,17 +339,8 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             _checked(prefix)
             names = self._backend.list()
-            found = [Id(id_) for id_ in self._ids(names) if id_.startswith(prefix or "")]
+            found = [Id(id_) for id_ in _ids(self._backend, names) if id_.startswith(prefix or "")]
         return sorted(found, key=Id._key)
-
-    def _ids(self, names: Iterable[str]) -> Iterator[str]:
-        for name in names:
-            id_ = id_of(name)
-            if id_ is not None:
-                yield id_
-            elif is_hashed(name):
-                # Only the record knows an ID that is too long to be a name.
-                yield read_info(self._backend, name).id
 
     def info(self, id: str) -> RecordInfo:
         """Return what the record `id` says of itself, without decoding the object.
@@ -365,10 +359,6 @@ class Store(MutableMapping[str, Any]):
             return self._backend.get_tail(name_of(id_), count)[0]
         except Missing as missing:
             raise NotFoundError(id_, self._backend.location) from missing
-
-    def _highest_number(self) -> int:
-        numbers = (Id(id_).number for id_ in self._ids(self._backend.list()))
-        return max((number for number in numbers if number is not None), default=0)
 
     # -- the mapping protocol
 
@@ -450,7 +440,11 @@ class Store(MutableMapping[str, Any]):
         with self._lock:
             if self._closed:
                 raise ClosedError(self._backend.location)
-            yield
+            try:
+                yield
+            except RecursionError as error:
+                # What is too deep in an object is an error of its own: this is the caller's depth.
+                raise CallTooDeepError(self._backend.location) from error
 
 
 def _factory(idfactory: Any) -> IdFactory:
@@ -468,6 +462,21 @@ def is_listed(id: str, end: bytes) -> bool:
     not vanish; any other file is a stray one.
     """
     return has_magic(end) or Id(id).number is not None
+
+
+def _ids(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+    for name in names:
+        id_ = id_of(name)
+        if id_ is not None:
+            yield id_
+        elif is_hashed(name):
+            # Only the record knows an ID that is too long to be a name.
+            yield read_info(backend, name).id
+
+
+def _highest_number(backend: Backend) -> int:
+    numbers = (Id(id_).number for id_ in _ids(backend, backend.list()))
+    return max((number for number in numbers if number is not None), default=0)
 
 
 def _finish(counter: Counter, backend: Backend) -> None:

@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,12 @@ class FreshProcess:
     """
 
     timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        if type(self.timeout) not in (int, float) or not 0 < self.timeout <= threading.TIMEOUT_MAX:
+            raise InvalidArgumentError(
+                f"timeout is a number of seconds above 0, not {self.timeout!r:.60}"
+            )
 
     def check(
         self,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from brinery.errors import InvalidArgumentError
+from brinery.placeholder import PlaceholderType
 
 Upgrade = Callable[[Any], Any]
 F = TypeVar("F", bound=Upgrade)
@@ -45,7 +46,12 @@ def upgrades(cls: type, *, to: int) -> Callable[[F], F]:
 
 
 def version_of(cls: type) -> int:
-    """Return the version of a class: the highest that an upgrade leads to, or 1."""
+    """Return the version of a class: the highest that an upgrade leads to, or 1.
+
+    A placeholder's is that of the class that it stands for, in its record.
+    """
+    if type(cls) is PlaceholderType:
+        return cls.version
     return max(_steps.get(cls, ()), default=1) if _steps else 1
 
 

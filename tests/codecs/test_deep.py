@@ -359,3 +359,15 @@ class CallsItself:
 
     def __getstate__(self) -> Any:
         return self.__getstate__()
+
+
+@pytest.mark.parametrize("codec", CODECS)
+@pytest.mark.parametrize("protocol", [0, 1])
+def test_what_is_made_of_itself_is_refused(codec: str, protocol: int) -> None:
+    """Below protocol 2 a dict's subclass is made of a dict, in which it is met again without end."""
+    loop = DictNode()
+    loop["self"] = loop
+    with MemoryStore(codec=codec, protocol=protocol) as store:
+        with pytest.raises(EncodeError):
+            store.save([loop])
+        assert not len(store)

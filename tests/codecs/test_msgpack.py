@@ -710,6 +710,7 @@ def test_nothing_of_numpy_is_imported_for_plain_data() -> None:
         "class W:\n"
         "    shared = {}\n"
         "    def is_external_type(self, cls): return False\n"
+        "    def note_library(self, module): return None\n"
         "sink = Sink(); MsgpackCodec().dump([1, (2,), {3}, 2**99, 1j], sink, W())\n"
         "class R:\n"
         "    resolve = None\n"

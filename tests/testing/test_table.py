@@ -53,7 +53,7 @@ def test_the_table_in_the_docs_is_not_stale(
 def test_a_stale_cell_is_found(
     codecs: list[Codec], proofs: dict[str, list[Proof]], row: str, wrong: str
 ) -> None:
-    """Also a depth that is greater than what is kept, and a speed that is no class."""
+    """Also a depth that is not the one reached, and a speed that is no class."""
     page = PAGE.read_text(encoding="utf-8")
     line = next(line for line in page.splitlines() if line.startswith(f"| {row}"))
     first = line.split("|")[2]
@@ -66,6 +66,13 @@ def test_a_stale_cell_is_found(
     found = [d for d in table.differences(stale, codecs, small) if d.startswith(row)]
     assert found
     assert repr(wrong) in found[0]
+
+
+def test_a_stale_note_is_found(codecs: list[Codec], proofs: dict[str, list[Proof]]) -> None:
+    """What the notes say of a row is proven like the row itself."""
+    page = PAGE.read_text(encoding="utf-8")
+    stale = page.replace("a nested function that calls itself", "a function of any kind")
+    assert len(table.differences(stale, codecs, proofs)) == 2
 
 
 def test_a_page_without_a_row_or_a_codec_is_stale(

@@ -20,6 +20,7 @@ from brinery.errors import BrineryError
 
 # Name and line of help; the help stands here so that the list of commands imports none of them.
 _COMMANDS: Final = {
+    "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",

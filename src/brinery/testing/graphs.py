@@ -46,16 +46,24 @@ _LOOK_AHEAD: Final = 4
 """How far into the elements of a set is looked to tell which is whose counterpart."""
 
 
-def assert_isomorphic(first: Any, second: Any, *, records: bool = True) -> None:
+class SharingError(AssertionError):
+    """Two graphs differ in which of their references lead to one object."""
+
+
+def assert_isomorphic(
+    first: Any, second: Any, *, records: bool = True, sharing: bool = True
+) -> None:
     """Raise AssertionError, with the path to the place, unless two object graphs are isomorphic.
 
     Types, values, attributes (in `__dict__` and slots), captured cells, the order of all but sets, sharing
     and cycles must agree, and each dict and set must find its members.  Classes, modules and
     importable functions must be the same objects.  `persistent_id` does not count: stores set it.
 
-    Unless `records` is true, plain objects that persistable ones share must be shared in both.
+    Unless `records` is true, plain objects that persistable ones share must be shared in both.  Unless
+    `sharing` is true, types and values are compared alone; a difference in what is shared is a
+    `SharingError` otherwise.
     """
-    _Comparison(records).run(first, second)
+    _Comparison(records, sharing).run(first, second)
 
 
 class _Pair:
@@ -70,7 +78,7 @@ class _Pair:
         self.back = back
         self.step = step
 
-    def fail(self, what: str) -> NoReturn:
+    def fail(self, what: str, error: type[AssertionError] = AssertionError) -> NoReturn:
         steps: list[str] = []
         pair: _Pair | None = self
         while pair is not None:
@@ -79,12 +87,14 @@ class _Pair:
         path = "".join(reversed(steps)) or "the root"
         if len(path) > 1000:
             path = f"{path[:500]} … {path[-500:]}"
-        raise AssertionError(f"at {path}: {what}")
+        raise error(f"at {path}: {what}")
 
 
 class _Comparison:
-    def __init__(self, records: bool) -> None:
+    def __init__(self, records: bool, sharing: bool) -> None:
         self._records = records
+        self._sharing = sharing
+        self._met: set[tuple[int, int]] = set()
         self._stack: list[_Pair] = []
         self._sets: list[_Pair] = []
         self._lookups: list[_Pair] = []
@@ -125,8 +135,10 @@ class _Comparison:
         first, second = pair.first, pair.second
         if type(first) in (tuple, frozenset) and not first:
             return False  # there is one such object in a process
+        if not self._sharing:
+            return self._is_new_beside(pair)
         if self._originals.setdefault(id(second), first) is not first:
-            pair.fail(f"one {_shown(second)} stands for two objects")
+            pair.fail(f"one {_shown(second)} stands for two objects", SharingError)
         key = self._key(pair.owner, first)
         known = self._counterparts.get(key, pair)
         if known is pair:
@@ -134,8 +146,18 @@ class _Comparison:
             self._alive.append(pair)
             return True
         if known is not second:
-            pair.fail(f"a {_shown(first)} that was met before is another object here")
+            pair.fail(f"a {_shown(first)} that was met before is another object here", SharingError)
         return False
+
+    def _is_new_beside(self, pair: _Pair) -> bool:
+        # Each two objects are compared once, so that cycles end.
+        both = id(pair.first), id(pair.second)
+        if both in self._met:
+            return False
+        self._met.add(both)
+        self._counterparts.setdefault(self._key(pair.owner, pair.first), pair.second)
+        self._alive.append(pair)
+        return True
 
     def _key(self, owner: int, obj: Any) -> tuple[int, int]:
         return (0 if is_persistable_type(type(obj)) else owner), id(obj)
@@ -272,7 +294,7 @@ def _parts(obj: Any) -> Iterator[Step]:
             yield "<contents>", obj.cell_contents
     elif cls in (MethodType, BuiltinFunctionType):
         yield from (("<self>", obj.__self__), ("<name>", obj.__name__))
-    elif _is_opaque(cls):
+    elif _is_opaque(cls) or _has_own_reduction(cls):
         yield from _reduction_parts(obj)
     else:
         for base, contents in _CONTENTS.items():
@@ -319,6 +341,18 @@ def _is_opaque(cls: type) -> bool:
     return any(
         base not in _TRANSPARENT and base.__flags__ & (heap | immutable) != heap
         for base in cls.__mro__
+    )
+
+
+def _has_own_reduction(cls: type) -> bool:
+    """Tell whether a class says itself what it consists of; its attributes may hold more, or less."""
+    if cls in copyreg.dispatch_table:
+        return cls not in _TRANSPARENT
+    own: Any = cls
+    return cls not in _TRANSPARENT and (
+        own.__reduce_ex__ is not object.__reduce_ex__
+        or own.__reduce__ is not object.__reduce__
+        or own.__getstate__ is not object.__getstate__
     )
 
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -206,22 +206,24 @@ def _shared(codec: Codec) -> _Fate:
     )
 
 
-def _nested(depth: int) -> Any:
-    nested: list[Any] = []
+def nested(depth: int) -> Any:
+    """Return lists inside each other, `depth` of them."""
+    outer: list[Any] = []
     for _ in range(depth):
-        nested = [nested]
-    return nested
+        outer = [outer]
+    return outer
 
 
-def _linked(depth: int) -> Any:
-    linked = Plain(next=None)
+def linked(depth: int) -> Any:
+    """Return a linked list of `depth` instances."""
+    first = Plain(next=None)
     for _ in range(depth):
-        linked = Plain(next=linked)
-    return linked
+        first = Plain(next=first)
+    return first
 
 
 def _levels(obj: Any) -> int:
-    """Return how deep an object of `_nested` or `_linked` is, as far as it is one."""
+    """Return how deep an object of `nested` or `linked` is, as far as it is one."""
     levels = 0
     while True:
         if type(obj) is list and len(obj) == 1:
@@ -238,10 +240,12 @@ def _same_levels(first: Any, second: Any) -> None:
     assert _levels(first) == _levels(second)
 
 
-def greatest_depth(codec: Codec, make: Callable[[int], Any]) -> int | None:
-    """Return the greatest of `DEPTHS` that comes back in one record, 0 for none; None if changed."""
+def greatest_depth(
+    codec: Codec, make: Callable[[int], Any], depths: Sequence[int] = DEPTHS
+) -> int | None:
+    """Return the greatest of `depths` that comes back in one record, 0 for none; None if changed."""
     greatest = 0
-    for depth in DEPTHS:
+    for depth in depths:
         result = _fate(codec, make(depth), _same_levels).result
         if result in (CHANGED, UNREADABLE):
             return None
@@ -252,7 +256,7 @@ def greatest_depth(codec: Codec, make: Callable[[int], Any]) -> int | None:
 
 
 def _depth(codec: Codec) -> _Fate:
-    found = [greatest_depth(codec, make) for make in (_nested, _linked)]
+    found = [greatest_depth(codec, make) for make in (nested, linked)]
     if None in found:
         return _Fate(CHANGED, "a deep object was saved and did not come back")
     texts = [f"{n:,}" + "+" * (n == DEPTHS[-1]) if n else REFUSED for n in found]

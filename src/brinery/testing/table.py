@@ -24,7 +24,6 @@ from brinery.testing.proofs import CHANGED, DEPTHS, PROOFS, SPEEDS, UNREADABLE, 
 BEGIN: Final = "<!-- table of codecs: begin; written by `make table` -->"
 END: Final = "<!-- table of codecs: end -->"
 COMMAND: Final = "python -m brinery.testing.table"
-_DEPTH: Final = "recursion depth"
 _SPEED: Final = "speed class"
 
 
@@ -107,8 +106,7 @@ def cells(page: str) -> dict[str, list[str]]:
 def differences(page: str, codecs: Sequence[Codec], proofs: dict[str, list[Proof]]) -> list[str]:
     """Return where the table of a page says something else than the proofs do.
 
-    Speed is compared in form only: it is measured, and never the same on two machines.  A depth may be less
-    than what is proven here, as other versions of Python keep less; never more.
+    Speed is compared in form only: it is measured, and never the same on two machines.
     """
     documented = cells(page)
     names = [codec.name for codec in codecs]
@@ -120,26 +118,22 @@ def differences(page: str, codecs: Sequence[Codec], proofs: dict[str, list[Proof
         f"{row}, {name}: the page says {said!r}, and the proof {proof.result!r} ({proof.evidence})"
         for row, proven in proofs.items()
         for name, said, proof in zip(names, documented[row], proven, strict=True)
-        if not (_reached(said, proof.result) if row == _DEPTH else said == proof.result)
-        and row != _SPEED
+        if said != proof.result and row != _SPEED
     ]
     found += [
         f"{_SPEED}: {said!r} is no class" for said in documented[_SPEED] if said not in SPEEDS
     ]
+    said_so = _notes(page.partition(BEGIN)[2].partition(END)[0])
+    proven_so = _notes(table(codecs, proofs))
+    found += [
+        f"a note of the page is not proven: {note}" for note in said_so if note not in proven_so
+    ]
+    found += [f"a note is missing on the page: {note}" for note in proven_so if note not in said_so]
     return found
 
 
-def _reached(said: str, proven: str) -> bool:
-    """Tell whether each depth of a cell is one that was tried, and at most the one proven."""
-    one, other = (_depths(cell) for cell in (said, proven))
-    return len(one) == len(other) and all(
-        documented <= reached and documented in (0, *DEPTHS) and bool(documented) == bool(reached)
-        for documented, reached in zip(one, other, strict=True)
-    )
-
-
-def _depths(cell: str) -> list[int]:
-    return [int(re.sub(r"\D", "", part) or 0) for part in cell.split("/")]
+def _notes(text: str) -> list[str]:
+    return re.findall(r"^\d+\. .*$", text, re.MULTILINE)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -3,7 +3,8 @@
 The costs are CPU times, user and system, of the process: what a disk or another program does meanwhile
 is not in them.  Files are measured in memory (tmpfs) where there is such a file system, because what a disk's
 file system takes of the CPU varies by more than the difference that is looked for: on ext4 on a virtual
-disk, 50,000 files took 50 to 500 µs each, from one round to the next.
+disk, 50,000 files took 50 to 500 µs each, from one round to the next.  What a save takes there, and
+when it is flushed, is measured with the peers.
 """
 
 from __future__ import annotations
@@ -11,12 +12,9 @@ from __future__ import annotations
 import gc
 import json
 import os
-import tempfile
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import Bench, Phase
+from benchmarks.bench import Bench, Phase, in_memory_where_possible
 from benchmarks.figures import Figure, difference, plain, values
 from benchmarks.files import read_files, write_files
 from benchmarks.measure import Sample, timed
@@ -26,7 +24,6 @@ from brinery import FilesystemStore, MemoryStore, Store
 SAVE_GOAL = 25.0
 LOAD_GOAL = 25.0
 UNIT = "µs CPU/object"
-TMPFS = "/dev/shm"
 
 
 # -- phases, each in a process of its own
@@ -47,10 +44,10 @@ def prepare(directory: str, count: int) -> dict[str, Any]:
     return {"store": path, "id": id, "files": f"{directory}/files.json"}
 
 
-def save_with_store(directory: str, count: int, durability: str) -> Sample:
+def save_with_store(directory: str, count: int) -> Sample:
     """Save the tasks, load them anew and compare."""
     container = tasks(count)
-    with FilesystemStore(directory, durability=durability) as store:
+    with FilesystemStore(directory, durability="none") as store:
         store.save([])
         gc.collect()
         id, sample = timed(store.save, container)
@@ -114,28 +111,9 @@ def _listed(files: str) -> list[tuple[str, int]]:
 def figures(bench: Bench) -> list[Figure]:
     """Measure saving and loading, by files and in memory."""
     count = bench.sizes.objects
-    found = _on_disk(bench, count)
-    if os.path.isdir(TMPFS) and os.access(TMPFS, os.W_OK):
-        with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=TMPFS) as scratch:
-            found += _by_files(replace(bench, scratch=Path(scratch)), count, "files on tmpfs")
-    else:
-        found += _by_files(bench, count, "files")
+    with in_memory_where_possible(bench) as place:
+        found = _by_files(place, count, "files" if place is bench else "files on tmpfs")
     return found + _by_memory(bench, count)
-
-
-def _on_disk(bench: Bench, count: int) -> list[Figure]:
-    durabilities = ("none", "full")
-    sides = {d: Phase(save_with_store, count=count, durability=d) for d in durabilities}
-    saved = bench.rounds(sides, fresh=True, few=True)
-    return [
-        plain(
-            "tasks",
-            f'save {count:,} small objects, durability="{durability}"',
-            values(samples, "wall", 1e6 / count),
-            unit="µs wall/object",
-        )
-        for durability, samples in saved.items()
-    ]
 
 
 def _by_files(bench: Bench, count: int, where: str) -> list[Figure]:
@@ -143,7 +121,7 @@ def _by_files(bench: Bench, count: int, where: str) -> list[Figure]:
     files, store, id = prepared["files"], prepared["store"], prepared["id"]
     saved = bench.rounds(
         {
-            "save tasks": Phase(save_with_store, count=count, durability="none"),
+            "save tasks": Phase(save_with_store, count=count),
             "write files": Phase(save_bare, files=files),
         },
         fresh=True,

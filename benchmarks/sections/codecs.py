@@ -156,7 +156,7 @@ def _case_figures(bench: Bench, case: Case, data: dict[str, str], nodes: int) ->
     phases = {f"{case.title}, {side}": Phase(phase, **arguments) for side, phase in sides.items()}
     name = f"{case.title}, {nodes:,} nodes"
     try:
-        ours, bare = bench.rounds(phases, fresh=True).values()
+        ours, bare = bench.rounds(phases, fresh=True, few=True).values()
     except PhaseError as error:
         return [failed("codecs", name, str(error).splitlines()[-1])]
     return [

@@ -1,0 +1,1 @@
+"""The peers: other ways to keep Python objects, each behind one adapter, `peers/<name>.py`."""

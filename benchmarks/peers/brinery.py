@@ -1,0 +1,68 @@
+"""brinery: each job alone, and each job with its links; flushed by the system, and at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from benchmarks.peers import jobs
+from benchmarks.peers.peer import DISK, KILL, Peer
+from brinery import FilesystemStore, Persistable
+
+
+class Alone(Peer):
+    title, packages, durability = "brinery, alone", ("brinery",), KILL
+    source = 'FilesystemStore, durability="none": atomic, the system flushes when it likes'
+    # docs/reference.md: save_many saves several in one commit, load_many reads together.
+    advice = "save_many and load_many for many objects; save, load and remove for one"
+    how = "none"
+
+    def __init__(self, directory: str) -> None:
+        self.store = FilesystemStore(f"{directory}/store", durability=self.how)
+
+    def save_all(self, objects: Mapping[str, Any]) -> None:
+        self.store.save_many(objects.values(), objects)
+
+    def save(self, key: str, obj: Any) -> None:
+        self.store.save(obj, key)
+
+    def load(self, key: str) -> Any:
+        return self.store.load(key)
+
+    def load_all(self, keys: Iterable[str]) -> list[Any]:
+        return self.store.load_many(keys)
+
+    def update(self, key: str, obj: Any) -> None:
+        self.store.save(obj)
+
+    def keys(self) -> Iterable[str]:
+        return self.store.list()
+
+    def delete(self, key: str) -> None:
+        self.store.remove(key)
+
+    def close(self) -> None:
+        self.store.close()
+
+
+class AloneOnDisk(Alone):
+    title, durability, how = "brinery, alone, full", DISK, "full"
+    source = 'FilesystemStore, durability="full": what save has returned for is on the disk'
+
+
+class Config(Persistable, jobs.Config):
+    pass
+
+
+class Job(Persistable, jobs.Job):
+    pass
+
+
+class Graph(Alone):
+    title, links, job, config = "brinery, graph", jobs.CYCLES, Job, Config
+    notes = {"load_some": "with a job its whole workflow is loaded, ten jobs and the configuration"}
+
+
+class GraphOnDisk(Graph):
+    title, durability, how = "brinery, graph, full", DISK, "full"
+    source = AloneOnDisk.source

@@ -1,0 +1,158 @@
+"""The operations that are measured: each is called in a fresh process, and checks what came back.
+
+All take the name of a contender and the directory of its files.  What is returned has the time of the
+operation alone: the library was used once on a trifle elsewhere before, and the files are open.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from benchmarks.measure import Sample, timed
+from benchmarks.peers.contenders import opened
+from benchmarks.peers.jobs import ALONE, CONFIG, RING, check_job, key_of, workflows
+from benchmarks.peers.peer import Peer
+
+
+@contextmanager
+def _ready(name: str, directory: str) -> Iterator[Peer]:
+    scratch = tempfile.TemporaryDirectory(prefix="brinery-bench-")
+    with scratch as elsewhere, opened(name, elsewhere) as peer:
+        peer.save_all({CONFIG: peer.config()})
+        assert peer.load(CONFIG).steps == 1000
+    with opened(name, directory) as peer:
+        gc.collect()
+        yield peer
+
+
+def save_all(name: str, directory: str, count: int) -> Sample:
+    """Save all jobs by one call."""
+    with _ready(name, directory) as peer:
+        config = peer.config()
+        objects = {**workflows(peer, count, config=config), CONFIG: config}
+        gc.collect()
+        _, sample = timed(peer.save_all, objects)
+    return sample
+
+
+def load_all(name: str, directory: str, count: int) -> Sample:
+    """Load all jobs, and compare each."""
+    with _ready(name, directory) as peer:
+        keys = [key_of(number) for number in range(count)]
+        jobs, sample = timed(_touched, peer.load_all, keys)
+        for number, job in enumerate(jobs):
+            check_job(peer, job, number)
+        assert peer.links == ALONE or jobs[0].config is jobs[-1].config
+    return sample
+
+
+def _touched(load: Callable[[Sequence[str]], list[Any]], keys: Sequence[str]) -> list[Any]:
+    # ZODB reads an object when its first attribute is asked for.
+    jobs = load(keys)
+    for job in jobs:
+        job.number
+    return jobs
+
+
+def list_keys(name: str, directory: str, count: int) -> Sample:
+    """List all keys."""
+    with _ready(name, directory) as peer:
+        keys, sample = timed(lambda: list(peer.keys()))
+        assert sorted(keys) == sorted([CONFIG, *map(key_of, range(count))])
+    return sample
+
+
+def load_some(name: str, directory: str, count: int, few: int) -> Sample:
+    """Load some jobs in random order, one by one."""
+    numbers = _some(count, few)
+    with _ready(name, directory) as peer:
+        keys = [key_of(number) for number in numbers]
+        jobs, sample = timed(_touched, lambda wanted: [peer.load(key) for key in wanted], keys)
+        for number, job in zip(numbers, jobs, strict=True):
+            check_job(peer, job, number)
+    return sample
+
+
+def save_some(name: str, directory: str, count: int, few: int) -> Sample:
+    """Save some more jobs one by one, each a workflow of its own."""
+    with _ready(name, directory) as peer:
+        config = peer.load(CONFIG) if peer.links != ALONE else None
+        jobs = workflows(peer, few, first=count, ring=1, config=config)
+        _, sample = timed(_save_each, peer.save, jobs)
+    return sample
+
+
+def _save_each(save: Callable[[str, Any], None], jobs: Mapping[str, Any]) -> None:
+    for key, job in jobs.items():
+        save(key, job)
+
+
+def update_some(name: str, directory: str, count: int, few: int) -> Sample:
+    """Load some jobs one by one in random order, change each, save it back."""
+    with _ready(name, directory) as peer:
+        _, sample = timed(_update_each, peer, [key_of(number) for number in _some(count, few)])
+    return sample
+
+
+def _update_each(peer: Peer, keys: Sequence[str]) -> None:
+    for key in keys:
+        job = peer.load(key)
+        job.state = "done"
+        peer.update(key, job)
+
+
+def delete_some(name: str, directory: str, count: int, few: int) -> Sample:
+    """Remove some jobs in random order, one by one; then see whether all is as it should be."""
+    gone = [key_of(number) for number in _some(count, few, upper=True)]
+    with _ready(name, directory) as peer:
+        _, sample = timed(lambda: [peer.delete(key) for key in gone])
+    return sample
+
+
+def check_changes(name: str, directory: str, count: int, few: int) -> None:
+    """Raise `AssertionError` unless the jobs are what the operations before have made of them."""
+    gone = {key_of(number) for number in _some(count, few, upper=True)}
+    with opened(name, directory) as peer:
+        expected = {CONFIG, *map(key_of, range(count + few))} - gone
+        assert set(map(str, peer.keys())) == expected
+        for number in _some(count, few):
+            check_job(peer, peer.load(key_of(number)), number, state="done")
+        for number in range(count, count + few):
+            check_job(peer, peer.load(key_of(number)), number, ring=1)
+
+
+def _some(count: int, few: int, *, upper: bool = False) -> list[int]:
+    """Return numbers in random order, always the same; with `upper` from other workflows."""
+    half = count // RING // 2 * RING
+    numbers = range(half, count) if upper else range(half)
+    return random.Random(few).sample(numbers, few)
+
+
+def save_big(name: str, directory: str, megabytes: int) -> Sample:
+    """Save a job that holds an array."""
+    with _ready(name, directory) as peer:
+        job = peer.job(0, CONFIG)
+        job.arguments = {"array": _array(megabytes)}
+        _, sample = timed(peer.save, "big", job)
+    return sample
+
+
+def load_big(name: str, directory: str, megabytes: int) -> Sample:
+    """Load a job that holds an array, and compare."""
+    import numpy
+
+    with _ready(name, directory) as peer:
+        (job,), sample = timed(_touched, lambda keys: [peer.load(key) for key in keys], ["big"])
+        assert numpy.array_equal(job.arguments["array"], _array(megabytes))
+    return sample
+
+
+def _array(megabytes: int) -> Any:
+    import numpy
+
+    return numpy.random.default_rng(1).random(megabytes * 125_000)

@@ -1,0 +1,116 @@
+"""The page `docs/benchmarks.md`: all of it is made from the documents, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.document import Document, read_all
+from benchmarks.report import contenders, pictures
+from benchmarks.report.numbers import markdown_table
+from benchmarks.report.tables import headings, rows, summary
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGE = ROOT / "docs" / "benchmarks.md"
+
+TITLES: Mapping[str, str] = {
+    "peers": "Side by side with others",
+    "growth": "More records",
+    "store": "The store against bare pickle",
+    "codecs": "Codecs against their libraries",
+    "transforms": "Transforms",
+    "depth": "Depth in one record",
+}
+
+INTRODUCTION = """\
+# Benchmarks
+
+This page is written by `make bench` from the files in `benchmarks/results/`; do not edit it. How to run
+and extend the benchmarks is told in `benchmarks/README.md`.
+
+Every figure is the median of rounds, with quartiles in parentheses. Each phase ran in a fresh process,
+the sides by turns, and what came back was compared with what was saved. Times compare within one
+section: sections may have been measured on different days.
+"""
+
+PEERS = """\
+{jobs:,} jobs in workflows of ten, doubly linked, with one configuration that all share. *Graph* and ZODB
+keep these links as references between records, GC3Pie keeps the configuration alone as one. For all others
+each object stands alone and a link is a key, which the program would have to follow. *brinery, alone* is used
+like them, and is what they are compared with.
+
+Single loads, saves, changes and deletions are of {some:,} jobs in random order, after all are there. To
+change one is to load it, set an attribute, and save it. The array is a job that holds {megabytes} MB of numpy
+data. Opening the files is not in the times, and every library was used once before. Times are medians of
+{few} rounds.
+
+Only what promises the same durability is compared. A ratio is in **bold** where brinery is slower: where
+even the upper quartile of the other's time, divided by brinery's in the same round, is below 1.
+"""
+
+GROWTH = """\
+CPU time per record in a store of {many_records:,} records, divided by that in one of {records:,}; for
+single operations, of which there are {some:,}, the time of one. 1 is growth in proportion. Files are on tmpfs
+where there is one.
+"""
+
+GOALS = """\
+A result is a ratio or difference, taken round by round, of the columns brinery and bare. A goal is met if
+the median is no higher; **NO** is a goal that was missed.
+"""
+
+
+def render(results: Path, page: Path) -> None:
+    """Write the page and its pictures from the documents of a directory."""
+    documents = read_all(results)
+    images = page.parent / "images"
+    drawn = {name: pictures.draw(found, name, images) for name, found in documents.items()}
+    lines = [INTRODUCTION]
+    for name, document in documents.items():
+        lines += _section(name, document, drawn[name])
+    page.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
+
+
+def _section(name: str, document: Document, drawn: Sequence[str]) -> list[str]:
+    group = document["group"]
+    title = TITLES[group]
+    if group == "depth":
+        title += f", {document['versions']['python']}"
+    body = _BODIES.get(group, _figures)(document)
+    shown = [f"![{title}, drawn](images/{file})\n" for file in drawn]
+    return [f"## {title}\n", *_facts(document), *shown, *body]
+
+
+def _facts(document: Document) -> list[str]:
+    facts = ", ".join(f"{name} {fact}" for name, fact in document["machine"].items())
+    versions = ", ".join(f"{name} {number}" for name, number in document["versions"].items())
+    return [
+        f"Made by `{document['command']}` on {document['date']}. {summary(document)}.\n",
+        f"Machine: {facts}. Versions: {versions}.\n",
+    ]
+
+
+def _figures(document: Document) -> list[str]:
+    table = [[cell.replace("NO", "**NO**") for cell in row] for row in rows(document)]
+    return [GOALS, *markdown_table(headings(document), table)]
+
+
+def _growth(document: Document) -> list[str]:
+    table = [[*row[:2], *row[4:]] for row in rows(document)]
+    titles = headings(document)
+    return [GROWTH.format(**document["sizes"]), *markdown_table([*titles[:2], *titles[4:]], table)]
+
+
+def _peers(document: Document) -> list[str]:
+    lines = [PEERS.format(**document["sizes"])]
+    for durability, title in contenders.CLASSES.items():
+        lines += [f"### {title}\n", *markdown_table(*contenders.times(document, durability))]
+        lines += markdown_table(*contenders.ratios(document, durability))
+        lost = contenders.losses(document, durability)
+        lines += ["Faster than brinery:\n", *(f"- {line}" for line in lost or ["nobody"]), ""]
+    lines += ["### What each promises and keeps\n", *markdown_table(*contenders.kept(document))]
+    return [*lines, *(f"{mark}. {text}" for mark, text in contenders.footnotes(document)), ""]
+
+
+_BODIES: Mapping[str, Callable[[Document], list[str]]] = {"growth": _growth, "peers": _peers}

@@ -1,0 +1,123 @@
+"""brinery and its peers side by side: every contender through the same operations.
+
+In each round each contender gets an empty directory and goes through all operations in it, each in a
+fresh process; the order of the contenders alternates.  Before that it is proved what each keeps.  A
+contender that fails is out of the race, with the reason, and makes the run fail; one that is not
+installed is not measured.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks.bench import Bench, Phase, PhaseError
+from benchmarks.files import size
+from benchmarks.peers import operations
+from benchmarks.peers.contenders import CONTENDERS, baseline, class_of, versions
+from benchmarks.peers.jobs import ALONE, CYCLES
+from benchmarks.peers.proofs import KEPT, proofs
+
+Entry = dict[str, Any]
+"""What is known of one contender, as it stands in the document."""
+
+
+def entries(bench: Bench, names: Sequence[str] = tuple(CONTENDERS)) -> list[Entry]:
+    """Prove and measure; return one entry for each contender."""
+    found = {name: _described(name) for name in names}
+    running = [entry for entry in found.values() if not entry["missing"]]
+    with ThreadPoolExecutor(bench.sizes.workers) as pool:
+        list(pool.map(partial(_prove, bench), running))
+        for number in range(bench.sizes.few):
+            bench.tell(f"peers, round {number + 1} of {bench.sizes.few}")
+            left = [entry for entry in running if not entry["error"]]
+            list(pool.map(partial(_round, bench), left if number % 2 == 0 else left[::-1]))
+    return list(found.values())
+
+
+def _described(name: str) -> Entry:
+    entry: Entry = {"name": name, "missing": "", "error": "", "proofs": {}, "operations": {}}
+    try:
+        peer = class_of(name)
+    except ImportError as error:
+        return {**entry, "title": name, "missing": str(error)}
+    facts = peer.described()
+    ours = baseline(facts["links"], facts["durability"])
+    return {**entry, **facts, "versions": versions(name), "baseline": ours}
+
+
+@contextmanager
+def _directory(bench: Bench, entry: Entry) -> Iterator[Path]:
+    """Give an empty directory; note an error in a phase as that of the contender."""
+    directory = bench.directory(f"peers-{entry['name'].replace(':', '-')}")
+    if bench.sizes.workers == 1:
+        os.sync()  # else who flushes would do so for those who were before, and do not
+    try:
+        yield directory
+    except PhaseError as error:
+        entry["error"] = str(error).splitlines()[-1]
+    finally:
+        bench.clear(directory)
+
+
+# -- proofs
+
+
+def _prove(bench: Bench, entry: Entry) -> None:
+    """Try out what the contender keeps, and compare it with what its adapter says."""
+    bench.tell(f"peers, proofs: {entry['name']}")
+    with _directory(bench, entry) as directory:
+        entry["proofs"] = Phase(proofs, name=entry["name"], directory=directory).run()
+        if wrong := contradictions(entry):
+            raise PhaseError(f"the adapter says otherwise than the proofs: {', '.join(wrong)}")
+
+
+def contradictions(entry: Entry) -> list[str]:
+    """Return the proofs that came out otherwise than durability and links of a contender say."""
+    links = entry["links"]
+    expected = {"kill": True, "shared": links != ALONE, "cycles": links == CYCLES}
+    found = entry["proofs"]
+    return [
+        f"{name}: {found[name]}"
+        for name, is_kept in expected.items()
+        if (found[name] == KEPT) != is_kept
+    ]
+
+
+# -- operations
+
+
+def _round(bench: Bench, entry: Entry) -> None:
+    sizes = bench.sizes
+    jobs, some = {"count": sizes.jobs}, {"count": sizes.jobs, "few": sizes.some}
+    with _directory(bench, entry) as directory:
+        run = _runner(entry, directory)
+        run(operations.save_all, sizes.jobs, **jobs)
+        entry["size"] = size(str(directory))
+        run(operations.load_all, sizes.jobs, **jobs)
+        run(operations.list_keys, sizes.jobs, **jobs)
+        run(operations.load_some, sizes.some, **some)
+        run(operations.save_some, sizes.some, **some)
+        run(operations.update_some, sizes.some, **some)
+        run(operations.delete_some, sizes.some, **some)
+        Phase(operations.check_changes, name=entry["name"], directory=directory, **some).run()
+    if entry["error"]:
+        return
+    with _directory(bench, entry) as directory:
+        run = _runner(entry, directory)
+        run(operations.save_big, 1, megabytes=sizes.megabytes)
+        run(operations.load_big, 1, megabytes=sizes.megabytes)
+
+
+def _runner(entry: Entry, directory: Path) -> Callable[..., None]:
+    def run(operation: Callable[..., Any], objects: int, **arguments: Any) -> None:
+        phase = Phase(operation, name=entry["name"], directory=directory, **arguments)
+        microseconds = phase.run()["wall"] * 1e6 / objects
+        entry["operations"].setdefault(operation.__name__, []).append(microseconds)
+
+    return run

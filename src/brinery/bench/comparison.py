@@ -1,0 +1,122 @@
+"""Two results side by side: what became slower, larger, or was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from brinery.bench.result import OK, Case, Result, Timing
+from brinery.bench.units import shown_bytes, shown_seconds
+
+WORSE: Final = "worse"
+BETTER: Final = "better"
+SAME: Final = "same"
+_SIZE: Final = 1.001
+"""By what factor a size may differ that nobody changed: times stand in records."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One figure of one case, then and now."""
+
+    graph: str
+    case: str
+    what: str
+    """"encode", "decode", "size" or "status"."""
+    old: str
+    new: str
+    ratio: float | None
+    verdict: str
+
+
+def changes(old: Result, new: Result, threshold: float) -> list[Change]:
+    """Return what changed by more than the factor `threshold`, or is gone, or lost something.
+
+    A time counts as changed only where the quartiles of the two runs do not overlap.
+    """
+    before, after = ({case.key: case for case in result.cases} for result in (old, new))
+    found = [
+        change for key in before for change in _of_case(before[key], after.get(key), threshold)
+    ]
+    found += [
+        Change(*key, "status", "-", "new", None, SAME) for key in after.keys() - before.keys()
+    ]
+    return found
+
+
+def differing(old: Result, new: Result) -> list[str]:
+    """Return in sentences what else differs: then the figures tell of more than the code."""
+    pairs: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
+        ("machine", old.machine, new.machine),
+        ("versions", old.versions, new.versions),
+        ("settings", old.settings, new.settings),
+    ]
+    ignored = {"load_1min", "memory_limit_bytes"}
+    found = [
+        f"{what}: {name} was {one.get(name)}, is {other.get(name)}"
+        for what, one, other in pairs
+        for name in sorted({*one, *other} - ignored)
+        if one.get(name) != other.get(name)
+    ]
+    sizes = {graph.name: graph.nodes for graph in old.graphs}
+    found += [
+        f"graph {graph.name}: had {sizes[graph.name]} nodes, has {graph.nodes}"
+        for graph in new.graphs
+        if graph.name in sizes and sizes[graph.name] != graph.nodes
+    ]
+    return found
+
+
+def _of_case(old: Case, new: Case | None, threshold: float) -> Iterator[Change]:
+    if new is None:
+        yield Change(old.graph, old.name, "status", old.status, "gone", None, WORSE)
+        return
+    if old.status != new.status:
+        verdict = BETTER if new.status == OK else WORSE if old.status == OK else SAME
+        yield Change(old.graph, old.name, "status", old.status, new.status, None, verdict)
+        return
+    if old.is_whole != new.is_whole and old.status == OK:
+        words = ("keeps everything", "loses something")
+        verdict = WORSE if old.is_whole else BETTER
+        yield Change(
+            old.graph,
+            old.name,
+            "fidelity",
+            words[not old.is_whole],
+            words[old.is_whole],
+            None,
+            verdict,
+        )
+    for what, one, other in (
+        ("encode", old.encode, new.encode),
+        ("decode", old.decode, new.decode),
+    ):
+        if one is not None and other is not None:
+            yield _timed(old, what, one, other, threshold)
+    if old.bytes and new.bytes:
+        ratio = new.bytes / old.bytes
+        verdict = _verdict(ratio, max(_SIZE, threshold))
+        yield Change(
+            old.graph,
+            old.name,
+            "size",
+            shown_bytes(old.bytes),
+            shown_bytes(new.bytes),
+            ratio,
+            verdict,
+        )
+
+
+def _timed(case: Case, what: str, old: Timing, new: Timing, threshold: float) -> Change:
+    ratio = new.median_seconds / max(old.median_seconds, 1e-12)
+    apart = new.q1_seconds > old.q3_seconds or new.q3_seconds < old.q1_seconds
+    verdict = _verdict(ratio, threshold) if apart else SAME
+    shown = shown_seconds(old.median_seconds), shown_seconds(new.median_seconds)
+    return Change(case.graph, case.name, what, *shown, ratio, verdict)
+
+
+def _verdict(ratio: float, threshold: float) -> str:
+    if ratio > threshold:
+        return WORSE
+    return BETTER if ratio < 1 / threshold else SAME

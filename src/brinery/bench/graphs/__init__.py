@@ -1,0 +1,20 @@
+"""The built-in graphs of the benchmark, one module per family."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from brinery.bench.graphs import closures, containers, imports, instances, jobs, tables, trees
+from brinery.bench.graphs._graph import LARGE, SMALL, Graph
+
+__all__ = ["GRAPHS", "LARGE", "SMALL", "Graph"]
+
+GRAPHS: Final[Mapping[str, Graph]] = MappingProxyType(
+    {
+        graph.name: graph
+        for module in (trees, containers, instances, jobs, tables, closures, imports)
+        for graph in module.GRAPHS
+    }
+)

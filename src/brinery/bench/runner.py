@@ -1,0 +1,299 @@
+"""Running cases, each in a process of its own, within limits of time and memory.
+
+A process tells its findings line by line (`brinery.bench.child`); what it has told when it is ended counts.
+Importing dill changes the whole process, and a peak of memory shows in a fresh one only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import IO, Any, Final
+
+from brinery.bench import child
+from brinery.bench.choice import Choice
+from brinery.bench.memory import available, resident
+from brinery.bench.result import FAILED, INTERRUPTED, MEMORY, OK, TIMEOUT, Case, Fidelity, Timing
+from brinery.bench.source import Given, Source
+from brinery.errors import InvalidArgumentError, storage_error
+
+_POLL: Final = 0.02  # seconds between two looks at a process
+_SHOWN: Final = 500  # characters of what a crashed process wrote
+
+# Before anything of brinery is imported, the search path is that of the process that waits.
+_PROGRAM: Final = (
+    "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path'];"
+    "from brinery.bench.child import main; main(job, int(sys.argv[1]))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one case may take."""
+
+    timeout: float = 60.0
+    """Seconds of wall clock, from the start of its process."""
+    memory: int | None = None
+    """Resident bytes of the process; None for three quarters of what is free."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the limit of memory in bytes."""
+        return self.memory if self.memory is not None else available() * 3 // 4
+
+
+class Interrupted(Exception):
+    """Ctrl-C came while a case ran; `case` is what is known of it."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.case = case
+
+
+class Runner:
+    """Runs cases one after another."""
+
+    def __init__(
+        self,
+        effort: child.Effort,
+        limits: Limits,
+        depths: Sequence[int],
+    ) -> None:
+        self._effort = effort
+        self._limits = limits
+        self._memory = limits.memory_bytes
+        self._depths = tuple(depths)
+        self._depth_of: dict[tuple[str, str], int | None] = {}
+
+    def look_at(self, source: Source) -> Mapping[str, Any]:
+        """Build the graph once and return its `nodes`; or `status`, `error` and `traceback`."""
+        found, ended = self._run(source, None)
+        return {**found, **ended}
+
+    def case(self, source: Source, choice: Choice, graph: str) -> Case:
+        """Measure one case; raise `Interrupted` on Ctrl-C."""
+        case = Case(
+            graph,
+            choice.title,
+            choice.protocol,
+            choice.compress,
+            safe_to_read=choice.codec.capabilities.safe_to_read,
+        )
+        found: dict[str, Any] = {}
+        try:
+            _, ended = self._run(source, choice, found)
+            depth = self._depth(choice)
+        except KeyboardInterrupt:
+            ended = {"status": INTERRUPTED, "error": "interrupted by Ctrl-C"}
+            raise Interrupted(_with(case, {**found, **ended}, None)) from None
+        return _with(case, {**found, **ended}, depth)
+
+    def _depth(self, choice: Choice) -> int | None:
+        key = choice.title, repr(choice.codec.config())
+        if key not in self._depth_of:
+            found: dict[str, Any] = {}
+            with _forked(lambda send: child.probe(choice.codec, self._depths, send)) as process:
+                self._follow(process, found)
+            self._depth_of[key] = found.get("depth")
+        return self._depth_of[key]
+
+    def _run(
+        self, source: Source, choice: Choice | None, found: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = {} if found is None else found
+        job: dict[str, Any] = {
+            "effort": asdict(self._effort),
+            "timeout": self._limits.timeout,
+            "compress": None if choice is None else choice.compress,
+        }
+        if isinstance(source, Given):
+            codec = None if choice is None else choice.codec
+            started = _forked(lambda send: child.run(source.build(), codec, job, send))
+        else:
+            described = {} if choice is None else choice.described()
+            started = _fresh({**job, **described, "source": source.to_job()})
+        with started as process:
+            return found, self._follow(process, found)
+
+    def _follow(self, process: _Process, found: dict[str, Any]) -> dict[str, Any]:
+        """Gather what a process tells until it ends or reaches a limit; return how it ended."""
+        end = time.monotonic() + self._limits.timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.findings, selectors.EVENT_READ)
+            unread = b""
+            while True:
+                if selector.select(_POLL):
+                    data = os.read(process.findings, 1 << 16)
+                    if not data:
+                        break
+                    *lines, unread = (unread + data).split(b"\n")
+                    for line in lines:
+                        _enter(found, json.loads(line))
+                if (used := resident(process.pid) or 0) > self._memory:
+                    process.kill()
+                    told = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
+                    return {"status": MEMORY, "error": told}
+                if time.monotonic() > end:
+                    process.kill()
+                    told = f"did not end within {self._limits.timeout:g} s"
+                    return {"status": TIMEOUT, "error": told}
+        code = process.wait()
+        if "status" in found:
+            return {"status": found["status"], "error": found.get("error")}
+        return {"status": FAILED, "error": _end(code, process.said())}
+
+
+def _enter(found: dict[str, Any], told: Mapping[str, Any]) -> None:
+    for name, value in told.items():
+        if name in ("encode", "decode"):
+            found.setdefault(name, []).append(value)
+        elif name == "leak":
+            found.setdefault("leaks", []).append(value)
+        else:
+            found[name] = value
+
+
+def _with(case: Case, found: Mapping[str, Any], depth: int | None) -> Case:
+    fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": depth})
+    losses = (*fidelity.losses, *found.get("leaks", ()))
+    used = tuple(found.get("used", ()))
+    return replace(
+        case,
+        status=found.get("status", OK),
+        error=found.get("error"),
+        nodes=found.get("nodes"),
+        encode=Timing.of(found.get("encode", ())),
+        decode=Timing.of(found.get("decode", ())),
+        bytes=found.get("bytes"),
+        peak_encode_bytes=found.get("peak_encode_bytes"),
+        peak_decode_bytes=found.get("peak_decode_bytes"),
+        fidelity=replace(fidelity, losses=losses),
+        used=() if used == (case.codec,) else used,
+    )
+
+
+# -- processes
+
+
+class _Process:
+    """A process that was started for one case, the leader of a session of its own."""
+
+    def __init__(self, pid: int, findings: int, errors: IO[bytes]) -> None:
+        self.pid = pid
+        self.findings = findings
+        self._errors = errors
+        self._code: int | None = None
+
+    def wait(self) -> int:
+        if self._code is None:
+            _, status = os.waitpid(self.pid, 0)
+            self._code = os.waitstatus_to_exitcode(status)
+        return self._code
+
+    def kill(self) -> None:
+        """End it, with all that it started."""
+        if self._code is None:
+            try:
+                os.killpg(self.pid, signal.SIGKILL)
+            except ProcessLookupError:  # not yet a leader, or gone
+                os.kill(self.pid, signal.SIGKILL)
+            self.wait()
+
+    def said(self) -> str:
+        self._errors.seek(0)
+        return " ".join(self._errors.read().decode(errors="replace").split())[-_SHOWN:]
+
+
+@contextmanager
+def _fresh(job: Mapping[str, Any]) -> Iterator[_Process]:
+    """Start an interpreter for a job."""
+    if not sys.executable or getattr(sys, "frozen", False):
+        raise InvalidArgumentError("this program has no interpreter of its own to start")
+    path = [os.getcwd() if entry == "" else entry for entry in sys.path if isinstance(entry, str)]
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as given:
+        given.write(json.dumps({**job, "path": path}).encode())
+        given.seek(0)
+        try:
+            started = subprocess.Popen(
+                [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(writing)],
+                stdin=given,
+                stdout=errors,
+                stderr=errors,
+                pass_fds=[writing],
+                start_new_session=True,
+                # Sets and dicts of strings are laid out alike in all cases.
+                env={**os.environ, "PYTHONHASHSEED": "0"},
+            )
+        except OSError as error:
+            os.close(reading)
+            raise storage_error("start a process", error) from error
+        finally:
+            os.close(writing)
+        started.returncode = 0  # it is waited for here
+        yield from _watched(_Process(started.pid, reading, errors))
+
+
+@contextmanager
+def _forked(function: Callable[[child.Send], None]) -> Iterator[_Process]:
+    """Call a function in a copy of this process: objects need no serializing to get there."""
+    if not hasattr(os, "fork"):
+        raise InvalidArgumentError(
+            "objects at hand are measured in copies of the process, and this system has no fork: "
+            "write a function that makes the object, and give its name to `brinery bench`"
+        )
+    reading, writing = os.pipe()
+    with tempfile.TemporaryFile() as errors:
+        with warnings.catch_warnings():
+            # Python 3.12 warns where there are threads.  The copy needs none of their locks: it
+            # encodes, decodes and ends without the clearing up of this process.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            pid = os.fork()
+        if pid == 0:
+            _be_child(function, reading, writing, errors.fileno())
+        os.close(writing)
+        yield from _watched(_Process(pid, reading, errors))
+
+
+def _be_child(
+    function: Callable[[child.Send], None], reading: int, writing: int, errors: int
+) -> None:
+    code = 1
+    try:
+        os.setsid()
+        os.close(reading)
+        os.dup2(errors, 1)
+        os.dup2(errors, 2)
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        function(child.sender(writing))
+        code = 0
+    finally:
+        os._exit(code)
+
+
+def _watched(process: _Process) -> Iterator[_Process]:
+    try:
+        yield process
+    finally:
+        process.kill()
+        os.close(process.findings)
+
+
+def _end(code: int, said: str) -> str:
+    how = f"the process ended with status {code}"
+    if code < 0:
+        try:
+            how = f"the process crashed ({signal.Signals(-code).name})"
+        except ValueError:
+            how = f"the process crashed (signal {-code})"
+    return f"{how}: {said}" if said else how

@@ -1,0 +1,92 @@
+"""The libraries whose classes and functions records name, and their versions.
+
+A library goes by the name of its top-level package, as `import` has it.  The standard library has the
+version of Python, and brinery that of the format; what stands in ``__main__`` has none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from typing import Any, Final
+
+_WITHOUT: Final = sys.stdlib_module_names | {
+    "__main__",
+    "__mp_main__",
+    "brinery",
+    "brinery_codecs",
+    "",
+}
+
+
+class Libraries(dict[str, tuple[str, str] | None]):
+    """Names of modules to name and version of the library that each is part of; None: it has none.
+
+    What one store knows of the libraries of this process: each module is looked up once.
+    """
+
+    def __missing__(self, module: str) -> tuple[str, str] | None:
+        name = module.partition(".")[0]
+        version = None if name in _WITHOUT else _loaded(name) or _installed(name)
+        found = self[module] = None if version is None else (name, version)
+        return found
+
+
+def libraries_of(kept: dict[Any, Any]) -> Libraries:
+    """Return the `Libraries` among what a store keeps."""
+    found: Libraries | None = kept.get(Libraries)
+    if found is None:
+        found = kept[Libraries] = Libraries()
+    return found
+
+
+def differing(written: Mapping[str, str], *, in_full: bool = False) -> list[str]:
+    """Say which libraries have another version here than those `written`, or all if `in_full`.
+
+    This may take milliseconds: it is for errors.
+    """
+    found = []
+    for name, version in written.items():
+        here = _loaded(name) or _installed(name) or _of_some_distribution(name)
+        if here is not None and (in_full or here != version):
+            found.append(f"written with {name} {version}, here {here}")
+        elif here is None and not _is_there(name):
+            found.append(f"written with {name} {version}, which is not installed here")
+        elif here is None:
+            found.append(f"written with {name} {version}, here of no known version")
+    return found
+
+
+def _loaded(name: str) -> str | None:
+    # Not by attribute: a module may compute what it does not have, and warn.
+    version = getattr(sys.modules.get(name), "__dict__", {}).get("__version__")
+    return version if type(version) is str else None
+
+
+def _installed(name: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        found: Any = version(name)
+    except (PackageNotFoundError, ValueError, OSError):
+        return None
+    return found if type(found) is str else None
+
+
+def _of_some_distribution(name: str) -> str | None:
+    # A package and what it is distributed as may have different names.
+    from importlib.metadata import packages_distributions
+
+    for distribution in packages_distributions().get(name, ()):
+        if (found := _installed(distribution)) is not None:
+            return found
+    return None
+
+
+def _is_there(name: str) -> bool:
+    from importlib.util import find_spec
+
+    try:
+        return name in sys.modules or find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
