@@ -120,7 +120,7 @@
   // -- the chart of speed against size
 
   const tip = make("div", { class: "tip", hidden: "" });
-  let told; // the mark that the tip is of
+  let tipped; // the mark that the tip is of
 
   function drawScatter(items) {
     const all = state.graph < 0;
@@ -156,14 +156,16 @@
     place.append(svg);
     for (const [, group] of groups) svg.append(group);
     // The recommended first: they have the choice of the places.
+    let unlabelled = 0;
     for (const [p, group] of [...groups].sort(([a], [b]) => Boolean(b.item.best) - Boolean(a.item.best))) {
-      group.setAttribute("aria-label", [p.item.label, ...p.item.lines].join(", "));
+      group.setAttribute("aria-label", [p.item.label, ...told(p.item)].join(", "));
       group.append(make("circle", { cx: p.x, cy: p.y, r: 5.5 }));
-      addLabel(group, p, boxes, { left, top: 4, right: width, bottom });
+      unlabelled += !addLabel(group, p, boxes, { left, top: 18, right: width, bottom });
       const show = () => showTip(p, width);
       for (const event of ["pointerenter", "focus", "click"]) group.addEventListener(event, show);
-      for (const event of ["pointerleave", "blur"]) group.addEventListener(event, () => { tip.hidden ||= told === p; });
+      for (const event of ["pointerleave", "blur"]) group.addEventListener(event, () => { tip.hidden ||= tipped === p; });
     }
+    if (unlabelled) byId("absent").textContent += ` Labels without room: ${unlabelled}; point at a mark, or touch it.`;
   }
 
   function drawAxes(svg, x, y, box, all, operation) {
@@ -202,14 +204,19 @@
           const end = Math.max(x, Math.min(point.x, x + width));
           group.prepend(make("line", { class: "leader", x1: point.x, y1: point.y, x2: end, y2: y }));
         }
-        return;
+        return true;
       }
-    words.remove(); // no room: the mark still tells its name when pointed at, and the bars below do
+    words.remove();
+    return false;
+  }
+
+  function told(item) {
+    return item.best ? [`recommended: ${item.best}`, ...item.lines] : item.lines;
   }
 
   function showTip(point, width) {
-    tip.replaceChildren(make("b", {}, point.item.label), ...point.item.lines.map((line) => make("span", {}, line)));
-    told = point;
+    tip.replaceChildren(make("b", {}, point.item.label), ...told(point.item).map((line) => make("span", {}, line)));
+    tipped = point;
     tip.hidden = false;
     const right = point.x > width / 2;
     tip.style.left = right ? "" : `${point.x + 14}px`;
@@ -283,7 +290,7 @@
     for (const part of document.querySelectorAll("[data-graph]"))
       part.hidden = state.graph >= 0 && Number(part.dataset.graph) !== state.graph;
     const items = shown();
-    document.querySelector(".legend .one").hidden = state.graph < 0;
+    document.querySelector(".legend .one").hidden = !items.some((one) => one.best);
     drawScatter(items);
     drawBars(items);
   }

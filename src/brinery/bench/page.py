@@ -63,6 +63,7 @@ def render(result: Mapping[str, Any]) -> str:
         style=style,
         script=script,
         data=_data(names, titles, cases, result),
+        date=escape(date(result.get("created"))),
         lead=_lead(result, names, cases),
         notice=_notice(result, cases),
         options=_options(titles),
@@ -105,14 +106,15 @@ def _data(
     names: Sequence[str], titles: Sequence[str], cases: Sequence[Case], result: Mapping[str, Any]
 ) -> str:
     """Return what the script needs, as JSON that cannot end its element."""
-    best = {
-        (text(entry.get("graph")), label(entry)): text(entry.get("kind"))
-        for entry in map(mapping, entries(result.get("recommendations")))
-    }
+    best: dict[tuple[str, str], list[str]] = {}
+    for entry in map(mapping, entries(result.get("recommendations"))):
+        key = text(entry.get("graph")), label(entry)
+        best.setdefault(key, []).append(text(entry.get("kind")))
     found = {
         "graphs": titles,
         "cases": [
-            _point(graph, title, case) | {"best": best.get((names[graph], label(case)))}
+            _point(graph, title, case)
+            | {"best": ", ".join(best.get((names[graph], label(case)), []))}
             for graph, title, case in cases
         ],
     }
