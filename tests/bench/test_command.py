@@ -219,7 +219,9 @@ def written(path: Path, **changed: Any) -> Path:
         "fidelity": fidelity,
     }
     factor = changed.pop("slower", 1.0)
-    case["decode"] = {k: v if k in ("n", "values_seconds") else v * factor for k, v in timing.items()}
+    case["decode"] = {
+        k: v if k in ("n", "values_seconds") else v * factor for k, v in timing.items()
+    }
     result = {
         "schema": "brinery.bench/1",
         "created": "2026-01-01T00:00:00Z",
