@@ -107,6 +107,16 @@ def test_the_figures_of_a_case_stand_in_its_row(result: dict[str, Any]) -> None:
     assert ">–<" in row
 
 
+def test_a_reason_has_the_room_of_the_figures(result: dict[str, Any]) -> None:
+    """Also where the depth is known, which is tried apart from the case."""
+    case = next(case for case in result["cases"] if case["status"] == "refused")
+    case["fidelity"]["depth"] = 1000
+    row = rows(render(result | {"cases": [case]}))[0]
+    assert 'colspan="12"' in row
+    assert row.count("<td") == 3
+    assert ">1,000<" in row
+
+
 def test_losses_are_said_beside_a_case_that_loses(result: dict[str, Any]) -> None:
     """In words, not by a colour."""
     lossy = [

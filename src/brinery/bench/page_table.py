@@ -140,7 +140,8 @@ def _heads() -> str:
 def _row(number_: int, graph: int, title: str, case: Mapping[str, Any]) -> str:
     ok = case.get("status") == "ok"
     reason = escape(text(case.get("error")))
-    if any(column.value(case) is not None for column in FIGURES):
+    *measured, depth = FIGURES
+    if any(column.value(case) is not None for column in measured):
         cells = (
             _outcome_cell(case, reason)
             + _keeps_cell(case)
@@ -148,7 +149,9 @@ def _row(number_: int, graph: int, title: str, case: Mapping[str, Any]) -> str:
             + "".join(column.cell(case) for column in FIGURES)
         )
     else:
-        cells = _outcome_cell(case, reason or "No reason was recorded.", span=len(FIGURES) + 3)
+        # The reason has the room of the figures.  The depth is tried apart, and is known also here.
+        cells = _outcome_cell(case, reason or "No reason was recorded.", span=len(measured) + 3)
+        cells += depth.cell(case)
     return (
         f'<tr data-case="{number_}" data-graph="{graph}"{"" if ok else " class=without"}>'
         f'<th scope="row">{escape(label(case))}</th>'
