@@ -19,7 +19,7 @@ SYSTEM := chromium chromium-driver fonts-dejavu-core # the browser that opens th
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint type docs table bench test-all regen-golden clean help
+.PHONY: demo test test-slow lint type docs table bench bench-codecs test-all regen-golden clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
@@ -47,6 +47,19 @@ table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/
 
 bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for half an hour, and write docs/benchmarks.md
 	@PYTHONPATH=$(VENV)/gc3pie $(RUN) -m benchmarks.run $(ARGS)
+
+CODECS := pickle:0,pickle:1,pickle:2,pickle:3,pickle:4,pickle:5,cloudpickle,dill,msgpack,json,auto
+FOUND := benchmarks/results/codecs
+OBJECTS := examples/real_objects.py
+
+bench-codecs: $(VENV)/.bench  ## measure all codecs for half an hour: 2,000,000 nodes, all shapes, three real objects
+	@mkdir -p $(FOUND) docs/codecs
+	@$(RUN) -m brinery.cli bench --graphs trees,rows --size large --codecs $(CODECS) \
+		--json $(FOUND)/large.json --html docs/codecs/large.html
+	@$(RUN) -m brinery.cli bench --compress none,lz4,zstd:3 --seconds 0.2 --size 50000 \
+		--json $(FOUND)/shapes.json --html docs/codecs/shapes.html
+	@$(RUN) -m brinery.cli bench $(OBJECTS):table $(OBJECTS):model $(OBJECTS):network --seconds 1 \
+		--compress none,lz4,zstd:3 --json $(FOUND)/objects.json --html docs/codecs/objects.html
 
 test-all: $(VENV)/.nox $(VENV)/.system  ## run the tests on each installed Python, then between them
 	@$(RUN) -m nox $(ARGS)
