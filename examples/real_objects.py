@@ -1,6 +1,6 @@
 """Three real objects for `brinery bench`: a table of pandas, a model of scikit-learn, a graph of networkx.
 
-    brinery bench examples/real_objects.py:table examples/real_objects.py:model examples/real_objects.py:network
+brinery bench examples/real_objects.py:table examples/real_objects.py:model examples/real_objects.py:network
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ def rows(nodes: int, seed: int) -> list[dict[str, Any]]:
             "values": [chance.random() for _ in range(4)],
             "parent": {"kind": f"run {number % 10}"},
         }
-        for number in range(max(1, nodes // 14))
+        for number in range(-(-nodes // 14))
     ]
 
 

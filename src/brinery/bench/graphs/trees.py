@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import random
 import sysconfig
 from pathlib import Path
@@ -21,18 +22,17 @@ def syntax_trees(nodes: int, seed: int) -> list[Any]:
     paths = standard_library()
     random.Random(seed).shuffle(paths)
     trees: list[Any] = []
-    count = 0
-    while count < nodes:
-        for path in paths:
-            tree = ast.parse(path.read_bytes())
+    lacking, turns = nodes, itertools.cycle(paths)
+    while lacking > 0:
+        while lacking > 0:
+            tree = ast.parse(next(turns).read_bytes())
             size = len(nodes_of([tree]))
-            if count + size > nodes:
-                tree.body = _first(tree.body, nodes - count)
-                size = nodes - count
+            if size > lacking:
+                tree.body = _first(tree.body, lacking)
             trees.append(tree)
-            count += size
-            if count >= nodes:
-                break
+            lacking -= size
+        # What trees share (operators, interned names) counts once in all of them.
+        lacking = nodes - len(nodes_of([trees]))
     return trees
 
 
