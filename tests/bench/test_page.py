@@ -130,6 +130,14 @@ def test_losses_are_said_beside_a_case_that_loses(result: dict[str, Any]) -> Non
         assert all(loss in row for loss in case["fidelity"]["losses"])
 
 
+def test_a_chain_says_by_which_codecs_it_wrote(result: dict[str, Any]) -> None:
+    """As `auto` may have written by several."""
+    case = result["cases"][0] | {"codec": "auto", "used": ["pickle", "dill"]}
+    page = render(result | {"cases": [case]})
+    assert "Written by pickle, dill." in rows(page)[0]
+    assert "Written by pickle, dill." in json.loads(Parsed(page).scripts()[0])["cases"][0]["lines"]
+
+
 def test_recommendations_come_first_and_in_words(result: dict[str, Any]) -> None:
     """Before the table, each with its reason."""
     page = render(result)
@@ -146,6 +154,7 @@ def test_machine_versions_settings_and_date_are_shown(result: dict[str, Any]) ->
         assert said in shown
     assert result["command"] in shown
     assert "interrupted: this is what had been measured" in shown
+    assert "left out &amp; why" in render(result | {"notes": ["left out & why"]})
     assert "interrupted: this" not in Parsed(render(result | {"interrupted": False})).shown()
 
 
@@ -168,6 +177,8 @@ def test_nothing_in_results_becomes_markup_or_script(result: dict[str, Any]) -> 
 )
 def test_any_value_may_be_missing_or_odd(result: dict[str, Any], odd: Any) -> None:
     """One field after another, at every depth: the page is still whole."""
+    of_each = {case["status"]: case for case in result["cases"]}
+    result = result | {"cases": list(of_each.values())}
     whole = Counter(Parsed(render(result)).tags)
     for path in paths(result):
         changed = copy.deepcopy(result)

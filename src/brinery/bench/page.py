@@ -16,7 +16,7 @@ from importlib.resources import files
 from string import Template
 from typing import Any, Final
 
-from brinery.bench.page_table import keeps, losses, sort_keys, status, table
+from brinery.bench.page_table import keeps, losses, sort_keys, status, table, used
 from brinery.bench.page_values import (
     date,
     duration,
@@ -155,7 +155,7 @@ def _lines(case: Mapping[str, Any]) -> list[str]:
         f"{figure(number(rates.get(operation)))} nodes/s"
         for operation in OPERATIONS
     )
-    return [size(number(case.get("bytes"))), *times, keeps(case), *losses(case)]
+    return [size(number(case.get("bytes"))), *times, keeps(case), *losses(case), *used(case)]
 
 
 def _lead(result: Mapping[str, Any], names: Sequence[str], cases: Sequence[Case]) -> str:
@@ -181,6 +181,7 @@ def _notice(result: Mapping[str, Any], cases: Sequence[Case]) -> str:
             f"{without} of {_count(len(cases), 'case')} ended without a full result; "
             "the table gives the reason of each."
         )
+    said += [escape(text(note)) for note in entries(result.get("notes"))]
     return f'<p class="notice">{" ".join(said)}</p>' if said else ""
 
 
@@ -238,11 +239,13 @@ def _about(result: Mapping[str, Any]) -> str:
         for part in ("machine", "settings", "versions")
         for key, value in mapping(result.get(part)).items()
     ]
-    return "".join(
-        f"<div><dt>{escape(_words(key))}</dt><dd>{escape(_fact(key, value))}</dd></div>"
-        for key, value in facts
-        if value is not None
-    )
+    return "".join(_about_fact(key, value) for key, value in facts if value is not None)
+
+
+def _about_fact(key: str, value: object) -> str:
+    said = _fact(key, value)
+    long = " class=long" if len(said) > 40 else ""
+    return f"<div{long}><dt>{escape(_words(key))}</dt><dd>{escape(said)}</dd></div>"
 
 
 def _words(key: str) -> str:
@@ -252,6 +255,8 @@ def _words(key: str) -> str:
 def _fact(key: str, value: object) -> str:
     """Return a fact with the unit that its name ends in."""
     found = number(value)
+    if isinstance(value, list):
+        return ", ".join(map(text, value))
     if key.endswith("_bytes"):
         return size(found)
     if key.endswith("_seconds"):

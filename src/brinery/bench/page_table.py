@@ -104,6 +104,12 @@ def keeps(case: Mapping[str, Any]) -> str:
     )
 
 
+def used(case: Mapping[str, Any]) -> list[str]:
+    """Return which codecs a chain wrote the case by, as one sentence, or none."""
+    names = ", ".join(map(text, entries(case.get("used"))))
+    return [f"Written by {names}."] if names else []
+
+
 def losses(case: Mapping[str, Any]) -> list[str]:
     """Return what a case loses, a sentence each."""
     return [text(loss) for loss in entries(mapping(case.get("fidelity")).get("losses"))]
@@ -168,5 +174,6 @@ def _outcome_cell(case: Mapping[str, Any], reason: str, span: int = 1) -> str:
 def _keeps_cell(case: Mapping[str, Any]) -> str:
     fidelity = mapping(case.get("fidelity"))
     details = losses(case) or [said for name, said in LOST.items() if fidelity.get(name) is False]
+    details += used(case)
     below = f"<small>{escape(' '.join(details))}</small>" if details else ""
     return f'<td class="keeps">{worded(case.get("keeps_everything"))}{below}</td>'
