@@ -142,8 +142,9 @@ def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     assert "fastest: pickle:5" in done.stdout
 
 
-def test_ctrl_c_shows_and_writes_what_there_is(tmp_path: Path) -> None:
-    """A real SIGINT; status 130, a file that says that it is not whole."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> None:
+    """A real signal; status 130, a file that says that it is not whole."""
     (tmp_path / "make.py").write_text(
         "import time\nclass Slow:\n    def __init__(self): self.n = 1\n"
         "    def __getstate__(self):\n        time.sleep(0.2)\n        return {'n': 1}\n"
@@ -160,7 +161,7 @@ def test_ctrl_c_shows_and_writes_what_there_is(tmp_path: Path) -> None:
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
     time.sleep(4)
-    started.send_signal(signal.SIGINT)
+    started.send_signal(number)
     out, err = started.communicate(timeout=60)
     assert started.returncode == 130, err
     assert "REFUSED" in out
@@ -169,6 +170,28 @@ def test_ctrl_c_shows_and_writes_what_there_is(tmp_path: Path) -> None:
     result = Result.read(tmp_path / "r.json")
     assert result.interrupted
     assert [case.status for case in result] == ["refused", "interrupted"]
+
+
+def test_no_process_is_left_when_the_command_is_killed(tmp_path: Path) -> None:
+    """By SIGKILL, against which nothing can be done beforehand."""
+    (tmp_path / "make.py").write_text(
+        "import os, time\ndef hangs():\n"
+        "    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(100)\n"
+    )
+    started = subprocess.Popen([*COMMAND, "make.py:hangs"], cwd=tmp_path)
+    pid = ""
+    for _ in range(300):
+        time.sleep(0.1)
+        if (tmp_path / "pid").exists() and (pid := (tmp_path / "pid").read_text()):
+            break
+    started.kill()
+    started.wait()
+    for _ in range(100):
+        if not Path(f"/proc/{pid}").exists():
+            break
+        time.sleep(0.1)
+    assert pid
+    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_terminal_gets_a_table_and_a_bar(tmp_path: Path) -> None:

@@ -6,9 +6,11 @@ has what there is when the process is ended in the middle.
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
+import signal
 import sys
 import time
 import traceback
@@ -30,6 +32,7 @@ from brinery.store import Store
 Send = Callable[..., None]
 """Tells the process that waits of one or several findings, by name."""
 
+_PR_SET_PDEATHSIG: Final = 1
 _LEAK: Final = 1 << 20  # bytes that may stay after each repetition, beside a quarter of the records
 
 
@@ -46,6 +49,7 @@ class Effort:
 def main(job: Mapping[str, Any], descriptor: int) -> None:
     """Do the job that a fresh interpreter was given, and write the findings to a descriptor."""
     send = sender(descriptor)
+    end_with_parent()
     try:
         roots = source_from(job["source"]).build()
     except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
@@ -57,6 +61,13 @@ def main(job: Mapping[str, Any], descriptor: int) -> None:
         return
     codec = codec_from(job["codec"], job["config"]) if "codec" in job else None
     run(roots, codec, job, send)
+
+
+def end_with_parent() -> None:
+    """Have the system end this process when the one that waits for it has been killed (prctl(2))."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:  # on Linux; elsewhere the next finding that nobody reads ends it
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def sender(descriptor: int) -> Send:

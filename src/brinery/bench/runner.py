@@ -275,6 +275,7 @@ def _be_child(
         os.dup2(errors, 1)
         os.dup2(errors, 2)
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+        child.end_with_parent()
         function(child.sender(writing))
         code = 0
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,8 @@ def bench_command(
         with _usage():
             check_writable(path)
     sys.path.insert(0, "")
+    # A batch system that ends the run gets what there is, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = _plan(targets, **options)
     with _progress() as progress:
         result = run(plan, progress)
