@@ -258,7 +258,7 @@ def written(path: Path, **changed: Any) -> Path:
         "command": "",
         "machine": changed.pop("machine", {"cpu": "one"}),
         "versions": {},
-        "settings": {},
+        "settings": {"processes": changed.pop("processes", 3)},
         "graphs": [
             {"name": "rows", "title": "", "description": "", "source": "builtin", "nodes": 100}
         ],
@@ -276,6 +276,8 @@ def written(path: Path, **changed: Any) -> Path:
         ({"slower": 1.1}, 0, "Nothing changed"),
         ({"slower": 1.5}, 1, "1.50"),
         ({"slower": 0.5}, 0, "better"),
+        ({"slower": 1.4, "processes": 1}, 0, "Measure with --processes 3"),
+        ({"slower": 1.6, "processes": 1}, 1, "1.60"),
         ({"bytes": 2000}, 1, "size"),
         ({"status": "failed", "error": "x"}, 1, "failed"),
         ({"present": False}, 1, "gone"),

@@ -51,6 +51,14 @@ def test_a_good_codec_keeps_everything() -> None:
     assert not case.safe_to_read
 
 
+def test_times_come_from_as_many_processes_as_are_asked_for() -> None:
+    """Each repeats at least three times; the rest is looked at once."""
+    case = one([1], "pickle", processes=2)
+    assert case.encode is not None
+    assert case.encode.n >= 6
+    assert case.is_whole
+
+
 def test_a_graph_of_records_is_saved_and_loaded_whole() -> None:
     """Persistable objects get records, and the bytes are those of all of them."""
     shared = Node()

@@ -21,6 +21,7 @@ def compare(
     compress: str | Iterable[str] | None = None,
     *,
     seconds: float = 0.3,
+    processes: int = 1,
     timeout: float = 60.0,
     memory: int | None = None,
     progress: bool = True,
@@ -29,8 +30,9 @@ def compare(
 
     `codecs` are as ``"pickle:5,dill,auto"`` or a list of names, codecs and chains; by default all that
     are installed.  `compress` is as ``"none,lz4,zstd:3"``.  Encoding and decoding are repeated for
-    `seconds` each, at least three times.  A case that takes more than `timeout` seconds or `memory`
-    bytes is ended, and told as such.  With `progress` a bar is shown where standard error is a terminal.
+    `seconds` each, at least three times, in each of so many `processes`.  A case that takes more than
+    `timeout` seconds or `memory` bytes is ended, and told as such.  With `progress` a bar is shown where
+    standard error is a terminal.
 
     Each case runs in a copy of this process (fork), so that the object need not be serialized to get there;
     on a system without fork, raise InvalidArgumentError.
@@ -40,6 +42,7 @@ def compare(
         choices(codecs, compress),
         effort=Effort(seconds),
         limits=Limits(timeout, memory),
+        processes=processes,
         command="brinery.bench.compare",
     )
     if not progress or not sys.stderr.isatty():

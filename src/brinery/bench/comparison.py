@@ -16,6 +16,12 @@ _SIZE: Final = 1.001
 """By what factor a size may differ that nobody changed: times stand in records."""
 
 
+STEADY: Final = 3
+"""From how many processes on the spread of the times tells how they vary between processes."""
+UNSTEADY: Final = 1.5
+"""By what factor times of single processes may differ that do the same."""
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One figure of one case, then and now."""
@@ -33,16 +39,25 @@ class Change:
 def changes(old: Result, new: Result, threshold: float) -> list[Change]:
     """Return what changed by more than the factor `threshold`, or is gone, or lost something.
 
-    A time counts as changed only where the quartiles of the two runs do not overlap.
+    A time counts as changed only where the quartiles of the two runs do not overlap, and, unless both
+    are steady, by more than the factor `UNSTEADY`.
     """
+    times = threshold if is_steady(old, new) else max(threshold, UNSTEADY)
     before, after = ({case.key: case for case in result.cases} for result in (old, new))
     found = [
-        change for key in before for change in _of_case(before[key], after.get(key), threshold)
+        change
+        for key in before
+        for change in _of_case(before[key], after.get(key), threshold, times)
     ]
     found += [
         Change(*key, "status", "-", "new", None, SAME) for key in after.keys() - before.keys()
     ]
     return found
+
+
+def is_steady(*results: Result) -> bool:
+    """Tell whether each case was measured in several processes."""
+    return all(result.settings.get("processes", 1) >= STEADY for result in results)
 
 
 def differing(old: Result, new: Result) -> list[str]:
@@ -68,7 +83,7 @@ def differing(old: Result, new: Result) -> list[str]:
     return found
 
 
-def _of_case(old: Case, new: Case | None, threshold: float) -> Iterator[Change]:
+def _of_case(old: Case, new: Case | None, threshold: float, times: float) -> Iterator[Change]:
     if new is None:
         yield Change(old.graph, old.name, "status", old.status, "gone", None, WORSE)
         return
@@ -93,7 +108,7 @@ def _of_case(old: Case, new: Case | None, threshold: float) -> Iterator[Change]:
         ("decode", old.decode, new.decode),
     ):
         if one is not None and other is not None:
-            yield _timed(old, what, one, other, threshold)
+            yield _timed(old, what, one, other, times)
     if old.bytes and new.bytes:
         ratio = new.bytes / old.bytes
         verdict = _verdict(ratio, max(_SIZE, threshold))

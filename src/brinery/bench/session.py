@@ -34,6 +34,8 @@ class Plan:
     effort: Effort = field(default_factory=lambda: Effort(0.1))
     limits: Limits = field(default_factory=Limits)
     depths: Sequence[int] = DEPTHS
+    processes: int = 1
+    """How many processes measure the times of each case."""
     size: Any = None
     command: str = ""
     notes: tuple[str, ...] = ()
@@ -43,7 +45,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
     """Measure all cases; after Ctrl-C return what there is, marked as interrupted."""
     started = datetime.now(UTC)
     before = machine()
-    runner = Runner(plan.effort, plan.limits, plan.depths)
+    runner = Runner(plan.effort, plan.limits, plan.depths, plan.processes)
     graphs: list[Graph] = []
     cases: list[Case] = []
     interrupted = False
@@ -73,6 +75,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
             "size": plan.size,
             "repeats": f"{plan.effort.least} to {plan.effort.most}, for {plan.effort.seconds:g} s",
             "warmup": 1,
+            "processes": plan.processes,
             "timeout_seconds": plan.limits.timeout,
             "memory_limit_bytes": plan.limits.memory_bytes,
             "depths": list(plan.depths),

@@ -16,7 +16,15 @@ import click
 from brinery.bench.bar import bar
 from brinery.bench.child import Effort
 from brinery.bench.choice import choices
-from brinery.bench.comparison import SAME, WORSE, changes, differing
+from brinery.bench.comparison import (
+    SAME,
+    STEADY,
+    UNSTEADY,
+    WORSE,
+    changes,
+    differing,
+    is_steady,
+)
 from brinery.bench.fidelity import DEPTHS
 from brinery.bench.graphs import GRAPHS, LARGE, SMALL
 from brinery.bench.result import Result
@@ -43,6 +51,13 @@ _SIZES: Final = {"small": SMALL, "large": LARGE}
 @click.option("--codecs", metavar="NAMES", help="As pickle:2,dill,auto. Default: all installed.")
 @click.option("--compress", metavar="NAMES", help="As none,lz4,zstd:3. Default: none.")
 @click.option("--seconds", type=click.FloatRange(min=0), help="To repeat each measurement for.")
+@click.option(
+    "--processes",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="That measure the times of each case.",
+)
 @click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds for one case.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MB", help="For one case.")
 @click.option("--json", "json_file", type=click.Path(), help="Write the result to FILE.")
@@ -123,6 +138,7 @@ def _plan(
     codecs: str | None,
     compress: str | None,
     seconds: float | None,
+    processes: int,
     timeout: float | None,
     memory: int | None,
 ) -> Plan:
@@ -146,6 +162,7 @@ def _plan(
         effort=effort,
         limits=limits,
         depths=depths,
+        processes=processes,
         size=size,
         command=f"brinery {shlex.join(sys.argv[1:])}",
         notes=tuple(notes),
@@ -240,6 +257,11 @@ def _compare(old_file: str, new_file: str, threshold: float) -> int:
         old, new = (Result.read(Path(file)) for file in (old_file, new_file))
     for line in differing(old, new):
         click.echo(f"not the same: {line}")
+    if not is_steady(old, new):
+        click.echo(
+            f"Each case was measured in fewer than {STEADY} processes: differences of time below a factor of "
+            f"{UNSTEADY:g} count for nothing. Measure with --processes {STEADY}."
+        )
     found = [change for change in changes(old, new, threshold) if change.verdict != SAME]
     if not found:
         click.echo(f"Nothing changed by more than a factor of {threshold:g} and the spread.")
