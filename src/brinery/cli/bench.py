@@ -201,7 +201,7 @@ def _sources(
         raise click.UsageError(notes[0])
     for name in names:
         if not missing[name]:
-            share = GRAPHS[name].share if size in _SIZES else 1
+            share = GRAPHS[name].share if size == "small" else 1
             sources.append(BuiltIn(name, int(nodes * share), seed))
     return sources, notes
 

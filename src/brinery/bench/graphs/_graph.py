@@ -26,5 +26,4 @@ class Graph:
     requires: tuple[str, ...] = ()
     """The modules that it needs."""
     share: float = 1.0
-    """How much of the nodes that are asked for is built where nobody names a number for this graph: less
-    for graphs whose nodes take longer than others'."""
+    """How much of the nodes of the size "small" is built: less where a node takes longer than others."""
