@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
 import platform
 from importlib.metadata import version
 from pathlib import Path
+
+from brinery.bench.machine import machine as described
 
 LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard")
 
 
 def machine(scratch: Path) -> dict[str, str | int]:
     """Describe the machine, and the file system that `scratch` is on; tell no names or paths."""
+    found = described()
     return {
-        "cpu": _field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
-        "architecture": platform.machine(),
-        "cores": os.cpu_count() or 0,
-        "memory": f"{_memory() / 2**30:.0f} GiB",
+        "cpu": found["cpu"],
+        "architecture": found["architecture"],
+        "cores": found["cores"],
+        "memory": f"{found['memory_bytes'] / 2**30:.0f} GiB",
         "file system": _file_system(scratch),
-        "kernel": f"{platform.system()} {platform.release()}",
-        "load before": f"{os.getloadavg()[0]:.1f} runnable processes in the minute before",
+        "kernel": found["system"],
+        "load before": f"{found['load_1min']:.1f} runnable processes in the minute before",
     }
 
 
@@ -27,19 +29,6 @@ def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that are measured."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return {"python": python, **{name: version(name) for name in LIBRARIES}}
-
-
-def _field(path: Path, name: str) -> str:
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return ""
-    found = (line.partition(":")[2].strip() for line in lines if line.startswith(name))
-    return next(found, "")
-
-
-def _memory() -> int:
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _file_system(path: Path) -> str:

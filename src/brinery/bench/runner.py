@@ -9,32 +9,19 @@ from __future__ import annotations
 import json
 import os
 import selectors
-import signal
-import subprocess
-import sys
-import tempfile
 import time
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from brinery.bench import child
 from brinery.bench.choice import Choice
 from brinery.bench.memory import available, resident
+from brinery.bench.process import Process, end_of, forked, fresh
 from brinery.bench.result import FAILED, INTERRUPTED, MEMORY, OK, TIMEOUT, Case, Fidelity, Timing
 from brinery.bench.source import Given, Source
-from brinery.errors import InvalidArgumentError, storage_error
 
 _POLL: Final = 0.02  # seconds between two looks at a process
-_SHOWN: Final = 500  # characters of what a crashed process wrote
-
-# Before anything of brinery is imported, the search path is that of the process that waits.
-_PROGRAM: Final = (
-    "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path'];"
-    "from brinery.bench.child import main; main(job, int(sys.argv[1]))"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +95,7 @@ class Runner:
         key = choice.title, repr(choice.codec.config())
         if key not in self._depth_of:
             found: dict[str, Any] = {}
-            with _forked(lambda send: child.probe(choice.codec, self._depths, send)) as process:
+            with forked(lambda send: child.probe(choice.codec, self._depths, send)) as process:
                 self._follow(process, found)
             self._depth_of[key] = found.get("depth")
         return self._depth_of[key]
@@ -130,14 +117,14 @@ class Runner:
         }
         if isinstance(source, Given):
             codec = None if choice is None else choice.codec
-            started = _forked(lambda send: child.run(source.build(), codec, job, send))
+            started = forked(lambda send: child.run(source.build(), codec, job, send))
         else:
             described = {} if choice is None else choice.described()
-            started = _fresh({**job, **described, "source": source.to_job()})
+            started = fresh({**job, **described, "source": source.to_job()})
         with started as process:
             return found, self._follow(process, found)
 
-    def _follow(self, process: _Process, found: dict[str, Any]) -> dict[str, Any]:
+    def _follow(self, process: Process, found: dict[str, Any]) -> dict[str, Any]:
         """Gather what a process tells until it ends or reaches a limit; return how it ended."""
         end = time.monotonic() + self._limits.timeout
         with selectors.DefaultSelector() as selector:
@@ -162,7 +149,7 @@ class Runner:
         code = process.wait()
         if "status" in found:
             return {"status": found.pop("status"), "error": found.pop("error", None)}
-        return {"status": FAILED, "error": _end(code, process.said())}
+        return {"status": FAILED, "error": end_of(code, process.said())}
 
 
 def _enter(found: dict[str, Any], told: Mapping[str, Any]) -> None:
@@ -192,121 +179,3 @@ def _with(case: Case, found: Mapping[str, Any], depth: int | None) -> Case:
         fidelity=replace(fidelity, losses=losses),
         used=() if used == (case.codec,) else used,
     )
-
-
-# -- processes
-
-
-class _Process:
-    """A process that was started for one case, the leader of a session of its own."""
-
-    def __init__(self, pid: int, findings: int, errors: IO[bytes]) -> None:
-        self.pid = pid
-        self.findings = findings
-        self._errors = errors
-        self._code: int | None = None
-
-    def wait(self) -> int:
-        if self._code is None:
-            _, status = os.waitpid(self.pid, 0)
-            self._code = os.waitstatus_to_exitcode(status)
-        return self._code
-
-    def kill(self) -> None:
-        """End it, with all that it started."""
-        if self._code is None:
-            try:
-                os.killpg(self.pid, signal.SIGKILL)
-            except ProcessLookupError:  # not yet a leader, or gone
-                os.kill(self.pid, signal.SIGKILL)
-            self.wait()
-
-    def said(self) -> str:
-        self._errors.seek(0)
-        return " ".join(self._errors.read().decode(errors="replace").split())[-_SHOWN:]
-
-
-@contextmanager
-def _fresh(job: Mapping[str, Any]) -> Iterator[_Process]:
-    """Start an interpreter for a job."""
-    if not sys.executable or getattr(sys, "frozen", False):
-        raise InvalidArgumentError("this program has no interpreter of its own to start")
-    path = [os.getcwd() if entry == "" else entry for entry in sys.path if isinstance(entry, str)]
-    reading, writing = os.pipe()
-    with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as given:
-        given.write(json.dumps({**job, "path": path}).encode())
-        given.seek(0)
-        try:
-            started = subprocess.Popen(
-                [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(writing)],
-                stdin=given,
-                stdout=errors,
-                stderr=errors,
-                pass_fds=[writing],
-                start_new_session=True,
-                # Sets and dicts of strings are laid out alike in all cases.
-                env={**os.environ, "PYTHONHASHSEED": "0"},
-            )
-        except OSError as error:
-            os.close(reading)
-            raise storage_error("start a process", error) from error
-        finally:
-            os.close(writing)
-        started.returncode = 0  # it is waited for here
-        yield from _watched(_Process(started.pid, reading, errors))
-
-
-@contextmanager
-def _forked(function: Callable[[child.Send], None]) -> Iterator[_Process]:
-    """Call a function in a copy of this process: objects need no serializing to get there."""
-    if not hasattr(os, "fork"):
-        raise InvalidArgumentError(
-            "objects at hand are measured in copies of the process, and this system has no fork: "
-            "write a function that makes the object, and give its name to `brinery bench`"
-        )
-    reading, writing = os.pipe()
-    with tempfile.TemporaryFile() as errors:
-        with warnings.catch_warnings():
-            # Python 3.12 warns where there are threads.  The copy needs none of their locks: it
-            # encodes, decodes and ends without the clearing up of this process.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            pid = os.fork()
-        if pid == 0:
-            _be_child(function, reading, writing, errors.fileno())
-        os.close(writing)
-        yield from _watched(_Process(pid, reading, errors))
-
-
-def _be_child(
-    function: Callable[[child.Send], None], reading: int, writing: int, errors: int
-) -> None:
-    code = 1
-    try:
-        os.setsid()
-        os.close(reading)
-        os.dup2(errors, 1)
-        os.dup2(errors, 2)
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
-        child.end_with_parent()
-        function(child.sender(writing))
-        code = 0
-    finally:
-        os._exit(code)
-
-
-def _watched(process: _Process) -> Iterator[_Process]:
-    try:
-        yield process
-    finally:
-        process.kill()
-        os.close(process.findings)
-
-
-def _end(code: int, said: str) -> str:
-    how = f"the process ended with status {code}"
-    if code < 0:
-        try:
-            how = f"the process crashed ({signal.Signals(-code).name})"
-        except ValueError:
-            how = f"the process crashed (signal {-code})"
-    return f"{how}: {said}" if said else how
