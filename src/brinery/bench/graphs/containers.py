@@ -11,11 +11,11 @@ from brinery.bench.graphs._graph import Graph
 def wide(nodes: int, seed: int) -> list[Any]:
     """Return one list of pairs of numbers."""
     numbers = random.Random(seed)
-    return [(numbers.randrange(1 << 40), numbers.random()) for _ in range(nodes // 3)]
+    return [(numbers.randrange(1 << 40), numbers.random()) for _ in range(-(-nodes // 3))]
 
 
 def strings(nodes: int, seed: int) -> list[str]:
-    """Return distinct strings of 1 to 60 characters in several scripts."""
+    """Return distinct strings of up to some 65 characters in several scripts."""
     chance = random.Random(seed)
     alphabets = (
         "abcdefghij klmnopqrst",
@@ -53,7 +53,7 @@ def shared(nodes: int, seed: int) -> list[Any]:
     chance = random.Random(seed)
     count = max(1, min(300, nodes // 60))
     pool = [{"key": f"shared-{n}", "values": [n + 0.5, n + 0.25]} for n in range(count)]
-    return [chance.choices(pool, k=8) for _ in range(max(1, nodes - 6 * len(pool)))]
+    return [chance.choices(pool, k=8) for _ in range(max(1, nodes - 5 * len(pool)))]
 
 
 def cycles(nodes: int, seed: int) -> list[Any]:
@@ -71,7 +71,7 @@ def cycles(nodes: int, seed: int) -> list[Any]:
 
 GRAPHS: Final = (
     Graph("wide", "wide container", "one list of tuples of an integer and a float", wide),
-    Graph("strings", "strings", "distinct strings of 1 to 60 characters in five scripts", strings),
+    Graph("strings", "strings", "distinct strings of up to 65 characters in five scripts", strings),
     Graph("rows", "small dicts", "rows as JSON has them, nothing shared", rows),
     Graph("shared", "heavy sharing", "lists that all refer to the same 300 dicts", shared),
     Graph("cycles", "cycles", "rings of dicts that know each other, and a list in itself", cycles),

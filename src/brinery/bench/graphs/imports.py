@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import random
-import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -15,35 +16,54 @@ from brinery.bench.nodes import nodes_of
 
 
 def imports(nodes: int, seed: int) -> Any:
-    """Return a `networkx.DiGraph` of modules and imports, with attributes on both.
+    """Return a `networkx.DiGraph` of modules and imports, in an order that depends on the seed.
 
-    The library is what it is: copies with numbered names are added until the nodes are enough.
+    A module has its number of lines, an import the number of statements.  Modules are added until the nodes
+    are enough, and, where the library has too few, numbered copies of all of them.
     """
     import networkx as nx
 
-    chance = random.Random(seed)
-    edges = [(path.stem, name) for path in standard_library() for name in _imported(path)]
+    paths = standard_library()
+    random.Random(seed).shuffle(paths)
     graph = nx.DiGraph(name="imports of the standard library")
-    size = copies = 0
-    while copies == 0 or size * copies < nodes:
-        names = {name: f"{name}/{copies}" for edge in edges for name in edge}
-        graph.add_nodes_from((name, {"lines": chance.randrange(5000)}) for name in names.values())
-        graph.add_edges_from(
-            (names[one], names[other], {"weight": chance.random()}) for one, other in edges
-        )
-        size = size or len(nodes_of([graph]))
-        copies += 1
+    modules = []
+    for path in paths:
+        modules.append(_module(path))
+        _add(graph, modules[-1], "")
+        size = len(nodes_of([graph]))
+        if size >= nodes:
+            return graph
+    more = -(-(nodes - size) * len(modules) // size)
+    for number in range(more):
+        copy, place = divmod(number, len(modules))
+        _add(graph, modules[place], f"/{copy + 1}")
     return graph
 
 
-def _imported(path: Path) -> Iterator[str]:
-    # By the form of lines: parsing all of them takes seconds.
-    for name in _IMPORT.findall(path.read_text(encoding="utf-8", errors="replace")):
-        if name in sys.stdlib_module_names:
-            yield name
+_Module = tuple[str, int, Counter[str]]
+"""Name, number of lines, and how often it imports which other."""
 
 
-_IMPORT: Final = re.compile(r"^\s*(?:import|from)\s+(\w+)", re.MULTILINE)
+def _module(path: Path) -> _Module:
+    source = path.read_bytes()
+    return path.stem, source.count(b"\n"), Counter(_imported(ast.parse(source)))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def _add(graph: Any, module: _Module, suffix: str) -> None:
+    # Interned, so that a name is one string wherever the graph has it.
+    name, lines, imported = sys.intern(module[0] + suffix), *module[1:]
+    graph.add_node(name, lines=lines)
+    for other, statements in imported.items():
+        graph.add_edge(name, sys.intern(other + suffix), statements=statements)
+
 
 GRAPHS: Final = (
     Graph(

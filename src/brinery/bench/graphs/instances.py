@@ -39,7 +39,7 @@ def tree(nodes: int, seed: int) -> Branch:
     """Return the root of a tree with pointers to parents, grown at random places."""
     chance = random.Random(seed)
     places = [Branch("root", None)]
-    for number in range(nodes // 3 - 1):
+    for number in range(-(-nodes // 3)):
         parent = chance.choice(places)
         branch = Branch(f"branch-{number}", parent)
         parent.children.append(branch)
