@@ -115,6 +115,22 @@ class Crashes(Honest):
         return obj
 
 
+class KeepsIt(Honest):
+    """Writes nothing, and hands back what it was given."""
+
+    name = "keeps-it"
+    held: ClassVar[list[Any]] = []
+
+    def dump(
+        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+    ) -> None:
+        self.held.append(obj)
+        sink.write(str(len(self.held) - 1).encode())
+
+    def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
+        return self.held[int(bytes(source))]
+
+
 class Raises(Honest):
     """Fails for a reason of its own."""
 

@@ -48,7 +48,8 @@ def test_built_in_graphs_are_measured_and_written(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "small dicts, " in done.stdout
     assert "pickle:2 + gzip" in done.stdout
-    assert "REFUSED: the codec 'msgpack' cannot encode" in done.stdout
+    assert "REFUSED [1]" in done.stdout
+    assert "[1] the codec 'msgpack' cannot encode" in done.stdout
     assert "fastest: " in done.stdout
     assert "\x1b" not in done.stdout
     found = json.loads((tmp_path / "result.json").read_text())
@@ -100,6 +101,7 @@ def test_the_objects_of_a_store_are_measured(tmp_path: Path) -> None:
         (["--store", "nowhere"], "there is no directory"),
         (["--store", "empty"], "has no objects"),
         (["--id", "x"], "--id needs --store"),
+        (["--json", "same", "--csv", "./same"], "to one file"),
         (["--json", "no/where.json"], "there is no directory 'no'"),
         (["--compare", "a.json", "b.json"], "cannot read 'a.json'"),
     ],
@@ -138,7 +140,8 @@ def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     target = "tests.bench.faulty_codecs:shared_list"
     done = bench(target, "--codecs", "drops-identity,pickle", *QUICK, cwd=tmp_path, path=path)
     assert done.returncode == 0, done.stderr
-    assert "LOSES: identity lost at [0][1]" in done.stdout
+    assert "LOSES [1]" in done.stdout
+    assert "[1] identity lost at [0][1]" in done.stdout
     assert "fastest: pickle:5" in done.stdout
 
 
@@ -147,7 +150,8 @@ def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> N
     """A real signal; status 130, a file that says that it is not whole."""
     (tmp_path / "make.py").write_text(
         "import time\nclass Slow:\n    def __init__(self): self.n = 1\n"
-        "    def __getstate__(self):\n        time.sleep(0.2)\n        return {'n': 1}\n"
+        "    def __getstate__(self):\n        open('here', 'w').close()\n"
+        "        time.sleep(0.2)\n        return {'n': 1}\n"
         "def slow():\n    return [Slow() for _ in range(5)]\n"
     )
     arguments = ["make.py:slow", "--codecs", "json,pickle", "--json", "r.json", *QUICK]
@@ -160,7 +164,10 @@ def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> N
         # A shell may have started the tests with the signal ignored, which is inherited.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
-    time.sleep(4)
+    for _ in range(600):
+        time.sleep(0.1)
+        if (tmp_path / "here").exists():
+            break
     started.send_signal(number)
     out, err = started.communicate(timeout=60)
     assert started.returncode == 130, err
@@ -192,6 +199,22 @@ def test_no_process_is_left_when_the_command_is_killed(tmp_path: Path) -> None:
         time.sleep(0.1)
     assert pid
     assert not Path(f"/proc/{pid}").exists()
+
+
+def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> None:
+    """As with `brinery bench --json a.json | true`."""
+    command = " ".join(
+        [f"'{COMMAND[0]}'", *COMMAND[1:], "--graphs rows --size 200 --codecs pickle --json a.json"]
+    )
+    done = subprocess.run(
+        ["bash", "-c", f"{command} --seconds 0 | true; exit ${{PIPESTATUS[0]}}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert Result.read(tmp_path / "a.json").cases
+    assert (done.returncode, done.stderr) == (141, "written: a.json\n")
 
 
 def test_a_terminal_gets_a_table_and_a_bar(tmp_path: Path) -> None:
@@ -246,6 +269,8 @@ def written(path: Path, **changed: Any) -> Path:
         "encode": timing,
         "decode": timing,
         "bytes": 1000,
+        "peak_encode_bytes": 2_000_000,
+        "safe_to_read": True,
         "fidelity": fidelity,
     }
     factor = changed.pop("slower", 1.0)
@@ -282,6 +307,8 @@ def written(path: Path, **changed: Any) -> Path:
         ({"status": "failed", "error": "x"}, 1, "failed"),
         ({"present": False}, 1, "gone"),
         ({"fidelity": {"equal": True, "identity": False, "losses": []}}, 1, "loses something"),
+        ({"peak_encode_bytes": 9_000_000}, 1, "peak of encoding"),
+        ({"safe_to_read": False}, 1, "runs code"),
         ({"machine": {"cpu": "other"}}, 0, "machine: cpu was one, is other"),
     ],
 )

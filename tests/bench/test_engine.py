@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import threading
 import time
@@ -83,7 +84,17 @@ def test_a_codec_that_drops_identity_is_caught() -> None:
     assert (lossy.status, lossy.fidelity.equal, lossy.fidelity.identity) == ("ok", True, False)
     assert "identity lost at [0][1]" in lossy.fidelity.losses[0]
     assert {each.codec for each in result.recommendations} == {"pickle"}
-    assert "LOSES: identity lost" in str(result)
+    assert "LOSES [1]" in str(result)
+    assert "[1] identity lost" in str(result)
+
+
+def test_a_codec_that_hands_back_the_object_itself_is_caught() -> None:
+    """Nothing was written; any comparison would find it equal."""
+    result = compare([[1], {}], [faulty.KeepsIt()], seconds=0)
+    assert result.cases[0].fidelity.keeps_everything is False
+    assert "the very object" in result.cases[0].fidelity.losses[0]
+    assert not result.recommendations
+    assert "nothing is recommended" in str(result)
 
 
 def test_a_codec_that_changes_values_is_caught() -> None:
@@ -101,11 +112,16 @@ def test_a_slow_codec_is_not_recommended_and_is_called_slow() -> None:
     assert slow.encode is not None
     assert slow.encode.median_seconds >= 0.1
     assert {e.codec for e in result.recommendations if e.kind == "fastest"} == {"pickle"}
+    assert re.search(r"slow .* everything, SLOW: [\d,]+ times the fastest", str(result))
 
 
 def test_a_codec_that_leaks_memory_is_labelled() -> None:
     """What stays after each repetition is told."""
-    case = one([1], faulty.Leaks())
+    result = compare([1], [faulty.Leaks()], seconds=0)
+    case = result.cases[0]
+    assert case.leaks
+    assert not result.recommendations
+    assert "everything, LEAKS [1]" in str(result)
     assert any("encoding leaves 4.0 MB behind" in loss for loss in case.fidelity.losses)
     assert not any("leaves" in loss for loss in one([1], "pickle").fidelity.losses)
 
@@ -126,7 +142,7 @@ def test_a_case_that_fails_is_a_line_and_not_the_end(codec: Any, status: str, wo
     bad, good = result.cases
     assert (bad.status, good.status) == (status, "ok")
     assert words in (bad.error or "")
-    assert f"{status.upper()}: " in str(result)
+    assert f"{status.upper()} [1]" in str(result)
 
 
 def test_a_case_that_eats_memory_is_ended() -> None:
@@ -134,6 +150,13 @@ def test_a_case_that_eats_memory_is_ended() -> None:
     case = one([1], faulty.Eats(), memory=600_000_000)
     assert case.status == "memory"
     assert "more than 600 MB" in (case.error or "")
+
+
+def test_the_limit_of_memory_is_for_the_case_and_not_for_what_is_held_here() -> None:
+    """A notebook may hold more than a case may take."""
+    held = os.urandom(300_000_000)
+    assert one([1], "pickle", memory=200_000_000).status == "ok"
+    assert len(held) == 300_000_000
 
 
 def test_closures_are_called_in_a_fresh_interpreter() -> None:

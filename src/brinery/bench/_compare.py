@@ -34,7 +34,8 @@ def compare(
     `timeout` seconds or `memory` bytes is ended, and told as such.  With `progress` a bar is shown where
     standard error is a terminal.
 
-    Each case runs in a copy of this process (fork), so that the object need not be serialized to get there;
+    The names of codecs are looked up in this process, which imports their libraries.  Each case runs in a
+    copy of it (fork), so that the object need not be serialized to get there;
     on a system without fork, raise InvalidArgumentError.
     """
     plan = Plan(

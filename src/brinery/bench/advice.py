@@ -17,7 +17,7 @@ _SAME_SIZE: Final = 1.005
 def advice(cases: Iterable[Case]) -> list[Recommendation]:
     """Return what to choose for each graph: the fastest, the smallest, the safest to read.
 
-    Only cases that lost nothing are considered.
+    Only cases that lost nothing, and leave no memory behind, are considered.
     """
     by_graph: dict[str, list[Case]] = {}
     for case in cases:
@@ -26,14 +26,13 @@ def advice(cases: Iterable[Case]) -> list[Recommendation]:
 
 
 def _advice_for(graph: str, cases: Sequence[Case]) -> list[Recommendation]:
-    whole = [case for case in cases if case.is_whole]
+    whole = [case for case in cases if case.is_whole and not case.leaks]
     if not whole:
         return []
-    # Of those that are level, the one that was named first.
+    # Of those that are level, the smallest; of those as small, the one that was named first.
     limit = min(case.both_seconds for case in whole) * _CLOSE
-    fastest = next(case for case in whole if case.both_seconds <= limit)
-    least = min(case.bytes or 0 for case in whole) * _SAME_SIZE
-    smallest = next(case for case in whole if (case.bytes or 0) <= least)
+    fastest = _smallest([case for case in whole if case.both_seconds <= limit])
+    smallest = _smallest(whole)
     found = [
         _recommended(graph, "fastest", fastest, _why_fastest(fastest, whole, cases)),
         _recommended(graph, "smallest", smallest, _why_smallest(smallest, fastest, whole)),
@@ -43,6 +42,11 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> list[Recommendation]:
         safest = min(safe, key=lambda case: case.both_seconds)
         found.append(_recommended(graph, "safest", safest, _why_safest(safest, fastest)))
     return found
+
+
+def _smallest(cases: Sequence[Case]) -> Case:
+    least = min(case.bytes or 0 for case in cases) * _SAME_SIZE
+    return next(case for case in cases if (case.bytes or 0) <= least)
 
 
 def _recommended(graph: str, kind: str, case: Case, reason: str) -> Recommendation:

@@ -22,6 +22,9 @@ UNSTEADY: Final = 1.5
 """By what factor times of single processes may differ that do the same."""
 
 
+_PEAK: Final = 4_000_000
+
+
 @dataclass(frozen=True, slots=True)
 class Change:
     """One figure of one case, then and now."""
@@ -29,7 +32,7 @@ class Change:
     graph: str
     case: str
     what: str
-    """"encode", "decode", "size" or "status"."""
+    """"encode", "decode", "size", "status", a peak of memory, "depth", "reading" or "fidelity"."""
     old: str
     new: str
     ratio: float | None
@@ -109,6 +112,7 @@ def _of_case(old: Case, new: Case | None, threshold: float, times: float) -> Ite
     ):
         if one is not None and other is not None:
             yield _timed(old, what, one, other, times)
+    yield from _beside(old, new, times)
     if old.bytes and new.bytes:
         ratio = new.bytes / old.bytes
         verdict = _verdict(ratio, max(_SIZE, threshold))
@@ -121,6 +125,30 @@ def _of_case(old: Case, new: Case | None, threshold: float, times: float) -> Ite
             ratio,
             verdict,
         )
+
+
+def _beside(old: Case, new: Case, threshold: float) -> Iterator[Change]:
+    """Compare what is neither time nor size: peaks of memory, depth, whether reading is safe."""
+    for what, one, other in (
+        ("peak of encoding", old.peak_encode_bytes, new.peak_encode_bytes),
+        ("peak of decoding", old.peak_decode_bytes, new.peak_decode_bytes),
+    ):
+        # Below some pages, peaks are those of the allocator.
+        if one is not None and other is not None and max(one, other) > _PEAK:
+            ratio = max(other, 1) / max(one, 1)
+            shown = shown_bytes(one), shown_bytes(other)
+            verdict = _verdict(ratio, max(threshold, UNSTEADY))
+            yield Change(old.graph, old.name, what, *shown, ratio, verdict)
+    depths = old.fidelity.depth or 0, new.fidelity.depth or 0
+    if depths[0] != depths[1]:
+        verdict = WORSE if depths[1] < depths[0] else BETTER
+        shown = f"{depths[0]:,}", f"{depths[1]:,}"
+        yield Change(old.graph, old.name, "depth", *shown, None, verdict)
+    if old.safe_to_read != new.safe_to_read:
+        words = {True: "safe", False: "runs code"}
+        verdict = WORSE if old.safe_to_read else BETTER
+        shown = words[old.safe_to_read], words[new.safe_to_read]
+        yield Change(old.graph, old.name, "reading", *shown, None, verdict)
 
 
 def _timed(case: Case, what: str, old: Timing, new: Timing, threshold: float) -> Change:

@@ -8,7 +8,7 @@ from typing import Any, Final
 from brinery.bench.result import Fidelity
 from brinery.codec import Codec
 from brinery.errors import BrineryError, VerificationError
-from brinery.testing.graphs import SharingError, assert_isomorphic
+from brinery.testing.graphs import SharingError, assert_isomorphic, is_by_name
 from brinery.testing.proofs import greatest_depth, linked, nested
 from brinery.verification import FreshProcess
 
@@ -19,6 +19,9 @@ _SHOWN: Final = 300  # characters of an explanation
 
 def compared(first: Sequence[Any], second: Sequence[Any]) -> Fidelity:
     """Compare the roots of a graph with what came back of them: values, and then what is shared."""
+    if any(one is other and not is_by_name(one) for one, other in zip(first, second, strict=True)):
+        told = "what came back is the very object that was saved, not what was written of it"
+        return Fidelity(equal=False, identity=False, losses=(told,))
     try:
         assert_isomorphic(list(first), list(second))
     except SharingError as error:

@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import IO, Any, Final
 
 from brinery.bench import child
+from brinery.bench.memory import resident
 from brinery.errors import InvalidArgumentError, storage_error
 
 _SHOWN: Final = 500  # characters of what a crashed process wrote
@@ -28,10 +29,12 @@ _PROGRAM: Final = (
 class Process:
     """A process that was started for one case, the leader of a session of its own."""
 
-    def __init__(self, pid: int, findings: int, errors: IO[bytes]) -> None:
+    def __init__(self, pid: int, findings: int, errors: IO[bytes], base: int = 0) -> None:
         self.pid = pid
         self.findings = findings
         self._errors = errors
+        self.base = base
+        """The resident bytes that it shares with the process that it was copied from."""
         self._code: int | None = None
 
     def wait(self) -> int:
@@ -104,7 +107,7 @@ def forked(function: Callable[[child.Send], None]) -> Iterator[Process]:
         if pid == 0:
             _be_child(function, reading, writing, errors.fileno())
         os.close(writing)
-        yield from _watched(Process(pid, reading, errors))
+        yield from _watched(Process(pid, reading, errors, resident() or 0))
 
 
 def _be_child(

@@ -97,6 +97,8 @@ class Case:
     safe_to_read: bool = False
     used: tuple[str, ...] = ()
     """The codecs that wrote records, where a chain chose."""
+    leaks: bool = False
+    """Whether memory stays behind after each repetition; `Fidelity.losses` tells how much."""
 
     @property
     def name(self) -> str:

@@ -31,7 +31,8 @@ class Limits:
     timeout: float = 60.0
     """Seconds of wall clock, from the start of its process."""
     memory: int | None = None
-    """Resident bytes of the process; None for three quarters of what is free."""
+    """Resident bytes of the process, above those of a process that it is a copy of; None for three
+    quarters of what is free."""
 
     @property
     def memory_bytes(self) -> int:
@@ -138,7 +139,7 @@ class Runner:
                     *lines, unread = (unread + data).split(b"\n")
                     for line in lines:
                         _enter(found, json.loads(line))
-                if (used := resident(process.pid) or 0) > self._memory:
+                if (used := (resident(process.pid) or 0) - process.base) > self._memory:
                     process.kill()
                     told = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
                     return {"status": MEMORY, "error": told}
@@ -177,5 +178,6 @@ def _with(case: Case, found: Mapping[str, Any], depth: int | None) -> Case:
         peak_encode_bytes=found.get("peak_encode_bytes"),
         peak_decode_bytes=found.get("peak_decode_bytes"),
         fidelity=replace(fidelity, losses=losses),
+        leaks=bool(found.get("leaks")),
         used=() if used == (case.codec,) else used,
     )

@@ -85,7 +85,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
         cases=tuple(cases),
         recommendations=tuple(advice(cases)),
         interrupted=interrupted,
-        notes=plan.notes,
+        notes=(*plan.notes, *_without_advice(graphs, cases)),
     )
 
 
@@ -97,6 +97,16 @@ def _named(graph: Graph, others: Sequence[Graph]) -> Graph:
         count += 1
         name = f"{graph.name} {count}"
     return replace(graph, name=name)
+
+
+def _without_advice(graphs: Sequence[Graph], cases: Sequence[Case]) -> list[str]:
+    advised = {each.graph for each in advice(cases)}
+    tried = {case.graph for case in cases}
+    return [
+        f"For {graph.title} nothing is recommended: no case kept everything."
+        for graph in graphs
+        if graph.name in tried - advised
+    ]
 
 
 def _with_nodes(graph: Graph, cases: Sequence[Case]) -> Graph:

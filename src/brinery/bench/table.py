@@ -28,8 +28,23 @@ HEADS: Final = (
 NUMBERS: Final = frozenset(HEADS) - {"codec", "keeps"}
 
 
-def row(case: Case) -> tuple[str, ...]:
-    """Return the cells of a case, as `HEADS` names them; ``keeps`` tells why there are none."""
+def rows_of(result: Result, graph: str) -> tuple[list[tuple[str, ...]], list[str]]:
+    """Return the cells of the cases of a graph, as `HEADS` names them, and the notes below the table.
+
+    The last cell tells what a case kept; what that does not say is in the note whose number it has.
+    """
+    cases = result.cases_of(graph)
+    fastest = min((case.both_seconds for case in cases if case.is_whole), default=0.0)
+    notes: dict[str, int] = {}
+    rows = []
+    for case in cases:
+        word, note = verdict(case, fastest)
+        number = f" [{notes.setdefault(note, len(notes) + 1)}]" if note else ""
+        rows.append((*_figures(case), word + number))
+    return rows, [f"[{number}] {note}" for note, number in notes.items()]
+
+
+def _figures(case: Case) -> tuple[str, ...]:
     rates = case.to_dict()["nodes_per_second"]
     return (
         case.name,
@@ -40,19 +55,30 @@ def row(case: Case) -> tuple[str, ...]:
         _bytes(case.peak_encode_bytes),
         _bytes(case.peak_decode_bytes),
         "-" if case.fidelity.depth is None else f"{case.fidelity.depth:,}",
-        keeps(case),
     )
 
 
-def keeps(case: Case) -> str:
-    """Return what a case kept, in words: "everything", or what it lost, or why it did not end."""
+def verdict(case: Case, fastest: float) -> tuple[str, str]:
+    """Return in a word what a case kept, or why there is no result, and what there is to say of it.
+
+    A case that takes ten times as long as the fastest that keeps everything is called slow.
+    """
     if case.status != OK:
-        return f"{case.status.upper()}: {case.error}"
-    used = f" (by {', '.join(case.used)})" if case.used else ""
+        return case.status.upper(), case.error or ""
     losses = "; ".join(case.fidelity.losses)
-    if case.is_whole:
-        return f"everything{used}" + (f"; but {losses}" if losses else "")
-    return f"LOSES: {losses or 'not known what'}{used}"
+    if not case.is_whole:
+        return "LOSES", losses or "not known what"
+    words = ["everything"]
+    if case.used:
+        words.append(f"by {', '.join(case.used)}")
+    if case.both_seconds > _SLOW * fastest > 0:
+        words.append(f"SLOW: {case.both_seconds / fastest:,.0f} times the fastest")
+    if case.leaks:
+        words.append("LEAKS")
+    return ", ".join(words), losses
+
+
+_SLOW: Final = 10
 
 
 def _timing(timing: Timing | None) -> tuple[str, str]:
@@ -76,9 +102,9 @@ def text(result: Result) -> str:
     """Return all tables and recommendations as plain text."""
     parts = []
     for graph in result.graphs:
-        rows = [row(case) for case in result.cases_of(graph.name)]
+        rows, notes = rows_of(result, graph.name)
         if rows:
-            parts.append(f"{heading(graph)}\n\n{_aligned(rows)}")
+            parts.append("\n".join((f"{heading(graph)}\n", _aligned(rows), *notes)))
     parts += [_recommendations(result), *result.notes]
     if result.interrupted:
         parts.append("Interrupted: these are the cases that had ended.")
@@ -113,9 +139,11 @@ def html(result: Result) -> str:
     parts = []
     for graph in result.graphs:
         heads = "".join(f"<th>{escape(head)}</th>" for head in HEADS)
-        body = "".join(_html_row(row(case)) for case in result.cases_of(graph.name))
+        rows, notes = rows_of(result, graph.name)
+        body = "".join(map(_html_row, rows))
         caption = f"<caption>{escape(heading(graph))}</caption>"
         parts.append(f"<table>{caption}<tr>{heads}</tr>{body}</table>")
+        parts += [f"<p>{escape(note)}</p>" for note in notes]
     parts += [
         f"<p>{escape(each.kind)}: {escape(each.reason)}</p>" for each in result.recommendations
     ]

@@ -57,12 +57,14 @@ def brinery() -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     try:
-        # Not click's standalone mode, which turns Ctrl-C into status 1.
-        found = brinery.main(
-            None if arguments is None else list(arguments), "brinery", standalone_mode=False
-        )
+        # Not by click's own main, which makes status 1 of Ctrl-C and of a pipe that is closed.
+        given = list(sys.argv[1:] if arguments is None else arguments)
+        with brinery.make_context("brinery", given) as context:
+            found = brinery.invoke(context)
         sys.stdout.flush()
         return found if isinstance(found, int) else 0
+    except click.exceptions.Exit as end:  # of --help and --version
+        return end.exit_code
     except click.ClickException as error:
         error.show()
         return error.exit_code

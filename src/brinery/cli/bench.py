@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -31,7 +32,7 @@ from brinery.bench.result import Result
 from brinery.bench.runner import Limits, Runner
 from brinery.bench.session import Plan, Progress, run
 from brinery.bench.source import BuiltIn, Factory, Source, Stored
-from brinery.bench.table import HEADS, NUMBERS, heading, row
+from brinery.bench.table import HEADS, NUMBERS, heading, rows_of
 from brinery.bench.writing import check_writable
 from brinery.cli.opening import open_store
 from brinery.cli.output import print_table
@@ -97,21 +98,25 @@ def bench_command(
     """
     if compared:
         return _compare(*compared, threshold)
-    for path in filter(None, (json_file, csv_file, html_file)):
+    files = [file for file in (json_file, csv_file, html_file) if file is not None]
+    if len({os.path.abspath(file) for file in files}) < len(files):
+        raise click.UsageError("two results are to be written to one file")
+    for file in files:
         with _usage():
-            check_writable(path)
+            check_writable(file)
     sys.path.insert(0, "")
     # A batch system that ends the run gets what there is, as Ctrl-C does.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     plan = _plan(targets, **options)
     with _progress() as progress:
         result = run(plan, progress)
-    _print(result)
+    # Before anything is printed: who reads the output may have gone.
     writers = {json_file: result.to_json, csv_file: result.to_csv, html_file: result.to_html}
-    for file, write in writers.items():
-        if file is not None:
-            write(file)
-            click.echo(f"written: {file}", err=True)
+    for place, write in writers.items():
+        if place is not None:
+            write(place)
+            click.echo(f"written: {place}", err=True)
+    _print(result)
     if result.interrupted:
         click.echo("interrupted: the other cases were not measured", err=True)
         return 130
@@ -242,10 +247,11 @@ def _print(result: Result) -> None:
         click.echo(str(result))
         return
     for graph in result.graphs:
-        rows = [row(case) for case in result.cases_of(graph.name)]
+        rows, reasons = rows_of(result, graph.name)
         if rows:
             click.secho(heading(graph), bold=True)
             print_table(HEADS, rows, NUMBERS)
+            click.echo("".join(f"{reason}\n" for reason in reasons))
     for each in result.recommendations:
         click.echo(f"{each.graph}, {each.kind}: {each.reason}")
     for note in result.notes:

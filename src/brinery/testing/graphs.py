@@ -263,6 +263,13 @@ def _misplaced(members: Any) -> list[Any]:
 # -- what an object consists of
 
 
+def is_by_name(obj: Any) -> bool:
+    """Tell whether an object may come back as itself: an atom, or what is imported by its name."""
+    return (
+        type(obj) in _ATOMS or _goes_by_name(obj) or (type(obj) in (tuple, frozenset) and not obj)
+    )
+
+
 def _goes_by_name(obj: Any) -> bool:
     if isinstance(obj, (type, ModuleType, Enum)):
         return True
