@@ -53,13 +53,14 @@ FOUND := benchmarks/results/codecs
 OBJECTS := examples/real_objects.py
 
 bench-codecs: $(VENV)/.bench  ## measure all codecs for half an hour: 2,000,000 nodes, all shapes, three real objects
-	@mkdir -p $(FOUND) docs/codecs
+	@mkdir -p $(FOUND)
 	@$(RUN) -m brinery.cli bench --graphs trees,rows --size large --codecs $(CODECS) \
-		--json $(FOUND)/large.json --html docs/codecs/large.html
+		--json $(FOUND)/large.json
 	@$(RUN) -m brinery.cli bench --compress none,lz4,zstd:3 --seconds 0.2 --size 50000 \
-		--json $(FOUND)/shapes.json --html docs/codecs/shapes.html
+		--json $(FOUND)/shapes.json
 	@$(RUN) -m brinery.cli bench $(OBJECTS):table $(OBJECTS):model $(OBJECTS):network --seconds 1 \
-		--compress none,lz4,zstd:3 --json $(FOUND)/objects.json --html docs/codecs/objects.html
+		--compress none,lz4,zstd:3 --json $(FOUND)/objects.json
+	@$(RUN) -m benchmarks.report.codecs
 
 test-all: $(VENV)/.nox $(VENV)/.system  ## run the tests on each installed Python, then between them
 	@$(RUN) -m nox $(ARGS)

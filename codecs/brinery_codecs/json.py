@@ -29,7 +29,7 @@ _RESERVED: Final = re.compile(r"\$+ref")
 _MARK: Final = b'ref":'
 _ATOMS: Final = frozenset({type(None), bool, int, float, str})
 _CONTAINERS: Final = frozenset({list, dict})
-_OTHERS: Final = "the codec 'msgpack' keeps more types, 'pickle' nearly all of them, and sharing"
+_OTHERS: Final = "The codec 'msgpack' keeps more types, 'pickle' nearly all of them, and sharing"
 
 External = dict[int, dict[str, str]]
 """What is written for external objects, by their `id()`."""

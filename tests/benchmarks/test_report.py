@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.document import read_all
-from benchmarks.report import contenders
+from benchmarks.report import codecs, contenders
 from benchmarks.report.page import PAGE, RESULTS, render
 from benchmarks.report.tables import rows, summary
 
@@ -92,3 +92,10 @@ def test_the_committed_page_is_that_of_the_committed_results(tmp_path: Path) -> 
     pictures = sorted(path.name for path in drawn.iterdir()) if drawn.exists() else []
     assert all((PAGE.parent / "images" / name).exists() for name in pictures)
     assert read_all(RESULTS)
+
+
+def test_the_committed_page_of_codecs_is_that_of_the_committed_results() -> None:
+    """If this fails, run `python -m benchmarks.report.codecs`."""
+    assert codecs.PAGE.read_text(encoding="utf-8") == codecs.page(codecs.results())
+    for name in codecs.results():
+        assert (codecs.PAGE.parent / "codecs" / f"{name}.html").exists()
