@@ -355,12 +355,14 @@ def _has_own_reduction(cls: type) -> bool:
     """Tell whether a class says itself what it consists of; its attributes may hold more, or less."""
     if cls in copyreg.dispatch_table:
         return cls not in _TRANSPARENT
-    own: Any = cls
-    return cls not in _TRANSPARENT and (
-        own.__reduce_ex__ is not object.__reduce_ex__
-        or own.__reduce__ is not object.__reduce__
-        or own.__getstate__ is not object.__getstate__
-    )
+    return any(_definer(cls, name) not in _TRANSPARENT for name in _REDUCERS)
+
+
+def _definer(cls: type, name: str) -> type:
+    return next(base for base in cls.__mro__ if name in base.__dict__)
+
+
+_REDUCERS: Final = ("__reduce_ex__", "__reduce__", "__getstate__")
 
 
 def _reduction_parts(obj: Any) -> Iterator[Step]:
