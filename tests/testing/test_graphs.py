@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from brinery.persistable import Persistable
-from brinery.testing.graphs import assert_isomorphic
+from brinery.testing.graphs import SharingError, assert_isomorphic
 
 
 class Node(Persistable):
@@ -249,3 +249,28 @@ def test_it_agrees_with_pickle_in_one_piece() -> None:
     """What pickle brings back is isomorphic to what went in."""
     first = [_ring(4), {Node("k"): {Node("e")}}, shared, shared, Slotted([1])]
     assert_isomorphic(first, pickle.loads(pickle.dumps(first)), records=False)
+
+
+def test_dtypes_of_numpy_are_compared_by_value() -> None:
+    """Arrays that had one object as their dtype come back with several that are equal."""
+    numpy = pytest.importorskip("numpy")
+    one, same, other = (numpy.dtype([("n", kind)]) for kind in ("<f8", "<f8", "<f4"))
+    assert_isomorphic([one, one], [one, same])
+    with pytest.raises(AssertionError, match="dtype"):
+        assert_isomorphic([one], [other])
+    arrays = [numpy.zeros(2, one), numpy.zeros(2, one)]
+    assert_isomorphic(arrays, [numpy.zeros(2, one), numpy.zeros(2, same)])
+
+
+def test_what_is_shared_can_be_left_aside() -> None:
+    """Then values are compared alone, and cycles end."""
+    inner = [1]
+    ring: list[object] = [inner, inner]
+    ring.append(ring)
+    apart: list[object] = [[1], [1]]
+    apart.append(apart)
+    with pytest.raises(SharingError):
+        assert_isomorphic(ring, apart)
+    assert_isomorphic(ring, apart, sharing=False)
+    with pytest.raises(AssertionError, match="1 became 2"):
+        assert_isomorphic(ring, [[1], [2], apart], sharing=False)

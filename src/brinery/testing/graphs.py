@@ -125,6 +125,9 @@ class _Comparison:
         elif cls is CodeType:
             if first != second:
                 pair.fail("the code of a function changed")
+        elif _is_dtype(cls):
+            if first != second:
+                pair.fail(f"the dtype {first} became {second}")
         elif _goes_by_name(first):
             if first is not second:
                 pair.fail(f"{_shown(first)} is no longer the same object")
@@ -258,6 +261,11 @@ def _misplaced(members: Any) -> list[Any]:
     """
     held = set(dict.copy(members) if isinstance(members, dict) else members)
     return [*held.difference(set(iter(held)))]  # of an iterator, the hashes are asked for anew
+
+
+def _is_dtype(cls: type) -> bool:
+    """Tell whether a class is of dtypes of numpy, which has one object or several of one dtype."""
+    return any(base.__name__ == "dtype" and base.__module__ == "numpy" for base in cls.__mro__)
 
 
 # -- what an object consists of
