@@ -58,7 +58,7 @@ bench-codecs: $(VENV)/.bench  ## measure all codecs for half an hour: 2,000,000 
 		--json $(FOUND)/large.json
 	@$(RUN) -m brinery.cli bench --compress none,lz4,zstd:3 --seconds 0.2 --size 50000 \
 		--json $(FOUND)/shapes.json
-	@$(RUN) -m brinery.cli bench $(OBJECTS):table $(OBJECTS):model $(OBJECTS):network --seconds 1 \
+	@$(RUN) -m brinery.cli bench $(OBJECTS):table $(OBJECTS):model $(OBJECTS):network --seconds 0.5 \
 		--compress none,lz4,zstd:3 --json $(FOUND)/objects.json
 	@$(RUN) -m benchmarks.report.codecs
 

@@ -29,9 +29,15 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> list[Recommendation]:
     whole = [case for case in cases if case.is_whole and not case.leaks]
     if not whole:
         return []
-    # Of those that are level, the smallest; of those as small, the one that was named first.
-    limit = min(case.both_seconds for case in whole) * _CLOSE
-    fastest = _smallest([case for case in whole if case.both_seconds <= limit])
+    # Of those that are level with the best and as large, the one that was named first.
+    best = min(whole, key=lambda case: case.both_seconds)
+    size, limit = best.bytes or 0, best.both_seconds * _CLOSE
+    fastest = next(
+        case
+        for case in whole
+        if case.both_seconds <= limit
+        and size <= (case.bytes or 0) * _SAME_SIZE <= size * _SAME_SIZE**2
+    )
     smallest = _smallest(whole)
     found = [
         _recommended(graph, "fastest", fastest, _why_fastest(fastest, whole, cases)),
