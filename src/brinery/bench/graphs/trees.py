@@ -16,8 +16,8 @@ from brinery.bench.nodes import nodes_of
 def syntax_trees(nodes: int, seed: int) -> list[Any]:
     """Return syntax trees of modules of the standard library, in an order that depends on the seed.
 
-    The last one is cut off after the statement with which the nodes are enough; a module is met again
-    where the library has too few.
+    The last ones keep only statements that are not too many; a module is met again where the library has
+    too few.
     """
     paths = standard_library()
     random.Random(seed).shuffle(paths)
@@ -27,8 +27,9 @@ def syntax_trees(nodes: int, seed: int) -> list[Any]:
         while lacking > 0:
             tree = ast.parse(next(turns).read_bytes())
             size = len(nodes_of([tree]))
-            if size > lacking:
+            if size > lacking and tree.body:
                 tree.body = _first(tree.body, lacking)
+                size = len(nodes_of([tree]))
             trees.append(tree)
             lacking -= size
         # What trees share (operators, interned names) counts once in all of them.
@@ -37,13 +38,14 @@ def syntax_trees(nodes: int, seed: int) -> list[Any]:
 
 
 def _first(statements: list[ast.stmt], nodes: int) -> list[ast.stmt]:
-    taken, count = [], 0
-    for statement in statements:
-        count += len(nodes_of([statement]))
-        taken.append(statement)
-        if count >= nodes:
-            break
-    return taken
+    """Return statements, in order, that have about so many nodes together; one at least."""
+    taken: list[ast.stmt] = []
+    sizes = [len(nodes_of([statement])) for statement in statements]
+    for statement, size in zip(statements, sizes, strict=True):
+        if size <= nodes:
+            taken.append(statement)
+            nodes -= size
+    return taken or [statements[sizes.index(min(sizes))]]
 
 
 def standard_library() -> list[Path]:
