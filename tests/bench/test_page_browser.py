@@ -234,6 +234,22 @@ def test_the_page_is_dark_where_that_is_wished(page: Chrome) -> None:
     assert found["dark"][1] < 150 < 600 < found["dark"][0]
 
 
+def test_a_printed_page_is_light_and_loses_no_column(
+    browser: Chrome, result: dict[str, Any], tmp_path: Path
+) -> None:
+    """On A4 across, also where the reader's screen is dark; bars keep their colours."""
+    open_page(browser, result, tmp_path, width=1032)
+    dark = {"name": "prefers-color-scheme", "value": "dark"}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print", "features": [dark]})
+    try:
+        wide = browser.execute_script("return document.documentElement.scrollWidth")
+        style = "const s = getComputedStyle(document.body); return [s.color, s.printColorAdjust]"
+        assert wide <= 1032
+        assert browser.execute_script(style) == ["rgb(0, 0, 0)", "exact"]
+    finally:
+        browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "", "features": []})
+
+
 def test_hostile_names_are_only_shown(
     browser: Chrome, result: dict[str, Any], tmp_path: Path
 ) -> None:

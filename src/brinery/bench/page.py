@@ -224,12 +224,16 @@ def _shapes(names: Sequence[str], titles: Sequence[str], result: Mapping[str, An
         graph = _graph(result, name)
         nodes, seed = number(graph.get("nodes")), text(graph.get("seed"))
         facts = [
-            text(graph.get("description")),
+            _sentence(text(graph.get("description"))),
             f"{nodes:,.0f} nodes." if nodes is not None else "",
             f"Seed {seed}." if seed else "",
         ]
         said.append(f"<dt>{escape(title)}</dt><dd>{escape(' '.join(filter(None, facts)))}</dd>")
     return "".join(said)
+
+
+def _sentence(words: str) -> str:
+    return words if not words or words.endswith((".", "!", "?")) else f"{words}."
 
 
 def _about(result: Mapping[str, Any]) -> str:
