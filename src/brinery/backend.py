@@ -9,13 +9,15 @@ is left out of `list`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError
+
+T = TypeVar("T")
 
 Version = Hashable
 """Tells one state of a name from another: opaque, comparable for equality, changed by every put of
@@ -104,6 +106,14 @@ class Backend(ABC):
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, each once, in any order, without the dotted."""
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with a backend whose reads all see one state of the store; return its answer.
+
+        `read` may be called again, when a commit got in between.  An engine that cannot promise one
+        state calls it once, with itself.
+        """
+        return read(self)
 
     def put(self, name: str, data: Buffer, expect: Version | Expect = ANY) -> Version:
         """Set one name; return its new version.  Raise `Conflict`."""
