@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError
@@ -51,12 +51,28 @@ class Conflict(BrineryError):
         self.names = tuple(names)
 
 
+class About(NamedTuple):
+    """What an engine with columns keeps beside a record, so that queries need not read records."""
+
+    class_name: str
+    """`module:qualname` of the object's class."""
+    codec: str
+    created: float
+    """Seconds since the epoch, in UTC."""
+    references: Sequence[str]
+    """The IDs that the record refers to."""
+    fields: Mapping[str, Any] = {}
+    """Values of further columns, by their names."""
+
+
 class Put(NamedTuple):
     """One write of a commit: `data` in pieces, to stand under `name`."""
 
     name: str
     data: Sequence[Buffer]
     expect: Version | Expect = ANY
+    about: About | None = None
+    """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +87,8 @@ class BackendCapabilities:
     """What is put outlives the process."""
     fork_safe: bool = False
     """A child process may use the backend that its parent opened."""
+    keeps_columns: bool = False
+    """Each put should tell of its record in `about`."""
 
 
 class Backend(ABC):
