@@ -254,6 +254,41 @@ def test_a_conflict_of_something_reached_is_solved(store: Store, other: Store) -
     assert other.load(leaf).n == 11
 
 
+def test_a_member_of_a_cycle_that_somebody_else_changed_can_be_updated(
+    store: Store, other: Store
+) -> None:
+    """The whole cycle is loaded anew: new and old objects do not mix."""
+    ring = [Thing(n=0) for _ in range(4)]
+    for position, thing in enumerate(ring):
+        thing.other = ring[position - 1]
+    ids = store.save_many(ring)
+    for held in (ids[0], ids[2]):
+        other.update(held, add(10))
+    ring[3].n = 5  # not saved
+    first = store.update(ids[0], add())
+    assert first.n == 11
+    assert [first.other.n, first.other.other.n] == [0, 10]
+    assert first.other.other.other.other is first
+    assert store.save(first) == ids[0]
+    assert len(store.list()) == 4
+
+
+def test_objects_loaded_at_two_times_are_loaded_anew(store: Store) -> None:
+    """Where a function brings together an old and a new object for one record."""
+    child = store.save(Thing(n=1))
+    old = store.load(child)
+    id = store.save(Thing(other=None, more=None))
+    store.invalidate_cache()
+    given = [old]
+
+    def function(thing: Any) -> None:
+        thing.other = store.load(child)
+        thing.more = given.pop() if given else thing.other
+
+    updated = store.update(id, function)
+    assert updated.more is updated.other is not old
+
+
 def test_an_update_in_a_transaction_is_part_of_that(store: Store, other: Store) -> None:
     """It sees what the transaction has written, and goes with it."""
     id = store.save(Thing(n=0))
@@ -282,17 +317,18 @@ def test_what_is_not_there_cannot_be_updated(store: Store, other: Store) -> None
 
 
 def test_an_id_that_is_taken_is_not_tried_again(store: Store) -> None:
-    """Repeating would not help."""
+    """Or at most once: repeating would not help."""
     store.save([1], "taken")
     id = store.save(Thing(n=0))
-    calls = []
+    calls: list[None] = []
 
     def function(thing: Any) -> None:
-        calls.append(store.save([2], "taken"))
+        calls.append(None)
+        store.save([2], "taken")
 
     with pytest.raises(IdTakenError):
         store.update(id, function)
-    assert calls == []
+    assert len(calls) <= 2
 
 
 def test_a_mapping_is_taken_as_by_any_mapping(store: Store) -> None:

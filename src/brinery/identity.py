@@ -172,8 +172,10 @@ class IdentityMap:
         """Forget the object `id_`: it has no record any more."""
         if self._savepoints:
             self._savepoints[-1].ids.setdefault(id_, self._by_id.get(id_))
-        for entry in [e for e in self._by_key.values() if e.id == id_]:
-            self._drop(entry)
+        # A copy: objects die, and leave the table, whenever another thread lets go of them.
+        for entry in list(self._by_key.values()):
+            if entry.id == id_:
+                self._drop(entry)
         self._by_id.pop(id_, None)
         self._held = [entry for entry in self._held if entry.id != id_]
 
@@ -239,14 +241,12 @@ class IdentityMap:
             if self._by_id.get(id_) is not present:
                 self.partial.discard(id_)
                 self.partial |= point.partial & {id_}
-        entries = {id(entry): entry for table in self._tables() for entry in table.values()}
-        self._held = [entry for entry in entries.values() if isinstance(entry, _Held)]
+        entries = [*self._by_id.values(), *self._by_key.values()]
+        held = {id(entry): entry for entry in entries if isinstance(entry, _Held)}
+        self._held = list(held.values())
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
         return point.exposed
-
-    def _tables(self) -> tuple[dict[Any, Entry], ...]:
-        return self._by_id, self._by_key
 
     def __len__(self) -> int:
         return len(self._by_id)

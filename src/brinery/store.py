@@ -354,14 +354,17 @@ class Store(MutableMapping[str, Any]):
     ) -> Any:
         _required(id)
         left = Attempts(attempts, timeout)
+        is_first = True
         while True:
             try:
                 with self.transaction():
                     return self._updated(id, function)
-            except IdTakenError:
-                raise
-            except ConflictError:
-                if not left.wait_for_next():
+            except ConflictError as error:
+                # An ID that another object has stays taken, unless both are the same one, loaded at two
+                # times: now everything is loaded anew.
+                is_vain = isinstance(error, IdTakenError) and not is_first
+                is_first = False
+                if is_vain or not left.wait_for_next():
                     raise
 
     def _updated(self, id: str, function: Callable[[Any], Any]) -> Any:

@@ -59,14 +59,8 @@ class Transaction:
             return
         self._is_over = True
         exposed = self._identity.roll_back(self.overlay.is_own)
-        reached = None
-        with suppress(BrineryError):  # then none is taken to be as it is stored
-            reached = self._reached(exposed)
-        if reached is None:
-            self._identity.forget_objects()
-            return
-        for id_ in reached:
-            self._identity.forget(id_)
+        # The user's code may have changed these, and what it reached from them.
+        forget_reached(exposed, self._base, self._identity)
 
     def abandon(self) -> None:
         """Roll back in a forked child, where nothing can be read yet."""
@@ -113,20 +107,37 @@ class Transaction:
         # Only the record knows an ID that is too long to be a name.
         return read_metadata(self.overlay, name)[0].id if found is None else found
 
-    def _reached(self, ids: Iterable[str]) -> set[str] | None:
-        # What the user's code may have changed: the objects themselves, and what it reached from them.
-        found = set(ids)
-        pending = list(found)
-        while pending:
-            id_ = pending.pop()
-            try:
-                metadata, _ = read_metadata(self._base, name_of(id_), id_)
-            except NotFoundError:
-                continue
-            for reference in metadata.references:
-                if reference not in found and self._identity.get(reference) is not NOTHING:
-                    found.add(reference)
-                    pending.append(reference)
-            if len(found) > _MOST_RECORDS:
-                return None
-        return found
+
+def forget_reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> None:
+    """Make later loads read anew the objects `ids`, and all that their records reach.
+
+    To forget only some objects of a graph would let the next load join new objects to old ones, which in turn
+    refer to what was forgotten.  Where the graph cannot be read, or is large, all objects are forgotten.
+    """
+    reached = None
+    with suppress(BrineryError):
+        reached = _reached(ids, backend, identity)
+    if reached is None:
+        identity.forget_objects()
+        return
+    for id_ in reached:
+        identity.forget(id_)
+
+
+def _reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> set[str] | None:
+    found = set(ids)
+    pending = list(found)
+    while pending:
+        id_ = pending.pop()
+        try:
+            metadata, _ = read_metadata(backend, name_of(id_), id_)
+        except NotFoundError:
+            continue
+        for reference in metadata.references:
+            # What is reached through living objects only is alive itself.
+            if reference not in found and identity.get(reference) is not NOTHING:
+                found.add(reference)
+                pending.append(reference)
+        if len(found) > _MOST_RECORDS:
+            return None
+    return found

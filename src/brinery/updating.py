@@ -14,6 +14,7 @@ from brinery.ids import name_of
 from brinery.record import parse
 from brinery.reloading import Reloading
 from brinery.renames import Renames
+from brinery.transaction import forget_reached
 
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.1
@@ -61,7 +62,7 @@ def forget_if_changed(
     renames: Renames,
     restorer: Restorer,
 ) -> None:
-    """Make the next load of `id` read it anew, unless its living object is as it is stored."""
+    """Make the next load of `id` read its graph anew, unless its living object is as it is stored."""
     obj = identity.get(id)
     if obj is NOTHING or id in identity.partial:
         return
@@ -78,4 +79,4 @@ def forget_if_changed(
                 return
     except Exception:  # noqa: BLE001 - then it is read anew, and that raises what there is to raise
         pass
-    identity.forget(id)
+    forget_reached([id], backend, identity)
