@@ -47,7 +47,7 @@ def ended_well(*pids):
         assert os.waitpid(pid, 0)[1] == 0
 
 
-store = FilesystemStore(sys.argv[1], durability="none")
+store = FilesystemStore(sys.argv[1])
 """
 
 
@@ -239,7 +239,7 @@ assert not other.is_alive()
 def test_two_threads_can_fork_at_once(tmp_path: Path) -> None:
     """None waits for the other for ever, and all locks are free afterwards."""
     script = """
-stores = [FilesystemStore(sys.argv[1] + f"/{n}", durability="none") for n in range(5)]
+stores = [FilesystemStore(sys.argv[1] + f"/{n}") for n in range(5)]
 
 def work():
     for store in stores:
@@ -269,7 +269,7 @@ def work(store):
 
 
 if __name__ == "__main__":
-    store = FilesystemStore(sys.argv[1], durability="none")
+    store = FilesystemStore(sys.argv[1])
     store.save([0])
     with multiprocessing.get_context(sys.argv[2]).Pool(3) as pool:
         found = pool.map(work, [store] * 3, chunksize=1)

@@ -45,7 +45,7 @@ class TestOverDirectory(OverlayContract):
 
     @pytest.fixture
     def below(self, tmp_path: Path) -> Backend:
-        return DirectoryBackend(tmp_path, durability="none")
+        return DirectoryBackend(tmp_path)
 
 
 class TestOverOverlay(OverlayContract):
@@ -61,11 +61,7 @@ class TestOverOverlay(OverlayContract):
 @pytest.fixture(params=["memory", "directory"])
 def base(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
     """Give a backend that holds three records."""
-    made: Backend = (
-        MemoryBackend()
-        if request.param == "memory"
-        else DirectoryBackend(tmp_path, durability="none")
-    )
+    made: Backend = MemoryBackend() if request.param == "memory" else DirectoryBackend(tmp_path)
     made.commit(Put(f"Task.{number}", (body(number),)) for number in (1, 2, 3))
     return made
 

@@ -42,7 +42,7 @@ def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     if request.param == "memory":
         shared = MemoryBackend()
         return lambda: Store(shared)
-    return lambda: FilesystemStore(tmp_path / "store", durability="none")
+    return lambda: FilesystemStore(tmp_path / "store")
 
 
 @pytest.fixture
