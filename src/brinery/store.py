@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
@@ -31,7 +29,7 @@ from brinery.errors import (
     InvalidArgumentError,
     NotFoundError,
 )
-from brinery.forking import ForkGuard
+from brinery.forking import ForkSafe
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
 from brinery.info import RecordInfo, read_info
@@ -50,7 +48,7 @@ if TYPE_CHECKING:
     from brinery.verification import FreshProcess
 
 
-class Store(MutableMapping[str, Any]):
+class Store(ForkSafe, MutableMapping[str, Any]):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that is reached from another lives in a record of its own.  `save` writes
@@ -89,9 +87,6 @@ class Store(MutableMapping[str, Any]):
         # In a transaction, what shows its writes over those of the base.
         self._backend = backend
         self._transactions: list[Transaction] = []
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
-        self._forks = 0
         self._closed = False
         self._renames = Renames(renames)
         self._identity = IdentityMap()
@@ -113,7 +108,7 @@ class Store(MutableMapping[str, Any]):
         self.idfactory = _factory(idfactory).bound(counter)
         # Numbers that were reserved and not used go back at the end.
         self._finalizer = weakref.finalize(self, _finish, counter, backend)
-        ForkGuard.protect(self)
+        self._prepare_forks()
 
     # -- what it is
 
@@ -528,50 +523,22 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             self._identity.forget_objects()
 
-    def pre_fork(self) -> None:
-        """Prepare for a fork: no call of another thread is under way until `post_fork`.
-
-        `os.fork` does so by itself, for all stores.
-        """
-        self._lock.acquire()
-        self._prepare_fork()
-
-    def post_fork(self) -> None:
-        """Go on after a fork, in the parent and in the child."""
-        if self._forks:  # not so in a child, which is ready already
-            self.let_go()
-
-    def hold(self, timeout: float) -> bool:
-        """Do as `pre_fork`; return False if that took more than `timeout` seconds."""
-        if not self._lock.acquire(timeout=timeout):
-            return False
-        self._prepare_fork()
-        return True
-
-    def _prepare_fork(self) -> None:
-        self._forks += 1
-        if self._forks == 1 and not self._closed:
+    def _before_fork(self) -> None:
+        if not self._closed:
             self._base.pre_fork()
 
-    def let_go(self) -> None:
-        """Let other threads in again."""
-        self._forks -= 1
-        if not self._forks and not self._closed:
+    def _after_fork(self) -> None:
+        if not self._closed:
             self._base.post_fork()
-        self._lock.release()
 
-    def begin_child(self, *, is_whole: bool) -> None:
-        """Go on in a forked child; `is_whole` says that no other thread was in the middle of a call."""
-        # Whoever held the lock in the parent is not here to release it.
-        self._lock, self._pid, self._forks = threading.RLock(), os.getpid(), 0
+    def _begin_child(self, *, is_whole: bool) -> None:
         self._backend = self._base
         while self._transactions:
             self._transactions.pop().abandon()
         if not is_whole:
             self._identity.repair()
         self.idfactory.forget_reserved()
-        if not self._closed:
-            self._base.post_fork()
+        self._after_fork()
 
     def close(self) -> None:
         """Let go of everything; a second call does nothing.  Objects stay usable."""
