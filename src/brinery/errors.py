@@ -478,11 +478,11 @@ class StorageFullError(StorageError):
 class ValueTooLargeError(StorageError):
     """A record is larger than an engine keeps."""
 
-    def __init__(self, name: str, size: int, limit: int, engine: str, advice: str) -> None:
+    def __init__(self, id: str, size: int, limit: int, engine: str, advice: str) -> None:
         super().__init__(
             "save",
             f"the record has {size} bytes, and {engine} keeps up to {limit}: {advice}",
-            id=name,
+            id=id,
         )
         self.size = size
         self.limit = limit

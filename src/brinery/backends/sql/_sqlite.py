@@ -28,6 +28,7 @@ from brinery.errors import (
     BrineryError,
     MissingTableError,
     StorageError,
+    UrlError,
     ValueTooLargeError,
     storage_error,
 )
@@ -39,6 +40,9 @@ if TYPE_CHECKING:
 
 _PAGE: Final = 8192  # bytes
 _CACHE: Final = 64 << 10  # KiB
+_DRIVER_OPTIONS: Final = frozenset(
+    {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
+)
 _MEMORY: Final = (None, "", ":memory:")
 # https://sqlite.org/limits.html: the row as a whole; what stands beside the record is far below 1 MB.
 _LARGEST: Final = 1_000_000_000 - (1 << 20)
@@ -46,7 +50,16 @@ _ELSEWHERE: Final = "keep it in a directory (file:///…), or as several smaller
 
 
 def absolute(url: URL) -> URL:
-    """Return the URL with an absolute path, so that it stays the same place after a chdir."""
+    """Return the URL with an absolute path, so that it stays the same place after a chdir.
+
+    Raise `UrlError` for options that the driver would pass over.
+    """
+    unknown = set() if "uri" in url.query else {*url.query} - _DRIVER_OPTIONS
+    if unknown:
+        raise UrlError(
+            url.render_as_string(),
+            f"neither the store nor sqlite3 has an option {', '.join(map(repr, sorted(unknown)))}",
+        )
     path = url.database
     if path in _MEMORY or path.startswith("file:"):
         return url
@@ -85,6 +98,7 @@ def engine_of(place: Place) -> Engine:
     engine = create_engine(
         place.url,
         poolclass=StaticPool if is_in_memory else NullPool,
+        pool_reset_on_return=None,  # nobody leaves a transaction open here
         connect_args={"timeout": place.timeout, "check_same_thread": False},
         hide_parameters=True,
     )
@@ -287,11 +301,9 @@ class SqliteSessions(Sessions):
         """Open a connection."""
         if self._is_in_memory:
             # The database is its connection, which the engine holds as well.
-            fairy = self._place.engine.raw_connection()
-            connection = fairy.driver_connection
-            fairy.detach()
-            assert isinstance(connection, sqlite3.Connection)
-            return SqliteSession(connection, self._statements)
+            held = self._place.engine.raw_connection().driver_connection
+            assert isinstance(held, sqlite3.Connection)
+            return SqliteSession(held, self._statements)
         arguments, given = self._place.engine.dialect.create_connect_args(self._place.url)
         options: Any = {
             **given,
@@ -299,7 +311,8 @@ class SqliteSessions(Sessions):
             "check_same_thread": False,
             "cached_statements": 64,
         }
-        connection: sqlite3.Connection = sqlite3.connect(*arguments, **options)  # type: ignore[call-overload]
+        connection: sqlite3.Connection
+        connection = sqlite3.connect(*arguments, **options)  # type: ignore[call-overload]
         try:
             _configure(connection, self._place)
         except BaseException:

@@ -114,6 +114,16 @@ class SqlBackend(Backend):
         """Yield the names of the records that refer to `name`, in order."""
         return iter(self._read("look for references in", lambda session: session.referrers(name)))
 
+    def query(self, where: Any, order_by: Any, limit: int | None) -> Iterator[str]:
+        """Yield the names of the records whose columns fit; see `SqlStore.query`."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        with self._sessions.use():  # a database in memory has one connection for all
+            try:
+                return iter(self.place.query(where, order_by, limit))
+            except SQLAlchemyError as error:
+                raise self._sessions.failure("query", error) from error
+
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
         return f"{self.location}, row {name!r}"

@@ -154,6 +154,36 @@ class Place:
             if column.name in index.columns:
                 yield str(CreateIndex(index).compile(dialect=dialect))
 
+    def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
+        """Return the names of the records whose columns fit.
+
+        Raise `InvalidArgumentError` for what is no expression, and the errors of SQLAlchemy.
+        """
+        from sqlalchemy import select
+        from sqlalchemy.exc import ArgumentError
+
+        table = self.schema.records
+        # The store's own settings and counter have no class.
+        wanted = select(table.c.name).where(table.c.class_name.is_not(None))
+        try:
+            if where is not None:
+                wanted = wanted.where(where)
+            if order_by is not None:
+                several = order_by if isinstance(order_by, (list, tuple)) else [order_by]
+                wanted = wanted.order_by(*several)
+            wanted = wanted.order_by(table.c.name)
+            if limit is not None:
+                wanted = wanted.limit(limit)
+        except ArgumentError as error:
+            raise InvalidArgumentError(
+                "where and order_by are expressions of SQLAlchemy, such as "
+                f"store.columns.size > 1000: {error}"
+            ) from error
+        with self.engine.connect() as connection:
+            found = [name for (name,) in connection.execute(wanted)]
+            connection.rollback()
+        return found
+
     @contextmanager
     def _translated(self, action: str) -> Iterator[None]:
         from sqlalchemy.exc import SQLAlchemyError
@@ -162,6 +192,9 @@ class Place:
             yield
         except SQLAlchemyError as error:
             raise failures.failure(self, action, error) from error
+        except TypeError as error:
+            # What the query of a URL has goes to the driver as keyword arguments.
+            raise UrlError(self.location, f"the driver does not take it: {error}") from error
 
 
 def sessions_of(place: Place, *, native: bool) -> Sessions:
