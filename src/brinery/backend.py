@@ -63,6 +63,8 @@ class BackendCapabilities:
 
     atomic_batch: bool = False
     """`commit` happens wholly or not at all, also when the process is killed in its middle."""
+    snapshot_reads: bool = False
+    """`get_many` yields all its names in one state of the store, whoever commits meanwhile."""
     ordered_list: bool = False
     """`list` yields in the order of the names' code points."""
     persistent: bool = True

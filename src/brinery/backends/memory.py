@@ -31,7 +31,7 @@ class MemoryBackend(Backend):
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, ordered_list=True, persistent=False
+        atomic_batch=True, snapshot_reads=True, ordered_list=True, persistent=False
     )
 
     def __init__(self) -> None:
@@ -50,11 +50,10 @@ class MemoryBackend(Backend):
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for those of `names` that there are."""
-        for name in names:
-            with self._lock:
-                found = self._held.get(name)
-            if found is not None:
-                yield name, *found
+        wanted = tuple(names)  # without the lock, as the puts of a commit
+        with self._lock:
+            found = [(name, *self._held[name]) for name in wanted if name in self._held]
+        yield from found
 
     def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
