@@ -11,8 +11,8 @@ from brinery.backend import Put
 from brinery.backends.directory import DirectoryBackend
 from brinery.record import MAGIC
 from brinery.testing.backend import Opener, body, increase
-from brinery.testing.concurrency import create_each, increase_one
 from brinery.testing.processes import in_processes
+from brinery.testing.tasks import create_each, increase_one
 
 PROCESSES = 8
 

@@ -29,9 +29,10 @@ from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.codec import Buffer
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
-from brinery.testing.concurrency import ConcurrencyContract, increase
+from brinery.testing.concurrency import ConcurrencyContract
 from brinery.testing.processes import Opener
 from brinery.testing.records import HOSTILE_IDS, body
+from brinery.testing.tasks import increase
 
 __all__ = ["HOSTILE_IDS", "BackendContract", "Opener", "body", "increase"]
 

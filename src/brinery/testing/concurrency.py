@@ -7,17 +7,28 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, nullcontext
 from functools import partial
 from typing import ClassVar, TypeVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, Backend, Conflict, Put
+from brinery.backend import Backend, Missing, Put
 from brinery.record import MAGIC
 from brinery.testing.generations import Generations, commit_all, commit_for_ever, commit_halfway
 from brinery.testing.processes import LIMIT, Opener, Tell, WorkerProcess, in_processes
 from brinery.testing.records import body
+from brinery.testing.tasks import (
+    create_each,
+    create_graphs,
+    creates,
+    increase,
+    increase_one,
+    number_in,
+    pair,
+    read_halfway,
+    transfer,
+)
 
 T = TypeVar("T")
 
@@ -90,6 +101,45 @@ class ConcurrencyContract:
             finally:
                 writing.result()
         assert sorted(backend.list()) == generations.names
+
+    # -- one state
+
+    def test_a_view_of_one_state_answers_as_the_backend_does(self, backend: Backend) -> None:
+        """`read_one_state` returns what its function returns, and raises what that raises."""
+        backend.commit(Put(f"Task.{number}", (body(number),)) for number in range(5))
+        reads: tuple[Callable[[Backend], object], ...] = (
+            lambda view: view.get("Task.1"),
+            lambda view: view.get_tail("Task.1", 10),
+            lambda view: sorted(view.get_many(["Task.2", "Task.1", "Task.9"])),
+            lambda view: sorted(view.list("Task.")),
+        )
+        for read in reads:
+            assert backend.read_one_state(read) == read(backend)
+        with pytest.raises(Missing) as caught:
+            backend.read_one_state(lambda view: view.get("Task.9"))
+        assert caught.value.name == "Task.9"
+
+    def test_a_view_shows_one_state_though_somebody_commits(
+        self, backend: Backend, opener: Opener | None
+    ) -> None:
+        """What was committed after the first read is in all of its reads or in none."""
+        if not backend.capabilities.snapshot_reads:
+            pytest.skip("this backend does not promise to show one state")
+        generations = Generations(10)
+        generations.commit(backend, 1)
+        first, *rest = generations.names
+        with closing(opener()) if opener else nullcontext(backend) as other:
+            uncommitted = [2]
+
+            def read(view: Backend) -> dict[str, bytes]:
+                found = {first: view.get(first)[0]}
+                while uncommitted:  # once, however often this is called
+                    generations.commit(other, uncommitted.pop())
+                return found | {name: data for name, data, _ in view.get_many(rest)}
+
+            seen = generations.states_of(backend.read_one_state(read))
+        assert seen in ({1}, {2})
+        assert generations.seen(backend) == {2}
 
     # -- processes
 
@@ -218,104 +268,3 @@ class ConcurrencyContract:
 
         with ThreadPoolExecutor(self.thread_count) as pool:
             return [*pool.map(run, range(self.thread_count))]
-
-
-# -- what threads and processes do
-
-
-def creates(backend: Backend, name: str, index: int) -> bool:
-    """Create a name; tell whether it was not there."""
-    try:
-        backend.put(name, body(index), ABSENT)
-    except Conflict:
-        return False
-    return True
-
-
-def create_each(names: Sequence[str], index: int, backend: Backend, tell: Tell) -> None:
-    """Create one name after the other, and tell those that were not there."""
-    for name in names:
-        if creates(backend, name, index):
-            tell(name)
-
-
-def create_graphs(
-    graphs: Sequence[Sequence[str]], index: int, backend: Backend, tell: Tell
-) -> None:
-    """Create all names of a graph in one commit, for each graph; tell those that were not there.
-
-    The order of the names depends on `index`.
-    """
-    for turn, names in enumerate(graphs):
-        turned = [*names[index:], *names[:index]][:: -1 if index % 2 else 1]
-        try:
-            backend.commit(Put(name, (body(index),), ABSENT) for name in turned)
-        except Conflict:
-            continue
-        tell(turn)
-
-
-def increase(backend: Backend, name: str, times: int) -> None:
-    """Increase the number in a record by one, `times` times, by compare-and-swap.
-
-    A number alone would be too short a version for two states to differ in: it ends in MAGIC, as
-    records do.
-    """
-    for _ in range(times):
-        while True:
-            data, version = backend.get(name)
-            try:
-                backend.put(name, number_record(number_in(data) + 1), version)
-                break
-            except Conflict:
-                continue
-
-
-def increase_one(name: str, times: int, backend: Backend, _: Tell) -> None:
-    """Do as `increase` does."""
-    increase(backend, name, times)
-
-
-def transfer(names: Sequence[str], index: int, times: int, backend: Backend, tell: Tell) -> None:
-    """Take 1 from one record and give it to another, `times` times, by compare-and-swap of both."""
-    source, target = pair(names, index)
-    for _ in range(times):
-        while True:
-            held = {
-                name: (data, version) for name, data, version in backend.get_many([source, target])
-            }
-            puts = [
-                Put(name, (number_record(number_in(held[name][0]) + step),), held[name][1])
-                for name, step in ((source, -1), (target, 1))
-            ]
-            try:
-                backend.commit(puts)
-                break
-            except Conflict:
-                continue
-    tell(index)
-
-
-def read_halfway(generations: Generations, backend: Backend, tell: Tell) -> None:
-    """Begin to read all records, tell so after the first, and stand still."""
-    reading = backend.get_many(generations.names)
-    next(reading)
-    listing = backend.list()
-    next(listing)
-    tell(1)
-    time.sleep(3600)
-
-
-def pair(names: Sequence[str], index: int) -> tuple[str, str]:
-    """Return two of three names, all ordered pairs in turn."""
-    return names[index % 3], names[(index + 1 + index // 3 % 2) % 3]
-
-
-def number_record(number: int) -> bytes:
-    """Return a record that holds a number."""
-    return str(number).encode() + MAGIC
-
-
-def number_in(data: bytes) -> int:
-    """Return the number in such a record."""
-    return int(data.removesuffix(MAGIC))

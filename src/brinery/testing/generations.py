@@ -7,7 +7,7 @@ was seen in part.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from brinery.backend import Backend, Put
@@ -34,11 +34,14 @@ class Generations:
         backend.commit(self.puts(number))
 
     def seen(self, backend: Backend) -> set[int]:
-        """Return the numbers of the states that the records are in.
+        """Return the numbers of the states that the records are in: one, if the engine can read one.
 
         Raise `AssertionError` when one is missing, or is not a whole record of its name.
         """
-        found = {name: data for name, data, _ in backend.get_many(self.names)}
+        return self.states_of(backend.read_one_state(self._read))
+
+    def states_of(self, found: Mapping[str, bytes]) -> set[int]:
+        """Return the numbers of the states of what was read, by name; raise as `seen` does."""
         assert sorted(found) == self.names, f"there are {len(found)} records of {self.count}"
         return {self._number(name, data) for name, data in found.items()}
 
@@ -58,6 +61,16 @@ class Generations:
             before = min(seen)
             readings += 1
         return readings
+
+    def _read(self, backend: Backend) -> dict[str, bytes]:
+        """Read all records, in two calls."""
+        names = self.names
+        half = len(names) // 2
+        return {
+            name: data
+            for some in (names[:half], names[half:])
+            for name, data, _ in backend.get_many(some)
+        }
 
     @staticmethod
     def _number(name: str, data: bytes) -> int:
