@@ -486,6 +486,8 @@ class ValueTooLargeError(StorageError):
         )
         self.size = size
         self.limit = limit
+        self.engine = engine
+        self.advice = advice
 
 
 class MissingTableError(StorageError):

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
+from functools import partial
 
 import pytest
 
-from brinery.backend import Backend
 from brinery.backends.sql import SqlBackend
-from brinery.testing.backend import BackendContract, Reopen
+from brinery.testing.backend import BackendContract, Opener
 
 
 class TestPostgresql(BackendContract):
+    """A database of its own for each test, by the driver."""
+
     native = True
 
     @pytest.fixture
-    def backend(self, postgres_url: str) -> Iterator[Backend]:
-        with closing(SqlBackend(postgres_url, native=self.native)) as backend:
-            yield backend
-
-    @pytest.fixture
-    def reopen(self, postgres_url: str) -> Reopen:
-        return lambda: SqlBackend(postgres_url, native=self.native)
+    def opener(self, postgres_url: str) -> Opener:
+        """Open that database."""
+        return partial(SqlBackend, postgres_url, native=self.native)
 
 
 class TestPostgresqlThroughSqlalchemy(TestPostgresql):
+    """The same, in the statements that every dialect gets."""
+
     native = False

@@ -6,8 +6,9 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from brinery.backend import (
     ABSENT,
@@ -64,8 +65,12 @@ class SqlBackend(Backend):
     The tables are looked for, and made, when the backend is.
     """
 
-    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, ordered_list=True, fork_safe=True, keeps_columns=True
+    capabilities: BackendCapabilities = BackendCapabilities(  # type: ignore[misc]
+        atomic_batch=True,
+        snapshot_reads=True,
+        ordered_list=True,
+        fork_safe=True,
+        keeps_columns=True,
     )
 
     def __init__(
@@ -83,7 +88,9 @@ class SqlBackend(Backend):
         self.place = Place(url, table_name, extra, durability, timeout)
         self.location = self.place.location
         self._sessions = sessions_of(self.place, native=native)
-        self._closed = False
+        if self._sessions.most == 1:
+            # A database in memory has no second connection to commit by while one reads.
+            self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
         try:
             self.place.prepare(create=create, migrate=migrate)
         except BaseException:
@@ -130,6 +137,8 @@ class SqlBackend(Backend):
 
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
         """Call `read` with a backend that reads in one transaction; return its answer."""
+        if not self.capabilities.snapshot_reads:
+            return read(self)
 
         def in_transaction(session: Session) -> T:
             session.begin_reading()
