@@ -18,6 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Version
 from brinery.backends.directory import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
+from brinery.backends.sql import SqlBackend
 from brinery.ids import name_of
 from brinery.testing.backend import HOSTILE_IDS, Opener, body
 
@@ -47,8 +48,28 @@ def a_directory(path: str) -> Sequence[Opener]:
     return [partial(opened, layout="flat"), partial(opened, layout="sharded")]
 
 
+def a_database(path: str) -> Sequence[Opener]:
+    """Open an SQLite file, now by its driver, now by SQLAlchemy alone."""
+    opened = partial(SqlBackend, f"sqlite:///{path}.db", durability="process")
+    return [partial(opened, native=True), partial(opened, native=False)]
+
+
+def tables_of(request: pytest.FixtureRequest) -> Place:
+    """Open a new table of one PostgreSQL database, by either way."""
+    url = request.getfixturevalue("postgres_url")
+    numbers = itertools.count()
+
+    def a_table(path: str) -> Sequence[Opener]:
+        opened = partial(SqlBackend, url, f"t{next(numbers)}")
+        return [partial(opened, native=True), partial(opened, native=False)]
+
+    return a_table
+
+
 ENGINES: Final[Mapping[str, Callable[[pytest.FixtureRequest], Place]]] = {
     "directory": lambda _: a_directory,
+    "SQLite": lambda _: a_database,
+    "PostgreSQL": tables_of,
 }
 """Each may ask for a fixture, and is left out where that is skipped."""
 
