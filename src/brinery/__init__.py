@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.accessors import GET, GetValue
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
     from brinery.errors import (
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
+        DriverNotInstalledError,
         EncodeError,
         Finding,
         ForeignRecordError,
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
         InvalidArgumentError,
         MisplacedRecordError,
         MissingClassError,
+        MissingColumnsError,
+        MissingTableError,
         NotFoundError,
         ProtocolError,
         RecordError,
@@ -43,6 +47,7 @@ if TYPE_CHECKING:
         UnknownTransformError,
         UnsupportedObjectError,
         UrlError,
+        ValueTooLargeError,
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
@@ -61,6 +66,7 @@ if TYPE_CHECKING:
         register,
     )
     from brinery.renames import renamed_from
+    from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
     from brinery.url import Url
@@ -70,6 +76,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "accessors": ("GET", "GetValue"),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
     "errors": (
@@ -82,12 +89,16 @@ _HOMES = {
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
+        "DriverNotInstalledError",
         "EncodeError",
+        "Finding",
         "ForeignRecordError",
         "IdTakenError",
         "InvalidArgumentError",
         "MisplacedRecordError",
         "MissingClassError",
+        "MissingColumnsError",
+        "MissingTableError",
         "NotFoundError",
         "ProtocolError",
         "RecordError",
@@ -102,7 +113,7 @@ _HOMES = {
         "UnknownTransformError",
         "UnsupportedObjectError",
         "UrlError",
-        "Finding",
+        "ValueTooLargeError",
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
@@ -122,6 +133,7 @@ _HOMES = {
     "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
+    "sql": ("SqlStore", "make_sqlstore"),
     "store": ("Store",),
     "transform": ("Transform",),
     "url": ("Url",),
@@ -131,6 +143,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DEFAULT_PROTOCOL",
+    "GET",
     "AlreadySavedError",
     "BrineryError",
     "CallTooDeepError",
@@ -143,12 +156,14 @@ __all__ = [
     "CorruptRecordError",
     "DanglingReferenceError",
     "DecodeError",
+    "DriverNotInstalledError",
     "EncodeError",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "GetValue",
     "Id",
     "IdFactory",
     "IdTakenError",
@@ -157,6 +172,8 @@ __all__ = [
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
+    "MissingColumnsError",
+    "MissingTableError",
     "NotFoundError",
     "Persistable",
     "Placeholder",
@@ -167,6 +184,7 @@ __all__ = [
     "RecordVersionError",
     "Report",
     "SettingsError",
+    "SqlStore",
     "StorageError",
     "StorageFullError",
     "Store",
@@ -179,12 +197,14 @@ __all__ = [
     "Url",
     "UrlError",
     "UuidFactory",
+    "ValueTooLargeError",
     "VerificationError",
     "__version__",
     "known_codecs",
     "known_transforms",
     "make_codec",
     "make_filesystemstore",
+    "make_sqlstore",
     "make_store",
     "make_transform",
     "register",
