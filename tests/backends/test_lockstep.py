@@ -93,6 +93,11 @@ class Engine:
             return (-1, b"never")
         return known[-1 if expectation == "current" else 0]
 
+    def current(self, name: str) -> Version:
+        """Return the version that the last put of a name gave."""
+        assert name in self.versions, f"{name!r} is there, and no put of it has succeeded"
+        return self.versions[name][-1]
+
     def note(self, versions: Mapping[str, Version]) -> None:
         """Note the versions that a commit gave."""
         for name, version in versions.items():
@@ -168,7 +173,7 @@ class LockStep(RuleBasedStateMachine):
 
         def read(engine: Engine) -> tuple[bytes, int]:
             end, size, version = engine.backend.get_tail(name, count)
-            assert version == engine.versions[name][-1]
+            assert version == engine.current(name)
             return end, size
 
         self.all_answer(read)
@@ -179,7 +184,7 @@ class LockStep(RuleBasedStateMachine):
 
         def read(engine: Engine) -> bytes:
             data, version = engine.backend.get(name)
-            assert version == engine.versions[name][-1]
+            assert version == engine.current(name)
             assert engine.backend.read_one_state(lambda view: view.get(name)) == (data, version)
             return data
 
@@ -203,7 +208,7 @@ class LockStep(RuleBasedStateMachine):
         def held(engine: Engine) -> dict[str, bytes]:
             found = [*engine.backend.get_many(NAMES)]
             for name, _, version in found:
-                assert version == engine.versions[name][-1]
+                assert version == engine.current(name)
             assert len({name for name, _, _ in found}) == len(found)
             return {name: data for name, data, _ in found}
 
