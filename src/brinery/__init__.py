@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+    from brinery.copying import CopyReport, DamagedRecord, copy
     from brinery.errors import (
         AlreadySavedError,
         BrineryError,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         ClosedError,
         CodecNotInstalledError,
         ConflictError,
+        CopyConflictError,
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
@@ -72,6 +74,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
+    "copying": ("CopyReport", "DamagedRecord", "copy"),
     "errors": (
         "AlreadySavedError",
         "BrineryError",
@@ -79,6 +82,7 @@ _HOMES = {
         "ClosedError",
         "CodecNotInstalledError",
         "ConflictError",
+        "CopyConflictError",
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
@@ -140,7 +144,10 @@ __all__ = [
     "Codec",
     "CodecNotInstalledError",
     "ConflictError",
+    "CopyConflictError",
+    "CopyReport",
     "CorruptRecordError",
+    "DamagedRecord",
     "DanglingReferenceError",
     "DecodeError",
     "EncodeError",
@@ -181,6 +188,7 @@ __all__ = [
     "UuidFactory",
     "VerificationError",
     "__version__",
+    "copy",
     "known_codecs",
     "known_transforms",
     "make_codec",

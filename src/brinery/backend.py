@@ -125,6 +125,10 @@ class Backend(ABC):
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
+    def strays(self) -> Iterator[str]:
+        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        return iter(())
+
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
         """Let go of what must not be shared with a child process."""
 
