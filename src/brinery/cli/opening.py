@@ -19,13 +19,21 @@ def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("place", metavar="STORE")(function)
 
 
-def open_store(place: str, **options: Any) -> Store:
-    """Open a store that is there already; a place where there is none is wrong usage."""
+def open_store(
+    place: str, *, is_new: bool = False, is_for_bytes: bool = False, **options: Any
+) -> Store:
+    """Open a store; unless it may be new, a place where there is none is wrong usage.
+
+    `is_for_bytes` says that nothing will be decoded: the codec that the store remembers need not be
+    installed then.
+    """
+    if is_for_bytes:
+        options = {"codec": "pickle", "compress": "none", **options}
     try:
         store = make_store(place, **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
-    if isinstance(store, FilesystemStore) and not os.path.isdir(store.directory):
+    if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):
         # A store makes its directory on the first save; a command that reads needs one.
         raise click.UsageError(f"there is no directory {store.directory!r}")
     if not isinstance(store, Store):
