@@ -15,7 +15,7 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
 )
-from brinery.ids import id_of, is_hashed, name_of
+from brinery.ids import Id, id_of, is_hashed, name_of
 from brinery.info import read_metadata
 from brinery.record import Metadata
 
@@ -100,3 +100,24 @@ class Scan:
         references = tuple(self._ids.setdefault(each, each) for each in metadata.references)
         self.found[metadata.id] = Outline(references, size, mark_of(metadata))
         return True
+
+
+def referrers(backend: Backend, id: str) -> list[Id]:
+    """Return the IDs of the objects whose records refer to the object `id`, sorted.
+
+    Raise `RecordError` where a record cannot be read: it may refer to that object, too.
+    """
+    names = backend.referrers(name_of(id))
+    found = []
+    for name in backend.list() if names is None else names:
+        own = id_of(name)
+        if names is not None and own is not None:
+            found.append(Id(own))
+            continue
+        try:
+            metadata, _ = read_metadata(backend, name, own)
+        except NotFoundError:  # removed meanwhile
+            continue
+        if id in metadata.references:
+            found.append(Id(metadata.id))
+    return sorted(found, key=Id._key)
