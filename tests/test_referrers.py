@@ -31,12 +31,13 @@ class IndexedBackend(MemoryBackend):
         self.is_asked = False
 
     def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
-        puts = [Put(name, [b"".join(data)], expect) for name, data, expect in puts]
+        puts = [put._replace(data=[b"".join(put.data)]) for put in puts]
         versions = super().commit(puts, deletes)
-        for name, (data,), _ in puts:
+        for put in puts:
+            data = bytes(put.data[0])
             if has_magic(data):
-                for id_ in parse_metadata(bytes(data), len(data)).references:
-                    self.index[name_of(id_)].add(name)
+                for id_ in parse_metadata(data, len(data)).references:
+                    self.index[name_of(id_)].add(put.name)
         return versions
 
     def referrers(self, name: str) -> Iterator[str]:

@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.recoding import LeftRecord, RecodeReport, recode
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -113,6 +114,7 @@ _HOMES = {
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
+    "recoding": ("LeftRecord", "RecodeReport", "recode"),
     "reference": ("ExternalReference",),
     "registry": (
         "known_codecs",
@@ -161,6 +163,7 @@ __all__ = [
     "IdTakenError",
     "InvalidArgumentError",
     "JobIdFactory",
+    "LeftRecord",
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
@@ -168,6 +171,7 @@ __all__ = [
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "RecodeReport",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
@@ -195,6 +199,7 @@ __all__ = [
     "make_filesystemstore",
     "make_store",
     "make_transform",
+    "recode",
     "register",
     "renamed_from",
     "upgrades",

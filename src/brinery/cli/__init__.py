@@ -25,6 +25,7 @@ _COMMANDS: Final = {
     "copy": "Copy records from one store to another.",
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",
+    "recode": "Rewrite a store with another codec, in place.",
 }
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
@@ -17,6 +17,29 @@ from brinery.store import Store
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument STORE, as the parameter `place` of its function."""
     return click.argument("place", metavar="STORE")(function)
+
+
+def rename_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option --rename, as the parameter `renames` of its function."""
+    return click.option(
+        "--rename",
+        "renames",
+        multiple=True,
+        metavar="OLD=NEW",
+        help="Find a moved class or module under its new name; may be repeated.",
+    )(function)
+
+
+def pairs_of(renames: Iterable[str]) -> dict[str, str]:
+    """Return what --rename says, as `renames` of a store."""
+    return dict(map(_pair, renames))
+
+
+def _pair(rename: str) -> tuple[str, str]:
+    old, _, new = rename.partition("=")
+    if not (old and new):
+        raise click.BadParameter(f"{rename!r}: write OLD=NEW", param_hint="--rename")
+    return old, new
 
 
 def open_store(
