@@ -47,6 +47,11 @@ VALUES: dict[str, Any] = {
     "found": "Other.1",
     "action": "write",
     "findings": [(None, ".tasks[3].callback", "no such name")],
+    "library": "psycopg",
+    "table": "jobs",
+    "columns": ["state", "priority"],
+    "statements": ["ALTER TABLE jobs ADD COLUMN state TEXT"],
+    "engine": "SQLite",
     "cause": OSError(errno.EACCES, "Permission denied"),
 }
 OWN_VALUES: dict[str, dict[str, Any]] = {
@@ -66,6 +71,7 @@ ALSO: dict[str, type[Exception]] = {
     "CodecNotInstalledError": ImportError,
     "UnknownTransformError": ValueError,
     "TransformNotInstalledError": ImportError,
+    "DriverNotInstalledError": ImportError,
 }
 
 

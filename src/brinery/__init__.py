@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.accessors import GET, GetValue
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
     from brinery.copying import CopyReport, DamagedRecord, copy
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
+        DriverNotInstalledError,
         EncodeError,
         Finding,
         ForeignRecordError,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
         InvalidArgumentError,
         MisplacedRecordError,
         MissingClassError,
+        MissingColumnsError,
+        MissingTableError,
         NotFoundError,
         ProtocolError,
         RecordError,
@@ -45,6 +49,7 @@ if TYPE_CHECKING:
         UnknownTransformError,
         UnsupportedObjectError,
         UrlError,
+        ValueTooLargeError,
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
@@ -64,6 +69,7 @@ if TYPE_CHECKING:
         register,
     )
     from brinery.renames import renamed_from
+    from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
     from brinery.url import Url
@@ -73,6 +79,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "accessors": ("GET", "GetValue"),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
     "copying": ("CopyReport", "DamagedRecord", "copy"),
@@ -87,12 +94,16 @@ _HOMES = {
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
+        "DriverNotInstalledError",
         "EncodeError",
+        "Finding",
         "ForeignRecordError",
         "IdTakenError",
         "InvalidArgumentError",
         "MisplacedRecordError",
         "MissingClassError",
+        "MissingColumnsError",
+        "MissingTableError",
         "NotFoundError",
         "ProtocolError",
         "RecordError",
@@ -107,7 +118,7 @@ _HOMES = {
         "UnknownTransformError",
         "UnsupportedObjectError",
         "UrlError",
-        "Finding",
+        "ValueTooLargeError",
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
@@ -128,6 +139,7 @@ _HOMES = {
     "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
+    "sql": ("SqlStore", "make_sqlstore"),
     "store": ("Store",),
     "transform": ("Transform",),
     "url": ("Url",),
@@ -137,6 +149,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DEFAULT_PROTOCOL",
+    "GET",
     "AlreadySavedError",
     "BrineryError",
     "CallTooDeepError",
@@ -152,12 +165,14 @@ __all__ = [
     "DamagedRecord",
     "DanglingReferenceError",
     "DecodeError",
+    "DriverNotInstalledError",
     "EncodeError",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "GetValue",
     "Id",
     "IdFactory",
     "IdTakenError",
@@ -167,6 +182,8 @@ __all__ = [
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
+    "MissingColumnsError",
+    "MissingTableError",
     "NotFoundError",
     "Persistable",
     "Placeholder",
@@ -178,6 +195,7 @@ __all__ = [
     "RecordVersionError",
     "Report",
     "SettingsError",
+    "SqlStore",
     "StorageError",
     "StorageFullError",
     "Store",
@@ -190,6 +208,7 @@ __all__ = [
     "Url",
     "UrlError",
     "UuidFactory",
+    "ValueTooLargeError",
     "VerificationError",
     "__version__",
     "copy",
@@ -197,6 +216,7 @@ __all__ = [
     "known_transforms",
     "make_codec",
     "make_filesystemstore",
+    "make_sqlstore",
     "make_store",
     "make_transform",
     "recode",

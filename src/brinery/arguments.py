@@ -31,7 +31,9 @@ from brinery.transform import Transform
 DEFAULT_CODEC = "pickle"
 
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
-_SIBLINGS = frozenset({"table_name", "extra_fields", "create", "url", "directory"})
+_SIBLINGS = frozenset(
+    {"table_name", "extra_fields", "create", "migrate", "url", "directory", "layout"}
+)
 _KNOWN = (
     "directory",
     "idfactory",
@@ -42,6 +44,12 @@ _KNOWN = (
     "durability",
     "layout",
     "renames",
+    "url",
+    "table_name",
+    "extra_fields",
+    "create",
+    "migrate",
+    "timeout",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -111,6 +119,19 @@ def size_limit(name: str, value: Any) -> int:
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(f"{name}={value!r}: say a number of bytes")
     return number
+
+
+def number_of(name: str, value: Any) -> float:
+    """Return a number; raise `InvalidArgumentError` for what is none, or below zero."""
+    number = _typed(name, value, float)
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
+        raise InvalidArgumentError(f"{name}={value!r}: say a number of seconds")
+    return number
+
+
+def truth_of(name: str, value: Any) -> bool:
+    """Return a truth value, also of the text that a URL has."""
+    return bool(_typed(name, value, bool))
 
 
 def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:

@@ -81,6 +81,8 @@ class BackendCapabilities:
 
     atomic_batch: bool = False
     """`commit` happens wholly or not at all, also when the process is killed in its middle."""
+    snapshot_reads: bool = False
+    """`read_one_state` keeps its promise: its reads see one state, whoever commits meanwhile."""
     ordered_list: bool = False
     """`list` yields in the order of the names' code points."""
     persistent: bool = True

@@ -259,6 +259,17 @@ class TransformNotInstalledError(BrineryError, ImportError):
         self.hint = hint
 
 
+class DriverNotInstalledError(BrineryError, ImportError):
+    """The library that speaks to a database cannot be imported."""
+
+    def __init__(self, library: str, hint: str) -> None:
+        BrineryError.__init__(
+            self, f"a store in this database needs {library}. Install it with: {hint}"
+        )
+        self.library = library
+        self.hint = hint
+
+
 class ProtocolError(InvalidArgumentError):
     """A codec does not have the protocol that was asked for."""
 
@@ -477,6 +488,48 @@ class StorageError(BrineryError):
 
 class StorageFullError(StorageError):
     """There is no room left to write."""
+
+
+class ValueTooLargeError(StorageError):
+    """A record is larger than an engine keeps."""
+
+    def __init__(self, id: str, size: int, limit: int, engine: str, advice: str) -> None:
+        super().__init__(
+            "save",
+            f"the record has {size} bytes, and {engine} keeps up to {limit}: {advice}",
+            id=id,
+        )
+        self.size = size
+        self.limit = limit
+        self.engine = engine
+        self.advice = advice
+
+
+class MissingTableError(StorageError):
+    """There is no store where one was to be opened without making it."""
+
+    def __init__(self, table: str, path: str) -> None:
+        super().__init__(
+            "open",
+            f"there is no table {table!r}, and create=False: check the URL and table_name, or make "
+            "the store with create=True",
+            path=path,
+        )
+        self.table = table
+
+
+class MissingColumnsError(StorageError):
+    """A table lacks columns of `extra_fields`; `statements` would add them."""
+
+    def __init__(self, columns: Sequence[str], statements: Sequence[str], path: str) -> None:
+        super().__init__(
+            "open",
+            f"the table has no column {_listed(columns)}: open it once with migrate=True, or run: "
+            + "; ".join(statements),
+            path=path,
+        )
+        self.columns = tuple(columns)
+        self.statements = tuple(statements)
 
 
 def storage_error(

@@ -47,6 +47,10 @@ _TRANSFORMS: Mapping[str, tuple[str, str]] = {
 _STORES: Mapping[str, str] = {
     "file": "brinery.filesystem:make_filesystemstore",
     "memory": "brinery.memory:make_memorystore",
+    **dict.fromkeys(
+        ("sqlite", "postgresql", "postgres", "mysql", "mariadb", "oracle", "mssql"),
+        "brinery.sql:make_sqlstore",
+    ),
 }
 
 

@@ -342,7 +342,9 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             _checked(prefix)
             names = self._backend.list()
-            found = [Id(id_) for id_ in _ids(self._backend, names) if id_.startswith(prefix or "")]
+            found = [
+                Id(id_) for id_ in ids_of(self._backend, names) if id_.startswith(prefix or "")
+            ]
         return sorted(found, key=Id._key)
 
     def info(self, id: str) -> RecordInfo:
@@ -476,7 +478,8 @@ def is_listed(id: str, end: bytes) -> bool:
     return has_magic(end) or Id(id).number is not None
 
 
-def _ids(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+def ids_of(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+    """Yield the IDs of names, in their order, without those of stray files."""
     for name in names:
         id_ = id_of(name)
         if id_ is not None:
@@ -487,7 +490,7 @@ def _ids(backend: Backend, names: Iterable[str]) -> Iterator[str]:
 
 
 def _highest_number(backend: Backend) -> int:
-    numbers = (Id(id_).number for id_ in _ids(backend, backend.list()))
+    numbers = (Id(id_).number for id_ in ids_of(backend, backend.list()))
     return max((number for number in numbers if number is not None), default=0)
 
 
