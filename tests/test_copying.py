@@ -28,13 +28,14 @@ from brinery import (
     NotFoundError,
     Persistable,
     Store,
+    make_store,
 )
 from brinery.backend import Backend, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.record import parse_metadata
 
-KINDS = ("flat", "sharded", "memory")
+KINDS = ("flat", "sharded", "memory", "sqlite")
 Make = Callable[[str], Store]
 
 
@@ -54,6 +55,8 @@ def make(tmp_path: Path) -> Iterator[Make]:
     def make_one(kind: str) -> Store:
         if kind == "memory":
             made.append(MemoryStore())
+        elif kind == "sqlite":
+            made.append(make_store(f"sqlite:///{tmp_path}/{len(made)}.db"))
         else:
             place = tmp_path / f"{kind}{len(made)}"
             made.append(FilesystemStore(place, layout=kind, durability="none"))

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 import brinery
-from brinery import FilesystemStore, Id, MemoryStore, Persistable, Store, upgrades
+from brinery import FilesystemStore, Id, MemoryStore, Persistable, SqlStore, Store, upgrades
 from brinery.backend import Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
@@ -256,6 +256,23 @@ class New(Persistable):
 @upgrades(New, to=2)
 def _(state: dict[str, Any]) -> dict[str, Any]:
     return {"title": state["name"]}
+
+
+def test_further_columns_of_a_database_keep_their_values(tmp_path: Path) -> None:
+    """They are worked out from the object, also where only the transform differs."""
+    from sqlalchemy import Column, Integer
+
+    fields = {Column("number", Integer): lambda obj: obj.more["number"]}
+    options: dict[str, Any] = {"extra_fields": fields}
+    place = f"sqlite:///{tmp_path}/records.db"
+    with SqlStore(place, **options) as store:
+        store.save_many([Node(number=7, text="x" * 1000), Node(number=8)], ["a", "b"])
+    for changes in ({"protocol": 2}, {"compress": "gzip"}):
+        with SqlStore(place, **options, **changes) as store:
+            assert brinery.recode(store).left == ()
+            assert list(store.query(store.columns.number == 7)) == ["a"]
+            assert store.info("a").protocol == 2
+    assert store.transform is not None
 
 
 # -- what is left

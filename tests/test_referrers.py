@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistable, Store
+from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistable, Store, make_store
 from brinery.backend import Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
@@ -45,13 +45,15 @@ class IndexedBackend(MemoryBackend):
         return iter(self.index[name])
 
 
-@pytest.fixture(params=["flat", "sharded", "memory", "indexed"])
+@pytest.fixture(params=["flat", "sharded", "memory", "indexed", "sqlite"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     """Give an empty store of each kind."""
     if request.param == "memory":
         made: Store = MemoryStore()
     elif request.param == "indexed":
         made = Store(IndexedBackend())
+    elif request.param == "sqlite":
+        made = make_store(f"sqlite:///{tmp_path}/records.db")
     else:
         made = FilesystemStore(tmp_path, layout=request.param, durability="none")
     with made as store:
