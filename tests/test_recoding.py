@@ -177,14 +177,16 @@ def test_where_only_the_transform_differs_nothing_is_decoded(tmp_path: Path) -> 
         assert (store.info("t").transform, store.info("t").raw_size) == (None, plain.raw_size)
 
 
-def test_neighbours_are_not_loaded() -> None:
+@pytest.mark.parametrize("old", ["pickle", "cloudpickle", "dill"])
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill", "auto"])
+def test_neighbours_are_not_loaded(old: str, codec: str) -> None:
     """A record whose neighbour cannot be decoded is recoded all the same."""
-    store = MemoryStore()
+    store = MemoryStore(codec=old)
     store.save(Node(Node(), name="first"), id="first")
     damaged = bytearray(store.backend.get("Node.1")[0])
     damaged[3] ^= 1
     store.backend.put("Node.1", bytes(damaged))
-    with reopened(store, protocol=2) as new:
+    with reopened(store, codec=codec, protocol=2) as new:
         report = brinery.recode(new)
         assert report.recoded == 1
         assert [left.id for left in report.left] == ["Node.1"]
