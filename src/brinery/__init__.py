@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from brinery.accessors import GET, GetValue
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+    from brinery.copying import CopyReport, DamagedRecord, copy
     from brinery.errors import (
         AlreadySavedError,
         BrineryError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         ClosedError,
         CodecNotInstalledError,
         ConflictError,
+        CopyConflictError,
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.recoding import LeftRecord, RecodeReport, recode
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -79,6 +82,7 @@ _HOMES = {
     "accessors": ("GET", "GetValue"),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
+    "copying": ("CopyReport", "DamagedRecord", "copy"),
     "errors": (
         "AlreadySavedError",
         "BrineryError",
@@ -86,6 +90,7 @@ _HOMES = {
         "ClosedError",
         "CodecNotInstalledError",
         "ConflictError",
+        "CopyConflictError",
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
@@ -120,6 +125,7 @@ _HOMES = {
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
+    "recoding": ("LeftRecord", "RecodeReport", "recode"),
     "reference": ("ExternalReference",),
     "registry": (
         "known_codecs",
@@ -153,7 +159,10 @@ __all__ = [
     "Codec",
     "CodecNotInstalledError",
     "ConflictError",
+    "CopyConflictError",
+    "CopyReport",
     "CorruptRecordError",
+    "DamagedRecord",
     "DanglingReferenceError",
     "DecodeError",
     "DriverNotInstalledError",
@@ -169,6 +178,7 @@ __all__ = [
     "IdTakenError",
     "InvalidArgumentError",
     "JobIdFactory",
+    "LeftRecord",
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
@@ -178,6 +188,7 @@ __all__ = [
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "RecodeReport",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
@@ -200,6 +211,7 @@ __all__ = [
     "ValueTooLargeError",
     "VerificationError",
     "__version__",
+    "copy",
     "known_codecs",
     "known_transforms",
     "make_codec",
@@ -207,6 +219,7 @@ __all__ = [
     "make_sqlstore",
     "make_store",
     "make_transform",
+    "recode",
     "register",
     "renamed_from",
     "upgrades",

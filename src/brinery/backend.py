@@ -155,6 +155,19 @@ class Backend(ABC):
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
+    def strays(self) -> Iterator[str]:
+        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        return iter(())
+
+    def referrers(self, name: str) -> Iterator[str] | None:
+        """Return the names of the records that refer to the one that has `name`, each once.
+
+        None, as from the base class, stands for an engine that keeps no such index: the store then reads
+        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
+        in the metadata of each record that it is given.
+        """
+        return None
+
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
         """Let go of what must not be shared with a child process."""
 

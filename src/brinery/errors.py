@@ -172,6 +172,21 @@ class IdTakenError(ConflictError):
         self.ids = (id,)
 
 
+class CopyConflictError(ConflictError):
+    """Records were to be copied to a store that has others under their IDs; `ids` are these."""
+
+    def __init__(self, ids: Sequence[str], path: str | None = None) -> None:
+        BrineryError.__init__(
+            self,
+            f"{_listed(ids)}: the target{_in(path)} has another record under the same ID, or that record "
+            "is damaged. Copy with overwrite=True (--overwrite) to replace what the target has, or with "
+            "skip_existing=True (--skip-existing) to leave it",
+            id=ids[0] if ids else None,
+            path=path,
+        )
+        self.ids = tuple(ids)
+
+
 class AlreadySavedError(BrineryError):
     """A persistable object that has an ID in a store was to be saved there under a second one."""
 

@@ -39,6 +39,7 @@ from brinery.record import TAIL_SIZE, has_magic
 from brinery.registry import CodecArgument, codec_from, codecs_that, make_codec
 from brinery.renames import Renames
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
+from brinery.scanning import referrers
 from brinery.settings import Settings, read_settings, write_settings
 from brinery.transform import Transform
 from brinery.url import Url
@@ -357,6 +358,15 @@ class Store(MutableMapping[str, Any]):
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references
+
+    def referrers(self, id: str) -> Sequence[Id]:
+        """Return the IDs of the objects that refer to the object `id`, sorted; it need not be there.
+
+        Nothing is decoded.  A backend without an index of references has the ends of all records read.
+        Raise `RecordError` where one of them cannot be: it may refer to that object, too.
+        """
+        with self._open():
+            return referrers(self._backend, _required(id))
 
     def _end(self, id_: str, count: int) -> bytes:
         try:

@@ -22,8 +22,10 @@ from brinery.errors import BrineryError
 _COMMANDS: Final = {
     "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
+    "copy": "Copy records from one store to another.",
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",
+    "recode": "Rewrite a store with another codec, in place.",
 }
 
 

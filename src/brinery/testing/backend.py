@@ -217,6 +217,12 @@ class BackendContract(ConcurrencyContract):
         with pytest.raises(Missing):
             backend.get(".settings")
 
+    def test_what_is_put_is_no_stray(self, backend: Backend) -> None:
+        """Neither a record nor what the store keeps for itself."""
+        backend.commit(Put(name_of(id), (body(id),)) for id in ("Task.1", "ab", "note", ".x"))
+        backend.put(".settings", b"{}")
+        assert list(backend.strays()) == []
+
     # -- versions and expectations
 
     def test_a_version_stays_while_nothing_is_put(self, backend: Backend) -> None:
