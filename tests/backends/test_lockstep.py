@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.backends.directory import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
@@ -25,7 +25,7 @@ NAMES = [*(f"Task.{number}" for number in range(6)), ".settings", *map(name_of, 
 names = st.sampled_from(NAMES)
 layouts = st.sampled_from(["flat", "sharded"])
 expectations = st.sampled_from(["any", "absent", "current", "stale"])
-deletes = st.lists(names, max_size=3)
+deletes = st.lists(st.tuples(names, expectations), max_size=3)
 
 
 class Abandoned(Exception):
@@ -76,7 +76,12 @@ class LockStep(RuleBasedStateMachine):
         removed=deletes,
         abandoned=st.booleans(),
     )
-    def commit(self, chosen: dict[str, Expectation], removed: list[str], abandoned: bool) -> None:
+    def commit(
+        self,
+        chosen: dict[str, Expectation],
+        removed: list[tuple[str, Expectation]],
+        abandoned: bool,
+    ) -> None:
         """Put several names and delete some, or raise at the end of the puts."""
         data = {name: self.unique() for name in chosen}
 
@@ -86,9 +91,14 @@ class LockStep(RuleBasedStateMachine):
             if abandoned:
                 raise Abandoned
 
+        def deletes(side: Literal[0, 1]) -> Iterator[str | Delete]:
+            for name, expectation in removed:
+                expect = self.expected(name)[expectation][side]
+                yield name if expect is ANY else Delete(name, expect)
+
         ours, theirs = self.both(
-            lambda: self.memory.commit(puts(0), removed),
-            lambda: self.directory.commit(puts(1), iter(removed)),
+            lambda: self.memory.commit(puts(0), deletes(0)),
+            lambda: self.directory.commit(puts(1), deletes(1)),
         )
         if ours is not None:
             assert ours.keys() == theirs.keys() == chosen.keys()
@@ -147,7 +157,7 @@ class LockStep(RuleBasedStateMachine):
             try:
                 outcomes.append((call(), None))
             except Conflict as error:
-                outcomes.append((None, sorted(error.names)))
+                outcomes.append((None, sorted({*error.names})))
             except (Missing, Abandoned) as error:
                 outcomes.append((None, type(error)))
         assert outcomes[0][1] == outcomes[1][1]
