@@ -36,6 +36,7 @@ VALUES: dict[str, Any] = {
     "path": "/srv/jobs",
     "url": "x://y",
     "reason": "it is so",
+    "is_zero_filled": True,
     "scheme": "x",
     "known": ["alpha", "beta"],
     "referrer": "Plot.7",

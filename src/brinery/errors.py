@@ -365,8 +365,27 @@ class CorruptRecordError(RecordError):
     """A record is damaged: truncated, extended, or with bytes changed."""
 
 
+class TruncatedRecordError(CorruptRecordError):
+    """A record has lost its end.
+
+    `is_zero_filled` says that zeros stand there, as some file systems leave them after a power cut;
+    otherwise it is missing.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        path: str | None = None,
+        is_zero_filled: bool = False,
+    ) -> None:
+        super().__init__(f"{reason}. Restore it from a backup, or remove() it", id=id, path=path)
+        self.is_zero_filled = is_zero_filled
+
+
 class ForeignRecordError(RecordError):
-    """A file or row is not a record of brinery, or has lost its end."""
+    """A file or row is not a record of brinery, or has lost so much that it cannot be told for one."""
 
 
 class MisplacedRecordError(RecordError):
