@@ -37,6 +37,7 @@ VALUES: dict[str, Any] = {
     "url": "x://y",
     "reason": "it is so",
     "is_zero_filled": True,
+    "is_newer": True,
     "scheme": "x",
     "known": ["alpha", "beta"],
     "referrer": "Plot.7",

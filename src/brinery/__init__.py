@@ -49,9 +49,11 @@ if TYPE_CHECKING:
     from brinery.filesystem import FilesystemStore, make_filesystemstore
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
+    from brinery.integrity import ExaminedRecord, FsckReport, fsck
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.quarantine import Quarantine, QuarantinedRecord
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -108,6 +110,8 @@ _HOMES = {
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
+    "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
+    "quarantine": ("Quarantine", "QuarantinedRecord"),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
@@ -146,11 +150,13 @@ __all__ = [
     "DanglingReferenceError",
     "DecodeError",
     "EncodeError",
+    "ExaminedRecord",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "FsckReport",
     "Id",
     "IdFactory",
     "IdTakenError",
@@ -163,6 +169,8 @@ __all__ = [
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "Quarantine",
+    "QuarantinedRecord",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
@@ -184,6 +192,7 @@ __all__ = [
     "UuidFactory",
     "VerificationError",
     "__version__",
+    "fsck",
     "known_codecs",
     "known_transforms",
     "make_codec",

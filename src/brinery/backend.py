@@ -140,6 +140,10 @@ class Backend(ABC):
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
+    def strays(self) -> Iterator[str]:
+        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        return iter(())
+
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:

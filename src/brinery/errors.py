@@ -99,14 +99,16 @@ class CallTooDeepError(BrineryError, RecursionError):
 
 
 class SettingsError(BrineryError):
-    """The settings that a store remembers are damaged or of a newer brinery."""
+    """The settings that a store remembers are damaged or, if `is_newer`, of a newer brinery."""
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
+    def __init__(self, reason: str, path: str | None = None, *, is_newer: bool = False) -> None:
+        advice = "Upgrade brinery" if is_newer else "Repair or remove them (brinery fsck --repair)"
         super().__init__(
             f"cannot read the settings of the store{_in(path)}: {reason}. "
-            "Repair or remove them; the records stay readable without them",
+            f"{advice}; the records stay readable without them",
             path=path,
         )
+        self.is_newer = is_newer
 
 
 # -- which object

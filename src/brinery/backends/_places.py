@@ -168,6 +168,24 @@ class Listing:
                 if name not in seen:
                     yield name
 
+    def strays(self) -> Iterator[str]:
+        """Yield the paths, from the root, of what `names` leaves out, dotted names aside."""
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    listed = set(self._in_shard(entry.name, ""))
+                    with os.scandir(entry.path) as inner:
+                        names = [each.name for each in inner]
+                    yield from (
+                        f"{entry.name}/{name}"
+                        for name in names
+                        if name[0] != "." and name not in listed
+                    )
+                elif entry.name[0] != "." and (
+                    _LIKE_SHARD.fullmatch(entry.name) or not self._is_listed(entry, "")
+                ):
+                    yield entry.name
+
     def _in_shard(self, shard: str, prefix: str) -> Iterator[str]:
         try:
             entries = os.scandir(f"{self._root}/{shard}")

@@ -157,6 +157,15 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
 
+    def strays(self) -> Iterator[str]:
+        """Yield the paths, from the directory, of what is no record, without what has a leading dot."""
+        try:
+            yield from self._listing.strays()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error("list", error, path=self.location) from error
+
     def _require_root(self, action: str) -> None:
         try:
             self._places.require_root()

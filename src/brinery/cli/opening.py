@@ -12,11 +12,23 @@ from brinery.errors import BrineryError
 from brinery.filesystem import FilesystemStore
 from brinery.registry import make_store
 from brinery.store import Store
+from brinery.url import Url
 
 
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a command the argument STORE, as the parameter `place` of its function."""
     return click.argument("place", metavar="STORE")(function)
+
+
+def check_place(place: str) -> None:
+    """Raise `UsageError` for what is no URL, or a directory that is not there; nothing is opened."""
+    try:
+        url = Url(place)
+        path = url.local_path() if url.scheme == "file" else None
+    except BrineryError as error:
+        raise click.UsageError(str(error)) from error
+    if path is not None and not os.path.isdir(path):
+        raise click.UsageError(f"there is no directory {path!r}")
 
 
 def open_store(place: str, **options: Any) -> Store:
