@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
+    from brinery.garbage import GcReport
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
     from brinery.integrity import ExaminedRecord, FsckReport, fsck
@@ -112,6 +113,7 @@ _HOMES = {
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
     "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
     "quarantine": ("Quarantine", "QuarantinedRecord"),
+    "garbage": ("GcReport",),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
@@ -157,6 +159,7 @@ __all__ = [
     "ForeignRecordError",
     "FreshProcess",
     "FsckReport",
+    "GcReport",
     "Id",
     "IdFactory",
     "IdTakenError",

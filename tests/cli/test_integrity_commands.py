@@ -68,9 +68,27 @@ def test_fsck_needs_neither_codec_nor_good_settings(jobs: Path) -> None:
     assert ".settings.json: corrupt" in done.stdout
 
 
+def test_gc_lists_and_removes_only_when_told(jobs: Path) -> None:
+    """IDs on standard output, the summary on standard error; roots may come from a file."""
+    done = run("gc", str(jobs), "--root", "Job.1")
+    assert (done.returncode, done.stdout) == (0, "")
+    done = run("gc", str(jobs), "--root", "Job.1", "--older-than", "0")
+    assert (done.returncode, done.stdout) == (0, "Job.3\n")
+    assert "3 records: 1 that no root reaches would be removed (" in done.stderr
+    roots = jobs.parent / "roots"
+    roots.write_text("Job.2\n\nJob.3\n")
+    done = run("gc", str(jobs), "--roots-from", str(roots), "--older-than", "0", "--delete")
+    assert (done.returncode, done.stdout) == (0, "Job.1\n")
+    assert run("list", str(jobs)).stdout == "Job.2\nJob.3\n"
+    assert run("gc", str(jobs), "--root", "Job.9").returncode == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["gc", "."],
+        ["gc", "nowhere", "--root", "x"],
+        ["gc", ".", "--root", "x", "--older-than", "-1"],
         ["fsck", "nowhere"],
         ["fsck", "gopher://x"],
         ["fsck", ".", "--as", "x"],

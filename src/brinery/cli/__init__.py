@@ -23,6 +23,7 @@ _COMMANDS: Final = {
     "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
     "fsck": "Check every byte and every reference; repair.",
+    "gc": "List or remove what no root reaches.",
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",
 }
