@@ -30,7 +30,7 @@ from brinery import (
     Store,
     make_store,
 )
-from brinery.backend import Backend, Put, Version
+from brinery.backend import Backend, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.record import parse_metadata
@@ -279,7 +279,9 @@ class CarefulBackend(MemoryBackend):
         super().__init__()
         self.commits: list[int] = []
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         versions = super().commit(puts, deletes)
         assert missing_references(self) == set()
         self.commits.append(len(versions))

@@ -36,6 +36,8 @@ VALUES: dict[str, Any] = {
     "path": "/srv/jobs",
     "url": "x://y",
     "reason": "it is so",
+    "is_zero_filled": True,
+    "is_newer": True,
     "scheme": "x",
     "known": ["alpha", "beta"],
     "referrer": "Plot.7",

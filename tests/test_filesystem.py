@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,10 @@ from brinery import (
     NotFoundError,
     Persistable,
     ProtocolError,
+    RecordVersionError,
     SettingsError,
     StorageError,
+    TruncatedRecordError,
     UnknownCodecError,
     UnknownSchemeError,
     Url,
@@ -41,6 +44,7 @@ from brinery import (
     make_store,
     register,
 )
+from brinery.record import FORMAT_VERSION
 
 
 class Task(Persistable):
@@ -165,12 +169,13 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("damage", "kind"),
         [
-            (lambda data: b"", CorruptRecordError),
-            (lambda data: data[:-1], ForeignRecordError),
-            (lambda data: data[: len(data) // 2], ForeignRecordError),
+            (lambda data: b"", TruncatedRecordError),
+            (lambda data: data[:-1], TruncatedRecordError),
+            (lambda data: data[: len(data) // 2], TruncatedRecordError),
             (lambda data: data + b"x", CorruptRecordError),
             (lambda data: data[:5] + bytes([data[5] ^ 1]) + data[6:], CorruptRecordError),
-            (lambda data: data[:-100] + bytes(100), CorruptRecordError),
+            (lambda data: data[:-100] + bytes(100), TruncatedRecordError),
+            (lambda data: data[:-3] + bytes(3), TruncatedRecordError),
             (lambda data: pickle.dumps("bare"), ForeignRecordError),
         ],
         ids=[
@@ -180,6 +185,7 @@ class TestDamage:
             "one byte more",
             "bit",
             "zeroed tail",
+            "zeroed end of the tail",
             "bare pickle",
         ],
     )
@@ -208,6 +214,108 @@ class TestDamage:
         with pytest.raises(MisplacedRecordError, match=one) as caught:
             store.load(two)
         assert caught.value.found == one
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (os.mkdir, "a directory"),
+            (os.mkfifo, "a FIFO"),
+            (lambda path: os.symlink("/etc/hostname", path), "a symbolic link"),
+            (lambda path: os.symlink("nowhere", path), "a symbolic link"),
+        ],
+        ids=["directory", "FIFO", "link", "broken link"],
+    )
+    def test_what_cannot_be_read_is_never_absence(
+        self, tmp_path: Path, make: Callable[[Path], Any], words: str
+    ) -> None:
+        """It is a StorageError for each call, and no default takes its place."""
+        store = FilesystemStore(tmp_path)
+        store.save([1])
+        make(tmp_path / "Task.7")
+        calls: list[Callable[[], Any]] = [
+            lambda: store.load("Task.7"),
+            lambda: store["Task.7"],
+            lambda: store.get("Task.7", "default"),
+            lambda: store.info("Task.7"),
+            lambda: "Task.7" in store,
+            lambda: store.pop("Task.7", "default"),
+            lambda: store.setdefault("Task.7", "default"),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError, match=words) as caught:
+                call()
+            assert caught.value.id == "Task.7"
+            assert caught.value.path == str(tmp_path / "Task.7")
+            assert not isinstance(caught.value, KeyError)
+
+    def test_what_may_not_be_read_is_never_absence(self) -> None:
+        """A file without permission is an error of its own, also through `get`."""
+        code = """
+import os, sys
+from brinery import FilesystemStore, NotFoundError, StorageError
+store = FilesystemStore(sys.argv[1])
+first, second = store.save_many([[1], [2]])
+store.invalidate_cache()
+assert store.get(first, "default") == [1]
+os.chmod(os.path.join(sys.argv[1], second), 0)
+os.chmod(sys.argv[1], 0o755)
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may read everything
+for call in (lambda: store.get(second, "default"), lambda: store.load(second), lambda: store.info(second)):
+    try:
+        raise SystemExit(f"no error: {call()!r}")
+    except StorageError as error:
+        assert not isinstance(error, NotFoundError)
+        assert error.id == second and "check the permissions" in str(error), error
+"""
+        # Not below tmp_path, which only the user who runs the tests may enter.
+        with tempfile.TemporaryDirectory(prefix="brinery-test-") as directory:
+            command = [sys.executable, "-c", code, directory]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_too_many_open_files_are_never_absence(self, tmp_path: Path) -> None:
+        """In a process that may open no more: an error of its own, also through `get`."""
+        FilesystemStore(tmp_path).save([1])
+        code = """
+import os, resource, sys
+from brinery import FilesystemStore, NotFoundError, StorageError
+store = FilesystemStore(sys.argv[1])
+assert store.get("list.1", "default") == [1]
+store.invalidate_cache()
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+for call in (lambda: store.get("list.1", "default"), lambda: store.load("list.1"), store.list):
+    try:
+        raise SystemExit(f"no error: {call()!r}")
+    except StorageError as error:
+        assert not isinstance(error, NotFoundError)
+        assert "too many open files" in str(error), error
+os.close(held.pop())
+assert store.get("list.1", "default") == [1]
+"""
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_a_newer_format_is_refused_with_both_versions_named(self, tmp_path: Path) -> None:
+        """It is no damage, and no default takes its place."""
+        store = FilesystemStore(tmp_path)
+        id_ = store.save(Task("x"))
+        data = bytearray((tmp_path / id_).read_bytes())
+        data[-10:-8] = (FORMAT_VERSION + 1).to_bytes(2, "little")
+        (tmp_path / id_).write_bytes(data)
+        store.invalidate_cache()
+        for call in (lambda: store.get(id_, "default"), lambda: store.info(id_)):
+            with pytest.raises(RecordVersionError, match=r"version 2; .* up to 1") as caught:
+                call()
+            assert (caught.value.found, caught.value.known) == (2, 1)
+            assert caught.value.id == id_
 
     def test_a_dangling_reference_names_the_referrer(self, tmp_path: Path) -> None:
         """A missing child is not "not found", so that no default takes its place."""

@@ -16,7 +16,7 @@ import pytest
 
 import brinery
 from brinery import FilesystemStore, Id, MemoryStore, Persistable, SqlStore, Store, upgrades
-from brinery.backend import Put, Version
+from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.testing.graphs import assert_isomorphic
@@ -382,7 +382,9 @@ class Interfering(MemoryBackend):
 
     then: Callable[[], Any] | None = None
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         puts = list(puts)
         if self.then is not None and len(puts) > 1:
             then, self.then = self.then, None

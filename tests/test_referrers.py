@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistable, Store, make_store
-from brinery.backend import Put, Version
+from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.record import has_magic, parse_metadata
@@ -30,7 +30,9 @@ class IndexedBackend(MemoryBackend):
         self.index: defaultdict[str, set[str]] = defaultdict(set)
         self.is_asked = False
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         puts = [put._replace(data=[b"".join(put.data)]) for put in puts]
         versions = super().commit(puts, deletes)
         for put in puts:

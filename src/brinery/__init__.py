@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         StorageError,
         StorageFullError,
         TransformNotInstalledError,
+        TruncatedRecordError,
         UnknownCodecError,
         UnknownSchemeError,
         UnknownTransformError,
@@ -53,11 +54,14 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
+    from brinery.garbage import GcReport
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
+    from brinery.integrity import ExaminedRecord, FsckReport, fsck
     from brinery.memory import MemoryStore
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.quarantine import Quarantine, QuarantinedRecord
     from brinery.recoding import LeftRecord, RecodeReport, recode
     from brinery.reference import ExternalReference
     from brinery.registry import (
@@ -113,6 +117,7 @@ _HOMES = {
         "StorageError",
         "StorageFullError",
         "TransformNotInstalledError",
+        "TruncatedRecordError",
         "UnknownCodecError",
         "UnknownSchemeError",
         "UnknownTransformError",
@@ -122,6 +127,9 @@ _HOMES = {
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
+    "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
+    "quarantine": ("Quarantine", "QuarantinedRecord"),
+    "garbage": ("GcReport",),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
@@ -167,11 +175,14 @@ __all__ = [
     "DecodeError",
     "DriverNotInstalledError",
     "EncodeError",
+    "ExaminedRecord",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "FsckReport",
+    "GcReport",
     "GetValue",
     "Id",
     "IdFactory",
@@ -188,6 +199,8 @@ __all__ = [
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "Quarantine",
+    "QuarantinedRecord",
     "RecodeReport",
     "RecordError",
     "RecordInfo",
@@ -201,6 +214,7 @@ __all__ = [
     "Store",
     "Transform",
     "TransformNotInstalledError",
+    "TruncatedRecordError",
     "UnknownCodecError",
     "UnknownSchemeError",
     "UnknownTransformError",
@@ -212,6 +226,7 @@ __all__ = [
     "VerificationError",
     "__version__",
     "copy",
+    "fsck",
     "known_codecs",
     "known_transforms",
     "make_codec",

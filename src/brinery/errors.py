@@ -99,14 +99,16 @@ class CallTooDeepError(BrineryError, RecursionError):
 
 
 class SettingsError(BrineryError):
-    """The settings that a store remembers are damaged or of a newer brinery."""
+    """The settings that a store remembers are damaged or, if `is_newer`, of a newer brinery."""
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
+    def __init__(self, reason: str, path: str | None = None, *, is_newer: bool = False) -> None:
+        advice = "Upgrade brinery" if is_newer else "Repair or remove them (brinery fsck --repair)"
         super().__init__(
             f"cannot read the settings of the store{_in(path)}: {reason}. "
-            "Repair or remove them; the records stay readable without them",
+            f"{advice}; the records stay readable without them",
             path=path,
         )
+        self.is_newer = is_newer
 
 
 # -- which object
@@ -391,8 +393,27 @@ class CorruptRecordError(RecordError):
     """A record is damaged: truncated, extended, or with bytes changed."""
 
 
+class TruncatedRecordError(CorruptRecordError):
+    """A record has lost its end.
+
+    `is_zero_filled` says that zeros stand there, as some file systems leave them after a power cut;
+    otherwise it is missing.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        path: str | None = None,
+        is_zero_filled: bool = False,
+    ) -> None:
+        super().__init__(f"{reason}. Restore it from a backup, or remove() it", id=id, path=path)
+        self.is_zero_filled = is_zero_filled
+
+
 class ForeignRecordError(RecordError):
-    """A file or row is not a record of brinery, or has lost its end."""
+    """A file or row is not a record of brinery, or has lost so much that it cannot be told for one."""
 
 
 class MisplacedRecordError(RecordError):

@@ -24,6 +24,7 @@ import functools
 import operator
 import os
 import platform
+import re
 import struct
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -38,6 +39,7 @@ from brinery.errors import (
     MisplacedRecordError,
     RecordError,
     RecordVersionError,
+    TruncatedRecordError,
 )
 
 FORMAT_VERSION: Final = 1
@@ -343,11 +345,8 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
     `tail` is the end of the record, at least `TAIL_SIZE` bytes where the record has as many.
     """
     if not size:
-        raise CorruptRecordError(
-            "is empty: its writer was cut off, or something truncated it. "
-            "Restore it from a backup, or remove() it",
-            id=id,
-            path=path,
+        raise TruncatedRecordError(
+            "is empty: its writer was cut off, or something truncated it", id=id, path=path
         )
     if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
         raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
@@ -362,8 +361,14 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
 def _without_tail(
     tail: bytes, size: int, id: str | None, path: str | None
 ) -> CorruptRecordError | ForeignRecordError:
-    if not tail.strip(b"\0"):
-        return _damaged("it ends in zero bytes, as a power cut leaves a file", id, path)
+    if tail[-1:] == b"\0" and MAGIC.startswith(tail[-len(MAGIC) :].rstrip(b"\0")):
+        # A block of a file is zeroed as a whole, and may begin anywhere in the tail.
+        return TruncatedRecordError(
+            f"({size} bytes) ends in zero bytes, as a power cut leaves a file",
+            id=id,
+            path=path,
+            is_zero_filled=True,
+        )
     end = tail.rfind(MAGIC)
     if end >= 0:
         more = len(tail) - end - len(MAGIC)
@@ -510,6 +515,25 @@ def _size(value: Any) -> int:
     return int(value)
 
 
+def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
+    """Return what a record without its tail is, now that all of it can be looked at."""
+    end = data.rfind(MAGIC)
+    if end >= 0:
+        more = len(data) - end - len(MAGIC)
+        return _damaged(f"{more} bytes follow its end", error.id, error.path)
+    # A pickle that does not stop, or the beginning of metadata.
+    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
+    if (is_pickle and data[-1:] != b".") or _METADATA_START.search(data):
+        return TruncatedRecordError(
+            f"has lost its end: {len(data)} bytes of it are left", id=error.id, path=error.path
+        )
+    return error
+
+
+# How `Writer` begins: a map of 14 or more pairs, the first of which is the codec.
+_METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
+
+
 def parse(
     data: bytes, version: Any = None, *, id: str | None = None, path: str | None = None
 ) -> Record:
@@ -518,7 +542,10 @@ def parse(
     Raise a `RecordError` when any byte differs from what was written, or when `id` is given and the
     record is another object's.
     """
-    metadata = parse_metadata(data, len(data), id=id, path=path)
+    try:
+        metadata = parse_metadata(data, len(data), id=id, path=path)
+    except ForeignRecordError as error:
+        raise _refined(error, data) from error
     record = Record(metadata, data, version)
     payload = memoryview(data)[: metadata.payload_size]
     if blake2b(payload, digest_size=DIGEST_SIZE).digest() != metadata.payload_digest:

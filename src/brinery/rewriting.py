@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from brinery.backend import Backend, Put, Version
+from brinery.backend import Backend, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.chain import CodecChain
 from brinery.codec import Codec
@@ -261,6 +261,8 @@ class _Trial(MemoryBackend):
         )
         self.puts: list[Put] = []
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         self.puts += puts
         return super().commit(self.puts, deletes)

@@ -52,6 +52,7 @@ from brinery.record import (
 from brinery.reloading import Reloading
 from brinery.renames import Renames
 from brinery.transform import Transform
+from brinery.trash import epoch_of
 from brinery.versions import version_of
 
 
@@ -166,6 +167,8 @@ class Saver:
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Written] = []
+        self._relied: list[_Work] = []
+        self._epoch: Version | None = None
 
     # -- what codecs ask
 
@@ -214,7 +217,7 @@ class Saver:
             return self._save(roots)
         finally:
             # What codecs keep refers back to this object: undone, nothing waits for the collector.
-            for kept in (self.shared, self._list, self._written, self._claims):
+            for kept in (self.shared, self._list, self._written, self._claims, self._relied):
                 kept.clear()
             self.root = self._current = None
 
@@ -227,9 +230,8 @@ class Saver:
                 puts = list(puts)
                 self._check(puts, ids)
             try:
-                versions = self._backend.commit(puts)
-                for written in self._written:
-                    self._enter(written, versions[written.work.name])
+                self._commit(puts)
+                self._write_what_was_collected()
             except Conflict as conflict:
                 raise self._conflict(conflict) from conflict
             except BaseException:
@@ -237,6 +239,25 @@ class Saver:
                 self._enter_what_stands()
                 raise
         return ids
+
+    def _commit(self, puts: Iterable[Put]) -> None:
+        versions = self._backend.commit(puts)
+        for written in self._written:
+            if written.work.name in versions:
+                self._enter(written, versions[written.work.name])
+
+    def _write_what_was_collected(self) -> None:
+        """Write anew what did not need to be written, and was removed by a garbage collection meanwhile.
+
+        The collection did not know of the record that refers to it; see `brinery.garbage`.
+        """
+        while self._relied and (epoch := epoch_of(self._backend)) != self._epoch:
+            self._epoch = epoch
+            lost = [work for work in self._relied if not self._exists(work.name)]
+            with suppress(Conflict):  # somebody else has written it: it is looked for once more
+                self._commit(self._puts_of(lost))
+                continue
+            self._epoch = None
 
     def _enter_what_stands(self) -> None:
         for written in self._written:
@@ -282,8 +303,12 @@ class Saver:
         ids[id(obj)] = id_
         return id_
 
-    def _puts(self) -> Iterator[Put]:
-        position = 0
+    def _puts_of(self, works: Sequence[_Work]) -> Iterator[Put]:
+        count = len(self._list)
+        yield from (put for put in map(self._encode, works) if put is not None)
+        yield from self._puts(count)
+
+    def _puts(self, position: int = 0) -> Iterator[Put]:
         while position < len(self._list):
             work = self._list[position]
             position += 1
@@ -305,7 +330,7 @@ class Saver:
             if entry.digest != digest and entry.is_loaded:
                 self._compare_again(work, entry, digest)
             if entry.digest == digest:
-                if not self._exists(name):
+                if not self._relies_on(work):
                     expect = ABSENT  # somebody removed it: it is new again
                 elif not self._is_transform_asked_for or self._is_stored_so(work, sink, codec):
                     return None
@@ -373,7 +398,7 @@ class Saver:
         if expect is ANY and work.chosen:
             self._check_is_record(work)
         if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
-            if self._exists(work.name):
+            if self._relies_on(work):
                 return None
             expect = ABSENT
         record = build(
@@ -428,6 +453,16 @@ class Saver:
         writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, self._now)
         self._writers[id(codec)] = writer
         return writer
+
+    def _relies_on(self, work: _Work) -> bool:
+        """Tell whether a record exists that need not be written; if so, it must exist at the end, too."""
+        if not self._relied:
+            self._epoch = epoch_of(self._backend)
+        self._relied.append(work)
+        if self._exists(work.name):
+            return True
+        self._relied.pop()
+        return False
 
     def _exists(self, name: str) -> bool:
         try:
@@ -524,16 +559,32 @@ class Saver:
         for work in found:
             if work.chosen:
                 return IdTakenError(work.id, location)
-        gone = [work for work in found if work.entry and not self._exists(work.name)]
+        gone = [work for work in found if work.entry and self._was_collected(work, work.entry)]
         stale = [work.id for work in found if work.entry and work not in gone]
         if stale:
             return ConflictError(stale, location)
-        for work in gone:
-            assert work.entry is not None
-            work.entry.version = ABSENT
         if gone:
             return RecordsGoneError([work.id for work in gone])
         return NumberTakenError([work.id for work in found])
+
+    def _was_collected(self, work: _Work, entry: Entry) -> bool:
+        """Tell whether a record is gone, or stands there as it was known under another version.
+
+        A garbage collection that removes a record and finds it needed after all puts it back.  The
+        version that the next attempt is to expect is entered.
+        """
+        try:
+            version = self._backend.get_tail(work.name, 0)[2]
+            metadata, _ = read_metadata(self._backend, work.name, work.id)
+        except (Missing, NotFoundError):
+            entry.version = ABSENT
+            return True
+        except BrineryError:
+            return False
+        if metadata.raw_digest != entry.digest:
+            return False
+        entry.version = version
+        return True
 
     def _enter(self, written: _Written, version: Any) -> None:
         work = written.work

@@ -56,7 +56,9 @@ def read_settings(backend: Backend) -> Settings | None:
         value = json.loads(data)
         if value["format"] > FORMAT:
             raise SettingsError(
-                f"they have format {value['format']}, this brinery reads {FORMAT}", where
+                f"they have format {value['format']}, this brinery reads {FORMAT}",
+                where,
+                is_newer=True,
             )
         transform = _transform(value.get("transform"))
         found = Settings(value["codec"], value["config"], value["options"], transform)

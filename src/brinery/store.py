@@ -45,6 +45,7 @@ from brinery.transform import Transform
 from brinery.url import Url
 
 if TYPE_CHECKING:
+    from brinery.garbage import GcReport
     from brinery.verification import FreshProcess
 
 
@@ -306,6 +307,32 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             checker = Checker(self._backend, self._codec_of, self._renames, self._restorer)
             return checker.check(self.list(), progress)
+
+    def gc(
+        self,
+        roots: Iterable[str],
+        *,
+        dry_run: bool = True,
+        older_than: float = 3600.0,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> GcReport:
+        """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
+
+        Nothing is decoded.  Records written in the last `older_than` seconds, and what they reach, are
+        kept.  Others may save meanwhile: what they take up stays.  Raise `NotFoundError` for a root that
+        is not there, `RecordError` where what a record refers to cannot be read, `StorageError`.
+        """
+        from brinery.garbage import collect
+
+        wanted = [_required(root) for root in _several("roots", roots)]
+        with self._open():
+            report = collect(
+                self._backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
+            )
+            if not dry_run:
+                for id_ in report.garbage:
+                    self._identity.forget(id_)
+        return report
 
     def _codec_of(self, name: str, config: Any) -> Codec:
         key = (name, *config.items())

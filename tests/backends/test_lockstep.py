@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.backends.directory import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
 from brinery.backends.sql import SqlBackend
@@ -30,6 +30,7 @@ names = st.sampled_from(NAMES)
 prefixes = st.sampled_from(["", "Task", "Task.1", "%", ".", "x", "T_"])
 expectations = st.sampled_from(["any", "absent", "current", "stale"])
 choices = st.integers(0, 1)
+deletes = st.lists(st.tuples(names, expectations), max_size=3)
 
 
 class Abandoned(Exception):
@@ -142,10 +143,15 @@ class LockStep(RuleBasedStateMachine):
 
     @rule(
         chosen=st.dictionaries(names, expectations, max_size=5),
-        removed=st.lists(names, max_size=3),
+        removed=deletes,
         abandoned=st.booleans(),
     )
-    def commit(self, chosen: dict[str, Expectation], removed: list[str], abandoned: bool) -> None:
+    def commit(
+        self,
+        chosen: dict[str, Expectation],
+        removed: list[tuple[str, Expectation]],
+        abandoned: bool,
+    ) -> None:
         """Put several names and delete some, or raise at the end of the puts."""
         data = {name: self.unique() for name in chosen}
 
@@ -155,8 +161,13 @@ class LockStep(RuleBasedStateMachine):
             if abandoned:
                 raise Abandoned
 
+        def removals(engine: Engine) -> Iterator[str | Delete]:
+            for name, expectation in removed:
+                expect = engine.expected(name, expectation)
+                yield name if expect is ANY else Delete(name, expect)
+
         def commit(engine: Engine) -> Mapping[str, Version]:
-            versions = engine.backend.commit(puts(engine), iter(removed))
+            versions = engine.backend.commit(puts(engine), removals(engine))
             assert versions.keys() == chosen.keys()
             return versions
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from brinery.backend import ABSENT, ANY, Conflict
+from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
 from brinery.backends import _files
 from brinery.backends._staging import Staged, Staging, failure
 from brinery.errors import StorageError, storage_error
@@ -37,7 +37,7 @@ class _Undo(NamedTuple):
 class Publication:
     """The steps that make the files of a staging visible, and how to undo them."""
 
-    def __init__(self, staging: Staging, deletes: Sequence[str]) -> None:
+    def __init__(self, staging: Staging, deletes: Sequence[Delete]) -> None:
         self._staging = staging
         self._places = staging.places
         self._deletes = deletes
@@ -54,7 +54,7 @@ class Publication:
         try:
             self._steps(reversed(new), self._show)
             self._steps(reversed(old), self._replace)
-            for name in self._deletes:
+            for name, _ in self._deletes:
                 try:
                     self._remove(name)
                 except OSError as error:
@@ -97,16 +97,28 @@ class Publication:
                     staged.found = self._elsewhere(staged.name)
                 else:
                     staged.found = self._places.find(staged.name)
-                if not _fits(staged):
+                if not _fits(staged.found, staged.expect):
                     wrong.append(staged.name)
             except OSError as error:
                 raise failure("write", error, staged.name, staged.home) from error
             (new if staged.found is None else old).append(staged)
+        wrong += self._not_to_be_deleted()
         if wrong and trust_links:
             return self._checked(trust_links=False)
         if wrong:
             raise Conflict(wrong)
         return new, old
+
+    def _not_to_be_deleted(self) -> list[str]:
+        """Return the names that are not as their deletions expect."""
+        wrong = []
+        for name, expect in self._deletes:
+            try:
+                if expect is not ANY and not _fits(self._places.find(name), expect):
+                    wrong.append(name)
+            except OSError as error:
+                raise failure("remove", error, name, self._places.home(name)) from error
+        return wrong
 
     def _elsewhere(self, name: str) -> str | None:
         # Where the name stands in the other layout.  Most directories have no such shard at all.
@@ -211,12 +223,13 @@ class Publication:
             ) from error
 
 
-def _fits(staged: Staged) -> bool:
-    if staged.expect is ANY:
+def _fits(found: str | None, expect: Version | Expect) -> bool:
+    """Tell whether what stands at the path `found`, None for nothing, is as expected."""
+    if expect is ANY:
         return True
-    if staged.expect is ABSENT:
-        return staged.found is None
-    return staged.found is not None and _files.version_at(staged.found) == staged.expect
+    if expect is ABSENT:
+        return found is None
+    return found is not None and _files.version_at(found) == expect
 
 
 def _was_shown(step: Staged) -> bool:

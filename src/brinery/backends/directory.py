@@ -6,7 +6,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, Final, Literal, TypeVar
 
-from brinery.backend import Backend, BackendCapabilities, Missing, Put, Version
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    BackendCapabilities,
+    Conflict,
+    Delete,
+    Missing,
+    Put,
+    Version,
+    as_delete,
+)
 from brinery.backends import _files
 from brinery.backends._commit import Publication
 from brinery.backends._lock import WritersLock
@@ -118,17 +129,19 @@ class DirectoryBackend(Backend):
         self._require_root("read")
         raise Missing(name)
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         with Staging(self._places) as staging:
             for put in puts:
                 staging.add(put)
-            names = tuple(deletes)
-            for name in names:
+            removed = tuple(map(as_delete, deletes))
+            for name, _ in removed:
                 check_name(name)
-            if staging.staged or (names and self._has_root()):
+            if staging.staged or (removed and self._is_there(removed)):
                 staging.sync()
-                publication = Publication(staging, names)
+                publication = Publication(staging, removed)
                 with self._lock():
                     publication.run()
                 publication.sync_directories()
@@ -158,6 +171,15 @@ class DirectoryBackend(Backend):
             self._places.require_root()
         except FileNotFoundError as error:
             raise storage_error(action, error, path=self.location) from error
+
+    def _is_there(self, removed: Iterable[Delete]) -> bool:
+        """Tell whether there is a directory to remove from; raise `Conflict` if that is expected."""
+        if self._has_root():
+            return True
+        wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
+        if wrong:
+            raise Conflict(wrong)
+        return False
 
     def _has_root(self) -> bool:
         self._require_root("remove")

@@ -10,8 +10,9 @@ import click
 
 from brinery.errors import BrineryError
 from brinery.filesystem import FilesystemStore
-from brinery.registry import make_store
+from brinery.registry import SQL_SCHEMES, make_store
 from brinery.store import Store
+from brinery.url import Url
 
 
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -42,6 +43,17 @@ def _pair(rename: str) -> tuple[str, str]:
     return old, new
 
 
+def check_place(place: str) -> None:
+    """Raise `UsageError` for what is no URL, or a directory that is not there; nothing is opened."""
+    try:
+        url = Url(place)
+        path = url.local_path() if url.scheme == "file" else None
+    except BrineryError as error:
+        raise click.UsageError(str(error)) from error
+    if path is not None and not os.path.isdir(path):
+        raise click.UsageError(f"there is no directory {path!r}")
+
+
 def open_store(
     place: str, *, is_new: bool = False, is_for_bytes: bool = False, **options: Any
 ) -> Store:
@@ -52,6 +64,8 @@ def open_store(
     """
     if is_for_bytes:
         options = {"codec": "pickle", "compress": "none", **options}
+    if not is_new and _is_sql(place):
+        options = {"create": False, **options}
     try:
         store = make_store(place, **options)
     except BrineryError as error:
@@ -64,3 +78,12 @@ def open_store(
             f"{place!r} opens a {type(store).__name__}, which is no brinery.Store"
         )
     return store
+
+
+def _is_sql(place: str) -> bool:
+    # A database makes its tables, and SQLite its file, when it is opened; a command that reads must not.
+    try:
+        scheme = Url(place).scheme.partition("+")[0]
+    except BrineryError:
+        return False
+    return scheme in SQL_SCHEMES
