@@ -26,7 +26,7 @@ demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, change
 	@$(RUN) examples/sweep.py $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system  ## run the tests
-	@$(RUN) -m pytest -n auto -m "not slow" $(ARGS)
+	@$(RUN) -m pytest -n auto -m "not slow and not torture" $(ARGS)
 
 test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
 	@$(RUN) -m pytest -m slow $(ARGS)

@@ -160,6 +160,14 @@ class ConflictError(BrineryError):
         self.ids = tuple(ids)
 
 
+class TransactionError(BrineryError):
+    """A transaction cannot be committed where its block ends; nothing of it was written."""
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(f"the transaction{_in(path)} {reason}", path=path)
+        self.reason = reason
+
+
 class IdTakenError(ConflictError):
     """A new object was to be saved under an ID that another object has."""
 

@@ -109,6 +109,10 @@ class IdFactory:
             raise InvalidArgumentError(f"cannot reserve {n} IDs: give a positive number")
         self._reserved.extend(self._source()(n))
 
+    def forget_reserved(self) -> None:
+        """Let go of the numbers that were set aside: in a forked child they are the parent's."""
+        self._reserved.clear()
+
     def new(self, obj: Any) -> Any:
         """Return a new ID for `obj`."""
         try:

@@ -65,9 +65,11 @@ class Root:
     """The ID that the caller chose; None for the object's own or a new one."""
     overwrite: bool = False
     """Write over whatever stands under `id`."""
+    expect: Version | None = None
+    """The version that the record `id` must have; None where it is not demanded."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Work:
     obj: Any
     id: str
@@ -78,6 +80,8 @@ class _Work:
     """Whether the caller chose the ID."""
     found_in: _Work | None
     """The record that refers to it; None for a root."""
+    is_demanded: bool = False
+    """Whether the caller said which version is to be replaced."""
 
 
 class _Written(NamedTuple):
@@ -280,6 +284,10 @@ class Saver:
             raise AlreadySavedError(self._ids[id(obj)], wanted, self._backend.location)
         if wanted is not None and not isinstance(wanted, Id):
             wanted = Id(wanted)
+        if wanted is not None and root.expect is not None:
+            id_ = self._enlist(obj, wanted, entry, root.expect, False)
+            self._list[-1].is_demanded = True
+            return id_
         if entry is not None:
             expect = ANY if root.overwrite else entry.version
             return self._enlist(obj, wanted or entry.id, entry, expect, False)
@@ -330,7 +338,7 @@ class Saver:
             if entry.digest != digest and entry.is_loaded:
                 self._compare_again(work, entry, digest)
             if entry.digest == digest:
-                if not self._relies_on(work):
+                if not self._relies_on(work) and not work.is_demanded:
                     expect = ABSENT  # somebody removed it: it is new again
                 elif not self._is_transform_asked_for or self._is_stored_so(work, sink, codec):
                     return None
@@ -559,8 +567,13 @@ class Saver:
         for work in found:
             if work.chosen:
                 return IdTakenError(work.id, location)
-        gone = [work for work in found if work.entry and self._was_collected(work, work.entry)]
-        stale = [work.id for work in found if work.entry and work not in gone]
+        known = [work for work in found if work.entry or work.is_demanded]
+        gone = [
+            work
+            for work in known
+            if work.entry and not work.is_demanded and self._was_collected(work, work.entry)
+        ]
+        stale = [work.id for work in known if work not in gone]
         if stale:
             return ConflictError(stale, location)
         if gone:
