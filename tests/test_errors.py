@@ -47,6 +47,7 @@ VALUES: dict[str, Any] = {
     "found": "Other.1",
     "action": "write",
     "findings": [(None, ".tasks[3].callback", "no such name")],
+    "names": ["os:system"],
     "cause": OSError(errno.EACCES, "Permission denied"),
 }
 OWN_VALUES: dict[str, dict[str, Any]] = {

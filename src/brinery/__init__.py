@@ -34,10 +34,12 @@ if TYPE_CHECKING:
         RecordError,
         RecordTooLargeError,
         RecordVersionError,
+        SealError,
         SettingsError,
         StorageError,
         StorageFullError,
         TransformNotInstalledError,
+        TrustError,
         UnknownCodecError,
         UnknownSchemeError,
         UnknownTransformError,
@@ -49,6 +51,7 @@ if TYPE_CHECKING:
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
     from brinery.memory import MemoryStore
+    from brinery.needs import Need
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
     from brinery.reference import ExternalReference
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
     from brinery.renames import renamed_from
     from brinery.store import Store
     from brinery.transform import Transform
+    from brinery.trust import Trust
     from brinery.url import Url
     from brinery.verification import FreshProcess
     from brinery.versions import upgrades
@@ -93,10 +97,12 @@ _HOMES = {
         "RecordError",
         "RecordTooLargeError",
         "RecordVersionError",
+        "SealError",
         "SettingsError",
         "StorageError",
         "StorageFullError",
         "TransformNotInstalledError",
+        "TrustError",
         "UnknownCodecError",
         "UnknownSchemeError",
         "UnknownTransformError",
@@ -122,8 +128,10 @@ _HOMES = {
     "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
+    "needs": ("Need",),
     "store": ("Store",),
     "transform": ("Transform",),
+    "trust": ("Trust",),
     "url": ("Url",),
     "verification": ("FreshProcess",),
 }
@@ -157,6 +165,7 @@ __all__ = [
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
+    "Need",
     "NotFoundError",
     "Persistable",
     "Placeholder",
@@ -166,12 +175,15 @@ __all__ = [
     "RecordTooLargeError",
     "RecordVersionError",
     "Report",
+    "SealError",
     "SettingsError",
     "StorageError",
     "StorageFullError",
     "Store",
     "Transform",
     "TransformNotInstalledError",
+    "Trust",
+    "TrustError",
     "UnknownCodecError",
     "UnknownSchemeError",
     "UnknownTransformError",

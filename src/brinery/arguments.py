@@ -42,6 +42,7 @@ _KNOWN = (
     "durability",
     "layout",
     "renames",
+    "trust",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

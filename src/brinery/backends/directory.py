@@ -10,6 +10,7 @@ from brinery.backend import Backend, BackendCapabilities, Missing, Put, Version
 from brinery.backends import _files
 from brinery.backends._commit import Publication
 from brinery.backends._lock import WritersLock
+from brinery.backends._openness import open_to_others
 from brinery.backends._places import LOCK, Listing, Places, check_name
 from brinery.backends._staging import Staging, failure
 from brinery.errors import InvalidArgumentError, storage_error
@@ -143,6 +144,10 @@ class DirectoryBackend(Backend):
                 raise storage_error("list", error, path=self.location) from error
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
+
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others than whoever runs this can write here, None where they cannot."""
+        return open_to_others(self.location, (self._places.housekeeping, *self._places.shards()))
 
     def _require_root(self, action: str) -> None:
         try:

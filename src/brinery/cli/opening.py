@@ -12,6 +12,7 @@ from brinery.errors import BrineryError
 from brinery.filesystem import FilesystemStore
 from brinery.registry import make_store
 from brinery.store import Store
+from brinery.trust import Trust
 
 
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -22,7 +23,7 @@ def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
 def open_store(place: str, **options: Any) -> Store:
     """Open a store that is there already; a place where there is none is wrong usage."""
     try:
-        store = make_store(place, **options)
+        store = make_store(place, trust=Trust.from_environment(), **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if isinstance(store, FilesystemStore) and not os.path.isdir(store.directory):
