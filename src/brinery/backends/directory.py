@@ -11,7 +11,7 @@ from brinery.backends import _files
 from brinery.backends._commit import Publication
 from brinery.backends._lock import WritersLock
 from brinery.backends._openness import open_to_others
-from brinery.backends._places import LOCK, Listing, Places, check_name
+from brinery.backends._places import LOCK, Listing, Places, check_name, unlinked
 from brinery.backends._staging import Staging, failure
 from brinery.errors import InvalidArgumentError, storage_error
 
@@ -72,6 +72,7 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
+        self._are_shards_closed = False
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing` or `StorageError`."""
@@ -147,7 +148,11 @@ class DirectoryBackend(Backend):
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others than whoever runs this can write here, None where they cannot."""
-        return open_to_others(self.location, (self._places.housekeeping, *self._places.shards()))
+        # Shards are as the root has let them be made: they are looked at once, and the root each time.
+        within = () if self._are_shards_closed else self._places.shards()
+        reason = open_to_others(self.location, within)
+        self._are_shards_closed = reason is None
+        return reason
 
     def _require_root(self, action: str) -> None:
         try:
@@ -163,7 +168,7 @@ class DirectoryBackend(Backend):
             raise storage_error("remove", error, path=self.location) from error
 
     def _lock(self) -> WritersLock:
-        housekeeping = self._places.housekeeping
+        housekeeping = unlinked(self._places.housekeeping)
         return WritersLock(
             f"{housekeeping}/{LOCK}",
             self._lock_timeout,
