@@ -54,6 +54,7 @@ VALUES: dict[str, Any] = {
     "columns": ["state", "priority"],
     "statements": ["ALTER TABLE jobs ADD COLUMN state TEXT"],
     "engine": "SQLite",
+    "names": ["os:system"],
     "cause": OSError(errno.EACCES, "Permission denied"),
 }
 OWN_VALUES: dict[str, dict[str, Any]] = {

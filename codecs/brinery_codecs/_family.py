@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, replace
@@ -20,11 +22,13 @@ from brinery_codecs._reading import (
     Suspended,
     Upgrading,
     UpgradingUnpickler,
+    admitted,
     finder_of,
     names_of,
     names_unpickler,
 )
 from brinery_codecs._reduction import Reducer, ReducerTable
+from brinery_codecs._scanning import scan
 from brinery_codecs.shared_classes import (
     ClassReader,
     ClassWriter,
@@ -165,6 +169,7 @@ class PickleFamily(Codec):
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
         names = self._names(links)
+        self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
             return unpickler.load()
@@ -178,6 +183,7 @@ class PickleFamily(Codec):
     ) -> Callable[[], Any]:
         """Decode until the root is constructed; return what goes on to the end."""
         names = self._names(links)
+        self._scan(source, names)
         unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
         try:
             obj = unpickler.load()
@@ -237,6 +243,20 @@ class PickleFamily(Codec):
 
         return list(Trace(source).mentions())
 
+    def needs(self, source: Buffer) -> Iterable[tuple[str, str]]:
+        """Return module and qualname of each global that decoding a payload would import."""
+        return list(scan(source, None).needed)
+
+    @staticmethod
+    def _scan(source: Buffer, names: Names) -> None:
+        # What the reader restricts is checked before the first opcode is carried out.
+        restriction = names.restriction
+        if restriction is not None:
+            for module, name in scan(source, restriction.admits).extensions:
+                # An unpickler may have it already, and not ask for it.
+                found = admitted(pickle.Unpickler(io.BytesIO()).find_class, restriction)
+                found(module, name)
+
     @abstractmethod
     def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
 
@@ -267,9 +287,13 @@ class PickleFamily(Codec):
             names[key] = ClassReader(
                 links,
                 lambda: self._class_writer(links),
-                lambda blob: self._unpickler(blob, names, ()).load(),
+                lambda blob: self._decoded(blob, names),
             )
         return names
+
+    def _decoded(self, blob: bytes, names: Names) -> Any:
+        self._scan(blob, names)
+        return self._unpickler(blob, names, ()).load()
 
     def _class_writer(
         self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None

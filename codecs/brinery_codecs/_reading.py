@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import _compat_pickle
 import copyreg
 import io
 import pickle
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
-from brinery.codec import Buffer, ReadLinks
+from brinery.codec import Buffer, ReadLinks, Restriction
 from brinery.errors import DecodeError, MissingClassError
 from brinery.reference import named
+from brinery_codecs._calls import OWN
+from brinery_codecs._slots import refused_attribute, refused_name, refused_object
 
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 FindClass = Callable[[str, str], Any]
@@ -41,6 +44,7 @@ class Names(dict[tuple[str, str], Any]):
         )
         self._links = links
         self._codec = codec
+        self.restriction = links.restriction
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
         """Look the global `name` of `module` up by `find_class`; the next time it is here.
@@ -60,7 +64,12 @@ class Names(dict[tuple[str, str], Any]):
     def look_up(
         self, find_class: FindClass, module: str, name: str
     ) -> tuple[Any, Callable[[Any], Any] | None]:
-        """Return the global and what upgrades the states that the record at hand has of it."""
+        """Return the global and what upgrades the states that the record at hand has of it.
+
+        Raise `TrustError` for what the reader does not admit.
+        """
+        if self.restriction is not None:
+            find_class = admitted(find_class, self.restriction)
         try:
             found = self._links.find(module, name, find_class)
         except (ImportError, AttributeError) as error:
@@ -81,6 +90,7 @@ class Upgrading:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self.restriction = names.restriction
         self.upgrades: dict[Any, Callable[[Any], Any]] = {}
 
     def __getitem__(self, key: tuple[str, str]) -> Any:
@@ -101,9 +111,30 @@ def _lookup(names: Names | Upgrading, found: Any) -> Callable[..., Any]:
     return lambda obj, name, *default: _attribute(names, obj, name, default)
 
 
+def admitted(find_class: FindClass, restriction: Restriction) -> FindClass:
+    """Return a `find_class` that refuses what a reader does not admit, by its name and by what it is."""
+
+    def find(module: str, name: str) -> Any:
+        key = (module, name)
+        if key not in OWN and not restriction.admits(module, name):
+            # Below protocol 3 a pickle may have the names of Python 2.
+            key = _compat_pickle.NAME_MAPPING.get(key, key)
+            key = _compat_pickle.IMPORT_MAPPING.get(key[0], key[0]), key[1]
+            if key not in OWN and not restriction.admits(*key):
+                raise refused_name(module, name)
+        found = find_class(module, name)
+        if key not in OWN and not restriction.admits_object(*key, found):
+            raise refused_object(*key, found)
+        return found
+
+    return find
+
+
 def _attribute(names: Names | Upgrading, obj: Any, name: str, default: tuple[Any, ...]) -> Any:
     # Below protocol 4, this is how nested classes are named.
     if default or not isinstance(obj, type):
+        if names.restriction is not None:
+            raise refused_attribute(name)
         return getattr(obj, name, *default)
     module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"
 

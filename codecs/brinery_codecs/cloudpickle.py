@@ -47,6 +47,7 @@ class CloudpickleCodec(PickleFamily):
         closures=True,
         classes_by_value=True,
         plain_pickle=True,
+        restrictable=True,
         out_of_band=True,
     )
     special: ClassVar[MutableMapping[type, Reducer]] = ChainMap(

@@ -22,6 +22,7 @@ class PickleCodec(PickleFamily):
         shared_identity=True,
         instances=True,
         plain_pickle=True,
+        restrictable=True,
         out_of_band=True,
     )
 

@@ -40,12 +40,14 @@ if TYPE_CHECKING:
         RecordError,
         RecordTooLargeError,
         RecordVersionError,
+        SealError,
         SettingsError,
         StorageError,
         StorageFullError,
         TransactionError,
         TransformNotInstalledError,
         TruncatedRecordError,
+        TrustError,
         UnknownCodecError,
         UnknownSchemeError,
         UnknownTransformError,
@@ -60,6 +62,7 @@ if TYPE_CHECKING:
     from brinery.info import RecordInfo
     from brinery.integrity import ExaminedRecord, FsckReport, fsck
     from brinery.memory import MemoryStore
+    from brinery.needs import Need
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
     from brinery.quarantine import Quarantine, QuarantinedRecord
@@ -77,6 +80,7 @@ if TYPE_CHECKING:
     from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
+    from brinery.trust import Trust
     from brinery.url import Url
     from brinery.verification import FreshProcess
     from brinery.versions import upgrades
@@ -114,12 +118,14 @@ _HOMES = {
         "RecordError",
         "RecordTooLargeError",
         "RecordVersionError",
+        "SealError",
         "SettingsError",
         "StorageError",
         "StorageFullError",
         "TransactionError",
         "TransformNotInstalledError",
         "TruncatedRecordError",
+        "TrustError",
         "UnknownCodecError",
         "UnknownSchemeError",
         "UnknownTransformError",
@@ -150,8 +156,10 @@ _HOMES = {
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "sql": ("SqlStore", "make_sqlstore"),
+    "needs": ("Need",),
     "store": ("Store",),
     "transform": ("Transform",),
+    "trust": ("Trust",),
     "url": ("Url",),
     "verification": ("FreshProcess",),
 }
@@ -197,6 +205,7 @@ __all__ = [
     "MissingClassError",
     "MissingColumnsError",
     "MissingTableError",
+    "Need",
     "NotFoundError",
     "Persistable",
     "Placeholder",
@@ -209,6 +218,7 @@ __all__ = [
     "RecordTooLargeError",
     "RecordVersionError",
     "Report",
+    "SealError",
     "SettingsError",
     "SqlStore",
     "StorageError",
@@ -218,6 +228,8 @@ __all__ = [
     "Transform",
     "TransformNotInstalledError",
     "TruncatedRecordError",
+    "Trust",
+    "TrustError",
     "UnknownCodecError",
     "UnknownSchemeError",
     "UnknownTransformError",

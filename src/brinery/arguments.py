@@ -50,6 +50,7 @@ _KNOWN = (
     "create",
     "migrate",
     "timeout",
+    "trust",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 

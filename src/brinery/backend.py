@@ -197,6 +197,13 @@ class Backend(ABC):
                 continue
             yield name, end, size, version
 
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others than whoever runs this can write here, None where they cannot.
+
+        The base class cannot know, and returns None.
+        """
+        return None
+
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
         """Let go of what must not be shared with a child process."""
 

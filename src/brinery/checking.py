@@ -19,11 +19,13 @@ from brinery.errors import (
     CodecNotInstalledError,
     MissingClassError,
     TransformNotInstalledError,
+    TrustError,
     UnknownCodecError,
     UnknownTransformError,
 )
 from brinery.evolution import RENAMED, UPGRADED
 from brinery.fetching import CodecOf
+from brinery.guard import Guard
 from brinery.identity import IdentityMap
 from brinery.ids import Id, name_of
 from brinery.info import read_info
@@ -38,7 +40,8 @@ class CheckedRecord:
 
     id: Id
     status: str
-    """"loads", "upgraded", "renamed", or "missing class", "missing codec", "missing transform", "fails"."""
+    """"loads", "upgraded", "renamed", or "refused" (see `TrustError`), "missing class", "missing codec",
+    "missing transform", "fails"."""
     reason: str = ""
     """Why it fails; empty where it loads."""
 
@@ -83,9 +86,15 @@ class Checker:
     """One dry run."""
 
     def __init__(
-        self, backend: Backend, codec_of: CodecOf, renames: Renames, restorer: Restorer
+        self,
+        backend: Backend,
+        codec_of: CodecOf,
+        renames: Renames,
+        restorer: Restorer,
+        guard: Guard,
     ) -> None:
         self._backend = backend
+        self._guard = guard
         self._codec_of = codec_of
         self._renames = renames
         self._restorer = restorer
@@ -104,7 +113,13 @@ class Checker:
 
     def _try(self, id_: Id) -> None:
         loader = Loader(
-            self._backend, IdentityMap(), self._codec_of, {}, self._renames, self._restorer
+            self._backend,
+            IdentityMap(),
+            self._codec_of,
+            {},
+            self._renames,
+            self._restorer,
+            self._guard,
         )
         try:
             loader.load([id_])
@@ -119,7 +134,9 @@ class Checker:
     def _enter_failure(self, id_: Id, error: BrineryError, loader: Loader) -> None:
         self._note_references(id_, loader)
         status = "fails"
-        if isinstance(error, MissingClassError):
+        if isinstance(error, TrustError):
+            status = "refused"
+        elif isinstance(error, MissingClassError):
             status = "missing class"
         elif isinstance(error, (CodecNotInstalledError, UnknownCodecError)):
             status = "missing codec"

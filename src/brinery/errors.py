@@ -469,6 +469,47 @@ class RecordTooLargeError(RecordError):
         self.limit = limit
 
 
+# -- trust
+
+
+class TrustError(BrineryError):
+    """A record, or a store, is refused by the trust policy of whoever opened it.
+
+    `reason` is the bare cause; `names` are the globals (``module:qualname``) that were refused, if it
+    was about these.  Nothing that the record names was called.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        codec: str | None = None,
+        path: str | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
+        what = f"the record {str(id)!r}" if id is not None else "it"
+        by = f" (codec {codec!r})" if codec is not None else ""
+        super().__init__(
+            f"{what}{_in(path)}{by} is refused: {reason}", id=id, codec=codec, path=path
+        )
+        self.reason = reason
+        self.names = tuple(names)
+
+
+class SealError(TrustError):
+    """A record is not sealed, or its seal is that of another key, record or store."""
+
+
+def refusal_of(error: TrustError, id: str, codec: str | None, path: str | None) -> TrustError:
+    """Return an error of a codec with what the codec does not know."""
+    if error.id is not None:
+        return error
+    return type(error)(
+        error.reason, id=id, codec=codec or error.codec, path=path, names=error.names
+    )
+
+
 # -- the medium below
 
 

@@ -17,6 +17,7 @@ from brinery.registry import CodecArgument
 from brinery.settings import read_settings
 from brinery.store import Store
 from brinery.transform import Transform
+from brinery.trust import Trust
 from brinery.url import Url
 
 
@@ -36,6 +37,8 @@ class FilesystemStore(Store):
         the store remembers, and then to none.
     `max_expanded`
         The most bytes that a compressed payload may expand to when it is read.
+    `trust`
+        What is accepted from the store: a `Trust`, or ``"anyone"``.
     `durability`
         "full": what `save` has returned for is on the disk.  "none": writes are still atomic and
         checked, but the operating system flushes them when it likes.
@@ -58,6 +61,7 @@ class FilesystemStore(Store):
         max_expanded: int = MAX_EXPANDED,
         durability: str = "full",
         layout: str | None = None,
+        trust: Trust | str | None = None,
         **extra: Any,
     ) -> None:
         path = _path_of(directory)
@@ -76,6 +80,7 @@ class FilesystemStore(Store):
             compress=compress,
             max_expanded=max_expanded,
             remember={"layout": self.layout},
+            trust=trust,
             **extra,
         )
 
@@ -90,10 +95,18 @@ class FilesystemStore(Store):
         return Url(scheme="file", path=self._directory)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A store among the things that are sent to another process opens the same directory there.
+        # A store among the things that are sent to another process opens the same directory there.  A
+        # key is sent nowhere: it refuses to be pickled.
         place = (self._directory, self._given_factory, self._codec)
         stored = (self.transform or "none", self.max_expanded)
-        return _reopened, (*place, self.durability, self.layout, *stored, self._renames.given)
+        return _reopened, (
+            *place,
+            self.durability,
+            self.layout,
+            *stored,
+            self._renames.given,
+            self.trust,
+        )
 
 
 def _reopened(
@@ -105,6 +118,7 @@ def _reopened(
     compress: str | Transform = "none",
     max_expanded: int = MAX_EXPANDED,
     renames: Mapping[str, str] | None = None,
+    trust: Trust | None = None,
 ) -> FilesystemStore:
     return FilesystemStore(
         directory,
@@ -115,6 +129,7 @@ def _reopened(
         compress=compress,
         max_expanded=max_expanded,
         renames=renames,
+        trust=trust,
     )
 
 

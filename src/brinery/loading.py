@@ -19,7 +19,7 @@ from brinery.absent import AbsentCodec
 from brinery.backend import Backend
 from brinery.collector import CollectorPause
 from brinery.compression import Restorer
-from brinery.errors import DecodeError, MissingClassError
+from brinery.errors import DecodeError, MissingClassError, TrustError, refusal_of
 from brinery.evolution import (
     MISSING,
     RENAMED,
@@ -31,6 +31,7 @@ from brinery.evolution import (
 )
 from brinery.fetching import CodecOf, FetchedRecord, fetch
 from brinery.finding import Finder, LookUp, is_missing
+from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
@@ -74,11 +75,14 @@ class Loader:
         kept: dict[Any, Any],
         renames: Renames,
         restorer: Restorer,
+        guard: Guard,
         *,
         stands_in: bool = False,
     ) -> None:
         """Prepare a load; `stands_in` asks for placeholders where a class or codec is missing."""
         self._restorer = restorer
+        self._guard = guard
+        self.restriction = guard.restriction
         self._backend = backend
         self._identity = identity
         self._codec_of = tolerant(codec_of) if stands_in else codec_of
@@ -105,8 +109,8 @@ class Loader:
     def load(self, ids: Sequence[str]) -> list[Any]:
         """Return the objects `ids`, with all that they refer to.
 
-        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `DecodeError`, `StorageError`;
-        then nothing of this load is remembered.
+        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
+        `StorageError`; then nothing of this load is remembered.
         """
         try:
             with CollectorPause():
@@ -124,7 +128,13 @@ class Loader:
         # that met it: then all that this refers to is complete before it.
         excluded = () if self._stands_in else self._identity.partial
         alive, self._read = fetch(
-            ids, self._backend, self._identity, self._codec_of, self._restorer, excluded
+            ids,
+            self._backend,
+            self._identity,
+            self._codec_of,
+            self._restorer,
+            self._guard,
+            excluded,
         )
         for read in self._read.values():
             if read.record.metadata.versions:
@@ -249,6 +259,9 @@ class Loader:
     def _decode(self, id_: str, read: FetchedRecord, step: Callable[[FetchedRecord], Any]) -> Any:
         try:
             return step(read)
+        except TrustError as error:
+            where = self._backend.where(name_of(id_))
+            raise refusal_of(error, id_, read.record.metadata.codec, where) from error
         except DecodeError as error:
             path = self._path_of(read, error)
             raise self._decode_error(

@@ -39,8 +39,10 @@ from brinery.errors import (
     MisplacedRecordError,
     RecordError,
     RecordVersionError,
+    SealError,
     TruncatedRecordError,
 )
+from brinery.seal import ALGORITHM, NO_SEAL, Seals
 
 FORMAT_VERSION: Final = 1
 MAGIC: Final = b"\x8bBRINERY"
@@ -48,12 +50,12 @@ ALIGNMENT: Final = 64
 DIGEST_SIZE: Final = 16
 MAX_METADATA: Final = 1 << 30
 
-# metadata length, metadata digest, seal (zero: none), format version, magic; little-endian
+# metadata length, metadata digest, seal (zeros: none), format version, magic; little-endian
 _TAIL: Final = struct.Struct("<I16s26sH8s")
 TAIL_SIZE: Final = _TAIL.size
 _DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
+_SEAL_IN_TAIL: Final = slice(_DIGEST_IN_TAIL.stop, _DIGEST_IN_TAIL.stop + len(NO_SEAL))
 _SMALL: Final = 1 << 12
-_NO_SEAL: Final = bytes(26)
 _PYTHON: Final = platform.python_version()
 _NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 _NO_LIBRARIES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -100,6 +102,8 @@ class Metadata(NamedTuple):
     """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
     libraries: Mapping[str, str] = _NO_LIBRARIES
     """The versions of the libraries, by top-level package, whose classes the payload names."""
+    content: bytes | None = None
+    """The keyed digest of payload and buffers, where the record is sealed."""
 
     @property
     def raw_digest(self) -> bytes:
@@ -223,8 +227,11 @@ class Writer:
         protocol: int | None,
         created: float,
         python: str = _PYTHON,
+        seals: Seals | None = None,
     ) -> None:
+        """`seals` seal each record, where they are given."""
         self._pack, _ = _msgpack()
+        self._seals = seals
         common = {
             "codec": codec,
             "config": config,
@@ -281,15 +288,19 @@ class Writer:
         else:
             done = self._pack({"transform": transform._asdict()})
             described = self._common_of_transformed + done[1:] + own[1:]
-        if versions or libraries:
-            described = self._with_more(described, versions, libraries)
+        if versions or libraries or self._seals is not None:
+            content = None if self._seals is None else self._seals.content(pieces)
+            described = self._with_more(described, versions, libraries, content)
         if len(described) > MAX_METADATA:
             raise RecordError(
                 f"has {len(references)} references, more than a record can hold: split the container",
                 id=id,
             )
         checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
-        tail = _TAIL.pack(len(described), checked, _NO_SEAL, FORMAT_VERSION, MAGIC)
+        tail = _TAIL.pack(len(described), checked, NO_SEAL, FORMAT_VERSION, MAGIC)
+        if self._seals is not None:
+            seal = self._seals.seal(described, tail)
+            tail = _TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
         pieces.append(described + tail)
         # One piece spares whoever writes it a loop.
         return [b"".join(pieces)] if size < _SMALL else pieces
@@ -299,12 +310,15 @@ class Writer:
         described: bytes,
         versions: Mapping[str, int] | None,
         libraries: Mapping[str, str] | None,
+        content: bytes | None,
     ) -> bytes:
         more: dict[str, Any] = {}
         if versions:
             more["versions"] = versions
         if libraries:
             more["libraries"] = libraries
+        if content is not None:
+            more["seal"] = {"algorithm": ALGORITHM, "content": content}
         return _map_of(len(_FIELDS) + len(more)) + described[1:] + self._pack(more)[1:]
 
 
@@ -314,11 +328,14 @@ def _map_of(count: int) -> bytes:
 
 
 def build(
-    metadata: Metadata, payload: Sequence[Buffer], buffers: Sequence[Buffer] = ()
+    metadata: Metadata,
+    payload: Sequence[Buffer],
+    buffers: Sequence[Buffer] = (),
+    seals: Seals | None = None,
 ) -> list[Buffer]:
-    """Return the pieces of the record that `metadata` describe, in order."""
+    """Return the pieces of the record that `metadata` describe, in order; it is sealed by `seals`."""
     m = metadata
-    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python)
+    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python, seals)
     return writer.build(
         m.id,
         m.class_name,
@@ -350,10 +367,10 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
         )
     if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
         raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
-    length, _, seal, version, _ = _TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
+    length, _, _, version, _ = _TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
     if version > FORMAT_VERSION:
         raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
-    if version < 1 or seal != _NO_SEAL or length > MAX_METADATA or length > size - TAIL_SIZE:
+    if version < 1 or length > MAX_METADATA or length > size - TAIL_SIZE:
         raise _damaged("its tail is not one that any brinery writes", id, path)
     return int(length) + TAIL_SIZE
 
@@ -389,12 +406,25 @@ def _damaged(how: str, id: str | None, path: str | None) -> CorruptRecordError:
 
 
 def parse_metadata(
-    end: Buffer, size: int, *, id: str | None = None, path: str | None = None
+    end: Buffer,
+    size: int,
+    *,
+    id: str | None = None,
+    path: str | None = None,
+    seals: Seals | None = None,
 ) -> Metadata:
     """Read the metadata of a record of `size` bytes from its last bytes, `end`.
 
-    Raise a `RecordError` when they are damaged, foreign, or those of another ID than `id`.
+    Raise a `RecordError` when they are damaged, foreign, or those of another ID than `id`, and a
+    `SealError` when `seals` are given and none of their keys has sealed them.
     """
+    return _parsed_metadata(end, size, id, path, seals)[0]
+
+
+def _parsed_metadata(
+    end: Buffer, size: int, id: str | None, path: str | None, seals: Seals | None
+) -> tuple[Metadata, int]:
+    # The metadata, and which of the keys has sealed them.
     needed = metadata_length(end, size, id=id, path=path)
     if len(end) < needed:
         raise ValueError(f"{needed} bytes of the end are needed, {len(end)} given")
@@ -402,7 +432,12 @@ def parse_metadata(
     digest = end[_DIGEST_IN_TAIL]
     if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
         raise _damaged("the digest of its metadata does not match", id, path)
+    seal = bytes(end[_SEAL_IN_TAIL])
+    # Nothing is made of the metadata before the seal is checked.
+    owner = 0 if seals is None else _owner(seals, seal, described, end, id, path)
     metadata = _metadata_from(described, id, path)
+    if (metadata.content is None) != (seal == NO_SEAL):
+        raise _damaged("its tail is not one that any brinery writes", id, path)
     expected = metadata.payload_size
     if metadata.buffers:
         for length, _ in metadata.buffers:
@@ -411,7 +446,29 @@ def parse_metadata(
         raise _damaged(f"it has {size} bytes where {expected + needed} are announced", id, path)
     if id is not None and metadata.id != id:
         raise MisplacedRecordError(metadata.id, id=id, path=path)
-    return metadata
+    return metadata, owner
+
+
+def _owner(
+    seals: Seals, seal: bytes, described: Buffer, end: Buffer, id: str | None, path: str | None
+) -> int:
+    if seal == NO_SEAL:
+        raise SealError(
+            "it has no seal, and the store was opened with a key: whoever wrote it had none. If you know "
+            "where it is from, open the store without key, and save it anew with one",
+            id=id,
+            path=path,
+        )
+    tail = b"".join((end[-TAIL_SIZE : _SEAL_IN_TAIL.start], NO_SEAL, end[_SEAL_IN_TAIL.stop :]))
+    owner = seals.owner(seal, described, tail)
+    if owner is None:
+        raise SealError(
+            "none of the keys given has sealed it: it was forged, or moved here from another store, or "
+            "sealed with a key that is not among trust=Trust(key=[…])",
+            id=id,
+            path=path,
+        )
+    return owner
 
 
 def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
@@ -436,6 +493,7 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         if len(found) > len(_FIELDS):
             values.append(_versions(found.get("versions", {})))
             values.append(_libraries(found.get("libraries", {})))
+            values.append(_content(found.get("seal")))
         metadata = Metadata(*values)
         if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
             raise ValueError("a field is out of range")
@@ -509,6 +567,16 @@ def _libraries(value: Any) -> Mapping[str, str]:
     return MappingProxyType(found)
 
 
+def _content(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    found = _typed(value, dict)
+    if found["algorithm"] != ALGORITHM:
+        raise ValueError(f"a seal by {found['algorithm']!r:.80} is not known")
+    content: bytes = _typed(found["content"], bytes)
+    return content
+
+
 def _size(value: Any) -> int:
     if _typed(value, int) < 0:
         raise ValueError("a size is negative")
@@ -535,18 +603,30 @@ _METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOT
 
 
 def parse(
-    data: bytes, version: Any = None, *, id: str | None = None, path: str | None = None
+    data: bytes,
+    version: Any = None,
+    *,
+    id: str | None = None,
+    path: str | None = None,
+    seals: Seals | None = None,
+    admit: Callable[[Metadata], object] | None = None,
 ) -> Record:
     """Check a record and take it apart; no payload byte is decoded.
 
-    Raise a `RecordError` when any byte differs from what was written, or when `id` is given and the
-    record is another object's.
+    `admit` is called with the metadata before the payload is looked at.  Raise a `RecordError` when
+    any byte differs from what was written, or when `id` is given and the record is another object's;
+    a `SealError` when `seals` are given and none of their keys has sealed it; and what `admit` raises.
     """
     try:
-        metadata = parse_metadata(data, len(data), id=id, path=path)
+        metadata, owner = _parsed_metadata(data, len(data), id, path, seals)
     except ForeignRecordError as error:
         raise _refined(error, data) from error
+    if admit is not None:
+        admit(metadata)
     record = Record(metadata, data, version)
+    if seals is not None:
+        _check_content(record, seals, owner, id, path)
+        return record
     payload = memoryview(data)[: metadata.payload_size]
     if blake2b(payload, digest_size=DIGEST_SIZE).digest() != metadata.payload_digest:
         raise _damaged("the digest of its payload does not match", id, path)
@@ -563,3 +643,15 @@ def parse(
             raise _damaged("the padding before a buffer is not zero", id, path)
         end = start + size
     return record
+
+
+def _check_content(
+    record: Record, seals: Seals, owner: int, id: str | None, path: str | None
+) -> None:
+    # One pass: what the key has sealed needs no other digest.
+    metadata = record.metadata
+    end = metadata.payload_size
+    for size, _ in metadata.buffers:
+        end = _aligned(end) + size
+    if not seals.is_content(metadata.content or b"", (memoryview(record.data)[:end],), owner):
+        raise _damaged("its payload is not the one that was sealed", id, path)

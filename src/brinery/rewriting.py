@@ -81,8 +81,9 @@ class Rewriter:
             return None
         around = Strangers(id_)
         if self._has_codec(metadata) and self._store._fields is None:
+            store = self._store
             _, read = fetch(
-                [id_], self._backend, around, self._store._codec_of, self._store._restorer
+                [id_], self._backend, around, store._codec_of, store._restorer, store._guard
             )
             if self._has_codec(read[id_].record.metadata):
                 return self._transformed(id_, read[id_])
@@ -121,7 +122,7 @@ class Rewriter:
             created=time.time(),
             nonce=os.urandom(12),
         )
-        data = b"".join(build(described, payload.pieces, record.buffers))
+        data = b"".join(build(described, payload.pieces, record.buffers, self._store._guard.seals))
         # Raises unless the payload comes back, by its digest.
         self._store._restorer.restored(parse(data, id=id_))
         put = Put(name_of(id_), (data,), record.version)
@@ -153,7 +154,13 @@ class Rewriter:
     def _loader(self, backend: Backend, identity: IdentityMap) -> Loader:
         store = self._store
         return Loader(
-            backend, identity, store._codec_of, self._kept, store._renames, store._restorer
+            backend,
+            identity,
+            store._codec_of,
+            self._kept,
+            store._renames,
+            store._restorer,
+            store._guard,
         )
 
     def _encoded_anew(self, id_: str, around: Strangers) -> Rewritten | None:
@@ -196,6 +203,7 @@ class Rewriter:
             is_asked_for=True,
             transform=transform,
             restorer=store._restorer,
+            guard=store._guard,
             fields=store._fields,
         )
         saver.around = around

@@ -34,6 +34,7 @@ from brinery.errors import (
     UnsupportedObjectError,
     is_too_deep,
 )
+from brinery.guard import Guard
 from brinery.identity import Entry, IdentityMap
 from brinery.ids import Id, IdFactory, name_of
 from brinery.info import read_metadata
@@ -47,7 +48,6 @@ from brinery.record import (
     build,
     digest_of,
     has_magic,
-    parse,
 )
 from brinery.reloading import Reloading
 from brinery.renames import Renames
@@ -127,6 +127,7 @@ class Saver:
         transform: Transform | None,
         is_transform_asked_for: bool = False,
         restorer: Restorer,
+        guard: Guard,
         check: Callable[[Sequence[Put], Sequence[str]], None] | None = None,
         fields: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> None:
@@ -143,6 +144,7 @@ class Saver:
         self._transform = transform
         self._is_transform_asked_for = is_transform_asked_for
         self._restorer = restorer
+        self._guard = guard
         self._backend = backend
         self._identity = identity
         self._factory = factory
@@ -396,7 +398,7 @@ class Saver:
             return True
         try:
             digest = digest_of(self._dump(work, kept.codec).pieces)
-            links = Reloading(self._identity, self.kept, self._renames)
+            links = self._reloading()
             return links.digest(kept.codec, kept.record) == digest
         except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
             return False
@@ -417,6 +419,7 @@ class Saver:
             ),
             [bytes(kept.record.stored)],
             kept.record.buffers,
+            self._guard.seals,
         )
         digest = metadata.raw_digest
         self._written.append(_Written(work, digest, kept.codec, record[-1]))
@@ -452,13 +455,25 @@ class Saver:
         with suppress(Exception):  # then it counts as changed
             data, version = self._backend.get(work.name)
             if version == entry.version:
-                record = self._restorer.restored(parse(data, version, id=work.id))
-                links = Reloading(self._identity, self.kept, self._renames)
+                record = self._guard.parsed(data, version, id=work.id)
+                self._guard.check_codec(entry.codec, record.metadata)
+                record = self._restorer.restored(record)
+                links = self._reloading()
                 if links.digest(entry.codec, record) == digest:
                     entry.digest = digest
 
+    def _reloading(self) -> Reloading:
+        return Reloading(self._identity, self.kept, self._renames, self._guard.restriction)
+
     def _writer(self, codec: Codec) -> Writer:
-        writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, self._now)
+        writer = Writer(
+            codec.name,
+            codec.config(),
+            codec.version,
+            codec.protocol,
+            self._now,
+            seals=self._guard.seals,
+        )
         self._writers[id(codec)] = writer
         return writer
 

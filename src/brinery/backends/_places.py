@@ -19,7 +19,7 @@ from typing import Final
 
 from brinery import record
 from brinery.backends import _files
-from brinery.errors import InvalidArgumentError
+from brinery.errors import InvalidArgumentError, StorageError
 from brinery.ids import MAX_NAME, id_of, is_hashed
 
 HOUSEKEEPING: Final = ".brinery"
@@ -64,6 +64,20 @@ def shard_of(name: str) -> str:
     return blake2b(name.encode(), digest_size=16).hexdigest()[:2]
 
 
+def unlinked(directory: str) -> str:
+    """Return the path of a directory of a store; raise `StorageError` where a link stands there.
+
+    A link that somebody has planted would lead reading, writing and removing out of the store.
+    """
+    if os.path.islink(directory):
+        raise StorageError(
+            "use",
+            "a symbolic link stands in the place of a directory of the store: move it elsewhere",
+            path=directory,
+        )
+    return directory
+
+
 class Places:
     """The places of names in the directory `root`, an absolute path."""
 
@@ -82,16 +96,18 @@ class Places:
             return f"{self.root}/{name}"  # as check_name and what follows would have it
         check_name(name)
         if name[0] == ".":
-            return f"{self.housekeeping}/{name[1:]}"
+            return f"{unlinked(self.housekeeping)}/{name[1:]}"
         if self.sharded or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
-            return f"{self.root}/{shard_of(name)}/{name}"
+            return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
         return f"{self.root}/{name}"
 
     def other(self, name: str) -> str | None:
         """Return the path of a name that was put in the other layout."""
         if name[0] == "." or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
             return None
-        return f"{self.root}/{name}" if self.sharded else f"{self.root}/{shard_of(name)}/{name}"
+        if self.sharded:
+            return f"{self.root}/{name}"
+        return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
 
     def shards(self) -> Iterator[str]:
         """Yield the paths of all shards, whether they are there or not."""

@@ -21,7 +21,8 @@ from brinery.backend import (
 from brinery.backends import _files
 from brinery.backends._commit import Publication
 from brinery.backends._lock import WritersLock
-from brinery.backends._places import LOCK, Listing, Places, check_name
+from brinery.backends._openness import open_to_others
+from brinery.backends._places import LOCK, Listing, Places, check_name, unlinked
 from brinery.backends._staging import Staging, failure
 from brinery.errors import InvalidArgumentError, storage_error
 
@@ -82,6 +83,7 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
+        self._are_shards_closed = False
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing` or `StorageError`."""
@@ -166,6 +168,14 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
 
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others than whoever runs this can write here, None where they cannot."""
+        # Shards are as the root has let them be made: they are looked at once, and the root each time.
+        within = () if self._are_shards_closed else self._places.shards()
+        reason = open_to_others(self.location, within)
+        self._are_shards_closed = reason is None
+        return reason
+
     def _require_root(self, action: str) -> None:
         try:
             self._places.require_root()
@@ -189,7 +199,7 @@ class DirectoryBackend(Backend):
             raise storage_error("remove", error, path=self.location) from error
 
     def _lock(self) -> WritersLock:
-        housekeeping = self._places.housekeeping
+        housekeeping = unlinked(self._places.housekeeping)
         return WritersLock(
             f"{housekeeping}/{LOCK}",
             self._lock_timeout,

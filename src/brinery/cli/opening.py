@@ -12,6 +12,7 @@ from brinery.errors import BrineryError
 from brinery.filesystem import FilesystemStore
 from brinery.registry import SQL_SCHEMES, make_store
 from brinery.store import Store
+from brinery.trust import Trust
 from brinery.url import Url
 
 
@@ -67,7 +68,7 @@ def open_store(
     if not is_new and _is_sql(place):
         options = {"create": False, **options}
     try:
-        store = make_store(place, **options)
+        store = make_store(place, trust=Trust.from_environment(), **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):

@@ -177,6 +177,10 @@ class SqlBackend(Backend):
         except self._sessions.errors as error:
             raise self._sessions.failure(action, error, name) from error
 
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others can write to an SQLite file; a server has rights of its own."""
+        return self.place.is_open_to_others()
+
     # -- writing
 
     def commit(
