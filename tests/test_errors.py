@@ -46,6 +46,10 @@ VALUES: dict[str, Any] = {
     "advice": "do this",
     "found": "Other.1",
     "action": "write",
+    "seconds": 60.0,
+    "pid": 4711,
+    "host": "here",
+    "since": 1e9,
     "findings": [(None, ".tasks[3].callback", "no such name")],
     "cause": OSError(errno.EACCES, "Permission denied"),
 }

@@ -41,6 +41,8 @@ _KNOWN = (
     "max_expanded",
     "durability",
     "layout",
+    "shared",
+    "lock_timeout",
     "renames",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -111,6 +113,14 @@ def size_limit(name: str, value: Any) -> int:
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(f"{name}={value!r}: say a number of bytes")
     return number
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a time in seconds; raise `InvalidArgumentError` for what is none."""
+    number = _typed(name, value, float)
+    if type(number) not in (int, float) or not number >= 0:
+        raise InvalidArgumentError(f"{name}={value!r}: say a number of seconds")
+    return float(number)
 
 
 def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:

@@ -28,7 +28,7 @@ from brinery.backends.directory import DirectoryBackend
 from brinery.testing.backend import body, increase
 
 def go(layout):
-    backend = DirectoryBackend(sys.argv[1], layout=layout, durability="none")
+    backend = DirectoryBackend(sys.argv[1], layout=layout, durability="process")
     print("ready", flush=True)
     sys.stdin.readline()
     return backend
@@ -102,7 +102,7 @@ def test_of_many_processes_that_create_a_name_one_wins(tmp_path: Path) -> None:
 
 def test_no_increment_of_processes_is_lost(tmp_path: Path) -> None:
     """A counter that processes increase by compare-and-swap counts every increase."""
-    backend = DirectoryBackend(tmp_path, durability="none")
+    backend = DirectoryBackend(tmp_path, durability="process")
     backend.put("Counter.1", b"0" + MAGIC)
     let_go([start(INCREASE, tmp_path, number, INCREMENTS) for number in range(PROCESSES)])
     assert backend.get("Counter.1")[0] == str(PROCESSES * INCREMENTS).encode() + MAGIC
@@ -123,7 +123,7 @@ def test_a_killed_writer_leaves_whole_records_and_no_lock(tmp_path: Path, delay:
     last = int(rest[-1]) if rest else 1
     assert process.returncode == -signal.SIGKILL
 
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=5)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=5)
     names = [f"Task.{number}" for number in range(300)]
     assert sorted(backend.list()) == sorted(names)
     for name, data, _ in backend.get_many(names):
@@ -135,7 +135,7 @@ def test_a_killed_writer_leaves_whole_records_and_no_lock(tmp_path: Path, delay:
 
 def test_a_child_process_goes_on_with_the_backend_of_its_parent(tmp_path: Path) -> None:
     """A fork in the middle of a commit disturbs neither process, and leaves no lock behind."""
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=5)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=5)
     backend.put("Counter.1", b"0" + MAGIC)
     children = []
 

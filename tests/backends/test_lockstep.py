@@ -39,7 +39,7 @@ class LockStep(RuleBasedStateMachine):
         super().__init__()
         self.root = tempfile.mkdtemp(prefix="brinery-lockstep-")
         self.memory = MemoryBackend()
-        self.directory: Backend = DirectoryBackend(self.root, durability="none")
+        self.directory: Backend = DirectoryBackend(self.root, durability="process")
         self.states = itertools.count()
         # The versions that each name has had, in memory and in the directory; the last is current.
         self.versions: dict[str, list[tuple[Version, Version]]] = {}
@@ -58,7 +58,7 @@ class LockStep(RuleBasedStateMachine):
     def open(self, layout: Layout) -> None:
         """Close the directory and open it again, perhaps in the other layout."""
         self.directory.close()
-        self.directory = DirectoryBackend(self.root, layout=layout, durability="none")
+        self.directory = DirectoryBackend(self.root, layout=layout, durability="process")
 
     @rule(name=names, expectation=expectations, length=st.integers(0, 5))
     def put(self, name: str, expectation: Expectation, length: int) -> None:
