@@ -9,13 +9,15 @@ is left out of `list`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError
+
+T = TypeVar("T")
 
 Version = Hashable
 """Tells one state of a name from another: opaque, comparable for equality, changed by every put of
@@ -49,12 +51,28 @@ class Conflict(BrineryError):
         self.names = tuple(names)
 
 
+class About(NamedTuple):
+    """What an engine with columns keeps beside a record, so that queries need not read records."""
+
+    class_name: str
+    """`module:qualname` of the object's class."""
+    codec: str
+    created: float
+    """Seconds since the epoch, in UTC."""
+    references: Sequence[str]
+    """The IDs that the record refers to."""
+    fields: Mapping[str, Any] = {}
+    """Values of further columns, by their names."""
+
+
 class Put(NamedTuple):
     """One write of a commit: `data` in pieces, to stand under `name`."""
 
     name: str
     data: Sequence[Buffer]
     expect: Version | Expect = ANY
+    about: About | None = None
+    """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +87,8 @@ class BackendCapabilities:
     """What is put outlives the process."""
     fork_safe: bool = False
     """A child process may use the backend that its parent opened."""
+    keeps_columns: bool = False
+    """Each put should tell of its record in `about`."""
 
 
 class Backend(ABC):
@@ -104,6 +124,14 @@ class Backend(ABC):
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, each once, in any order, without the dotted."""
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with a backend whose reads all see one state of the store; return its answer.
+
+        `read` may be called again, when a commit got in between.  An engine that cannot promise one
+        state calls it once, with itself.
+        """
+        return read(self)
 
     def put(self, name: str, data: Buffer, expect: Version | Expect = ANY) -> Version:
         """Set one name; return its new version.  Raise `Conflict`."""

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, About, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.chain import CodecChain
 from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.collector import CollectorPause
@@ -123,6 +123,7 @@ class Saver:
         is_transform_asked_for: bool = False,
         restorer: Restorer,
         check: Callable[[Sequence[Put], Sequence[str]], None] | None = None,
+        fields: Callable[[Any], Mapping[str, Any]] | None = None,
     ) -> None:
         """Prepare a save.
 
@@ -131,7 +132,8 @@ class Saver:
         a codec keeps and more, for messages.  `transform` is for the records that are written;
         `is_transform_asked_for` says that an unchanged one of another transform is, too.  `check` is
         called with all records and the IDs of the roots before anything is committed; what it raises
-        ends the save.
+        ends the save.  `fields` makes the values of an object's further columns, where the engine
+        keeps any.
         """
         self._transform = transform
         self._is_transform_asked_for = is_transform_asked_for
@@ -143,6 +145,8 @@ class Saver:
         self._is_asked_for = is_asked_for
         self._able = able
         self._check = check
+        self._keeps_columns = backend.capabilities.keeps_columns
+        self._fields = fields
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
@@ -323,7 +327,7 @@ class Saver:
             libraries=self._libraries,
         )
         self._written.append(_Written(work, digest, codec, record[-1]))
-        return Put(name, record, expect)
+        return Put(name, record, expect, self._about(work, codec.name, tuple(self._references)))
 
     def _stored(self, work: _Work, pieces: Sequence[Buffer], digest: bytes, codec: Codec) -> Stored:
         if self._transform is None:
@@ -383,7 +387,15 @@ class Saver:
         )
         digest = metadata.raw_digest
         self._written.append(_Written(work, digest, kept.codec, record[-1]))
-        return Put(work.name, record, expect)
+        return Put(
+            work.name, record, expect, self._about(work, kept.codec.name, metadata.references)
+        )
+
+    def _about(self, work: _Work, codec: str, references: Sequence[str]) -> About | None:
+        if not self._keeps_columns:
+            return None
+        fields = self._fields(work.obj) if self._fields is not None else {}
+        return About(_class_name(work.obj), codec, self._now, references, fields)
 
     def _check_is_record(self, work: _Work) -> None:
         # What is overwritten on demand is a record, whole at its end, not somebody's notes.

@@ -99,6 +99,7 @@ class Store(MutableMapping[str, Any]):
         self._transform = self._restorer.known(choose_transform(compress, remembered))
         warn_of_unknown(type(self).__name__, extra)
         self._options = remember or {}
+        self._fields: Callable[[Any], Mapping[str, Any]] | None = None
         # Nothing here may refer to this object: what waits for its end would keep it alive.
         counter = Counter(backend, functools.partial(_highest_number, backend))
         self._counter = counter
@@ -223,6 +224,7 @@ class Store(MutableMapping[str, Any]):
                     is_transform_asked_for=compress is not None,
                     restorer=self._restorer,
                     check=check,
+                    fields=self._fields,
                 )
                 try:
                     return saver.save(roots)

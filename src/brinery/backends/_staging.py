@@ -68,7 +68,7 @@ class Staging:
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
-        name, data, expect = put
+        name, data, expect, _ = put
         if name in self.staged:
             raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
         home = self.places.home(name)
