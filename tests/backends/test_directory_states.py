@@ -212,9 +212,10 @@ DEATHS = [
     ("link", 0, AFTER),
     ("link", 3, AFTER),
     ("replace", 0, AFTER),
-    ("replace", 12, AFTER),
-    ("replace", 13, AFTER),
+    ("replace", 11, AFTER),
     ("unlink", 0, AFTER),
+    ("unlink", 1, AFTER),
+    ("unlink", 2, AFTER),
 ]
 
 

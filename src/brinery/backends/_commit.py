@@ -7,13 +7,12 @@ name, or loses it, by one atomic step.  Several have a journal.
 from __future__ import annotations
 
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from typing import Final
 
 from brinery.backend import ABSENT, ANY, Conflict
 from brinery.backends import _files, _moves
-from brinery.backends._journal import Entry, How, Journal
+from brinery.backends._journal import UNREADABLE, Entry, How, Journal, check_of
 from brinery.backends._staging import Staged, Staging, failure
 from brinery.backends._turns import Turn
 from brinery.errors import StorageError, storage_error
@@ -61,7 +60,8 @@ class Publication:
             self._has_shards = any(map(_files.kind_of, self._places.shards()))
         for staged in self._staging.staged.values():
             try:
-                if trust_links and staged.expect is ABSENT:
+                linked = staged.expect is ABSENT and staged.name not in self._removed
+                if trust_links and linked:
                     if not self._has_shards:
                         new.append(staged)
                         continue
@@ -104,7 +104,7 @@ class Publication:
                 try:
                     if path is not None and self._places.stands(path):
                         self._count += 1
-                        yield Entry("-", path, f"r{self._count}", 0, os.lstat(path).st_ino)
+                        yield _removal(path, f"r{self._count}")
                 except OSError as error:
                     raise failure("remove", error, name, self._places.home(name)) from error
 
@@ -220,7 +220,15 @@ class Publication:
 def _entry(how: How, staged: Staged) -> Entry:
     size, tail = staged.version
     home = staged.found or staged.home
-    return Entry(how, home, str(staged.number), size, zlib.crc32(tail))
+    return Entry(how, home, str(staged.number), size, check_of(tail))
+
+
+def _removal(path: str, number: str) -> Entry:
+    try:
+        size, tail = _files.version_at(path)
+    except OSError:  # damaged, or forbidden to read: that is no reason to keep it
+        size, tail = UNREADABLE, b""
+    return Entry("-", path, number, size, check_of(tail))
 
 
 def _reason(error: BaseException) -> str:

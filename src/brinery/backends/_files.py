@@ -237,6 +237,15 @@ def keep(source: str, target: str, access: Access) -> None:
         os.close(fd)
 
 
+def stands(path: str) -> bool:
+    """Tell whether anything stands at `path`.  Unlike `os.path.lexists`, raise where that is not known."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
 def same(path: str, other: str) -> bool:
     """Tell whether one file stands at both paths."""
     try:

@@ -32,6 +32,9 @@ _MAGIC: Final = b"brinery journal 1\n"
 _DIGEST: Final = 16
 _FIELDS: Final = 5
 
+UNREADABLE: Final = -1
+"""The size of a file that is to be removed and cannot be read: whatever stands there is meant."""
+
 How = Literal["+", "~", "=", "-"]
 
 
@@ -39,8 +42,8 @@ class Entry(NamedTuple):
     """One file of a commit.
 
     `how`: a new name (``+``), a new name that may replace another file (``~``), a name that stands and is
-    replaced (``=``), or one that is removed (``-``).  `size` and `check` are the size of the new file
-    and the CRC-32 of its end; of a file to be removed, 0 and its inode number.
+    replaced (``=``), or one that is removed (``-``).  `size` and `check` are the size of the new file, or
+    of the one that is removed, and the CRC-32 of its end.  (No inode numbers: a copy has others.)
     """
 
     how: How
@@ -68,13 +71,15 @@ class Journal:
         """Return the path of the file that had the name before."""
         return f"{self._stem}-{entry.number}.old"
 
-    def holds_new(self, entry: Entry) -> bool:
-        """Tell whether the new file stands under its name."""
+    def is_home(self, entry: Entry) -> bool:
+        """Tell whether the file that the entry is about stands under its name."""
+        if entry.size == UNREADABLE:
+            return _files.stands(entry.home)
         try:
             tail, size = _files.read_tail(entry.home, _files.VERSION_TAIL)
         except (FileNotFoundError, NotADirectoryError, _files.NotRegularError):
             return False
-        return (size, zlib.crc32(tail)) == (entry.size, entry.check)
+        return (size, check_of(tail)) == (entry.size, entry.check)
 
     def is_whole(self) -> bool:
         """Tell whether every new file is still there, or stands under its name.
@@ -88,7 +93,7 @@ class Journal:
         try:
             return os.lstat(self.staged(entry)).st_size == entry.size
         except FileNotFoundError:
-            return self.holds_new(entry)
+            return self.is_home(entry)
 
     def write(self, temporary: str) -> None:
         """Write the journal and give it its name: the commit is made."""
@@ -123,7 +128,13 @@ class Journal:
     def sync_homes(self) -> None:
         """Make the names durable."""
         if self.places.durable:
-            _sync.sync_directories({entry.home.rpartition("/")[0] for entry in self.entries})
+            homes = {entry.home.rpartition("/")[0] for entry in self.entries}
+            # One that was to be made is missing where making it failed.
+            _sync.sync_directories({home for home in homes if _files.stands(home)})
+
+    def stands(self) -> bool:
+        """Tell whether the journal is there, under one name or the other."""
+        return _files.stands(self.path) or _files.stands(self.undo_path)
 
     def remove(self) -> None:
         """Remove the journal: its work is done."""
@@ -181,6 +192,11 @@ def _entries(places: Places, fields: Sequence[bytes]) -> Iterator[Entry]:
 
 
 _HOW: Final[dict[bytes, How]] = {b"+": "+", b"~": "~", b"=": "=", b"-": "-"}
+
+
+def check_of(tail: bytes) -> int:
+    """Return what an entry keeps of the end of a file."""
+    return zlib.crc32(tail)
 
 
 def _digest(body: bytes) -> bytes:

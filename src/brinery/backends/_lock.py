@@ -80,12 +80,14 @@ class WritersLock:
         traceback: TracebackType | None,
     ) -> None:
         assert self._turn is not None
-        try:
-            with suppress(OSError):  # the next one looks for something to finish, and finds nothing
-                self._turn.end()
+        # What fails here undoes nothing of what was done: the next one looks whether there is something
+        # to finish, and finds nothing; and the system closes what it says that it did not.
+        with suppress(OSError):
+            self._turn.end()
+        with suppress(OSError):
             # Not left to close(): a child forked meanwhile has a copy of the descriptor.
             self._release()
-        finally:
+        with suppress(OSError):
             os.close(self._fd)
 
     def _acquire(self, until: float) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 
 from brinery.backends import _files
 from brinery.backends._journal import UNDO, Entry, Journal, pending, read
@@ -69,7 +70,7 @@ def _show(journal: Journal, entry: Entry) -> None:
     except OSError as error:
         if error.errno not in _files.NO_LINKS:
             raise
-        if not os.path.lexists(staged):
+        if not _files.stands(staged):
             _require_new(journal, entry)
         elif journal.places.stands(entry.home):
             _show_despite(journal, entry)
@@ -79,7 +80,7 @@ def _show(journal: Journal, entry: Entry) -> None:
 
 def _show_despite(journal: Journal, entry: Entry) -> None:
     """Show a new file where one stands: this one, or one of somebody who does not honour the lock."""
-    if _files.same(journal.staged(entry), entry.home):
+    if _was_shown(journal, entry):
         return
     if entry.how == "+":
         raise Collision
@@ -100,32 +101,32 @@ def _replace(journal: Journal, entry: Entry) -> None:
 
 def _require_new(journal: Journal, entry: Entry) -> None:
     """Raise `FileNotFoundError` where a file that is not staged any more has not got its name."""
-    if not journal.holds_new(entry):
+    if not journal.is_home(entry):
         raise FileNotFoundError(f"somebody removed {journal.staged(entry)!r}")
 
 
 def _remove(journal: Journal, entry: Entry) -> None:
-    try:
-        if os.lstat(entry.home).st_ino == entry.check:
-            os.replace(entry.home, journal.backup(entry))
-    except FileNotFoundError:
-        pass  # done before
+    # Not by one rename: that its name is gone is to be durable when the directory has been flushed, and
+    # not only when the one is in which it appears.
+    if journal.is_home(entry):
+        with suppress(FileExistsError):
+            _files.keep(entry.home, journal.backup(entry), journal.places.access)
+        with suppress(FileNotFoundError):
+            os.unlink(entry.home)
 
 
 def _restore(journal: Journal, entry: Entry) -> None:
     backup = journal.backup(entry)
-    if os.path.lexists(backup):
-        if not os.path.lexists(entry.home) or (entry.how != "-" and journal.holds_new(entry)):
+    if _files.stands(backup):
+        if not _files.stands(entry.home) or (entry.how != "-" and journal.is_home(entry)):
             os.replace(backup, entry.home)
     elif entry.how in "+~" and _was_shown(journal, entry):
         os.unlink(entry.home)
 
 
 def _was_shown(journal: Journal, entry: Entry) -> bool:
-    staged = journal.staged(entry)
-    if os.path.lexists(staged):
-        return _files.same(staged, entry.home)
-    return journal.holds_new(entry)
+    # A copy of the directory has no links: there, what the file holds tells.
+    return _files.same(journal.staged(entry), entry.home) or journal.is_home(entry)
 
 
 def take_back(journal: Journal) -> None:
@@ -133,7 +134,7 @@ def take_back(journal: Journal) -> None:
     try:
         journal.take_back()
     except FileNotFoundError:
-        if not os.path.lexists(journal.undo_path):
+        if not journal.stands():
             return  # it was never made
     back(journal)
     journal.sync_homes()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import ClassVar, TypeVar
 
@@ -46,10 +45,10 @@ class JournalView(Backend):
                 self._moved[name] = aside
             elif entry.how == "-" and not undone:
                 self._hidden.add(name)
-            elif os.path.lexists(aside):
+            elif _files.stands(aside):
                 self._moved[name] = aside
             elif entry.how in "+~" and (
-                _files.same(journal.staged(entry), entry.home) or journal.holds_new(entry)
+                _files.same(journal.staged(entry), entry.home) or journal.is_home(entry)
             ):
                 self._hidden.add(name)
 
@@ -104,7 +103,7 @@ class JournalView(Backend):
     def where(self, name: str) -> str:
         """Return the path of the file of `name`."""
         path = self._moved.get(name)
-        return path if path is not None and os.path.lexists(path) else self._directory.where(name)
+        return path if path is not None and _files.stands(path) else self._directory.where(name)
 
     def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
         """Raise `StorageError`: this is for reading."""

@@ -18,7 +18,7 @@ from brinery.backends._lock import ReadersLock, WritersLock
 from brinery.backends._moves import recover
 from brinery.backends._places import Listing, Places, check_name
 from brinery.backends._staging import Staging, failure
-from brinery.backends._turns import Turn, mark_at
+from brinery.backends._turns import Mark, Turn, mark_at
 from brinery.backends._view import JournalView
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 
@@ -161,12 +161,18 @@ class DirectoryBackend(Backend):
                 with self._lock(changing=len(staging.staged) + len(names) == 1) as turn:
                     if turn.interrupted or not self._opened:
                         self._finish(turn)
-                    publication.run(turn)
+                    self._run(publication, turn)
                 publication.sync_directories()
                 if not self._swept:
                     self._swept = True
                     sweep(self._places.staging)
             return {name: staged.version for name, staged in staging.staged.items()}
+
+    def _run(self, publication: Publication, turn: Turn) -> None:
+        try:
+            publication.run(turn)
+        except OSError as error:  # of the file of the lock: all others tell of their own
+            raise storage_error("write", error, path=self._places.lock) from error
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
@@ -203,21 +209,26 @@ class DirectoryBackend(Backend):
         """
         if not self._opened:
             self._open()
-        lock = self._places.lock
         for tries in range(0 if self._unfinished else _TRIES):
-            before = mark_at(lock)
+            before = self._mark()
             if before is not None and before.changing:
                 time.sleep(_FIRST_WAIT * 2**tries)
                 continue
             try:
                 result = read(self)
             except Exception:
-                if mark_at(lock) == before:
+                if self._mark() == before:
                     raise
             else:
-                if mark_at(lock) == before:
+                if self._mark() == before:
                     return result
         return self._read_alone(read)
+
+    def _mark(self) -> Mark | None:
+        try:
+            return mark_at(self._places.lock)
+        except OSError as error:
+            raise storage_error("read", error, path=self._places.lock) from error
 
     def _read_alone(self, read: Callable[[Backend], T]) -> T:
         with ExitStack() as held:
@@ -256,12 +267,14 @@ class DirectoryBackend(Backend):
         """Finish or take back what was cut off, under the lock."""
         try:
             recover(self._places)
-        except BaseException:
+            if turn.interrupted:
+                turn.restart()
+        except BaseException as error:
             turn.abandoned = True
+            if isinstance(error, OSError):
+                raise storage_error("write", error, path=self._places.lock) from error
             raise
         self._opened = True
-        if turn.interrupted:
-            turn.restart()
 
     def _lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
         places = self._places
