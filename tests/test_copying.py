@@ -59,7 +59,7 @@ def make(tmp_path: Path) -> Iterator[Make]:
             made.append(make_store(f"sqlite:///{tmp_path}/{len(made)}.db"))
         else:
             place = tmp_path / f"{kind}{len(made)}"
-            made.append(FilesystemStore(place, layout=kind, durability="none"))
+            made.append(FilesystemStore(place, layout=kind, durability="process"))
         return made[-1]
 
     yield make_one
@@ -320,7 +320,7 @@ print(brinery.copy(old, new).copied)
 
 def test_a_killed_copy_leaves_no_reference_to_nowhere_and_goes_on(tmp_path: Path) -> None:
     """SIGKILL in the middle; a second run copies the rest, and no number is used twice."""
-    with FilesystemStore(tmp_path / "old", durability="none") as old:
+    with FilesystemStore(tmp_path / "old", durability="process") as old:
         chain = Node()
         for _ in range(5_999):
             chain = Node(chain)
@@ -435,10 +435,10 @@ def test_closed_stores_are_not_copied(source: Store) -> None:
 
 def test_memory_is_bounded_by_a_batch(tmp_path: Path) -> None:
     """100 MB pass through, and never much more than a batch of both stores is held."""
-    old = FilesystemStore(tmp_path / "old", durability="none")
+    old = FilesystemStore(tmp_path / "old", durability="process")
     for number in range(100):
         old.save(bytes([number]) * 1_000_000, id=f"{number}")
-    new = FilesystemStore(tmp_path / "new", durability="none")
+    new = FilesystemStore(tmp_path / "new", durability="process")
     tracemalloc.start()
     try:
         brinery.copy(old, new)

@@ -94,7 +94,7 @@ class TestFiles:
 
     def test_sharded_files_stand_in_sub_directories(self, tmp_path: Path) -> None:
         """With layout="sharded" there are at most 256 directories with two hex digits."""
-        store = FilesystemStore(tmp_path, layout="sharded", durability="none")
+        store = FilesystemStore(tmp_path, layout="sharded", durability="process")
         ids = store.save_many([[n] for n in range(300)])
         shards = [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
         assert 100 < len(shards) <= 256
@@ -423,11 +423,11 @@ class TestArguments:
 
     def test_urls_carry_options(self, tmp_path: Path) -> None:
         """All options of the issue's example are heard."""
-        url = f"file://{tmp_path}/jobs?codec=dill&protocol=4&durability=none&layout=sharded"
+        url = f"file://{tmp_path}/jobs?codec=dill&protocol=4&durability=process&layout=sharded"
         store = make_store(url)
         assert isinstance(store, FilesystemStore)
         assert (store.codec.name, store.codec.protocol) == ("dill", 4)
-        assert (store.durability, store.layout) == ("none", "sharded")
+        assert (store.durability, store.layout) == ("process", "sharded")
         assert store.directory == str(tmp_path / "jobs")
         assert make_store(url, codec="pickle").codec.name == "pickle"
 
@@ -488,7 +488,7 @@ class TestIds:
     def test_a_graph_takes_consecutive_numbers_and_the_rest_goes_back(self, tmp_path: Path) -> None:
         """Blocks leave no holes where one process works after another."""
         for start in (1, 102):
-            with FilesystemStore(tmp_path, durability="none") as store:
+            with FilesystemStore(tmp_path, durability="process") as store:
                 ids = [store.save([Task(str(n)) for n in range(100)])]
                 assert ids == [Id("list", start)]
         assert len(store_ids(tmp_path)) == 202
@@ -497,7 +497,7 @@ class TestIds:
         """Eight processes save at once; every object is there in the end."""
         code = (
             "import sys, brinery\n"
-            "s = brinery.FilesystemStore(sys.argv[1], durability='none')\n"
+            "s = brinery.FilesystemStore(sys.argv[1], durability='process')\n"
             "for n in range(60): s.save([sys.argv[2], n])\n"
         )
         workers = [
@@ -512,7 +512,7 @@ class TestIds:
         """Parent and child share no block after a fork."""
         code = (
             "import os, sys, brinery\n"
-            "s = brinery.FilesystemStore(sys.argv[1], durability='none')\n"
+            "s = brinery.FilesystemStore(sys.argv[1], durability='process')\n"
             "for n in range(5): s.save([n])\n"
             "s.pre_fork(); pid = os.fork(); s.post_fork()\n"
             "for n in range(20): s.save([pid == 0, n])\n"

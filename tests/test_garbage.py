@@ -343,7 +343,7 @@ WRITER = """
 import random, sys, time
 from brinery import FilesystemStore
 from tests.test_garbage import Task
-store = FilesystemStore(sys.argv[1], durability="none")
+store = FilesystemStore(sys.argv[1], durability="process")
 number, until = sys.argv[2], time.monotonic() + float(sys.argv[3])
 root = store.load(f"root{number}")
 held = [Task(f"{number}-{n}", Task("leaf")) for n in range(10)]
@@ -365,7 +365,7 @@ def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path) -> None:
     """Four writers drop and take up records all the time, and a gc runs all the time, graceless."""
     count, seconds = 4, 6
     roots = [f"root{number}" for number in range(count)]
-    with FilesystemStore(tmp_path, durability="none") as store:
+    with FilesystemStore(tmp_path, durability="process") as store:
         store.save_many([Task(root) for root in roots], ids=roots)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     writers = [
@@ -379,7 +379,7 @@ def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path) -> None:
     ]
     removed = put_back = 0
     try:
-        with FilesystemStore(tmp_path, durability="none") as store:
+        with FilesystemStore(tmp_path, durability="process") as store:
             while any(writer.poll() is None for writer in writers):
                 report = store.gc(roots, older_than=0, dry_run=False)
                 removed += len(report.garbage)

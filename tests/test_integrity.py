@@ -226,9 +226,10 @@ from brinery import FilesystemStore, fsck
 store = FilesystemStore(sys.argv[1])
 ids = store.save_many([[n] for n in range(9)])
 fsck(store)
-os.chmod(os.path.join(sys.argv[1], ids[4]), 0)
-for path, _, _ in os.walk(sys.argv[1]):
+for path, _, names in os.walk(sys.argv[1]):
     os.chmod(path, 0o755)
+    for name in names:
+        os.chmod(os.path.join(path, name), 0 if name == ids[4] else 0o644)
 if os.geteuid() == 0:
     os.setuid(65534)  # root may read everything
 report = fsck(store)
@@ -290,7 +291,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
 import sys
 from brinery import FilesystemStore
 from tests.test_integrity import Task
-store = FilesystemStore(sys.argv[1], durability="none")
+store = FilesystemStore(sys.argv[1], durability="process")
 while True:
     root = Task("root", *(Task(str(n), Task("leaf")) for n in range(20)))
     store.save(root)

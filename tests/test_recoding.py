@@ -415,7 +415,7 @@ def test_a_record_that_somebody_changes_meanwhile_is_redone() -> None:
 
 RECODE = """
 import sys, brinery
-store = brinery.FilesystemStore(sys.argv[1], codec="cloudpickle", durability="none")
+store = brinery.FilesystemStore(sys.argv[1], codec="cloudpickle", durability="process")
 print("ready", flush=True)
 print(brinery.recode(store).recoded)
 """
@@ -423,7 +423,7 @@ print(brinery.recode(store).recoded)
 
 def test_a_killed_run_is_repeated_and_goes_on(tmp_path: Path) -> None:
     """SIGKILL in the middle leaves each record old or new, and all of them readable."""
-    with FilesystemStore(tmp_path, durability="none") as store:
+    with FilesystemStore(tmp_path, durability="process") as store:
         chain = Node()
         for _ in range(4_999):
             chain = Node(chain)
@@ -445,7 +445,7 @@ def test_a_killed_run_is_repeated_and_goes_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGKILL)
     process.wait()
     process.stdout.close()
-    with FilesystemStore(tmp_path, codec="cloudpickle", durability="none") as store:
+    with FilesystemStore(tmp_path, codec="cloudpickle", durability="process") as store:
         assert store.load("last")
         report = brinery.recode(store)
         assert report.is_whole

@@ -57,7 +57,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     elif request.param == "sqlite":
         made = make_store(f"sqlite:///{tmp_path}/records.db")
     else:
-        made = FilesystemStore(tmp_path, layout=request.param, durability="none")
+        made = FilesystemStore(tmp_path, layout=request.param, durability="process")
     with made as store:
         yield store
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno as _errno
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -600,6 +601,34 @@ class MissingColumnsError(StorageError):
         )
         self.columns = tuple(columns)
         self.statements = tuple(statements)
+
+
+class LockedError(StorageError):
+    """Another writer has had the lock of a store for longer than this one was to wait.
+
+    `seconds` is how long it waited.  `pid`, `host` and `since` (seconds since the epoch) tell who took the
+    lock last, and are None where that is not known.  The lock ends with its process, however that ends.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        seconds: float,
+        pid: int | None = None,
+        host: str | None = None,
+        since: float | None = None,
+    ) -> None:
+        who = "find it with `fuser`"
+        if pid is not None and since is not None:
+            then = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+            who = f"it is process {pid} on {host}, and took the lock at {then}"
+        super().__init__(
+            "write",
+            f"another writer has held the lock for the {seconds:g} seconds that this one waited; "
+            f"wait until it has finished, or stop it: {who}",
+            path=path,
+        )
+        self.seconds, self.pid, self.host, self.since = seconds, pid, host, since
 
 
 def storage_error(

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.arguments import number_of, truth_of
+from brinery.arguments import seconds, truth_of
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
@@ -88,7 +88,7 @@ class SqlStore(Store):
         place, table = _split(Url(url))
         self.table_name = table_name or table or DEFAULT_TABLE
         self.durability = durability
-        self._timeout = number_of("timeout", timeout)
+        self._timeout = seconds("timeout", timeout)
         backend = SqlBackend(
             place,
             self.table_name,

@@ -45,7 +45,7 @@ Place = Callable[[str], Sequence[Opener]]
 
 def a_directory(path: str) -> Sequence[Opener]:
     """Open a directory, now in one layout, now in the other."""
-    opened = partial(DirectoryBackend, path, durability="none")
+    opened = partial(DirectoryBackend, path, durability="process")
     return [partial(opened, layout="flat"), partial(opened, layout="sharded")]
 
 
