@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
+from brinery_codecs._openings import Opening
 from brinery_codecs._reading import (
     Beginning,
+    NEW,
     InexactError,
     Names,
     OldStateError,
@@ -81,6 +83,10 @@ class Session:
     """Describes classes by value; only the codecs that write such ask it."""
     is_canonical: bool = False
     """Whether classes are written to be compared, not to be read."""
+    openings: dict[type, Opening | None] = field(default_factory=dict)
+    """What the payloads of a class begin with, as far as this save has asked."""
+    kept_openings: dict[type, Opening | None] = field(default_factory=dict)
+    """The same, of all saves of a store."""
     idle: tuple[Any, Relay] | None = None
     """A pickler that waits for the next record, and where it writes to."""
 
@@ -156,7 +162,15 @@ class PickleFamily(Codec):
         else:
             pickler, relay = idle
         relay.pieces = sink.pieces
-        pickler.dump(obj)
+        opening = self._opening(type(obj), session)
+        if opening is None:
+            pickler.dump(obj)
+        else:
+            head, pickler.memo = opening
+            sink.pieces.append(head)
+            pickler.dump(obj)
+            # Most payloads are one piece more now, and one in all is less to do for everybody.
+            sink.pieces[:2] = [b"".join(sink.pieces[:2])]
         self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.
         if sum(map(len, sink.pieces)) < _SMALL and self._renew(pickler):
@@ -178,10 +192,15 @@ class PickleFamily(Codec):
     ) -> Callable[[], Any]:
         """Decode until the root is constructed; return what goes on to the end."""
         names = self._names(links)
+        cls = names.known_root(source)
+        if cls is not None:
+            links.construct(None, NEW, (cls,))
+            return lambda: self.load(source, links, buffers)
         unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
         try:
             obj = unpickler.load()
         except Suspended:
+            names.learn_root(source)
             # To decode anew in C is faster than to go on in Python.
             return lambda: self.load(source, links, buffers)
         except InexactError:
@@ -244,6 +263,10 @@ class PickleFamily(Codec):
         """Return the pickler for what is too deep for the other one."""
         return DeepPickler(sink, self.protocol, session.table, buffer_callback=take)
 
+    def _opening(self, cls: type, session: Session) -> Opening | None:
+        """Return what the payload of a persistable object of a class begins with, if anything."""
+        return None
+
     def _check(self, pickler: Any, sink: Sink) -> None:
         """Raise an exception if what was written is not as it has to be."""
 
@@ -258,10 +281,15 @@ class PickleFamily(Codec):
 
     def _session(self, links: WriteLinks) -> Session:
         table = ReducerTable(links, self.protocol, self._reducers())
-        return Session(table, self._class_writer(links, classes_of(links)))
+        kept = links.kept.setdefault((Opening, self.protocol), {})
+        return Session(table, self._class_writer(links, classes_of(links)), kept_openings=kept)
 
     def _names(self, links: ReadLinks) -> Names:
-        names = names_of(links, self.name)
+        # Asked for each record.  `dump` keeps its session under the ID itself.
+        names = links.shared.get(-id(self))
+        if names is not None:
+            return names  # type: ignore[no-any-return]
+        names = links.shared[-id(self)] = names_of(links, self.name)
         key = (shared_class.__module__, shared_class.__name__)
         if key not in names:
             names[key] = ClassReader(

@@ -206,32 +206,32 @@ class Saver:
         Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; then nothing has
         changed.
         """
-        try:
-            return self._save(roots)
-        finally:
-            # What codecs keep refers back to this object: undone, nothing waits for the collector.
-            for kept in (self.shared, self._works, self._list, self._written, self._claims):
-                kept.clear()
-            self.root = self._current = None
-
-    def _save(self, roots: Sequence[Root]) -> list[Any]:
         # What is made here stays until the end of the save: the collector would only walk it.
         with CollectorPause():
-            ids = [self._enlist_root(root) for root in roots]
-            puts: Iterable[Put] = self._puts()
-            if self._check is not None:
-                puts = list(puts)
-                self._check(puts, ids)
             try:
-                versions = self._backend.commit(puts)
-                for work in self._written:
-                    self._enter(work, versions[work.name])
-            except Conflict as conflict:
-                raise self._conflict(conflict) from conflict
-            except BaseException:
-                # An interrupt or a failed sync may come when all is visible already.
-                self._enter_what_stands()
-                raise
+                return self._save(roots)
+            finally:
+                # What codecs keep refers back to this object: undone, nothing waits for the collector.
+                for kept in (self.shared, self._works, self._list, self._written, self._claims):
+                    kept.clear()
+                self.root = self._current = None
+
+    def _save(self, roots: Sequence[Root]) -> list[Any]:
+        ids = [self._enlist_root(root) for root in roots]
+        puts: Iterable[Put] = self._puts()
+        if self._check is not None:
+            puts = list(puts)
+            self._check(puts, ids)
+        try:
+            versions = self._backend.commit(puts)
+            for work in self._written:
+                self._enter(work, versions[work.name])
+        except Conflict as conflict:
+            raise self._conflict(conflict) from conflict
+        except BaseException:
+            # An interrupt or a failed sync may come when all is visible already.
+            self._enter_what_stands()
+            raise
         return ids
 
     def _enter_what_stands(self) -> None:
