@@ -13,8 +13,8 @@ from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._openings import Opening
 from brinery_codecs._reading import (
-    Beginning,
     NEW,
+    Beginning,
     InexactError,
     Names,
     OldStateError,
@@ -150,12 +150,13 @@ class PickleFamily(Codec):
 
     def _write_fast(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
         if take is not None:
-            pickler = self._pickler(sink, session, take)
-            pickler.dump(obj)
-            self._check(pickler, sink)
+            writer = self._pickler(sink, session, take)
+            writer.dump(obj)
+            self._check(writer, sink)
             return
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
         idle, session.idle = session.idle, None
+        pickler: Any
         if idle is None:
             relay = Relay()
             pickler = self._pickler(relay, session, None)
@@ -169,7 +170,7 @@ class PickleFamily(Codec):
             head, pickler.memo = opening
             sink.pieces.append(head)
             pickler.dump(obj)
-            # Most payloads are one piece more now, and one in all is less to do for everybody.
+            # One piece is less to do for everybody who comes after.
             sink.pieces[:2] = [b"".join(sink.pieces[:2])]
         self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.

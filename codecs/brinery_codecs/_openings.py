@@ -38,7 +38,9 @@ def opening_of(cls: type, protocol: int) -> Opening | None:
     """
     if not _is_ordinary(cls):
         return None
-    names = (hashable_root, external, _NEW, cls) if hashes_by_value(cls) else (new_root, external, cls)
+    names = (
+        (hashable_root, external, _NEW, cls) if hashes_by_value(cls) else (new_root, external, cls)
+    )
     sink = Sink()
     pickler = pickle.Pickler(sink, protocol)
     try:
@@ -57,7 +59,7 @@ def is_in_place(cls: type) -> bool:
     return found is cls
 
 
-def _is_ordinary(cls: type) -> bool:
+def _is_ordinary(cls: Any) -> bool:
     return (
         type(cls) not in copyreg.dispatch_table
         and cls not in copyreg.dispatch_table
