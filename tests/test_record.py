@@ -239,7 +239,7 @@ class TestRoundTrip:
     def test_views_are_read_only(self) -> None:
         """Whoever decodes a record cannot change it."""
         found = parse(SAMPLE)
-        assert found.payload.readonly
+        assert memoryview(found.payload).readonly
         assert all(buffer.readonly for buffer in found.buffers)
 
     def test_ids_may_be_ids_and_buffers_of_any_kind(self) -> None:

@@ -68,7 +68,7 @@ class Reloading:
         entry = self._identity.entry(obj)
         if entry is None:
             raise LookupError
-        return entry.id
+        return str.__str__(entry.id)
 
     def resolve(self, id: str) -> Any:
         """Return the living object `id`."""
