@@ -19,7 +19,7 @@ def require_postgres() -> None:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresCluster]:
-    """One server for all tests of a process, which leave it running.
+    """One server for all tests of a process; only those of `mortal_postgres` may end it.
 
     Each worker of xdist has its own: it is there within a second, and nobody has to count who still
     needs it.
@@ -38,8 +38,7 @@ def postgres_url(postgres: PostgresCluster) -> Iterator[str]:
 
 
 @pytest.fixture
-def mortal_postgres() -> Iterator[PostgresCluster]:
-    """A server that the test may stop, kill and start again."""
-    require_postgres()
-    with PostgresCluster() as cluster:
-        yield cluster
+def mortal_postgres(postgres: PostgresCluster) -> Iterator[PostgresCluster]:
+    """The same server for a test that stops, kills and starts it: it runs again afterwards."""
+    yield postgres
+    postgres.start()

@@ -13,7 +13,18 @@ from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Final, TypeVar
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Expect, Missing, Put, Version
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    Conflict,
+    Delete,
+    Expect,
+    Missing,
+    Put,
+    Version,
+    as_delete,
+)
 from brinery.errors import InvalidArgumentError, storage_error
 
 T = TypeVar("T")
@@ -55,7 +66,11 @@ class Overlay(Backend):
     def __init__(self, base: Backend) -> None:
         # What the engine below wants to be told of a record is wanted here, too.
         self.capabilities = replace(  # type: ignore[misc] # that of the class is for engines
-            base.capabilities, atomic_batch=True, ordered_list=False, persistent=False
+            base.capabilities,
+            atomic_batch=True,
+            snapshot_reads=False,  # of what is below; what is written here meanwhile is seen
+            ordered_list=False,
+            persistent=False,
         )
         self.location = base.location
         self._base = base
@@ -136,16 +151,19 @@ class Overlay(Backend):
 
     # -- writing
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Hold all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         staged: dict[str, tuple[int, int, Put]] = {}
         for put in puts:  # without the lock: the generator may use this backend
             if put.name in staged:
                 raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
             staged[put.name] = *self._hold(put), put._replace(data=())
-        removed = tuple(deletes)
+        removed = tuple(map(as_delete, deletes))
         with self._lock:
-            self._check({name: put.expect for name, (_, _, put) in staged.items()})
+            expected = [(name, put.expect) for name, (_, _, put) in staged.items()]
+            self._check([*expected, *removed])
             self._batch += 1
             versions: dict[str, Version] = {}
             for name, (start, size, put) in staged.items():
@@ -153,8 +171,8 @@ class Overlay(Backend):
                 former = self._changes.pop(name, None)
                 below = put.expect if former is None else former.expect
                 self._changes[name] = _Change(start, size, version, below, put, self._batch)
-            for name in removed:
-                self._delete(name)
+            for name, expect in removed:
+                self._delete(name, expect)
         return versions
 
     def _hold(self, put: Put) -> tuple[int, int]:
@@ -169,20 +187,20 @@ class Overlay(Backend):
                 raise storage_error("hold what a transaction writes", error) from error
             return start, self._end - start
 
-    def _delete(self, name: str) -> None:
+    def _delete(self, name: str, expect: Version | Expect) -> None:
         former = self._changes.pop(name, None)
         if former is None:
-            self._changes[name] = _Change(0, 0, None, ANY, None, self._batch)
+            self._changes[name] = _Change(0, 0, None, expect, None, self._batch)
         elif former.put is not None and former.expect is ABSENT:
             pass  # made and removed again: as if it had never been
         else:
             # The put stays, for the sake of what it expects: below, deletes come after puts.
             self._changes[name] = replace(former, version=None, batch=self._batch)
 
-    def _check(self, expected: Mapping[str, Version | Expect]) -> None:
+    def _check(self, expected: Iterable[tuple[str, Version | Expect]]) -> None:
         wrong = []
         new = []
-        for name, expect in expected.items():
+        for name, expect in expected:
             if expect is ANY:
                 continue
             change = self._changes.get(name)
@@ -199,7 +217,7 @@ class Overlay(Backend):
             # One bulk call, and nothing to read where all is well.
             wrong += [name for name, _, _ in self._base.get_many(new)]
         if wrong:
-            raise Conflict(wrong)
+            raise Conflict([*dict.fromkeys(wrong)])
 
     def _version_below(self, name: str) -> Version | Expect:
         try:
@@ -225,8 +243,11 @@ class Overlay(Backend):
             if change.put is not None:
                 yield change.put._replace(data=(self._read(change),), expect=change.expect)
 
-    def _deletes(self) -> Iterator[str]:
-        return (name for name, change in self._changes.items() if change.version is None)
+    def _deletes(self) -> Iterator[Delete]:
+        for name, change in self._changes.items():
+            if change.version is None:
+                # What a put expects is expected once: by the put.
+                yield Delete(name, ANY if change.put is not None else change.expect)
 
     def is_published(self) -> bool:
         """Tell whether all of this stands below, after a `publish` whose outcome is not known."""

@@ -9,9 +9,9 @@ from typing import Any, Final
 from brinery.backend import Backend, Missing, Version
 from brinery.compression import Restorer
 from brinery.errors import InvalidArgumentError, NotFoundError
+from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import name_of
-from brinery.record import parse
 from brinery.reloading import Reloading
 from brinery.renames import Renames
 from brinery.transaction import forget_reached
@@ -61,6 +61,7 @@ def forget_if_changed(
     kept: dict[Any, Any],
     renames: Renames,
     restorer: Restorer,
+    guard: Guard,
 ) -> None:
     """Make the next load of `id` read its graph anew, unless its living object is as it is stored."""
     obj = identity.get(id)
@@ -70,11 +71,11 @@ def forget_if_changed(
     try:
         data, version = backend.get(name_of(id))
         if entry is not None and entry.version == version and entry.id == id:
-            links = Reloading(identity, kept, renames)
+            links = Reloading(identity, kept, renames, guard.restriction)
             digest = links.digest_of_living(entry.codec, obj)
             if digest == entry.digest:
                 return
-            record = restorer.restored(parse(data, version, id=id))
+            record = restorer.restored(guard.parsed(data, version, id=id))
             if entry.is_loaded and links.digest(entry.codec, record) == digest:
                 return
     except Exception:  # noqa: BLE001 - then it is read anew, and that raises what there is to raise

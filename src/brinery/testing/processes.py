@@ -10,10 +10,12 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import multiprocessing.process
+import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -84,6 +86,24 @@ class WorkerProcess:
             if kind == _DONE:
                 return
             yield value
+
+    def heard(self) -> list[Any]:
+        """Return what the process has told by now, without waiting for more."""
+        heard = []
+        while self._pipe.poll():
+            heard.append(self._receive()[1])
+        return heard
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Stop the process meanwhile (SIGSTOP)."""
+        process = self._process.pid
+        assert process is not None
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
 
     def kill(self) -> list[Any]:
         """Kill the process (SIGKILL), and return what it has told and nobody has heard."""
