@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ from brinery import (
     StorageError,
     Store,
     fsck,
+    make_store,
 )
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
@@ -170,7 +172,7 @@ class Interrupted(MemoryBackend):
     def __init__(self) -> None:
         super().__init__()
         self.before_list: dict[int, Callable[[], None]] = {}
-        self.before_commit: Callable[[], None] | None = None
+        self.before_commit: Callable[[], object] | None = None
         self.lists = 0
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -257,6 +259,39 @@ class TestOthersSaveMeanwhile:
         other.save(root)
         self.check(backend)
 
+    @pytest.mark.parametrize("depth", [1, 2, 3])
+    def test_a_transaction_during_which_it_is_removed(
+        self, backend: Interrupted, depth: int
+    ) -> None:
+        """What the transaction held back could not be seen: at its end it writes what it relied on."""
+        other = Store(backend)
+        root = other.load("Task.1")
+        root.links = [other.load("Task.2")]
+        with ExitStack() as transactions:
+            for _ in range(depth):
+                transactions.enter_context(other.transaction())
+            other.save(root)
+            report = Store(backend).gc(["Task.1"], older_than=0, dry_run=False)
+            assert report.garbage == (Id("Task.2"), Id("Task.3"))
+        self.check(backend)
+        root.links[0].name = "changed"
+        other.save(root)
+        self.check(backend)
+
+    def test_an_update_during_which_it_is_removed(self, backend: Interrupted) -> None:
+        """Likewise: an update is a transaction."""
+        other = Store(backend)
+        old = other.load("Task.2")
+
+        def change(root: Task) -> None:
+            root.links = [old]
+            backend.before_commit = lambda: Store(backend).gc(
+                ["Task.1"], older_than=0, dry_run=False
+            )
+
+        other.update("Task.1", change)
+        self.check(backend)
+
     def test_what_was_removed_and_put_back_can_be_changed(self, backend: Interrupted) -> None:
         """It has another version then, but nobody has changed it: that is no conflict."""
         other = Store(backend)
@@ -341,9 +376,9 @@ class TestOthersSaveMeanwhile:
 
 WRITER = """
 import random, sys, time
-from brinery import FilesystemStore
+from brinery import make_store
 from tests.test_garbage import Task
-store = FilesystemStore(sys.argv[1], durability="process")
+store = make_store(sys.argv[1])
 number, until = sys.argv[2], time.monotonic() + float(sys.argv[3])
 root = store.load(f"root{number}")
 held = [Task(f"{number}-{n}", Task("leaf")) for n in range(10)]
@@ -361,16 +396,18 @@ print(*sorted(task.name for task in root.links))
 """
 
 
-def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path) -> None:
+@pytest.mark.parametrize("url", ["file://{}/jobs?durability=process", "sqlite:///{}/jobs.db"])
+def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path, url: str) -> None:
     """Four writers drop and take up records all the time, and a gc runs all the time, graceless."""
     count, seconds = 4, 6
+    place = url.format(tmp_path)
     roots = [f"root{number}" for number in range(count)]
-    with FilesystemStore(tmp_path, durability="process") as store:
+    with make_store(place) as store:
         store.save_many([Task(root) for root in roots], ids=roots)
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     writers = [
         subprocess.Popen(
-            [sys.executable, "-c", WRITER, str(tmp_path), str(number), str(seconds)],
+            [sys.executable, "-c", WRITER, place, str(number), str(seconds)],
             stdout=subprocess.PIPE,
             text=True,
             env=environment,
@@ -379,7 +416,7 @@ def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path) -> None:
     ]
     removed = put_back = 0
     try:
-        with FilesystemStore(tmp_path, durability="process") as store:
+        with make_store(place) as store:
             while any(writer.poll() is None for writer in writers):
                 report = store.gc(roots, older_than=0, dry_run=False)
                 removed += len(report.garbage)
@@ -391,9 +428,9 @@ def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path) -> None:
     assert [writer.returncode for writer in writers] == [0] * count
     assert all(int(rounds) > 20 for rounds, _ in outputs)
     assert removed > 50
-    found = fsck(tmp_path, roots=roots)
+    found = fsck(place, roots=roots)
     assert found.is_clean, str(found)
-    with FilesystemStore(tmp_path) as store:
+    with make_store(place) as store:
         for root, (_, names) in zip(roots, outputs, strict=True):
             loaded = store.load(root)
             assert " ".join(sorted(task.name for task in loaded.links)) == names

@@ -129,6 +129,7 @@ class Saver:
         guard: Guard,
         check: Callable[[Sequence[Put], Sequence[str]], None] | None = None,
         fields: Callable[[Any], Mapping[str, Any]] | None = None,
+        rely: Callable[[str, Any], None] | None = None,
     ) -> None:
         """Prepare a save.
 
@@ -138,7 +139,8 @@ class Saver:
         `is_transform_asked_for` says that an unchanged one of another transform is, too.  `check` is
         called with all records and the IDs of the roots before anything is committed; what it raises
         ends the save.  `fields` makes the values of an object's further columns, where the engine
-        keeps any.
+        keeps any.  `rely` is told of each object that is not written because its record stands, before
+        that is looked for: the record must stand at the end of a transaction, too.
         """
         self._transform = transform
         self._is_transform_asked_for = is_transform_asked_for
@@ -172,6 +174,7 @@ class Saver:
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Work] = []
+        self._rely = rely
         self._relied: list[_Work] = []
         self._epoch: Version | None = None
 
@@ -498,6 +501,8 @@ class Saver:
         """Tell whether a record exists that need not be written; if so, it must exist at the end, too."""
         if not self._relied:
             self._epoch = epoch_of(self._backend)
+        if self._rely is not None:
+            self._rely(work.id, work.obj)
         self._relied.append(work)
         if self._exists(work.name):
             return True

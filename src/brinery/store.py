@@ -250,6 +250,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                     guard=self._guard,
                     check=check,
                     fields=self._fields,
+                    rely=self._transactions[0].rely if self._transactions else None,
                 )
                 try:
                     return saver.save(roots)
@@ -321,6 +322,9 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                 finally:
                     self._leave(transaction)
                 transaction.commit()
+                if collected := transaction.collected():
+                    roots = [Root(obj, id_) for id_, obj in collected.items()]
+                    self._save(roots, None, None, None)
             finally:
                 transaction.roll_back()
                 transaction.close()

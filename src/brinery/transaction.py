@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
-from brinery.backend import ABSENT, Backend, Conflict, Version
+from brinery.backend import ABSENT, Backend, Conflict, Missing, Version
 from brinery.errors import BrineryError, ConflictError, NotFoundError, TransactionError
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import id_of, name_of
 from brinery.info import read_metadata
 from brinery.overlay import Overlay
+from brinery.trash import epoch_of
 
 # Looking at one record takes some 20 µs.  Past this many, all living objects are read anew instead.
 _MOST_RECORDS: Final = 10_000
@@ -29,6 +30,8 @@ class Transaction:
         self._identity = identity
         self._pid = os.getpid()
         self._is_over = False
+        self._relied: dict[str, Any] = {}
+        self._epoch: Version | None = None
         self.overlay = Overlay(base)
         identity.begin()
 
@@ -52,6 +55,28 @@ class Transaction:
             self.roll_back()
             raise
         self._settle(versions)
+
+    def rely(self, id: str, obj: Any) -> None:
+        """Note that the object `id` is not written because its record stands."""
+        if not self._relied:
+            self._epoch = epoch_of(self._base)
+        self._relied[id] = obj
+
+    def collected(self) -> Mapping[str, Any]:
+        """Return, after the commit, the objects that were relied on and that have no record any more.
+
+        A garbage collection removed them: it could not know of what the transaction held back.
+        """
+        if not self._relied or epoch_of(self._base) == self._epoch:
+            return {}
+        return {id_: obj for id_, obj in self._relied.items() if not self._stands(name_of(id_))}
+
+    def _stands(self, name: str) -> bool:
+        try:
+            self._base.get_tail(name, 0)
+        except Missing:
+            return False
+        return True
 
     def roll_back(self) -> None:
         """Forget all writes, and what they changed in the identity map; a second call does nothing."""
@@ -99,7 +124,8 @@ class Transaction:
         self._identity.commit(settled)
 
     def close(self) -> None:
-        """Drop the bytes."""
+        """Drop the bytes, and let go of objects."""
+        self._relied = {}
         self.overlay.close()
 
     def _id_of(self, name: str) -> str:
