@@ -35,8 +35,11 @@ from brinery import (
     MissingTableError,
     NotFoundError,
     Persistable,
+    SealError,
     SqlStore,
     StorageError,
+    Trust,
+    TrustError,
     Url,
     UrlError,
     ValueTooLargeError,
@@ -298,7 +301,7 @@ def test_tables_are_separate_stores(url: str) -> None:
         assert "#table=one" in repr(one)
 
 
-@pytest.mark.parametrize("fragment", ["one", "tabel=one", "table="])
+@pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
 def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
     """A typing error must not become another store."""
     with pytest.raises(UrlError, match="table=name"):
@@ -408,7 +411,36 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
     assert len(store.list()) == 41
 
 
-# -- damage and limits
+# -- damage, trust and limits
+
+
+def test_a_file_that_others_can_write_to_is_not_decoded(tmp_path: Path) -> None:
+    """As with directories: pickles of a file that anyone may change are refused, with what to do."""
+    with SqlStore(f"sqlite:///{tmp_path}/open/a.db") as store:
+        id_ = store.save(Task("a"))
+    (tmp_path / "open").chmod(0o777)
+    with (
+        SqlStore(f"sqlite:///{tmp_path}/open/a.db") as store,
+        pytest.raises(TrustError, match="everybody can write"),
+    ):
+        store.load(id_)
+    with SqlStore(f"sqlite:///{tmp_path}/open/a.db", trust="anyone") as store:
+        assert store.load(id_).name == "a"
+
+
+def test_sealed_rows_are_bound_to_their_store(url: str) -> None:
+    """A sealed record that is moved to another table is refused."""
+    trust = Trust(key=b"k" * 32)
+    with SqlStore(url, trust=trust) as store, SqlStore(url, "other", trust=trust) as other:
+        id_ = store.save(Task("a"))
+        other.save(Task("b"), id_)
+        [(data,)] = execute(url, "select data from store where name = :n", n=id_)
+        execute(url, "update other set data = :d where name = :n", d=bytes(data), n=id_)
+        store.invalidate_cache()
+        other.invalidate_cache()
+        assert store.load(id_).name == "a"
+        with pytest.raises(SealError):
+            other.load(id_)
 
 
 def test_damage_in_a_row_is_found(store: SqlStore, url: str) -> None:

@@ -54,6 +54,7 @@ class DillCodec(PickleFamily):
         closures=True,
         classes_by_value=True,
         plain_pickle=True,
+        restrictable=True,
     )
     options: ClassVar[dict[str, type]] = {"recurse": bool, "byref": bool, "fmode": int}
 

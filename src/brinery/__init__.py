@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from brinery.accessors import GET, GetValue
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+    from brinery.copying import CopyReport, DamagedRecord, copy
     from brinery.errors import (
         AlreadySavedError,
         BrineryError,
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
         ClosedError,
         CodecNotInstalledError,
         ConflictError,
+        CopyConflictError,
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
         ForeignRecordError,
         IdTakenError,
         InvalidArgumentError,
+        LockedError,
         MisplacedRecordError,
         MissingClassError,
         MissingColumnsError,
@@ -38,10 +41,14 @@ if TYPE_CHECKING:
         RecordError,
         RecordTooLargeError,
         RecordVersionError,
+        SealError,
         SettingsError,
         StorageError,
         StorageFullError,
+        TransactionError,
         TransformNotInstalledError,
+        TruncatedRecordError,
+        TrustError,
         UnknownCodecError,
         UnknownSchemeError,
         UnknownTransformError,
@@ -51,11 +58,16 @@ if TYPE_CHECKING:
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
+    from brinery.garbage import GcReport
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
+    from brinery.integrity import ExaminedRecord, FsckReport, fsck
     from brinery.memory import MemoryStore
+    from brinery.needs import Need
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.quarantine import Quarantine, QuarantinedRecord
+    from brinery.recoding import LeftRecord, RecodeReport, recode
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -69,6 +81,7 @@ if TYPE_CHECKING:
     from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
+    from brinery.trust import Trust
     from brinery.url import Url
     from brinery.verification import FreshProcess
     from brinery.versions import upgrades
@@ -79,6 +92,7 @@ _HOMES = {
     "accessors": ("GET", "GetValue"),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
+    "copying": ("CopyReport", "DamagedRecord", "copy"),
     "errors": (
         "AlreadySavedError",
         "BrineryError",
@@ -86,6 +100,7 @@ _HOMES = {
         "ClosedError",
         "CodecNotInstalledError",
         "ConflictError",
+        "CopyConflictError",
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
@@ -95,6 +110,7 @@ _HOMES = {
         "ForeignRecordError",
         "IdTakenError",
         "InvalidArgumentError",
+        "LockedError",
         "MisplacedRecordError",
         "MissingClassError",
         "MissingColumnsError",
@@ -104,10 +120,14 @@ _HOMES = {
         "RecordError",
         "RecordTooLargeError",
         "RecordVersionError",
+        "SealError",
         "SettingsError",
         "StorageError",
         "StorageFullError",
+        "TransactionError",
         "TransformNotInstalledError",
+        "TruncatedRecordError",
+        "TrustError",
         "UnknownCodecError",
         "UnknownSchemeError",
         "UnknownTransformError",
@@ -117,9 +137,13 @@ _HOMES = {
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
+    "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
+    "quarantine": ("Quarantine", "QuarantinedRecord"),
+    "garbage": ("GcReport",),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
+    "recoding": ("LeftRecord", "RecodeReport", "recode"),
     "reference": ("ExternalReference",),
     "registry": (
         "known_codecs",
@@ -134,8 +158,10 @@ _HOMES = {
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
     "sql": ("SqlStore", "make_sqlstore"),
+    "needs": ("Need",),
     "store": ("Store",),
     "transform": ("Transform",),
+    "trust": ("Trust",),
     "url": ("Url",),
     "verification": ("FreshProcess",),
 }
@@ -153,43 +179,60 @@ __all__ = [
     "Codec",
     "CodecNotInstalledError",
     "ConflictError",
+    "CopyConflictError",
+    "CopyReport",
     "CorruptRecordError",
+    "DamagedRecord",
     "DanglingReferenceError",
     "DecodeError",
     "DriverNotInstalledError",
     "EncodeError",
+    "ExaminedRecord",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "FsckReport",
+    "GcReport",
     "GetValue",
     "Id",
     "IdFactory",
     "IdTakenError",
     "InvalidArgumentError",
     "JobIdFactory",
+    "LeftRecord",
+    "LockedError",
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
     "MissingColumnsError",
     "MissingTableError",
+    "Need",
     "NotFoundError",
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "Quarantine",
+    "QuarantinedRecord",
+    "RecodeReport",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
     "RecordVersionError",
     "Report",
+    "SealError",
     "SettingsError",
     "SqlStore",
     "StorageError",
     "StorageFullError",
     "Store",
+    "TransactionError",
     "Transform",
     "TransformNotInstalledError",
+    "TruncatedRecordError",
+    "Trust",
+    "TrustError",
     "UnknownCodecError",
     "UnknownSchemeError",
     "UnknownTransformError",
@@ -200,6 +243,8 @@ __all__ = [
     "ValueTooLargeError",
     "VerificationError",
     "__version__",
+    "copy",
+    "fsck",
     "known_codecs",
     "known_transforms",
     "make_codec",
@@ -207,6 +252,7 @@ __all__ = [
     "make_sqlstore",
     "make_store",
     "make_transform",
+    "recode",
     "register",
     "renamed_from",
     "upgrades",

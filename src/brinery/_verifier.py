@@ -19,6 +19,7 @@ from brinery.ids import name_of
 from brinery.record import Record, parse
 from brinery.store import Store
 from brinery.transform import Transform
+from brinery.trust import Trust
 
 Found = dict[str, str | None]
 
@@ -37,8 +38,9 @@ class _Verifier:
     def __init__(self, job: Mapping[str, Any]) -> None:
         self._job = job
         self._ids: list[str] = job["ids"]
-        self._backend = DirectoryBackend(job["records"], durability="none", create=False)
-        self._store = Store(self._backend, codec="pickle", **job["options"])
+        self._backend = DirectoryBackend(job["records"], durability="process", create=False)
+        trust = Trust(classes=job["classes"], anyone=True)
+        self._store = Store(self._backend, codec="pickle", trust=trust, **job["options"])
 
     def findings(self) -> Iterator[Found]:
         """Yield what keeps the records from being loaded and used here."""

@@ -43,6 +43,8 @@ _KNOWN = (
     "max_expanded",
     "durability",
     "layout",
+    "shared",
+    "lock_timeout",
     "renames",
     "url",
     "table_name",
@@ -50,6 +52,7 @@ _KNOWN = (
     "create",
     "migrate",
     "timeout",
+    "trust",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -121,12 +124,12 @@ def size_limit(name: str, value: Any) -> int:
     return number
 
 
-def number_of(name: str, value: Any) -> float:
-    """Return a number; raise `InvalidArgumentError` for what is none, or below zero."""
+def seconds(name: str, value: Any) -> float:
+    """Return a time in seconds; raise `InvalidArgumentError` for what is none."""
     number = _typed(name, value, float)
-    if isinstance(number, bool) or not isinstance(number, (int, float)) or not number >= 0:
+    if type(number) not in (int, float) or not number >= 0:
         raise InvalidArgumentError(f"{name}={value!r}: say a number of seconds")
-    return number
+    return float(number)
 
 
 def truth_of(name: str, value: Any) -> bool:

@@ -75,6 +75,18 @@ class Put(NamedTuple):
     """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
 
 
+class Delete(NamedTuple):
+    """One deletion of a commit that depends on what stands under `name`."""
+
+    name: str
+    expect: Version | Expect = ANY
+
+
+def as_delete(delete: str | Delete) -> Delete:
+    """Return a deletion as a `Delete`; a bare name expects nothing."""
+    return Delete(delete) if isinstance(delete, str) else delete
+
+
 @dataclass(frozen=True, slots=True)
 class BackendCapabilities:
     """What an engine gives beyond the contract."""
@@ -114,13 +126,16 @@ class Backend(ABC):
         """Yield name, bytes and version for those of `names` that there are, in any order."""
 
     @abstractmethod
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.
 
         `puts` may be a generator: it is consumed to its end before anything becomes visible, and
         an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
-        when any name is not as its put expects, and `InvalidArgumentError` when a name is put twice.
-        Deleting what is not there is no error.
+        when any name is not as its put or its `Delete` expects (both of what stood there before the
+        commit), and `InvalidArgumentError` when a name is put twice.  Deleting what is not there is no
+        error, unless a `Delete` expects it.
         """
 
     @abstractmethod
@@ -154,6 +169,40 @@ class Backend(ABC):
         """
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
+
+    def strays(self) -> Iterator[str]:
+        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        return iter(())
+
+    def referrers(self, name: str) -> Iterator[str] | None:
+        """Return the names of the records that refer to the one that has `name`, each once.
+
+        None, as from the base class, stands for an engine that keeps no such index: the store then reads
+        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
+        in the metadata of each record that it is given.
+        """
+        return None
+
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        """Yield the name and what `get_tail` returns for those of `names` that there are.
+
+        In any order.  An engine for which a call is a round trip overrides this.
+        """
+        for name in names:
+            try:
+                end, size, version = self.get_tail(name, count)
+            except Missing:
+                continue
+            yield name, end, size, version
+
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others than whoever runs this can write here, None where they cannot.
+
+        The base class cannot know, and returns None.
+        """
+        return None
 
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
         """Let go of what must not be shared with a child process."""

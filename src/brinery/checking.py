@@ -7,9 +7,8 @@ not tried.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,18 +19,19 @@ from brinery.errors import (
     CodecNotInstalledError,
     MissingClassError,
     TransformNotInstalledError,
+    TrustError,
     UnknownCodecError,
     UnknownTransformError,
 )
 from brinery.evolution import RENAMED, UPGRADED
 from brinery.fetching import CodecOf
+from brinery.guard import Guard
 from brinery.identity import IdentityMap
 from brinery.ids import Id, name_of
 from brinery.info import read_info
 from brinery.loading import Loader
+from brinery.progress import Progress, Show
 from brinery.renames import Renames
-
-_INTERVAL: Final = 0.1  # seconds between two calls of `progress`
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,8 @@ class CheckedRecord:
 
     id: Id
     status: str
-    """"loads", "upgraded", "renamed", or "missing class", "missing codec", "missing transform", "fails"."""
+    """"loads", "upgraded", "renamed", or "refused" (see `TrustError`), "missing class", "missing codec",
+    "missing transform", "fails"."""
     reason: str = ""
     """Why it fails; empty where it loads."""
 
@@ -85,31 +86,40 @@ class Checker:
     """One dry run."""
 
     def __init__(
-        self, backend: Backend, codec_of: CodecOf, renames: Renames, restorer: Restorer
+        self,
+        backend: Backend,
+        codec_of: CodecOf,
+        renames: Renames,
+        restorer: Restorer,
+        guard: Guard,
     ) -> None:
         self._backend = backend
+        self._guard = guard
         self._codec_of = codec_of
         self._renames = renames
         self._restorer = restorer
         self._found: dict[str, CheckedRecord] = {}
         self._referrers: dict[str, list[str]] = {}
 
-    def check(self, ids: Sequence[Id], progress: Callable[[int, int], Any] | None) -> Report:
+    def check(self, ids: Sequence[Id], show: Show | None) -> Report:
         """Return what there is to say of the records `ids`."""
-        total, due = len(ids), 0.0
+        progress = Progress(show, len(ids))
         for id_ in ids:
-            if progress is not None and time.monotonic() >= due:
-                progress(len(self._found), total)
-                due = time.monotonic() + _INTERVAL
+            progress(len(self._found))
             while id_ not in self._found:
                 self._try(id_)
-        if progress is not None:
-            progress(total, total)
+        progress.end()
         return Report(tuple(self._found[id_] for id_ in ids))
 
     def _try(self, id_: Id) -> None:
         loader = Loader(
-            self._backend, IdentityMap(), self._codec_of, {}, self._renames, self._restorer
+            self._backend,
+            IdentityMap(),
+            self._codec_of,
+            {},
+            self._renames,
+            self._restorer,
+            self._guard,
         )
         try:
             loader.load([id_])
@@ -124,7 +134,9 @@ class Checker:
     def _enter_failure(self, id_: Id, error: BrineryError, loader: Loader) -> None:
         self._note_references(id_, loader)
         status = "fails"
-        if isinstance(error, MissingClassError):
+        if isinstance(error, TrustError):
+            status = "refused"
+        elif isinstance(error, MissingClassError):
             status = "missing class"
         elif isinstance(error, (CodecNotInstalledError, UnknownCodecError)):
             status = "missing codec"

@@ -37,6 +37,8 @@ class Capabilities:
         The payload opens with nothing but ``pickle.load``.
     `safe_to_read`
         Decoding never runs code that the payload names.
+    `restrictable`
+        Decoding names nothing that `ReadLinks.restriction` does not admit.
     `deterministic`
         Equal objects with equal sharing give equal bytes, in every process.
     `out_of_band`
@@ -51,6 +53,7 @@ class Capabilities:
     classes_by_value: bool = False
     plain_pickle: bool = False
     safe_to_read: bool = False
+    restrictable: bool = False
     deterministic: bool = False
     out_of_band: bool = False
 
@@ -108,8 +111,22 @@ class WriteLinks(Protocol):
         """
 
 
+class Restriction(Protocol):
+    """What the reader lets payloads name; see `brinery.trust`."""
+
+    def admits(self, module: str, qualname: str, /) -> bool:
+        """Tell whether a payload may name this global; nothing is imported to find out."""
+
+    def admits_object(self, module: str, qualname: str, found: Any, /) -> bool:
+        """Tell whether what stands under an admitted name may be used."""
+
+
 class ReadLinks(Protocol):
     """What a codec gets from the store while it decodes one record."""
+
+    @property
+    def restriction(self) -> Restriction | None:
+        """What the payload may name; None where it may name anything."""
 
     @property
     def shared(self) -> dict[Any, Any]:
@@ -164,6 +181,8 @@ class ReadLinks(Protocol):
 
 class PlainLinks:
     """What links answer that know neither renamed classes nor versions; a base for links of tests."""
+
+    restriction: Restriction | None = None
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
@@ -277,6 +296,15 @@ class Codec(ABC):
         For diagnosis; the base class knows of none.  Nothing may be imported or called.
         """
         return ()
+
+    def needs(self, source: Buffer) -> Iterable[tuple[str, str]]:
+        """Return module and qualname of each global that decoding a payload would import.
+
+        The base class takes them from `mentions`.  Nothing may be imported or called; raise
+        `TrustError` where that cannot be told without decoding.
+        """
+        names = [each.name for each in self.mentions(source) if each.kind == "global"]
+        return [(name.partition(":")[0], name.partition(":")[2]) for name in names]
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()

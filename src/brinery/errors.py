@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno as _errno
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,14 +100,16 @@ class CallTooDeepError(BrineryError, RecursionError):
 
 
 class SettingsError(BrineryError):
-    """The settings that a store remembers are damaged or of a newer brinery."""
+    """The settings that a store remembers are damaged or, if `is_newer`, of a newer brinery."""
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
+    def __init__(self, reason: str, path: str | None = None, *, is_newer: bool = False) -> None:
+        advice = "Upgrade brinery" if is_newer else "Repair or remove them (brinery fsck --repair)"
         super().__init__(
             f"cannot read the settings of the store{_in(path)}: {reason}. "
-            "Repair or remove them; the records stay readable without them",
+            f"{advice}; the records stay readable without them",
             path=path,
         )
+        self.is_newer = is_newer
 
 
 # -- which object
@@ -158,6 +161,14 @@ class ConflictError(BrineryError):
         self.ids = tuple(ids)
 
 
+class TransactionError(BrineryError):
+    """A transaction cannot be committed where its block ends; nothing of it was written."""
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(f"the transaction{_in(path)} {reason}", path=path)
+        self.reason = reason
+
+
 class IdTakenError(ConflictError):
     """A new object was to be saved under an ID that another object has."""
 
@@ -170,6 +181,21 @@ class IdTakenError(ConflictError):
             path=path,
         )
         self.ids = (id,)
+
+
+class CopyConflictError(ConflictError):
+    """Records were to be copied to a store that has others under their IDs; `ids` are these."""
+
+    def __init__(self, ids: Sequence[str], path: str | None = None) -> None:
+        BrineryError.__init__(
+            self,
+            f"{_listed(ids)}: the target{_in(path)} has another record under the same ID, or that record "
+            "is damaged. Copy with overwrite=True (--overwrite) to replace what the target has, or with "
+            "skip_existing=True (--skip-existing) to leave it",
+            id=ids[0] if ids else None,
+            path=path,
+        )
+        self.ids = tuple(ids)
 
 
 class AlreadySavedError(BrineryError):
@@ -376,8 +402,27 @@ class CorruptRecordError(RecordError):
     """A record is damaged: truncated, extended, or with bytes changed."""
 
 
+class TruncatedRecordError(CorruptRecordError):
+    """A record has lost its end.
+
+    `is_zero_filled` says that zeros stand there, as some file systems leave them after a power cut;
+    otherwise it is missing.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        path: str | None = None,
+        is_zero_filled: bool = False,
+    ) -> None:
+        super().__init__(f"{reason}. Restore it from a backup, or remove() it", id=id, path=path)
+        self.is_zero_filled = is_zero_filled
+
+
 class ForeignRecordError(RecordError):
-    """A file or row is not a record of brinery, or has lost its end."""
+    """A file or row is not a record of brinery, or has lost so much that it cannot be told for one."""
 
 
 class MisplacedRecordError(RecordError):
@@ -423,6 +468,47 @@ class RecordTooLargeError(RecordError):
         )
         self.size = size
         self.limit = limit
+
+
+# -- trust
+
+
+class TrustError(BrineryError):
+    """A record, or a store, is refused by the trust policy of whoever opened it.
+
+    `reason` is the bare cause; `names` are the globals (``module:qualname``) that were refused, if it
+    was about these.  Nothing that the record names was called.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        codec: str | None = None,
+        path: str | None = None,
+        names: Sequence[str] = (),
+    ) -> None:
+        what = f"the record {str(id)!r}" if id is not None else "it"
+        by = f" (codec {codec!r})" if codec is not None else ""
+        super().__init__(
+            f"{what}{_in(path)}{by} is refused: {reason}", id=id, codec=codec, path=path
+        )
+        self.reason = reason
+        self.names = tuple(names)
+
+
+class SealError(TrustError):
+    """A record is not sealed, or its seal is that of another key, record or store."""
+
+
+def refusal_of(error: TrustError, id: str, codec: str | None, path: str | None) -> TrustError:
+    """Return an error of a codec with what the codec does not know."""
+    if error.id is not None:
+        return error
+    return type(error)(
+        error.reason, id=id, codec=codec or error.codec, path=path, names=error.names
+    )
 
 
 # -- the medium below
@@ -515,6 +601,34 @@ class MissingColumnsError(StorageError):
         )
         self.columns = tuple(columns)
         self.statements = tuple(statements)
+
+
+class LockedError(StorageError):
+    """Another writer has had the lock of a store for longer than this one was to wait.
+
+    `seconds` is how long it waited.  `pid`, `host` and `since` (seconds since the epoch) tell who took the
+    lock last, and are None where that is not known.  The lock ends with its process, however that ends.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        seconds: float,
+        pid: int | None = None,
+        host: str | None = None,
+        since: float | None = None,
+    ) -> None:
+        who = "find it with `fuser`"
+        if pid is not None and since is not None:
+            then = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+            who = f"it is process {pid} on {host}, and took the lock at {then}"
+        super().__init__(
+            "write",
+            f"another writer has held the lock for the {seconds:g} seconds that this one waited; "
+            f"wait until it has finished, or stop it: {who}",
+            path=path,
+        )
+        self.seconds, self.pid, self.host, self.since = seconds, pid, host, since
 
 
 def storage_error(

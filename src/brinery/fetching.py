@@ -13,10 +13,17 @@ from typing import Any, NamedTuple
 from brinery.backend import Backend, Missing
 from brinery.codec import Codec
 from brinery.compression import Restorer
-from brinery.errors import BrineryError, DanglingReferenceError, NotFoundError, RecordError
+from brinery.errors import (
+    BrineryError,
+    DanglingReferenceError,
+    NotFoundError,
+    RecordError,
+    TrustError,
+)
+from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import name_of
-from brinery.record import Metadata, Record, parse
+from brinery.record import Metadata, Record
 
 CodecOf = Callable[[str, Mapping[str, Any]], Codec]
 """Makes the codec of a record from its name and configuration."""
@@ -35,6 +42,7 @@ def fetch(
     identity: IdentityMap,
     codec_of: CodecOf,
     restorer: Restorer,
+    guard: Guard,
     excluded: Collection[str] = (),
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
@@ -42,9 +50,10 @@ def fetch(
     The living objects of the IDs `excluded` do not count.  A graph is read in one state of the store,
     where the engine can give one.
     The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
-    `RecordError`, `StorageError`, and what `codec_of` and `restorer` raise.
+    `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
-    arguments = identity, codec_of, restorer, excluded
+    guard.begin()
+    arguments = identity, codec_of, restorer, guard, excluded
     if len(ids) == 1:
         # A record that refers to nothing needs no state, and asking for one costs more than reading it.
         found = _fetch(ids, backend, *arguments, is_alone=True)
@@ -61,6 +70,7 @@ def _fetch(
     identity: IdentityMap,
     codec_of: CodecOf,
     restorer: Restorer,
+    guard: Guard,
     excluded: Collection[str],
     *,
     is_alone: bool = False,
@@ -74,13 +84,14 @@ def _fetch(
     while wave:
         following: list[str] = []
         for id_, record in _records(
-            _missing(wave, identity, alive, excluded), referrers, backend, read
+            _missing(wave, identity, alive, excluded), referrers, backend, read, guard
         ):
             metadata = record.metadata
             # Most records of a graph are of one codec.
             if codec is None or metadata.codec != name or metadata.config != config:
                 codec = _codec_for(metadata, codec_of)
                 name, config = metadata.codec, metadata.config
+            guard.check_codec(codec, metadata)
             if metadata.transform is not None:
                 record = restorer.restored(record, backend.where(name_of(id_)))
             read[id_] = FetchedRecord(record, codec)
@@ -113,6 +124,7 @@ def _records(
     referrers: Mapping[str, str | None],
     backend: Backend,
     read: Mapping[str, FetchedRecord],
+    guard: Guard,
 ) -> Iterator[tuple[str, Record]]:
     wanted = {name_of(id_): id_ for id_ in wave}
     if len(wanted) == 1:
@@ -121,21 +133,23 @@ def _records(
             data, version = backend.get(name)
         except Missing as missing:
             raise _not_found(id_, referrers[id_], backend, read) from missing
-        yield id_, _parsed(name, data, version, id_, backend)
+        yield id_, _parsed(name, data, version, id_, backend, guard)
         return
     for name, data, version in backend.get_many(list(wanted)):
         id_ = wanted.pop(name)
-        yield id_, _parsed(name, data, version, id_, backend)
+        yield id_, _parsed(name, data, version, id_, backend, guard)
     for id_ in wanted.values():
         raise _not_found(id_, referrers[id_], backend, read)
 
 
-def _parsed(name: str, data: bytes, version: Any, id_: str, backend: Backend) -> Record:
+def _parsed(
+    name: str, data: bytes, version: Any, id_: str, backend: Backend, guard: Guard
+) -> Record:
     try:
-        return parse(data, version, id=id_)
-    except RecordError:
+        return guard.parsed(data, version, id=id_)
+    except (RecordError, TrustError):
         # Once more, for an error that says where: only then is the path made.
-        return parse(data, version, id=id_, path=backend.where(name))
+        return guard.parsed(data, version, id=id_, path=backend.where(name))
 
 
 def _not_found(

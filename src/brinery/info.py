@@ -10,6 +10,7 @@ from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError
 from brinery.ids import Id
 from brinery.record import Metadata, metadata_length, parse_metadata
+from brinery.seal import Seals
 
 _END = 4096  # bytes read at first: enough for the metadata of most records
 
@@ -43,12 +44,16 @@ class RecordInfo:
     """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
     libraries: dict[str, str]
     """Versions of the libraries whose classes the record names, by top-level package."""
+    sealed: bool
+    """Whether the record has a seal; with a key it was checked."""
 
 
-def read_metadata(backend: Backend, name: str, id: str | None = None) -> tuple[Metadata, int]:
+def read_metadata(
+    backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
+) -> tuple[Metadata, int]:
     """Return the metadata of the record `name`, and its size; `id` is the ID that it must be of.
 
-    Raise `NotFoundError`, `RecordError`, `StorageError`.
+    Raise `NotFoundError`, `RecordError`, `StorageError`, and `SealError` where none of `seals` fits.
     """
     path = backend.where(name)
     try:
@@ -58,12 +63,14 @@ def read_metadata(backend: Backend, name: str, id: str | None = None) -> tuple[M
             end, size, _ = backend.get_tail(name, needed)
     except Missing as missing:
         raise NotFoundError(id or name, backend.location) from missing
-    return parse_metadata(end, size, id=id, path=path), size
+    return parse_metadata(end, size, id=id, path=path, seals=seals), size
 
 
-def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
+def read_info(
+    backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
+) -> RecordInfo:
     """Return what the record `name` says; raise as `read_metadata`."""
-    metadata, size = read_metadata(backend, name, id)
+    metadata, size = read_metadata(backend, name, id, seals)
     done = metadata.transform
     return RecordInfo(
         id=Id(metadata.id),
@@ -81,4 +88,5 @@ def read_info(backend: Backend, name: str, id: str | None = None) -> RecordInfo:
         raw_size=done.size if done else metadata.payload_size,
         versions=dict(metadata.versions),
         libraries=dict(metadata.libraries),
+        sealed=metadata.content is not None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from brinery.codec import Codec, Sink
+from brinery.codec import Codec, Restriction, Sink
 from brinery.finding import Finder
 from brinery.identity import NOTHING, IdentityMap
 from brinery.persistable import is_persistable_type
@@ -22,8 +22,15 @@ class Reloading:
 
     is_external_type = staticmethod(is_persistable_type)
 
-    def __init__(self, identity: IdentityMap, kept: dict[Any, Any], renames: Renames) -> None:
+    def __init__(
+        self,
+        identity: IdentityMap,
+        kept: dict[Any, Any],
+        renames: Renames,
+        restriction: Restriction | None,
+    ) -> None:
         self._identity = identity
+        self.restriction = restriction
         self._finder = Finder(renames, kept, stands_in=True)
         self.kept = kept
         self.shared: dict[Any, Any] = {}
@@ -34,10 +41,21 @@ class Reloading:
         """Return the digest of what `codec` writes for an object that was just loaded."""
         self._versions = record.metadata.versions
         try:
-            self.root = codec.load(record.payload, self, record.buffers)
+            loaded = codec.load(record.payload, self, record.buffers)
             self.shared.clear()
+            return self.digest_of_living(codec, loaded)
+        finally:
+            self.shared.clear()
+
+    def digest_of_living(self, codec: Codec, obj: Any) -> bytes:
+        """Return the digest of what `codec` writes for `obj`.
+
+        Raise `LookupError` where it refers to a persistable object that has no ID.
+        """
+        try:
+            self.root = obj
             sink = Sink()
-            codec.dump(self.root, sink, self)
+            codec.dump(obj, sink, self)
             return digest_of(sink.pieces)
         finally:
             self.shared.clear()
@@ -50,7 +68,7 @@ class Reloading:
         entry = self._identity.entry(obj)
         if entry is None:
             raise LookupError
-        return entry.id
+        return str.__str__(entry.id)
 
     def resolve(self, id: str) -> Any:
         """Return the living object `id`."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing
@@ -27,6 +27,8 @@ class Settings:
     """What else the kind of store wants to find again, such as the layout of a directory."""
     transform: tuple[str, Mapping[str, Any]] | None = None
     """Name and configuration of the transform; None where payloads are stored as they are."""
+    identity: str | None = None
+    """What the seals of this store are bound to, in hexadecimal; None while nothing was sealed."""
 
     def to_bytes(self) -> bytes:
         """Return the JSON text."""
@@ -39,6 +41,8 @@ class Settings:
         if self.transform is not None:
             name, config = self.transform
             value["transform"] = {"name": name, "config": dict(config)}
+        if self.identity is not None:
+            value["identity"] = self.identity
         return (json.dumps(value, indent=2) + "\n").encode()
 
 
@@ -51,15 +55,21 @@ def read_settings(backend: Backend) -> Settings | None:
         data, _ = backend.get(NAME)
     except Missing:
         return None
-    where = backend.where(NAME)
+    return _settings_from(data, backend.where(NAME))
+
+
+def _settings_from(data: bytes, where: str) -> Settings:
     try:
         value = json.loads(data)
         if value["format"] > FORMAT:
             raise SettingsError(
-                f"they have format {value['format']}, this brinery reads {FORMAT}", where
+                f"they have format {value['format']}, this brinery reads {FORMAT}",
+                where,
+                is_newer=True,
             )
         transform = _transform(value.get("transform"))
-        found = Settings(value["codec"], value["config"], value["options"], transform)
+        identity = _identity(value.get("identity"))
+        found = Settings(value["codec"], value["config"], value["options"], transform, identity)
         if not (isinstance(found.codec, str) and isinstance(found.config, dict)):
             raise TypeError("fields have the wrong types")
         if not isinstance(found.options, dict):
@@ -76,6 +86,31 @@ def _transform(value: Any) -> tuple[str, Mapping[str, Any]] | None:
     if not (isinstance(name, str) and isinstance(config, dict)):
         raise TypeError("the transform has the wrong types")
     return name, config
+
+
+def _identity(value: Any) -> str | None:
+    if value is None:
+        return None
+    if not isinstance(value, str) or not bytes.fromhex(value):
+        raise TypeError("the identity is not in hexadecimal")
+    return value
+
+
+def give_identity(backend: Backend, identity: str) -> str:
+    """Give the store an identity, unless it has one; return the one that it has then."""
+    while True:
+        try:
+            data, version = backend.get(NAME)
+        except Missing as missing:
+            raise SettingsError("they were removed meanwhile", backend.where(NAME)) from missing
+        settings = _settings_from(data, backend.where(NAME))
+        if settings.identity is not None:
+            return settings.identity
+        try:
+            backend.put(NAME, replace(settings, identity=identity).to_bytes(), version)
+        except Conflict:
+            continue  # another process was first: its identity counts
+        return identity
 
 
 def write_settings(backend: Backend, settings: Settings, *, overwrite: bool) -> None:

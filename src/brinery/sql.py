@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.arguments import number_of, truth_of
+from brinery.arguments import seconds, truth_of
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
@@ -16,6 +16,7 @@ from brinery.ids import Id, IdFactory
 from brinery.registry import CodecArgument, codec_options
 from brinery.store import Store, ids_of
 from brinery.transform import Transform
+from brinery.trust import Trust
 from brinery.url import Url
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class SqlStore(Store):
         logged, and the value is NULL.  `query` looks for them.
     `create`
         Make the tables where they are missing; without it, that is a `MissingTableError`.
-    `protocol`, `codec`, `compress`, `max_expanded`
+    `protocol`, `codec`, `compress`, `max_expanded`, `trust`
         As for `FilesystemStore`.
     `durability`
         "full": what `save` has returned for outlives a power cut.  "process": it outlives the
@@ -76,6 +77,7 @@ class SqlStore(Store):
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
         max_expanded: int = MAX_EXPANDED,
+        trust: Trust | str | None = None,
         durability: str = "full",
         migrate: bool = False,
         timeout: float = 60.0,
@@ -86,7 +88,7 @@ class SqlStore(Store):
         place, table = _split(Url(url))
         self.table_name = table_name or table or DEFAULT_TABLE
         self.durability = durability
-        self._timeout = number_of("timeout", timeout)
+        self._timeout = seconds("timeout", timeout)
         backend = SqlBackend(
             place,
             self.table_name,
@@ -104,6 +106,7 @@ class SqlStore(Store):
                 codec=codec,
                 compress=compress,
                 max_expanded=max_expanded,
+                trust=trust,
                 **extra,
             )
         except BaseException:
@@ -153,6 +156,7 @@ class SqlStore(Store):
             "durability": self.durability,
             "timeout": self._timeout,
             "renames": self._renames.given,
+            "trust": self.trust,
         }
         place = str(self.url), self.table_name, self._given_factory, self._extra_fields or None
         return _reopened, (place, options)

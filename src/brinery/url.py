@@ -30,6 +30,7 @@ _NETLOC = re.compile(
     r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?", re.DOTALL
 )
 _NO_SCHEME = re.compile(r"(?:[^/?#]{2,})?://")
+_OPENERS = frozenset({"trust", "key"})  # what only the opener may say
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SECRET = re.compile(
@@ -136,6 +137,12 @@ class Url:
                 raise UrlError(self.without_secrets(), "an option is not in UTF-8") from error
             if not name or not value:
                 raise UrlError(self.without_secrets(), f"the option {name!r} needs a value")
+            if name in _OPENERS:
+                raise UrlError(
+                    self.without_secrets(),
+                    f"the option {name!r} is for whoever opens the store, as an argument: a URL may come "
+                    "from anywhere",
+                )
             if name in found:
                 raise UrlError(self.without_secrets(), f"the option {name!r} stands there twice")
             found[name] = value

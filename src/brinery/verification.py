@@ -21,6 +21,7 @@ from typing import Any, Final
 
 from brinery.backend import Backend, Put
 from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
+from brinery.guard import Guard
 from brinery.ids import name_of
 from brinery.record import parse_metadata
 
@@ -57,12 +58,13 @@ class FreshProcess:
         backend: Backend,
         classes: Mapping[str, type],
         options: Mapping[str, Any],
+        guard: Guard,
     ) -> None:
         """Load the objects `ids` of the records `puts` in a new process.
 
         `backend` holds the records that they refer to and that are not among them, `classes` the
         codecs and transforms that may be registered nowhere; `options` are for the store that loads
-        them, in JSON types.  Raise `VerificationError`, or `StorageError` where
+        them, in JSON types; `guard` lets them through.  Raise `VerificationError`, or `StorageError` where
         there is no room for temporary files or no process can be started.
         """
         if not sys.executable or getattr(sys, "frozen", False):
@@ -70,7 +72,7 @@ class FreshProcess:
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            findings = self._findings(puts, ids, backend, classes, options)
+            findings = self._findings(puts, ids, backend, classes, options, guard)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
         if findings:
@@ -83,17 +85,20 @@ class FreshProcess:
         backend: Backend,
         classes: Mapping[str, type],
         options: Mapping[str, Any],
+        guard: Guard,
     ) -> list[Finding]:
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
             records.mkdir()
-            missing = _copy(puts, ids, backend, records)
+            missing = _copy(puts, ids, backend, records, guard)
             job = {
                 "path": [os.getcwd() if entry == "" else entry for entry in _search_path()],
                 "records": str(records),
                 "report": str(Path(scratch, "report")),
                 "ids": [str(id_) for id_ in ids],
                 "options": dict(options),
+                # The keys stay here: what they have sealed was checked here, too.
+                "classes": None if guard.trust.classes is None else list(guard.trust.classes),
                 "codecs": {
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
                 },
@@ -155,7 +160,7 @@ def _end(code: int) -> str:
 
 
 def _copy(
-    puts: Iterable[Put], ids: Sequence[str], backend: Backend, records: Path
+    puts: Iterable[Put], ids: Sequence[str], backend: Backend, records: Path, guard: Guard
 ) -> list[Finding]:
     # The records at hand, and, in waves, those of the store that they lead to.
     had: set[str] = set()
@@ -163,7 +168,8 @@ def _copy(
     for put in puts:
         _write(records, put.name, b"".join(put.data), had, wanted)
     while following := [name for name in wanted if name not in had]:
-        for name, data, _ in backend.get_many(following):
+        for name, data, version in backend.get_many(following):
+            guard.parsed(data, version, path=backend.where(name))
             _write(records, name, data, had, wanted)
         gone = [name for name in following if name not in had]
         if gone:

@@ -46,7 +46,7 @@ class DirectoryContract(BackendContract):
     """What both layouts do; no test leaves a temporary file or a descriptor behind."""
 
     layout: Layout
-    durability: Literal["full", "none"] = "none"
+    durability: Literal["full", "process"] = "process"
 
     @pytest.fixture
     def root(self, tmp_path: Path) -> Path:
@@ -129,7 +129,7 @@ def refuse(*_: Any, **__: Any) -> None:
 def opened_without_links(root: Path) -> DirectoryBackend:
     """Open a directory where this process can make no links from now on."""
     os.link = refuse
-    return DirectoryBackend(root, durability="none")
+    return DirectoryBackend(root, durability="process")
 
 
 class TestDirectoryOnAFileSystemWithoutLinks(DirectoryContract):
@@ -156,8 +156,8 @@ class TestDirectoryOnAFileSystemWithoutLinks(DirectoryContract):
 
 def both(root: Path) -> tuple[DirectoryBackend, DirectoryBackend]:
     """Open a directory in both layouts."""
-    flat = DirectoryBackend(root, layout="flat", durability="none")
-    return flat, DirectoryBackend(root, layout="sharded", durability="none")
+    flat = DirectoryBackend(root, layout="flat", durability="process")
+    return flat, DirectoryBackend(root, layout="sharded", durability="process")
 
 
 def test_each_layout_reads_what_the_other_wrote(tmp_path: Path) -> None:
@@ -367,7 +367,7 @@ def test_settings_that_are_unknown_are_refused(tmp_path: Path) -> None:
     wrong: Any = "wrong"
     with pytest.raises(InvalidArgumentError, match="'flat', 'sharded'"):
         DirectoryBackend(tmp_path, layout=wrong)
-    with pytest.raises(InvalidArgumentError, match="'full', 'none'"):
+    with pytest.raises(InvalidArgumentError, match="'full', 'process'"):
         DirectoryBackend(tmp_path, durability=wrong)
     for root in ("", "a\0b", os.fsencode(tmp_path)):
         with pytest.raises(InvalidArgumentError):

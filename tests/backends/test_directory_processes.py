@@ -19,8 +19,8 @@ PROCESSES = 8
 
 def both_layouts(root: Path) -> list[Opener]:
     """Return what opens a directory in each of the layouts."""
-    flat = partial(DirectoryBackend, root, layout="flat", durability="none")
-    return [flat, partial(DirectoryBackend, root, layout="sharded", durability="none")]
+    flat = partial(DirectoryBackend, root, layout="flat", durability="process")
+    return [flat, partial(DirectoryBackend, root, layout="sharded", durability="process")]
 
 
 def test_of_many_processes_of_both_layouts_that_create_a_name_one_wins(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_of_many_processes_of_both_layouts_that_create_a_name_one_wins(tmp_path:
 
 def test_no_increment_of_processes_of_both_layouts_is_lost(tmp_path: Path) -> None:
     """A counter that processes increase by compare-and-swap counts every increase."""
-    backend = DirectoryBackend(tmp_path, durability="none")
+    backend = DirectoryBackend(tmp_path, durability="process")
     backend.put("Counter.1", b"0" + MAGIC)
     in_processes(both_layouts(tmp_path), [partial(increase_one, "Counter.1", 25)] * PROCESSES)
     assert backend.get("Counter.1")[0] == str(PROCESSES * 25).encode() + MAGIC
@@ -45,7 +45,7 @@ def test_no_increment_of_processes_of_both_layouts_is_lost(tmp_path: Path) -> No
 
 def test_a_child_process_goes_on_with_the_backend_of_its_parent(tmp_path: Path) -> None:
     """A fork in the middle of a commit disturbs neither process, and leaves no lock behind."""
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=5)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=5)
     backend.put("Counter.1", b"0" + MAGIC)
     children = []
 

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.backends.directory import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
+from brinery.backends.sql import SqlBackend
 from brinery.ids import name_of
 from brinery.testing.backend import HOSTILE_IDS, Opener, body
 
@@ -29,6 +30,7 @@ names = st.sampled_from(NAMES)
 prefixes = st.sampled_from(["", "Task", "Task.1", "%", ".", "x", "T_"])
 expectations = st.sampled_from(["any", "absent", "current", "stale"])
 choices = st.integers(0, 1)
+deletes = st.lists(st.tuples(names, expectations), max_size=3)
 
 
 class Abandoned(Exception):
@@ -43,12 +45,32 @@ Place = Callable[[str], Sequence[Opener]]
 
 def a_directory(path: str) -> Sequence[Opener]:
     """Open a directory, now in one layout, now in the other."""
-    opened = partial(DirectoryBackend, path, durability="none")
+    opened = partial(DirectoryBackend, path, durability="process")
     return [partial(opened, layout="flat"), partial(opened, layout="sharded")]
+
+
+def a_database(path: str) -> Sequence[Opener]:
+    """Open an SQLite file, now by its driver, now by SQLAlchemy alone."""
+    opened = partial(SqlBackend, f"sqlite:///{path}.db", durability="process")
+    return [partial(opened, native=True), partial(opened, native=False)]
+
+
+def tables_of(request: pytest.FixtureRequest) -> Place:
+    """Open a new table of one PostgreSQL database, by either way."""
+    url = request.getfixturevalue("postgres_url")
+    numbers = itertools.count()
+
+    def a_table(path: str) -> Sequence[Opener]:
+        opened = partial(SqlBackend, url, f"t{next(numbers)}")
+        return [partial(opened, native=True), partial(opened, native=False)]
+
+    return a_table
 
 
 ENGINES: Final[Mapping[str, Callable[[pytest.FixtureRequest], Place]]] = {
     "directory": lambda _: a_directory,
+    "SQLite": lambda _: a_database,
+    "PostgreSQL": tables_of,
 }
 """Each may ask for a fixture, and is left out where that is skipped."""
 
@@ -121,10 +143,15 @@ class LockStep(RuleBasedStateMachine):
 
     @rule(
         chosen=st.dictionaries(names, expectations, max_size=5),
-        removed=st.lists(names, max_size=3),
+        removed=deletes,
         abandoned=st.booleans(),
     )
-    def commit(self, chosen: dict[str, Expectation], removed: list[str], abandoned: bool) -> None:
+    def commit(
+        self,
+        chosen: dict[str, Expectation],
+        removed: list[tuple[str, Expectation]],
+        abandoned: bool,
+    ) -> None:
         """Put several names and delete some, or raise at the end of the puts."""
         data = {name: self.unique() for name in chosen}
 
@@ -134,8 +161,13 @@ class LockStep(RuleBasedStateMachine):
             if abandoned:
                 raise Abandoned
 
+        def removals(engine: Engine) -> Iterator[str | Delete]:
+            for name, expectation in removed:
+                expect = engine.expected(name, expectation)
+                yield name if expect is ANY else Delete(name, expect)
+
         def commit(engine: Engine) -> Mapping[str, Version]:
-            versions = engine.backend.commit(puts(engine), iter(removed))
+            versions = engine.backend.commit(puts(engine), removals(engine))
             assert versions.keys() == chosen.keys()
             return versions
 

@@ -12,7 +12,7 @@ import pytest
 from tests.backends.restarts import restart_under_commits
 from tests.postgres import PostgresCluster, connect
 
-from brinery.backend import Backend, BackendCapabilities, Missing, Put, Version
+from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
 from brinery.backends.sql import SqlBackend
 from brinery.errors import StorageError
 from brinery.testing.backend import Opener
@@ -59,7 +59,9 @@ class PlainBackend(Backend):
             if name.startswith(prefix):
                 yield name
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Write all names in so many statements, each of which is a transaction."""
         rows = [(put.name, b"".join(put.data)) for put in puts]
         for piece in range(self._pieces):
@@ -126,7 +128,9 @@ class LosingBackend(PlainBackend):
         super().__init__(url)
         self._numbers = itertools.count()
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make the first one."""
         return super().commit(puts) if next(self._numbers) % 1000 == 0 else {}
 

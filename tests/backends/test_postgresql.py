@@ -25,3 +25,6 @@ class TestPostgresqlThroughSqlalchemy(TestPostgresql):
     """The same, in the statements that every dialect gets."""
 
     native = False
+    # What processes do is up to the database: a look suffices here.
+    process_count, process_increment_count, kill_count = 3, 20, 2
+    large_size = 8 << 20

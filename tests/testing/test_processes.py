@@ -19,7 +19,7 @@ from brinery.testing.processes import Tell, WorkerProcess, in_processes
 @pytest.fixture
 def opener(tmp_path: Path) -> Opener:
     """Open a directory of the test."""
-    return partial(DirectoryBackend, tmp_path / "store", durability="none")
+    return partial(DirectoryBackend, tmp_path / "store", durability="process")
 
 
 def tell_times(count: int, _: Backend, tell: Tell) -> None:

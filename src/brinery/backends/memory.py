@@ -13,10 +13,12 @@ from brinery.backend import (
     Backend,
     BackendCapabilities,
     Conflict,
+    Delete,
     Expect,
     Missing,
     Put,
     Version,
+    as_delete,
 )
 from brinery.errors import InvalidArgumentError
 
@@ -59,22 +61,25 @@ class MemoryBackend(Backend):
             if found is not None:
                 yield name, *found
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         staged: dict[str, tuple[bytes, Version | Expect]] = {}
         for put in puts:  # without the lock: the generator may use this backend
             if put.name in staged:
                 raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
             staged[put.name] = b"".join(put.data), put.expect
-        removed = tuple(deletes)
+        removed = tuple(map(as_delete, deletes))
         with self._lock:
             wrong = [name for name, (_, expect) in staged.items() if not self._fits(name, expect)]
+            wrong += [name for name, expect in removed if not self._fits(name, expect)]
             if wrong:
                 raise Conflict(wrong)
             self._commits += 1
             versions = {name: next(self._versions) for name in staged}
             self._held.update((name, (staged[name][0], versions[name])) for name in staged)
-            for name in removed:
+            for name, _ in removed:
                 self._held.pop(name, None)
         return versions
 

@@ -21,11 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from functools import partial
 from typing import ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.codec import Buffer
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
@@ -217,6 +218,12 @@ class BackendContract(ConcurrencyContract):
         with pytest.raises(Missing):
             backend.get(".settings")
 
+    def test_what_is_put_is_no_stray(self, backend: Backend) -> None:
+        """Neither a record nor what the store keeps for itself."""
+        backend.commit(Put(name_of(id), (body(id),)) for id in ("Task.1", "ab", "note", ".x"))
+        backend.put(".settings", b"{}")
+        assert list(backend.strays()) == []
+
     # -- versions and expectations
 
     def test_a_version_stays_while_nothing_is_put(self, backend: Backend) -> None:
@@ -279,6 +286,55 @@ class BackendContract(ConcurrencyContract):
         backend.put("Task.1", body(1))
         backend.commit([Put("Task.1", (body(2),)), Put("Task.2", (body(2),))], ["Task.1", "Task.2"])
         assert list(backend.list()) == []
+
+    def test_a_deletion_may_expect_a_version(self, backend: Backend) -> None:
+        """A `Delete` removes the name in that version; beside it, bare names expect nothing."""
+        version = backend.put("Task.1", body(1))
+        backend.put("Task.2", body(2))
+        backend.commit([], [Delete("Task.1", version), "Task.2", Delete("Task.3"), "Task.4"])
+        assert list(backend.list()) == []
+        backend.commit([], [Delete("Task.1", ABSENT)])
+
+    def test_a_deletion_of_another_version_is_a_conflict(self, backend: Backend) -> None:
+        """Nothing is put and nothing deleted; the error tells every name, whether gone or changed."""
+        first, second, third = (backend.put(f"Task.{number}", body(number)) for number in (1, 2, 3))
+        backend.put("Task.2", body("new"))
+        backend.delete("Task.3")
+        puts = [Put("Task.9", (body(9),), ABSENT), Put("Task.1", (body("new"),), second)]
+        deletes = [Delete("Task.1", first), Delete("Task.2", second), Delete("Task.3", third)]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts[:1], deletes)
+        assert sorted(caught.value.names) == ["Task.2", "Task.3"]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts[1:], deletes[1:])
+        assert sorted(caught.value.names) == ["Task.1", "Task.2", "Task.3"]
+        with pytest.raises(Conflict):
+            backend.commit([], [Delete("Task.1", ABSENT)])
+        self._holds(backend, {"Task.1": body(1), "Task.2": body("new")})
+
+    def test_a_deletion_expects_what_was_there_before_the_commit(self, backend: Backend) -> None:
+        """A name that is put and deleted in one commit is gone, if it was as both expect."""
+        version = backend.put("Task.1", body(1))
+        backend.commit([Put("Task.1", (body(2),), version)], [Delete("Task.1", version)])
+        assert list(backend.list()) == []
+        with pytest.raises(Conflict):
+            backend.commit([Put("Task.1", (body(2),))], [Delete("Task.1", version)])
+        assert list(backend.list()) == []
+
+    def test_of_many_threads_that_delete_a_version_one_wins(self, backend: Backend) -> None:
+        """Exactly one conditional deletion succeeds."""
+        for _ in range(5):
+            version = backend.put("Task.1", body(1))
+            won = self._in_threads(partial(self._deletes, backend, version))
+            assert won.count(True) == 1
+
+    def test_the_ends_of_many_records_are_read_at_once(self, backend: Backend) -> None:
+        """`get_tails` yields what `get_tail` returns, and leaves out what is not there."""
+        names = [f"Task.{number}" for number in range(50)]
+        backend.commit(Put(name, (body(name),)) for name in names)
+        found = {name: rest for name, *rest in backend.get_tails(iter([*names, "Task.99"]), 20)}
+        assert found == {name: [*backend.get_tail(name, 20)] for name in names}
+        assert list(backend.get_tails([], 20)) == []
 
     def test_a_name_cannot_be_put_twice_in_one_commit(self, backend: Backend) -> None:
         """Which of two puts should win is for the caller to say: nothing is changed."""
@@ -389,3 +445,11 @@ class BackendContract(ConcurrencyContract):
         yield Put("Task.1", (body("new"),))
         yield Put("Task.2", (body(2),))
         raise error
+
+    @staticmethod
+    def _deletes(backend: Backend, version: Version, _: int) -> bool:
+        try:
+            backend.commit([], [Delete("Task.1", version)])
+        except Conflict:
+            return False
+        return True

@@ -97,11 +97,14 @@ class Pending:
 
     def references(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
         """Yield source and target of each reference of `names`, by their names."""
+        expected = self.expected
         for name in names:
             about = self._held[name][2]
             if about is not None:
                 for reference in about.references:
-                    yield name, name_of(reference)
+                    # Most are records of the same commit: 0.1 µs to see, and 0.5 to make the name.
+                    is_name = reference in expected and "%" not in reference
+                    yield name, reference if is_name else name_of(reference)
 
     def _spool(self, data: bytes) -> _Spooled:
         try:

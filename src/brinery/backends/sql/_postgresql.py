@@ -86,6 +86,9 @@ class PostgresSession(Session):
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         return self._cursor.execute(self._text.tail, (count, count, name)).fetchone()
 
+    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
+        return self._cursor.execute(self._text.tails, (count, count, list(names))).fetchall()
+
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
             found = self._cursor.execute(self._text.names).fetchall()
@@ -188,10 +191,12 @@ class _Statements:
             f"SELECT name, version, CASE WHEN size <= wanted.most THEN data END "
             f"FROM wanted, {records} WHERE name = ANY(wanted.names)"
         )
-        self.tail = (
-            "SELECT substring(data FROM greatest(1, size - %b::bigint + 1)::integer "
-            f"FOR %b::bigint::integer), size, version FROM {records} WHERE name = %b"
+        end = (
+            "substring(data FROM greatest(1, size - %b::bigint + 1)::integer "
+            f"FOR %b::bigint::integer), size, version FROM {records} WHERE name"
         )
+        self.tail = f"SELECT {end} = %b"
+        self.tails = f"SELECT name, {end} = ANY(%b::text[])"
         self.names = f"SELECT name FROM {records} ORDER BY name"
         self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
         self.versions = (

@@ -35,6 +35,11 @@ class Session(ABC):
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         """Return the last `count` bytes, the size and the version of one record."""
 
+    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
+        """Return name, last bytes, size and version of those that there are."""
+        found = ((name, self.tail(name, count)) for name in names)
+        return [(name, *tail) for name, tail in found if tail is not None]
+
     @abstractmethod
     def names(self, prefix: str) -> Sequence[str]:
         """Return the names that start with `prefix`, sorted, without the dotted."""

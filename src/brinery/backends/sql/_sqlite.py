@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backends._openness import open_to_others
 from brinery.backends.sql import failures
 from brinery.backends.sql._networks import network_of
 from brinery.backends.sql._pending import Row
@@ -87,6 +88,17 @@ def prepare(place: Place, *, create: bool) -> None:
             "loses data; use a local disk, a directory store (file:///…) or PostgreSQL",
             path=place.location,
         )
+
+
+def is_open_to_others(place: Place) -> str | None:
+    """Return in which way others can write to the file, or beside it, None where they cannot.
+
+    Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
+    """
+    path = place.url.database
+    if path in _MEMORY or path.startswith("file:"):
+        return None
+    return open_to_others(os.path.dirname(path), (path, f"{path}-wal", f"{path}-shm"))
 
 
 def engine_of(place: Place) -> Engine:

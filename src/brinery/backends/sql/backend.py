@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
@@ -16,10 +16,12 @@ from brinery.backend import (
     Backend,
     BackendCapabilities,
     Conflict,
+    Delete,
     Expect,
     Missing,
     Put,
     Version,
+    as_delete,
 )
 from brinery.backends.sql._pending import Pending
 from brinery.backends.sql._session import Session, TakenError
@@ -107,6 +109,14 @@ class SqlBackend(Backend):
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
         return _there(name, self._read("read", lambda session: session.tail(name, count), name))
 
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        """Yield the name and what `get_tail` returns for those of `names` that there are."""
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._read("read", lambda session: session.tails(some, count))
+
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for those of `names` that there are."""
         names = iter(names)
@@ -167,9 +177,15 @@ class SqlBackend(Backend):
         except self._sessions.errors as error:
             raise self._sessions.failure(action, error, name) from error
 
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others can write to an SQLite file; a server has rights of its own."""
+        return self.place.is_open_to_others()
+
     # -- writing
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes, in one transaction; return the new versions by name.
 
         Raise `Conflict`, `StorageError` (then nothing has changed, unless the text says that this is
@@ -177,12 +193,12 @@ class SqlBackend(Backend):
         """
         with Pending(self._sessions.check_size) as pending:
             pending.take(puts)
-            removed = list(dict.fromkeys(deletes))
+            removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit(pending, removed)
             return pending.versions()
 
-    def _commit(self, pending: Pending, removed: Sequence[str]) -> None:
+    def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
         is_optimistic = True
         for attempt in range(_TRIES):
             try:
@@ -200,7 +216,7 @@ class SqlBackend(Backend):
             path=self.location,
         )
 
-    def _attempt(self, pending: Pending, removed: Sequence[str], *, is_optimistic: bool) -> None:
+    def _attempt(self, pending: Pending, removed: Sequence[Delete], *, is_optimistic: bool) -> None:
         sessions = self._sessions
         session, is_committing = None, False
         try:
@@ -257,30 +273,36 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _write(session: Session, pending: Pending, removed: Sequence[str], is_optimistic: bool) -> None:
+def _write(
+    session: Session, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
+) -> None:
+    expected = pending.expected
     new = pending.named(ABSENT)
     watched = pending.named() + pending.named(ANY)
     if not is_optimistic:
         watched += new
-    found = _versions(session, watched) if watched else {}
-    wrong = {name for name in watched if not _fits(pending.expected[name], found.get(name))}
+    demanded = [delete for delete in removed if delete.expect is not ANY]
+    found = _versions(session, {*watched, *(name for name, _ in demanded)})
+    looked_at = found.keys() & expected.keys() | {*watched}
+    wrong = {name for name in looked_at if not _fits(expected[name], found.get(name))}
+    wrong.update(name for name, expect in demanded if not _fits(expect, found.get(name)))
     if wrong:
         # Those that are to be new may not have been looked at yet: the caller wants to know of all.
-        wrong.update(_versions(session, new))
-        raise Conflict([name for name in pending.expected if name in wrong])
-    if is_optimistic:
-        new += [name for name in pending.named(ANY) if name not in found]
-    else:
-        new = [name for name in pending.expected if name not in found]
+        wrong.update(_versions(session, set(new)))
+        names = dict.fromkeys((*expected, *(name for name, _ in demanded)))
+        raise Conflict([name for name in names if name in wrong])
+    standing = [name for name in watched if name in found]
+    new = [name for name in expected if name not in found] if found else [*expected]
     if new:
         session.insert(pending.rows(new))
-    if found:
-        session.update(pending.rows(found))
-        session.unlink([*found])
-    session.link(pending.references(pending.expected))
+    if standing:
+        session.update(pending.rows(standing))
+        session.unlink(standing)
+    session.link(pending.references(expected))
     if removed:
-        session.unlink(removed)
-        session.delete(removed)
+        gone = [*dict.fromkeys(name for name, _ in removed)]
+        session.unlink(gone)
+        session.delete(gone)
 
 
 def _fits(expect: Version | Expect, found: int | None) -> bool:
@@ -289,11 +311,11 @@ def _fits(expect: Version | Expect, found: int | None) -> bool:
     return found is None if expect is ABSENT else found == expect
 
 
-def _versions(session: Session, names: Sequence[str]) -> dict[str, int]:
+def _versions(session: Session, names: Collection[str]) -> dict[str, int]:
     # In one order everywhere: two writers that lock the same rows must not wait for each other.
-    names, found = sorted(names), {}
-    for start in range(0, len(names), _AT_ONCE):
-        found.update(session.versions(names[start : start + _AT_ONCE]))
+    ordered, found = sorted(names), {}
+    for start in range(0, len(ordered), _AT_ONCE):
+        found.update(session.versions(ordered[start : start + _AT_ONCE]))
     return found
 
 
@@ -313,6 +335,13 @@ class _View(Backend):
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         return _there(name, self._session.tail(name, count))
 
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._session.tails(some, count)
+
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         names = iter(names)
         while some := list(islice(names, _AT_ONCE)):
@@ -321,8 +350,13 @@ class _View(Backend):
     def list(self, prefix: str = "") -> Iterator[str]:
         return iter(self._session.names(prefix))
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         return self._backend.commit(puts, deletes)
+
+    def referrers(self, name: str) -> Iterator[str]:
+        return iter(self._session.referrers(name))
 
     def where(self, name: str) -> str:
         return self._backend.where(name)

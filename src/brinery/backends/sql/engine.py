@@ -154,6 +154,14 @@ class Place:
             if column.name in index.columns:
                 yield str(CreateIndex(index).compile(dialect=dialect))
 
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others can write to the database, as far as files tell."""
+        if self.dialect != "sqlite":
+            return None
+        from brinery.backends.sql import _sqlite
+
+        return _sqlite.is_open_to_others(self)
+
     def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
         """Return the names of the records whose columns fit.
 

@@ -1,0 +1,329 @@
+"""Looking a pickle through before it is decoded: what it names, what it calls, what it would cost.
+
+The opcodes are gone through once by a machine that has the stack, the marks and the memo of an unpickler,
+with a *slot* in place of each object:
+
+====================  ==============================================================================
+slot                  stands for
+====================  ==============================================================================
+`DATA`                an object of which nothing is known
+`FRESH`               a list, dict or set that this pickle made and that nothing else refers to yet
+`NUMBER`              a number, None or a bool
+`EXTERNAL`            a persistable object in a record of its own
+an int from 1 on      a string or bytes, whose opcode is at the position before
+an int to `FIRST`    a global: `FIRST` less the index of its name
+`bytes`               a large integer, as it stands
+a `Tuple`            a tuple
+====================  ==============================================================================
+
+Only what is known to be a global may be called, and all globals are checked by name; so neither the result
+of a call nor an attribute ever becomes a function.  States and items are set on objects that calls have
+made, not on globals or on other records' objects.
+
+What memory and time a payload may take is bounded by its length: places of the memo, claimed lengths,
+copies by constructors, tuples within tuples, and integers with one hash.  This is one pass, linear in the
+length.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from brinery.codec import Buffer
+from brinery_codecs._calls import Calls
+from brinery_codecs._opcodes import (
+    ADDITEMS,
+    APPEND,
+    APPENDS,
+    BUFFER,
+    BUILD,
+    BYTEARRAY,
+    CONTAINER,
+    DICT,
+    DUP,
+    EMPTY_TUPLE,
+    EXTENSION,
+    FRAME,
+    FROM_MARK,
+    FROZENSET,
+    GET,
+    GET1,
+    GET_LINE,
+    GLOBAL,
+    INST,
+    INTEGER,
+    KINDS,
+    LINE,
+    LINE_MEMO,
+    MARK,
+    MEMOIZE,
+    NEWOBJ,
+    NEWOBJ_EX,
+    OBJ,
+    PLAIN,
+    POP,
+    POP_MARK,
+    PROTO,
+    PUT,
+    READONLY,
+    REDUCE,
+    SETITEM,
+    SETITEMS,
+    SIZES,
+    STACK_GLOBAL,
+    STOP,
+    TEXT,
+    TEXT1,
+    TUPLE,
+    TUPLE_N,
+)
+from brinery_codecs._slots import (
+    DATA,
+    EMPTY,
+    FRESH,
+    LARGE,
+    MOST_EQUAL,
+    NUMBER,
+    Admits,
+    Slot,
+    Tuple,
+    refused,
+)
+
+
+def scan(source: Buffer, admits: Admits | None) -> Scan:
+    """Look a payload through; raise `TrustError` for what `admits` refuses, and for what costs too much.
+
+    Without `admits` any name will do.
+    """
+    found = Scan(bytes(source), admits)
+    found.run()
+    return found
+
+
+class Scan(Calls):
+    """One pass over a payload."""
+
+    def run(self) -> None:
+        """Go through the payload; raise `TrustError`."""
+        try:
+            self._run()
+        except (IndexError, KeyError, ValueError, OverflowError) as error:
+            raise refused(
+                "it is no pickle that can be checked; nothing of it was decoded"
+            ) from error
+
+    # One function, and the common opcodes first: a call for each opcode would double the time.
+    def _run(self) -> None:
+        data, end = self._data, len(self._data)
+        stack: list[Slot] = []
+        push, pop = stack.append, stack.pop
+        marks: list[list[Slot]] = []
+        memo: dict[int, Slot] = {}
+        kinds, sizes = KINDS, SIZES
+        protocol = position = 0
+        while True:
+            code = data[position]
+            kind = kinds[code]
+            position += 1
+            if kind == PLAIN:
+                push(NUMBER)
+                position += sizes[code]
+            elif kind == GET1:
+                push(memo[data[position]])
+                position += 1
+            elif kind == MEMOIZE:
+                slot = stack[-1]
+                memo[len(memo)] = DATA if slot is FRESH else slot
+            elif kind == TEXT1:
+                push(position)
+                position += 1 + data[position]
+            elif kind == PUT:
+                slot = stack[-1]
+                size = sizes[code]
+                index = int.from_bytes(data[position : position + size], "little")
+                if index > position:
+                    raise refused(f"it puts an object into place {index} of a memo of {len(memo)}")
+                memo[index] = DATA if slot is FRESH else slot
+                position += size
+            elif kind == MARK:
+                marks.append(stack)
+                stack = []
+                push, pop = stack.append, stack.pop
+            elif kind == TUPLE_N:
+                size = sizes[code]
+                if len(stack) < size:
+                    raise IndexError
+                items = stack[-size:]
+                stack[-size:] = (Tuple(items),)
+            elif kind == CONTAINER:
+                push(FRESH)
+            elif kind == SETITEMS:
+                items, stack = stack, marks.pop()
+                push, pop = stack.append, stack.pop
+                if len(items) % 2:
+                    raise ValueError
+                self._check_target(stack[-1], "items")
+                self._check_keys(items[::2])
+            elif kind == APPENDS:
+                stack = marks.pop()
+                push, pop = stack.append, stack.pop
+                self._check_target(stack[-1], "items")
+            elif kind == REDUCE:
+                arguments = pop()
+                push(self._call(pop(), arguments))
+            elif kind == NEWOBJ:
+                arguments = pop()
+                push(self._new(pop(), arguments))
+            elif kind == BUILD:
+                pop()
+                self._check_target(stack[-1], "a state")
+            elif kind == STACK_GLOBAL:
+                name, module = pop(), pop()
+                push(self._global(self._text(module), self._text(name), protocol))
+            elif kind == TEXT:
+                size = sizes[code]
+                start = position + size
+                length = int.from_bytes(data[position:start], "little")
+                if length > end - start:
+                    raise refused(f"it claims {length} bytes where {end - start} follow")
+                push(position)
+                position = start + length
+            elif kind == SETITEM:
+                pop()
+                key = pop()
+                self._check_target(stack[-1], "items")
+                self._check_keys((key,))
+            elif kind == APPEND:
+                pop()
+                self._check_target(stack[-1], "items")
+            elif kind == TUPLE:
+                items, stack = stack, marks.pop()
+                push, pop = stack.append, stack.pop
+                push(Tuple(items))
+            elif kind == EMPTY_TUPLE:
+                push(EMPTY)
+            elif kind == GET:
+                size = sizes[code]
+                push(memo[int.from_bytes(data[position : position + size], "little")])
+                position += size
+            elif kind == FRAME:
+                length = int.from_bytes(data[position : position + 8], "little")
+                position += 8
+                if length > end - position:
+                    raise refused(f"it claims {length} bytes where {end - position} follow")
+            elif kind == FROM_MARK:
+                items, stack = stack, marks.pop()
+                push, pop = stack.append, stack.pop
+                self._check_made(code, items)
+                push(FRESH)
+            elif kind == INTEGER:
+                size = sizes[code]
+                start = position + size
+                length = int.from_bytes(data[position:start], "little")
+                if length > end - start:
+                    raise refused(f"it claims {length} bytes where {end - start} follow")
+                position = start + length
+                push(NUMBER if length < LARGE else data[start:position])
+            elif kind == ADDITEMS:
+                items, stack = stack, marks.pop()
+                push, pop = stack.append, stack.pop
+                self._check_target(stack[-1], "items")
+                self._check_keys(items)
+            elif kind == BYTEARRAY:
+                start = position + 8
+                length = int.from_bytes(data[position:start], "little")
+                if length > end - start:
+                    raise refused(f"it claims {length} bytes where {end - start} follow")
+                push(DATA)
+                position = start + length
+            elif kind == PROTO:
+                protocol = data[position]
+                if protocol > 5:
+                    raise refused(f"it has protocol {protocol}, which is not known")
+                position += 1
+            elif kind == LINE:
+                stop = data.index(b"\n", position)
+                push(self._line(code, data[position:stop], position))
+                position = stop + 1
+            elif kind == LINE_MEMO:
+                stop = data.index(b"\n", position)
+                index = int(data[position:stop])
+                position = stop + 1
+                if code == GET_LINE:
+                    push(memo[index])
+                elif not 0 <= index <= position:
+                    raise refused(f"it puts an object into place {index} of a memo of {len(memo)}")
+                else:
+                    memo[index] = DATA if stack[-1] is FRESH else stack[-1]
+            elif kind == GLOBAL:
+                stop = data.index(b"\n", position)
+                after = data.index(b"\n", stop + 1)
+                module, name = data[position:stop].decode(), data[stop + 1 : after].decode()
+                position = after + 1
+                found = self._global(module, name, protocol)
+                if code == INST:
+                    items, stack = stack, marks.pop()
+                    push, pop = stack.append, stack.pop
+                    found = self._call(found, Tuple(items))
+                push(found)
+            elif kind == OBJ:
+                items, stack = stack, marks.pop()
+                push, pop = stack.append, stack.pop
+                push(self._call(items[0], Tuple(items[1:])))
+            elif kind == NEWOBJ_EX:
+                pop()
+                arguments = pop()
+                push(self._new(pop(), arguments))
+            elif kind == EXTENSION:
+                size = sizes[code]
+                push(self._extension(int.from_bytes(data[position : position + size], "little")))
+                position += size
+            elif kind == POP:
+                if stack:
+                    pop()
+                else:
+                    stack = marks.pop()
+                    push, pop = stack.append, stack.pop
+            elif kind == POP_MARK:
+                stack = marks.pop()
+                push, pop = stack.append, stack.pop
+            elif kind == DUP:
+                if stack[-1] is FRESH:
+                    stack[-1] = DATA
+                push(stack[-1])
+            elif kind == BUFFER:
+                push(DATA)
+            elif kind == READONLY:
+                stack[-1] = DATA
+            elif kind == STOP:
+                pop()
+                return
+            else:
+                raise refused(f"it has the opcode {bytes((code,))!r}, which no record has")
+
+    # -- checks
+
+    def _check_target(self, slot: Slot, what: str) -> None:
+        if self._admits is not None and slot is not DATA and slot is not FRESH:
+            raise refused(f"it sets {what} on what is no object of its own")
+
+    def _check_made(self, code: int, items: list[Slot]) -> None:
+        if code == DICT:
+            if len(items) % 2:
+                raise ValueError
+            self._check_keys(items[::2])
+        elif code == FROZENSET:
+            self._check_keys(items)
+
+    def _check_keys(self, keys: Sequence[Slot]) -> None:
+        for key in keys:
+            if type(key) is bytes:
+                self._check_hash(key)
+
+    def _check_hash(self, key: bytes) -> None:
+        number = int.from_bytes(key, "little", signed=True)
+        equal = self._hashes.setdefault(hash(number), set())
+        equal.add(number)
+        if len(equal) > MOST_EQUAL:
+            raise refused(f"more than {MOST_EQUAL} of its integers have one hash")

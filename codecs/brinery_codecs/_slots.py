@@ -1,0 +1,89 @@
+"""Slots, which stand for objects while a pickle is looked through, and the errors that end it.
+
+`brinery_codecs._scanning` says which slot stands for what.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from brinery.errors import TrustError
+
+Admits = Callable[[str, str], bool]
+Slot = Any
+
+DATA: Final = 0
+FRESH: Final = -1
+NUMBER: Final = -2
+EXTERNAL: Final = -3
+FIRST: Final = -10
+
+MOST_DEPTH: Final = 1_000
+"""Tuples within tuples: to hash one takes a level of the stack of C for each."""
+MOST_WEIGHT: Final = 1 << 24
+"""Items of a tuple, counted as often as they are reached: to hash it takes as many steps."""
+MOST_EQUAL: Final = 1_000
+"""Different integers of one hash: as keys, each is compared with all before it."""
+MODULUS: Final = sys.hash_info.modulus
+LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
+
+
+def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
+    return TrustError(reason, names=names)
+
+
+def refused_name(module: str, name: str) -> TrustError:
+    """Return the error for a global that is not admitted."""
+    text = f"{module}:{name}"
+    return refused(
+        f"it names {text}, which the trust policy does not admit. If you trust it with any argument, "
+        f"add {text!r} to trust=Trust(classes=[…]), or the whole package "
+        f"({module.partition('.')[0] + '.*'!r}) for its classes",
+        [text],
+    )
+
+
+def refused_object(module: str, name: str, found: Any) -> TrustError:
+    """Return the error for what stands under an admitted name and is not admitted itself."""
+    text = f"{module}:{name}"
+    return refused(
+        f"{text} is a {type(found).__name__}, and the name of a package admits only classes that are "
+        f"defined in it. If you trust it with any argument, add {text!r} itself to "
+        "trust=Trust(classes=[…])",
+        [text],
+    )
+
+
+def refused_attribute(name: str) -> TrustError:
+    """Return the error for an attribute of what is no class."""
+    return refused(f"it asks for the attribute {name[:80]!r} of what is no class")
+
+
+class Tuple:
+    """Stands for a tuple."""
+
+    __slots__ = ("depth", "items", "weight")
+
+    depth: int
+    items: Sequence[Slot]
+    weight: int
+
+    def __init__(self, items: Sequence[Slot]) -> None:
+        self.items = items
+        weight, depth = 1 + len(items), 1
+        for item in items:
+            if type(item) is Tuple:
+                weight += item.weight
+                if item.depth >= depth:
+                    depth = item.depth + 1
+        if depth > MOST_DEPTH:
+            raise refused(f"it has tuples in tuples, more than {MOST_DEPTH} deep")
+        if weight > MOST_WEIGHT:
+            raise refused(f"it has a tuple that reaches more than {MOST_WEIGHT} items")
+        self.weight = weight
+        self.depth = depth
+
+
+EMPTY: Final = Tuple(())

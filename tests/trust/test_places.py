@@ -1,0 +1,234 @@
+"""Directories that others can write to, and links that lead out of a store."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from tests.trust.things import Plain, Task
+
+from brinery import BrineryError, FilesystemStore, StorageError, Trust, TrustError
+from brinery.backends._openness import open_to_others
+
+pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
+
+KEY = b"0123456789abcdef"
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FilesystemStore:
+    """Return a store with one record, in a directory of one's own."""
+    store = FilesystemStore(tmp_path / "jobs")
+    store.save(Task("a"), "task")
+    store.invalidate_cache()
+    Path(store.directory).chmod(0o755)
+    return store
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
+@pytest.mark.parametrize(
+    ("mode", "reason"), [(0o777, "everybody"), (0o1777, "everybody"), (0o775, "the group")]
+)
+class TestOpen:
+    """Modes of the directory."""
+
+    def test_pickles_are_refused(
+        self, store: FilesystemStore, codec: str, mode: int, reason: str
+    ) -> None:
+        """With what to do about it; the sticky bit keeps nobody from adding records."""
+        store.save(Plain(1), "plain", codec=codec)
+        Path(store.directory).chmod(mode)
+        if mode == 0o775:
+            os.chown(store.directory, -1, _other_group())
+        with pytest.raises(TrustError, match=reason) as caught:
+            FilesystemStore(store.directory).load("plain")
+        for remedy in ("chmod go-w", "trust=Trust(key=…)", 'trust="anyone"'):
+            assert remedy in str(caught.value)
+        assert caught.value.path == store.directory
+        # A policy for classes is no policy for the place.
+        with pytest.raises(TrustError):
+            FilesystemStore(store.directory, trust=Trust(classes=["tests.*"])).load("plain")
+
+    def test_whoever_says_so_loads_them(
+        self, store: FilesystemStore, codec: str, mode: int, reason: str
+    ) -> None:
+        """Alone, or with other parts of the policy."""
+        store.save(Plain(1), "plain", codec=codec)
+        Path(store.directory).chmod(mode)
+        for trust in ("anyone", Trust(anyone=True, classes=["tests.*"])):
+            assert FilesystemStore(store.directory, trust=trust).load("plain").value == 1
+
+    def test_sealed_pickles_are_loaded(
+        self, store: FilesystemStore, codec: str, mode: int, reason: str
+    ) -> None:
+        """Others cannot have written them."""
+        sealed = FilesystemStore(store.directory + "2", codec=codec, trust=Trust(key=KEY))
+        sealed.save(Plain(1), "plain")
+        Path(sealed.directory).chmod(mode)
+        again = FilesystemStore(sealed.directory, trust=Trust(key=KEY))
+        assert again.load("plain").value == 1
+
+
+@pytest.mark.parametrize("codec", ["msgpack", "json"])
+def test_codecs_that_run_no_code_are_loaded_from_anywhere(
+    store: FilesystemStore, codec: str
+) -> None:
+    """Whoever wrote them."""
+    store.save([1], "list", codec=codec)
+    Path(store.directory).chmod(0o777)
+    assert FilesystemStore(store.directory).load("list") == [1]
+
+
+def test_what_decodes_nothing_works_anywhere(store: FilesystemStore) -> None:
+    """`list`, `info`, `needs`, and saving."""
+    Path(store.directory).chmod(0o777)
+    again = FilesystemStore(store.directory)
+    assert again.list() == ["task"]
+    assert again.info("task").codec == "pickle"
+    assert again.needs("task")
+    again.save(Plain(1), "plain")
+
+
+def test_modes_are_looked_at_anew_for_each_load(store: FilesystemStore) -> None:
+    """They may have changed since the store was opened."""
+    store.load("task")
+    store.invalidate_cache()
+    Path(store.directory).chmod(0o777)
+    with pytest.raises(TrustError):
+        store.load("task")
+    Path(store.directory).chmod(0o755)
+    assert store.load("task").name == "a"
+
+
+@pytest.mark.parametrize("layout", ["flat", "sharded"])
+def test_a_shard_that_others_can_write_to_counts(tmp_path: Path, layout: str) -> None:
+    """In either layout: both are read."""
+    store = FilesystemStore(tmp_path / "jobs", layout=layout)
+    store.save(Plain(1), "plain")
+    shard = tmp_path / "jobs" / "5a"
+    shard.mkdir(exist_ok=True)
+    shard.chmod(0o777)
+    with pytest.raises(TrustError, match=r"everybody can write to .*5a"):
+        FilesystemStore(store.directory).load("plain")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_directory_of_somebody_else_is_refused(store: FilesystemStore) -> None:
+    """Whoever owns it can change its mode at any time."""
+    os.chown(store.directory, 12345, -1)
+    with pytest.raises(TrustError, match="12345"):
+        FilesystemStore(store.directory).load("task")
+
+
+def test_a_link_to_the_directory_is_followed_by_the_check(
+    store: FilesystemStore, tmp_path: Path
+) -> None:
+    """What counts is where it leads."""
+    (tmp_path / "link").symlink_to(store.directory)
+    assert FilesystemStore(tmp_path / "link").load("task").name == "a"
+    Path(store.directory).chmod(0o777)
+    with pytest.raises(TrustError, match="everybody"):
+        FilesystemStore(tmp_path / "link").load("task")
+
+
+def test_what_is_not_there_is_open_to_nobody(tmp_path: Path) -> None:
+    """There is nothing to load."""
+    assert open_to_others(str(tmp_path / "nothing")) is None
+
+
+class TestLinks:
+    """Links that somebody has planted in a store."""
+
+    @pytest.fixture
+    def outside(self, tmp_path: Path) -> Path:
+        """Return a directory outside of the store, with one file."""
+        outside = tmp_path / "outside"
+        outside.mkdir()
+        (outside / "file").write_text("mine")
+        return outside
+
+    def test_one_in_the_place_of_a_record_is_not_followed(
+        self, store: FilesystemStore, outside: Path
+    ) -> None:
+        """Neither for reading nor for writing."""
+        task = Path(store.directory, "task")
+        task.rename(outside / "record")
+        task.symlink_to(outside / "record")
+        before = (outside / "record").read_bytes()
+        for use in (lambda: store.load("task"), lambda: store.replace("task", [1])):
+            with pytest.raises(StorageError, match="symbolic link"):
+                use()
+        assert (outside / "record").read_bytes() == before
+        assert "task" not in store.list()
+
+    @pytest.mark.parametrize("layout", ["flat", "sharded"])
+    def test_one_in_the_place_of_a_shard_is_not_followed(
+        self, tmp_path: Path, outside: Path, layout: str
+    ) -> None:
+        """Nothing is read, written or removed behind it."""
+        store = FilesystemStore(tmp_path / "jobs", layout=layout)
+        store.save([1], "first")
+        names = [f"{number:02x}" for number in range(256)]
+        for name in names:
+            place = Path(store.directory, name)
+            if not place.exists():
+                place.symlink_to(outside)
+        other = FilesystemStore(tmp_path / "other")
+        other.save([666], "planted")
+        Path(other.directory, "planted").rename(outside / "planted")
+        before = sorted(path.name for path in outside.iterdir())
+        with pytest.raises(BrineryError):
+            FilesystemStore(store.directory).load("planted")
+        assert "planted" not in store.list()
+        if layout == "sharded":
+            with pytest.raises(StorageError, match="symbolic link"):
+                store.save_many([[n] for n in range(20)], [f"new {n}" for n in range(20)])
+            with pytest.raises(BrineryError):
+                store.remove("planted")
+        assert sorted(path.name for path in outside.iterdir()) == before
+
+    def test_one_in_the_place_of_the_housekeeping_is_not_followed(
+        self, tmp_path: Path, outside: Path
+    ) -> None:
+        """Settings, counter and lock are the store's own."""
+        root = tmp_path / "jobs"
+        root.mkdir()
+        (root / ".brinery").symlink_to(outside)
+        with pytest.raises(StorageError, match="symbolic link"):
+            FilesystemStore(root).save([1], "one")
+        assert [path.name for path in outside.iterdir()] == ["file"]
+
+    @pytest.mark.parametrize(
+        "id", ["../evil", "/etc/passwd", "..", "a/../../b", "\0", ".brinery/x"]
+    )
+    def test_no_id_leads_out_of_the_directory(self, store: FilesystemStore, id: str) -> None:
+        """Whatever it looks like."""
+        store.save([1], id)
+        files = [path for path in Path(store.directory).rglob("*") if path.is_file()]
+        assert all(Path(store.directory) in path.parents for path in files)
+        assert not (Path(store.directory).parent / "evil").exists()
+        store.invalidate_cache()
+        assert store.load(id) == [1]
+
+
+def _other_group() -> int:
+    # A group that is not one's own: only root, or a member, can give a directory to it.
+    if os.geteuid() == 0:
+        return 12345
+    groups = [group for group in os.getgroups() if group != os.getegid()]
+    if not groups:
+        pytest.skip("this user is in one group only")
+    return groups[0]
+
+
+def test_the_mode_of_a_new_store_lets_nobody_else_write(tmp_path: Path) -> None:
+    """Under the usual umask; so what is made here is loaded here."""
+    before = os.umask(0o022)
+    try:
+        store = FilesystemStore(tmp_path / "jobs")
+        store.save([1], "one")
+    finally:
+        os.umask(before)
+    assert not stat.S_IMODE(os.stat(store.directory).st_mode) & 0o022
