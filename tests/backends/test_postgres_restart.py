@@ -13,6 +13,7 @@ from tests.backends.restarts import restart_under_commits
 from tests.postgres import PostgresCluster, connect
 
 from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
+from brinery.backends.sql import SqlBackend
 from brinery.errors import StorageError
 from brinery.testing.backend import Opener
 from brinery.testing.generations import Generations
@@ -89,6 +90,8 @@ class PlainBackend(Backend):
 
 ENGINES: Final[Mapping[str, Callable[[str], Opener]]] = {
     "plain": lambda url: partial(PlainBackend, url),
+    "driver": lambda url: partial(SqlBackend, url),
+    "sqlalchemy": lambda url: partial(SqlBackend, url, native=False),
 }
 """What opens the database of a URL."""
 
