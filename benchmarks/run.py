@@ -28,6 +28,7 @@ from benchmarks.sections import (
     closures,
     codecs,
     depth,
+    durability,
     growth,
     imports,
     peers,
@@ -49,6 +50,7 @@ GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
     },
     "codecs": {"codecs": codecs.figures, "closures": closures.figures},
     "transforms": {"transforms": transforms.figures},
+    "reliability": {"durability": durability.figures},
     "depth": {"depth": depth.figures},
 }
 

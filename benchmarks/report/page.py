@@ -20,6 +20,7 @@ TITLES: Mapping[str, str] = {
     "store": "The store against bare pickle",
     "codecs": "Codecs against their libraries",
     "transforms": "Transforms",
+    "reliability": "What durability costs",
     "depth": "Depth in one record",
 }
 

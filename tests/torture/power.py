@@ -18,6 +18,7 @@ from pathlib import Path
 from tests.torture import traced
 from tests.torture.disk import Disk, State
 from tests.torture.scenario import Stage, Tally
+from tests.torture.sweep import side_by_side
 
 RANDOM_SETS = 12
 """Sets drawn at random for each moment."""
@@ -34,25 +35,31 @@ def cut(
     stages: Sequence[Stage], scratch: Path, most: int | None, tell: Callable[[int], None]
 ) -> list[Tally]:
     """Try all operations; with `most`, at most so many states of each, drawn at random."""
-    tallies = []
+    work = partial(_cut_one, stages, scratch, most)
+    tallies = [Tally() for _ in stages]
     total = 0
-    for index, stage in enumerate(stages):
-        tally = Tally()
-        root = stage.copy(scratch / f"record-{index}")
-        calls = recorded(stage, root)
-        states = list(_states(stage, calls, str(root.parent)))
-        if most is not None and len(states) > most:
-            states = random.Random(0).sample(states, most)
-        for where, disk, state, done in states:
-            target = scratch / "state"
-            state.store(disk.root, target)
-            problem = stage.problem(target / "store", done=done)
-            tally.count("at the end" if done else "in the middle", problem, where)
-            shutil.rmtree(target)
-            total += 1
-            tell(total)
-        tallies.append(tally)
+    for index, tally in side_by_side(work, range(len(stages))):
+        tallies[index] = tally
+        total += tally.cases
+        tell(total)
     return tallies
+
+
+def _cut_one(
+    stages: Sequence[Stage], scratch: Path, most: int | None, index: int
+) -> tuple[int, Tally]:
+    stage, tally = stages[index], Tally()
+    root = stage.copy(scratch / f"record-{index}")
+    states = list(_states(stage, recorded(stage, root), str(root.parent)))
+    if most is not None and len(states) > most:
+        states = random.Random(0).sample(states, most)
+    for where, disk, state, done in states:
+        target = scratch / f"state-{index}"
+        state.store(disk.root, target)
+        problem = stage.problem(target / "store", done=done)
+        tally.count("at the end" if done else "in the middle", problem, where)
+        shutil.rmtree(target)
+    return index, tally
 
 
 def recorded(stage: Stage, root: Path) -> list[tuple[str, str, int]]:

@@ -21,11 +21,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from tests.torture import power, sweep, traced
+from tests.torture import page, power, sweep, traced
+from tests.torture.page import RESULTS
 from tests.torture.scenario import Stage, Tally
 from tests.torture.scenarios import SCENARIOS
-
-RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
 Torture = Callable[[Sequence[Stage], Path, int | None], list[Tally]]
 
@@ -68,6 +67,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for violation in entry["violations"]:
                 print(f"  {entry['name']}: {violation}")
         bad += document["violations"]
+    if options.output == RESULTS:
+        page.write()
     return 1 if bad else 0
 
 

@@ -116,6 +116,14 @@ def remove_one(root: str) -> None:
         opened.remove("alone")
 
 
+def transact(root: str) -> None:
+    """Save, replace and remove objects in one transaction."""
+    with store(root) as opened, opened.transaction():
+        opened.save(Node("new"), "new")
+        opened.replace("Node.1", Node("replaced", (Node("below"),)))
+        opened.remove("alone")
+
+
 def load(root: str) -> None:
     """Load a graph."""
     with store(root) as opened:
@@ -191,6 +199,7 @@ SCENARIOS = [
     Scenario("save many objects", prepared(), save_many, see),
     Scenario("replace an object", prepared(), replace_one, see),
     Scenario("remove an object", prepared(), remove_one, see),
+    Scenario("save, replace and remove in a transaction", prepared(), transact, see),
     Scenario("commit puts and deletes", put_some, commit, see_records),
     Scenario("finish: nothing was moved", cut_off("link", 0), recover, see_records),
     Scenario("finish: half was moved", cut_off("replace", 1), recover, see_records),

@@ -9,10 +9,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from tests.torture import traced
 from tests.torture.scenario import Stage, Tally
+
+T = TypeVar("T")
+R = TypeVar("R")
 
 ERRORS = ("ENOSPC", "EIO", "EMFILE", "EACCES", "EINTR")
 
@@ -84,7 +87,7 @@ def sweep(
 ) -> list[Tally]:
     """Strike every operation with every blow that meets it; return a tally for each."""
     tallies = [Tally() for _ in stages]
-    for number, cases in enumerate(_side_by_side(partial(strike, stages, found, scratch), blows)):
+    for number, cases in enumerate(side_by_side(partial(strike, stages, found, scratch), blows)):
         tell(number + 1)
         for index, blow, outcome, problem in cases:
             where = f"{blow.error or 'SIGKILL'} at {blow.call} {blow.turn}"
@@ -92,18 +95,16 @@ def sweep(
     return tallies
 
 
-def _side_by_side(
-    work: Callable[[Blow], list[Case]], blows: Sequence[Blow]
-) -> Iterator[list[Case]]:
-    """Yield what `work` returns for each blow, in any order; forks of this process do it."""
+def side_by_side(work: Callable[[T], R], tasks: Sequence[T]) -> Iterator[R]:
+    """Yield what `work` returns for each task, in any order; forks of this process do it."""
     fork = get_context("fork")
     count = os.cpu_count() or 1
     queue = fork.SimpleQueue()
 
     def some(first: int) -> None:
-        for blow in blows[first::count]:
+        for task in tasks[first::count]:
             try:
-                queue.put(work(blow))
+                queue.put(work(task))
             except BaseException as error:
                 queue.put(error)
                 raise
@@ -111,13 +112,15 @@ def _side_by_side(
     processes = [fork.Process(target=some, args=(first,)) for first in range(count)]
     for process in processes:
         process.start()
-    for _ in blows:
-        found = queue.get()
-        if isinstance(found, BaseException):
-            raise found
-        yield found
-    for process in processes:
-        process.join()
+    try:
+        for _ in tasks:
+            found = queue.get()
+            if isinstance(found, BaseException):
+                raise found
+            yield found
+    finally:
+        for process in processes:
+            process.join()
 
 
 def strike(

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 from tests.torture import run, traced
+from tests.torture.disk import Disk, State
 from tests.torture.scenario import Scenario, Stage
+from tests.torture.scenarios import SCENARIOS, nothing, see_records
+
+from brinery.backends.directory import DirectoryBackend
+from brinery.testing.backend import body
 
 MOST = 30
 """Cases of each torture; the same ones each time."""
@@ -59,3 +64,53 @@ def test_a_broken_commit_is_found_out(tmp_path: Path) -> None:
         stage = Stage.of(broken, scratch / "stage")
         (tally,) = run.TORTURES[name]([stage], scratch, None)
         assert tally.violations
+
+
+def leave_an_error_bare(root: str) -> None:
+    """Put a record, and read it with no store."""
+    DirectoryBackend(root).put("Task.1", body(1))
+    Path(root, "Task.1").read_bytes()
+
+
+def test_an_error_of_another_kind_is_found_out(tmp_path: Path) -> None:
+    """An OSError that leaves an operation bare is a violation."""
+    bare = Scenario("an error left bare", nothing, leave_an_error_bare, see_records)
+    stage = Stage.of(bare, tmp_path / "stage")
+    (tally,) = run.TORTURES["fault"]([stage], tmp_path, 100)
+    assert any("OSError" in violation for violation in tally.violations)
+
+
+def test_a_disk_forgets_what_was_not_flushed(tmp_path: Path) -> None:
+    """Content, size and name of a file reach it apart, a flush makes durable its own only."""
+    before = State()
+    disk = Disk(before, before.load(tmp_path), str(tmp_path))
+    disk.open(str(tmp_path), ["O_RDONLY"], 3)
+    disk.open(f"{tmp_path}/a", ["O_WRONLY", "O_CREAT"], 4)
+    disk.write(4, b"abc")
+    disk.rename(f"{tmp_path}/a", f"{tmp_path}/b")
+    assert [step.what for step in disk.steps] == [
+        "create a",
+        "resize to 3",
+        "write 3 bytes",
+        "rename a to b",
+    ]
+
+    def files(*chosen: int) -> dict[str, bytes | None]:
+        return dict(disk.after(chosen).fingerprint(disk.root))
+
+    assert files() == {"": None}
+    assert files(0, 1) == {"": None, "/a": bytes(3)}
+    assert files(3) == {"": None, "/b": b""}
+    disk.sync(4)
+    assert files() == {"": None}
+    assert files(3) == {"": None, "/b": b"abc"}
+    disk.sync(3)
+    assert files() == {"": None, "/b": b"abc"}
+
+
+def test_every_operation_changes_something(tmp_path: Path) -> None:
+    """A scenario whose two sides are the same proves nothing, unless it finishes another one."""
+    for number, scenario in enumerate(SCENARIOS):
+        stage = Stage.of(scenario, tmp_path / str(number))
+        same = not scenario.writes or scenario.name.startswith(("finish", "take back"))
+        assert (stage.old == stage.new) == same, scenario.name

@@ -100,16 +100,14 @@ class Publication:
 
     def _elsewhere(self, name: str) -> str | None:
         # Where the name stands in the other layout.  Most directories have no such shard at all.
-        path = self._places.other(name)
-        if path is None:
-            return None
         if not self._places.sharded:
-            shard = path.rpartition("/")[0]
+            shard = self._places.shard(name)
             if shard not in self._shards:
                 self._shards[shard] = _files.kind_of(shard) is not None
             if not self._shards[shard]:
                 return None
-        return path if self._places.stands(path) else None
+        path = self._places.other(name)
+        return path if path is not None and self._places.stands(path) else None
 
     def _removals(self) -> Iterator[Entry]:
         for name in self._removed:

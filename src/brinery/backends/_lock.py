@@ -83,16 +83,14 @@ class WritersLock:
         # What fails here undoes nothing of what was done: the next one looks whether there is something
         # to finish, and finds nothing; and the system closes what it says that it did not.  An interrupt
         # may come after any call, and must not leave the lock locked.
-        try:
-            with suppress(OSError):
-                self._turn.end()
-        finally:
+        with suppress(OSError):
             try:
-                with suppress(OSError):
+                self._turn.end()
+            finally:
+                try:
                     # Not left to close(): a child forked meanwhile has a copy of the descriptor.
                     self._release()
-            finally:
-                with suppress(OSError):
+                finally:
                     os.close(self._fd)
 
     def _acquire(self, until: float) -> None:

@@ -109,7 +109,8 @@ def _remove(journal: Journal, entry: Entry) -> None:
     # Not by one rename: that its name is gone is to be durable when the directory has been flushed, and
     # not only when the one is in which it appears.
     if journal.is_home(entry):
-        with suppress(FileExistsError):
+        # Somebody else may finish the same commit, where locks are not honoured.
+        with suppress(FileExistsError, FileNotFoundError):
             _files.keep(entry.home, journal.backup(entry), journal.places.access)
         with suppress(FileNotFoundError):
             os.unlink(entry.home)

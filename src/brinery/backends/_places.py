@@ -123,7 +123,11 @@ class Places:
             return None
         if self.sharded:
             return f"{self.root}/{name}"
-        return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
+        return f"{unlinked(self.shard(name))}/{name}"
+
+    def shard(self, name: str) -> str:
+        """Return the path of the shard of a name."""
+        return f"{self.root}/{shard_of(name)}"
 
     def name_at(self, path: str) -> str:
         """Return the name that stands at a path of this directory."""

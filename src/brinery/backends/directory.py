@@ -173,7 +173,8 @@ class DirectoryBackend(Backend):
             if staging.staged or (removed and self._is_there(removed)):
                 staging.sync()
                 publication = Publication(staging, removed)
-                with self._lock(changing=len(staging.staged) + len(removed) == 1) as turn:
+                changing = len(staging.staged) + len(removed) == 1
+                with self._lock(changing=changing, looked=bool(staging.staged)) as turn:
                     if turn.interrupted or not self._opened:
                         self._finish(turn)
                     self._run(publication, turn)
@@ -317,10 +318,14 @@ class DirectoryBackend(Backend):
             raise
         self._opened = True
 
-    def _lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
+    def _lock(
+        self, *, changing: bool = False, timeout: float | None = None, looked: bool = False
+    ) -> WritersLock:
+        # `looked`: that no link stands in the place of a directory has been seen by the staging.
         places = self._places
-        unlinked(places.housekeeping)
-        unlinked(places.staging)
+        if not looked:
+            unlinked(places.housekeeping)
+            unlinked(places.staging)
         return WritersLock(
             places.lock,
             self._lock_timeout if timeout is None else timeout,
