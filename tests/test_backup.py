@@ -28,8 +28,8 @@ from brinery import (
 )
 from brinery.backend import Backend, BackendCapabilities, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
-from brinery.backup import NAME, read_label
 from brinery.ids import name_of
+from brinery.label import NAME, read_label
 
 KINDS = ("flat", "sharded", "memory", "sqlite")
 Make = Callable[[str], Store]

@@ -16,33 +16,27 @@ So a finished backup is one state of the source at any moment, also when its ren
 
 from __future__ import annotations
 
-import json
-import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import blake2b
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
-from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Put, Version
-from brinery.counter import Counter, put_after
+from brinery.backend import ABSENT, Backend, Conflict, Expect, Put, Version
+from brinery.counter import put_after
 from brinery.endpoint import opened, options_of
 from brinery.errors import BackupError
-from brinery.ids import Id, id_of, is_hashed
 from brinery.integrity import checked
+from brinery.label import NAME, Label, read_label
+from brinery.marks import Mark, Marks, batches, digest_of, last_number, mark_in, marks_of
 from brinery.overlay import Overlay
 from brinery.progress import Progress, Show
-from brinery.record import TAIL_SIZE
 from brinery.seal import Seals
 from brinery.settings import Settings, put_of, read_settings
 
 T = TypeVar("T")
 
-NAME: Final = ".backup"
-_FORMAT: Final = 1
 _ATTEMPTS: Final = 3
-_MOST_RECORDS: Final = 500
-_MOST_BYTES: Final = 16 << 20  # of the records of a batch, a single one that is larger aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,112 +62,6 @@ class BackupReport:
         if self.pruned:
             line += f", {self.pruned} pruned"
         return line + (f", {self.kept} kept that the store has no longer" if self.kept else "")
-
-
-class Mark(NamedTuple):
-    """What tells one writing of a record from every other."""
-
-    size: int
-    tail: bytes
-
-
-Marks = Mapping[str, Mark]
-
-
-def mark_in(data: bytes) -> Mark:
-    """Return the mark of a record."""
-    return Mark(len(data), data[-TAIL_SIZE:])
-
-
-def marks_of(backend: Backend) -> dict[str, Mark]:
-    """Return the marks of all records by name, without what stands among them and has no ID."""
-    names = [name for name in backend.list() if id_of(name) is not None or is_hashed(name)]
-    return {name: Mark(size, tail) for name, tail, size, _ in backend.get_tails(names, TAIL_SIZE)}
-
-
-def batches(names: Iterable[str], marks: Marks) -> Iterator[list[str]]:
-    """Yield the names in portions whose records fit into memory."""
-    batch: list[str] = []
-    size = 0
-    for name in names:
-        if batch and (len(batch) == _MOST_RECORDS or size + marks[name].size > _MOST_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(name)
-        size += marks[name].size
-    if batch:
-        yield batch
-
-
-def last_number(backend: Backend, names: Iterable[str]) -> int:
-    """Return the highest number that the store gave out, as its counter and its records tell."""
-    numbers = (Id(id_of(name) or "").number or 0 for name in names)
-    return max(Counter(backend, lambda: 0).last(), max(numbers, default=0))
-
-
-# -- the label
-
-
-@dataclass(frozen=True, slots=True)
-class Label:
-    """What a backup says of itself."""
-
-    is_finished: bool
-    time: float | None
-    """When it was last finished, in seconds since the epoch; None for never."""
-    records: int = 0
-    digest: str = ""
-    """Of the names and marks of all its records."""
-
-    def put(self, expect: Version | Expect) -> Put:
-        """Return the put that writes it; its bytes differ each time."""
-        value = {
-            "format": _FORMAT,
-            "finished": self.is_finished,
-            "time": self.time,
-            "records": self.records,
-            "digest": self.digest,
-            "nonce": os.urandom(16).hex(),
-        }
-        return Put(NAME, (json.dumps(value).encode(),), expect)
-
-
-def read_label(backend: Backend) -> tuple[Label | None, Version | Expect]:
-    """Return the label, and what a put of the next one is to expect.
-
-    A damaged label is that of a backup that is not finished.  Raise `BackupError` for a newer format.
-    """
-    try:
-        data, version = backend.get(NAME)
-    except Missing:
-        return None, ABSENT
-    try:
-        value = json.loads(data)
-        format_ = int(value["format"])
-        label = Label(
-            value["finished"] is True,
-            None if value["time"] is None else float(value["time"]),
-            int(value["records"]),
-            str(value["digest"]),
-        )
-    except (ValueError, KeyError, TypeError, RecursionError):
-        return Label(is_finished=False, time=time.time()), version
-    if format_ > _FORMAT:
-        reason = f"the backup has format {format_}, this brinery knows {_FORMAT}: upgrade brinery"
-        raise BackupError("use", reason, backend.location)
-    return label, version
-
-
-def digest_of(marks: Marks) -> str:
-    """Return a digest of names and marks, in hexadecimal."""
-    state = blake2b(digest_size=16)
-    for name in sorted(marks):
-        size, tail = marks[name]
-        state.update(b"%s\0%d\0%s" % (name.encode(), size, tail))
-    return state.hexdigest()
-
-
-# -- a backup
 
 
 def back_up(
@@ -277,7 +165,8 @@ class _Run:
     def _begin(self) -> None:
         time_ = self._label.time if self._label else None
         self._label = Label(is_finished=False, time=time_)
-        versions = self._commit(self._target, [self._label.put(self._version)])
+        with self._alone():
+            versions = self._target.commit([self._label.put(self._version)])
         self._version = versions[NAME]
 
     def _fill(self) -> None:
@@ -288,7 +177,7 @@ class _Run:
         done = len(marks) - len(names)
         for batch in batches(names, marks):
             found = [(name, data) for name, data, _ in self._source.get_many(batch)]
-            self._commit(self._target, [self._put(name, data) for name, data in found])
+            self._target.commit([self._put(name, data) for name, data in found])
             self._count((name, mark_in(data)) for name, data in found)
             done += len(batch)
             progress(done)
@@ -380,11 +269,10 @@ class _Run:
             yield from self._about(state)
             yield label.put(self._version)
 
-        if isinstance(target, Overlay):
+        with self._alone():
             target.commit(all_puts(), doomed)
-            self._commit_all(target.publish)
-        else:
-            self._commit_all(lambda: target.commit(all_puts(), doomed))
+            if isinstance(target, Overlay):
+                target.publish()
         self._count((name, marks[name]) for name in names)
         progress.end()
         copied = {name: size for name, size in self._copied.items() if name in marks}
@@ -403,12 +291,11 @@ class _Run:
             yield from put_of(self._target, own)
         yield from put_after(self._target, max(state.last, last_number(self._target, self._held)))
 
-    def _commit(self, target: Backend, puts: Sequence[Put]) -> Mapping[str, Version]:
-        return self._commit_all(lambda: target.commit(puts))
-
-    def _commit_all(self, commit: Callable[[], Mapping[str, Version]]) -> Mapping[str, Version]:
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Raise `BackupError` where somebody else writes to the target."""
         try:
-            return commit()
+            yield
         except Conflict as conflict:
             reason = "another backup is at work there: try again when it has finished"
             raise BackupError("back up to", reason, self._target.location) from conflict

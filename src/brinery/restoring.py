@@ -7,20 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Put
-from brinery.backup import (
-    Label,
-    Marks,
-    batches,
-    digest_of,
-    last_number,
-    mark_in,
-    marks_of,
-    read_label,
-)
 from brinery.counter import put_after
 from brinery.endpoint import opened, options_of
 from brinery.errors import BackupError, RecordError
 from brinery.integrity import checked
+from brinery.label import Label, read_label
+from brinery.marks import Marks, batches, digest_of, last_number, mark_in, marks_of
 from brinery.progress import Progress, Show
 from brinery.seal import Seals
 from brinery.settings import Settings, put_of, read_settings
