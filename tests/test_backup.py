@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests import test_copying
+from tests.test_copying import KINDS, Make, Node, damage, held
 
 import brinery
 from brinery import (
@@ -20,7 +22,6 @@ from brinery import (
     CorruptRecordError,
     FilesystemStore,
     MemoryStore,
-    Persistable,
     SealError,
     Store,
     Trust,
@@ -31,36 +32,7 @@ from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.label import NAME, read_label
 
-KINDS = ("flat", "sharded", "memory", "sqlite")
-Make = Callable[[str], Store]
-
-
-class Node(Persistable):
-    """Refers to others."""
-
-    def __init__(self, *after: Any, label: Any = "") -> None:
-        self.after = list(after)
-        self.label = label
-
-
-@pytest.fixture
-def make(tmp_path: Path) -> Iterator[Make]:
-    """Give what makes a new store of a kind."""
-    made: list[Store] = []
-
-    def make_one(kind: str) -> Store:
-        if kind == "memory":
-            made.append(MemoryStore())
-        elif kind == "sqlite":
-            made.append(make_store(f"sqlite:///{tmp_path}/{len(made)}.db"))
-        else:
-            place = tmp_path / f"{kind}{len(made)}"
-            made.append(FilesystemStore(place, layout=kind, durability="process"))
-        return made[-1]
-
-    yield make_one
-    for store in made:
-        store.close()
+make = test_copying.make  # the fixture
 
 
 def filled(store: Store) -> Store:
@@ -70,18 +42,6 @@ def filled(store: Store) -> Store:
     store.save(ring, id="ring")
     store.save(["last"], id="long" * 100)
     return store
-
-
-def held(store: Store) -> dict[str, bytes]:
-    """Return the bytes of all records, by name."""
-    return {name: data for name, data, _ in store.backend.get_many(list(store.backend.list()))}
-
-
-def damage(store: Store, id: str, at: int) -> None:
-    """Change one byte of a record."""
-    data = bytearray(store.backend.get(name_of(id))[0])
-    data[at] ^= 1
-    store.backend.put(name_of(id), bytes(data))
 
 
 class Watched(MemoryBackend):
@@ -197,7 +157,7 @@ def test_no_class_and_no_codec_is_imported(tmp_path: Path) -> None:
 def test_only_what_changed_is_read_and_written() -> None:
     """The rest is not even read; what was removed stays, unless it is to be pruned."""
     source, backup = Store(Watched()), MemoryStore()
-    nodes = [Node(label=number) for number in range(50)]
+    nodes = [Node(label=str(number)) for number in range(50)]
     source.save_many(nodes)
     assert source.backup(backup).copied == 50
     assert isinstance(source.backend, Watched)
@@ -377,7 +337,7 @@ def test_a_first_backup_that_was_killed_is_refused_and_completed_by_the_next(
 ) -> None:
     """SIGKILL in the middle: the next run copies only the rest."""
     with FilesystemStore(tmp_path / "jobs", durability="process") as store:
-        store.save_many([Node(label=number) for number in range(5_000)])
+        store.save_many([Node(label=str(number)) for number in range(5_000)])
     command = [sys.executable, "-c", BACKUP, str(tmp_path / "jobs"), str(tmp_path / "backup")]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
