@@ -262,11 +262,12 @@ def test_every_graph_of_a_backup_is_whole_while_others_save(tmp_path: Path, kind
     assert process.stdout is not None
     try:
         assert process.stdout.readline() == "ready\n"
+        backup = f"{tmp_path}/backup?durability=process"
         with make_store(url) as source:
             copied = []
             for number in range(3):
-                copied.append(source.backup(tmp_path / "backup", prune=True).copied)
-                brinery.restore(tmp_path / "backup", tmp_path / f"new{number}")
+                copied.append(source.backup(backup, prune=True).copied)
+                brinery.restore(backup, f"{tmp_path}/new{number}?durability=process")
                 look = [sys.executable, "-c", LOOK, str(tmp_path / f"new{number}")]
                 seen = subprocess.run(look, check=True, capture_output=True, text=True).stdout
                 roots, records = map(int, seen.split())
