@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brinery.accessors import GET, GetValue
+    from brinery.backup import BackupReport
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
     from brinery.copying import CopyReport, DamagedRecord, copy
     from brinery.errors import (
         AlreadySavedError,
+        BackupError,
         BrineryError,
         CallTooDeepError,
         ClosedError,
@@ -78,6 +80,7 @@ if TYPE_CHECKING:
         register,
     )
     from brinery.renames import renamed_from
+    from brinery.restoring import RestoreReport, restore
     from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
@@ -90,11 +93,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "accessors": ("GET", "GetValue"),
+    "backup": ("BackupReport",),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
     "copying": ("CopyReport", "DamagedRecord", "copy"),
     "errors": (
         "AlreadySavedError",
+        "BackupError",
         "BrineryError",
         "CallTooDeepError",
         "ClosedError",
@@ -157,6 +162,7 @@ _HOMES = {
     "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
+    "restoring": ("RestoreReport", "restore"),
     "sql": ("SqlStore", "make_sqlstore"),
     "needs": ("Need",),
     "store": ("Store",),
@@ -171,6 +177,8 @@ __all__ = [
     "DEFAULT_PROTOCOL",
     "GET",
     "AlreadySavedError",
+    "BackupError",
+    "BackupReport",
     "BrineryError",
     "CallTooDeepError",
     "Capabilities",
@@ -221,6 +229,7 @@ __all__ = [
     "RecordTooLargeError",
     "RecordVersionError",
     "Report",
+    "RestoreReport",
     "SealError",
     "SettingsError",
     "SqlStore",
@@ -255,6 +264,7 @@ __all__ = [
     "recode",
     "register",
     "renamed_from",
+    "restore",
     "upgrades",
 ]
 

@@ -9,10 +9,10 @@ has taken one since.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
-from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Version
+from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.errors import StorageError
 
 NAME: Final = ".next"
@@ -117,3 +117,13 @@ class Counter:
             except Conflict:
                 continue
             return start, stop
+
+
+def put_after(backend: Backend, number: int) -> Sequence[Put]:
+    """Return the put that has a store in `backend` go on after `number`, none where it does already.
+
+    For a commit that brings the records with these numbers; other writers must be held off.
+    """
+    if Counter(backend, lambda: 0).last() >= number:
+        return ()
+    return (Put(NAME, (b"%d\n" % (number + 1),)),)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,16 +38,27 @@ def opened(place: Any) -> Iterator[Backend]:
         store.close()
 
 
+def options_of(backend: Backend) -> Mapping[str, Any]:
+    """Return what the settings of a store in `backend` remember of its place; see `Settings.options`."""
+    if isinstance(backend, DirectoryBackend):
+        return {"layout": backend.layout, "shared": backend.shared}
+    return {}
+
+
 def _directory(url: Url) -> DirectoryBackend:
     path = url.local_path()
-    options: dict[str, Any] = {**url.options()}
-    layout = options.get("layout") or _layout_of(DirectoryBackend(path))
-    return DirectoryBackend(path, layout=layout, durability=options.get("durability", "full"))
+    options: dict[str, Any] = {**_remembered(DirectoryBackend(path)), **url.options()}
+    return DirectoryBackend(
+        path,
+        layout=options.get("layout") or "flat",
+        shared=options.get("shared") or "private",
+        durability=options.get("durability", "full"),
+    )
 
 
-def _layout_of(backend: Backend) -> Any:
+def _remembered(backend: Backend) -> Mapping[str, Any]:
     try:
         settings = read_settings(backend)
     except SettingsError:
-        return "flat"
-    return (settings.options.get("layout") if settings else None) or "flat"
+        return {}
+    return settings.options if settings else {}

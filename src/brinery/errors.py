@@ -198,6 +198,15 @@ class CopyConflictError(ConflictError):
         self.ids = tuple(ids)
 
 
+class BackupError(BrineryError):
+    """A place cannot be backed up, backed up to, restored or restored to; `action` says which."""
+
+    def __init__(self, action: str, reason: str, path: str | None = None) -> None:
+        super().__init__(f"cannot {action} {path or 'this place'}: {reason}", path=path)
+        self.action = action
+        self.reason = reason
+
+
 class AlreadySavedError(BrineryError):
     """A persistable object that has an ID in a store was to be saved there under a second one."""
 

@@ -32,6 +32,7 @@ from brinery.ids import Id, id_of, name_of
 from brinery.progress import Progress, Show
 from brinery.quarantine import Quarantine
 from brinery.record import Record, parse, parse_metadata
+from brinery.seal import Seals
 from brinery.settings import NAME as SETTINGS
 from brinery.settings import read_settings
 
@@ -120,12 +121,22 @@ def fsck(
         return Examination(backend, roots, progress).report(repair=repair)
 
 
-def checked(name: str, data: bytes, version: Version = None) -> Record:
-    """Return the record that stands under `name`; raise `RecordError` if it is not whole or not its own."""
+def checked(
+    name: str,
+    data: bytes,
+    version: Version = None,
+    *,
+    path: str | None = None,
+    seals: Seals | None = None,
+) -> Record:
+    """Return the record that stands under `name`; raise `RecordError` if it is not whole or not its own.
+
+    With `seals`, raise `SealError` if none of their keys has sealed it.
+    """
     id_ = id_of(name)
-    record = parse(data, version, id=id_)
+    record = parse(data, version, id=id_, path=path, seals=seals)
     if id_ is None and name_of(record.metadata.id) != name:
-        raise MisplacedRecordError(record.metadata.id, id=name)
+        raise MisplacedRecordError(record.metadata.id, id=name, path=path)
     return record
 
 

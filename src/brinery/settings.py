@@ -6,11 +6,11 @@ A small JSON object under a dotted name of the backend, written with the first r
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.errors import SettingsError
 
 NAME: Final = ".settings.json"
@@ -119,3 +119,14 @@ def write_settings(backend: Backend, settings: Settings, *, overwrite: bool) -> 
         backend.put(NAME, settings.to_bytes(), ANY if overwrite else ABSENT)
     except Conflict:
         pass  # another process has made the store at the same time
+
+
+def put_of(backend: Backend, settings: Settings) -> Sequence[Put]:
+    """Return the put that makes `settings` those of the store, none where they are already."""
+    data = settings.to_bytes()
+    try:
+        if backend.get(NAME)[0] == data:
+            return ()
+    except Missing:
+        pass
+    return (Put(NAME, (data,)),)

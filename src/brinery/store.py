@@ -50,6 +50,7 @@ from brinery.updating import Attempts, forget_if_changed, version_to_replace
 from brinery.url import Url
 
 if TYPE_CHECKING:
+    from brinery.backup import BackupReport
     from brinery.garbage import GcReport
     from brinery.verification import FreshProcess
 
@@ -488,6 +489,31 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                 for id_ in report.garbage:
                     self._identity.forget(id_)
         return report
+
+    def backup(
+        self,
+        target: Any,
+        *,
+        prune: bool = False,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> BackupReport:
+        """Bring the backup `target`, a URL, path or store, to the state that this store has now.
+
+        It is the state of one moment, whoever saves meanwhile; `restore` brings it back.  Only what has
+        changed since the last backup there is copied.  Records that were removed here since stay in the
+        backup, unless `prune`.  Raise `BackupError`, `RecordError` for a damaged record, `StorageError`;
+        the former backup is then as it was.
+        """
+        from brinery.backup import back_up
+
+        for store in (self, target):
+            if isinstance(store, Store):
+                with store._open():  # raises where it is closed; nobody need wait for the end
+                    pass
+        guard = self._guard
+        return back_up(
+            self._base, target, prune=prune, seals=lambda: guard.seals, progress=progress
+        )
 
     def reseal(self, *, unsealed: bool = False) -> int:
         """Seal every record with the first key; return how many were written.

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.cli.test_commands import Job, run
 
-from brinery import FilesystemStore
+from brinery import FilesystemStore, Trust
 
 
 @pytest.fixture
@@ -101,3 +101,57 @@ def test_wrong_usage_has_status_2(arguments: list[str], tmp_path: Path) -> None:
     done = run(*arguments, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Error: " in done.stderr
+
+
+def test_a_store_is_backed_up_again_and_again_and_restored(jobs: Path) -> None:
+    """Only what has changed; --prune removes what is gone; the target is made."""
+    place = jobs.parent
+    done = run("backup", "jobs", "sqlite:///backup.db", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("3 records copied (")
+    with FilesystemStore(jobs) as store:
+        store.remove("Job.3")
+    done = run("backup", "jobs", "sqlite:///backup.db", cwd=place)
+    assert (
+        done.stdout
+        == "0 records copied (0 bytes), 2 unchanged, 1 kept that the store has no longer\n"
+    )
+    done = run("backup", "jobs", "sqlite:///backup.db", "--prune", cwd=place)
+    assert done.stdout == "0 records copied (0 bytes), 2 unchanged, 1 pruned\n"
+    done = run("restore", "sqlite:///backup.db", "new?layout=sharded", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("2 records restored (")
+    with FilesystemStore(place / "new") as store:
+        assert store.layout == "sharded"
+        assert isinstance(store.load("Job.1").after[0], Job)
+
+
+def test_a_restore_refuses_damage_and_a_place_that_is_not_empty(jobs: Path) -> None:
+    """With status 1 and a line that names it; --overwrite replaces."""
+    place = jobs.parent
+    run("backup", "jobs", "backup", cwd=place)
+    done = run("restore", "backup", "jobs", cwd=place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "--overwrite" in done.stderr
+    done = run("restore", "backup", "jobs", "--overwrite", cwd=place)
+    assert done.stdout.endswith("3 of them over others\n")
+    data = (place / "backup" / "Job.2").read_bytes()
+    (place / "backup" / "Job.2").write_bytes(b"x" + data[1:])
+    done = run("restore", "backup", "new", cwd=place)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'Job.2'" in done.stderr
+    assert not (place / "new").exists()
+
+
+def test_backup_and_restore_check_seals_with_the_key_of_the_environment(
+    jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong key is status 1; without a key the bytes are enough."""
+    place = jobs.parent
+    with FilesystemStore(place / "sealed", trust=Trust(key=b"k" * 32)) as store:
+        store.save(Job())
+    assert run("backup", "sealed", "bytes", cwd=place).returncode == 0
+    for key, status in ((b"w" * 32, 1), (b"k" * 32, 0)):
+        monkeypatch.setenv("BRINERY_TRUST_KEY", key.hex())
+        assert run("backup", "sealed", "backup", cwd=place).returncode == status
+        assert run("restore", "bytes", "new", cwd=place).returncode == status

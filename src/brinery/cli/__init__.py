@@ -20,6 +20,7 @@ from brinery.errors import BrineryError, InvalidArgumentError
 
 # Name and line of help; the help stands here so that the list of commands imports none of them.
 _COMMANDS: Final = {
+    "backup": "Back up a store while it is in use.",
     "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
     "copy": "Copy records from one store to another.",
@@ -28,6 +29,7 @@ _COMMANDS: Final = {
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",
     "recode": "Rewrite a store with another codec, in place.",
+    "restore": "Bring a backup back, checked.",
 }
 
 

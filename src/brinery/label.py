@@ -1,0 +1,65 @@
+"""The label of a backup, under a dotted name of its backend."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from dataclasses import dataclass
+from typing import Final
+
+from brinery.backend import ABSENT, Backend, Expect, Missing, Put, Version
+from brinery.errors import BackupError
+
+NAME: Final = ".backup"
+_FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a backup says of itself."""
+
+    is_finished: bool
+    time: float | None
+    """When it was last finished, in seconds since the epoch; None for never."""
+    records: int = 0
+    digest: str = ""
+    """Of the names and marks of all its records."""
+
+    def put(self, expect: Version | Expect) -> Put:
+        """Return the put that writes it; its bytes differ each time."""
+        value = {
+            "format": _FORMAT,
+            "finished": self.is_finished,
+            "time": self.time,
+            "records": self.records,
+            "digest": self.digest,
+            "nonce": os.urandom(16).hex(),
+        }
+        return Put(NAME, (json.dumps(value).encode(),), expect)
+
+
+def read_label(backend: Backend) -> tuple[Label | None, Version | Expect]:
+    """Return the label, and what a put of the next one is to expect.
+
+    A damaged label is that of a backup that is not finished.  Raise `BackupError` for a newer format.
+    """
+    try:
+        data, version = backend.get(NAME)
+    except Missing:
+        return None, ABSENT
+    try:
+        value = json.loads(data)
+        format_ = int(value["format"])
+        label = Label(
+            value["finished"] is True,
+            None if value["time"] is None else float(value["time"]),
+            int(value["records"]),
+            str(value["digest"]),
+        )
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return Label(is_finished=False, time=time.time()), version
+    if format_ > _FORMAT:
+        reason = f"the backup has format {format_}, this brinery knows {_FORMAT}: upgrade brinery"
+        raise BackupError("use", reason, backend.location)
+    return label, version
