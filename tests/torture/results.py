@@ -17,10 +17,12 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
 
 
 @contextmanager
-def kept(name: str) -> Iterator[Callable[[str, Mapping[str, Mapping[str, Any]]], None]]:
+def kept(
+    name: str, **options: Any
+) -> Iterator[Callable[[str, Mapping[str, Mapping[str, Any]]], None]]:
     """Give what collects figures under a title; they are written at the end.
 
-    Each entry has `cases` and `violations`, which are summed up.
+    Each entry has `cases` and `violations`, which are summed up.  `options` are kept, too.
     """
     begun = time.monotonic()
     collected: dict[str, Mapping[str, Mapping[str, Any]]] = {}
@@ -29,6 +31,7 @@ def kept(name: str) -> Iterator[Callable[[str, Mapping[str, Mapping[str, Any]]],
     document = {
         "torture": name,
         "command": f"python -m pytest -m torture tests/torture/test_{name}.py",
+        **options,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
         "versions": versions(),
