@@ -29,8 +29,8 @@ from brinery.record import Transformation, build, digest_of, new_metadata
 
 MEMORY = 1 << 30
 """Bytes of addresses that a process may have."""
-GROWTH = 256 << 20
-"""Bytes by which a process may grow."""
+GROWTH = 384 << 20
+"""Bytes by which a process may grow: to tell where in a pickle it failed takes 280 for each opcode."""
 SECONDS = 20
 """Of the processor, for one case; a busy machine makes no difference."""
 EXPANDED = 32 << 20
