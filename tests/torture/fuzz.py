@@ -143,7 +143,9 @@ def _is_record(data: bytes) -> bool:
 
 def _metadata() -> st.SearchStrategy[bytes]:
     """Return ends of records whose metadata are made up, in part or wholly."""
-    whole = msgpack.unpackb(_described(_whole_records()[0]))
+    record = _whole_records()[0]
+    whole = msgpack.unpackb(_described(record))
+    payload = record[: whole["size"]]
     anything = st.recursive(
         st.none()
         | st.booleans()
@@ -176,7 +178,9 @@ def _metadata() -> st.SearchStrategy[bytes]:
         st.lists(keys, max_size=1),
     )
     packed = (mixed | anything).map(lambda value: bytes(msgpack.packb(value)))
-    return st.builds(_with_tail, packed | st.binary(max_size=200), st.integers(0, 3))
+    return st.builds(
+        _with_tail, st.just(payload), packed | st.binary(max_size=200), st.integers(0, 3)
+    )
 
 
 def _described(data: bytes) -> bytes:
@@ -184,10 +188,10 @@ def _described(data: bytes) -> bytes:
     return data[-TAIL_SIZE - length : -TAIL_SIZE]
 
 
-def _with_tail(described: bytes, version: int) -> bytes:
+def _with_tail(payload: bytes, described: bytes, version: int) -> bytes:
     digest = blake2b(described, digest_size=16).digest()
     tail = struct.pack("<I16s26sH8s", len(described), digest, bytes(26), version, MAGIC)
-    return b"payload" * 20 + described + tail
+    return payload + described + tail
 
 
 def _is_metadata(data: bytes) -> bool:
