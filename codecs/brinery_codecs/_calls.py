@@ -6,6 +6,7 @@ Slots stand for objects: see `brinery_codecs._scanning`.
 from __future__ import annotations
 
 import _compat_pickle
+import builtins
 import copyreg
 import re
 from collections.abc import Callable, Sequence
@@ -17,8 +18,10 @@ from brinery_codecs._slots import (
     EXTERNAL,
     FIRST,
     MODULUS,
+    MOST_EQUAL,
     NUMBER,
     Admits,
+    Made,
     Slot,
     Tuple,
     refused,
@@ -64,6 +67,7 @@ class Calls:
         self._index: dict[tuple[str, str], int] = {}
         self._copied = 0
         self._hashes: dict[int, set[int]] = {}
+        self._hashed = self._nested = 0
         self._blobs: set[int] = set()
         self.needed: dict[tuple[str, str], None] = {}
         """Module and qualname of what is imported, in the order met."""
@@ -140,7 +144,16 @@ class Calls:
         number = int(line.rstrip(b"L") if code == LONG_LINE else line)
         if -MODULUS < number < MODULUS:
             return NUMBER
-        return number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True)
+        return self._large(number.to_bytes(number.bit_length() // 8 + 1, "little", signed=True))
+
+    def _large(self, integer: bytes) -> bytes:
+        # Wherever it stands: lists become sets, too.
+        number = int.from_bytes(integer, "little", signed=True)
+        equal = self._hashes.setdefault(hash(number), set())
+        equal.add(number)
+        if len(equal) > MOST_EQUAL:
+            raise refused(f"more than {MOST_EQUAL} of its integers have one hash")
+        return integer
 
     # -- calls
 
@@ -213,9 +226,9 @@ class Calls:
             raise refused("it reconstructs an object of what is no class")
         if self._name_of(base) != ("builtins", "object"):
             self._charge([state])
-            if state is DATA:
+            if state is DATA or type(state) is Made:
                 raise refused("it copies an object that it has made before")
-        return DATA
+        return Made((state,)) if _RULES.get(self._name_of(cls)) in _FREED_DEEPLY else DATA
 
     def _attribute(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         # Below protocol 4, this is how nested classes and members of enumerations are named.
@@ -264,7 +277,7 @@ class Calls:
             raise refused("it makes many copies of one object")
 
     def _value(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
-        if items is None or any(item is DATA for item in items):
+        if items is None or any(item is DATA or type(item) is Made for item in items):
             raise refused(f"it calls {':'.join(name)} with what is no plain value")
         self._charge(items)
         return DATA
@@ -272,6 +285,25 @@ class Calls:
     def _loose(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         if items is None:
             raise refused(f"it calls {':'.join(name)} without a tuple of arguments")
+        self._charge(items)
+        return DATA
+
+    def _nesting(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        self._loose(name, items)
+        return Made(items or ())
+
+    def _deque(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        if items is None or any(item is not NUMBER and type(item) is not Tuple for item in items):
+            raise refused("it has a deque of other arguments than pickles have")
+        return self._nesting(name, items)
+
+    def _plain(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        # Their errors show what they got, and that may be a list that reaches itself a million times.
+        if items is None or not all(
+            item is NUMBER or type(item) is bytes or (type(item) is int and item > 0)
+            for item in items
+        ):
+            raise refused(f"it calls {':'.join(name)} with what is neither text nor number")
         self._charge(items)
         return DATA
 
@@ -318,6 +350,13 @@ def _builtins(*names: str) -> list[tuple[str, str]]:
     return [("builtins", name) for name in names]
 
 
+_EXCEPTIONS: Final = [
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
+]
+_FREED_DEEPLY: Final = (Calls._nesting, Calls._deque)
+
 _RULES: Final[dict[tuple[str, str], Rule]] = {
     (_REFERENCE, "external"): Calls._external,
     (_REFERENCE, "root"): Calls._root,
@@ -335,12 +374,25 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
     ("fractions", "Fraction"): Calls._fraction,
     **dict.fromkeys(_builtins("bytes", "bytearray"), Calls._bytes),
     **dict.fromkeys(_builtins("set", "frozenset", "complex", "object"), Calls._value),
-    ("builtins", "slice"): Calls._loose,
+    ("builtins", "slice"): Calls._nesting,
+    **dict.fromkeys(_builtins(*_EXCEPTIONS), Calls._nesting),
+    ("collections", "deque"): Calls._deque,
+    ("uuid", "SafeUUID"): Calls._plain,
+    ("zoneinfo", "ZoneInfo"): Calls._plain,
+    ("zoneinfo", "ZoneInfo._unpickle"): Calls._plain,
+    **dict.fromkeys(
+        (
+            ("ipaddress", f"IPv{n}{kind}")
+            for n in (4, 6)
+            for kind in ("Address", "Interface", "Network")
+        ),
+        Calls._plain,
+    ),
     **dict.fromkeys(
         _builtins("bool", "dict", "float", "int", "list", "str", "tuple"), Calls._argument_only
     ),
     **dict.fromkeys(
-        (("collections", name) for name in ("Counter", "OrderedDict", "deque", "defaultdict")),
+        (("collections", name) for name in ("Counter", "OrderedDict", "defaultdict")),
         Calls._value,
     ),
     **dict.fromkeys(

@@ -16,6 +16,8 @@ from brinery.codec import Buffer
 from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, Kind
 
 # By code: tuple, set, frozenset.  The fields of all others are no parts that have a path.
+_MOST_DEPTH: Final = 1_024
+"""No reader goes deeper; and the path of each level is longer than that of the one around it."""
 _FORMS: Final = {5: "[{}]", 6: "{{…}}", 7: "{{…}}"}
 
 
@@ -96,6 +98,8 @@ def references(source: Buffer) -> list[Reference]:
                     break
             else:
                 stack.append(value)
+                if len(stack) > _MOST_DEPTH:
+                    raise ValueError("too deep")
         except Exception as error:
             raise FailureError(path) from error
 
@@ -131,7 +135,8 @@ def path_of_failure(source: Buffer, traceback: TracebackType | None, resolving: 
     try:
         references(source)
     except FailureError as failure:
-        return failure.path
+        path = failure.path
+        return path if len(path) <= 400 else path[:200] + "…" + path[-200:]
     return None
 
 

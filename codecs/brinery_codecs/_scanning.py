@@ -14,6 +14,7 @@ an int from 1 on      a string or bytes, whose opcode is at the position before
 an int to `FIRST`    a global: `FIRST` less the index of its name
 `bytes`               a large integer, as it stands
 a `Tuple`            a tuple
+a `Made`             a slice, a deque or an exception of Python
 ====================  ==============================================================================
 
 Only what is known to be a global may be called, and all globals are checked by name; so neither the result
@@ -21,7 +22,8 @@ of a call nor an attribute ever becomes a function.  States and items are set on
 made, not on globals or on other records' objects.
 
 What memory and time a payload may take is bounded by its length: places of the memo, claimed lengths,
-copies by constructors, tuples within tuples, and integers with one hash.  This is one pass, linear in the
+copies by constructors, tuples within tuples and what else is freed by recursion, the hashing of tuples, and
+integers with one hash.  This is one pass, linear in the
 length.
 """
 
@@ -82,9 +84,11 @@ from brinery_codecs._slots import (
     EMPTY,
     FRESH,
     LARGE,
-    MOST_EQUAL,
+    MOST_DEPTH,
+    MOST_WEIGHT,
     NUMBER,
     Admits,
+    Made,
     Slot,
     Tuple,
     refused,
@@ -163,12 +167,12 @@ class Scan(Calls):
                 push, pop = stack.append, stack.pop
                 if len(items) % 2:
                     raise ValueError
-                self._check_target(stack[-1], "items")
+                self._check_target(stack[-1], "items", items)
                 self._check_keys(items[::2])
             elif kind == APPENDS:
-                stack = marks.pop()
+                items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
-                self._check_target(stack[-1], "items")
+                self._check_target(stack[-1], "items", items)
             elif kind == REDUCE:
                 arguments = pop()
                 push(self._call(pop(), arguments))
@@ -178,6 +182,8 @@ class Scan(Calls):
             elif kind == BUILD:
                 pop()
                 self._check_target(stack[-1], "a state")
+                if type(stack[-1]) is Made:
+                    self._count_nested()
             elif kind == STACK_GLOBAL:
                 name, module = pop(), pop()
                 push(self._global(self._text(module), self._text(name), protocol))
@@ -190,13 +196,12 @@ class Scan(Calls):
                 push(position)
                 position = start + length
             elif kind == SETITEM:
-                pop()
-                key = pop()
-                self._check_target(stack[-1], "items")
+                value, key = pop(), pop()
+                self._check_target(stack[-1], "items", (value,))
                 self._check_keys((key,))
             elif kind == APPEND:
-                pop()
-                self._check_target(stack[-1], "items")
+                value = pop()
+                self._check_target(stack[-1], "items", (value,))
             elif kind == TUPLE:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
@@ -224,11 +229,11 @@ class Scan(Calls):
                 if length > end - start:
                     raise refused(f"it claims {length} bytes where {end - start} follow")
                 position = start + length
-                push(NUMBER if length < LARGE else data[start:position])
+                push(NUMBER if length < LARGE else self._large(data[start:position]))
             elif kind == ADDITEMS:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
-                self._check_target(stack[-1], "items")
+                self._check_target(stack[-1], "items", items)
                 self._check_keys(items)
             elif kind == BYTEARRAY:
                 start = position + 8
@@ -304,9 +309,22 @@ class Scan(Calls):
 
     # -- checks
 
-    def _check_target(self, slot: Slot, what: str) -> None:
-        if self._admits is not None and slot is not DATA and slot is not FRESH:
+    def _check_target(self, slot: Slot, what: str, items: Sequence[Slot] = ()) -> None:
+        if slot is DATA or slot is FRESH:
+            return
+        if type(slot) is Made:
+            if slot.hold(items) and slot.is_inside:
+                self._count_nested()
+        elif self._admits is not None:
             raise refused(f"it sets {what} on what is no object of its own")
+
+    def _count_nested(self) -> None:
+        # What may be deeper than its slot says: states are not followed, nor what holds the object already.
+        self._nested += 1
+        if self._nested > MOST_DEPTH:
+            raise refused(
+                f"it sets more than {MOST_DEPTH} states or cycles on exceptions, deques or slices"
+            )
 
     def _check_made(self, code: int, items: list[Slot]) -> None:
         if code == DICT:
@@ -318,12 +336,8 @@ class Scan(Calls):
 
     def _check_keys(self, keys: Sequence[Slot]) -> None:
         for key in keys:
-            if type(key) is bytes:
-                self._check_hash(key)
-
-    def _check_hash(self, key: bytes) -> None:
-        number = int.from_bytes(key, "little", signed=True)
-        equal = self._hashes.setdefault(hash(number), set())
-        equal.add(number)
-        if len(equal) > MOST_EQUAL:
-            raise refused(f"more than {MOST_EQUAL} of its integers have one hash")
+            if type(key) is Tuple:
+                # To hash it takes as many steps as it has items, however few bytes name it.
+                self._hashed += key.weight
+                if self._hashed > MOST_WEIGHT + 16 * len(self._data):
+                    raise refused("its keys are tuples that reach too many items")

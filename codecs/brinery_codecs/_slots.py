@@ -61,6 +61,39 @@ def refused_attribute(name: str) -> TrustError:
     return refused(f"it asks for the attribute {name[:80]!r} of what is no class")
 
 
+class Made:
+    """Stands for an object that is freed by recursion in C: a slice, a deque, an exception of Python.
+
+    Python ends when it frees some ten thousand of them in each other.
+    """
+
+    __slots__ = ("depth", "is_inside")
+
+    depth: int
+    is_inside: bool
+    """Whether it is in another one already, whose depth does not grow any more with its own."""
+
+    def __init__(self, items: Sequence[Slot]) -> None:
+        self.depth = 1
+        self.is_inside = False
+        self.hold(items)
+
+    def hold(self, items: Sequence[Slot]) -> bool:
+        """Take in items; return whether any of them is deep itself."""
+        deepest = 0
+        for item in items:
+            if type(item) is Made:
+                item.is_inside = True
+                deepest = max(deepest, item.depth)
+            elif type(item) is Tuple:
+                deepest = max(deepest, item.depth)
+        if deepest >= self.depth:
+            self.depth = deepest + 1
+        if self.depth > MOST_DEPTH:
+            raise refused(f"it has objects in objects, more than {MOST_DEPTH} deep")
+        return deepest > 0
+
+
 class Tuple:
     """Stands for a tuple."""
 
@@ -76,6 +109,10 @@ class Tuple:
         for item in items:
             if type(item) is Tuple:
                 weight += item.weight
+                if item.depth >= depth:
+                    depth = item.depth + 1
+            elif type(item) is Made:
+                item.is_inside = True
                 if item.depth >= depth:
                     depth = item.depth + 1
         if depth > MOST_DEPTH:

@@ -1,0 +1,274 @@
+"""Damages records in every way that a disk may: bits flipped, bytes lost, added, zeroed, mixed up.
+
+Each damaged record takes the place of the whole one and is read through a store.  What comes back must be
+the object as it was, or an error of brinery.
+"""
+
+from __future__ import annotations
+
+import pickle
+import random
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from brinery import BrineryError, FilesystemStore, Persistable, Trust
+from brinery.record import build, digest_of, new_metadata, parse
+from brinery.seal import Seals
+
+KEY = b"a key of the tests of damage"
+COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
+CODECS: Sequence[tuple[str, int | None]] = (
+    *(("pickle", protocol) for protocol in range(6)),
+    ("cloudpickle", 5),
+    ("dill", 5),
+    ("msgpack", None),
+    ("json", None),
+)
+
+
+class Part(Persistable):
+    """What the damaged records refer to."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class Whole(Persistable):
+    """What is damaged, where the codec keeps instances."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of record."""
+
+    codec: str
+    protocol: int | None
+    compress: str
+    sealed: bool
+    buffers: bool = False
+    """Whether it has buffers out of band, which brinery reads and does not write yet."""
+
+    def __str__(self) -> str:
+        name = self.codec if self.protocol is None else f"{self.codec}:{self.protocol}"
+        more = [self.compress] * (self.compress != "none") + ["sealed"] * self.sealed
+        return ", ".join([name, *more, *["with buffers"] * self.buffers])
+
+
+KINDS: Sequence[Kind] = tuple(
+    Kind(codec, protocol, compress, sealed, buffers)
+    for codec, protocol in CODECS
+    for compress in COMPRESSIONS
+    for sealed in (False, True)
+    for buffers in (False, True)
+    if not buffers or (codec == "pickle" and protocol == 5)
+)
+"""What is tried."""
+
+
+@dataclass
+class Outcome:
+    """What came of damaged records."""
+
+    cases: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    unharmed: int = 0
+    """Loaded, and as it was."""
+    violations: list[str] = field(default_factory=list)
+
+    def figures(self) -> dict[str, Any]:
+        """Return all of this, as it is kept."""
+        return {**vars(self), "errors": dict(sorted(self.errors.items()))}
+
+
+class Damage(NamedTuple):
+    """A damaged record."""
+
+    name: str
+    data: bytes
+
+
+def torture(
+    kind: Kind, place: Path, every: int = 1, bits: Sequence[int] = range(8), step: int = 1
+) -> Outcome:
+    """Damage a record of this kind; return what came of it.
+
+    Of the payload, each `every`-th byte is damaged; of all that describes it, each.  Only each `step`-th
+    damage is tried.
+    """
+    subject = Subject(kind, place)
+    outcome = Outcome()
+    whole = subject.file.read_bytes()
+    start = parse(whole).metadata.payload_size
+    positions = [n for n in range(len(whole)) if n >= start or n % every == 0]
+    for damage in islice(damages(whole, positions, bits, subject.other), 0, None, step):
+        if damage.data != whole:
+            subject.read(damage, outcome)
+    subject.file.write_bytes(whole)
+    if not subject.is_whole():
+        outcome.violations.append("the record that is not damaged cannot be loaded")
+    subject.store.close()
+    return outcome
+
+
+def damages(
+    whole: bytes, positions: Sequence[int], bits: Sequence[int], other: bytes
+) -> Iterator[Damage]:
+    """Yield what may become of a record; `other` is one more of the same store."""
+    chance = random.Random(len(whole))
+    for at in positions:
+        head, byte, rest = whole[:at], whole[at], whole[at + 1 :]
+        for bit in bits:
+            yield Damage(f"bit {bit} of byte {at}", head + bytes((byte ^ 1 << bit,)) + rest)
+        for value in (0, 255, chance.randrange(256)):
+            yield Damage(f"byte {at} is {value}", head + bytes((value,)) + rest)
+        yield Damage(f"without byte {at}", head + rest)
+        yield Damage(f"byte {at} twice", whole[: at + 1] + whole[at:])
+        yield Damage(f"cut before {at}", head)
+        yield Damage(f"zeros from {at}", head + bytes(len(whole) - at))
+        yield Damage(f"the end from {at}", whole[at:])
+    for size in (1, 8, 16, 26, 56, 64, 512):
+        for at in positions[::16]:
+            here, there = whole[at : at + size], chance.randrange(len(whole))
+            yield Damage(
+                f"{size} zeros at {at}", whole[:at] + bytes(len(here)) + whole[at + size :]
+            )
+            yield Damage(f"{size} bytes fewer at {at}", whole[:at] + whole[at + size :])
+            yield Damage(
+                f"{size} bytes of {there} at {at}",
+                whole[:at] + whole[there : there + len(here)] + whole[at + size :],
+            )
+            yield Damage(
+                f"{size} bytes of another record at {at}",
+                whole[:at] + other[at : at + size] + whole[at + size :],
+            )
+    for label, more in (
+        ("a zero", b"\0"), ("a block of zeros", bytes(4096)), ("a line", b"\n"), ("itself", whole),
+        ("its end", whole[-56:]), ("another record", other), ("its magic", whole[-8:]),
+    ):  # fmt: skip
+        yield Damage(f"{label} behind it", whole + more)
+        yield Damage(f"{label} before it", more + whole)
+    for at in positions[::8]:
+        yield Damage(
+            f"the end of another record from {at}", whole[:at] + other[-(len(whole) - at) :]
+        )
+    yield Damage("another record", other)
+
+
+class Subject:
+    """A store with a record to damage, and one that it refers to."""
+
+    def __init__(self, kind: Kind, place: Path) -> None:
+        """Save both in the empty directory `place`."""
+        trust = Trust(key=KEY) if kind.sealed else None
+        codec = [kind.codec] if kind.codec in ("msgpack", "json") else kind.codec
+        chain = [*codec, "pickle"] if isinstance(codec, list) else codec
+        self.store = FilesystemStore(
+            place,
+            codec=chain,
+            durability="process",
+            compress=kind.compress,
+            trust=trust,
+            protocol=kind.protocol,
+        )
+        self.part = Part("a part")
+        self.store.save(self.part, "part")
+        for name, text in (("other", "another text"), ("damaged", "some text")):
+            self.store.save(self._value(text, kind), name)
+        self.file = place / "damaged"
+        if kind.buffers:
+            self._add_buffers(kind)
+        self.other = (place / "other").read_bytes()
+        metadata = parse(self.file.read_bytes()).metadata
+        assert metadata.codec == kind.codec
+        assert (metadata.transform is not None) == (kind.compress != "none")
+        assert (metadata.content is not None) == kind.sealed
+        self._expected = self._found()
+        self._info = self.store.info("damaged")
+
+    def _value(self, text: str, kind: Kind) -> Any:
+        content = [text * 12, list(range(40)), 1.5, None, {"part": self.part, "deep": [[text]]}]
+        return content if kind.codec in ("msgpack", "json") else Whole(content)
+
+    def _add_buffers(self, kind: Kind) -> None:
+        # As a future brinery may write them: the same metadata around another payload.
+        taken: list[pickle.PickleBuffer] = []
+        value = [bytearray(b"buffer" * 20), bytearray(b"b" * 7), "text" * 50]
+        wrapped = [
+            pickle.PickleBuffer(each) if isinstance(each, bytearray) else each for each in value
+        ]
+        payload = pickle.dumps(wrapped, 5, buffer_callback=taken.append)
+        buffers = [bytes(each.raw()) for each in taken]
+        record = parse(self.file.read_bytes()).metadata
+        transform = record.transform
+        stored = payload
+        if transform is not None:
+            from brinery.registry import transform_from
+
+            stored = b"".join(transform_from(transform.name, transform.config).encode([payload]))
+            transform = transform._replace(size=len(payload), digest=digest_of([payload]))
+        metadata = new_metadata(
+            id="damaged", codec="pickle", config=record.config, codec_version=record.codec_version,
+            protocol=5, class_name="builtins:list", references=(), payload=[stored], buffers=buffers,
+            transform=transform,
+        )  # fmt: skip
+        seals = None
+        if kind.sealed:
+            assert self.store.identity is not None
+            seals = Seals([KEY], bytes.fromhex(self.store.identity))
+        self.file.write_bytes(b"".join(build(metadata, [stored], buffers, seals)))
+
+    def is_whole(self) -> bool:
+        """Tell whether the record gives the object that was saved."""
+        return bool(self._found() == self._expected)
+
+    def read(self, damage: Damage, outcome: Outcome) -> None:
+        """Put a damaged record in place, and read it in all ways."""
+        # Not truncated: some file systems flush what is written after that.
+        self.file.unlink(missing_ok=True)
+        self.file.write_bytes(damage.data)
+        outcome.cases += 1
+        try:
+            if self.is_whole():
+                outcome.unharmed += 1
+            else:
+                outcome.violations.append(f"{damage.name}: another object")
+        except BrineryError as error:
+            outcome.errors[type(error).__name__] += 1
+            if error.id != "damaged":
+                outcome.violations.append(f"{damage.name}: an error of {error.id!r}: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+            outcome.violations.append(f"{damage.name}: {type(error).__name__}: {error}")
+        self._read_info(damage, outcome)
+
+    def _read_info(self, damage: Damage, outcome: Outcome) -> None:
+        # The end of the record alone is read: a damaged payload is not seen.
+        try:
+            if self.store.info("damaged") != self._info:
+                outcome.violations.append(f"{damage.name}: other information")
+        except BrineryError:
+            pass
+        except Exception as error:  # noqa: BLE001
+            outcome.violations.append(f"{damage.name}: info: {type(error).__name__}: {error}")
+
+    def _found(self) -> Any:
+        self.store.invalidate_cache()
+        found = self.store.load("damaged")
+        return _plain(found.value if isinstance(found, Whole) else found)
+
+
+def _plain(value: Any) -> Any:
+    # What compares by its content.
+    if isinstance(value, Part):
+        return ("part", value.name, value.persistent_id)
+    if isinstance(value, dict):
+        return {key: _plain(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_plain(held) for held in value]
+    return (type(value), value)
