@@ -79,7 +79,7 @@ class _Work:
     """Whether the caller chose the ID."""
     found_in: _Work | None
     """The record that refers to it; None for a root."""
-    # Of what is written; one object for both spares a third of a microsecond for each record.
+    # Of what is written; a named tuple beside this one would take 0.2 µs for each record.
     digest: bytes = b""
     codec: Codec | None = None
     last: Buffer = b""
