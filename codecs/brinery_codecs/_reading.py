@@ -50,7 +50,7 @@ class Names(dict[tuple[str, str], Any]):
     def known_root(self, source: Buffer) -> type | None:
         """Return the class of a root made by its ``__new__`` alone, if another payload began like this.
 
-        In a ring every object is begun before its turn: 1 µs for each so, where an unpickler takes 6.
+        In a ring every object is begun before its turn: 1.4 µs for each so, where an unpickler takes 5.8.
         """
         return self._roots.get(_start_of(source)) if self._roots else None
 

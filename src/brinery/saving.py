@@ -84,7 +84,7 @@ class _Work:
     """The record that refers to it; None for a root."""
     is_demanded: bool = False
     """Whether the caller said which version is to be replaced."""
-    # Of what is written; one object for both spares a third of a microsecond for each record.
+    # Of what is written; a named tuple beside this one would take 0.2 µs for each record.
     digest: bytes = b""
     codec: Codec | None = None
     last: Buffer = b""
