@@ -48,9 +48,13 @@ def _stem(document: Document) -> str:
 
 
 def read_all(directory: Path) -> Mapping[str, Document]:
-    """Return the documents of a directory by their file names, in the order of `ORDER`."""
+    """Return the documents of a directory by their file names, in the order of `ORDER`.
+
+    Results of another kind may lie there, too.
+    """
     found = {path.stem: _read(path) for path in sorted(directory.glob("*.json"))}
-    return dict(sorted(found.items(), key=lambda item: ORDER.index(item[1]["group"])))
+    known = [item for item in found.items() if item[1]["group"] in ORDER]
+    return dict(sorted(known, key=lambda item: ORDER.index(item[1]["group"])))
 
 
 def _read(path: Path) -> Document:

@@ -36,6 +36,8 @@ VALUES: dict[str, Any] = {
     "path": "/srv/jobs",
     "url": "x://y",
     "reason": "it is so",
+    "is_zero_filled": True,
+    "is_newer": True,
     "scheme": "x",
     "known": ["alpha", "beta"],
     "referrer": "Plot.7",
@@ -46,7 +48,16 @@ VALUES: dict[str, Any] = {
     "advice": "do this",
     "found": "Other.1",
     "action": "write",
+    "seconds": 60.0,
+    "pid": 4711,
+    "host": "here",
+    "since": 1e9,
     "findings": [(None, ".tasks[3].callback", "no such name")],
+    "library": "psycopg",
+    "table": "jobs",
+    "columns": ["state", "priority"],
+    "statements": ["ALTER TABLE jobs ADD COLUMN state TEXT"],
+    "engine": "SQLite",
     "names": ["os:system"],
     "cause": OSError(errno.EACCES, "Permission denied"),
 }
@@ -67,6 +78,7 @@ ALSO: dict[str, type[Exception]] = {
     "CodecNotInstalledError": ImportError,
     "UnknownTransformError": ValueError,
     "TransformNotInstalledError": ImportError,
+    "DriverNotInstalledError": ImportError,
 }
 
 

@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import tempfile
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -29,8 +30,10 @@ from brinery import (
     NotFoundError,
     Persistable,
     ProtocolError,
+    RecordVersionError,
     SettingsError,
     StorageError,
+    TruncatedRecordError,
     UnknownCodecError,
     UnknownSchemeError,
     Url,
@@ -41,6 +44,7 @@ from brinery import (
     make_store,
     register,
 )
+from brinery.record import FORMAT_VERSION
 
 
 class Task(Persistable):
@@ -90,7 +94,7 @@ class TestFiles:
 
     def test_sharded_files_stand_in_sub_directories(self, tmp_path: Path) -> None:
         """With layout="sharded" there are at most 256 directories with two hex digits."""
-        store = FilesystemStore(tmp_path, layout="sharded", durability="none")
+        store = FilesystemStore(tmp_path, layout="sharded", durability="process")
         ids = store.save_many([[n] for n in range(300)])
         shards = [p for p in tmp_path.iterdir() if not p.name.startswith(".")]
         assert 100 < len(shards) <= 256
@@ -165,12 +169,13 @@ class TestDamage:
     @pytest.mark.parametrize(
         ("damage", "kind"),
         [
-            (lambda data: b"", CorruptRecordError),
-            (lambda data: data[:-1], ForeignRecordError),
-            (lambda data: data[: len(data) // 2], ForeignRecordError),
+            (lambda data: b"", TruncatedRecordError),
+            (lambda data: data[:-1], TruncatedRecordError),
+            (lambda data: data[: len(data) // 2], TruncatedRecordError),
             (lambda data: data + b"x", CorruptRecordError),
             (lambda data: data[:5] + bytes([data[5] ^ 1]) + data[6:], CorruptRecordError),
-            (lambda data: data[:-100] + bytes(100), CorruptRecordError),
+            (lambda data: data[:-100] + bytes(100), TruncatedRecordError),
+            (lambda data: data[:-3] + bytes(3), TruncatedRecordError),
             (lambda data: pickle.dumps("bare"), ForeignRecordError),
         ],
         ids=[
@@ -180,6 +185,7 @@ class TestDamage:
             "one byte more",
             "bit",
             "zeroed tail",
+            "zeroed end of the tail",
             "bare pickle",
         ],
     )
@@ -208,6 +214,108 @@ class TestDamage:
         with pytest.raises(MisplacedRecordError, match=one) as caught:
             store.load(two)
         assert caught.value.found == one
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            (os.mkdir, "a directory"),
+            (os.mkfifo, "a FIFO"),
+            (lambda path: os.symlink("/etc/hostname", path), "a symbolic link"),
+            (lambda path: os.symlink("nowhere", path), "a symbolic link"),
+        ],
+        ids=["directory", "FIFO", "link", "broken link"],
+    )
+    def test_what_cannot_be_read_is_never_absence(
+        self, tmp_path: Path, make: Callable[[Path], Any], words: str
+    ) -> None:
+        """It is a StorageError for each call, and no default takes its place."""
+        store = FilesystemStore(tmp_path)
+        store.save([1])
+        make(tmp_path / "Task.7")
+        calls: list[Callable[[], Any]] = [
+            lambda: store.load("Task.7"),
+            lambda: store["Task.7"],
+            lambda: store.get("Task.7", "default"),
+            lambda: store.info("Task.7"),
+            lambda: "Task.7" in store,
+            lambda: store.pop("Task.7", "default"),
+            lambda: store.setdefault("Task.7", "default"),
+        ]
+        for call in calls:
+            with pytest.raises(StorageError, match=words) as caught:
+                call()
+            assert caught.value.id == "Task.7"
+            assert caught.value.path == str(tmp_path / "Task.7")
+            assert not isinstance(caught.value, KeyError)
+
+    def test_what_may_not_be_read_is_never_absence(self) -> None:
+        """A file without permission is an error of its own, also through `get`."""
+        code = """
+import os, sys
+from brinery import FilesystemStore, NotFoundError, StorageError
+store = FilesystemStore(sys.argv[1])
+first, second = store.save_many([[1], [2]])
+store.invalidate_cache()
+assert store.get(first, "default") == [1]
+os.chmod(os.path.join(sys.argv[1], second), 0)
+os.chmod(sys.argv[1], 0o755)
+if os.geteuid() == 0:
+    os.setuid(65534)  # root may read everything
+for call in (lambda: store.get(second, "default"), lambda: store.load(second), lambda: store.info(second)):
+    try:
+        raise SystemExit(f"no error: {call()!r}")
+    except StorageError as error:
+        assert not isinstance(error, NotFoundError)
+        assert error.id == second and "check the permissions" in str(error), error
+"""
+        # Not below tmp_path, which only the user who runs the tests may enter.
+        with tempfile.TemporaryDirectory(prefix="brinery-test-") as directory:
+            command = [sys.executable, "-c", code, directory]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_too_many_open_files_are_never_absence(self, tmp_path: Path) -> None:
+        """In a process that may open no more: an error of its own, also through `get`."""
+        FilesystemStore(tmp_path).save([1])
+        code = """
+import os, resource, sys
+from brinery import FilesystemStore, NotFoundError, StorageError
+store = FilesystemStore(sys.argv[1])
+assert store.get("list.1", "default") == [1]
+store.invalidate_cache()
+resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", os.O_RDONLY))
+except OSError:
+    pass
+for call in (lambda: store.get("list.1", "default"), lambda: store.load("list.1"), store.list):
+    try:
+        raise SystemExit(f"no error: {call()!r}")
+    except StorageError as error:
+        assert not isinstance(error, NotFoundError)
+        assert "too many open files" in str(error), error
+os.close(held.pop())
+assert store.get("list.1", "default") == [1]
+"""
+        command = [sys.executable, "-c", code, str(tmp_path)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+
+    def test_a_newer_format_is_refused_with_both_versions_named(self, tmp_path: Path) -> None:
+        """It is no damage, and no default takes its place."""
+        store = FilesystemStore(tmp_path)
+        id_ = store.save(Task("x"))
+        data = bytearray((tmp_path / id_).read_bytes())
+        data[-10:-8] = (FORMAT_VERSION + 1).to_bytes(2, "little")
+        (tmp_path / id_).write_bytes(data)
+        store.invalidate_cache()
+        for call in (lambda: store.get(id_, "default"), lambda: store.info(id_)):
+            with pytest.raises(RecordVersionError, match=r"version 2; .* up to 1") as caught:
+                call()
+            assert (caught.value.found, caught.value.known) == (2, 1)
+            assert caught.value.id == id_
 
     def test_a_dangling_reference_names_the_referrer(self, tmp_path: Path) -> None:
         """A missing child is not "not found", so that no default takes its place."""
@@ -315,11 +423,11 @@ class TestArguments:
 
     def test_urls_carry_options(self, tmp_path: Path) -> None:
         """All options of the issue's example are heard."""
-        url = f"file://{tmp_path}/jobs?codec=dill&protocol=4&durability=none&layout=sharded"
+        url = f"file://{tmp_path}/jobs?codec=dill&protocol=4&durability=process&layout=sharded"
         store = make_store(url)
         assert isinstance(store, FilesystemStore)
         assert (store.codec.name, store.codec.protocol) == ("dill", 4)
-        assert (store.durability, store.layout) == ("none", "sharded")
+        assert (store.durability, store.layout) == ("process", "sharded")
         assert store.directory == str(tmp_path / "jobs")
         assert make_store(url, codec="pickle").codec.name == "pickle"
 
@@ -380,7 +488,7 @@ class TestIds:
     def test_a_graph_takes_consecutive_numbers_and_the_rest_goes_back(self, tmp_path: Path) -> None:
         """Blocks leave no holes where one process works after another."""
         for start in (1, 102):
-            with FilesystemStore(tmp_path, durability="none") as store:
+            with FilesystemStore(tmp_path, durability="process") as store:
                 ids = [store.save([Task(str(n)) for n in range(100)])]
                 assert ids == [Id("list", start)]
         assert len(store_ids(tmp_path)) == 202
@@ -389,7 +497,7 @@ class TestIds:
         """Eight processes save at once; every object is there in the end."""
         code = (
             "import sys, brinery\n"
-            "s = brinery.FilesystemStore(sys.argv[1], durability='none')\n"
+            "s = brinery.FilesystemStore(sys.argv[1], durability='process')\n"
             "for n in range(60): s.save([sys.argv[2], n])\n"
         )
         workers = [
@@ -404,7 +512,7 @@ class TestIds:
         """Parent and child share no block after a fork."""
         code = (
             "import os, sys, brinery\n"
-            "s = brinery.FilesystemStore(sys.argv[1], durability='none')\n"
+            "s = brinery.FilesystemStore(sys.argv[1], durability='process')\n"
             "for n in range(5): s.save([n])\n"
             "s.pre_fork(); pid = os.fork(); s.post_fork()\n"
             "for n in range(20): s.save([pid == 0, n])\n"

@@ -81,9 +81,9 @@ def test_a_ring_in_a_directory_comes_back_from_any_object(tmp_path: Path) -> Non
     """Each object is a file; a second store reads what the first has written."""
     first = ring(5_000)
     node = first.next.next  # type: ignore[attr-defined]
-    with FilesystemStore(tmp_path, durability="none") as store:
+    with FilesystemStore(tmp_path, durability="process") as store:
         store.save(first)
         id_ = store.save(node)
         assert len(store) == 5_000
-    with FilesystemStore(tmp_path, durability="none") as store:
+    with FilesystemStore(tmp_path, durability="process") as store:
         assert_isomorphic(node, store.load(id_))

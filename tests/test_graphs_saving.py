@@ -29,7 +29,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     made = (
         MemoryStore()
         if request.param == "memory"
-        else FilesystemStore(tmp_path / "store", durability="none")
+        else FilesystemStore(tmp_path / "store", durability="process")
     )
     with made as opened:
         yield opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import threading
 from typing import Any
 
 from brinery.identity import NOTHING, IdentityMap
@@ -66,6 +67,30 @@ def test_an_address_used_again_is_not_the_old_object() -> None:
         assert table.entry(thing) is None
         table.set(str(n), thing, 0, b"", CODEC)
         del thing
+
+
+def test_objects_may_die_in_other_threads_at_any_time() -> None:
+    """Removing looks through a table that changes meanwhile."""
+    table, ended = IdentityMap(), threading.Event()
+    kept = [Thing() for _ in range(500)]
+    for n, thing in enumerate(kept):
+        table.set(str(n), thing, 0, b"", CODEC)
+    passing = [Thing() for _ in range(20_000)]
+    for n, thing in enumerate(passing):
+        table.set(f"passing {n}", thing, 0, b"", CODEC)
+    del thing
+
+    def let_go() -> None:
+        while passing:
+            passing.pop()
+        ended.set()
+
+    thread = threading.Thread(target=let_go)
+    thread.start()
+    while not ended.is_set():
+        table.remove("nothing")
+    thread.join()
+    assert len(table) == len(kept)
 
 
 def test_atoms_have_no_identity() -> None:

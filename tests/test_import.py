@@ -18,6 +18,7 @@ HEAVY = (
     "msgspec",
     "numpy",
     "sqlalchemy",
+    "psycopg",
     "filelock",
     "platformdirs",
     "pickle",

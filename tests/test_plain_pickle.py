@@ -102,6 +102,17 @@ def test_a_container_of_persistable_objects_opens_where_brinery_is(store: Filesy
     assert found.split() == sorted(store.references(id_))
 
 
+def test_a_payload_names_nothing_of_brinery_but_its_marks(store: FilesystemStore) -> None:
+    """An ID is a plain string there, also where the object has one before and is saved again."""
+    obj = Node("one", child=Node("two"), children=[ListNode()])
+    for _ in range(2):
+        data = Path(store.directory, store.save(obj)).read_bytes()
+        payload = data[: data.index(b"codec_version")]
+        assert b"brinery.reference" in payload
+        assert b"brinery.ids" not in payload
+        obj.label = "changed"
+
+
 def test_an_object_in_a_cycle_opens_alone(store: FilesystemStore) -> None:
     """The other objects of the cycle are placeholders, itself it is once."""
     obj = Node("one")

@@ -26,6 +26,7 @@ from brinery.errors import (
     MisplacedRecordError,
     RecordError,
     RecordVersionError,
+    TruncatedRecordError,
 )
 from brinery.ids import Id
 from brinery.record import (
@@ -238,7 +239,7 @@ class TestRoundTrip:
     def test_views_are_read_only(self) -> None:
         """Whoever decodes a record cannot change it."""
         found = parse(SAMPLE)
-        assert found.payload.readonly
+        assert memoryview(found.payload).readonly
         assert all(buffer.readonly for buffer in found.buffers)
 
     def test_ids_may_be_ids_and_buffers_of_any_kind(self) -> None:
@@ -353,12 +354,40 @@ class TestDamage:
     def test_a_tail_of_zeros_names_the_power_cut(self, size: int) -> None:
         """Some file systems leave a file so."""
         for data in (bytes(size), SAMPLE[:-56] + bytes(max(size, 56))):
-            with pytest.raises(CorruptRecordError, match="power cut"):
+            with pytest.raises(TruncatedRecordError, match="power cut") as caught:
                 parse(data)
+            assert caught.value.is_zero_filled
+
+    @pytest.mark.parametrize("size", range(1, 120))
+    def test_a_zeroed_end_names_the_power_cut_wherever_it_begins(self, size: int) -> None:
+        """A block may begin in the magic, in the tail or in the metadata."""
+        with pytest.raises(TruncatedRecordError, match="power cut") as caught:
+            parse(SAMPLE[:-size] + bytes(size), id="Task.1")
+        assert caught.value.is_zero_filled
+        assert caught.value.id == "Task.1"
+
+    def test_a_lost_end_is_told_from_what_was_never_a_record(self) -> None:
+        """A pickle that does not stop, or metadata without a tail; the error names the ID."""
+        metadata = len(SAMPLE) - SAMPLE.rfind(b"\xa5codec")
+        pickled = pickle.dumps(list(range(1000)), 4)
+        for data in (*(SAMPLE[:-n] for n in range(1, metadata - 20)), pickled[:-1], pickled[:99]):
+            with pytest.raises(TruncatedRecordError, match=r"'Task\.1'") as caught:
+                parse(data, id="Task.1")
+            # A record that was cut in the seal ends in zeros of its own.
+            assert caught.value.is_zero_filled == data.endswith(bytes(8))
+        for data in (pickled, b"notes", b"\x89PNG\r\n" * 50):
+            with pytest.raises(ForeignRecordError):
+                parse(data, id="Task.1")
+
+    def test_bytes_behind_the_end_are_told_however_many_there_are(self) -> None:
+        """Also where the magic is no longer among the last bytes."""
+        for more in (1, 50, 5_000):
+            with pytest.raises(CorruptRecordError, match=f"{more} bytes follow its end"):
+                parse(SAMPLE + b"x" * more)
 
     def test_an_empty_file_is_damage(self) -> None:
         """Not a foreign file: other stores leave these behind after a failed save."""
-        with pytest.raises(CorruptRecordError, match="empty"):
+        with pytest.raises(TruncatedRecordError, match="empty"):
             parse(b"")
 
     def test_a_record_under_another_name_is_found(self) -> None:

@@ -410,7 +410,7 @@ def test_the_other_ways_of_saving_verify_as_well() -> None:
 
 def test_an_object_can_be_saved_after_it_was_refused(tmp_path: Path) -> None:
     """The refused save has left no trace, in the store or in what it knows of the objects."""
-    store = FilesystemStore(tmp_path / "jobs", durability="none")
+    store = FilesystemStore(tmp_path / "jobs", durability="process")
     item = Item()
     item.part = Raises()  # type: ignore[attr-defined]
     refused(store, item)

@@ -12,7 +12,7 @@ from brinery import FilesystemStore, Persistable
 
 class Alone(Peer):
     title, packages, durability = "brinery, alone", ("brinery",), KILL
-    source = 'FilesystemStore, durability="none": atomic, the system flushes when it likes'
+    source = 'FilesystemStore, durability="process": atomic, the system flushes when it likes'
     # docs/reference.md: save_many saves several in one commit, load_many reads together.
     advice = "save_many and load_many for many objects; save, load and remove for one"
     how = "none"

@@ -65,7 +65,7 @@ def with_store(
 ) -> dict[str, Any]:
     """Save and load by a store; compare."""
     graph = _graph(file)
-    with FilesystemStore(directory, protocol=protocol, codec=codec, durability="none") as store:
+    with FilesystemStore(directory, protocol=protocol, codec=codec, durability="process") as store:
         store.save([], id="trifle")
         id, saved = timed(store.save, graph, id="graph")
     del graph

@@ -104,7 +104,7 @@ def by_files(
     directory: str, layout: str, operation: str, count: int, some: int
 ) -> dict[str, Sample]:
     """Run an operation on a store of files."""
-    with FilesystemStore(directory, layout=layout, durability="none") as store:
+    with FilesystemStore(directory, layout=layout, durability="process") as store:
         if operation == "save":
             store.save([], id="trifle")
         store.load("trifle")

@@ -19,7 +19,7 @@ def in_memory(count: int) -> dict[str, Sample]:
 
 def in_directory(directory: str, count: int) -> dict[str, Sample]:
     """Save a ring in files, load it by another store, and compare."""
-    return _measured(FilesystemStore(directory, durability="none"), count)
+    return _measured(FilesystemStore(directory, durability="process"), count)
 
 
 def _measured(store: Store, count: int) -> dict[str, Sample]:

@@ -32,7 +32,7 @@ UNIT = "µs CPU/object"
 def prepare(directory: str, count: int) -> dict[str, Any]:
     """Save the tasks for loading; list the files and their sizes, in the order of writing."""
     path = f"{directory}/store"
-    with FilesystemStore(path, durability="none") as store:
+    with FilesystemStore(path, durability="process") as store:
         store.save([], id="trifle")
         container = tasks(count)
         id = store.save(container)
@@ -47,7 +47,7 @@ def prepare(directory: str, count: int) -> dict[str, Any]:
 def save_with_store(directory: str, count: int) -> Sample:
     """Save the tasks, load them anew and compare."""
     container = tasks(count)
-    with FilesystemStore(directory, durability="none") as store:
+    with FilesystemStore(directory, durability="process") as store:
         store.save([])
         gc.collect()
         id, sample = timed(store.save, container)

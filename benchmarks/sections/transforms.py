@@ -42,7 +42,7 @@ def prepare(nodes: int) -> dict[str, Any]:
 def through(directory: str, compress: str, modules: int, expected: str) -> dict[str, Any]:
     """Save and load by a store with one transform; compare."""
     trees = parsed(modules)
-    with FilesystemStore(directory, compress=compress, durability="none") as store:
+    with FilesystemStore(directory, compress=compress, durability="process") as store:
         store.save(["trifle" * 100], id="trifle")
         gc.collect()
         id, saved = timed(store.save, trees, id="trees")

@@ -116,7 +116,7 @@ def save_figures(bench: Bench) -> list[Figure]:
     bare = partial(Phase, save_bare, modules=modules)
     samples = bench.rounds(
         {
-            "save, store": store(durability="none"),
+            "save, store": store(durability="process"),
             "save, pickle": bare(durable=False),
             "save durably, store": store(durability="full"),
             "save durably, pickle": bare(durable=True),

@@ -6,14 +6,16 @@ import io
 import pickle
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._deep import DeepPickler
+from brinery_codecs._openings import Opening
 from brinery_codecs._reading import (
+    NEW,
     Beginning,
     InexactError,
     Names,
@@ -85,6 +87,10 @@ class Session:
     """Describes classes by value; only the codecs that write such ask it."""
     is_canonical: bool = False
     """Whether classes are written to be compared, not to be read."""
+    openings: dict[type, Opening | None] = field(default_factory=dict)
+    """What the payloads of a class begin with, as far as this save has asked."""
+    kept_openings: dict[type, Opening | None] = field(default_factory=dict)
+    """The same, of all saves of a store."""
     idle: tuple[Any, Relay] | None = None
     """A pickler that waits for the next record, and where it writes to."""
 
@@ -148,19 +154,28 @@ class PickleFamily(Codec):
 
     def _write_fast(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
         if take is not None:
-            pickler = self._pickler(sink, session, take)
-            pickler.dump(obj)
-            self._check(pickler, sink)
+            writer = self._pickler(sink, session, take)
+            writer.dump(obj)
+            self._check(writer, sink)
             return
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
         idle, session.idle = session.idle, None
+        pickler: Any
         if idle is None:
             relay = Relay()
             pickler = self._pickler(relay, session, None)
         else:
             pickler, relay = idle
         relay.pieces = sink.pieces
-        pickler.dump(obj)
+        opening = self._opening(type(obj), session)
+        if opening is None:
+            pickler.dump(obj)
+        else:
+            head, pickler.memo = opening
+            sink.pieces.append(head)
+            pickler.dump(obj)
+            # One piece is less to do for everybody who comes after.
+            sink.pieces[:2] = [b"".join(sink.pieces[:2])]
         self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.
         if sum(map(len, sink.pieces)) < _SMALL and self._renew(pickler):
@@ -184,10 +199,15 @@ class PickleFamily(Codec):
         """Decode until the root is constructed; return what goes on to the end."""
         names = self._names(links)
         self._scan(source, names)
+        cls = names.known_root(source)
+        if cls is not None:
+            links.construct(None, NEW, (cls,))
+            return lambda: self.load(source, links, buffers)
         unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
         try:
             obj = unpickler.load()
         except Suspended:
+            names.learn_root(source)
             # To decode anew in C is faster than to go on in Python.
             return lambda: self.load(source, links, buffers)
         except InexactError:
@@ -264,6 +284,10 @@ class PickleFamily(Codec):
         """Return the pickler for what is too deep for the other one."""
         return DeepPickler(sink, self.protocol, session.table, buffer_callback=take)
 
+    def _opening(self, cls: type, session: Session) -> Opening | None:
+        """Return what the payload of a persistable object of a class begins with, if anything."""
+        return None
+
     def _check(self, pickler: Any, sink: Sink) -> None:
         """Raise an exception if what was written is not as it has to be."""
 
@@ -278,10 +302,15 @@ class PickleFamily(Codec):
 
     def _session(self, links: WriteLinks) -> Session:
         table = ReducerTable(links, self.protocol, self._reducers())
-        return Session(table, self._class_writer(links, classes_of(links)))
+        kept = links.kept.setdefault((Opening, self.protocol), {})
+        return Session(table, self._class_writer(links, classes_of(links)), kept_openings=kept)
 
     def _names(self, links: ReadLinks) -> Names:
-        names = names_of(links, self.name)
+        # Asked for each record.  `dump` keeps its session under the ID itself.
+        names = links.shared.get(-id(self))
+        if names is not None:
+            return names  # type: ignore[no-any-return]
+        names = links.shared[-id(self)] = names_of(links, self.name)
         key = (shared_class.__module__, shared_class.__name__)
         if key not in names:
             names[key] = ClassReader(

@@ -146,8 +146,7 @@ def _persistable_reducer(
     """Return what reduces the persistable objects of a class: to a reference, or the root in full."""
     # The mix-in has this name; a registered class that has not keeps an attribute of its own.
     has_courtesy = hasattr(cls, _COURTESY)
-    # A hash in C (of a tuple, of an identity) needs no attributes.
-    hashes_by_value = cls.__hash__ is not None and type(cls.__hash__) is not _HashInC
+    needs_early = hashes_by_value(cls)
 
     def reduce_persistable(obj: Any) -> Any:
         id = external_id(obj)
@@ -159,7 +158,7 @@ def _persistable_reducer(
         constructor, args, *rest = reduction
         if rest and has_courtesy:
             rest[0] = without_courtesy(rest[0])
-        if hashes_by_value and rest and rest[0] is not None:
+        if needs_early and rest and rest[0] is not None:
             early = _early_attributes(obj, rest[0])
             return (hashable_root, (early, constructor, *args), *rest)
         if constructor is _NEW:
@@ -167,6 +166,11 @@ def _persistable_reducer(
         return (root, (constructor, *args), *rest)
 
     return reduce_persistable
+
+
+def hashes_by_value(cls: type) -> bool:
+    """Tell whether the hash of an object may need its attributes: not if it is made in C."""
+    return cls.__hash__ is not None and type(cls.__hash__) is not _HashInC
 
 
 def without_courtesy(state: Any) -> Any:

@@ -79,6 +79,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table
         super().__init__(sink, protocol=protocol, buffer_callback=take)
+        self._is_persistable = session.table.is_persistable
         self._note_library = session.table.note_library
         self._without_version = session.table.without_version
         self._classes = session.classes
@@ -104,6 +105,9 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
                 return canonical_class(super().reducer_override(obj))
         if issubclass(cls, type) and obj.__module__ not in self._without_version:
             self._note_library(obj.__module__)
+        if self._is_persistable(cls):
+            # The table knows what to do, and the object itself is not to be asked for anything.
+            return NotImplemented
         reduction = super().reducer_override(obj)
         if type(reduction) is tuple and reduction[0] is _MAKE_CLASS and is_made_in_c(obj):
             # cloudpickle would write a class without its substance: let pickle refuse it.

@@ -10,6 +10,7 @@ from typing import Any
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._deep import DeepPickler
 from brinery_codecs._family import PickleFamily, Session, Take
+from brinery_codecs._openings import FRAMED, Opening, is_in_place, opening_of
 
 
 class PickleCodec(PickleFamily):
@@ -36,6 +37,21 @@ class PickleCodec(PickleFamily):
         pickler.dispatch_table = session.table
         return pickler
 
+    def _opening(self, cls: type, session: Session) -> Opening | None:
+        if self.protocol < FRAMED:
+            return None
+        try:
+            return session.openings[cls]
+        except KeyError:
+            pass
+        found = None
+        if session.table.is_persistable(cls):
+            found = session.kept_openings.get(cls)
+            if found is None or not is_in_place(cls):
+                found = session.kept_openings[cls] = opening_of(cls, self.protocol)
+        session.openings[cls] = found
+        return found
+
     def portable(self) -> PortablePickleCodec:
         """Return the codec that refuses classes and functions of ``__main__``."""
         return PortablePickleCodec(self.protocol)
@@ -56,6 +72,9 @@ class PortablePickleCodec(PickleCodec):
         pickler = _PortablePickler(sink, self.protocol, buffer_callback=take)
         pickler.dispatch_table = session.table
         return pickler
+
+    def _opening(self, cls: type, session: Session) -> Opening | None:
+        return None if cls.__module__ == "__main__" else super()._opening(cls, session)
 
     def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
         return DeepPickler(sink, self.protocol, session.table, _refuse_main, take)

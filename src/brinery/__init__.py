@@ -10,8 +10,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.accessors import GET, GetValue
     from brinery.checking import CheckedRecord, Report
     from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+    from brinery.copying import CopyReport, DamagedRecord, copy
     from brinery.errors import (
         AlreadySavedError,
         BrineryError,
@@ -19,16 +21,21 @@ if TYPE_CHECKING:
         ClosedError,
         CodecNotInstalledError,
         ConflictError,
+        CopyConflictError,
         CorruptRecordError,
         DanglingReferenceError,
         DecodeError,
+        DriverNotInstalledError,
         EncodeError,
         Finding,
         ForeignRecordError,
         IdTakenError,
         InvalidArgumentError,
+        LockedError,
         MisplacedRecordError,
         MissingClassError,
+        MissingColumnsError,
+        MissingTableError,
         NotFoundError,
         ProtocolError,
         RecordError,
@@ -38,22 +45,29 @@ if TYPE_CHECKING:
         SettingsError,
         StorageError,
         StorageFullError,
+        TransactionError,
         TransformNotInstalledError,
+        TruncatedRecordError,
         TrustError,
         UnknownCodecError,
         UnknownSchemeError,
         UnknownTransformError,
         UnsupportedObjectError,
         UrlError,
+        ValueTooLargeError,
         VerificationError,
     )
     from brinery.filesystem import FilesystemStore, make_filesystemstore
+    from brinery.garbage import GcReport
     from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
     from brinery.info import RecordInfo
+    from brinery.integrity import ExaminedRecord, FsckReport, fsck
     from brinery.memory import MemoryStore
     from brinery.needs import Need
     from brinery.persistable import Persistable
     from brinery.placeholder import Placeholder
+    from brinery.quarantine import Quarantine, QuarantinedRecord
+    from brinery.recoding import LeftRecord, RecodeReport, recode
     from brinery.reference import ExternalReference
     from brinery.registry import (
         known_codecs,
@@ -64,6 +78,7 @@ if TYPE_CHECKING:
         register,
     )
     from brinery.renames import renamed_from
+    from brinery.sql import SqlStore, make_sqlstore
     from brinery.store import Store
     from brinery.transform import Transform
     from brinery.trust import Trust
@@ -74,8 +89,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "accessors": ("GET", "GetValue"),
     "checking": ("CheckedRecord", "Report"),
     "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
+    "copying": ("CopyReport", "DamagedRecord", "copy"),
     "errors": (
         "AlreadySavedError",
         "BrineryError",
@@ -83,15 +100,21 @@ _HOMES = {
         "ClosedError",
         "CodecNotInstalledError",
         "ConflictError",
+        "CopyConflictError",
         "CorruptRecordError",
         "DanglingReferenceError",
         "DecodeError",
+        "DriverNotInstalledError",
         "EncodeError",
+        "Finding",
         "ForeignRecordError",
         "IdTakenError",
         "InvalidArgumentError",
+        "LockedError",
         "MisplacedRecordError",
         "MissingClassError",
+        "MissingColumnsError",
+        "MissingTableError",
         "NotFoundError",
         "ProtocolError",
         "RecordError",
@@ -101,20 +124,26 @@ _HOMES = {
         "SettingsError",
         "StorageError",
         "StorageFullError",
+        "TransactionError",
         "TransformNotInstalledError",
+        "TruncatedRecordError",
         "TrustError",
         "UnknownCodecError",
         "UnknownSchemeError",
         "UnknownTransformError",
         "UnsupportedObjectError",
         "UrlError",
-        "Finding",
+        "ValueTooLargeError",
         "VerificationError",
     ),
     "filesystem": ("FilesystemStore", "make_filesystemstore"),
+    "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
+    "quarantine": ("Quarantine", "QuarantinedRecord"),
+    "garbage": ("GcReport",),
     "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
     "persistable": ("Persistable",),
     "placeholder": ("Placeholder",),
+    "recoding": ("LeftRecord", "RecodeReport", "recode"),
     "reference": ("ExternalReference",),
     "registry": (
         "known_codecs",
@@ -128,6 +157,7 @@ _HOMES = {
     "versions": ("upgrades",),
     "info": ("RecordInfo",),
     "memory": ("MemoryStore",),
+    "sql": ("SqlStore", "make_sqlstore"),
     "needs": ("Need",),
     "store": ("Store",),
     "transform": ("Transform",),
@@ -139,6 +169,7 @@ _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
 __all__ = [
     "DEFAULT_PROTOCOL",
+    "GET",
     "AlreadySavedError",
     "BrineryError",
     "CallTooDeepError",
@@ -148,28 +179,43 @@ __all__ = [
     "Codec",
     "CodecNotInstalledError",
     "ConflictError",
+    "CopyConflictError",
+    "CopyReport",
     "CorruptRecordError",
+    "DamagedRecord",
     "DanglingReferenceError",
     "DecodeError",
+    "DriverNotInstalledError",
     "EncodeError",
+    "ExaminedRecord",
     "ExternalReference",
     "FilesystemStore",
     "Finding",
     "ForeignRecordError",
     "FreshProcess",
+    "FsckReport",
+    "GcReport",
+    "GetValue",
     "Id",
     "IdFactory",
     "IdTakenError",
     "InvalidArgumentError",
     "JobIdFactory",
+    "LeftRecord",
+    "LockedError",
     "MemoryStore",
     "MisplacedRecordError",
     "MissingClassError",
+    "MissingColumnsError",
+    "MissingTableError",
     "Need",
     "NotFoundError",
     "Persistable",
     "Placeholder",
     "ProtocolError",
+    "Quarantine",
+    "QuarantinedRecord",
+    "RecodeReport",
     "RecordError",
     "RecordInfo",
     "RecordTooLargeError",
@@ -177,11 +223,14 @@ __all__ = [
     "Report",
     "SealError",
     "SettingsError",
+    "SqlStore",
     "StorageError",
     "StorageFullError",
     "Store",
+    "TransactionError",
     "Transform",
     "TransformNotInstalledError",
+    "TruncatedRecordError",
     "Trust",
     "TrustError",
     "UnknownCodecError",
@@ -191,14 +240,19 @@ __all__ = [
     "Url",
     "UrlError",
     "UuidFactory",
+    "ValueTooLargeError",
     "VerificationError",
     "__version__",
+    "copy",
+    "fsck",
     "known_codecs",
     "known_transforms",
     "make_codec",
     "make_filesystemstore",
+    "make_sqlstore",
     "make_store",
     "make_transform",
+    "recode",
     "register",
     "renamed_from",
     "upgrades",

@@ -38,7 +38,7 @@ class _Verifier:
     def __init__(self, job: Mapping[str, Any]) -> None:
         self._job = job
         self._ids: list[str] = job["ids"]
-        self._backend = DirectoryBackend(job["records"], durability="none", create=False)
+        self._backend = DirectoryBackend(job["records"], durability="process", create=False)
         trust = Trust(classes=job["classes"], anyone=True)
         self._store = Store(self._backend, codec="pickle", trust=trust, **job["options"])
 

@@ -31,7 +31,9 @@ from brinery.transform import Transform
 DEFAULT_CODEC = "pickle"
 
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
-_SIBLINGS = frozenset({"table_name", "extra_fields", "create", "url", "directory"})
+_SIBLINGS = frozenset(
+    {"table_name", "extra_fields", "create", "migrate", "url", "directory", "layout"}
+)
 _KNOWN = (
     "directory",
     "idfactory",
@@ -41,7 +43,15 @@ _KNOWN = (
     "max_expanded",
     "durability",
     "layout",
+    "shared",
+    "lock_timeout",
     "renames",
+    "url",
+    "table_name",
+    "extra_fields",
+    "create",
+    "migrate",
+    "timeout",
     "trust",
 )
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -112,6 +122,19 @@ def size_limit(name: str, value: Any) -> int:
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(f"{name}={value!r}: say a number of bytes")
     return number
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a time in seconds; raise `InvalidArgumentError` for what is none."""
+    number = _typed(name, value, float)
+    if type(number) not in (int, float) or not number >= 0:
+        raise InvalidArgumentError(f"{name}={value!r}: say a number of seconds")
+    return float(number)
+
+
+def truth_of(name: str, value: Any) -> bool:
+    """Return a truth value, also of the text that a URL has."""
+    return bool(_typed(name, value, bool))
 
 
 def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:

@@ -9,13 +9,15 @@ is left out of `list`.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError
+
+T = TypeVar("T")
 
 Version = Hashable
 """Tells one state of a name from another: opaque, comparable for equality, changed by every put of
@@ -49,12 +51,40 @@ class Conflict(BrineryError):
         self.names = tuple(names)
 
 
+class About(NamedTuple):
+    """What an engine with columns keeps beside a record, so that queries need not read records."""
+
+    class_name: str
+    """`module:qualname` of the object's class."""
+    codec: str
+    created: float
+    """Seconds since the epoch, in UTC."""
+    references: Sequence[str]
+    """The IDs that the record refers to."""
+    fields: Mapping[str, Any] = {}
+    """Values of further columns, by their names."""
+
+
 class Put(NamedTuple):
     """One write of a commit: `data` in pieces, to stand under `name`."""
 
     name: str
     data: Sequence[Buffer]
     expect: Version | Expect = ANY
+    about: About | None = None
+    """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
+
+
+class Delete(NamedTuple):
+    """One deletion of a commit that depends on what stands under `name`."""
+
+    name: str
+    expect: Version | Expect = ANY
+
+
+def as_delete(delete: str | Delete) -> Delete:
+    """Return a deletion as a `Delete`; a bare name expects nothing."""
+    return Delete(delete) if isinstance(delete, str) else delete
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +93,16 @@ class BackendCapabilities:
 
     atomic_batch: bool = False
     """`commit` happens wholly or not at all, also when the process is killed in its middle."""
+    snapshot_reads: bool = False
+    """`read_one_state` keeps its promise: its reads see one state, whoever commits meanwhile."""
     ordered_list: bool = False
     """`list` yields in the order of the names' code points."""
     persistent: bool = True
     """What is put outlives the process."""
     fork_safe: bool = False
     """A child process may use the backend that its parent opened."""
+    keeps_columns: bool = False
+    """Each put should tell of its record in `about`."""
 
 
 class Backend(ABC):
@@ -92,18 +126,29 @@ class Backend(ABC):
         """Yield name, bytes and version for those of `names` that there are, in any order."""
 
     @abstractmethod
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.
 
         `puts` may be a generator: it is consumed to its end before anything becomes visible, and
         an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
-        when any name is not as its put expects, and `InvalidArgumentError` when a name is put twice.
-        Deleting what is not there is no error.
+        when any name is not as its put or its `Delete` expects (both of what stood there before the
+        commit), and `InvalidArgumentError` when a name is put twice.  Deleting what is not there is no
+        error, unless a `Delete` expects it.
         """
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, each once, in any order, without the dotted."""
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with a backend whose reads all see one state of the store; return its answer.
+
+        `read` may be called again, when a commit got in between.  An engine that cannot promise one
+        state calls it once, with itself.
+        """
+        return read(self)
 
     def put(self, name: str, data: Buffer, expect: Version | Expect = ANY) -> Version:
         """Set one name; return its new version.  Raise `Conflict`."""
@@ -124,6 +169,33 @@ class Backend(ABC):
         """
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
+
+    def strays(self) -> Iterator[str]:
+        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        return iter(())
+
+    def referrers(self, name: str) -> Iterator[str] | None:
+        """Return the names of the records that refer to the one that has `name`, each once.
+
+        None, as from the base class, stands for an engine that keeps no such index: the store then reads
+        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
+        in the metadata of each record that it is given.
+        """
+        return None
+
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        """Yield the name and what `get_tail` returns for those of `names` that there are.
+
+        In any order.  An engine for which a call is a round trip overrides this.
+        """
+        for name in names:
+            try:
+                end, size, version = self.get_tail(name, count)
+            except Missing:
+                continue
+            yield name, end, size, version
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others than whoever runs this can write here, None where they cannot.

@@ -7,9 +7,8 @@ not tried.
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -31,9 +30,8 @@ from brinery.identity import IdentityMap
 from brinery.ids import Id, name_of
 from brinery.info import read_info
 from brinery.loading import Loader
+from brinery.progress import Progress, Show
 from brinery.renames import Renames
-
-_INTERVAL: Final = 0.1  # seconds between two calls of `progress`
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +101,14 @@ class Checker:
         self._found: dict[str, CheckedRecord] = {}
         self._referrers: dict[str, list[str]] = {}
 
-    def check(self, ids: Sequence[Id], progress: Callable[[int, int], Any] | None) -> Report:
+    def check(self, ids: Sequence[Id], show: Show | None) -> Report:
         """Return what there is to say of the records `ids`."""
-        total, due = len(ids), 0.0
+        progress = Progress(show, len(ids))
         for id_ in ids:
-            if progress is not None and time.monotonic() >= due:
-                progress(len(self._found), total)
-                due = time.monotonic() + _INTERVAL
+            progress(len(self._found))
             while id_ not in self._found:
                 self._try(id_)
-        if progress is not None:
-            progress(total, total)
+        progress.end()
         return Report(tuple(self._found[id_] for id_ in ids))
 
     def _try(self, id_: Id) -> None:

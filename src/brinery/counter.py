@@ -84,9 +84,21 @@ class Counter:
 
     def skip(self, used: Iterable[int]) -> None:
         """Go on after the numbers `used`, which were found in the store unexpectedly."""
-        beyond = max([self._highest(), *used]) + 1
-        self._next = self._stop = 0
-        self._swap(lambda first: (max(first, beyond), max(first, beyond)))
+        self.reach(max([self._highest(), *used]))
+
+    def reach(self, number: int) -> None:
+        """Go on after `number`: it is in use, or is about to be, by records from elsewhere."""
+        if self._next <= number:
+            self._next = self._stop = 0
+        if self.last() < number:
+            self._swap(lambda first: (max(first, number + 1), max(first, number + 1)))
+
+    def last(self) -> int:
+        """Return the last number that is known to have been given out or reserved; 0 for none."""
+        try:
+            return int(self._backend.get(NAME)[0]) - 1
+        except (Missing, ValueError):
+            return 0
 
     def _swap(self, plan: Callable[[int], tuple[int, int]]) -> tuple[int, int]:
         _check_headroom(_HEADROOM)

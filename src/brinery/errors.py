@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno as _errno
+import time
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -99,14 +100,16 @@ class CallTooDeepError(BrineryError, RecursionError):
 
 
 class SettingsError(BrineryError):
-    """The settings that a store remembers are damaged or of a newer brinery."""
+    """The settings that a store remembers are damaged or, if `is_newer`, of a newer brinery."""
 
-    def __init__(self, reason: str, path: str | None = None) -> None:
+    def __init__(self, reason: str, path: str | None = None, *, is_newer: bool = False) -> None:
+        advice = "Upgrade brinery" if is_newer else "Repair or remove them (brinery fsck --repair)"
         super().__init__(
             f"cannot read the settings of the store{_in(path)}: {reason}. "
-            "Repair or remove them; the records stay readable without them",
+            f"{advice}; the records stay readable without them",
             path=path,
         )
+        self.is_newer = is_newer
 
 
 # -- which object
@@ -158,6 +161,14 @@ class ConflictError(BrineryError):
         self.ids = tuple(ids)
 
 
+class TransactionError(BrineryError):
+    """A transaction cannot be committed where its block ends; nothing of it was written."""
+
+    def __init__(self, reason: str, path: str | None = None) -> None:
+        super().__init__(f"the transaction{_in(path)} {reason}", path=path)
+        self.reason = reason
+
+
 class IdTakenError(ConflictError):
     """A new object was to be saved under an ID that another object has."""
 
@@ -170,6 +181,21 @@ class IdTakenError(ConflictError):
             path=path,
         )
         self.ids = (id,)
+
+
+class CopyConflictError(ConflictError):
+    """Records were to be copied to a store that has others under their IDs; `ids` are these."""
+
+    def __init__(self, ids: Sequence[str], path: str | None = None) -> None:
+        BrineryError.__init__(
+            self,
+            f"{_listed(ids)}: the target{_in(path)} has another record under the same ID, or that record "
+            "is damaged. Copy with overwrite=True (--overwrite) to replace what the target has, or with "
+            "skip_existing=True (--skip-existing) to leave it",
+            id=ids[0] if ids else None,
+            path=path,
+        )
+        self.ids = tuple(ids)
 
 
 class AlreadySavedError(BrineryError):
@@ -241,6 +267,17 @@ class TransformNotInstalledError(BrineryError, ImportError):
             self, f"the transform {transform!r} cannot be used: {reason}. Install it with: {hint}"
         )
         self.transform = transform
+        self.hint = hint
+
+
+class DriverNotInstalledError(BrineryError, ImportError):
+    """The library that speaks to a database cannot be imported."""
+
+    def __init__(self, library: str, hint: str) -> None:
+        BrineryError.__init__(
+            self, f"a store in this database needs {library}. Install it with: {hint}"
+        )
+        self.library = library
         self.hint = hint
 
 
@@ -365,8 +402,27 @@ class CorruptRecordError(RecordError):
     """A record is damaged: truncated, extended, or with bytes changed."""
 
 
+class TruncatedRecordError(CorruptRecordError):
+    """A record has lost its end.
+
+    `is_zero_filled` says that zeros stand there, as some file systems leave them after a power cut;
+    otherwise it is missing.
+    """
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        id: str | None = None,
+        path: str | None = None,
+        is_zero_filled: bool = False,
+    ) -> None:
+        super().__init__(f"{reason}. Restore it from a backup, or remove() it", id=id, path=path)
+        self.is_zero_filled = is_zero_filled
+
+
 class ForeignRecordError(RecordError):
-    """A file or row is not a record of brinery, or has lost its end."""
+    """A file or row is not a record of brinery, or has lost so much that it cannot be told for one."""
 
 
 class MisplacedRecordError(RecordError):
@@ -503,6 +559,76 @@ class StorageError(BrineryError):
 
 class StorageFullError(StorageError):
     """There is no room left to write."""
+
+
+class ValueTooLargeError(StorageError):
+    """A record is larger than an engine keeps."""
+
+    def __init__(self, id: str, size: int, limit: int, engine: str, advice: str) -> None:
+        super().__init__(
+            "save",
+            f"the record has {size} bytes, and {engine} keeps up to {limit}: {advice}",
+            id=id,
+        )
+        self.size = size
+        self.limit = limit
+        self.engine = engine
+        self.advice = advice
+
+
+class MissingTableError(StorageError):
+    """There is no store where one was to be opened without making it."""
+
+    def __init__(self, table: str, path: str) -> None:
+        super().__init__(
+            "open",
+            f"there is no table {table!r}, and create=False: check the URL and table_name, or make "
+            "the store with create=True",
+            path=path,
+        )
+        self.table = table
+
+
+class MissingColumnsError(StorageError):
+    """A table lacks columns of `extra_fields`; `statements` would add them."""
+
+    def __init__(self, columns: Sequence[str], statements: Sequence[str], path: str) -> None:
+        super().__init__(
+            "open",
+            f"the table has no column {_listed(columns)}: open it once with migrate=True, or run: "
+            + "; ".join(statements),
+            path=path,
+        )
+        self.columns = tuple(columns)
+        self.statements = tuple(statements)
+
+
+class LockedError(StorageError):
+    """Another writer has had the lock of a store for longer than this one was to wait.
+
+    `seconds` is how long it waited.  `pid`, `host` and `since` (seconds since the epoch) tell who took the
+    lock last, and are None where that is not known.  The lock ends with its process, however that ends.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        seconds: float,
+        pid: int | None = None,
+        host: str | None = None,
+        since: float | None = None,
+    ) -> None:
+        who = "find it with `fuser`"
+        if pid is not None and since is not None:
+            then = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(since))
+            who = f"it is process {pid} on {host}, and took the lock at {then}"
+        super().__init__(
+            "write",
+            f"another writer has held the lock for the {seconds:g} seconds that this one waited; "
+            f"wait until it has finished, or stop it: {who}",
+            path=path,
+        )
+        self.seconds, self.pid, self.host, self.since = seconds, pid, host, since
 
 
 def storage_error(

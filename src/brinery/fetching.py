@@ -47,11 +47,35 @@ def fetch(
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
 
-    The living objects of the IDs `excluded` do not count.
+    The living objects of the IDs `excluded` do not count.  A graph is read in one state of the store,
+    where the engine can give one.
     The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
     `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
     guard.begin()
+    arguments = identity, codec_of, restorer, guard, excluded
+    if len(ids) == 1:
+        # A record that refers to nothing needs no state, and asking for one costs more than reading it.
+        found = _fetch(ids, backend, *arguments, is_alone=True)
+        if found is not None:
+            return found
+    found = backend.read_one_state(lambda view: _fetch(ids, view, *arguments))
+    assert found is not None
+    return found
+
+
+def _fetch(
+    ids: Sequence[str],
+    backend: Backend,
+    identity: IdentityMap,
+    codec_of: CodecOf,
+    restorer: Restorer,
+    guard: Guard,
+    excluded: Collection[str],
+    *,
+    is_alone: bool = False,
+) -> tuple[dict[str, Any], dict[str, FetchedRecord]] | None:
+    # With `is_alone`, None where there is more to read than `ids`.
     alive: dict[str, Any] = {}
     read: dict[str, FetchedRecord] = {}
     referrers: dict[str, str | None] = dict.fromkeys(ids)
@@ -75,6 +99,8 @@ def fetch(
                 if reference not in referrers:
                     referrers[reference] = id_
                     following.append(reference)
+        if is_alone and following:
+            return None
         wave = following
     return alive, read
 

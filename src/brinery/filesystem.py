@@ -7,8 +7,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from brinery.arguments import one_of
-from brinery.backends.directory import DirectoryBackend
+from brinery.arguments import one_of, seconds
+from brinery.backends.directory import LOCK_TIMEOUT, DirectoryBackend
 from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.compression import MAX_EXPANDED
 from brinery.errors import InvalidArgumentError, UrlError
@@ -40,8 +40,8 @@ class FilesystemStore(Store):
     `trust`
         What is accepted from the store: a `Trust`, or ``"anyone"``.
     `durability`
-        "full": what `save` has returned for is on the disk.  "none": writes are still atomic and
-        checked, but the operating system flushes them when it likes.
+        "full": what `save` has returned for is on the disk, and outlives a power cut.  "process": it
+        outlives the process, however that ends; the operating system writes it to the disk when it likes.
     `layout`
         "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to what the
         store remembers, and then to "flat"; files of the other layout are found all the same.
@@ -62,24 +62,36 @@ class FilesystemStore(Store):
         durability: str = "full",
         layout: str | None = None,
         trust: Trust | str | None = None,
+        shared: str | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
         **extra: Any,
     ) -> None:
         path = _path_of(directory)
-        self.durability = one_of("durability", durability, ("full", "none"))
-        if layout is None:
+        self.durability = one_of("durability", durability, ("full", "process"))
+        if layout is None or shared is None:
             remembered = read_settings(DirectoryBackend(path))
-            layout = (remembered.options.get("layout") if remembered else None) or "flat"
+            options = remembered.options if remembered else {}
+            layout = layout or options.get("layout") or "flat"
+            shared = shared or options.get("shared") or "private"
         self.layout = one_of("layout", layout, ("flat", "sharded"))
+        self.shared = one_of("shared", shared, ("private", "group"))
+        self._lock_timeout = seconds("lock_timeout", lock_timeout)
         self._directory = path
         self._given_factory = idfactory
         super().__init__(
-            DirectoryBackend(path, layout=self.layout, durability=self.durability),
+            DirectoryBackend(
+                path,
+                layout=self.layout,
+                durability=self.durability,
+                shared=self.shared,
+                lock_timeout=self._lock_timeout,
+            ),
             idfactory,
             protocol,
             codec=codec,
             compress=compress,
             max_expanded=max_expanded,
-            remember={"layout": self.layout},
+            remember={"layout": self.layout, "shared": self.shared},
             trust=trust,
             **extra,
         )
@@ -99,14 +111,9 @@ class FilesystemStore(Store):
         # key is sent nowhere: it refuses to be pickled.
         place = (self._directory, self._given_factory, self._codec)
         stored = (self.transform or "none", self.max_expanded)
-        return _reopened, (
-            *place,
-            self.durability,
-            self.layout,
-            *stored,
-            self._renames.given,
-            self.trust,
-        )
+        ways = (self.durability, self.layout)
+        more = (self._renames.given, self.shared, self._lock_timeout, self.trust)
+        return _reopened, (*place, *ways, *stored, *more)
 
 
 def _reopened(
@@ -118,6 +125,8 @@ def _reopened(
     compress: str | Transform = "none",
     max_expanded: int = MAX_EXPANDED,
     renames: Mapping[str, str] | None = None,
+    shared: str | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
     trust: Trust | None = None,
 ) -> FilesystemStore:
     return FilesystemStore(
@@ -129,6 +138,8 @@ def _reopened(
         compress=compress,
         max_expanded=max_expanded,
         renames=renames,
+        shared=shared,
+        lock_timeout=lock_timeout,
         trust=trust,
     )
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
+from brinery.absent import AbsentCodec
 from brinery.backend import Backend, Missing, Put
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
@@ -160,6 +161,8 @@ class Guard:
         kind = (codec.name, metadata.content is not None and self.is_sealing)
         if kind in self._admitted:
             return
+        if type(codec) is AbsentCodec:
+            return  # nothing is decoded
         capabilities = codec.capabilities
         if not capabilities.safe_to_read:
             if self.restriction is not None and not capabilities.restrictable:

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sys
 import weakref
+from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final
 
 from brinery.codec import Codec
+from brinery.savepoint import Savepoint
 
 NOTHING: Final = object()
 
@@ -71,6 +73,7 @@ class IdentityMap:
         self.partial: set[str] = set()
         """IDs whose living objects are placeholders or refer to some."""
         self._callback = _forget_in(self._by_id, self._by_key)
+        self._savepoints: list[Savepoint] = []
 
     def get(self, id: str) -> Any:
         """Return the living object `id`, or `NOTHING`."""
@@ -97,6 +100,10 @@ class IdentityMap:
         is_loaded: bool = False,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
+        point = self._savepoints[-1] if self._savepoints else None
+        if point is not None:
+            point.ids.setdefault(id_, self._by_id.get(id_))
+            point.exposed.add(id_)
         if type(obj) in _ATOMS:
             self._by_id.pop(id_, None)
             return
@@ -105,11 +112,16 @@ class IdentityMap:
         entry: Entry
         if known is not None and known() is obj and known.id == id_:
             entry = known
+            if point is not None:
+                point.note_state(entry)
         else:
             entry = self._made(obj)
             entry.id = id_
             entry.key = key
             if known is None or known() is not obj:
+                if point is not None:
+                    point.keys.setdefault(key, known)
+                    point.note_new(entry, obj)
                 self._by_key[key] = entry
         former = self._by_id.get(id_)
         if former is not None and former is not entry:
@@ -120,6 +132,8 @@ class IdentityMap:
         entry.digest = digest
         entry.codec = codec
         self._by_id[id_] = entry
+        if point is not None:
+            point.entered[id(entry)] = entry
 
     def _made(self, obj: Any) -> Entry:
         try:
@@ -142,29 +156,116 @@ class IdentityMap:
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(kept))
 
     def _drop(self, entry: Entry) -> None:
+        if self._savepoints:
+            self._note(entry)
         if self._by_id.get(entry.id) is entry:
             del self._by_id[entry.id]
         if self._by_key.get(entry.key) is entry:
             del self._by_key[entry.key]
 
+    def _note(self, entry: Entry) -> None:
+        point = self._savepoints[-1]
+        point.ids.setdefault(entry.id, self._by_id.get(entry.id))
+        point.keys.setdefault(entry.key, self._by_key.get(entry.key))
+
     def remove(self, id_: str) -> None:
         """Forget the object `id_`: it has no record any more."""
-        for entry in [e for e in self._by_key.values() if e.id == id_]:
-            self._drop(entry)
+        if self._savepoints:
+            self._savepoints[-1].ids.setdefault(id_, self._by_id.get(id_))
+        # A copy: objects die, and leave the table, whenever another thread lets go of them.
+        for entry in list(self._by_key.values()):
+            if entry.id == id_:
+                self._drop(entry)
         self._by_id.pop(id_, None)
         self._held = [entry for entry in self._held if entry.id != id_]
+
+    def clear(self) -> None:
+        """Forget all objects: there are no records any more."""
+        for entry in [*self._by_id.values(), *self._by_key.values()]:
+            self._drop(entry)
+        self._held.clear()
+        self.partial.clear()
 
     def forget(self, id_: str) -> None:
         """Make a later load read `id_` anew; its living object keeps the ID."""
         self._by_id.pop(id_, None)
+        for point in self._savepoints:
+            if id_ in point.ids:
+                point.ids[id_] = None
 
     def forget_objects(self) -> None:
         """Make later loads read anew; living objects keep their IDs."""
         self._by_id.clear()
+        for point in self._savepoints:
+            point.ids = dict.fromkeys(point.ids)
         self._sweep()
+
+    def repair(self) -> None:
+        """Drop what another thread had begun to enter when this process was forked."""
+        for key, entry in [*self._by_key.items()]:
+            if not hasattr(entry, "codec"):
+                del self._by_key[key]
+        self.forget_objects()
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Note from now on what changes, until `commit` or `roll_back`; may be nested."""
+        self._savepoints.append(Savepoint(self.partial))
+
+    def expose(self, ids: Iterable[str]) -> None:
+        """Note that the objects `ids` are handed to the user's code, which may change them."""
+        if self._savepoints:
+            self._savepoints[-1].exposed.update(ids)
+
+    def commit(self, settled: Callable[[str, Any], Any]) -> None:
+        """Keep what was changed; `settled` gives, by ID, the version that takes the place of one."""
+        point = self._savepoints.pop()
+        for entry in point.entered.values():
+            entry.version = settled(entry.id, entry.version)
+        if self._savepoints:
+            point.merge_into(self._savepoints[-1])
+
+    def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
+        """Undo what was changed; return the IDs whose objects the user's code may have changed.
+
+        `is_own` tells the versions of records that go.  Objects that were loaded from other records stay.
+        """
+        point = self._savepoints.pop()
+        point.restore_states(is_own)
+        for key, former in point.keys.items():
+            _put_back(self._by_key, key, former, self._by_key.get(key), is_own)
+        for id_, former in point.ids.items():
+            present = self._by_id.get(id_)
+            _put_back(self._by_id, id_, former, present, is_own)
+            if self._by_id.get(id_) is not present:
+                self.partial.discard(id_)
+                self.partial |= point.partial & {id_}
+        entries = [*self._by_id.values(), *self._by_key.values()]
+        held = {id(entry): entry for entry in entries if isinstance(entry, _Held)}
+        self._held = list(held.values())
+        if self._savepoints:
+            point.merge_into(self._savepoints[-1])
+        return point.exposed
 
     def __len__(self) -> int:
         return len(self._by_id)
+
+
+def _put_back(
+    table: dict[Any, Entry],
+    place: Any,
+    former: Entry | None,
+    present: Entry | None,
+    is_own: Callable[[Any], bool],
+) -> None:
+    is_other = present is not None and present is not former and present() is not None
+    if is_other and present is not None and not is_own(present.version):
+        return  # loaded from a record that stays
+    if former is not None and former() is not None:
+        table[place] = former
+    else:
+        table.pop(place, None)
 
 
 def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from collections import deque
@@ -68,6 +69,9 @@ class Id(str):
         return str.__str__(self)
 
 
+as_id: Final[Callable[[str], Id]] = functools.partial(str.__new__, Id)
+"""Return a string as an `Id`, in half the time that a call of the class takes: for each record."""
+
 NumberSource = Callable[..., Any]
 """Called without arguments it returns one number, called with `n` a sequence of n numbers; none is
 ever returned twice."""
@@ -109,13 +113,20 @@ class IdFactory:
             raise InvalidArgumentError(f"cannot reserve {n} IDs: give a positive number")
         self._reserved.extend(self._source()(n))
 
+    def forget_reserved(self) -> None:
+        """Let go of the numbers that were set aside: in a forked child they are the parent's."""
+        self._reserved.clear()
+
     def new(self, obj: Any) -> Any:
         """Return a new ID for `obj`."""
         try:
             number = self._reserved.popleft() if self._reserved else self._source()()
         except IndexError:  # another thread took it
             number = self._source()()
-        return self.id_class(self.prefix or type(obj).__name__, number)
+        prefix = self.prefix or type(obj).__name__
+        if self.id_class is Id:
+            return as_id(f"{prefix}.{number}")
+        return self.id_class(prefix, number)
 
     def _source(self) -> NumberSource:
         if self.next_id_fn is None:

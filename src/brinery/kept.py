@@ -28,6 +28,6 @@ class KeptRecord:
         return self.record.metadata.references
 
     @property
-    def payload(self) -> memoryview:
+    def payload(self) -> bytes | memoryview:
         """Return the payload."""
         return self.record.payload

@@ -33,7 +33,7 @@ from brinery.fetching import CodecOf, FetchedRecord, fetch
 from brinery.finding import Finder, LookUp, is_missing
 from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
-from brinery.ids import Id, name_of
+from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
 from brinery.renames import Renames
@@ -98,7 +98,7 @@ class Loader:
         self._objects: dict[str, Any] = {}
         self._read: dict[str, FetchedRecord] = {}
         self._first: list[str] = []
-        self._complete: set[str] = set()
+        self._to_enter: set[str] = set()
         self._incomplete: dict[int, str] = {}
         self._current = ""
         self._bare = False
@@ -116,7 +116,8 @@ class Loader:
             with CollectorPause():
                 self._decode_in_some_order(ids)
                 self._publish()
-            return [self._objects[id_] for id_ in ids]
+                # Whatever is made after the pause has the collector walk the records as well.
+                return [self._objects[id_] for id_ in ids]
         finally:
             # What codecs keep refers back to this object: undone, nothing waits for the collector.
             self.shared.clear()
@@ -140,10 +141,11 @@ class Loader:
             if read.record.metadata.versions:
                 self._with_versions.update(read.record.metadata.versions)
         self._objects = dict(alive)
+        self._to_enter = set(self._read)
         while True:
             try:
                 for id_ in (*self._first, *ids):
-                    if self._is_to_decode(id_):
+                    if id_ in self._to_enter:
                         self._decode_graph(id_)
                 return
             except _BetterFirst as better:
@@ -157,7 +159,7 @@ class Loader:
 
     def _start_anew(self, alive: dict[str, Any]) -> None:
         self._objects = dict(alive)
-        self._complete.clear()
+        self._to_enter = set(self._read)
         self._early.clear()
         self._incomplete.clear()
         self._begun.clear()
@@ -170,7 +172,7 @@ class Loader:
             known = identity.partial if self._stands_in else ()
             partial = partial_ids(self.evolved, self._read, known)
         for name, read in self._read.items():
-            obj, id_, record = self._objects[name], Id(name), read.record
+            obj, id_, record = self._objects[name], as_id(name), read.record
             digest = record.metadata.raw_digest
             is_current = True
             if self.evolved and name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
@@ -192,22 +194,20 @@ class Loader:
 
     def _decode_graph(self, root: str) -> None:
         # Each frame: an ID and the references of its record that are still to visit.
-        stack = [(root, iter(self._read[root].record.metadata.references))]
-        entered = {root}
+        read = self._read
+        stack = [(root, iter(read[root].record.metadata.references))]
+        to_enter = self._to_enter
+        to_enter.remove(root)
         while stack:
             id_, references = stack[-1]
             for reference in references:
-                if reference not in entered and self._is_to_decode(reference):
-                    entered.add(reference)
-                    metadata = self._read[reference].record.metadata
-                    stack.append((reference, iter(metadata.references)))
+                if reference in to_enter:
+                    to_enter.remove(reference)
+                    stack.append((reference, iter(read[reference].record.metadata.references)))
                     break
             else:
                 stack.pop()
                 self._decode_full(id_)
-
-    def _is_to_decode(self, id_: str) -> bool:
-        return id_ in self._read and id_ not in self._complete
 
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
@@ -232,8 +232,8 @@ class Loader:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
             )
-        self._complete.add(id_)
-        self._incomplete.pop(id(obj), None)
+        if self._incomplete:
+            self._incomplete.pop(id(obj), None)
 
     def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
         # A value-hashed object that is a key inside its own record has to have its plain attributes
@@ -313,9 +313,10 @@ class Loader:
 
     def resolve(self, id: str) -> Any:
         """Return the object `id`: complete, or bare where a cycle needs it before its turn."""
-        obj = self._objects.get(id, NOTHING)
-        if obj is not NOTHING:
-            return obj
+        try:
+            return self._objects[id]
+        except KeyError:
+            pass
         if self._bare:
             raise _Needed(id)
         self._make_bare(id)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from brinery.chain import AUTO, CodecChain
 from brinery.codec import Codec
@@ -44,9 +44,21 @@ _TRANSFORMS: Mapping[str, tuple[str, str]] = {
     "zstd": ("brinery.transforms.zstd:ZstdTransform", 'pip install "brinery[zstd]"'),
 }
 
+SQL_SCHEMES: Final = (
+    "sqlite",
+    "postgresql",
+    "postgres",
+    "mysql",
+    "mariadb",
+    "oracle",
+    "mssql",
+)
+"""The schemes of databases; what follows a ``+`` names the driver."""
+
 _STORES: Mapping[str, str] = {
     "file": "brinery.filesystem:make_filesystemstore",
     "memory": "brinery.memory:make_memorystore",
+    **dict.fromkeys(SQL_SCHEMES, "brinery.sql:make_sqlstore"),
 }
 
 

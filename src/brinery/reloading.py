@@ -41,10 +41,21 @@ class Reloading:
         """Return the digest of what `codec` writes for an object that was just loaded."""
         self._versions = record.metadata.versions
         try:
-            self.root = codec.load(record.payload, self, record.buffers)
+            loaded = codec.load(record.payload, self, record.buffers)
             self.shared.clear()
+            return self.digest_of_living(codec, loaded)
+        finally:
+            self.shared.clear()
+
+    def digest_of_living(self, codec: Codec, obj: Any) -> bytes:
+        """Return the digest of what `codec` writes for `obj`.
+
+        Raise `LookupError` where it refers to a persistable object that has no ID.
+        """
+        try:
+            self.root = obj
             sink = Sink()
-            codec.dump(self.root, sink, self)
+            codec.dump(obj, sink, self)
             return digest_of(sink.pieces)
         finally:
             self.shared.clear()
@@ -57,7 +68,7 @@ class Reloading:
         entry = self._identity.entry(obj)
         if entry is None:
             raise LookupError
-        return entry.id
+        return str.__str__(entry.id)
 
     def resolve(self, id: str) -> Any:
         """Return the living object `id`."""

@@ -63,7 +63,9 @@ def _settings_from(data: bytes, where: str) -> Settings:
         value = json.loads(data)
         if value["format"] > FORMAT:
             raise SettingsError(
-                f"they have format {value['format']}, this brinery reads {FORMAT}", where
+                f"they have format {value['format']}, this brinery reads {FORMAT}",
+                where,
+                is_newer=True,
             )
         transform = _transform(value.get("transform"))
         identity = _identity(value.get("identity"))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import functools
-import os
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from brinery.arguments import (
     choose_codec,
@@ -32,6 +30,7 @@ from brinery.errors import (
     NotFoundError,
     SealError,
 )
+from brinery.forking import ForkSafe
 from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
@@ -42,16 +41,20 @@ from brinery.record import TAIL_SIZE, has_magic
 from brinery.registry import CodecArgument, codec_from, codecs_that, make_codec
 from brinery.renames import Renames
 from brinery.saving import NumberTakenError, RecordsGoneError, Root, Saver
+from brinery.scanning import referrers
 from brinery.settings import Settings, give_identity, read_settings, write_settings
+from brinery.transaction import Transaction
 from brinery.transform import Transform
 from brinery.trust import Trust
+from brinery.updating import Attempts, forget_if_changed, version_to_replace
 from brinery.url import Url
 
 if TYPE_CHECKING:
+    from brinery.garbage import GcReport
     from brinery.verification import FreshProcess
 
 
-class Store(MutableMapping[str, Any]):
+class Store(ForkSafe, MutableMapping[str, Any]):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that is reached from another lives in a record of its own.  `save` writes
@@ -88,9 +91,10 @@ class Store(MutableMapping[str, Any]):
         `extra` may hold options of the codec.  Arguments that only sibling stores have are ignored;
         for any other there is a warning.
         """
+        self._base = backend
+        # In a transaction, what shows its writes over those of the base.
         self._backend = backend
-        self._lock = threading.RLock()
-        self._pid = os.getpid()
+        self._transactions: list[Transaction] = []
         self._closed = False
         self._renames = Renames(renames)
         self._identity = IdentityMap()
@@ -106,12 +110,14 @@ class Store(MutableMapping[str, Any]):
         self._transform = self._restorer.known(choose_transform(compress, remembered))
         warn_of_unknown(type(self).__name__, extra)
         self._options = remember or {}
+        self._fields: Callable[[Any], Mapping[str, Any]] | None = None
         # Nothing here may refer to this object: what waits for its end would keep it alive.
         counter = Counter(backend, functools.partial(_highest_number, backend))
         self._counter = counter
         self.idfactory = _factory(idfactory).bound(counter)
         # Numbers that were reserved and not used go back at the end.
         self._finalizer = weakref.finalize(self, _finish, counter, backend)
+        self._prepare_forks()
 
     # -- what it is
 
@@ -143,7 +149,7 @@ class Store(MutableMapping[str, Any]):
     @property
     def backend(self) -> Backend:
         """Return what keeps the records."""
-        return self._backend
+        return self._base
 
     @property
     def url(self) -> Url:
@@ -243,6 +249,7 @@ class Store(MutableMapping[str, Any]):
                     restorer=self._restorer,
                     guard=self._guard,
                     check=check,
+                    fields=self._fields,
                 )
                 try:
                     return saver.save(roots)
@@ -272,17 +279,17 @@ class Store(MutableMapping[str, Any]):
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
         with self._open():
             self._remember_once()
-            current = read_settings(self._backend)
+            current = read_settings(self._base)
             # Somebody else may have sealed the first record since this store was opened.
             self._guard.adopt(current.identity if current else None)
-            write_settings(self._backend, self._settings(), overwrite=True)
+            write_settings(self._base, self._settings(), overwrite=True)
 
     def _remember_once(self) -> None:
         if not self._is_remembered:
-            write_settings(self._backend, self._settings(), overwrite=False)
+            write_settings(self._base, self._settings(), overwrite=False)
             self._is_remembered = True
         if self._guard.is_sealing and self._guard.identity is None:
-            identity = give_identity(self._backend, self._guard.new_identity())
+            identity = give_identity(self._base, self._guard.new_identity())
             self._guard.adopt(identity)
 
     def _settings(self) -> Settings:
@@ -290,6 +297,121 @@ class Store(MutableMapping[str, Any]):
         transform = None if used is None else (used.name, used.config())
         identity = self._guard.identity
         return Settings(self._codec.name, self._codec.config(), self._options, transform, identity)
+
+    # -- what belongs together
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Save what the calls in the block write at its end, all at once; an exception undoes it all.
+
+        Reads inside see the writes.  Other threads that use this store wait for the end.  An inner
+        transaction is a savepoint of the outer one.  After an exception, objects keep the state that
+        they were given; those that were saved or loaded inside are read anew by the next load.
+
+        Raise `ConflictError` at the end, naming all records that somebody else changed since they
+        were read, `TransactionError`, `StorageError`; then nothing was written.
+        """
+        with self._locked():
+            transaction = Transaction(self._backend, self._identity)
+            self._transactions.append(transaction)
+            self._backend = transaction.overlay
+            try:
+                try:
+                    yield
+                finally:
+                    self._leave(transaction)
+                transaction.commit()
+            finally:
+                transaction.roll_back()
+                transaction.close()
+
+    def _leave(self, transaction: Transaction) -> None:
+        while transaction in self._transactions:
+            inner = self._transactions.pop()
+            self._backend = self._transactions[-1].overlay if self._transactions else self._base
+            if inner is not transaction:
+                inner.roll_back()
+
+    @overload  # type: ignore[override] # one form more than that of mappings
+    def update(
+        self,
+        /,
+        id: str,
+        function: Callable[[Any], Any],
+        *,
+        attempts: int = 100,
+        timeout: float = 60.0,
+    ) -> Any: ...
+
+    @overload
+    def update(self, objects: Mapping[str, Any], /, **more: Any) -> None: ...
+
+    @overload
+    def update(self, objects: Iterable[tuple[str, Any]] = (), /, **more: Any) -> None: ...
+
+    def update(self, /, *args: Any, **options: Any) -> Any:
+        """Load the object `id`, call `function` with it, save it; return what was saved.
+
+        `function` changes the object in place and returns None, or returns the object to save in its
+        place.  When somebody else changed a record meanwhile, everything is done anew after a short
+        wait, with what is stored then: at most `attempts` times, and for `timeout` seconds.  All that
+        `function` does with this store is one transaction.
+
+        Raise `ConflictError`, `NotFoundError`, what `function` raises, and as `load` and `save`.
+
+        Called with a mapping, or with pairs of IDs and objects, it replaces these in one commit.
+        """
+        if len(args) > 1 or "function" in options:
+            return self._update(*args, **options)
+        if args and isinstance(args[0], str):
+            raise InvalidArgumentError(f"update of {args[0]!r:.60} needs a function")
+        with self.transaction():
+            super().update(*args, **options)
+        return None
+
+    def _update(
+        self,
+        id: str,
+        function: Callable[[Any], Any],
+        *,
+        attempts: int = 100,
+        timeout: float = 60.0,
+    ) -> Any:
+        _required(id)
+        left = Attempts(attempts, timeout)
+        is_first = True
+        while True:
+            try:
+                with self.transaction():
+                    return self._updated(id, function)
+            except ConflictError as error:
+                # An ID that another object has stays taken, unless both are the same one, loaded at two
+                # times: now everything is loaded anew.
+                is_vain = isinstance(error, IdTakenError) and not is_first
+                is_first = False
+                if is_vain or not left.wait_for_next():
+                    raise
+
+    def _updated(self, id: str, function: Callable[[Any], Any]) -> Any:
+        forget_if_changed(
+            id,
+            self._backend,
+            self._identity,
+            self._kept,
+            self._renames,
+            self._restorer,
+            self._guard,
+        )
+        # Before the load: where it is of an older record than the object, saving is a conflict.
+        version = version_to_replace(self._backend, id)
+        obj = self.load(id)
+        entry = self._identity.entry(obj)
+        if entry is not None and entry.id == id:
+            version = entry.version
+        result = function(obj)
+        saved = obj if result is None else result
+        self._save([Root(saved, id, expect=version)], None, None, None)
+        return saved
 
     # -- loading
 
@@ -308,6 +430,7 @@ class Store(MutableMapping[str, Any]):
         wanted = [_required(id_) for id_ in _several("ids", ids)]
         stands_in = one_of("missing", missing, ("error", "placeholder")) == "placeholder"
         with self._open():
+            self._identity.expose(wanted)
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
                 if living is not NOTHING and (stands_in or wanted[0] not in self._identity.partial):
@@ -335,6 +458,32 @@ class Store(MutableMapping[str, Any]):
                 self._backend, self._codec_of, self._renames, self._restorer, self._guard
             )
             return checker.check(self.list(), progress)
+
+    def gc(
+        self,
+        roots: Iterable[str],
+        *,
+        dry_run: bool = True,
+        older_than: float = 3600.0,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> GcReport:
+        """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
+
+        Nothing is decoded.  Records written in the last `older_than` seconds, and what they reach, are
+        kept.  Others may save meanwhile: what they take up stays.  Raise `NotFoundError` for a root that
+        is not there, `RecordError` where what a record refers to cannot be read, `StorageError`.
+        """
+        from brinery.garbage import collect
+
+        wanted = [_required(root) for root in _several("roots", roots)]
+        with self._open():
+            report = collect(
+                self._backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
+            )
+            if not dry_run:
+                for id_ in report.garbage:
+                    self._identity.forget(id_)
+        return report
 
     def reseal(self, *, unsealed: bool = False) -> int:
         """Seal every record with the first key; return how many were written.
@@ -393,7 +542,9 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             _checked(prefix)
             names = self._backend.list()
-            found = [Id(id_) for id_ in _ids(self._backend, names) if id_.startswith(prefix or "")]
+            found = [
+                Id(id_) for id_ in ids_of(self._backend, names) if id_.startswith(prefix or "")
+            ]
         return sorted(found, key=Id._key)
 
     def info(self, id: str) -> RecordInfo:
@@ -425,6 +576,15 @@ class Store(MutableMapping[str, Any]):
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references
+
+    def referrers(self, id: str) -> Sequence[Id]:
+        """Return the IDs of the objects that refer to the object `id`, sorted; it need not be there.
+
+        Nothing is decoded.  A backend without an index of references has the ends of all records read.
+        Raise `RecordError` where one of them cannot be: it may refer to that object, too.
+        """
+        with self._open():
+            return referrers(self._backend, _required(id))
 
     def _end(self, id_: str, count: int) -> bytes:
         try:
@@ -464,7 +624,7 @@ class Store(MutableMapping[str, Any]):
         """Remove all objects in one commit; none is loaded."""
         with self._open():
             self._backend.commit((), list(self._backend.list()))
-            self._identity = IdentityMap()
+            self._identity.clear()
 
     # A store equals itself alone: comparing contents would load everything.
     __eq__ = object.__eq__
@@ -480,20 +640,31 @@ class Store(MutableMapping[str, Any]):
         with self._open():
             self._identity.forget_objects()
 
-    def pre_fork(self) -> None:
-        """Prepare for a fork: no call of another thread is under way until `post_fork`."""
-        self._lock.acquire()
-        self._backend.pre_fork()
+    def _before_fork(self) -> None:
+        if not self._closed:
+            self._base.pre_fork()
 
-    def post_fork(self) -> None:
-        """Go on after a fork, in the parent and in the child."""
-        self._backend.post_fork()
-        if self._pid == os.getpid():
-            self._lock.release()
+    def _after_fork(self) -> None:
+        if not self._closed:
+            self._base.post_fork()
+
+    def _begin_child(self, *, is_whole: bool) -> None:
+        self._backend = self._base
+        while self._transactions:
+            self._transactions.pop().abandon()
+        if not is_whole:
+            self._identity.repair()
+        self.idfactory.forget_reserved()
+        self._after_fork()
 
     def close(self) -> None:
         """Let go of everything; a second call does nothing.  Objects stay usable."""
-        if not self._closed:
+        if self._closed:
+            return
+        with self._lock:
+            while self._transactions:
+                self._transactions.pop().roll_back()
+            self._backend = self._base
             self._closed = True
             self._finalizer()
             self._identity = IdentityMap()
@@ -506,17 +677,19 @@ class Store(MutableMapping[str, Any]):
 
     @contextmanager
     def _open(self) -> Iterator[None]:
-        if self._pid != os.getpid():
-            # A child: whoever held the lock in the parent is not here to release it.
-            self._lock, self._pid = threading.RLock(), os.getpid()
-        with self._lock:
-            if self._closed:
-                raise ClosedError(self._backend.location)
+        with self._locked():
             try:
                 yield
             except RecursionError as error:
                 # What is too deep in an object is an error of its own: this is the caller's depth.
                 raise CallTooDeepError(self._backend.location) from error
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        with self._lock:
+            if self._closed:
+                raise ClosedError(self._backend.location)
+            yield
 
 
 def _factory(idfactory: Any) -> IdFactory:
@@ -536,7 +709,8 @@ def is_listed(id: str, end: bytes) -> bool:
     return has_magic(end) or Id(id).number is not None
 
 
-def _ids(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+def ids_of(backend: Backend, names: Iterable[str]) -> Iterator[str]:
+    """Yield the IDs of names, in their order, without those of stray files."""
     for name in names:
         id_ = id_of(name)
         if id_ is not None:
@@ -547,7 +721,7 @@ def _ids(backend: Backend, names: Iterable[str]) -> Iterator[str]:
 
 
 def _highest_number(backend: Backend) -> int:
-    numbers = (Id(id_).number for id_ in _ids(backend, backend.list()))
+    numbers = (Id(id_).number for id_ in ids_of(backend, backend.list()))
     return max((number for number in numbers if number is not None), default=0)
 
 

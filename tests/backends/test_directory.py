@@ -7,6 +7,7 @@ import socket
 import stat
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -19,7 +20,7 @@ from brinery.backends.directory import DirectoryBackend
 from brinery.errors import BrineryError, InvalidArgumentError, StorageError
 from brinery.ids import UuidFactory
 from brinery.record import MAGIC
-from brinery.testing.backend import BackendContract, Reopen, body
+from brinery.testing.backend import BackendContract, Opener, body
 
 Layout = Literal["flat", "sharded"]
 
@@ -30,32 +31,46 @@ def files_of(root: Path) -> set[str]:
     return {str(path.relative_to(root)) for path in paths} - {".brinery/lock"}
 
 
+def open_below(root: Path) -> set[str]:
+    """Return the files below `root` that this process has open, where the system tells."""
+    if not os.path.isdir("/proc/self/fd"):
+        return set()
+    found = set()
+    for descriptor in os.listdir("/proc/self/fd"):
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found.add(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return {path for path in found if path.startswith(str(root))}
+
+
 class DirectoryContract(BackendContract):
     """What both layouts do; no test leaves a temporary file or a descriptor behind."""
 
     layout: Layout
-    durability: Literal["full", "none"] = "none"
+    durability: Literal["full", "process"] = "process"
 
     @pytest.fixture
-    def backend(self, tmp_path: Path) -> Iterator[Backend]:
-        """Give one on a directory that is not there yet, and look for what it leaves."""
-        before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else None
-        root = tmp_path / "parent" / "store"
-        backend = self.opened(root)
-        yield backend
-        backend.close()
-        assert not [path for path in files_of(root) if ".tmp-" in path]
-        if before is not None:
-            assert set(os.listdir("/proc/self/fd")) <= before
+    def root(self, tmp_path: Path) -> Path:
+        """A directory that is not there yet."""
+        return tmp_path / "parent" / "store"
 
     @pytest.fixture
-    def reopen(self, backend: Backend) -> Reopen:
-        """Open the same directory again."""
-        return lambda: self.opened(Path(backend.location))
+    def opener(self, root: Path) -> Opener:
+        """Open it as the class says."""
+        return partial(self.opened, root)
 
-    def opened(self, root: Path) -> DirectoryBackend:
+    @pytest.fixture
+    def backend(self, opener: Opener, root: Path) -> Iterator[Backend]:
+        """Give one, and look for what it leaves."""
+        with closing(opener()) as backend:
+            yield backend
+        ours = f".tmp-{os.getpid()}-"  # a process that was killed may leave some
+        assert not [path for path in files_of(root) if ours in path]
+        assert not open_below(root)
+
+    @classmethod
+    def opened(cls, root: Path) -> DirectoryBackend:
         """Open a directory as the class says."""
-        return DirectoryBackend(root, layout=self.layout, durability=self.durability)
+        return DirectoryBackend(root, layout=cls.layout, durability=cls.durability)
 
 
 class TestFlatDirectory(DirectoryContract):
@@ -83,39 +98,57 @@ class TestShardedDirectory(DirectoryContract):
         assert files_of(Path(backend.location)) == expected
 
 
-class TestDurableFlatDirectory(DirectoryContract):
-    """ROOT/NAME, with every write synced."""
+class DurableContract(DirectoryContract):
+    """The same with every write synced; a commit takes milliseconds, so there are fewer."""
+
+    durability = "full"
+    bulk_count = 300
+    increment_count = 10
+    process_increment_count = 10
+    generation_size = 50
+    generation_count = 5
+
+
+class TestDurableFlatDirectory(DurableContract):
+    """ROOT/NAME."""
 
     layout = "flat"
-    durability = "full"
-    bulk_count = 300
-    increment_count = 10
 
 
-class TestDurableShardedDirectory(DirectoryContract):
-    """ROOT/HH/NAME, with every write synced."""
+class TestDurableShardedDirectory(DurableContract):
+    """ROOT/HH/NAME."""
 
     layout = "sharded"
-    durability = "full"
-    bulk_count = 300
-    increment_count = 10
+
+
+def refuse(*_: Any, **__: Any) -> None:
+    """Refuse to link, as Linux does."""
+    raise PermissionError(1, "Operation not permitted")
+
+
+def opened_without_links(root: Path) -> DirectoryBackend:
+    """Open a directory where this process can make no links from now on."""
+    os.link = refuse
+    return DirectoryBackend(root, durability="process")
 
 
 class TestDirectoryOnAFileSystemWithoutLinks(DirectoryContract):
     """ROOT/NAME where link(2) is refused, as on exFAT: the same contract."""
 
     layout = "flat"
-    increment_count = 10
     bulk_count = 300
+    increment_count = 10
+    process_increment_count = 25
 
     @pytest.fixture(autouse=True)
     def no_links(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Refuse as Linux does."""
-
-        def refuse(*_: Any, **__: Any) -> None:
-            raise PermissionError(1, "Operation not permitted")
-
+        """Refuse in this process; those that the tests start do it when they open the directory."""
         monkeypatch.setattr(os, "link", refuse)
+
+    @pytest.fixture
+    def opener(self, root: Path) -> Opener:
+        """Open it, also in other processes, where no links can be made."""
+        return partial(opened_without_links, root)
 
 
 # -- layouts together
@@ -123,8 +156,8 @@ class TestDirectoryOnAFileSystemWithoutLinks(DirectoryContract):
 
 def both(root: Path) -> tuple[DirectoryBackend, DirectoryBackend]:
     """Open a directory in both layouts."""
-    flat = DirectoryBackend(root, layout="flat", durability="none")
-    return flat, DirectoryBackend(root, layout="sharded", durability="none")
+    flat = DirectoryBackend(root, layout="flat", durability="process")
+    return flat, DirectoryBackend(root, layout="sharded", durability="process")
 
 
 def test_each_layout_reads_what_the_other_wrote(tmp_path: Path) -> None:
@@ -334,7 +367,7 @@ def test_settings_that_are_unknown_are_refused(tmp_path: Path) -> None:
     wrong: Any = "wrong"
     with pytest.raises(InvalidArgumentError, match="'flat', 'sharded'"):
         DirectoryBackend(tmp_path, layout=wrong)
-    with pytest.raises(InvalidArgumentError, match="'full', 'none'"):
+    with pytest.raises(InvalidArgumentError, match="'full', 'process'"):
         DirectoryBackend(tmp_path, durability=wrong)
     for root in ("", "a\0b", os.fsencode(tmp_path)):
         with pytest.raises(InvalidArgumentError):

@@ -22,10 +22,10 @@ from typing import Any
 import pytest
 
 from brinery.backend import ABSENT, Conflict, Put
-from brinery.backends import _staging
+from brinery.backends import _staging, _sync
 from brinery.backends._lock import WritersLock
 from brinery.backends.directory import DirectoryBackend
-from brinery.errors import StorageError, StorageFullError
+from brinery.errors import LockedError, StorageError, StorageFullError
 from brinery.testing.backend import body
 
 
@@ -71,7 +71,7 @@ def tiny(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(root)], check=True)
 
 
-@pytest.mark.parametrize("durability", ["full", "none"])
+@pytest.mark.parametrize("durability", ["full", "process"])
 def test_a_full_disk_is_told_and_undone(tiny: Path, durability: Any) -> None:
     """No room for data or for another file raises StorageFullError; then there is room again."""
     backend = DirectoryBackend(tiny, durability=durability)
@@ -163,8 +163,10 @@ def open_up(root: Path) -> None:
 def test_a_directory_that_may_not_be_written_is_read_only(tmp_path: Path) -> None:
     """Writing and removing say so; reading and listing work, and need no lock."""
     root = tmp_path / "store"
-    DirectoryBackend(root, durability="none").commit([put(1), put(2)])
+    DirectoryBackend(root, durability="process").commit([put(1), put(2)])
     open_up(root)
+    for path in root.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
     root.chmod(0o555)
     backend = DirectoryBackend(root)
 
@@ -188,7 +190,7 @@ def test_a_directory_that_may_not_be_written_is_read_only(tmp_path: Path) -> Non
 def test_what_may_not_be_read_is_no_absence(tmp_path: Path) -> None:
     """An unreadable record is an error and stays listed; so is an unreadable directory."""
     root = tmp_path / "store"
-    backend = DirectoryBackend(root, durability="none")
+    backend = DirectoryBackend(root, durability="process")
     backend.commit([put(1), Put("a name", (body(2),))])
     open_up(root)
     for path in root.iterdir():
@@ -215,14 +217,36 @@ def test_what_may_not_be_read_is_no_absence(tmp_path: Path) -> None:
     root.chmod(0o755)
 
 
-def test_new_files_have_the_mode_that_the_umask_gives(tmp_path: Path) -> None:
-    """Records are as shared or as private as other files that the user makes."""
-    before = os.umask(0o027)
+def modes_of(root: Path) -> tuple[set[int], set[int]]:
+    """Return the modes of all directories, `root` included, and of all files."""
+    directories: set[int] = {root.stat().st_mode & 0o777}
+    files: set[int] = set()
+    for path in root.rglob("*"):
+        (directories if path.is_dir() else files).add(path.stat().st_mode & 0o777)
+    return directories, files
+
+
+@pytest.mark.parametrize(
+    ("shared", "expected"), [("private", (0o700, 0o600)), ("group", (0o770, 0o660))]
+)
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("layout", ["flat", "sharded"])
+def test_what_is_made_is_private_or_the_groups(
+    tmp_path: Path, layout: Any, umask: int, shared: Any, expected: tuple[int, int]
+) -> None:
+    """Directories, records, the lock and what is left of a killed writer, whatever the umask."""
+    root = tmp_path / "parent" / "store"
+    before = os.umask(umask)
     try:
-        DirectoryBackend(tmp_path, durability="none").put("Task.1", b"")
+        backend = DirectoryBackend(root, layout=layout, shared=shared, durability="process")
+        backend.put("Task.1", b"")
+        backend.commit([put(1, body("new")), put(2), Put(".settings", (b"",))])
+        staged = _staging.Staging(backend._places)
+        staged.add(put(3))
     finally:
         os.umask(before)
-    assert (tmp_path / "Task.1").stat().st_mode & 0o777 == 0o640
+    directories, files = modes_of(root.parent)
+    assert (directories, files) == ({expected[0]}, {expected[1]})
 
 
 def test_a_place_that_takes_no_directory_is_told() -> None:
@@ -236,7 +260,7 @@ def test_a_place_that_takes_no_directory_is_told() -> None:
 def test_threads_may_make_the_directory_together(tmp_path: Path) -> None:
     """A parent that another thread makes in the same moment is no error, however often it is."""
     for turn in range(100):
-        backend = DirectoryBackend(tmp_path / str(turn) / "a" / "b", durability="none")
+        backend = DirectoryBackend(tmp_path / str(turn) / "a" / "b", durability="process")
         start = threading.Barrier(4)
 
         def write(number: int, backend: DirectoryBackend, start: threading.Barrier) -> None:
@@ -252,14 +276,10 @@ def test_threads_may_make_the_directory_together(tmp_path: Path) -> None:
 
 
 STEPS = [
-    ("link", 0),
-    ("link", 1),
-    ("link", 2),
-    ("link", 4),
-    ("replace", 0),
-    ("replace", 1),
-    ("unlink", 0),
-    ("unlink", 1),
+    ("rename", 0),
+    *(("link", turn) for turn in range(6)),
+    *(("replace", turn) for turn in range(2)),
+    *(("unlink", turn) for turn in range(2)),
 ]
 
 
@@ -277,7 +297,7 @@ def test_a_step_that_fails_is_undone(
     error: BaseException,
 ) -> None:
     """Whatever system call fails, or is interrupted right after it worked, the old state returns."""
-    backend = DirectoryBackend(tmp_path, layout=layout, durability="none")
+    backend = DirectoryBackend(tmp_path, layout=layout, durability="process")
     backend.commit(put(number) for number in range(1, 5))
     puts = [put(9), put(1, body("new")), put(8), put(2, body("new"))]
     expected = StorageError if isinstance(error, OSError) else KeyboardInterrupt
@@ -297,9 +317,6 @@ def fail_once(
     real, count = getattr(os, call), [0]
 
     def failing(*args: Any, **more: Any) -> Any:
-        # The removal of temporary files is no step.
-        if ".tmp-" in args[-1] and call != "link":
-            return real(*args, **more)
         count[0] += 1
         if count[0] - 1 != turn:
             return real(*args, **more)
@@ -308,6 +325,66 @@ def fail_once(
         raise error
 
     patch.setattr(os, call, failing)
+
+
+@pytest.mark.parametrize("error", [OSError(errno.EIO, "I/O error"), KeyboardInterrupt()], ids=repr)
+def test_a_journal_that_cannot_be_removed_undoes_its_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """What the caller is told has failed is not there, though every file had its name already."""
+    backend = DirectoryBackend(tmp_path, durability="process")
+    backend.commit(put(number) for number in range(1, 4))
+    with nothing_changes(tmp_path), monkeypatch.context() as patch:
+        fail_once(patch, "unlink", 1, False, error)
+        with pytest.raises(StorageError if isinstance(error, OSError) else KeyboardInterrupt):
+            backend.commit([put(1, body("new")), put(9)], ["Task.2"])
+
+
+def test_an_interrupt_after_the_commit_leaves_it_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C right after the journal was removed comes too late to undo anything."""
+    backend = DirectoryBackend(tmp_path, durability="process")
+    backend.commit(put(number) for number in range(1, 4))
+    with monkeypatch.context() as patch:
+        fail_once(patch, "unlink", 1, True, KeyboardInterrupt())
+        with pytest.raises(KeyboardInterrupt):
+            backend.commit([put(1, body("new")), put(9)], ["Task.2"])
+    expected = {"Task.1": body("new"), "Task.3": body(3), "Task.9": body(9)}
+    assert state_of(tmp_path) == expected
+
+
+def test_what_cannot_be_undone_is_finished_by_the_next_writer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says so; until then readers of one state wait for it and see it whole."""
+    backend = DirectoryBackend(tmp_path, durability="process")
+    backend.commit(put(number) for number in range(1, 4))
+
+    def fail(*_: str) -> None:
+        raise OSError(errno.EIO, "I/O error")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", fail)
+        patch.setattr(os, "rename", after(1, os.rename, fail))
+        with pytest.raises(StorageError, match="next writer finishes it"):
+            backend.commit([put(1, body("new")), put(9)], ["Task.2"])
+    other = DirectoryBackend(tmp_path, durability="process")
+    assert other.get("Task.1")[0] == body("new")
+    backend.put("Task.5", body(5))
+    expected = {"Task.1": body("new"), "Task.3": body(3), "Task.5": body(5), "Task.9": body(9)}
+    assert state_of(tmp_path) == expected
+
+
+def after(turns: int, real: Callable[..., Any], fail: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that works for some turns and then fails."""
+    count = [0]
+
+    def call(*args: Any, **more: Any) -> Any:
+        count[0] += 1
+        return (real if count[0] <= turns else fail)(*args, **more)
+
+    return call
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["instead", "afterwards"])
@@ -330,7 +407,7 @@ def test_a_name_that_appears_despite_the_lock_is_a_conflict(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where another machine honours no lock, link(2) decides; the rest of the commit is undone."""
-    backend = DirectoryBackend(tmp_path, durability="none")
+    backend = DirectoryBackend(tmp_path, durability="process")
     backend.put("Task.1", body(1))
     real = os.link
 
@@ -362,11 +439,11 @@ def test_a_failed_sync_fails_the_commit(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    monkeypatch.setattr(_staging, "_syncfs", lambda: None if portable else fail)
+    monkeypatch.setattr(_sync, "syncfs", lambda: None if portable else fail)
     puts = (put(number, body("new")) for number in range(count))
     with nothing_changes(tmp_path), pytest.raises(StorageError, match="device reports"):
         backend.commit(puts)
-    assert len(synced) == 1
+    assert len(synced) == len(set(synced)) == (17 if portable and count > 16 else 1)
 
 
 @pytest.mark.parametrize("count", [1, 3, 40])
@@ -374,11 +451,11 @@ def test_a_failed_sync_fails_the_commit(
 def test_every_file_and_every_directory_is_synced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int, portable: bool
 ) -> None:
-    """Each file by itself or all by syncfs, before it has a name; each directory once, after."""
+    """Files, then the journal, before any file has its name; each directory before the journal goes."""
     backend = DirectoryBackend(tmp_path)
     backend.put("Other.1", b"")  # makes what directories there are to make
     log: list[str] = []
-    fsync, syncfs, link = os.fsync, None if portable else _staging._syncfs(), os.link
+    fsync, syncfs, link = os.fsync, None if portable else _sync.syncfs(), os.link
 
     def observed_fsync(fd: int) -> None:
         log.append("directory" if os.path.isdir(f"/proc/self/fd/{fd}") else "file")
@@ -393,12 +470,23 @@ def test_every_file_and_every_directory_is_synced(
         log.append("name")
         link(source, target)
 
+    rename = os.rename
+
+    def observed_rename(source: str, target: str) -> None:
+        log.append("journal")
+        rename(source, target)
+
     monkeypatch.setattr(os, "fsync", observed_fsync)
     monkeypatch.setattr(os, "link", observed_link)
-    monkeypatch.setattr(_staging, "_syncfs", lambda: observed_syncfs if syncfs else None)
+    monkeypatch.setattr(os, "rename", observed_rename)
+    monkeypatch.setattr(_sync, "syncfs", lambda: observed_syncfs if syncfs else None)
     backend.commit(put(number) for number in range(count))
     files = ["all"] if count > 16 and syncfs else ["file"] * count
-    assert log == [*files, *["name"] * count, "directory"]
+    if count == 1:
+        assert log == ["file", "name", "directory"]
+        return
+    steps = ["file", "journal", "directory", *["name"] * count, "directory", "directory"]
+    assert log == [*files, *steps]
 
 
 @pytest.mark.parametrize("portable", [False, True])
@@ -407,7 +495,7 @@ def test_a_large_commit_has_few_files_open(
 ) -> None:
     """However many puts there are, the number of descriptors stays small."""
     if portable:
-        monkeypatch.setattr(_staging, "_syncfs", lambda: None)
+        monkeypatch.setattr(_sync, "syncfs", lambda: None)
     counts = []
 
     def puts() -> Iterator[Put]:
@@ -417,7 +505,7 @@ def test_a_large_commit_has_few_files_open(
 
     before = len(os.listdir("/proc/self/fd"))
     DirectoryBackend(tmp_path).commit(puts())
-    assert max(counts) <= before + _staging.MOST_SYNCED_SINGLY
+    assert max(counts) <= before + _sync.MOST_SINGLY
 
 
 # -- the lock
@@ -427,10 +515,10 @@ def test_a_writer_does_not_wait_for_ever(tmp_path: Path) -> None:
     """A lock that someone holds is reported after the time limit; filelock takes the same lock."""
     import filelock
 
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=0.05)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=0.05)
     backend.put("Task.1", body(1))
     with filelock.FileLock(tmp_path / ".brinery" / "lock"), nothing_changes(tmp_path):
-        with pytest.raises(StorageError, match="another process has held the writers' lock"):
+        with pytest.raises(LockedError, match="another writer has held the lock"):
             backend.put("Task.2", body(2))
         assert backend.get("Task.1")[0] == body(1)
     backend.put("Task.2", body(2))
@@ -438,7 +526,7 @@ def test_a_writer_does_not_wait_for_ever(tmp_path: Path) -> None:
 
 def test_a_lock_file_that_someone_removes_still_locks(tmp_path: Path) -> None:
     """A writer that waited for a lock that was removed meanwhile waits for the new one."""
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=20)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=20)
     backend.put("Task.1", body(1))
     path = tmp_path / ".brinery" / "lock"
     old, new = (WritersLock(str(path), 1, lambda: None) for _ in range(2))
@@ -460,7 +548,7 @@ def test_a_child_that_is_forked_under_the_lock_does_not_keep_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A thread may fork while another one commits: the copy of the descriptor holds no lock."""
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=1)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=1)
     children = []
     link = os.link
 
@@ -493,12 +581,12 @@ def test_a_file_system_without_flock_has_a_soft_lock(
         raise OSError(errno.ENOSYS, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    backend = DirectoryBackend(tmp_path, durability="none", lock_timeout=0.2)
+    backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=0.2)
     with nothing_changes(tmp_path):
         with WritersLock(f"{tmp_path}/soft", 1, lambda: None):
             assert (tmp_path / "soft.soft").exists()
             second = WritersLock(f"{tmp_path}/soft", 0.1, lambda: None)
-            with pytest.raises(StorageError, match="another process"):
+            with pytest.raises(StorageError, match="another writer"):
                 second.__enter__()
         (tmp_path / "soft").unlink()
     backend.put("Task.1", body(1))

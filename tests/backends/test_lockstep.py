@@ -1,163 +1,284 @@
-"""Whatever is done to a directory and to the reference backend, both answer the same."""
+"""Whatever is done to the engines and to the reference backend, all answer the same."""
 
 from __future__ import annotations
 
 import itertools
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
-from typing import Any, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, Literal, TypeVar
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.backends.directory import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
+from brinery.backends.sql import SqlBackend
 from brinery.ids import name_of
-from brinery.testing.backend import HOSTILE_IDS, body
+from brinery.testing.backend import HOSTILE_IDS, Opener, body
 
-Layout = Literal["flat", "sharded"]
+T = TypeVar("T")
 Expectation = Literal["any", "absent", "current", "stale"]
 
 NAMES = [*(f"Task.{number}" for number in range(6)), ".settings", *map(name_of, HOSTILE_IDS[::5])]
 names = st.sampled_from(NAMES)
-layouts = st.sampled_from(["flat", "sharded"])
+prefixes = st.sampled_from(["", "Task", "Task.1", "%", ".", "x", "T_"])
 expectations = st.sampled_from(["any", "absent", "current", "stale"])
-deletes = st.lists(names, max_size=3)
+choices = st.integers(0, 1)
+deletes = st.lists(st.tuples(names, expectations), max_size=3)
 
 
 class Abandoned(Exception):
     """What the puts of an abandoned commit raise."""
 
 
-class LockStep(RuleBasedStateMachine):
-    """A directory, opened now in one layout and now in the other, beside a `MemoryBackend`."""
+# -- engines
 
-    def __init__(self) -> None:
+Place = Callable[[str], Sequence[Opener]]
+"""Returns what opens one empty place, in each way that there is; may use a path that is free."""
+
+
+def a_directory(path: str) -> Sequence[Opener]:
+    """Open a directory, now in one layout, now in the other."""
+    opened = partial(DirectoryBackend, path, durability="process")
+    return [partial(opened, layout="flat"), partial(opened, layout="sharded")]
+
+
+def a_database(path: str) -> Sequence[Opener]:
+    """Open an SQLite file, now by its driver, now by SQLAlchemy alone."""
+    opened = partial(SqlBackend, f"sqlite:///{path}.db", durability="process")
+    return [partial(opened, native=True), partial(opened, native=False)]
+
+
+def tables_of(request: pytest.FixtureRequest) -> Place:
+    """Open a new table of one PostgreSQL database, by either way."""
+    url = request.getfixturevalue("postgres_url")
+    numbers = itertools.count()
+
+    def a_table(path: str) -> Sequence[Opener]:
+        opened = partial(SqlBackend, url, f"t{next(numbers)}")
+        return [partial(opened, native=True), partial(opened, native=False)]
+
+    return a_table
+
+
+ENGINES: Final[Mapping[str, Callable[[pytest.FixtureRequest], Place]]] = {
+    "directory": lambda _: a_directory,
+    "SQLite": lambda _: a_database,
+    "PostgreSQL": tables_of,
+}
+"""Each may ask for a fixture, and is left out where that is skipped."""
+
+
+@dataclass
+class Engine:
+    """One engine that goes in step, with the versions that its names have had; the last is current."""
+
+    openers: Sequence[Opener]
+    backend: Backend
+    versions: dict[str, list[Version]] = field(default_factory=dict)
+
+    def expected(self, name: str, expectation: Expectation) -> Any:
+        """Return what an expectation of a name is for this engine."""
+        if expectation == "any":
+            return ANY
+        known = self.versions.get(name)
+        if expectation == "absent":
+            return ABSENT
+        if not known:
+            return (-1, b"never")
+        return known[-1 if expectation == "current" else 0]
+
+    def current(self, name: str) -> Version:
+        """Return the version that the last put of a name gave."""
+        assert name in self.versions, f"{name!r} is there, and no put of it has succeeded"
+        return self.versions[name][-1]
+
+    def note(self, versions: Mapping[str, Version]) -> None:
+        """Note the versions that a commit gave."""
+        for name, version in versions.items():
+            self.versions.setdefault(name, []).append(version)
+
+
+class LockStep(RuleBasedStateMachine):
+    """A `MemoryBackend`, and beside it an engine in each place that does all that the first one does."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
         super().__init__()
-        self.root = tempfile.mkdtemp(prefix="brinery-lockstep-")
-        self.memory = MemoryBackend()
-        self.directory: Backend = DirectoryBackend(self.root, durability="none")
+        self.directory = tempfile.mkdtemp(prefix="brinery-lockstep-")
         self.states = itertools.count()
-        # The versions that each name has had, in memory and in the directory; the last is current.
-        self.versions: dict[str, list[tuple[Version, Version]]] = {}
+        self.engines = [Engine([], MemoryBackend())]
+        for number, place in enumerate(places):
+            openers = place(f"{self.directory}/{number}")
+            self.engines.append(Engine(openers, openers[0]()))
 
     def teardown(self) -> None:
-        """Remove the directory."""
-        self.directory.close()
-        shutil.rmtree(self.root)
+        """Close the engines and remove the directory."""
+        for engine in self.engines:
+            engine.backend.close()
+        shutil.rmtree(self.directory)
 
-    @initialize(layout=layouts)
-    def begin(self, layout: Layout) -> None:
-        """Start in either layout."""
-        self.open(layout)
-
-    @rule(layout=layouts)
-    def open(self, layout: Layout) -> None:
-        """Close the directory and open it again, perhaps in the other layout."""
-        self.directory.close()
-        self.directory = DirectoryBackend(self.root, layout=layout, durability="none")
+    @rule(choice=choices, index=st.integers(0, 9))
+    def reopen(self, choice: int, index: int) -> None:
+        """Close an engine and open it again, perhaps in another way; the reference stays open."""
+        engine = self.engines[index % len(self.engines)]
+        if engine.openers:
+            engine.backend.close()
+            engine.backend = engine.openers[choice % len(engine.openers)]()
 
     @rule(name=names, expectation=expectations, length=st.integers(0, 5))
     def put(self, name: str, expectation: Expectation, length: int) -> None:
         """Put one name."""
-        data, expected = body(next(self.states)) * length or self.unique(), self.expected(name)
-        ours, theirs = self.both(
-            lambda: self.memory.put(name, data, expected[expectation][0]),
-            lambda: self.directory.put(name, data, expected[expectation][1]),
-        )
-        if ours is not None:
-            self.versions.setdefault(name, []).append((ours, theirs))
+        data = body(next(self.states)) * length or self.unique()
+
+        def put(engine: Engine) -> Mapping[str, Version]:
+            return {name: engine.backend.put(name, data, engine.expected(name, expectation))}
+
+        self.write(put)
 
     @rule(
         chosen=st.dictionaries(names, expectations, max_size=5),
         removed=deletes,
         abandoned=st.booleans(),
     )
-    def commit(self, chosen: dict[str, Expectation], removed: list[str], abandoned: bool) -> None:
+    def commit(
+        self,
+        chosen: dict[str, Expectation],
+        removed: list[tuple[str, Expectation]],
+        abandoned: bool,
+    ) -> None:
         """Put several names and delete some, or raise at the end of the puts."""
         data = {name: self.unique() for name in chosen}
 
-        def puts(side: Literal[0, 1]) -> Iterator[Put]:
+        def puts(engine: Engine) -> Iterator[Put]:
             for name, expectation in chosen.items():
-                yield Put(name, (data[name], b""), self.expected(name)[expectation][side])
+                yield Put(name, (data[name], b""), engine.expected(name, expectation))
             if abandoned:
                 raise Abandoned
 
-        ours, theirs = self.both(
-            lambda: self.memory.commit(puts(0), removed),
-            lambda: self.directory.commit(puts(1), iter(removed)),
-        )
-        if ours is not None:
-            assert ours.keys() == theirs.keys() == chosen.keys()
-            for name in chosen:
-                self.versions.setdefault(name, []).append((ours[name], theirs[name]))
+        def removals(engine: Engine) -> Iterator[str | Delete]:
+            for name, expectation in removed:
+                expect = engine.expected(name, expectation)
+                yield name if expect is ANY else Delete(name, expect)
+
+        def commit(engine: Engine) -> Mapping[str, Version]:
+            versions = engine.backend.commit(puts(engine), removals(engine))
+            assert versions.keys() == chosen.keys()
+            return versions
+
+        self.write(commit)
 
     @rule(name=names)
     def delete(self, name: str) -> None:
         """Delete one name, whether it is there or not."""
-        self.both(lambda: self.memory.delete(name), lambda: self.directory.delete(name))
+        self.all_answer(lambda engine: engine.backend.delete(name))
 
     @rule(name=names, count=st.integers(0, 200))
     def read_tail(self, name: str, count: int) -> None:
         """Read the end of a record."""
-        ours, theirs = self.both(
-            lambda: self.memory.get_tail(name, count), lambda: self.directory.get_tail(name, count)
-        )
-        if ours is not None:
-            assert ours[:2] == theirs[:2]
-            assert (ours[2], theirs[2]) == self.versions[name][-1]
 
-    @rule(prefix=st.sampled_from(["", "Task", "Task.1", "%", ".", "x", "T_"]))
+        def read(engine: Engine) -> tuple[bytes, int]:
+            end, size, version = engine.backend.get_tail(name, count)
+            assert version == engine.current(name)
+            return end, size
+
+        self.all_answer(read)
+
+    @rule(name=names)
+    def read(self, name: str) -> None:
+        """Read one name, and in a view of one state."""
+
+        def read(engine: Engine) -> bytes:
+            data, version = engine.backend.get(name)
+            assert version == engine.current(name)
+            assert engine.backend.read_one_state(lambda view: view.get(name)) == (data, version)
+            return data
+
+        self.all_answer(read)
+
+    @rule(prefix=prefixes)
     def list(self, prefix: str) -> None:
-        """List names."""
-        assert sorted(self.directory.list(prefix)) == [*self.memory.list(prefix)]
+        """List names, in order where the engine says so."""
+
+        def names_of(engine: Engine) -> Sequence[str]:
+            found = [*engine.backend.list(prefix)]
+            ordered = engine.backend.capabilities.ordered_list
+            return found if ordered else sorted(found)
+
+        self.all_answer(names_of)
 
     @invariant()
-    def both_hold_the_same(self) -> None:
+    def all_hold_the_same(self) -> None:
         """Every name has the same bytes, and the version that its last put returned."""
-        ours = {name: (data, version) for name, data, version in self.memory.get_many(NAMES)}
-        theirs = {name: (data, version) for name, data, version in self.directory.get_many(NAMES)}
-        assert ours.keys() == theirs.keys()
-        for name in ours:
-            assert ours[name][0] == theirs[name][0]
-            assert (ours[name][1], theirs[name][1]) == self.versions[name][-1]
+
+        def held(engine: Engine) -> dict[str, bytes]:
+            found = [*engine.backend.get_many(NAMES)]
+            for name, _, version in found:
+                assert version == engine.current(name)
+            assert len({name for name, _, _ in found}) == len(found)
+            return {name: data for name, data, _ in found}
+
+        self.all_answer(held)
 
     def unique(self) -> bytes:
         """Return bytes that were not put before: the versions of a directory are its contents'."""
         return body(next(self.states))
 
-    def expected(self, name: str) -> dict[Expectation, tuple[Any, Any]]:
-        """Return, for memory and directory, what each expectation of a name is."""
-        known = self.versions.get(name) or [(-1, (0, b"never"))]
-        return {
-            "any": (ANY, ANY),
-            "absent": (ABSENT, ABSENT),
-            "current": known[-1],
-            "stale": known[0],
-        }
+    def write(self, call: Callable[[Engine], Mapping[str, Version]]) -> None:
+        """Call it for all engines, and note the versions, of which each has its own."""
+        for engine, versions in zip(self.engines, self.all_do(call), strict=True):
+            engine.note(versions or {})
 
-    @staticmethod
-    def both(ours: Callable[[], Any], theirs: Callable[[], Any]) -> tuple[Any, Any]:
-        """Call both; return both results, or two times None if both raise the same."""
-        outcomes: list[tuple[Any, Any]] = []
-        for call in (ours, theirs):
-            try:
-                outcomes.append((call(), None))
-            except Conflict as error:
-                outcomes.append((None, sorted(error.names)))
-            except (Missing, Abandoned) as error:
-                outcomes.append((None, type(error)))
-        assert outcomes[0][1] == outcomes[1][1]
-        return outcomes[0][0], outcomes[1][0]
+    def all_answer(self, call: Callable[[Engine], Any]) -> None:
+        """Call it for all engines; all have to give the same answer."""
+        answers = self.all_do(call)
+        for engine, answer in zip(self.engines, answers, strict=True):
+            assert answer == answers[0], engine.backend.location
+
+    def all_do(self, call: Callable[[Engine], T]) -> Sequence[T | None]:
+        """Call it for all engines; return the answers, or as many times None if all raise the same."""
+        outcomes: Sequence[tuple[T | None, Any]] = [*map(partial(outcome, call), self.engines)]
+        for engine, (_, raised) in zip(self.engines, outcomes, strict=True):
+            assert raised == outcomes[0][1], engine.backend.location
+        return [answer for answer, _ in outcomes]
 
 
-TestLockStep = LockStep.TestCase
-TestLockStep.settings = settings(
-    max_examples=60,
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+def outcome(call: Callable[[Engine], T], engine: Engine) -> tuple[T | None, Any]:
+    """Call it; return the answer and what was raised, in a form that is the same for all engines."""
+    try:
+        return call(engine), None
+    except Conflict as error:
+        return None, sorted(set(error.names))
+    except (Missing, Abandoned) as error:
+        return None, repr(error)
+
+
+def test_all_engines_answer_the_same(request: pytest.FixtureRequest) -> None:
+    """In whatever order they are written, read, closed and opened again."""
+    places, left_out = [], []
+    for name, engine in ENGINES.items():
+        try:
+            places.append(engine(request))
+        except pytest.skip.Exception as skipped:
+            left_out.append(f"{name} ({skipped.msg})")
+
+    class InThesePlaces(LockStep):
+        def __init__(self) -> None:
+            super().__init__(places)
+
+    run_state_machine_as_test(
+        InThesePlaces,
+        settings=settings(
+            max_examples=60,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=[HealthCheck.too_slow],
+        ),
+    )
+    if left_out:
+        pytest.skip(f"all the same, but without {', '.join(left_out)}")

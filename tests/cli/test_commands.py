@@ -74,7 +74,7 @@ def test_list_long_shows_also_what_cannot_be_read(jobs: Path) -> None:
     head, first, second = done.stdout.splitlines()
     assert head.split()[:4] == ["id", "class", "codec", "bytes"]
     assert first.split()[:3] == ["Job.1", f"{__name__}:Job", "pickle:5"]
-    assert second.split()[1:] == ["unreadable:", "CorruptRecordError"]
+    assert second.split()[1:] == ["unreadable:", "TruncatedRecordError"]
     assert done.returncode == 0
 
 

@@ -511,7 +511,7 @@ def test_too_little_memory_is_no_damage() -> None:
 @pytest.mark.parametrize("compress", ["gzip", "lz4", "zstd"])
 def test_every_damaged_byte_of_a_compressed_record_is_found(tmp_path: Path, compress: str) -> None:
     """Each byte flipped, and the file cut at each place: before anything is expanded."""
-    store = FilesystemStore(tmp_path, compress=compress, durability="none")
+    store = FilesystemStore(tmp_path, compress=compress, durability="process")
     store.save(TEXT[:60], "text.1")
     file = tmp_path / "text.1"
     record = file.read_bytes()

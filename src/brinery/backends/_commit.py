@@ -1,80 +1,51 @@
 """Making a commit visible, wholly or not at all.
 
-Under the writers' lock, expectations are checked and the staged files get their names.  The names of
-new records appear first, the last put first: a store puts a container before what it contains, so
-that a process killed in the middle leaves records that nothing refers to yet, and no reference to a
-record that is not there.
+Under the writers' lock, expectations are checked and the staged files get their names.  One file gets its
+name, or loses it, by one atomic step.  Several have a journal.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Final
 
-from brinery.backend import ABSENT, ANY, Conflict
-from brinery.backends import _files
+from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
+from brinery.backends import _files, _moves
+from brinery.backends._journal import UNREADABLE, Entry, How, Journal, check_of
 from brinery.backends._staging import Staged, Staging, failure
+from brinery.backends._turns import Turn
 from brinery.errors import StorageError, storage_error
-
-# What file systems without hard links answer; Android forbids them with EACCES.
-_NO_LINKS: Final = frozenset(
-    (errno.EPERM, errno.EACCES, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK)
-)
-
 
 _MANY: Final = 512
 
 
-class _Undo(NamedTuple):
-    """How to undo one step: move `backup` back to `home`."""
-
-    home: str
-    backup: str
-
-
 class Publication:
-    """The steps that make the files of a staging visible, and how to undo them."""
+    """The steps that make the files of a staging visible."""
 
-    def __init__(self, staging: Staging, deletes: Sequence[str]) -> None:
+    def __init__(self, staging: Staging, deletes: Sequence[Delete]) -> None:
         self._staging = staging
         self._places = staging.places
         self._deletes = deletes
-        # A single step needs no backup: it fails as a whole.
-        self._several = len(staging.staged) + len(deletes) > 1
-        self._done: list[Staged | _Undo] = []
-        self._touched: set[str] = set()
+        self._removed = dict.fromkeys(name for name, _ in deletes)
+        self._count = 0
+        self._touched = ""
         self._shards: dict[str, bool] = {}
         self._has_shards = True
 
-    def run(self) -> None:
+    def run(self, turn: Turn) -> None:
         """Give the files their names and remove those to be deleted, or raise with nothing changed."""
         new, old = self._checked(trust_links=True)
+        removals = list(self._removals())
         try:
-            self._steps(reversed(new), self._show)
-            self._steps(reversed(old), self._replace)
-            for name in self._deletes:
-                try:
-                    self._remove(name)
-                except OSError as error:
-                    raise failure("remove", error, name, self._places.home(name)) from error
-        except BaseException as error:
-            self._undo(error)
-            if isinstance(error, Conflict):
-                # link(2) has told of one name: tell of all.
-                self._checked(trust_links=False)
-            raise
-
-    @staticmethod
-    def _steps(several: Iterator[Staged], show: Callable[[Staged], None]) -> None:
-        staged = None
-        try:
-            for staged in several:
-                show(staged)
-        except OSError as error:
-            assert staged is not None
-            raise failure("write", error, staged.name, staged.home) from error
+            if len(new) + len(old) + len(removals) == 1:
+                turn.change()
+                self._step(new, old, removals)
+            elif new or old or removals:
+                self._publish(new, old, removals, turn)
+        except _moves.Collision:
+            self._checked(trust_links=False)  # tells of all names that are taken
+            raise Conflict([staged.name for staged in new if staged.expect is not ANY]) from None
 
     def _checked(self, *, trust_links: bool) -> tuple[list[Staged], list[Staged]]:
         """Check every expectation; return the puts of new names, and those of names that stand.
@@ -90,23 +61,42 @@ class Publication:
             self._has_shards = any(map(_files.kind_of, self._places.shards()))
         for staged in self._staging.staged.values():
             try:
-                if trust_links and staged.expect is ABSENT:
+                linked = staged.expect is ABSENT and staged.name not in self._removed
+                if trust_links and linked:
                     if not self._has_shards:
                         new.append(staged)
                         continue
                     staged.found = self._elsewhere(staged.name)
                 else:
                     staged.found = self._places.find(staged.name)
-                if not _fits(staged):
+                if not _fits(staged.found, staged.expect):
                     wrong.append(staged.name)
             except OSError as error:
                 raise failure("write", error, staged.name, staged.home) from error
             (new if staged.found is None else old).append(staged)
+        wrong += self._not_to_be_deleted()
         if wrong and trust_links:
             return self._checked(trust_links=False)
         if wrong:
             raise Conflict(wrong)
-        return new, old
+        if not self._removed:
+            return new, old
+        # What is put and deleted in one commit is checked, and then only deleted.
+        return (
+            [staged for staged in new if staged.name not in self._removed],
+            [staged for staged in old if staged.name not in self._removed],
+        )
+
+    def _not_to_be_deleted(self) -> list[str]:
+        """Return the names that are not as their deletions expect."""
+        wrong = []
+        for name, expect in self._deletes:
+            try:
+                if expect is not ANY and not _fits(self._places.find(name), expect):
+                    wrong.append(name)
+            except OSError as error:
+                raise failure("remove", error, name, self._places.home(name)) from error
+        return wrong
 
     def _elsewhere(self, name: str) -> str | None:
         # Where the name stands in the other layout.  Most directories have no such shard at all.
@@ -121,88 +111,117 @@ class Publication:
                 return None
         return path if self._places.stands(path) else None
 
+    def _removals(self) -> Iterator[Entry]:
+        for name in self._removed:
+            for path in (self._places.other(name), self._places.home(name)):
+                try:
+                    if path is not None and self._places.stands(path):
+                        self._count += 1
+                        yield _removal(path, f"r{self._count}")
+                except OSError as error:
+                    raise failure("remove", error, name, self._places.home(name)) from error
+
+    # -- one step, which is atomic by itself
+
+    def _step(self, new: list[Staged], old: list[Staged], removals: list[Entry]) -> None:
+        for staged in (*new, *old):
+            try:
+                self._show(staged) if staged.found is None else self._replace(staged)
+            except OSError as error:
+                raise failure("write", error, staged.name, staged.home) from error
+        for entry in removals:
+            self._touched = entry.home.rpartition("/")[0]
+            try:
+                os.unlink(entry.home)
+            except OSError as error:
+                raise failure(
+                    "remove", error, self._places.name_at(entry.home), entry.home
+                ) from error
+
     def _show(self, staged: Staged) -> None:
-        target = staged.home
-        if self._places.durable:
-            self._touch(target)
-        self._done.append(staged)
         try:
-            os.link(staged.temporary, target)
+            try:
+                self._link(staged)
+            except FileNotFoundError:
+                self._places.prepare(staged.home.rpartition("/")[0])
+                self._link(staged)
         except FileExistsError:
             # Someone who does not honour the lock came first.
-            self._done.pop()
             if staged.expect is not ANY:
-                raise Conflict([staged.name]) from None
-            staged.found = target
+                raise _moves.Collision from None
             self._replace(staged)
+        except BaseException:
+            if _files.same(staged.temporary, staged.home):  # interrupted
+                os.unlink(staged.home)
+            raise
+        self._touched = staged.home.rpartition("/")[0]
+
+    def _link(self, staged: Staged) -> None:
+        try:
+            os.link(staged.temporary, staged.home)
         except OSError as error:
-            if error.errno not in _NO_LINKS:
+            if error.errno not in _files.NO_LINKS:
                 raise
-            if staged.expect is ABSENT and self._places.stands(target):
-                raise Conflict([staged.name]) from None
-            self._rename(staged.temporary, target)
+            if staged.expect is ABSENT and self._places.stands(staged.home):
+                raise _moves.Collision from None
+            self._replace(staged)
 
     def _replace(self, staged: Staged) -> None:
-        assert staged.found is not None
-        if self._several:
-            self._back_up(staged.found)
-        self._rename(staged.temporary, staged.found)
+        target = staged.found or staged.home
+        self._touched = target.rpartition("/")[0]
+        os.replace(staged.temporary, target)
+        self._staging.forget((staged.temporary,))
 
-    def _touch(self, path: str) -> None:
-        self._touched.add(path.rpartition("/")[0])
+    # -- several steps, which a journal makes one
 
-    def _rename(self, temporary: str, target: str) -> None:
-        self._touch(target)
-        os.replace(temporary, target)
-        self._staging.forget(temporary)
-
-    def _remove(self, name: str) -> None:
-        # The home last: where the second removal fails, the name still holds what it held.
-        for path in (self._places.other(name), self._places.home(name)):
-            if path is not None and self._places.stands(path):
-                if self._several:
-                    self._back_up(path)
-                self._touch(path)
-                os.unlink(path)
-
-    def _back_up(self, path: str) -> None:
-        backup = self._staging.temporary(path)
+    def _publish(
+        self, new: list[Staged], old: list[Staged], removals: list[Entry], turn: Turn
+    ) -> None:
+        entries = [_entry("~" if staged.expect is ANY else "+", staged) for staged in new]
+        entries += [_entry("=", staged) for staged in old]
+        journal = Journal(self._places, self._staging.token, entries + removals)
+        # Before they are there: an interrupt may come at any time.
+        self._staging.expect(journal.backup(entry) for entry in journal.entries if entry.how != "+")
         try:
-            os.link(path, backup)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
-            _files.copy(path, backup)
-        self._done.append(_Undo(path, backup))
+            journal.write(self._staging.path("journal"))
+            turn.change()
+            _moves.forward(journal)
+            turn.changed()
+            journal.sync_homes()
+            journal.remove()
+        except BaseException as error:
+            self._take_back(journal, turn, error)
+            if isinstance(error, _moves.MoveError):
+                raise self._failure(error) from error.cause
+            if isinstance(error, OSError):
+                raise storage_error("write", error, path=self._places.root) from error
+            raise
+        self._staging.forget(staged.temporary for staged in old)
 
-    def _undo(self, cause: BaseException) -> None:
-        failed: list[tuple[str, str | None]] = []
-        while self._done:
-            step = self._done.pop()
-            backup = step.backup if isinstance(step, _Undo) else None
-            try:
-                if isinstance(step, _Undo):
-                    os.replace(step.backup, step.home)
-                elif _was_shown(step):
-                    os.unlink(step.home)
-            except OSError:
-                failed.append((step.home, backup))
-                self._staging.forget(backup or "")
-        if failed:
-            kept = ", ".join(f"{home!r} (before: {backup})" for home, backup in failed[:5])
+    def _take_back(self, journal: Journal, turn: Turn, cause: BaseException) -> None:
+        try:
+            turn.change()
+            _moves.take_back(journal)
+        except (OSError, _moves.MoveError) as error:
+            self._staging.forget_all()
+            turn.abandoned = True
             raise StorageError(
                 "undo a commit that failed",
-                f"{cause}; {len(failed)} files are as after it: {kept}",
+                f"{_reason(cause)}; then {_reason(error)}. The next writer finishes it or undoes it",
                 path=self._places.root,
             ) from cause
 
+    def _failure(self, error: _moves.MoveError) -> StorageError:
+        home = error.entry.home
+        action = "remove" if error.entry.how == "-" else "write"
+        return failure(action, error.cause, self._places.name_at(home), home)
+
     def sync_directories(self) -> None:
-        """Make the names durable; they are visible already."""
-        if not self._places.durable:
+        """Make the name of a single file durable; it is visible already."""
+        if not self._places.durable or not self._touched:
             return
         try:
-            for directory in self._touched:
-                _files.sync_directory(directory)
+            _files.sync_directory(self._touched)
         except OSError as error:
             raise storage_error(
                 "make durable what was written (it is visible, but may not outlive a power cut)",
@@ -211,21 +230,29 @@ class Publication:
             ) from error
 
 
-def _fits(staged: Staged) -> bool:
-    if staged.expect is ANY:
+def _entry(how: How, staged: Staged) -> Entry:
+    size, tail = staged.version
+    home = staged.found or staged.home
+    return Entry(how, home, str(staged.number), size, check_of(tail))
+
+
+def _removal(path: str, number: str) -> Entry:
+    try:
+        size, tail = _files.version_at(path)
+    except OSError:  # damaged, or forbidden to read: that is no reason to keep it
+        size, tail = UNREADABLE, b""
+    return Entry("-", path, number, size, check_of(tail))
+
+
+def _reason(error: BaseException) -> str:
+    cause = error.cause if isinstance(error, _moves.MoveError) else error
+    return f"{type(cause).__name__}: {cause}"
+
+
+def _fits(found: str | None, expect: Version | Expect) -> bool:
+    """Tell whether what stands at the path `found`, None for nothing, is as expected."""
+    if expect is ANY:
         return True
-    if staged.expect is ABSENT:
-        return staged.found is None
-    return staged.found is not None and _files.version_at(staged.found) == staged.expect
-
-
-def _was_shown(step: Staged) -> bool:
-    """Tell whether the file at its home is the one that this commit made, not someone else's."""
-    try:
-        made = os.lstat(step.temporary)
-    except FileNotFoundError:
-        return True  # renamed
-    try:
-        return os.path.samestat(made, os.lstat(step.home))
-    except FileNotFoundError:
-        return False
+    if expect is ABSENT:
+        return found is None
+    return found is not None and _files.version_at(found) == expect

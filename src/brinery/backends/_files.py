@@ -10,9 +10,8 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
-from brinery.backend import Version
 from brinery.codec import Buffer
 
 # Where a system lacks a flag the name in question lacks the danger, or there is no remedy.
@@ -22,7 +21,6 @@ _COMMON: Final = (
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
-_MODE: Final = 0o666  # less the umask: the directory's owner decides who may read
 _IOV_MAX: Final = 1024  # limits.h: what Linux, macOS and the BSDs take
 
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
@@ -37,6 +35,33 @@ _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISSOCK, "a socket"),
     (stat.S_ISBLK, "a block device"),
     (stat.S_ISCHR, "a character device"),
+)
+
+
+class Access(NamedTuple):
+    """Who may use what is made: the modes of new directories and files."""
+
+    directory: int
+    file: int
+    shared: bool = False
+    """Whether the modes hold in spite of the umask, which otherwise takes away from them."""
+
+
+PRIVATE: Final = Access(0o700, 0o600)
+GROUP: Final = Access(0o770, 0o660, shared=True)
+
+# What file systems without hard links answer; Android forbids them with EACCES, AFS links between
+# directories with EXDEV.
+NO_LINKS: Final = frozenset(
+    (
+        errno.EPERM,
+        errno.EACCES,
+        errno.EOPNOTSUPP,
+        errno.ENOTSUP,
+        errno.ENOSYS,
+        errno.EMLINK,
+        errno.EXDEV,
+    )
 )
 
 
@@ -120,7 +145,7 @@ def read_tail(path: str, count: int) -> tuple[bytes, int]:
         os.close(fd)
 
 
-def version_of(data: bytes, size: int) -> Version:
+def version_of(data: bytes, size: int) -> tuple[int, bytes]:
     """Return the version of a file of `size` bytes that ends in `data`.
 
     The end of a record has a digest over a nonce, so that each write gives a new version; the same
@@ -129,17 +154,24 @@ def version_of(data: bytes, size: int) -> Version:
     return size, data[-VERSION_TAIL:]
 
 
-def version_at(path: str) -> Version:
+def version_at(path: str) -> tuple[int, bytes]:
     """Return the version of the file at `path`."""
     return version_of(*read_tail(path, VERSION_TAIL))
 
 
-def create(path: str) -> int:
+def create(path: str, access: Access) -> int:
     """Create a file that does not exist; return a descriptor to write to it."""
-    return os.open(path, _CREATE, _MODE)
+    fd = os.open(path, _CREATE, access.file)
+    if access.shared:
+        try:
+            os.fchmod(fd, access.file)
+        except BaseException:
+            os.close(fd)
+            raise
+    return fd
 
 
-def write_pieces(fd: int, data: Sequence[Buffer]) -> Version:
+def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
     """Write the pieces one behind the other, whatever their number; return the version they make."""
     if len(data) == 1 and type(data[0]) is bytes:
         whole = data[0]
@@ -174,7 +206,7 @@ def _as_bytes(piece: Buffer) -> bytes | memoryview:
     return view.cast("B") if view.nbytes else b""  # cast refuses a shape with a zero
 
 
-def _version_of_pieces(pieces: Sequence[bytes | memoryview]) -> Version:
+def _version_of_pieces(pieces: Sequence[bytes | memoryview]) -> tuple[int, bytes]:
     if len(pieces[-1:]) and len(pieces[-1]) >= VERSION_TAIL:
         tail = bytes(pieces[-1][-VERSION_TAIL:])
     else:
@@ -190,13 +222,36 @@ def _writev(fd: int, pieces: Sequence[bytes | memoryview]) -> int:
     return os.writev(fd, pieces) if hasattr(os, "writev") else os.write(fd, pieces[0])
 
 
-def copy(source: str, target: str) -> None:
-    """Copy a regular file to a path where there is none."""
-    fd = create(target)
+def keep(source: str, target: str, access: Access) -> None:
+    """Let the file at `source` stand at `target` too, where nothing is: a link or else a copy."""
+    try:
+        os.link(source, target)
+        return
+    except OSError as error:
+        if error.errno not in NO_LINKS:
+            raise
+    fd = create(target, access)
     try:
         write_pieces(fd, (read_file(source),))
     finally:
         os.close(fd)
+
+
+def stands(path: str) -> bool:
+    """Tell whether anything stands at `path`.  Unlike `os.path.lexists`, raise where that is not known."""
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    return True
+
+
+def same(path: str, other: str) -> bool:
+    """Tell whether one file stands at both paths."""
+    try:
+        return os.path.samestat(os.lstat(path), os.lstat(other))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def sync_directory(path: str) -> None:
@@ -213,27 +268,30 @@ def sync_directory(path: str) -> None:
         os.close(fd)
 
 
-def make_directories(path: str, durable: bool) -> None:
+def make_directories(path: str, durable: bool, access: Access) -> None:
     """Make a directory and its parents where they are missing; it may stand there already."""
     try:
-        made = _make_directory(path)
+        made = _make_directory(path, access)
     except FileNotFoundError:
         parent = os.path.dirname(path)
         if parent == path:
             raise
-        make_directories(parent, durable)
+        make_directories(parent, durable, access)
         # Tried just once more: /proc and its like say that the parent is missing for ever.
-        made = _make_directory(path)
+        made = _make_directory(path, access)
     if made and durable:
         sync_directory(os.path.dirname(path))
 
 
-def _make_directory(path: str) -> bool:
+def _make_directory(path: str, access: Access) -> bool:
     """Make a directory; return False where there is one already."""
     try:
-        os.mkdir(path)
+        os.mkdir(path, access.directory)
     except FileExistsError:
         if not os.path.isdir(path):
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         return False
+    if access.shared:
+        # What the parent hands down (the set-group-ID bit) stays.
+        os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | access.directory)
     return True

@@ -3,6 +3,7 @@
     flat       ROOT/NAME
     sharded    ROOT/HH/NAME, HH being the first byte, in hexadecimal, of the BLAKE2b digest of the name
     the store's own names (".settings")    ROOT/.brinery/settings
+    what is being written, and journals    ROOT/.brinery/staging/…
 
 A name that looks like HH itself ("ab") has its place in a shard in either layout, so that no record
 ever stands where a shard's directory has to.
@@ -24,6 +25,7 @@ from brinery.ids import MAX_NAME, id_of, is_hashed
 
 HOUSEKEEPING: Final = ".brinery"
 LOCK: Final = "lock"
+STAGING: Final = "staging"
 
 _ORDINARY: Final = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{{0,{MAX_NAME - 1}}}")
 _SHARD: Final = re.compile(r"[0-9a-f]{2}")
@@ -47,8 +49,8 @@ def check_name(name: str) -> None:
         reason = "it starts with a dot"
     elif set(bare) & set("/\\\0"):
         reason = "it has a separator or a NUL in it"
-    elif name == f".{LOCK}":
-        reason = "the lock of the directory has it"
+    elif bare in (LOCK, STAGING) and name != bare:
+        reason = "the directory itself needs it"
     else:
         try:
             if len(name.encode()) > MAX_NAME:
@@ -81,14 +83,28 @@ def unlinked(directory: str) -> str:
 class Places:
     """The places of names in the directory `root`, an absolute path."""
 
-    __slots__ = ("create", "durable", "housekeeping", "root", "sharded")
+    __slots__ = (
+        "access",
+        "create",
+        "durable",
+        "housekeeping",
+        "lock",
+        "root",
+        "sharded",
+        "staging",
+    )
 
-    def __init__(self, root: str, *, sharded: bool, create: bool, durable: bool) -> None:
+    def __init__(
+        self, root: str, *, sharded: bool, create: bool, durable: bool, access: _files.Access
+    ) -> None:
         self.root = root
         self.sharded = sharded
         self.create = create
         self.durable = durable
+        self.access = access
         self.housekeeping = f"{root}/{HOUSEKEEPING}"
+        self.lock = f"{self.housekeeping}/{LOCK}"
+        self.staging = f"{self.housekeeping}/{STAGING}"
 
     def home(self, name: str) -> str:
         """Return the path at which a new file of this name goes."""
@@ -108,6 +124,11 @@ class Places:
         if self.sharded:
             return f"{self.root}/{name}"
         return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
+
+    def name_at(self, path: str) -> str:
+        """Return the name that stands at a path of this directory."""
+        parent, _, last = path.rpartition("/")
+        return f".{last}" if parent == self.housekeeping else last
 
     def shards(self) -> Iterator[str]:
         """Yield the paths of all shards, whether they are there or not."""
@@ -150,7 +171,7 @@ class Places:
     def prepare(self, directory: str) -> None:
         """Make a directory of this store that was found missing."""
         self.require_root()
-        _files.make_directories(directory, self.durable)
+        _files.make_directories(directory, self.durable, self.access)
 
 
 class Listing:
@@ -183,6 +204,24 @@ class Listing:
             for name in self._in_shard(shard, prefix):
                 if name not in seen:
                     yield name
+
+    def strays(self) -> Iterator[str]:
+        """Yield the paths, from the root, of what `names` leaves out, dotted names aside."""
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    listed = set(self._in_shard(entry.name, ""))
+                    with os.scandir(entry.path) as inner:
+                        names = [each.name for each in inner]
+                    yield from (
+                        f"{entry.name}/{name}"
+                        for name in names
+                        if name[0] != "." and name not in listed
+                    )
+                elif entry.name[0] != "." and (
+                    _LIKE_SHARD.fullmatch(entry.name) or not self._is_listed(entry, "")
+                ):
+                    yield entry.name
 
     def _in_shard(self, shard: str, prefix: str) -> Iterator[str]:
         try:

@@ -1,32 +1,22 @@
-"""The temporary files of a commit, until they get their names.
+"""The files of a commit, until they get their names.
 
-Each put is written at once, to a temporary file beside its target, so that memory stays bounded and
-no lock is held while the puts are consumed.
-
-What makes the contents durable was measured (ext4 on a virtual disk, 500 files of 500 bytes): fsync
-one by one 200-240 µs each, by 8 threads 120 µs, one syncfs 45 µs, also with 1 GB of other dirty
-data in the page cache.  A syncfs flushes other programs' data too, so small commits, where it gains
-little, use fsync; large ones use syncfs where the kernel reports its errors (Linux 5.8).
+Each put is written at once, to a file in the store's own directory, so that memory stays bounded and no lock
+is held while the puts are consumed.  Nothing that is there is listed.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
 
 from brinery.backend import Expect, Put, Version
-from brinery.backends import _files
-from brinery.backends._places import Places
+from brinery.backends import _files, _sync
+from brinery.backends._places import Places, unlinked
+from brinery.backends._turns import host
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
 from brinery.ids import id_of
-
-MOST_SYNCED_SINGLY: Final = 16
-"""Up to so many files are synced one by one, and are open at once."""
 
 
 def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
@@ -42,9 +32,10 @@ class Staged:
 
     name: str
     expect: Version | Expect
+    number: int
     temporary: str
     home: str
-    version: Version
+    version: tuple[int, bytes]
     found: str | None = None
     """Where the name stands already."""
 
@@ -55,11 +46,11 @@ class Staging:
     def __init__(self, places: Places) -> None:
         self.places = places
         self.staged: dict[str, Staged] = {}
-        self._stem = f".tmp-{os.getpid()}-{os.urandom(6).hex()}-"
-        self._count = 0
+        self.token = f"{host().decode()}-{os.getpid()}-{os.urandom(6).hex()}"
+        self._stem = f"{places.staging}/{self.token}-"
         self._leftovers: dict[str, None] = {}  # in order: so the directory is walked once
         self._unsynced: list[int] = []
-        self._whole_file_system = False
+        self._whole_file_system: Callable[[int], None] | None = None
         self._closes_at_once = not places.durable
 
     def __enter__(self) -> Staging:
@@ -77,17 +68,17 @@ class Staging:
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
-        name, data, expect = put
+        name, data, expect, _ = put
         if name in self.staged:
             raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
         home = self.places.home(name)
-        temporary = self.temporary(home)
+        number = len(self.staged)
+        if not number:
+            unlinked(self.places.housekeeping)
+            unlinked(self.places.staging)
+        temporary = self.path(number)
         try:
-            try:
-                fd = _files.create(temporary)
-            except FileNotFoundError:
-                self.places.prepare(os.path.dirname(temporary))
-                fd = _files.create(temporary)
+            fd = self.create(temporary)
             try:
                 version = _files.write_pieces(fd, data)
             except BaseException:
@@ -99,20 +90,27 @@ class Staging:
                 self._keep_for_sync(fd)
         except OSError as error:
             raise failure("write", error, name, home) from error
-        self.staged[name] = Staged(name, expect, temporary, home, version)
+        self.staged[name] = Staged(name, expect, number, temporary, home, version)
 
-    def temporary(self, beside: str) -> str:
-        """Return the path of a new file in the directory of `beside`, removed if it is left."""
-        self._count += 1
-        path = f"{beside[: beside.rindex('/')]}/{self._stem}{self._count}"
+    def path(self, number: int | str) -> str:
+        """Return the path of a file of this commit, which is removed if it is left."""
+        path = f"{self._stem}{number}"
         self._leftovers[path] = None  # before it exists: an interrupt may come at any time
         return path
 
+    def create(self, path: str) -> int:
+        """Create a file of this commit; return a descriptor to write to it."""
+        try:
+            return _files.create(path, self.places.access)
+        except FileNotFoundError:
+            self.places.prepare(self.places.staging)
+            return _files.create(path, self.places.access)
+
     def _keep_for_sync(self, fd: int) -> None:
         self._unsynced.append(fd)
-        if len(self._unsynced) > MOST_SYNCED_SINGLY:
-            self._whole_file_system = _syncfs() is not None
-            if self._whole_file_system:
+        if len(self._unsynced) > _sync.MOST_SINGLY:
+            self._whole_file_system = _sync.syncfs()
+            if self._whole_file_system is not None:
                 self._closes_at_once = True
                 # The first one stays open: an error since it was opened makes its syncfs fail.
                 self._close_unsynced(keep=1)
@@ -126,40 +124,23 @@ class Staging:
     def sync(self) -> None:
         """Make durable what was written, under no name yet."""
         try:
-            if self._whole_file_system:
-                syncfs = _syncfs()
-                assert syncfs is not None
-                syncfs(self._unsynced[0])
+            if self._whole_file_system is not None:
+                self._whole_file_system(self._unsynced[0])
             else:
-                for fd in self._unsynced:
-                    os.fsync(fd)
+                _sync.sync_files(self._unsynced)
             self._close_unsynced()
         except OSError as error:
-            # Never tried again: the kernel reports a lost page once and then forgets it.
             raise storage_error("write", error, path=self.places.root) from error
 
-    def forget(self, path: str) -> None:
-        """Let a temporary file be: it was renamed, or is needed."""
-        self._leftovers.pop(path, None)
+    def expect(self, paths: Iterable[str]) -> None:
+        """Remove these files in the end, if they are there."""
+        self._leftovers.update(dict.fromkeys(paths))
 
+    def forget(self, paths: Iterable[str]) -> None:
+        """Let temporary files be: they were renamed."""
+        for path in paths:
+            self._leftovers.pop(path, None)
 
-@functools.cache
-def _syncfs() -> Callable[[int], None] | None:
-    """Return syncfs(2), or None where there is none or it does not report errors."""
-    if sys.platform != "linux":
-        return None
-    release = os.uname().release.split(".")
-    if [int(part) for part in release[:2]] < [5, 8]:
-        return None
-    import ctypes
-
-    function = getattr(ctypes.CDLL(None, use_errno=True), "syncfs", None)
-    if function is None:
-        return None
-
-    def syncfs(fd: int) -> None:
-        if function(fd) != 0:
-            number = ctypes.get_errno()
-            raise OSError(number, os.strerror(number))
-
-    return syncfs
+    def forget_all(self) -> None:
+        """Let all temporary files be: a journal that is left needs them."""
+        self._leftovers.clear()

@@ -2,23 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import ClassVar, Final, Literal, TypeVar
 
-from brinery.backend import Backend, BackendCapabilities, Missing, Put, Version
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    BackendCapabilities,
+    Conflict,
+    Delete,
+    Missing,
+    Put,
+    Version,
+    as_delete,
+)
 from brinery.backends import _files
 from brinery.backends._commit import Publication
-from brinery.backends._lock import WritersLock
+from brinery.backends._journal import pending
+from brinery.backends._leftovers import sweep
+from brinery.backends._lock import ReadersLock, WritersLock
+from brinery.backends._moves import recover
 from brinery.backends._openness import open_to_others
-from brinery.backends._places import LOCK, Listing, Places, check_name, unlinked
+from brinery.backends._places import Listing, Places, check_name, unlinked
 from brinery.backends._staging import Staging, failure
-from brinery.errors import InvalidArgumentError, storage_error
+from brinery.backends._turns import Mark, Turn, mark_at
+from brinery.backends._view import JournalView
+from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 
 T = TypeVar("T")
 
 LOCK_TIMEOUT: Final = 60.0
 """Seconds that a writer waits for another one."""
+
+_TRIES: Final = 5
+"""How often one state is read without the lock."""
+_FIRST_WAIT: Final = 0.0005
+_NOT_ALLOWED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 class DirectoryBackend(Backend):
@@ -31,28 +55,34 @@ class DirectoryBackend(Backend):
         ``"flat"`` (`root/name`) or ``"sharded"`` (`root/hh/name`), for new records: both are read,
         and a record is replaced where it stands.
     `durability`
-        ``"full"``: what a call has written when it returns outlives a power cut.  ``"none"``: it
-        outlives the process; the system writes it to the disk when it likes.
+        ``"full"``: what a call has written when it returns outlives a power cut.  ``"process"``: it
+        outlives the process, however that ends; the system writes it to the disk when it likes.
+    `shared`
+        ``"private"``: what is made is its user's own (0700 and 0600, less the umask).  ``"group"``: the
+        group may read and write it, too (0770 and 0660, whatever the umask).
     `lock_timeout`
-        Seconds that a writer waits for another one before it raises `StorageError`.
+        Seconds that a writer waits for another one before it raises `LockedError`.
 
     Writers of any thread or process come one at a time, readers at any time; neither waits for the
-    other.  A commit is all or nothing unless the process is killed, or the machine stops, in its last
-    phase, while files get their names: then each name holds its old bytes or its new ones, whole.
-    The next writer needs no repair.  Temporary files of a killed process (``.tmp-…``) stay, are never
-    listed, and may be deleted.
+    other.  A commit is all or nothing, also when the process is killed in its middle; with ``"full"``,
+    also when the power is cut.  Whoever uses the directory next finishes it or takes it back.  Files that a
+    dead process was writing (in ``.brinery/staging``) are never listed; a backend removes, with its first
+    commit, those that are older than an hour.
 
     A version is the size and the last 64 bytes of a record, which has a digest over a nonce there.
     """
 
-    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(fork_safe=True)
+    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
+        atomic_batch=True, fork_safe=True
+    )
 
     def __init__(
         self,
         root: str | os.PathLike[str],
         *,
         layout: Literal["flat", "sharded"] = "flat",
-        durability: Literal["full", "none"] = "full",
+        durability: Literal["full", "process"] = "full",
+        shared: Literal["private", "group"] = "private",
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
@@ -60,22 +90,30 @@ class DirectoryBackend(Backend):
         if not isinstance(path, str) or not path or "\0" in path:
             raise InvalidArgumentError(f"cannot use {root!r} as a directory: give its path")
         _check("layout", layout, ("flat", "sharded"))
-        _check("durability", durability, ("full", "none"))
+        _check("durability", durability, ("full", "process"))
+        _check("shared", shared, ("private", "group"))
         self.location = os.path.abspath(path)
         self.layout = layout
         self.durability = durability
+        self.shared = shared
         self._places = Places(
             self.location,
             sharded=layout == "sharded",
             create=create,
             durable=durability == "full",
+            access=_files.GROUP if shared == "group" else _files.PRIVATE,
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
         self._are_shards_closed = False
+        self._opened = False  # whether what was cut off before has been looked for
+        self._swept = False
+        self._unfinished = False  # whether there is something that may not be finished from here
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing` or `StorageError`."""
+        if not self._opened:
+            self._open()
         try:
             data = _files.read_file(self._places.home(name))
         except OSError:  # looked for elsewhere, or told of
@@ -100,6 +138,8 @@ class DirectoryBackend(Backend):
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
+        if not self._opened:
+            self._open()
         most = max(count, _files.VERSION_TAIL)
         data, size = self._read(name, lambda path: _files.read_tail(path, most))
         return data[-count:] if count else b"", size, _files.version_of(data, size)
@@ -120,29 +160,53 @@ class DirectoryBackend(Backend):
         self._require_root("read")
         raise Missing(name)
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         with Staging(self._places) as staging:
             for put in puts:
                 staging.add(put)
-            names = tuple(deletes)
-            for name in names:
+            removed = tuple(map(as_delete, deletes))
+            for name, _ in removed:
                 check_name(name)
-            if staging.staged or (names and self._has_root()):
+            if staging.staged or (removed and self._is_there(removed)):
                 staging.sync()
-                publication = Publication(staging, names)
-                with self._lock():
-                    publication.run()
+                publication = Publication(staging, removed)
+                with self._lock(changing=len(staging.staged) + len(removed) == 1) as turn:
+                    if turn.interrupted or not self._opened:
+                        self._finish(turn)
+                    self._run(publication, turn)
                 publication.sync_directories()
+                if not self._swept:
+                    self._swept = True
+                    sweep(self._places.staging)
             return {name: staged.version for name, staged in staging.staged.items()}
+
+    def _run(self, publication: Publication, turn: Turn) -> None:
+        try:
+            publication.run(turn)
+        except OSError as error:  # of the file of the lock: all others tell of their own
+            raise storage_error("write", error, path=self._places.lock) from error
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
+        if not self._opened:
+            self._open()
         try:
             yield from self._listing.names(prefix)
         except FileNotFoundError as error:
             if not self._places.create:
                 raise storage_error("list", error, path=self.location) from error
+        except OSError as error:
+            raise storage_error("list", error, path=self.location) from error
+
+    def strays(self) -> Iterator[str]:
+        """Yield the paths, from the directory, of what is no record, without what has a leading dot."""
+        try:
+            yield from self._listing.strays()
+        except FileNotFoundError:
+            return
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
 
@@ -160,6 +224,15 @@ class DirectoryBackend(Backend):
         except FileNotFoundError as error:
             raise storage_error(action, error, path=self.location) from error
 
+    def _is_there(self, removed: Iterable[Delete]) -> bool:
+        """Tell whether there is a directory to remove from; raise `Conflict` if that is expected."""
+        if self._has_root():
+            return True
+        wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
+        if wrong:
+            raise Conflict(wrong)
+        return False
+
     def _has_root(self) -> bool:
         self._require_root("remove")
         try:
@@ -167,12 +240,93 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("remove", error, path=self.location) from error
 
-    def _lock(self) -> WritersLock:
-        housekeeping = unlinked(self._places.housekeeping)
+    # -- one state
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with a backend on which all reads see one state; it may be called again.
+
+        It is called without a lock, and again where somebody's commit changed names meanwhile.  After
+        some tries it is called under the writers' lock; so it must not write.
+        """
+        if not self._opened:
+            self._open()
+        for tries in range(0 if self._unfinished else _TRIES):
+            before = self._mark()
+            if before is not None and before.changing:
+                time.sleep(_FIRST_WAIT * 2**tries)
+                continue
+            try:
+                result = read(self)
+            except Exception:
+                if self._mark() == before:
+                    raise
+            else:
+                if self._mark() == before:
+                    return result
+        return self._read_alone(read)
+
+    def _mark(self) -> Mark | None:
+        try:
+            return mark_at(self._places.lock)
+        except OSError as error:
+            raise storage_error("read", error, path=self._places.lock) from error
+
+    def _read_alone(self, read: Callable[[Backend], T]) -> T:
+        with ExitStack() as held:
+            try:
+                turn = held.enter_context(self._lock())
+            except StorageError as error:
+                if error.errno not in _NOT_ALLOWED:
+                    raise
+                held.enter_context(ReadersLock(self._places.lock, self._lock_timeout))
+                return read(JournalView(self, self._places))
+            self._finish(turn)
+            self._unfinished = False
+            return read(self)
+
+    def _open(self) -> None:
+        """Finish or take back what was cut off before this backend was made."""
+        try:
+            cut_off = pending(self._places)
+        except StorageError as error:
+            if error.errno not in _NOT_ALLOWED:
+                raise
+            cut_off = []  # who may not look there finds records all the same
+        if cut_off:
+            try:
+                with self._lock(timeout=0) as turn:
+                    self._finish(turn)
+            except LockedError:
+                pass  # by a living writer, who finishes it first
+            except StorageError as error:
+                if error.errno not in _NOT_ALLOWED:
+                    raise
+                self._unfinished = True
+        self._opened = True
+
+    def _finish(self, turn: Turn) -> None:
+        """Finish or take back what was cut off, under the lock."""
+        try:
+            recover(self._places)
+            if turn.interrupted:
+                turn.restart()
+        except BaseException as error:
+            turn.abandoned = True
+            if isinstance(error, OSError):
+                raise storage_error("write", error, path=self._places.lock) from error
+            raise
+        self._opened = True
+
+    def _lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
+        places = self._places
+        unlinked(places.housekeeping)
+        unlinked(places.staging)
         return WritersLock(
-            f"{housekeeping}/{LOCK}",
-            self._lock_timeout,
-            lambda: self._places.prepare(housekeeping),
+            places.lock,
+            self._lock_timeout if timeout is None else timeout,
+            lambda: places.prepare(places.housekeeping),
+            access=places.access,
+            changing=changing,
         )
 
 

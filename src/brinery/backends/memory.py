@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Iterable, Iterator, Mapping
-from typing import ClassVar
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, TypeVar
 
 from brinery.backend import (
     ABSENT,
@@ -13,12 +13,16 @@ from brinery.backend import (
     Backend,
     BackendCapabilities,
     Conflict,
+    Delete,
     Expect,
     Missing,
     Put,
     Version,
+    as_delete,
 )
 from brinery.errors import InvalidArgumentError
+
+T = TypeVar("T")
 
 
 class MemoryBackend(Backend):
@@ -31,7 +35,7 @@ class MemoryBackend(Backend):
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, ordered_list=True, persistent=False
+        atomic_batch=True, snapshot_reads=True, ordered_list=True, persistent=False
     )
 
     def __init__(self) -> None:
@@ -39,6 +43,7 @@ class MemoryBackend(Backend):
         self._lock = threading.Lock()
         self._held: dict[str, tuple[bytes, int]] = {}
         self._versions = itertools.count(1)
+        self._commits = 0
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing`."""
@@ -56,21 +61,25 @@ class MemoryBackend(Backend):
             if found is not None:
                 yield name, *found
 
-    def commit(self, puts: Iterable[Put], deletes: Iterable[str] = ()) -> Mapping[str, Version]:
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         staged: dict[str, tuple[bytes, Version | Expect]] = {}
         for put in puts:  # without the lock: the generator may use this backend
             if put.name in staged:
                 raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
             staged[put.name] = b"".join(put.data), put.expect
-        removed = tuple(deletes)
+        removed = tuple(map(as_delete, deletes))
         with self._lock:
             wrong = [name for name, (_, expect) in staged.items() if not self._fits(name, expect)]
+            wrong += [name for name, expect in removed if not self._fits(name, expect)]
             if wrong:
                 raise Conflict(wrong)
+            self._commits += 1
             versions = {name: next(self._versions) for name in staged}
             self._held.update((name, (staged[name][0], versions[name])) for name in staged)
-            for name in removed:
+            for name, _ in removed:
                 self._held.pop(name, None)
         return versions
 
@@ -79,6 +88,22 @@ class MemoryBackend(Backend):
         with self._lock:
             names = [name for name in self._held if name.startswith(prefix) and name[0] != "."]
         return iter(sorted(names))
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read`, and once more with a copy where somebody committed meanwhile."""
+        before = self._commits
+        try:
+            answer = read(self)
+        except Exception:
+            if self._commits == before:
+                raise
+        else:
+            if self._commits == before:
+                return answer
+        copy = MemoryBackend()
+        with self._lock:
+            copy._held = dict(self._held)
+        return read(copy)
 
     def _fits(self, name: str, expect: Version | Expect) -> bool:
         if expect is ANY:

@@ -16,14 +16,18 @@ from typing import Final
 import click
 
 from brinery import __version__
-from brinery.errors import BrineryError
+from brinery.errors import BrineryError, InvalidArgumentError
 
 # Name and line of help; the help stands here so that the list of commands imports none of them.
 _COMMANDS: Final = {
     "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
+    "copy": "Copy records from one store to another.",
+    "fsck": "Check every byte and every reference; repair.",
+    "gc": "List or remove what no root reaches.",
     "info": "Show what a record says of itself.",
     "list": "List the IDs of a store.",
+    "recode": "Rewrite a store with another codec, in place.",
 }
 
 
@@ -68,6 +72,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.ClickException as error:
         error.show()
         return error.exit_code
+    except InvalidArgumentError as error:
+        click.echo(f"Error: {error}", err=True)
+        return 2
     except BrineryError as error:
         click.echo(f"error: {error}", err=True)
         return 1

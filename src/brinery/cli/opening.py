@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import click
 
 from brinery.errors import BrineryError
 from brinery.filesystem import FilesystemStore
-from brinery.registry import make_store
+from brinery.registry import SQL_SCHEMES, make_store
 from brinery.store import Store
 from brinery.trust import Trust
+from brinery.url import Url
 
 
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -20,13 +21,57 @@ def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("place", metavar="STORE")(function)
 
 
-def open_store(place: str, **options: Any) -> Store:
-    """Open a store that is there already; a place where there is none is wrong usage."""
+def rename_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command the option --rename, as the parameter `renames` of its function."""
+    return click.option(
+        "--rename",
+        "renames",
+        multiple=True,
+        metavar="OLD=NEW",
+        help="Find a moved class or module under its new name; may be repeated.",
+    )(function)
+
+
+def pairs_of(renames: Iterable[str]) -> dict[str, str]:
+    """Return what --rename says, as `renames` of a store."""
+    return dict(map(_pair, renames))
+
+
+def _pair(rename: str) -> tuple[str, str]:
+    old, _, new = rename.partition("=")
+    if not (old and new):
+        raise click.BadParameter(f"{rename!r}: write OLD=NEW", param_hint="--rename")
+    return old, new
+
+
+def check_place(place: str) -> None:
+    """Raise `UsageError` for what is no URL, or a directory that is not there; nothing is opened."""
+    try:
+        url = Url(place)
+        path = url.local_path() if url.scheme == "file" else None
+    except BrineryError as error:
+        raise click.UsageError(str(error)) from error
+    if path is not None and not os.path.isdir(path):
+        raise click.UsageError(f"there is no directory {path!r}")
+
+
+def open_store(
+    place: str, *, is_new: bool = False, is_for_bytes: bool = False, **options: Any
+) -> Store:
+    """Open a store; unless it may be new, a place where there is none is wrong usage.
+
+    `is_for_bytes` says that nothing will be decoded: the codec that the store remembers need not be
+    installed then.
+    """
+    if is_for_bytes:
+        options = {"codec": "pickle", "compress": "none", **options}
+    if not is_new and _is_sql(place):
+        options = {"create": False, **options}
     try:
         store = make_store(place, trust=Trust.from_environment(), **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
-    if isinstance(store, FilesystemStore) and not os.path.isdir(store.directory):
+    if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):
         # A store makes its directory on the first save; a command that reads needs one.
         raise click.UsageError(f"there is no directory {store.directory!r}")
     if not isinstance(store, Store):
@@ -34,3 +79,12 @@ def open_store(place: str, **options: Any) -> Store:
             f"{place!r} opens a {type(store).__name__}, which is no brinery.Store"
         )
     return store
+
+
+def _is_sql(place: str) -> bool:
+    # A database makes its tables, and SQLite its file, when it is opened; a command that reads must not.
+    try:
+        scheme = Url(place).scheme.partition("+")[0]
+    except BrineryError:
+        return False
+    return scheme in SQL_SCHEMES

@@ -18,14 +18,15 @@ def print_table(
     terminal nothing is cut off, whatever its width.
     """
     # Control characters in IDs or names of classes would be obeyed by the terminal.
-    shown = [[_printable(cell) for cell in row] for row in rows]
+    shown = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_drawn(heads, shown, numbers)
     else:
         _print_plain(heads, shown, numbers)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
+    """Return a text with its control characters written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 

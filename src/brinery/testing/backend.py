@@ -4,6 +4,12 @@ A backend is tested by a subclass that gives one fixture:
 
     class TestMyBackend(BackendContract):
         @pytest.fixture
+        def opener(self, tmp_path: Path) -> Opener:
+            return partial(MyBackend, tmp_path / "place")
+
+or, where a place cannot be opened twice, another one, and what takes several processes is skipped:
+
+        @pytest.fixture
         def backend(self) -> Iterator[Backend]:
             with closing(MyBackend()) as backend:
                 yield backend
@@ -13,92 +19,32 @@ The counts are class attributes: lower them where a call costs a round trip.
 
 from __future__ import annotations
 
-import itertools
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
+from contextlib import closing
 from functools import partial
-from typing import ClassVar, TypeVar
+from typing import ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.codec import Buffer
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
-from brinery.record import MAGIC
+from brinery.testing.concurrency import ConcurrencyContract
+from brinery.testing.processes import Opener
+from brinery.testing.records import HOSTILE_IDS, body
+from brinery.testing.tasks import increase
 
-T = TypeVar("T")
-Reopen = Callable[[], Backend]
-
-HOSTILE_IDS: tuple[str, ...] = (
-    "",
-    ".",
-    "..",
-    "../evil",
-    "/etc/passwd",
-    "a/b",
-    "a\\b",
-    "C:",
-    ".hidden",
-    "trailing.",
-    " spaces ",
-    "nul",
-    "con.txt",
-    "lock",
-    "ab",
-    "FF",
-    "-rf",
-    "%41",
-    "50%",
-    "a_b",
-    "a%b",
-    "*?[x]",
-    "quote\"'",
-    "; drop table records --",
-    "new\nline",
-    "nul\0byte",
-    "\x7f\x1b[31m",
-    "case",
-    "CASE",
-    "日本語",
-    "e\u0301",
-    "\u00e9",
-    "\U0001f600",
-    "\ud800",
-    "x" * 255,
-    "x" * 256,
-    "y" * 10_000,
-    "é" * 200,
-)
-"""IDs that have broken some store; `name_of` makes names of them."""
+__all__ = ["HOSTILE_IDS", "BackendContract", "Opener", "body", "increase"]
 
 
-def body(text: str | int) -> bytes:
-    """Return bytes that end as a record does, the same for the same text only."""
-    return f"the bytes of a record in the state {text}".encode() * 2 + MAGIC
-
-
-class BackendContract:
-    """What every backend does.  Subclass it and give the fixture `backend`."""
+class BackendContract(ConcurrencyContract):
+    """What every backend does.  Subclass it and give the fixture `opener`, or `backend`."""
 
     bulk_count: ClassVar[int] = 2_000
     """Records in the bulk test."""
     large_size: ClassVar[int] = 64 << 20
     """Bytes in the large record."""
-    thread_count: ClassVar[int] = 8
-    increment_count: ClassVar[int] = 50
-    """Increments of one counter that each thread makes."""
-
-    @pytest.fixture
-    def backend(self) -> Iterator[Backend]:
-        """Give an empty backend and close it."""
-        raise NotImplementedError("give a fixture `backend` that yields an empty backend")
-
-    @pytest.fixture
-    def reopen(self) -> Reopen | None:
-        """Give a function that opens what `backend` has open once more; None where that cannot be."""
-        return None
 
     # -- one name
 
@@ -211,6 +157,44 @@ class BackendContract:
         if backend.capabilities.ordered_list:
             assert found == sorted(names)
 
+    def test_names_are_listed_in_the_order_of_their_code_points(self, backend: Backend) -> None:
+        """Neither a language, nor the length, nor UTF-16 orders them, in an engine that orders."""
+        ids = (
+            "a.1",
+            "B.1",
+            "_.1",
+            "Z.1",
+            "z.1",
+            "é.1",
+            "e.1",
+            "Task.10",
+            "Task.9",
+            "ﬀ.1",
+            "\U00020000.1",
+        )
+        names = [name_of(id) for id in ids]
+        backend.commit(Put(name, (body(name),)) for name in names)
+        found = list(backend.list())
+        assert sorted(found) == sorted(names)
+        if backend.capabilities.ordered_list:
+            assert found == sorted(names)
+            assert list(backend.list("Task.")) == ["Task.10", "Task.9"]
+
+    def test_what_is_listed_or_read_may_be_changed_meanwhile(self, backend: Backend) -> None:
+        """A reading that has begun is in no writer's way, and each name comes once."""
+        names = {f"Task.{number}" for number in range(50)}
+        backend.commit(Put(name, (body(1),)) for name in names)
+        found = []
+        for name in backend.list():
+            backend.put(name, body(2))
+            found.append(name)
+        assert sorted(found) == sorted(names)
+        for name, _, version in backend.get_many(names):
+            backend.put(name, body(3), version)
+        for name in backend.list():
+            backend.delete(name)
+        assert list(backend.list()) == []
+
     def test_listing_can_be_limited_to_a_prefix(self, backend: Backend) -> None:
         """A prefix is compared character by character: `_`, `%` and case mean themselves."""
         names = [name_of(id) for id in ("a_c.1", "abc.1", "A_c.1", "a%c.1", "a_c.10", "日本.1")]
@@ -233,6 +217,12 @@ class BackendContract:
         backend.delete(".settings")
         with pytest.raises(Missing):
             backend.get(".settings")
+
+    def test_what_is_put_is_no_stray(self, backend: Backend) -> None:
+        """Neither a record nor what the store keeps for itself."""
+        backend.commit(Put(name_of(id), (body(id),)) for id in ("Task.1", "ab", "note", ".x"))
+        backend.put(".settings", b"{}")
+        assert list(backend.strays()) == []
 
     # -- versions and expectations
 
@@ -296,6 +286,55 @@ class BackendContract:
         backend.put("Task.1", body(1))
         backend.commit([Put("Task.1", (body(2),)), Put("Task.2", (body(2),))], ["Task.1", "Task.2"])
         assert list(backend.list()) == []
+
+    def test_a_deletion_may_expect_a_version(self, backend: Backend) -> None:
+        """A `Delete` removes the name in that version; beside it, bare names expect nothing."""
+        version = backend.put("Task.1", body(1))
+        backend.put("Task.2", body(2))
+        backend.commit([], [Delete("Task.1", version), "Task.2", Delete("Task.3"), "Task.4"])
+        assert list(backend.list()) == []
+        backend.commit([], [Delete("Task.1", ABSENT)])
+
+    def test_a_deletion_of_another_version_is_a_conflict(self, backend: Backend) -> None:
+        """Nothing is put and nothing deleted; the error tells every name, whether gone or changed."""
+        first, second, third = (backend.put(f"Task.{number}", body(number)) for number in (1, 2, 3))
+        backend.put("Task.2", body("new"))
+        backend.delete("Task.3")
+        puts = [Put("Task.9", (body(9),), ABSENT), Put("Task.1", (body("new"),), second)]
+        deletes = [Delete("Task.1", first), Delete("Task.2", second), Delete("Task.3", third)]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts[:1], deletes)
+        assert sorted(caught.value.names) == ["Task.2", "Task.3"]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts[1:], deletes[1:])
+        assert sorted(caught.value.names) == ["Task.1", "Task.2", "Task.3"]
+        with pytest.raises(Conflict):
+            backend.commit([], [Delete("Task.1", ABSENT)])
+        self._holds(backend, {"Task.1": body(1), "Task.2": body("new")})
+
+    def test_a_deletion_expects_what_was_there_before_the_commit(self, backend: Backend) -> None:
+        """A name that is put and deleted in one commit is gone, if it was as both expect."""
+        version = backend.put("Task.1", body(1))
+        backend.commit([Put("Task.1", (body(2),), version)], [Delete("Task.1", version)])
+        assert list(backend.list()) == []
+        with pytest.raises(Conflict):
+            backend.commit([Put("Task.1", (body(2),))], [Delete("Task.1", version)])
+        assert list(backend.list()) == []
+
+    def test_of_many_threads_that_delete_a_version_one_wins(self, backend: Backend) -> None:
+        """Exactly one conditional deletion succeeds."""
+        for _ in range(5):
+            version = backend.put("Task.1", body(1))
+            won = self._in_threads(partial(self._deletes, backend, version))
+            assert won.count(True) == 1
+
+    def test_the_ends_of_many_records_are_read_at_once(self, backend: Backend) -> None:
+        """`get_tails` yields what `get_tail` returns, and leaves out what is not there."""
+        names = [f"Task.{number}" for number in range(50)]
+        backend.commit(Put(name, (body(name),)) for name in names)
+        found = {name: rest for name, *rest in backend.get_tails(iter([*names, "Task.99"]), 20)}
+        assert found == {name: [*backend.get_tail(name, 20)] for name in names}
+        assert list(backend.get_tails([], 20)) == []
 
     def test_a_name_cannot_be_put_twice_in_one_commit(self, backend: Backend) -> None:
         """Which of two puts should win is for the caller to say: nothing is changed."""
@@ -364,60 +403,24 @@ class BackendContract:
         assert {name: data for name, data, _ in found} == {"Task.1": body(1), "Task.3": body(3)}
         assert list(backend.get_many([])) == []
 
-    # -- threads
-
-    def test_of_many_threads_that_create_a_name_one_wins(self, backend: Backend) -> None:
-        """Exactly one put that expects absence succeeds, and its bytes are those that stay."""
-        for turn in range(5):
-            name = f"Task.{turn}"
-            won = self._in_threads(partial(self._creates, backend, name))
-            assert won.count(True) == 1
-            assert backend.get(name)[0] == body(won.index(True))
-
-    def test_no_increment_of_threads_is_lost(self, backend: Backend) -> None:
-        """A counter that threads increase by compare-and-swap counts every increase."""
-        backend.put("Counter.1", b"0" + MAGIC)
-        self._in_threads(lambda _: increase(backend, "Counter.1", self.increment_count))
-        total = self.thread_count * self.increment_count
-        assert backend.get("Counter.1")[0] == str(total).encode() + MAGIC
-
-    def test_readers_see_whole_records_while_threads_write(self, backend: Backend) -> None:
-        """A record that is being replaced is read as it was or as it will be."""
-        states = [body(number) * (1 + 40 * number) for number in range(10)]
-        backend.put("Task.1", states[0])
-        ended = threading.Event()
-
-        def write() -> None:
-            try:
-                for state in itertools.chain(*[states] * 5):
-                    backend.put("Task.1", state)
-            finally:
-                ended.set()
-
-        with ThreadPoolExecutor(1) as pool:
-            writing = pool.submit(write)
-            while not ended.is_set():
-                assert backend.get("Task.1")[0] in states
-                assert list(backend.list()) == ["Task.1"]
-            writing.result()
-
     # -- life
 
     def test_what_was_put_is_there_when_opened_again(
-        self, backend: Backend, reopen: Reopen | None
+        self, backend: Backend, anywhere: Opener
     ) -> None:
         """A second backend on the same place sees what the first wrote, with its versions."""
-        if reopen is None:
-            pytest.skip("this backend cannot be opened again: its test class has no `reopen`")
         version = backend.put("Task.1", body(1))
-        second = reopen()
-        try:
+        backend.put(".settings", b"{}")
+        with closing(anywhere()) as second:
             assert second.get("Task.1") == (body(1), version)
+            assert list(second.list()) == ["Task.1"]
             second.put("Task.1", body(2), version)
             with pytest.raises(Conflict):
                 backend.put("Task.1", body(3), version)
-        finally:
-            second.close()
+        backend.close()
+        with closing(anywhere()) as third:
+            self._holds(third, {"Task.1": body(2)})
+            assert third.get(".settings")[0] == b"{}"
 
     def test_closing_twice_is_no_error(self, backend: Backend) -> None:
         """`close` may be called again."""
@@ -444,36 +447,9 @@ class BackendContract:
         raise error
 
     @staticmethod
-    def _creates(backend: Backend, name: str, index: int) -> bool:
+    def _deletes(backend: Backend, version: Version, _: int) -> bool:
         try:
-            backend.put(name, body(index), ABSENT)
+            backend.commit([], [Delete("Task.1", version)])
         except Conflict:
             return False
         return True
-
-    def _in_threads(self, work: Callable[[int], T]) -> Sequence[T]:
-        start = threading.Barrier(self.thread_count)
-
-        def run(index: int) -> T:
-            start.wait()
-            return work(index)
-
-        with ThreadPoolExecutor(self.thread_count) as pool:
-            return [*pool.map(run, range(self.thread_count))]
-
-
-def increase(backend: Backend, name: str, times: int) -> None:
-    """Increase the number in a record by one, `times` times, by compare-and-swap.
-
-    A number alone would be too short a version for two states to differ in: it ends in MAGIC, as
-    records do.
-    """
-    for _ in range(times):
-        while True:
-            data, version = backend.get(name)
-            number = int(data.removesuffix(MAGIC)) + 1
-            try:
-                backend.put(name, str(number).encode() + MAGIC, version)
-                break
-            except Conflict:
-                continue

@@ -1,0 +1,177 @@
+"""What the backend asks of a connection, and of what makes connections."""
+
+from __future__ import annotations
+
+import os
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+
+from brinery.backends.sql._pending import Row
+from brinery.errors import BrineryError
+
+
+class TakenError(Exception):
+    """A row that was to be new is there already."""
+
+
+class Session(ABC):
+    """One connection to a database, with the tables of one store.
+
+    Outside `begin` and `commit` each call is a transaction of its own.  All raise the errors of the
+    driver.
+    """
+
+    @abstractmethod
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        """Return data and version of one record."""
+
+    @abstractmethod
+    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
+        """Yield name, data and version of those that there are."""
+
+    @abstractmethod
+    def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
+        """Return the last `count` bytes, the size and the version of one record."""
+
+    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
+        """Return name, last bytes, size and version of those that there are."""
+        found = ((name, self.tail(name, count)) for name in names)
+        return [(name, *tail) for name, tail in found if tail is not None]
+
+    @abstractmethod
+    def names(self, prefix: str) -> Sequence[str]:
+        """Return the names that start with `prefix`, sorted, without the dotted."""
+
+    @abstractmethod
+    def referrers(self, name: str) -> Sequence[str]:
+        """Return the names of the records that refer to `name`, sorted."""
+
+    @abstractmethod
+    def begin(self) -> None:
+        """Begin a transaction that writes."""
+
+    @abstractmethod
+    def begin_reading(self) -> None:
+        """Begin a transaction whose reads all see one state."""
+
+    @abstractmethod
+    def commit(self) -> None:
+        """End the transaction; what it wrote is there."""
+
+    @abstractmethod
+    def rollback(self) -> None:
+        """End the transaction as if it had never been."""
+
+    @abstractmethod
+    def versions(self, names: Sequence[str]) -> dict[str, int]:
+        """Return the versions of those that there are; nobody else changes these until the end."""
+
+    @abstractmethod
+    def insert(self, rows: Iterable[Row]) -> None:
+        """Add new records.  Raise `TakenError` where one is there."""
+
+    @abstractmethod
+    def update(self, rows: Iterable[Row]) -> None:
+        """Set records that are there, and that `versions` has told of in this transaction."""
+
+    @abstractmethod
+    def unlink(self, sources: Sequence[str]) -> None:
+        """Remove the references of records."""
+
+    @abstractmethod
+    def link(self, references: Iterable[tuple[str, str]]) -> None:
+        """Add references, as pairs of source and target."""
+
+    @abstractmethod
+    def delete(self, names: Sequence[str]) -> None:
+        """Remove records; their references are removed by `unlink`."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of the connection."""
+
+
+class Sessions(ABC):
+    """Makes sessions, keeps those that are free, and knows the errors of its driver."""
+
+    errors: tuple[type[Exception], ...]
+    """What the driver raises."""
+
+    most: int | None = None
+    """How many sessions there may be; one, where a database lives in its connection."""
+
+    def __init__(self) -> None:
+        # A pool of one's own: SQLAlchemy's takes 5 µs for each use, as long as reading a record.
+        self._free: list[Session] = []
+        self._abandoned: list[Session] = []
+        self._pid = os.getpid()
+        self._only = threading.RLock()
+
+    @abstractmethod
+    def new(self) -> Session:
+        """Open a connection."""
+
+    @abstractmethod
+    def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
+        """Return the error of brinery that stands for an error of the driver."""
+
+    def is_passing(self, error: Exception) -> bool:
+        """Tell whether the same transaction may succeed when it is tried again."""
+        return False
+
+    def is_lost(self, error: Exception, session: Session) -> bool:
+        """Tell whether the connection is gone."""
+        return False
+
+    def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
+        """Raise where a record is larger than the engine takes."""
+
+    @contextmanager
+    def use(self) -> Iterator[Session]:
+        """Lend a session; one that fails is not used again where its connection is lost."""
+        if self._pid != os.getpid():
+            self._abandon()
+        if self.most is not None:
+            with self._only:
+                yield from self._use()
+        else:
+            yield from self._use()
+
+    def _use(self) -> Iterator[Session]:
+        try:
+            session = self._free.pop()
+        except IndexError:
+            session = self.new()
+        try:
+            yield session
+        except self.errors as error:
+            if self.is_lost(error, session):
+                # The others of the pool were open as long as this one, and as far away.
+                self.drop_free()
+                with suppress(Exception):
+                    session.close()
+            else:
+                self._free.append(session)
+            raise
+        except BaseException:
+            self._free.append(session)
+            raise
+        self._free.append(session)
+
+    def drop_free(self) -> None:
+        """Close the sessions that nobody uses at the moment."""
+        while self._free:
+            with suppress(*self.errors):
+                self._free.pop().close()
+
+    def _abandon(self) -> None:
+        # In a child process.  The connections are the parent's: closing them would end those of the
+        # parent (a server sees the farewell), or its locks (SQLite).
+        self._abandoned += self._free
+        self._free, self._only, self._pid = [], threading.RLock(), os.getpid()
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self.drop_free()

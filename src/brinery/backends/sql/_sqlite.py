@@ -1,0 +1,346 @@
+"""Sessions on SQLite, by the driver of the standard library.
+
+Settings, each with its reason (https://sqlite.org/pragma.html):
+
+journal_mode = WAL     readers and the writer do not wait for each other; one fsync a commit
+synchronous = FULL     NORMAL loses acknowledged commits in a power cut
+page_size = 8192       of a new file: records of some KB keep out of overflow pages
+cache_size = 64 MB     the index of names stays in memory
+BEGIN IMMEDIATE        a transaction that reads first and writes then would fail, not wait
+
+Measured against SQLAlchemy Core on the same connection: reading a record 4 µs and 17, adding one to a
+batch 3 µs and 11.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from brinery.backends._openness import open_to_others
+from brinery.backends.sql import failures
+from brinery.backends.sql._networks import network_of
+from brinery.backends.sql._pending import Row
+from brinery.backends.sql._session import Session, Sessions, TakenError
+from brinery.errors import (
+    BrineryError,
+    MissingTableError,
+    StorageError,
+    UrlError,
+    ValueTooLargeError,
+    storage_error,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Engine
+
+    from brinery.backends.sql.engine import Place
+
+_PAGE: Final = 8192  # bytes
+_CACHE: Final = 64 << 10  # KiB
+_DRIVER_OPTIONS: Final = frozenset(
+    {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
+)
+_MEMORY: Final = (None, "", ":memory:")
+# https://sqlite.org/limits.html: the row as a whole; what stands beside the record is far below 1 MB.
+_LARGEST: Final = 1_000_000_000 - (1 << 20)
+_ELSEWHERE: Final = "keep it in a directory (file:///…), or as several smaller objects"
+
+
+def absolute(url: URL) -> URL:
+    """Return the URL with an absolute path, so that it stays the same place after a chdir.
+
+    Raise `UrlError` for options that the driver would pass over.
+    """
+    unknown = set() if "uri" in url.query else {*url.query} - _DRIVER_OPTIONS
+    if unknown:
+        raise UrlError(
+            url.render_as_string(),
+            f"neither the store nor sqlite3 has an option {', '.join(map(repr, sorted(unknown)))}",
+        )
+    path = url.database
+    if path in _MEMORY or path.startswith("file:"):
+        return url
+    return url.set(database=os.path.abspath(os.path.expanduser(path)))
+
+
+def prepare(place: Place, *, create: bool) -> None:
+    """Make the directory of the file.  Raise `MissingTableError`, `StorageError`."""
+    path = place.url.database
+    if path in _MEMORY or path.startswith("file:"):
+        return
+    directory = os.path.dirname(path)
+    if not os.path.exists(path):
+        if not create:
+            raise MissingTableError(place.schema.records.name, place.location)
+        try:
+            os.makedirs(directory, exist_ok=True)
+        except OSError as error:
+            raise storage_error("make the directory", error, path=directory) from error
+    network = network_of(directory)
+    if network is not None:
+        raise StorageError(
+            "open",
+            f"{directory} is on a network file system ({network}), where SQLite's write-ahead log "
+            "loses data; use a local disk, a directory store (file:///…) or PostgreSQL",
+            path=place.location,
+        )
+
+
+def is_open_to_others(place: Place) -> str | None:
+    """Return in which way others can write to the file, or beside it, None where they cannot.
+
+    Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
+    """
+    path = place.url.database
+    if path in _MEMORY or path.startswith("file:"):
+        return None
+    return open_to_others(os.path.dirname(path), (path, f"{path}-wal", f"{path}-shm"))
+
+
+def engine_of(place: Place) -> Engine:
+    """Return the engine of SQLAlchemy, whose connections have the same settings."""
+    from sqlalchemy import create_engine, event
+    from sqlalchemy.pool import NullPool, StaticPool
+
+    is_in_memory = place.url.database in _MEMORY
+    engine = create_engine(
+        place.url,
+        poolclass=StaticPool if is_in_memory else NullPool,
+        pool_reset_on_return=None,  # nobody leaves a transaction open here
+        connect_args={"timeout": place.timeout, "check_same_thread": False},
+        hide_parameters=True,
+    )
+    event.listen(engine, "connect", lambda connection, _: _configure(connection, place))
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _begin(connection: Any) -> None:
+    how = "BEGIN IMMEDIATE" if connection.info.get("brinery_writes") else "BEGIN"
+    connection.exec_driver_sql(how)
+
+
+def _configure(connection: sqlite3.Connection, place: Place) -> None:
+    connection.isolation_level = None  # transactions are begun here, not by the driver
+    full = place.durability == "full"
+    for pragma in (
+        f"page_size = {_PAGE}",
+        f"synchronous = {'FULL' if full else 'NORMAL'}",
+        f"cache_size = -{_CACHE}",
+        "temp_store = MEMORY",
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+    if place.url.database in _MEMORY:
+        return
+    if full and hasattr(os, "fchmod"):
+        connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
+    (mode,) = _patiently(
+        lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), place.timeout
+    )
+    if mode != "wal":
+        raise StorageError(
+            "open",
+            f"SQLite could not switch to its write-ahead log (it answers {mode!r}): the file system "
+            "may not allow shared memory; use a local disk",
+            path=place.location,
+        )
+
+
+def _patiently(call: Callable[[], Any], timeout: float) -> Any:
+    # The switch to WAL does not wait for a lock as statements do.
+    until = time.monotonic() + timeout
+    while True:
+        try:
+            return call()
+        except sqlite3.OperationalError as error:
+            if failures.code_of(error) != "SQLITE_BUSY" or time.monotonic() > until:
+                raise
+            time.sleep(0.01)
+
+
+def check_size(name: str, size: int) -> None:
+    """Raise `ValueTooLargeError` for a record that is too large for a row."""
+    if size > _LARGEST:
+        raise ValueTooLargeError(name, size, _LARGEST, "SQLite", _ELSEWHERE)
+
+
+class SqliteSession(Session):
+    """One connection."""
+
+    def __init__(self, connection: sqlite3.Connection, statements: _Statements) -> None:
+        self.connection = connection
+        self._text = statements
+
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        found: tuple[bytes, int] | None = self.connection.execute(
+            self._text.get, (name,)
+        ).fetchone()
+        return found
+
+    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
+        # One by one: measured as fast as IN with many names, and only one record is in memory.
+        execute, text = self.connection.execute, self._text.get
+        for name in names:
+            found = execute(text, (name,)).fetchone()
+            if found is not None:
+                yield name, found[0], found[1]
+
+    def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
+        found = self.connection.execute(self._text.tail, (count, name)).fetchone()
+        return None if found is None else (bytes(found[0]), found[1], found[2])
+
+    def names(self, prefix: str) -> Sequence[str]:
+        if not prefix:
+            found = self.connection.execute(self._text.names).fetchall()
+        else:
+            # Every name that starts with the prefix sorts before the prefix and the last character.
+            found = self.connection.execute(
+                self._text.names_from, (prefix, prefix + "\U0010ffff")
+            ).fetchall()
+        return [name for (name,) in found if name[0] != "."]
+
+    def referrers(self, name: str) -> Sequence[str]:
+        return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
+
+    def begin(self) -> None:
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def begin_reading(self) -> None:
+        self.connection.execute("BEGIN")
+
+    def commit(self) -> None:
+        self.connection.execute("COMMIT")
+
+    def rollback(self) -> None:
+        if self.connection.in_transaction:
+            self.connection.execute("ROLLBACK")
+
+    def versions(self, names: Sequence[str]) -> dict[str, int]:
+        execute, text, found = self.connection.execute, self._text.version, {}
+        for name in names:
+            row = execute(text, (name,)).fetchone()
+            if row is not None:
+                found[name] = row[0]
+        return found
+
+    def insert(self, rows: Iterable[Row]) -> None:
+        try:
+            self.connection.executemany(self._text.insert, map(self._text.values, rows))
+        except sqlite3.IntegrityError as error:
+            raise TakenError from error
+
+    def update(self, rows: Iterable[Row]) -> None:
+        self.connection.executemany(
+            self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
+        )
+
+    def unlink(self, sources: Sequence[str]) -> None:
+        self.connection.executemany(self._text.unlink, ((source,) for source in sources))
+
+    def link(self, references: Iterable[tuple[str, str]]) -> None:
+        self.connection.executemany(self._text.link, references)
+
+    def delete(self, names: Sequence[str]) -> None:
+        self.connection.executemany(self._text.delete, ((name,) for name in names))
+
+    def close(self) -> None:
+        self.connection.close()
+
+
+class _Statements:
+    """The text of the statements of one store, and the values that go into them."""
+
+    def __init__(self, place: Place) -> None:
+        dialect = place.engine.dialect
+        quote = dialect.identifier_preparer.quote
+        schema = place.schema
+        records, references = quote(schema.records.name), quote(schema.references.name)
+        columns = ["name", "version", "size", "class_name", "codec", "created"]
+        columns += map(quote, schema.fields)
+        columns.append("data")
+        marks = ", ".join("?" * len(columns))
+        settings = ", ".join(f"{column} = ?" for column in columns[1:])
+        self.get = f"SELECT data, version FROM {records} WHERE name = ?"
+        self.tail = (
+            f"SELECT substr(data, max(1, size - ?1 + 1), ?1), size, version "
+            f"FROM {records} WHERE name = ?2"
+        )
+        self.names = f"SELECT name FROM {records} ORDER BY name"
+        self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
+        self.version = f"SELECT version FROM {records} WHERE name = ?"
+        self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES ({marks})"
+        self.update = f"UPDATE {records} SET {settings} WHERE name = ?"
+        self.delete = f"DELETE FROM {records} WHERE name = ?"
+        self.link = f"INSERT INTO {references} (source, target) VALUES (?, ?)"
+        self.unlink = f"DELETE FROM {references} WHERE source = ?"
+        self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
+        self._fields = [
+            (name, schema.records.c[name].type.dialect_impl(dialect).bind_processor(dialect))
+            for name in schema.fields
+        ]
+
+    def values(self, row: Row) -> tuple[Any, ...]:
+        """Return the values of a row, in the order of the columns."""
+        name, version, size, about, data = row
+        if about is None:
+            return name, version, size, None, None, None, *(None for _ in self._fields), data
+        if not self._fields:
+            return name, version, size, about.class_name, about.codec, about.created, data
+        fields = []
+        for field, process in self._fields:
+            value = about.fields.get(field)
+            fields.append(value if process is None else process(value))
+        return name, version, size, about.class_name, about.codec, about.created, *fields, data
+
+
+class SqliteSessions(Sessions):
+    """Connections to one SQLite database."""
+
+    errors = (sqlite3.Error,)
+
+    def __init__(self, place: Place) -> None:
+        super().__init__()
+        self._place = place
+        self._statements = _Statements(place)
+        self._is_in_memory = place.url.database in _MEMORY
+        self.most = 1 if self._is_in_memory else None
+
+    def new(self) -> SqliteSession:
+        """Open a connection."""
+        if self._is_in_memory:
+            # The database is its connection, which the engine holds as well.
+            held = self._place.engine.raw_connection().driver_connection
+            assert isinstance(held, sqlite3.Connection)
+            return SqliteSession(held, self._statements)
+        arguments, given = self._place.engine.dialect.create_connect_args(self._place.url)
+        options: Any = {
+            **given,
+            "timeout": self._place.timeout,
+            "check_same_thread": False,
+            "cached_statements": 64,
+        }
+        connection: sqlite3.Connection
+        connection = sqlite3.connect(*arguments, **options)  # type: ignore[call-overload]
+        try:
+            _configure(connection, self._place)
+        except BaseException:
+            connection.close()
+            raise
+        return SqliteSession(connection, self._statements)
+
+    def check_size(self, name: str, size: int) -> None:
+        """Raise `ValueTooLargeError` for a record that is too large for a row."""
+        check_size(name, size)
+
+    def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
+        """Return the error of brinery that stands for one of SQLite."""
+        return failures.failure(self._place, action, error, name)
+
+    def close(self) -> None:
+        """Close the connections, that of a database in memory as well."""
+        if not self._is_in_memory:
+            super().close()

@@ -1,0 +1,362 @@
+"""The contract of backends, in terms of sessions."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    BackendCapabilities,
+    Conflict,
+    Delete,
+    Expect,
+    Missing,
+    Put,
+    Version,
+    as_delete,
+)
+from brinery.backends.sql._pending import Pending
+from brinery.backends.sql._session import Session, TakenError
+from brinery.backends.sql.engine import Place, sessions_of
+from brinery.backends.sql.schema import DEFAULT_TABLE
+from brinery.errors import StorageError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column
+
+T = TypeVar("T")
+
+_AT_ONCE: Final = 500
+"""Names in one statement."""
+_TRIES: Final = 12
+_FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
+
+
+class SqlBackend(Backend):
+    """Keeps records in a table of a database.
+
+    `url`
+        As SQLAlchemy has it: ``sqlite:////absolute/path``, ``sqlite:///relative/path``,
+        ``postgresql+psycopg://user:password@host/database``, …
+    `table_name`
+        The table; a second one, with ``_references`` behind its name, keeps the references.
+    `extra`
+        Further columns (`sqlalchemy.Column`), filled from `About.fields`.
+    `create`
+        Make the tables where they are missing.  Without it, that is a `MissingTableError`.
+    `migrate`
+        Add the further columns to a table that does not have them.  Without it, that is a
+        `MissingColumnsError`, which shows the statements.
+    `durability`
+        ``"full"``: what a call has written when it returns outlives a power cut.  ``"process"``: it
+        outlives the process, killed or not; the last commits may be lost in a power cut.
+    `timeout`
+        Seconds to wait for another writer, and for a server to answer to a connection.
+    `native`
+        Speak to the driver directly where that is faster; without it, through SQLAlchemy only.
+
+    Every commit is one transaction.  Readers wait for nobody, and see commits wholly or not at all.
+    The tables are looked for, and made, when the backend is.
+    """
+
+    capabilities: BackendCapabilities = BackendCapabilities(  # type: ignore[misc]
+        atomic_batch=True,
+        snapshot_reads=True,
+        ordered_list=True,
+        fork_safe=True,
+        keeps_columns=True,
+    )
+
+    def __init__(
+        self,
+        url: str,
+        table_name: str = DEFAULT_TABLE,
+        *,
+        extra: Sequence[Column[Any]] = (),
+        create: bool = True,
+        migrate: bool = False,
+        durability: str = "full",
+        timeout: float = 60.0,
+        native: bool = True,
+    ) -> None:
+        self.place = Place(url, table_name, extra, durability, timeout)
+        self.location = self.place.location
+        self._sessions = sessions_of(self.place, native=native)
+        if self._sessions.most == 1:
+            # A database in memory has no second connection to commit by while one reads.
+            self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
+        try:
+            self.place.prepare(create=create, migrate=migrate)
+        except BaseException:
+            self._sessions.close()
+            raise
+
+    # -- reading
+
+    def get(self, name: str) -> tuple[bytes, Version]:
+        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        return _there(name, self._read("read", lambda session: session.get(name), name))
+
+    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
+        """Return the last `count` bytes (or all), the full size in bytes, and the version."""
+        return _there(name, self._read("read", lambda session: session.tail(name, count), name))
+
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        """Yield the name and what `get_tail` returns for those of `names` that there are."""
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._read("read", lambda session: session.tails(some, count))
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        """Yield name, bytes and version for those of `names` that there are."""
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._read("read", lambda session: list(session.get_some(some)))
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, in order, without the dotted."""
+        return iter(self._read("list", lambda session: session.names(prefix)))
+
+    def referrers(self, name: str) -> Iterator[str]:
+        """Yield the names of the records that refer to `name`, in order."""
+        return iter(self._read("look for references in", lambda session: session.referrers(name)))
+
+    def query(self, where: Any, order_by: Any, limit: int | None) -> Iterator[str]:
+        """Yield the names of the records whose columns fit; see `SqlStore.query`."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        with self._sessions.use():  # a database in memory has one connection for all
+            try:
+                return iter(self.place.query(where, order_by, limit))
+            except SQLAlchemyError as error:
+                raise self._sessions.failure("query", error) from error
+
+    def where(self, name: str) -> str:
+        """Return the database, the table and the row, for messages."""
+        return f"{self.location}, row {name!r}"
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with a backend that reads in one transaction; return its answer."""
+        if not self.capabilities.snapshot_reads:
+            return read(self)
+
+        def in_transaction(session: Session) -> T:
+            session.begin_reading()
+            try:
+                return read(_View(self, session))
+            finally:
+                # Nothing was written: a failure here changes nothing, and a lost connection is told
+                # of by what failed before.
+                with suppress(*self._sessions.errors):
+                    session.commit()
+
+        return self._read("read", in_transaction)
+
+    def _read(self, action: str, ask: Callable[[Session], T], name: str | None = None) -> T:
+        session = None
+        try:
+            try:
+                with self._sessions.use() as session:
+                    return ask(session)
+            except self._sessions.errors as error:
+                if session is None or not self._sessions.is_lost(error, session):
+                    raise
+            # The server was started anew, or an idle connection was cut: once more, with a new one.
+            with self._sessions.use() as session:
+                return ask(session)
+        except self._sessions.errors as error:
+            raise self._sessions.failure(action, error, name) from error
+
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others can write to an SQLite file; a server has rights of its own."""
+        return self.place.is_open_to_others()
+
+    # -- writing
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        """Make all puts, then all deletes, in one transaction; return the new versions by name.
+
+        Raise `Conflict`, `StorageError` (then nothing has changed, unless the text says that this is
+        not known), `RecordTooLargeError` before anything is sent.
+        """
+        with Pending(self._sessions.check_size) as pending:
+            pending.take(puts)
+            removed = tuple(map(as_delete, deletes))
+            if pending.expected or removed:
+                self._commit(pending, removed)
+            return pending.versions()
+
+    def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
+        is_optimistic = True
+        for attempt in range(_TRIES):
+            try:
+                return self._attempt(pending, removed, is_optimistic=is_optimistic)
+            except TakenError:
+                # Who made the name may have removed it again meanwhile: then it is tried once more.
+                is_optimistic = False
+            except _Again as again:
+                if attempt == _TRIES - 1:
+                    raise self._sessions.failure("commit", again.error) from again.error
+                time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))
+        raise StorageError(
+            "commit",
+            "others kept creating and removing the same records: repeat the call",
+            path=self.location,
+        )
+
+    def _attempt(self, pending: Pending, removed: Sequence[Delete], *, is_optimistic: bool) -> None:
+        sessions = self._sessions
+        session, is_committing = None, False
+        try:
+            with sessions.use() as session:
+                try:
+                    session.begin()
+                    _write(session, pending, removed, is_optimistic)
+                    is_committing = True
+                    session.commit()
+                except BaseException:
+                    with suppress(*sessions.errors):
+                        session.rollback()
+                    raise
+        except sessions.errors as error:
+            lost = session is not None and sessions.is_lost(error, session)
+            if lost and is_committing:
+                raise StorageError(
+                    "tell whether a commit was made",
+                    f"the connection was lost in the middle of it ({_first_line(error)}); it is there "
+                    "as a whole or not at all: look, and repeat the call if need be",
+                    path=self.location,
+                ) from error
+            # All that is to be written is still here, and nothing of it was committed.
+            if lost or sessions.is_passing(error):
+                raise _Again(error) from error
+            raise sessions.failure("commit", error) from error
+
+    # -- life
+
+    def pre_fork(self) -> None:
+        """Close the connections that are free: a child must not use them, nor close them."""
+        self._sessions.drop_free()
+
+    def close(self) -> None:
+        """Close the connections; a second call does nothing."""
+        self._sessions.close()
+
+
+class _Again(Exception):
+    """A transaction failed in a way that passes."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(error)
+        self.error = error
+
+
+def _there(name: str, found: T | None) -> T:
+    if found is None:
+        raise Missing(name)
+    return found
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def _write(
+    session: Session, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
+) -> None:
+    expected = pending.expected
+    new = pending.named(ABSENT)
+    watched = pending.named() + pending.named(ANY)
+    if not is_optimistic:
+        watched += new
+    demanded = [delete for delete in removed if delete.expect is not ANY]
+    found = _versions(session, {*watched, *(name for name, _ in demanded)})
+    looked_at = found.keys() & expected.keys() | {*watched}
+    wrong = {name for name in looked_at if not _fits(expected[name], found.get(name))}
+    wrong.update(name for name, expect in demanded if not _fits(expect, found.get(name)))
+    if wrong:
+        # Those that are to be new may not have been looked at yet: the caller wants to know of all.
+        wrong.update(_versions(session, set(new)))
+        names = dict.fromkeys((*expected, *(name for name, _ in demanded)))
+        raise Conflict([name for name in names if name in wrong])
+    standing = [name for name in watched if name in found]
+    new = [name for name in expected if name not in found] if found else [*expected]
+    if new:
+        session.insert(pending.rows(new))
+    if standing:
+        session.update(pending.rows(standing))
+        session.unlink(standing)
+    session.link(pending.references(expected))
+    if removed:
+        gone = [*dict.fromkeys(name for name, _ in removed)]
+        session.unlink(gone)
+        session.delete(gone)
+
+
+def _fits(expect: Version | Expect, found: int | None) -> bool:
+    if expect is ANY:
+        return True
+    return found is None if expect is ABSENT else found == expect
+
+
+def _versions(session: Session, names: Collection[str]) -> dict[str, int]:
+    # In one order everywhere: two writers that lock the same rows must not wait for each other.
+    ordered, found = sorted(names), {}
+    for start in range(0, len(ordered), _AT_ONCE):
+        found.update(session.versions(ordered[start : start + _AT_ONCE]))
+    return found
+
+
+class _View(Backend):
+    """Reads in the transaction of one session; writes are those of the backend."""
+
+    capabilities = SqlBackend.capabilities
+
+    def __init__(self, backend: SqlBackend, session: Session) -> None:
+        self.location = backend.location
+        self._backend = backend
+        self._session = session
+
+    def get(self, name: str) -> tuple[bytes, Version]:
+        return _there(name, self._session.get(name))
+
+    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
+        return _there(name, self._session.tail(name, count))
+
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._session.tails(some, count)
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        names = iter(names)
+        while some := list(islice(names, _AT_ONCE)):
+            yield from self._session.get_some(some)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        return iter(self._session.names(prefix))
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        return self._backend.commit(puts, deletes)
+
+    def referrers(self, name: str) -> Iterator[str]:
+        return iter(self._session.referrers(name))
+
+    def where(self, name: str) -> str:
+        return self._backend.where(name)

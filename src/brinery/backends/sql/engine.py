@@ -1,0 +1,260 @@
+"""Where the tables are: the URL, the engine of SQLAlchemy, and the tables made or found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from brinery.backends.sql import failures
+from brinery.backends.sql._session import Sessions
+from brinery.backends.sql.schema import DEFAULT_TABLE, STANDARD, make_schema
+from brinery.errors import (
+    DriverNotInstalledError,
+    InvalidArgumentError,
+    MissingColumnsError,
+    MissingTableError,
+    StorageError,
+    UrlError,
+)
+from brinery.url import Url
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Column, Connection, Engine
+
+# The driver that is meant where a URL names none, and what installs it.
+_DRIVERS: Final = {"postgresql": "psycopg", "postgres": "psycopg"}
+_EXTRAS: Final = {
+    "sqlalchemy": "pip install 'brinery[sql]'",
+    "psycopg": "pip install 'brinery[postgres]'",
+}
+
+
+class Place:
+    """One database and table, as a URL and a few arguments name them."""
+
+    def __init__(
+        self,
+        url: str,
+        table_name: str,
+        extra: Sequence[Column[Any]],
+        durability: str,
+        timeout: float,
+    ) -> None:
+        if durability not in ("full", "process"):
+            raise InvalidArgumentError(f"durability={durability!r}: say 'full' or 'process'")
+        self.durability = durability
+        self.timeout = timeout
+        with installed():
+            self.url = _read(url)
+        self.dialect = self.url.get_backend_name()
+        if self.dialect == "sqlite":
+            from brinery.backends.sql import _sqlite
+
+            self.url = _sqlite.absolute(self.url)
+        self.schema = make_schema(table_name, extra)
+        table = "" if table_name == DEFAULT_TABLE else f"#table={table_name}"
+        self.location = Url(self.url.render_as_string(hide_password=True)).without_secrets() + table
+        self.password = self.url.password
+        with installed():
+            self.engine = self._engine()
+
+    def _engine(self) -> Engine:
+        from sqlalchemy import create_engine
+
+        if self.dialect == "sqlite":
+            from brinery.backends.sql import _sqlite
+
+            return _sqlite.engine_of(self)
+        if self.dialect == "postgresql":
+            from brinery.backends.sql import _postgresql
+
+            return _postgresql.engine_of(self)
+        # Of the pool one connection at a time is used: for each session one is taken out for good.
+        from sqlalchemy.pool import NullPool
+
+        return create_engine(self.url, poolclass=NullPool, hide_parameters=True)
+
+    # -- the tables
+
+    def prepare(self, *, create: bool, migrate: bool) -> None:
+        """Find the tables, or make them.
+
+        Raise `MissingTableError`, `MissingColumnsError`, `StorageError`.
+        """
+        if self.dialect == "sqlite":
+            from brinery.backends.sql import _sqlite
+
+            _sqlite.prepare(self, create=create)
+        with self._translated("open"), self.engine.connect() as connection:
+            missing = self._missing(connection)
+            connection.rollback()
+            if missing is None:
+                if not create:
+                    raise MissingTableError(self.schema.records.name, self.location)
+                self._create(connection)
+                missing = self._missing(connection) or ()
+            if missing and not migrate:
+                statements = [text for column in missing for text in self._additions(column)]
+                raise MissingColumnsError(
+                    [column.name for column in missing], statements, self.location
+                )
+            if missing:
+                self._migrate(connection, missing)
+
+    def _missing(self, connection: Connection) -> Sequence[Column[Any]] | None:
+        # The further columns that the table lacks; None where there is no table.
+        from sqlalchemy import inspect
+
+        inspector, records = inspect(connection), self.schema.records
+        if not inspector.has_table(records.name):
+            return None
+        found = {column["name"] for column in inspector.get_columns(records.name)}
+        is_whole = inspector.has_table(self.schema.references.name)
+        if not found >= set(STANDARD) or not is_whole:
+            raise StorageError(
+                "use as a store",
+                f"there is a table {records.name!r} already, and it is not one that brinery makes: "
+                "name another one with table_name=…, or #table=… at the end of the URL",
+                path=self.location,
+            )
+        return [records.c[name] for name in self.schema.fields if name not in found]
+
+    def _create(self, connection: Connection) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            with writing(connection):
+                self.schema.records.metadata.create_all(connection)
+        except DBAPIError:
+            # Somebody else has made them at the same time, which is as good.
+            if self._missing(connection) is None:
+                raise
+
+    def _migrate(self, connection: Connection, missing: Sequence[Column[Any]]) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            with writing(connection):
+                for column in missing:
+                    for statement in self._additions(column):
+                        connection.exec_driver_sql(statement)
+        except DBAPIError:
+            if self._missing(connection):
+                raise
+
+    def _additions(self, column: Column[Any]) -> Iterator[str]:
+        from sqlalchemy.schema import CreateColumn, CreateIndex
+
+        dialect, table = self.engine.dialect, column.table
+        what = "ADD" if self.dialect in ("mssql", "oracle") else "ADD COLUMN"
+        described = CreateColumn(column).compile(dialect=dialect)
+        yield f"ALTER TABLE {dialect.identifier_preparer.format_table(table)} {what} {described}"
+        for index in table.indexes:
+            if column.name in index.columns:
+                yield str(CreateIndex(index).compile(dialect=dialect))
+
+    def is_open_to_others(self) -> str | None:
+        """Return in which way others can write to the database, as far as files tell."""
+        if self.dialect != "sqlite":
+            return None
+        from brinery.backends.sql import _sqlite
+
+        return _sqlite.is_open_to_others(self)
+
+    def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
+        """Return the names of the records whose columns fit.
+
+        Raise `InvalidArgumentError` for what is no expression, and the errors of SQLAlchemy.
+        """
+        from sqlalchemy import select
+        from sqlalchemy.exc import ArgumentError
+
+        table = self.schema.records
+        # The store's own settings and counter have no class.
+        wanted = select(table.c.name).where(table.c.class_name.is_not(None))
+        try:
+            if where is not None:
+                wanted = wanted.where(where)
+            if order_by is not None:
+                several = order_by if isinstance(order_by, (list, tuple)) else [order_by]
+                wanted = wanted.order_by(*several)
+            wanted = wanted.order_by(table.c.name)
+            if limit is not None:
+                wanted = wanted.limit(limit)
+        except ArgumentError as error:
+            raise InvalidArgumentError(
+                "where and order_by are expressions of SQLAlchemy, such as "
+                f"store.columns.size > 1000: {error}"
+            ) from error
+        with self.engine.connect() as connection:
+            found = [name for (name,) in connection.execute(wanted)]
+            connection.rollback()
+        return found
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise failures.failure(self, action, error) from error
+        except TypeError as error:
+            # What the query of a URL has goes to the driver as keyword arguments.
+            raise UrlError(self.location, f"the driver does not take it: {error}") from error
+
+
+def sessions_of(place: Place, *, native: bool) -> Sessions:
+    """Return what makes connections to a place: through the driver where `native` and known."""
+    if native and place.dialect == "sqlite":
+        from brinery.backends.sql._sqlite import SqliteSessions
+
+        return SqliteSessions(place)
+    if native and place.dialect == "postgresql" and place.url.get_driver_name() == "psycopg":
+        from brinery.backends.sql._postgresql import PostgresSessions
+
+        return PostgresSessions(place)
+    from brinery.backends.sql._core import CoreSessions
+
+    return CoreSessions(place)
+
+
+@contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """Begin a transaction that writes, and commit it; roll back at an error."""
+    connection.info["brinery_writes"] = True
+    try:
+        with connection.begin():
+            yield
+    finally:
+        connection.info.pop("brinery_writes", None)
+
+
+@contextmanager
+def installed() -> Iterator[None]:
+    """Name the extra to install where a module is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        module = (error.name or "").partition(".")[0]
+        hint = _EXTRAS.get(module, f"pip install {module}")
+        raise DriverNotInstalledError(module, hint) from error
+
+
+def _read(url: str) -> URL:
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    masked = Url(url).without_secrets()
+    try:
+        found = make_url(url)
+        scheme = found.drivername
+        if scheme in _DRIVERS:
+            found = found.set(drivername=f"postgresql+{_DRIVERS[scheme]}")
+        found.get_dialect()
+    except ModuleNotFoundError:
+        raise
+    except (ArgumentError, ValueError) as error:
+        raise UrlError(masked, f"SQLAlchemy does not take it: {error}") from None
+    return found

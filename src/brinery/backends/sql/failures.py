@@ -1,0 +1,85 @@
+"""The errors of drivers, told as brinery's own: what failed, why, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from brinery.errors import BrineryError, StorageError, StorageFullError
+
+if TYPE_CHECKING:
+    from brinery.backends.sql.engine import Place
+
+# By the primary code of SQLite (https://sqlite.org/rescode.html) or the class of SQLSTATE
+# (https://www.postgresql.org/docs/current/errcodes-appendix.html).
+_ADVICE: Final = {
+    "SQLITE_BUSY": "another process is writing and did not end in time: wait for it, or open the store "
+    "with a longer timeout",
+    "SQLITE_LOCKED": "another connection is writing: repeat the call",
+    "SQLITE_READONLY": "the database is read-only: check the permissions of the file and of its directory",
+    "SQLITE_CANTOPEN": "check that the path is a file, and the permissions of it and of its directory",
+    "SQLITE_NOTADB": "the file is not an SQLite database: name another file",
+    "SQLITE_CORRUPT": "the database file is damaged: restore it from a backup, or save what is left with "
+    "the command .recover of sqlite3",
+    "SQLITE_IOERR": "the device or the file system reports a failure: check it",
+    "SQLITE_PERM": "check the permissions of the file and of its directory",
+    "28P01": "check user and password",
+    "28000": "check the user, and what pg_hba.conf of the server allows",
+    "3D000": "the server has no such database: create it, or name another in the URL",
+    "25006": "the server or the transaction is read-only: connect to the primary server",
+    "42501": "the user lacks the right: have it granted",
+    "53300": "the server has too many connections: close some, or raise max_connections",
+    "57P03": "the server is starting or stopping: try again in a moment",
+    "42P01": "the table was removed: open the store again to make it anew",
+}
+_FULL: Final = frozenset({"SQLITE_FULL", "53100"})
+PASSING: Final = frozenset({"40001", "40P01", "55P03", "1213", "1205"})
+"""Serialization failure, deadlock, lock not available; in SQLSTATE, and as MySQL numbers them."""
+
+
+def code_of(error: BaseException) -> str:
+    """Return the code of a driver's error, empty where it has none."""
+    cause: Any = getattr(error, "orig", None) or error
+    name = getattr(cause, "sqlite_errorname", None)
+    if name:
+        return "_".join(name.split("_")[:2])  # SQLITE_IOERR_WRITE is a kind of SQLITE_IOERR
+    state = getattr(cause, "sqlstate", None) or getattr(cause, "pgcode", None)
+    if state:
+        return str(state)
+    first = cause.args[0] if cause.args else ""
+    return str(first) if isinstance(first, int) else ""
+
+
+def failure(
+    place: Place, action: str, error: BaseException, name: str | None = None
+) -> BrineryError:
+    """Return the error of brinery that stands for an error of a driver or of SQLAlchemy."""
+    cause: Any = getattr(error, "orig", None) or error
+    code = code_of(error)
+    said = " ".join(str(cause).split()) or type(cause).__name__
+    if place.password:
+        said = said.replace(str(place.password), "***")
+    if code in _FULL:
+        return StorageFullError(
+            action,
+            f"{said}; the disk is full: free some space and repeat the call",
+            id=name,
+            path=place.location,
+        )
+    advice = _ADVICE.get(code) or _advice_for(said, place)
+    return StorageError(
+        action, f"{said}; {advice}" if advice else said, id=name, path=place.location
+    )
+
+
+def _advice_for(said: str, place: Place) -> str | None:
+    # What comes without a code: a connection that was never made.
+    text = said.lower()
+    if "password" in text or "authentication" in text:
+        return "check user and password"
+    if "no such table" in text:
+        return _ADVICE["42P01"]
+    if "no such column" in text or "has no column" in text:
+        return "the table has other columns by now: open the store again"
+    if place.dialect != "sqlite" and ("connect" in text or "timeout" in text):
+        return "check that the server is running, and host and port in the URL"
+    return None

@@ -1,0 +1,86 @@
+"""The two tables of a store: records, and the references between them.
+
+    store              name      primary key: the name that `brinery.ids.name_of` makes of the ID
+                       version   a number that no other put has had
+                       size      bytes of the record
+                       class_name, codec, created    of the object; NULL where the store's own
+                       …         further columns that the user asked for
+                       data      the record, as a file of a directory holds it
+    store_references   source, target    names; one row for each reference, indexed both ways
+
+Names compare byte by byte, whatever the language of the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from brinery.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, Table
+
+DEFAULT_TABLE: Final = "store"
+STANDARD: Final = ("name", "version", "size", "class_name", "codec", "created", "data")
+
+_LONGEST_NAME: Final = 255
+_LONGBLOB: Final = 2**32 - 1  # bytes: without a length MySQL makes a BLOB of 64 KB
+
+
+class Schema(NamedTuple):
+    """The tables of one store."""
+
+    records: Table
+    references: Table
+    fields: tuple[str, ...]
+    """The names of the further columns."""
+
+
+def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
+    """Return the tables of the store `table_name`, with the further columns `extra`.
+
+    The columns are described anew: one may serve several stores.
+    """
+    import sqlalchemy as sa
+
+    name_type = (
+        sa.String(_LONGEST_NAME)
+        .with_variant(sa.Text(collation="C"), "postgresql")
+        .with_variant(sa.String(_LONGEST_NAME, collation="utf8mb4_bin"), "mysql", "mariadb")
+        .with_variant(sa.String(_LONGEST_NAME, collation="Latin1_General_100_BIN2_UTF8"), "mssql")
+    )
+    for column in extra:
+        if column.name in STANDARD:
+            raise InvalidArgumentError(
+                f"the column {column.name!r} is the store's own: give the extra field another name"
+            )
+    names = [column.name for column in extra]
+    if len(set(names)) != len(names):
+        raise InvalidArgumentError(f"two extra fields have one name: {', '.join(names)}")
+    metadata = sa.MetaData()
+    records = sa.Table(
+        table_name,
+        metadata,
+        sa.Column("name", name_type, primary_key=True),
+        sa.Column("version", sa.BigInteger, nullable=False),
+        sa.Column("size", sa.BigInteger, nullable=False),
+        sa.Column("class_name", sa.Text),
+        sa.Column("codec", sa.Text),
+        sa.Column("created", sa.Float(53)),
+        *(sa.Column(c.name, c.type, index=c.index, comment=c.comment) for c in extra),
+        sa.Column("data", sa.LargeBinary(_LONGBLOB), nullable=False),
+    )
+    references = sa.Table(
+        f"{table_name}_references",
+        metadata,
+        sa.Column("source", name_type, primary_key=True),
+        sa.Column("target", name_type, primary_key=True, index=True),
+        sqlite_with_rowid=False,
+    )
+    # Compressed bytes do not compress again; uncompressed ones can be read from their middle.
+    external = sa.DDL(  # type: ignore[no-untyped-call]
+        "ALTER TABLE %(fullname)s ALTER COLUMN data SET STORAGE EXTERNAL"
+    )
+    sa.event.listen(records, "after_create", external.execute_if(dialect="postgresql"))
+    return Schema(records, references, tuple(names))

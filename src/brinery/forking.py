@@ -1,0 +1,122 @@
+"""What a fork does to the stores of a process.
+
+Before a fork, the forking thread takes the lock of each living store: no other thread is in the middle of a
+call, so that what the child gets is whole.  A store whose lock cannot be had in time (a long transaction of a
+thread, or one that waits for the forking thread) does not stop the fork: the child then forgets all that such
+a store knew of living objects.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import Any, ClassVar, Final
+from weakref import WeakSet
+
+WAIT: Final = 10.0
+"""Seconds that a fork waits for the calls of other threads to end."""
+
+
+class ForkSafe:
+    """What has a lock, and goes on after a fork, in parent and child."""
+
+    _lock: Any  # threading.RLock is a function to type checkers
+    _forks: int
+
+    def _prepare_forks(self) -> None:
+        self._lock = threading.RLock()
+        self._forks = 0
+        ForkGuard.protect(self)
+
+    def _before_fork(self) -> None:
+        """Let go of what a child must not share; no other thread is in the middle of a call."""
+
+    def _after_fork(self) -> None:
+        """Take up again what `_before_fork` let go of, in the parent."""
+
+    def _begin_child(self, *, is_whole: bool) -> None:
+        """Go on in a child; `is_whole` says that no other thread was in the middle of a call."""
+
+    def pre_fork(self) -> None:
+        """Prepare for a fork: no call of another thread is under way until `post_fork`.
+
+        `os.fork` does so by itself, for all stores.
+        """
+        self._hold(-1)
+
+    def post_fork(self) -> None:
+        """Go on after a fork, in the parent and in the child."""
+        if self._forks:  # not so in a child, which is ready already
+            self._let_go()
+
+    def _hold(self, timeout: float) -> bool:
+        if not self._lock.acquire(timeout=timeout):
+            return False
+        self._forks += 1
+        if self._forks == 1:
+            self._before_fork()
+        return True
+
+    def _let_go(self) -> None:
+        self._forks -= 1
+        if not self._forks:
+            self._after_fork()
+        self._lock.release()
+
+    def _go_on(self, is_whole: bool) -> None:
+        # Whoever held the lock in the parent is not here to release it.
+        self._lock, self._forks = threading.RLock(), 0
+        self._begin_child(is_whole=is_whole)
+
+
+class _Holds(threading.local):
+    # Two threads may fork at once.
+    def __init__(self) -> None:
+        self.stack: list[list[tuple[ForkSafe, bool]]] = []
+
+
+class ForkGuard:
+    """The stores of this process, and the hooks around its forks."""
+
+    # A fork concerns the whole process.
+    _stores: ClassVar[WeakSet[ForkSafe]] = WeakSet()
+    _holds: ClassVar[_Holds] = _Holds()
+    _is_installed: ClassVar[bool] = False
+
+    @classmethod
+    def protect(cls, store: ForkSafe) -> None:
+        """Prepare `store` for forks as long as it lives."""
+        cls._stores.add(store)
+        if not cls._is_installed and hasattr(os, "register_at_fork"):
+            cls._is_installed = True
+            os.register_at_fork(
+                before=cls._before, after_in_parent=cls._in_parent, after_in_child=cls._in_child
+            )
+
+    @classmethod
+    def _before(cls) -> None:
+        until = time.monotonic() + WAIT
+        # In one order, so that two threads that fork do not wait for each other.
+        stores = sorted(cls._living(), key=id)
+        held = [(store, store._hold(max(0.0, until - time.monotonic()))) for store in stores]
+        cls._holds.stack.append(held)
+
+    @classmethod
+    def _in_parent(cls) -> None:
+        for store, is_held in reversed(cls._holds.stack.pop()):
+            if is_held:
+                store._let_go()
+
+    @classmethod
+    def _in_child(cls) -> None:
+        for store, is_held in reversed(cls._holds.stack.pop()):
+            store._go_on(is_held)
+
+    @classmethod
+    def _living(cls) -> list[ForkSafe]:
+        while True:
+            try:
+                return list(cls._stores)
+            except RuntimeError:  # another thread opened a store meanwhile
+                continue

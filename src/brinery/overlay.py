@@ -1,0 +1,289 @@
+"""Writes that are held back: a backend over another one, which stays untouched until all are published.
+
+An overlay keeps, for each name that it has written, the last bytes (or that they are gone) and what the
+name must hold below for the first of these writes to be right.  Reads look here first, then below.
+Overlays can be stacked: to publish is to commit once to the backend below, whatever that is.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from tempfile import SpooledTemporaryFile
+from typing import Final, TypeVar
+
+from brinery.backend import (
+    ABSENT,
+    ANY,
+    Backend,
+    Conflict,
+    Delete,
+    Expect,
+    Missing,
+    Put,
+    Version,
+    as_delete,
+)
+from brinery.errors import InvalidArgumentError, storage_error
+
+T = TypeVar("T")
+
+IN_MEMORY: Final = 64 << 20
+"""Bytes that an overlay holds in memory; what is more goes to a temporary file without a name."""
+
+
+class BufferedVersion:
+    """The version of a record that an overlay holds; equal to itself alone."""
+
+    __slots__ = ("owner",)
+
+    def __init__(self, owner: object) -> None:
+        self.owner = owner
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a name holds above, and what it must hold below."""
+
+    start: int
+    size: int
+    version: BufferedVersion | None
+    """None where the name is deleted."""
+    expect: Version | Expect
+    put: Put | None
+    """What is to be put below, without its bytes; None after a deletion alone."""
+    batch: int
+
+
+class Overlay(Backend):
+    """Holds back what is written over the backend `base`, until `publish`.
+
+    It keeps the contract of backends.  A put is checked against what is to be seen at that moment, and
+    once more, by the backend below, when it is published.  `close` drops what was not published.
+    """
+
+    def __init__(self, base: Backend) -> None:
+        # What the engine below wants to be told of a record is wanted here, too.
+        self.capabilities = replace(  # type: ignore[misc] # that of the class is for engines
+            base.capabilities,
+            atomic_batch=True,
+            snapshot_reads=False,  # of what is below; what is written here meanwhile is seen
+            ordered_list=False,
+            persistent=False,
+        )
+        self.location = base.location
+        self._base = base
+        self._mark = object()
+        self._lock = threading.RLock()
+        self._changes: dict[str, _Change] = {}
+        self._held = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        self._end = 0
+        self._batch = 0
+
+    # -- reading
+
+    def get(self, name: str) -> tuple[bytes, Version]:
+        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        with self._lock:
+            change = self._changes.get(name)
+            if change is not None:
+                return self._bytes(name, change), change.version
+        return self._base.get(name)
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        """Yield name, bytes and version for those of `names` that there are, in any order."""
+        below = []
+        for name in names:
+            if name not in self._changes:
+                below.append(name)
+            elif self._changes[name].version is not None:
+                yield name, *self.get(name)
+        if below:
+            yield from self._base.get_many(below)
+
+    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
+        """Return the last `count` bytes (or all), the full size, and the version.  Raise `Missing`."""
+        with self._lock:
+            change = self._changes.get(name)
+            if change is not None:
+                most = min(count, change.size)
+                return self._bytes(name, change, change.size - most), change.size, change.version
+        return self._base.get_tail(name, count)
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names that start with `prefix`, each once, without the dotted."""
+        with self._lock:
+            changes = dict(self._changes)
+        for name in self._base.list(prefix):
+            if name not in changes:
+                yield name
+        for name, change in changes.items():
+            if change.version is not None and name.startswith(prefix) and name[0] != ".":
+                yield name
+
+    def read_one_state(self, read: Callable[[Backend], T]) -> T:
+        """Call `read` with these changes over one state of the backend below."""
+        return self._base.read_one_state(lambda base: read(self._over(base)))
+
+    def where(self, name: str) -> str:
+        """Return where the bytes of `name` are, or are going to be."""
+        return self._base.where(name)
+
+    def _over(self, base: Backend) -> Overlay:
+        if base is self._base:
+            return self
+        same = object.__new__(type(self))
+        same.__dict__.update(self.__dict__, _base=base)
+        return same
+
+    def _bytes(self, name: str, change: _Change, skip: int = 0) -> bytes:
+        if change.version is None:
+            raise Missing(name)
+        return self._read(change, skip)
+
+    def _read(self, change: _Change, skip: int = 0) -> bytes:
+        try:
+            self._held.seek(change.start + skip)
+            return self._held.read(change.size - skip)
+        except OSError as error:
+            raise storage_error("read what a transaction has written", error) from error
+
+    # -- writing
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        """Hold all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
+        staged: dict[str, tuple[int, int, Put]] = {}
+        for put in puts:  # without the lock: the generator may use this backend
+            if put.name in staged:
+                raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
+            staged[put.name] = *self._hold(put), put._replace(data=())
+        removed = tuple(map(as_delete, deletes))
+        with self._lock:
+            expected = [(name, put.expect) for name, (_, _, put) in staged.items()]
+            self._check([*expected, *removed])
+            self._batch += 1
+            versions: dict[str, Version] = {}
+            for name, (start, size, put) in staged.items():
+                version = versions[name] = BufferedVersion(self._mark)
+                former = self._changes.pop(name, None)
+                below = put.expect if former is None else former.expect
+                self._changes[name] = _Change(start, size, version, below, put, self._batch)
+            for name, expect in removed:
+                self._delete(name, expect)
+        return versions
+
+    def _hold(self, put: Put) -> tuple[int, int]:
+        with self._lock:
+            start = self._end
+            try:
+                self._held.seek(start)
+                for piece in put.data:
+                    self._held.write(memoryview(piece).cast("B") if len(piece) else b"")
+                self._end = self._held.tell()
+            except OSError as error:
+                raise storage_error("hold what a transaction writes", error) from error
+            return start, self._end - start
+
+    def _delete(self, name: str, expect: Version | Expect) -> None:
+        former = self._changes.pop(name, None)
+        if former is None:
+            self._changes[name] = _Change(0, 0, None, expect, None, self._batch)
+        elif former.put is not None and former.expect is ABSENT:
+            pass  # made and removed again: as if it had never been
+        else:
+            # The put stays, for the sake of what it expects: below, deletes come after puts.
+            self._changes[name] = replace(former, version=None, batch=self._batch)
+
+    def _check(self, expected: Iterable[tuple[str, Version | Expect]]) -> None:
+        wrong = []
+        new = []
+        for name, expect in expected:
+            if expect is ANY:
+                continue
+            change = self._changes.get(name)
+            if change is not None:
+                found: Version | Expect = ABSENT if change.version is None else change.version
+            elif expect is ABSENT:
+                new.append(name)
+                continue
+            else:
+                found = self._version_below(name)
+            if found != expect:
+                wrong.append(name)
+        if new:
+            # One bulk call, and nothing to read where all is well.
+            wrong += [name for name, _, _ in self._base.get_many(new)]
+        if wrong:
+            raise Conflict([*dict.fromkeys(wrong)])
+
+    def _version_below(self, name: str) -> Version | Expect:
+        try:
+            return self._base.get_tail(name, 0)[2]
+        except Missing:
+            return ABSENT
+
+    # -- the end
+
+    def publish(self) -> Mapping[str, Version]:
+        """Commit everything to the backend below; return the new versions there, by name.
+
+        Raise `Conflict` when a name does not hold there what it held when it was first written here.
+        """
+        if not self._changes:
+            return {}
+        return self._base.commit(self._puts(), self._deletes())
+
+    def _puts(self) -> Iterator[Put]:
+        # A container is put before what it contains, as in a single save: what was saved later may
+        # refer to what was saved before.
+        for change in sorted(self._changes.values(), key=lambda change: -change.batch):
+            if change.put is not None:
+                yield change.put._replace(data=(self._read(change),), expect=change.expect)
+
+    def _deletes(self) -> Iterator[Delete]:
+        for name, change in self._changes.items():
+            if change.version is None:
+                # What a put expects is expected once: by the put.
+                yield Delete(name, ANY if change.put is not None else change.expect)
+
+    def is_published(self) -> bool:
+        """Tell whether all of this stands below, after a `publish` whose outcome is not known."""
+        for name, change in self._changes.items():
+            try:
+                data, _ = self._base.get(name)
+            except Missing:
+                if change.version is not None:
+                    return False
+            else:
+                if change.version is None or data != self._read(change):
+                    return False
+        return True
+
+    def versions_below(self) -> Mapping[str, Version]:
+        """Return the versions that the names written here have below."""
+        return {name: self._version_below(name) for name in self._changes}
+
+    def is_own(self, version: Version) -> bool:
+        """Tell whether a version is of a record that this overlay holds or has held."""
+        return type(version) is BufferedVersion and version.owner is self._mark
+
+    def is_current(self, name: str, version: Version) -> bool:
+        """Tell whether `version` is what this overlay holds under `name`."""
+        change = self._changes.get(name)
+        return change is not None and change.version is version
+
+    def pre_fork(self) -> None:
+        """Let the backend below prepare."""
+        self._base.pre_fork()
+
+    def post_fork(self) -> None:
+        """Let the backend below go on."""
+        self._base.post_fork()
+
+    def close(self) -> None:
+        """Drop everything; the backend below stays open."""
+        self._changes = {}
+        self._held.close()

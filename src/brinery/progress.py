@@ -1,0 +1,32 @@
+"""Telling a caller how far a long run is."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+Show = Callable[[int, int], Any]
+"""Called with the count done and that of all."""
+
+_INTERVAL: Final = 0.1  # seconds between two calls
+
+
+class Progress:
+    """Calls `show`, where there is one, with how much is done of `total`: at most ten times a second."""
+
+    def __init__(self, show: Show | None, total: int) -> None:
+        self._show = show
+        self._total = total
+        self._due = 0.0
+
+    def __call__(self, done: int) -> None:
+        """Tell, if it is time to."""
+        if self._show is not None and time.monotonic() >= self._due:
+            self._show(done, self._total)
+            self._due = time.monotonic() + _INTERVAL
+
+    def end(self) -> None:
+        """Tell that all is done."""
+        if self._show is not None:
+            self._show(self._total, self._total)

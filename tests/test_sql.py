@@ -1,0 +1,670 @@
+"""The database store as users open it, on SQLite and PostgreSQL: arguments, URLs, columns, queries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import JSON, Column, Integer, String, create_engine, text
+from tests.postgres import PostgresCluster
+
+from brinery import (
+    GET,
+    BrineryError,
+    ConflictError,
+    CorruptRecordError,
+    DanglingReferenceError,
+    DriverNotInstalledError,
+    GetValue,
+    Id,
+    IdFactory,
+    InvalidArgumentError,
+    MisplacedRecordError,
+    MissingColumnsError,
+    MissingTableError,
+    NotFoundError,
+    Persistable,
+    SealError,
+    SqlStore,
+    StorageError,
+    Trust,
+    TrustError,
+    Url,
+    UrlError,
+    ValueTooLargeError,
+    make_sqlstore,
+    make_store,
+)
+from brinery.backends.sql import SqlBackend, _networks, _postgresql, _sqlite
+
+
+class Task(Persistable):
+    """A named thing with links."""
+
+    def __init__(self, name: str, *links: Any, state: str = "NEW", priority: int = 0) -> None:
+        self.name, self.links, self.state, self.priority = name, list(links), state, priority
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/jobs.db"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+@pytest.fixture
+def store(url: str) -> Iterator[SqlStore]:
+    with SqlStore(url) as store:
+        yield store
+
+
+def execute(url: str, statement: str, **values: Any) -> list[Any]:
+    """Run SQL beside brinery."""
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            done = connection.execute(text(statement), values)
+            return list(done) if done.returns_rows else []
+    finally:
+        engine.dispose()
+
+
+# -- graphs
+
+
+def test_a_graph_comes_back_with_its_shared_objects(store: SqlStore, url: str) -> None:
+    """What is shared is saved once, cycles close, and a second store finds it all."""
+    fetch = Task("fetch")
+    last = Task("plot", fetch, Task("clean", fetch))
+    fetch.links.append(last)
+    id_ = store.save(last)
+    assert store.load(id_) is last
+    with SqlStore(url) as other:
+        found = other.load(id_)
+        assert found.links[0] is found.links[1].links[0]
+        assert found.links[0].links == [found]
+        assert other.list() == ["Task.1", "Task.2", "Task.3"]
+
+
+def test_lost_updates_are_detected(store: SqlStore, url: str) -> None:
+    """A save of what somebody else has changed since is a ConflictError, and changes nothing."""
+    id_ = store.save(Task("a"))
+    mine = store.load(id_)
+    with SqlStore(url) as other:
+        theirs = other.load(id_)
+        theirs.name = "theirs"
+        other.save(theirs)
+        mine = store.load(id_)
+        mine.name = "mine"
+        with pytest.raises(ConflictError):
+            store.save(mine)
+        other.invalidate_cache()
+        del theirs
+        assert other.load(id_).name == "theirs"
+
+
+def test_numbers_are_never_given_twice(store: SqlStore, url: str) -> None:
+    """Two stores take numbers from one sequence, also after removals."""
+    with SqlStore(url) as other:
+        ids = [s.save(Task("x")) for s in (store, other, store, other)]
+    store.remove(ids[-1])
+    ids.append(store.save(Task("y")))
+    assert len(set(ids)) == 5
+
+
+def test_ids_may_be_whole_numbers(url: str) -> None:
+    """GC3Pie's integer IDs come from a factory."""
+
+    class IntId(str):
+        __slots__ = ()
+
+        def __new__(cls, prefix: str, number: int) -> IntId:
+            return str.__new__(cls, number)
+
+    with SqlStore(url, idfactory=IdFactory(id_class=IntId)) as store:
+        assert [store.save(Task("a")), store.save(Task("b"))] == ["1", "2"]
+        assert store.list() == ["1", "2"]
+
+
+def test_loading_a_graph_sees_one_state(store: SqlStore, url: str) -> None:
+    """While somebody replaces all records of a graph, a reader never sees a mixture."""
+    tasks = [Task(str(n)) for n in range(30)]
+    for task in tasks:
+        task.links = [*tasks]
+        task.priority = 0
+    root = store.save(tasks[0])
+    ended = threading.Event()
+
+    def write() -> None:
+        try:
+            for generation in range(1, 12):
+                for task in tasks:
+                    task.priority = generation
+                store.save(tasks[0])
+        finally:
+            ended.set()
+
+    with ThreadPoolExecutor(1) as pool, SqlStore(url) as reader:
+        writing = pool.submit(write)
+        seen = set()
+        while not ended.is_set():
+            reader.invalidate_cache()
+            found = reader.load(root)
+            generations = {task.priority for task in found.links}
+            del found
+            assert len(generations) == 1
+            seen |= generations
+        writing.result()
+    assert seen
+
+
+# -- columns and queries
+
+STATE: Column[Any] = Column("state", String(20), index=True)
+PRIORITY: Column[Any] = Column("priority", Integer)
+FIELDS: dict[Column[Any], Any] = {STATE: GET.state, PRIORITY: GET.priority}
+
+
+def test_columns_are_filled_and_queried(url: str) -> None:
+    """Each save fills the columns; a query gives IDs, in the order and number asked for."""
+    with SqlStore(url, extra_fields=FIELDS) as store:
+        tasks = [Task(f"t{n}", state="DONE" if n % 2 else "NEW", priority=n) for n in range(6)]
+        store.save_many(tasks)
+        assert store.query(STATE == "DONE") == ["Task.2", "Task.4", "Task.6"]
+        assert store.query(store.columns.priority > 3) == ["Task.5", "Task.6"]
+        first = store.query(STATE == "DONE", order_by=PRIORITY.desc(), limit=2)
+        assert first == ["Task.6", "Task.4"]
+        assert all(type(id_) is Id for id_ in first)
+        tasks[1].state = "FAILED"
+        store.save(tasks[1])
+        assert store.query(STATE == "FAILED") == ["Task.2"]
+        store.remove("Task.2")
+        assert store.query(STATE == "FAILED") == []
+        assert len(store.query()) == 5
+        with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
+            store.query("state = 'DONE'")  # type: ignore[arg-type]
+
+
+def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
+    """Class, codec, size and time stand beside the record, as `info` tells them."""
+    id_ = store.save(Task("a"))
+    info = store.info(id_)
+    columns = store.columns
+    assert store.query(columns.class_name == f"{__name__}:Task") == [id_]
+    assert store.query((columns.codec == "pickle") & (columns.size == info.size)) == [id_]
+    assert store.query(columns.created > info.created.timestamp() + 1) == []
+
+
+def test_a_function_that_raises_stores_null(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The object is saved, the failure is logged with its cause."""
+    missing = Column("missing", String)
+    with SqlStore(url, extra_fields={missing: GET.no_such_thing}) as store:
+        with caplog.at_level(logging.WARNING):
+            id_ = store.save(Task("a"))
+        assert store.query(missing.is_(None)) == [id_]
+    assert "'missing'" in caplog.text
+    assert "no_such_thing" in caplog.text
+
+
+def test_a_column_may_hold_json(url: str) -> None:
+    """Types that SQLAlchemy converts are converted, by the native drivers as well."""
+    names = Column("names", JSON)
+    with SqlStore(url, extra_fields={names: lambda task: [task.name, {"n": 1}]}) as store:
+        store.save_many([Task("a"), Task("b")])
+    rows = execute(url, "select names from store where class_name is not null order by name")
+    assert [str(row[0]).replace("'", '"') for row in rows] == ['["a", {"n": 1}]', '["b", {"n": 1}]']
+
+
+def test_new_columns_need_a_migration(url: str) -> None:
+    """The error shows the statements; migrate=True runs them; what was there has NULL."""
+    with SqlStore(url) as store:
+        store.save(Task("old", state="DONE"))
+    with pytest.raises(MissingColumnsError) as caught:
+        SqlStore(url, extra_fields=FIELDS)
+    assert caught.value.columns == ("state", "priority")
+    for statement in caught.value.statements:
+        assert statement in str(caught.value)
+    with SqlStore(url, extra_fields=FIELDS, migrate=True) as store:
+        new = store.save(Task("new", state="DONE"))
+        assert store.query(STATE == "DONE") == [new]
+        old = store.load("Task.1")
+        store.replace("Task.1", old)
+        assert store.query(STATE == "DONE") == ["Task.1", new]
+    with SqlStore(url, extra_fields=FIELDS) as store:
+        assert len(store.query(STATE == "DONE")) == 2
+
+
+def test_the_shown_statements_do_it(url: str) -> None:
+    """Whoever prefers to run the statements by hand gets the same."""
+    SqlStore(url).close()
+    with pytest.raises(MissingColumnsError) as caught:
+        SqlStore(url, extra_fields=FIELDS)
+    for statement in caught.value.statements:
+        execute(url, statement)
+    SqlStore(url, extra_fields=FIELDS).close()
+
+
+def test_a_store_without_the_extra_fields_leaves_them_empty(url: str) -> None:
+    """Opened without extra_fields, the table is as good; new objects have NULL there."""
+    with SqlStore(url, extra_fields=FIELDS) as store:
+        store.save(Task("a", state="X"))
+    with SqlStore(url) as store:
+        store.save(Task("b", state="X"))
+    with SqlStore(url, extra_fields=FIELDS) as store:
+        assert store.query(STATE == "X") == ["Task.1"]
+
+
+@pytest.mark.parametrize(
+    "fields", [{"state": GET.state}, {STATE: "state"}, {Column("data"): GET.x}]
+)
+def test_extra_fields_are_columns_and_functions(tmp_path: Path, fields: Any) -> None:
+    """Anything else, and a name of the store's own, is refused with what to give."""
+    with pytest.raises(InvalidArgumentError):
+        SqlStore(f"sqlite:///{tmp_path}/a.db", extra_fields=fields)
+
+
+def test_accessors_take_values_out_of_objects() -> None:
+    """Attributes and items in a row, a default, and they survive a pickle."""
+    task = Task("a", {"k": [1, 2]})
+    assert GET.links[0]["k"][1](task) == 2
+    assert GetValue(default=7).links[3](task) == 7
+    for accessor in (GET.links[0], GetValue(default=7).links[3]):
+        again = pickle.loads(pickle.dumps(accessor))
+        assert again(task) == accessor(task)
+        assert repr(again) == repr(accessor)
+    with pytest.raises(IndexError):
+        GET.links[3](task)
+
+
+# -- places
+
+
+def test_tables_are_separate_stores(url: str) -> None:
+    """The table is named in the URL or as an argument, which wins."""
+    with SqlStore(url + "#table=one") as one, SqlStore(url + "#table=one", "two") as two:
+        assert (one.table_name, two.table_name) == ("one", "two")
+        one.save(Task("a"))
+        assert (len(one), len(two)) == (1, 0)
+        assert SqlStore(one.url).list() == ["Task.1"]
+        assert "#table=one" in repr(one)
+
+
+@pytest.mark.parametrize("fragment", ["one", "tabel=one", "table="])
+def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
+    """A typing error must not become another store."""
+    with pytest.raises(UrlError, match="table=name"):
+        SqlStore(f"sqlite:///{tmp_path}/a.db#{fragment}")
+
+
+def test_paths_are_as_sqlalchemy_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four slashes are absolute, three relative; directories are made; a chdir changes nothing."""
+    monkeypatch.chdir(tmp_path)
+    with SqlStore("sqlite:///deep/er/rel.db") as store:
+        store.save(Task("a"))
+        monkeypatch.chdir("/")
+        store.save(Task("b"))
+        assert Url(store.url).path == f"/{tmp_path}/deep/er/rel.db"
+    assert (tmp_path / "deep/er/rel.db").exists()
+    with SqlStore(f"sqlite:////{tmp_path}/abs/a.db") as store:
+        store.save(Task("a"))
+    assert (tmp_path / "abs/a.db").exists()
+
+
+def test_make_store_knows_the_schemes(url: str) -> None:
+    """Options of the store are taken out of the URL; those of the driver stay."""
+    joiner = "&" if "?" in url else "?"
+    with make_store(f"{url}{joiner}codec=json&durability=process#table=t") as store:
+        assert type(store) is SqlStore
+        assert (store.codec.name, store.durability, store.table_name) == ("json", "process", "t")
+        store.save({"a": 1}, "x")
+    with make_sqlstore(url + "#table=t") as store:
+        assert store.codec.name == "json"
+        assert store.load("x") == {"a": 1}
+
+
+def test_options_in_the_url_are_for_make_store(tmp_path: Path) -> None:
+    """As with FilesystemStore, the class takes them as arguments."""
+    with pytest.raises(UrlError, match="make_store"):
+        SqlStore(f"sqlite:///{tmp_path}/a.db?codec=dill")
+
+
+def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
+    """A typing error in the URL is not passed over."""
+    with pytest.raises(BrineryError, match="cdoec"):
+        make_store(f"sqlite:///{tmp_path}/a.db?cdoec=dill")
+
+
+def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> None:
+    """`directory` is the sibling's; a typing error is told, with a guess."""
+    SqlStore(f"sqlite:///{tmp_path}/a.db", directory="/x").close()
+    with pytest.warns(UserWarning, match="'extra_fields'"):
+        SqlStore(f"sqlite:///{tmp_path}/a.db", extra_field={}).close()
+
+
+def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:
+    """A missing table is an error that names it, and no file appears."""
+    with pytest.raises(MissingTableError, match="create=False"):
+        SqlStore(url, create=False)
+    assert not list(tmp_path.iterdir())
+    SqlStore(url).close()
+    SqlStore(url, create=False).close()
+
+
+def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
+    """A table of that name with other columns is not written to."""
+    SqlStore(url, "other").close()  # makes the file
+    execute(url, "create table store (name varchar(10))")
+    with pytest.raises(StorageError, match="table_name"):
+        SqlStore(url)
+    assert execute(url, "select * from store") == []
+
+
+def test_a_database_in_memory_serves_all_threads() -> None:
+    """`sqlite://` is one database, whoever asks."""
+    with SqlStore("sqlite://") as store:
+        with ThreadPoolExecutor(4) as pool:
+            ids = list(pool.map(lambda n: store.save(Task(str(n))), range(20)))
+        assert sorted(store.list()) == sorted(ids)
+        assert len(store.query()) == 20
+
+
+def test_a_pickled_store_opens_the_same_place(store: SqlStore) -> None:
+    """A store that is sent to another process finds the objects there."""
+    id_ = store.save(Task("a"))
+    with pickle.loads(pickle.dumps(store)) as again:
+        assert again.load(id_).name == "a"
+        assert again.url == store.url
+
+
+# -- forks and processes
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
+    """Parent and child go on side by side, and neither takes the other's connection."""
+    store.save(Task("before"))
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            for n in range(20):
+                store.save(Task(f"child {n}"))
+            code = 0
+        finally:
+            os._exit(code)
+    for n in range(20):
+        store.save(Task(f"parent {n}"))
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(store) == 41
+    assert len(store.list()) == 41
+
+
+# -- damage, trust and limits
+
+
+def test_a_file_that_others_can_write_to_is_not_decoded(tmp_path: Path) -> None:
+    """As with directories: pickles of a file that anyone may change are refused, with what to do."""
+    with SqlStore(f"sqlite:///{tmp_path}/open/a.db") as store:
+        id_ = store.save(Task("a"))
+    (tmp_path / "open").chmod(0o777)
+    with (
+        SqlStore(f"sqlite:///{tmp_path}/open/a.db") as store,
+        pytest.raises(TrustError, match="everybody can write"),
+    ):
+        store.load(id_)
+    with SqlStore(f"sqlite:///{tmp_path}/open/a.db", trust="anyone") as store:
+        assert store.load(id_).name == "a"
+
+
+def test_sealed_rows_are_bound_to_their_store(url: str) -> None:
+    """A sealed record that is moved to another table is refused."""
+    trust = Trust(key=b"k" * 32)
+    with SqlStore(url, trust=trust) as store, SqlStore(url, "other", trust=trust) as other:
+        id_ = store.save(Task("a"))
+        other.save(Task("b"), id_)
+        [(data,)] = execute(url, "select data from store where name = :n", n=id_)
+        execute(url, "update other set data = :d where name = :n", d=bytes(data), n=id_)
+        store.invalidate_cache()
+        other.invalidate_cache()
+        assert store.load(id_).name == "a"
+        with pytest.raises(SealError):
+            other.load(id_)
+
+
+def test_damage_in_a_row_is_found(store: SqlStore, url: str) -> None:
+    """A flipped bit, and a record under another name, are found as they are in a file."""
+    one, two = store.save(Task("a")), store.save(Task("b"))
+    [(data,)] = execute(url, "select data from store where name = :n", n=one)
+    flipped = bytes(data)[:10] + bytes([bytes(data)[10] ^ 1]) + bytes(data)[11:]
+    execute(url, "update store set data = :d where name = :n", d=flipped, n=one)
+    execute(url, "update store set data = :d where name = :n", d=bytes(data), n=two)
+    store.invalidate_cache()
+    with pytest.raises(CorruptRecordError, match=one):
+        store.load(one)
+    with pytest.raises(MisplacedRecordError):
+        store.load(two)
+
+
+def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
+    """The table of references follows saves, changes and removals."""
+    shared = Task("shared")
+    first, second = Task("1", shared), Task("2", shared)
+    store.save_many([first, second])
+
+    def referrers() -> list[str]:
+        found = execute(url, "select source from store_references where target = 'Task.2'")
+        return sorted(source for (source,) in found)
+
+    assert store.load("Task.2") is not None
+    ids = {task.name: task.persistent_id for task in (first, second, shared)}
+    backend = store.backend
+    assert isinstance(backend, SqlBackend)
+    assert list(backend.referrers(ids["shared"])) == sorted([ids["1"], ids["2"]])
+    first.links = []
+    store.save(first)
+    assert list(backend.referrers(ids["shared"])) == [ids["2"]]
+    store.remove(ids["2"])
+    assert list(backend.referrers(ids["shared"])) == []
+
+
+def test_a_dangling_reference_is_told(store: SqlStore) -> None:
+    """As everywhere: the missing record and who refers to it."""
+    inner = Task("inner")
+    outer = store.save(Task("outer", inner))
+    store.remove(inner.persistent_id)
+    store.invalidate_cache()
+    del inner
+    with pytest.raises(DanglingReferenceError):
+        store.load(outer)
+
+
+def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
+    """The error names the limit and what to do; nothing of that size is made for this test."""
+    for module, size in ((_sqlite, 1_000_000_001), (_postgresql, (256 << 20) + 1)):
+        with pytest.raises(ValueTooLargeError, match="directory") as caught:
+            module.check_size("Task.1", size)
+        assert caught.value.limit < size
+        module.check_size("Task.1", caught.value.limit)
+
+
+def test_sqlite_takes_what_the_limit_allows() -> None:
+    """The limit lies below that of the library which is in use."""
+    with closing(sqlite3.connect(":memory:")) as connection:
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= _sqlite._LARGEST
+
+
+def test_network_file_systems_are_recognised() -> None:
+    """The innermost mount decides, with its escapes; what lies beside it does not."""
+    mounts = (
+        "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
+        "30 22 0:26 / /home rw - nfs4 server:/home rw\n"
+        "31 30 0:27 / /home/me/local\\040disk rw - ext4 /dev/vdb rw\n"
+    )
+    assert _networks.network_of("/home/me", mounts) == "nfs4"
+    assert _networks.network_of("/home/me/local disk/x", mounts) is None
+    assert _networks.network_of("/homes", mounts) is None
+    assert _networks.network_of("/srv", "nonsense\n") is None
+
+
+# -- failures
+
+
+def test_a_read_only_file_is_told(tmp_path: Path) -> None:
+    """Saving fails with advice, loading goes on."""
+    if os.geteuid() == 0:
+        pytest.skip("root may write to everything")
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        id_ = store.save(Task("a"))
+    (tmp_path / "a.db").chmod(0o444)
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        assert store.load(id_).name == "a"
+        with pytest.raises(StorageError, match="read-only"):
+            store.save(Task("b"))
+
+
+def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
+    """A database opened with mode=ro is read; a save names the reason."""
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        id_ = store.save(Task("a"))
+        with SqlStore(f"sqlite:///file:{tmp_path}/a.db?mode=ro&uri=true", create=False) as reader:
+            assert reader.load(id_).name == "a"
+            with pytest.raises(StorageError, match="read-only"):
+                reader.save(Task("b"))
+
+
+def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
+    """The error says so, and the file stays as it is."""
+    path = tmp_path / "notes.txt"
+    path.write_text("not a database, just a note that is long enough" * 50)
+    before = path.read_bytes()
+    with pytest.raises(StorageError, match="not an SQLite database"):
+        SqlStore(f"sqlite:///{path}")
+    assert path.read_bytes() == before
+
+
+def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+    """SQLite's own message says little: advice is added."""
+    with pytest.raises(StorageError, match="check that the path is a file"):
+        SqlStore(f"sqlite:///{tmp_path}")
+
+
+def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> None:
+    """After the timeout the error says that another process is writing; then all goes on."""
+    path = tmp_path / "a.db"
+    with SqlStore(f"sqlite:///{path}", timeout=0.2) as store:
+        store.save(Task("a"))
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute("begin immediate")
+            with pytest.raises(StorageError, match="another process is writing"):
+                store.save(Task("b"))
+            assert store.load("Task.1").name == "a"
+            other.execute("rollback")
+        store.save(Task("c"))
+
+
+def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
+    """SQLite's own page limit gives the error that a full disk gives."""
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        store.save(Task("small"))
+        assert isinstance(store.backend, SqlBackend)
+        with store.backend._sessions.use() as session:
+            assert isinstance(session, _sqlite.SqliteSession)
+            (pages,) = session.connection.execute("pragma page_count").fetchone()
+            session.connection.execute(f"pragma max_page_count = {pages + 10}")
+        with pytest.raises(StorageError, match="full") as caught:
+            store.save(Task("large", os.urandom(1 << 20)))
+        assert type(caught.value).__name__ == "StorageFullError"
+        store.invalidate_cache()
+        assert store.load("Task.1").name == "small"
+        assert store.list() == ["Task.1"]
+
+
+def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> None:
+    """Not in messages, reprs, URLs in messages, nor logs."""
+    url = postgres.with_password(postgres.new_database(), "s3cret-and-wrong")
+    with pytest.raises(StorageError, match="password") as caught:
+        SqlStore(url)
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert "s3cret" not in str(error)
+        assert "s3cret" not in repr(error)
+        error = error.__cause__
+
+
+def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
+    """By TCP with a password: the store works, and shows it only in `url`."""
+    url = postgres.with_password(postgres.new_database())
+    with SqlStore(url) as store:
+        store.save(Task("a"))
+        secret = Url(url).password
+        assert secret
+        assert secret not in repr(store)
+        assert secret not in store.backend.location
+        with pytest.raises(NotFoundError) as caught:
+            store.load("Task.9")
+        assert secret not in str(caught.value)
+        with SqlStore(store.url) as again:
+            assert len(again) == 1
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """Nobody listens: the message says what to check."""
+    with pytest.raises(StorageError, match="check that the server is running"):
+        SqlStore(f"postgresql+psycopg://me@/jobs?host={tmp_path}")
+
+
+def test_a_missing_driver_names_the_extra() -> None:
+    """In a process where psycopg cannot be imported, and one where SQLAlchemy cannot."""
+    code = (
+        "import sys; sys.modules[sys.argv[1]] = None\n"
+        "import brinery\n"
+        "try: brinery.make_store('postgresql://me@/jobs')\n"
+        "except brinery.DriverNotInstalledError as error: print(error)"
+    )
+    for module, extra in (("psycopg", "brinery[postgres]"), ("sqlalchemy", "brinery[sql]")):
+        done = subprocess.run(
+            [sys.executable, "-c", code, module], capture_output=True, text=True, check=True
+        )
+        assert extra in done.stdout
+
+
+def test_a_driver_of_another_database_is_named() -> None:
+    """What is not an extra of brinery is named by its module."""
+    with pytest.raises(DriverNotInstalledError, match="pip install oracledb"):
+        SqlStore("oracle+oracledb://me@host/jobs")
+
+
+def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> None:
+    """Connections that a restart has cut are made anew, without the caller noticing."""
+    with SqlStore(mortal_postgres.new_database()) as store:
+        id_ = store.save(Task("a"))
+        mortal_postgres.restart()
+        store.invalidate_cache()
+        assert store.load(id_).name == "a"
+        mortal_postgres.restart("immediate")
+        store.save(Task("b"))
+        mortal_postgres.stop()
+        with pytest.raises(StorageError, match="check that the server is running"):
+            store.list()
+        mortal_postgres.start()
+        assert len(store.list()) == 2
+
+
+def test_a_dropped_table_is_told(store: SqlStore, url: str) -> None:
+    """Somebody removes the table under a running store."""
+    store.save(Task("a"))
+    execute(url, "drop table store")
+    with pytest.raises(StorageError, match="removed"):
+        store.save(Task("b"))

@@ -1,0 +1,71 @@
+"""Eight workers on one store: no update is lost, no ID given twice, no state seen that never was."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.torture.processes import ENGINES, WORKERS, Engine, Outcome, torture
+
+from brinery.bench.machine import machine, versions
+
+RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "torture-d.json"
+SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "120"))
+"""How long each engine is tried by the long version."""
+
+each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+
+
+@each_engine
+def test_nothing_is_lost_in_a_few_seconds(engine: Engine, tmp_path: Path) -> None:
+    """The short version: each kind of operation is tried, and conflicts happen."""
+    outcome = torture(engine, tmp_path, seconds=1.5, seed=1)
+    assert outcome.violations == []
+    assert {*outcome.operations} == {"transfer", "count", "order", "audit", "peek"}
+    assert outcome.cases > 40
+
+
+@pytest.fixture(scope="module")
+def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
+    """Give what collects outcomes; they are written when all engines were tried."""
+    tried: list[dict[str, Any]] = []
+    begun = time.monotonic()
+
+    def noted(engine: Engine, outcome: Outcome, seconds: float) -> None:
+        tried.append({"engine": engine.name, "seconds": round(seconds, 1), **outcome.figures()})
+
+    yield noted
+    if len(tried) < len(ENGINES):
+        return  # only some were asked for
+    document = {
+        "torture": "processes",
+        "command": "make torture",
+        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        "machine": machine(),
+        "versions": {name: versions()[name] for name in ("python", "brinery")},
+        "workers": WORKERS,
+        "seconds": round(time.monotonic() - begun, 1),
+        "cases": sum(entry["cases"] for entry in tried),
+        "violations": sum(len(entry["violations"]) for entry in tried),
+        "engines": tried,
+    }
+    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+@pytest.mark.torture
+@pytest.mark.timeout(SECONDS + 300)
+@each_engine
+def test_nothing_is_lost_in_minutes(
+    engine: Engine, tmp_path: Path, note: Callable[[Engine, Outcome, float], None]
+) -> None:
+    """The long version: what it tried and found is kept in `benchmarks/results`."""
+    begun = time.monotonic()
+    outcome = torture(engine, tmp_path, seconds=SECONDS, seed=time.time_ns() % 2**32)
+    note(engine, outcome, time.monotonic() - begun)
+    assert outcome.violations == []
