@@ -154,9 +154,9 @@ def reaching(command: str) -> Iterator[Case]:
     yield Case("INST", whole(b"(" + argument + b"iposix\nsystem\n", 0), True)
     code = text(f"__import__('os').system({command!r})")
     for protocol, module in ((2, "__builtin__"), (4, "builtins")):
-        for function in ("eval", "exec"):
-            name = f"c{module}\n{function}\n".encode()
-            yield Case(f"{module}.{function}", whole(name + code + b"\x85R", protocol), True)
+        for word in ("eval", "exec"):
+            name = f"c{module}\n{word}\n".encode()
+            yield Case(f"{module}.{word}", whole(name + code + b"\x85R", protocol), True)
     shell = text("sh") + text("-c") + argument
     for module in ("subprocess", ALLOWED):
         body = f"c{module}\nPopen\n".encode() + b"](" + shell + b"e\x85R"
@@ -312,8 +312,8 @@ def bombs() -> Iterator[Case]:
     yield Case("many copies of a tuple", whole(wide + b"0](" + copy * 20_000 + b"e"))
     copy = b"cbrinery.reference\nroot\nh\x00R0"
     yield Case("many roots of one tuple", whole(wide + copy * 20_000 + b"N"))
-    name = text("a" * 1_000_000)
-    yield Case("a long name", whole(name + name + b"\x93"))
+    long = text("a" * 1_000_000)
+    yield Case("a long name", whole(long + long + b"\x93"))
     yield Case(
         "a long name, many times",
         whole(
