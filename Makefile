@@ -16,11 +16,12 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 # Debian packages that tests need; make installs what is missing where it may.
 SYSTEM := chromium chromium-driver fonts-dejavu-core # the browser that opens the page of the benchmark
 SYSTEM += postgresql # a server of any version will do: tests start their own, in a temporary directory
+SYSTEM += strace # kills a store at any system call, and lets calls fail
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint type docs table bench bench-codecs test-all regen-golden clean help
+.PHONY: demo test test-slow lint type docs table bench bench-codecs torture test-all regen-golden clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
@@ -30,6 +31,10 @@ test: $(VENV)/.test $(VENV)/.system  ## run the tests
 
 test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
 	@$(RUN) -m pytest -m slow $(ARGS)
+
+torture: $(VENV)/.test $(VENV)/.system  ## try to break the store for an hour: kills, faults, power cuts, eight workers, hostile input
+	@$(RUN) -m tests.torture.run $(ARGS)
+	@$(RUN) -m pytest -m torture tests/torture
 
 lint: $(VENV)/.lint  ## check form, types, architecture and spelling
 	@failed=; \

@@ -301,7 +301,7 @@ def test_tables_are_separate_stores(url: str) -> None:
         assert "#table=one" in repr(one)
 
 
-@pytest.mark.parametrize("fragment", ["one", "tabel=one", "table="])
+@pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
 def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
     """A typing error must not become another store."""
     with pytest.raises(UrlError, match="table=name"):

@@ -15,7 +15,7 @@ class Alone(Peer):
     source = 'FilesystemStore, durability="process": atomic, the system flushes when it likes'
     # docs/reference.md: save_many saves several in one commit, load_many reads together.
     advice = "save_many and load_many for many objects; save, load and remove for one"
-    how = "none"
+    how = "process"
 
     def __init__(self, directory: str) -> None:
         self.store = FilesystemStore(f"{directory}/store", durability=self.how)

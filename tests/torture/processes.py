@@ -50,6 +50,7 @@ class Engine:
 ENGINES: Sequence[Engine] = (
     Engine("directory, flat", "file://{place}/flat"),
     Engine("directory, sharded", "file://{place}/sharded?layout=sharded"),
+    Engine("SQLite", "sqlite:///{place}/bank.db"),
     Engine("memory, a store for each thread"),
     Engine("memory, one store for all threads", shares_store=True),
 )

@@ -45,7 +45,7 @@ def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
         return  # only some were asked for
     document = {
         "torture": "processes",
-        "command": "make torture",
+        "command": f"BRINERY_TORTURE_SECONDS={SECONDS:g} python -m pytest -m torture",
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
         "versions": {name: versions()[name] for name in ("python", "brinery")},

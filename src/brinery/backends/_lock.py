@@ -81,14 +81,19 @@ class WritersLock:
     ) -> None:
         assert self._turn is not None
         # What fails here undoes nothing of what was done: the next one looks whether there is something
-        # to finish, and finds nothing; and the system closes what it says that it did not.
-        with suppress(OSError):
-            self._turn.end()
-        with suppress(OSError):
-            # Not left to close(): a child forked meanwhile has a copy of the descriptor.
-            self._release()
-        with suppress(OSError):
-            os.close(self._fd)
+        # to finish, and finds nothing; and the system closes what it says that it did not.  An interrupt
+        # may come after any call, and must not leave the lock locked.
+        try:
+            with suppress(OSError):
+                self._turn.end()
+        finally:
+            try:
+                with suppress(OSError):
+                    # Not left to close(): a child forked meanwhile has a copy of the descriptor.
+                    self._release()
+            finally:
+                with suppress(OSError):
+                    os.close(self._fd)
 
     def _acquire(self, until: float) -> None:
         """Take the lock, unless someone removed its file, and a new one is needed."""

@@ -73,7 +73,7 @@ class DirectoryBackend(Backend):
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, fork_safe=True
+        atomic_batch=True, snapshot_reads=True, fork_safe=True
     )
 
     def __init__(
