@@ -13,12 +13,15 @@ from typing import Any, Final
 import msgpack
 
 from brinery.codec import Buffer
-from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, Kind
+from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, Hashes, Kind
 
 # By code: tuple, set, frozenset.  The fields of all others are no parts that have a path.
-_MOST_DEPTH: Final = 1_024
-"""No reader goes deeper; and the path of each level is longer than that of the one around it."""
 _FORMS: Final = {5: "[{}]", 6: "{{…}}", 7: "{{…}}"}
+
+
+_MOST_LEVELS: Final = (
+    1_024  # what the library reads: paths of deeper ones would take time without end
+)
 
 
 class Reference:
@@ -75,6 +78,7 @@ def references(source: Buffer) -> list[Reference]:
     unpacker.feed(data)
     found: list[Reference] = []
     stack: list[_Frame] = []
+    hashes = Hashes()
     while True:
         path = stack[-1].path_of_next() if stack else ""
         try:
@@ -88,6 +92,8 @@ def references(source: Buffer) -> list[Reference]:
                 if isinstance(value, _Frame):
                     path = value.path
                     value = value.value()
+                    if type(value) is int:
+                        hashes.check(value)
                 if not stack:
                     return found
                 stack[-1].items.append(value)
@@ -98,8 +104,8 @@ def references(source: Buffer) -> list[Reference]:
                     break
             else:
                 stack.append(value)
-                if len(stack) > _MOST_DEPTH:
-                    raise ValueError("too deep")
+                if len(stack) > _MOST_LEVELS:
+                    raise ValueError("it is nested too deeply")
         except Exception as error:
             raise FailureError(path) from error
 

@@ -29,6 +29,8 @@ ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 # A Fraction is reduced when it is read, which takes time quadratic in its length: 10 ms for this one.
 _MAX_FRACTION_BITS: Final = 1 << 16
 
+_MOST_EQUAL: Final = 1_000
+
 _NUMBER: Final = re.compile(r"-?(?:\d+(?:\.\d+)?(?:E[+-]?\d+)?|INFINITY|S?NAN\d*)", re.ASCII)
 _ZONE: Final = re.compile(r"[A-Za-z0-9_+-]+(?:/[A-Za-z0-9_+-]+)*")
 _STRICT: Final = Context(traps=[InvalidOperation])
@@ -72,6 +74,23 @@ class Kind:
             if type(field) is not cls and cls is not object:
                 raise TypeError(f"a {cls.__name__} is expected, a {type(field).__name__} found")
         return self.read(*fields)
+
+
+class Hashes:
+    """Counts the large integers of a payload that have one hash.
+
+    As keys, each of them is compared with all before.  Within 64 bits no more than eight can be found.
+    """
+
+    def __init__(self) -> None:
+        self._equal: dict[int, set[int]] = {}
+
+    def check(self, number: int) -> None:
+        """Raise `ValueError` where there are too many."""
+        equal = self._equal.setdefault(hash(number), set())
+        equal.add(number)
+        if len(equal) > _MOST_EQUAL:
+            raise ValueError(f"more than {_MOST_EQUAL} different integers have one hash")
 
 
 def _entries(dicts: list[dict[Any, Any]]) -> Iterable[Any]:

@@ -48,7 +48,7 @@ from brinery.codec import Buffer, Capabilities, Codec, Mention, ReadLinks, Sink,
 from brinery.errors import BrineryError, DecodeError
 from brinery_codecs._msgpack_places import path_of_failure, references
 from brinery_codecs._msgpack_survey import Refusal, Survey, Types
-from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, KINDS, Kind
+from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, KINDS, Hashes, Kind
 
 _TUPLE: Final = KINDS[tuple].mark
 _SORTABLE: Final = frozenset({int, str, bytes})
@@ -172,6 +172,7 @@ class _Reader:
     def __init__(self, links: ReadLinks) -> None:
         self._resolve: Callable[[str], Any] = links.resolve
         self._marks = 0
+        self._hashes = Hashes()
         self._passing: BaseException | None = None
 
     def read(self, source: Buffer) -> Any:
@@ -215,7 +216,10 @@ class _Reader:
             return items
         self._marks -= 1
         kind = items.pop(0)
-        return kind.make(items)
+        value = kind.make(items)
+        if type(value) is int:
+            self._hashes.check(value)
+        return value
 
 
 def _unknown(code: int) -> DecodeError:
