@@ -16,7 +16,16 @@ from benchmarks.figures import Figure
 
 Document = dict[str, Any]
 
-ORDER: Sequence[str] = ("peers", "growth", "store", "codecs", "transforms", "reliability", "depth")
+ORDER: Sequence[str] = (
+    "peers",
+    "databases",
+    "growth",
+    "store",
+    "codecs",
+    "transforms",
+    "reliability",
+    "depth",
+)
 """The groups as they are shown; there may be one document of `depth` for each Python."""
 
 

@@ -27,6 +27,7 @@ from benchmarks.report.terminal import show
 from benchmarks.sections import (
     closures,
     codecs,
+    databases,
     depth,
     durability,
     growth,
@@ -40,6 +41,7 @@ from benchmarks.sections import (
 
 GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "peers": {},
+    "databases": {},
     "growth": {"growth": growth.figures},
     "store": {
         "save": trees.save_figures,
@@ -53,6 +55,12 @@ GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "reliability": {"durability": durability.figures},
     "depth": {"depth": depth.figures},
 }
+
+CONTESTS: Mapping[str, Callable[[Bench], list[peers.Entry]]] = {
+    "peers": peers.entries,
+    "databases": databases.entries,
+}
+"""The groups that set brinery beside others."""
 
 USUAL = [group for group in ORDER if group != "depth"]
 """What runs if nothing else is asked for: depth depends on the version of Python alone."""
@@ -102,7 +110,9 @@ def _measured(group: str, options: argparse.Namespace, command: str) -> Document
             bench.scratch
         )  # before: it tells how busy the machine was with other things
         figures = [figure for name in GROUPS[group] for figure in _section(bench, group, name)]
-        contenders = {"contenders": peers.entries(bench)} if group == "peers" else {}
+        contenders = {}
+        if group in CONTESTS:
+            contenders = {"contenders": CONTESTS[group](bench)}
     _tell("")
     return {
         "group": group,

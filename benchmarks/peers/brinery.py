@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from benchmarks.peers import jobs
 from benchmarks.peers.peer import DISK, KILL, Peer
-from brinery import FilesystemStore, Persistable
+from brinery import FilesystemStore, Persistable, SqlStore, Store
 
 
 class Alone(Peer):
-    title, packages, durability = "brinery, alone", ("brinery",), KILL
+    title, durability = "brinery, alone", KILL
+    packages: ClassVar[tuple[str, ...]] = ("brinery",)
     source = 'FilesystemStore, durability="process": atomic, the system flushes when it likes'
     # docs/reference.md: save_many saves several in one commit, load_many reads together.
     advice = "save_many and load_many for many objects; save, load and remove for one"
     how = "process"
+    store: Store
 
     def __init__(self, directory: str) -> None:
         self.store = FilesystemStore(f"{directory}/store", durability=self.how)
@@ -66,3 +68,27 @@ class Graph(Alone):
 class GraphOnDisk(Graph):
     title, durability, how = "brinery, graph, full", DISK, "full"
     source = AloneOnDisk.source
+
+
+class InTable(Alone):
+    title = "brinery on SQLite, alone"
+    packages = ("brinery", "sqlalchemy")
+    source = 'SqlStore, durability="process": WAL, synchronous=NORMAL; sqlite.org/pragma.html'
+
+    def __init__(self, directory: str) -> None:
+        self.store = SqlStore(f"sqlite:///{directory}/objects.db", durability=self.how)
+
+
+class InTableOnDisk(InTable):
+    title, durability, how = "brinery on SQLite, alone, full", DISK, "full"
+    source = 'SqlStore, durability="full": WAL, synchronous=FULL flushes the log at each commit'
+
+
+class GraphInTable(InTable):
+    title, links, job, config = "brinery on SQLite, graph", jobs.CYCLES, Job, Config
+    notes = Graph.notes
+
+
+class GraphInTableOnDisk(GraphInTable):
+    title, durability, how = "brinery on SQLite, graph, full", DISK, "full"
+    source = InTableOnDisk.source

@@ -27,13 +27,30 @@ CONTENDERS: Mapping[str, str] = {
     "joblib": "joblib:Joblib",
 }
 
+DATABASES: Mapping[str, str] = {
+    "brinery-sqlite": "brinery:InTable",
+    "brinery-graph-sqlite": "brinery:GraphInTable",
+    "brinery-sqlite-full": "brinery:InTableOnDisk",
+    "brinery-graph-sqlite-full": "brinery:GraphInTableOnDisk",
+    "sqlite3": "sqlite3:Sqlite3",
+    "zodb": CONTENDERS["zodb"],
+    "diskcache": CONTENDERS["diskcache"],
+    "diskcache-full": CONTENDERS["diskcache-full"],
+    "sqlitedict": CONTENDERS["sqlitedict"],
+    "brinery-postgres-full": "psycopg:AloneInPostgres",
+    "brinery-graph-postgres-full": "psycopg:InPostgres",
+    "psycopg": "psycopg:Psycopg",
+}
+"""What is measured in databases; ZODB, which is none, keeps graphs."""
+
 
 def class_of(name: str) -> type[Peer]:
     """Return the adapter of a contender; raise `ImportError` if its library is not installed.
 
     One that is not in the list can be named by its module and class, as `package.module:Class`.
     """
-    place = f"benchmarks.peers.{CONTENDERS[name]}" if name in CONTENDERS else name
+    known = {**CONTENDERS, **DATABASES}
+    place = f"benchmarks.peers.{known[name]}" if name in known else name
     module, _, cls = place.partition(":")
     found: type[Peer] = getattr(importlib.import_module(module), cls)
     return found
@@ -54,7 +71,10 @@ def versions(name: str) -> dict[str, str]:
     return {package: version(package) for package in class_of(name).packages}
 
 
-def baseline(links: str, durability: str) -> str:
-    """Return the name of that way of using brinery which promises as much."""
-    name = "brinery" if links == ALONE else "brinery-graph"
+def baseline(links: str, durability: str, place: str = "") -> str:
+    """Return the name of that way of using brinery which promises as much.
+
+    `place` is where that way keeps records: ``"-sqlite"``, ``"-postgres"``, or empty for files.
+    """
+    name = ("brinery" if links == ALONE else "brinery-graph") + place
     return f"{name}-full" if durability == DISK else name

@@ -27,7 +27,7 @@ STYLE: Any = {
 
 def draw(document: Document, name: str, directory: Path) -> Sequence[str]:
     """Write the pictures of a document, if it has any; return their file names."""
-    if document["group"] == "peers":
+    if document["group"] in ("peers", "databases"):
         return [
             _saved(_contenders(document, durability), directory, f"{name}-{durability}.svg")
             for durability in CLASSES

@@ -18,9 +18,9 @@ from benchmarks.bench import Bench, Phase, in_memory_where_possible
 from benchmarks.figures import Figure, ratio, values
 from benchmarks.measure import Sample, timed
 from benchmarks.objects import Task, check_tasks, tasks
-from brinery import FilesystemStore, MemoryStore, Store
+from brinery import FilesystemStore, MemoryStore, SqlStore, Store
 
-LAYOUTS = ("flat", "sharded")
+LAYOUTS = ("flat", "sharded", "SQLite")
 PER_RECORD = {
     "save": "save all",
     "load": "load all",
@@ -103,13 +103,19 @@ OPERATIONS: Mapping[str, Callable[[Store, int, int], dict[str, Sample]]] = {
 def by_files(
     directory: str, layout: str, operation: str, count: int, some: int
 ) -> dict[str, Sample]:
-    """Run an operation on a store of files."""
-    with FilesystemStore(directory, layout=layout, durability="process") as store:
+    """Run an operation on a store of files, or of one SQLite file."""
+    with _opened(directory, layout) as store:
         if operation == "save":
             store.save([], id="trifle")
         store.load("trifle")
         gc.collect()
         return OPERATIONS[operation](store, count, some)
+
+
+def _opened(directory: str, layout: str) -> Store:
+    if layout == "SQLite":
+        return SqlStore(f"sqlite:///{directory}/objects.db", durability="process")
+    return FilesystemStore(directory, layout=layout, durability="process")
 
 
 def by_memory(count: int, some: int) -> dict[str, Sample]:

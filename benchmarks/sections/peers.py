@@ -27,9 +27,16 @@ Entry = dict[str, Any]
 """What is known of one contender, as it stands in the document."""
 
 
-def entries(bench: Bench, names: Sequence[str] = tuple(CONTENDERS)) -> list[Entry]:
-    """Prove and measure; return one entry for each contender."""
-    found = {name: _described(name) for name in names}
+def entries(
+    bench: Bench,
+    names: Sequence[str] = tuple(CONTENDERS),
+    place_of: Callable[[str], str] = lambda name: "",
+) -> list[Entry]:
+    """Prove and measure; return one entry for each contender.
+
+    `place_of` tells for a name beside which of brinery's places it stands; see `baseline`.
+    """
+    found = {name: _described(name, place_of(name)) for name in names}
     running = [entry for entry in found.values() if not entry["missing"]]
     with ThreadPoolExecutor(bench.sizes.workers) as pool:
         list(pool.map(partial(_prove, bench), running))
@@ -40,14 +47,14 @@ def entries(bench: Bench, names: Sequence[str] = tuple(CONTENDERS)) -> list[Entr
     return list(found.values())
 
 
-def _described(name: str) -> Entry:
+def _described(name: str, place: str) -> Entry:
     entry: Entry = {"name": name, "missing": "", "error": "", "proofs": {}, "operations": {}}
     try:
         peer = class_of(name)
     except ImportError as error:
         return {**entry, "title": name, "missing": str(error)}
     facts = peer.described()
-    ours = baseline(facts["links"], facts["durability"])
+    ours = baseline(facts["links"], facts["durability"], place)
     return {**entry, **facts, "versions": versions(name), "baseline": ours}
 
 

@@ -90,15 +90,16 @@ def prepare(place: Place, *, create: bool) -> None:
         )
 
 
-def is_open_to_others(place: Place) -> str | None:
-    """Return in which way others can write to the file, or beside it, None where they cannot.
+def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
+    """Return in which way others can write beside the file or, `with_files`, to it; None if not.
 
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
     path = place.url.database
     if path in _MEMORY or path.startswith("file:"):
         return None
-    return open_to_others(os.path.dirname(path), (path, f"{path}-wal", f"{path}-shm"))
+    within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
+    return open_to_others(os.path.dirname(path), within)
 
 
 def engine_of(place: Place) -> Engine:

@@ -1,0 +1,43 @@
+"""brinery in databases, and its peers there, through the operations of `benchmarks.sections.peers`.
+
+PostgreSQL is a server of its own, started for the run, which flushes every commit.  Where there is none, that
+part is not measured, and the results say so.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.postgres import PostgresCluster, binaries
+
+from benchmarks.bench import Bench
+from benchmarks.peers.contenders import DATABASES
+from benchmarks.sections.peers import Entry
+from benchmarks.sections.peers import entries as measured
+
+_URL = "BRINERY_BENCH_POSTGRES"  # as in benchmarks.peers.psycopg, which needs it to be imported
+
+
+def entries(bench: Bench) -> list[Entry]:
+    """Prove and measure; return one entry for each contender."""
+    with _server():
+        return measured(bench, tuple(DATABASES), _place_of)
+
+
+def _place_of(name: str) -> str:
+    return "-postgres" if "psycopg" in DATABASES[name] else "-sqlite"
+
+
+@contextmanager
+def _server() -> Iterator[None]:
+    if binaries() is None:
+        yield
+        return
+    with PostgresCluster(durable=True) as cluster:
+        os.environ[_URL] = cluster.new_database()
+        try:
+            yield
+        finally:
+            del os.environ[_URL]
