@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterable, Mapping
-from hashlib import blake2b
+from pathlib import Path
 from typing import Any, Final
 
 import psycopg
@@ -23,8 +23,11 @@ if URL not in os.environ:
 
 
 def table_of(directory: str) -> str:
-    """Return the table that stands for a directory."""
-    return "t" + blake2b(directory.encode(), digest_size=8).hexdigest()
+    """Return the table that stands for a directory; it is forgotten with the directory."""
+    path = Path(directory, "table")
+    if not path.exists():
+        path.write_text(f"t{os.urandom(8).hex()}", encoding="utf-8")
+    return path.read_text(encoding="utf-8")
 
 
 class Psycopg(Peer):

@@ -52,9 +52,10 @@ even the upper quartile of the other's time, divided by brinery's in the same ro
 """
 
 DATABASES = """\
-The same operations on {jobs:,} jobs in databases: `SqlStore` beside bare drivers with pickle, beside stores that use
-SQLite, and beside ZODB. Single operations: {some:,} of each. PostgreSQL is a server on the same machine, reached by
-a unix socket, which flushes every commit; the sizes on the disk leave it out. Times are medians of {few} rounds.
+The same operations on {jobs:,} jobs in databases: `SqlStore` beside bare drivers with pickle,
+beside stores that use SQLite, and beside ZODB. Single operations: {some:,} of each. PostgreSQL is a
+server on the same machine, reached by a unix socket, which flushes every commit; the sizes on the
+disk leave it out. Times are medians of {few} rounds.
 """
 
 GROWTH = """\

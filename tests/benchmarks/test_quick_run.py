@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks.document import ORDER
 from benchmarks.report.contenders import TITLES
+from benchmarks.run import CONTESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 GROUPS = [group for group in ORDER if group != "depth"]
@@ -72,9 +73,12 @@ def everything_is_there(output: Path, shown: str) -> None:
 
 def contenders_are_measured_or_said_to_be_missing(output: Path) -> None:
     """Every operation, a proof of what is kept, the source of what is claimed."""
-    contenders = documents(output)["peers"]["contenders"]
+    found = documents(output)
+    contenders = [entry for group in CONTESTS for entry in found[group]["contenders"]]
     measured = [entry for entry in contenders if not entry["missing"]]
-    assert {"brinery", "brinery-graph", "pickle", "shelve"} <= {e["name"] for e in measured}
+    names = {entry["name"] for entry in measured}
+    assert {"brinery", "brinery-graph", "pickle", "shelve"} <= names
+    assert {"brinery-sqlite", "sqlite3", "brinery-postgres-full", "psycopg"} <= names
     for entry in measured:
         assert entry["error"] == ""
         assert sorted(entry["operations"]) == sorted(TITLES)
@@ -92,7 +96,8 @@ def the_page_is_made_from_the_documents_alone(output: Path, tmp_path: Path) -> N
     page = (tmp_path / "page.md").read_text("utf-8")
     assert page == (output / "benchmarks.md").read_text("utf-8")
     pictures = sorted(path.name for path in (tmp_path / "images").iterdir())
-    assert pictures == ["growth.svg", "peers-disk.svg", "peers-kill.svg"]
+    contests = [f"{group}-{kind}.svg" for group in CONTESTS for kind in ("disk", "kill")]
+    assert pictures == sorted(["growth.svg", *contests])
     for name in pictures:
         drawn = (tmp_path / "images" / name).read_bytes()
         assert drawn == (output / "images" / name).read_bytes()
