@@ -112,8 +112,7 @@ def copy(
     if isinstance(ids, str):
         raise InvalidArgumentError(f"ids are several, as in a list, not {ids!r:.60}")
     for store in (source, target):
-        with store._open():  # raises where it is closed
-            pass
+        store.check_open()
     wanted = None if ids is None else list(ids)
     copier = _Copier(source, target, wanted, overwrite, skip_existing, keep_going)
     return copier.run(progress)

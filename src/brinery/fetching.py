@@ -6,9 +6,10 @@ each distance from the root, before any of them is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing
 from brinery.codec import Codec
@@ -34,6 +35,12 @@ class FetchedRecord(NamedTuple):
 
     record: Record
     codec: Codec
+
+
+new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools.partial(
+    tuple.__new__, FetchedRecord
+)
+"""Return a `FetchedRecord`, in half the time that a call of the class takes: for each record."""
 
 
 def fetch(
@@ -80,29 +87,54 @@ def _fetch(
     read: dict[str, FetchedRecord] = {}
     referrers: dict[str, str | None] = dict.fromkeys(ids)
     wave = list(referrers)
-    name, config, codec = "", None, None
+    codec: Codec | None = None
+    name, content = "", None
+    config: Mapping[str, Any] = {}
+    parsed = guard.parsed
     while wave:
         following: list[str] = []
-        for id_, record in _records(
-            _missing(wave, identity, alive, excluded), referrers, backend, read, guard
-        ):
+        wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
+        for place, data, version in _several(wanted, backend):
+            id_ = wanted.pop(place)
+            try:
+                record = parsed(data, version, id_)
+            except (RecordError, TrustError):
+                # Once more, for an error that says where: only then is the path made.
+                record = parsed(data, version, id_, backend.where(place))
             metadata = record.metadata
             # Most records of a graph are of one codec.
-            if codec is None or metadata.codec != name or metadata.config != config:
+            if (
+                codec is None
+                or metadata.codec != name
+                or metadata.config != config
+                or metadata.content is not content
+            ):
                 codec = _codec_for(metadata, codec_of)
-                name, config = metadata.codec, metadata.config
-            guard.check_codec(codec, metadata)
+                name, config, content = metadata.codec, metadata.config, metadata.content
+                guard.check_codec(codec, metadata)
             if metadata.transform is not None:
-                record = restorer.restored(record, backend.where(name_of(id_)))
-            read[id_] = FetchedRecord(record, codec)
+                record = restorer.restored(record, backend.where(place))
+            read[id_] = new_fetched((record, codec))
             for reference in metadata.references:
                 if reference not in referrers:
                     referrers[reference] = id_
                     following.append(reference)
+        for id_ in wanted.values():
+            raise _not_found(id_, referrers[id_], backend, read)
         if is_alone and following:
             return None
         wave = following
     return alive, read
+
+
+def _several(names: Mapping[str, str], backend: Backend) -> Iterable[tuple[str, bytes, Any]]:
+    if len(names) != 1:
+        return backend.get_many(list(names))
+    (name,) = names
+    try:
+        return ((name, *backend.get(name)),)
+    except Missing:
+        return ()
 
 
 def _missing(
@@ -117,39 +149,6 @@ def _missing(
         else:
             alive[id_] = obj
     return missing
-
-
-def _records(
-    wave: Sequence[str],
-    referrers: Mapping[str, str | None],
-    backend: Backend,
-    read: Mapping[str, FetchedRecord],
-    guard: Guard,
-) -> Iterator[tuple[str, Record]]:
-    wanted = {name_of(id_): id_ for id_ in wave}
-    if len(wanted) == 1:
-        ((name, id_),) = wanted.items()
-        try:
-            data, version = backend.get(name)
-        except Missing as missing:
-            raise _not_found(id_, referrers[id_], backend, read) from missing
-        yield id_, _parsed(name, data, version, id_, backend, guard)
-        return
-    for name, data, version in backend.get_many(list(wanted)):
-        id_ = wanted.pop(name)
-        yield id_, _parsed(name, data, version, id_, backend, guard)
-    for id_ in wanted.values():
-        raise _not_found(id_, referrers[id_], backend, read)
-
-
-def _parsed(
-    name: str, data: bytes, version: Any, id_: str, backend: Backend, guard: Guard
-) -> Record:
-    try:
-        return guard.parsed(data, version, id=id_)
-    except (RecordError, TrustError):
-        # Once more, for an error that says where: only then is the path made.
-        return guard.parsed(data, version, id=id_, path=backend.where(name))
 
 
 def _not_found(

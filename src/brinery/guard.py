@@ -122,7 +122,7 @@ class Guard:
     # -- what is read
 
     def parsed(
-        self, data: bytes, version: Any, *, id: str | None = None, path: str | None = None
+        self, data: bytes, version: Any, id: str | None = None, path: str | None = None
     ) -> Record:
         """Return a record that is whole, sealed if it has to be, and of a codec that is admitted.
 
@@ -131,6 +131,8 @@ class Guard:
         return parse(data, version, id=id, path=path, seals=self.seals, admit=self._admit)
 
     def _admit(self, metadata: Metadata) -> None:
+        if metadata.content is None and self.trust.codecs is None:
+            return
         self._check_codec(metadata.codec, metadata.id)
         if metadata.content is not None and not self.is_sealing and not self.trust.anyone:
             raise SealError(

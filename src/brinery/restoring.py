@@ -53,8 +53,7 @@ def restore(
     """
     for place in (source, target):
         if isinstance(place, Store):
-            with place._open():  # raises where it is closed
-                pass
+            place.check_open()
     with opened(source) as backup, opened(target) as backend:
         seals = source._guard.seals if isinstance(source, Store) else None
         restoring = _Restoring(backup, backend, overwrite, seals, progress)

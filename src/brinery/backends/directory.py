@@ -27,7 +27,7 @@ from brinery.backends._journal import pending
 from brinery.backends._leftovers import sweep
 from brinery.backends._lock import ReadersLock, WritersLock
 from brinery.backends._moves import recover
-from brinery.backends._openness import open_to_others
+from brinery.backends._openness import Openness
 from brinery.backends._places import Listing, Places, check_name, unlinked
 from brinery.backends._staging import Staging, failure
 from brinery.backends._turns import Mark, Turn, mark_at
@@ -105,7 +105,8 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
-        self._are_shards_closed = False
+        # Shards are as the root has let them be made.
+        self._openness = Openness(self.location, self._places.shards)
         self._opened = False  # whether what was cut off before has been looked for
         self._swept = False
         self._unfinished = False  # whether there is something that may not be finished from here
@@ -213,11 +214,7 @@ class DirectoryBackend(Backend):
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others than whoever runs this can write here, None where they cannot."""
-        # Shards are as the root has let them be made: they are looked at once, and the root each time.
-        within = () if self._are_shards_closed else self._places.shards()
-        reason = open_to_others(self.location, within)
-        self._are_shards_closed = reason is None
-        return reason
+        return self._openness.reason()
 
     def _require_root(self, action: str) -> None:
         try:

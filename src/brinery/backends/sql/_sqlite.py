@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.backends._openness import open_to_others
+from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
 from brinery.backends.sql._networks import network_of
 from brinery.backends.sql._pending import Row
@@ -90,16 +90,15 @@ def prepare(place: Place, *, create: bool) -> None:
         )
 
 
-def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
-    """Return in which way others can write beside the file or, `with_files`, to it; None if not.
+def openness(url: URL) -> Openness | None:
+    """Return what tells whether others can write to a database; None for one in memory.
 
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
-    path = place.url.database
+    path = url.database
     if path in _MEMORY or path.startswith("file:"):
         return None
-    within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
-    return open_to_others(os.path.dirname(path), within)
+    return Openness(os.path.dirname(path), lambda: (path, f"{path}-wal", f"{path}-shm"))
 
 
 def engine_of(place: Place) -> Engine:
