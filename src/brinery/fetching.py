@@ -7,7 +7,7 @@ each distance from the root, before any of them is decoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -60,15 +60,40 @@ def fetch(
     `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
     guard.begin()
-    arguments = identity, codec_of, restorer, guard, excluded
-    if len(ids) == 1:
-        # A record that refers to nothing needs no state, and asking for one costs more than reading it.
-        found = _fetch(ids, backend, *arguments, is_alone=True)
-        if found is not None:
-            return found
-    found = backend.read_one_state(lambda view: _fetch(ids, view, *arguments))
-    assert found is not None
+    found: tuple[dict[str, Any], dict[str, FetchedRecord]]
+    found = backend.read_one_state(
+        lambda view: _fetch(ids, view, identity, codec_of, restorer, guard, excluded)
+    )
     return found
+
+
+def fetch_alone(
+    id: str, backend: Backend, codec_of: CodecOf, restorer: Restorer, guard: Guard
+) -> FetchedRecord | None:
+    """Return the record `id`, None where it refers to others.
+
+    It needs no state of the store to be read in, and to ask for one costs more than to read it.  Raise what
+    `fetch` does.
+    """
+    guard.begin()
+    name = name_of(id)
+    try:
+        data, version = backend.get(name)
+    except Missing as missing:
+        raise NotFoundError(id, backend.location) from missing
+    try:
+        record = guard.parsed(data, version, id)
+    except (RecordError, TrustError):
+        # Once more, for an error that says where: only then is the path made.
+        record = guard.parsed(data, version, id, backend.where(name))
+    metadata = record.metadata
+    if metadata.references:
+        return None
+    codec = _codec_for(metadata, codec_of)
+    guard.check_codec(codec, metadata)
+    if metadata.transform is not None:
+        record = restorer.restored(record, backend.where(name))
+    return FetchedRecord(record, codec)
 
 
 def _fetch(
@@ -79,10 +104,7 @@ def _fetch(
     restorer: Restorer,
     guard: Guard,
     excluded: Collection[str],
-    *,
-    is_alone: bool = False,
-) -> tuple[dict[str, Any], dict[str, FetchedRecord]] | None:
-    # With `is_alone`, None where there is more to read than `ids`.
+) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     alive: dict[str, Any] = {}
     read: dict[str, FetchedRecord] = {}
     referrers: dict[str, str | None] = dict.fromkeys(ids)
@@ -94,7 +116,7 @@ def _fetch(
     while wave:
         following: list[str] = []
         wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
-        for place, data, version in _several(wanted, backend):
+        for place, data, version in backend.get_many(list(wanted)):
             id_ = wanted.pop(place)
             try:
                 record = parsed(data, version, id_)
@@ -121,20 +143,8 @@ def _fetch(
                     following.append(reference)
         for id_ in wanted.values():
             raise _not_found(id_, referrers[id_], backend, read)
-        if is_alone and following:
-            return None
         wave = following
     return alive, read
-
-
-def _several(names: Mapping[str, str], backend: Backend) -> Iterable[tuple[str, bytes, Any]]:
-    if len(names) != 1:
-        return backend.get_many(list(names))
-    (name,) = names
-    try:
-        return ((name, *backend.get(name)),)
-    except Missing:
-        return ()
 
 
 def _missing(

@@ -534,7 +534,25 @@ def _metadata_as_written(described: bytes) -> Metadata | None:
         return None
     if own[: 2 * len(_OWN) : 2] != _OWN:
         return None
-    _, id_, _, class_, _, references, _, size, _, digest, _, buffers, _, created, _, nonce, *more = own
+    (
+        _,
+        id_,
+        _,
+        class_,
+        _,
+        references,
+        _,
+        size,
+        _,
+        digest,
+        _,
+        buffers,
+        _,
+        created,
+        _,
+        nonce,
+        *more,
+    ) = own
     own_types = (
         type(id_), type(class_), type(references), type(size), type(digest), type(buffers),
         type(created), type(nonce),
@@ -712,7 +730,10 @@ def parse(
     if seals is None and (found := _parsed_as_written(data, id)) is not None:
         if admit is not None:
             admit(found)
-        if blake2b(data[: found.payload_size], digest_size=DIGEST_SIZE).digest() != found.payload_digest:
+        if (
+            blake2b(data[: found.payload_size], digest_size=DIGEST_SIZE).digest()
+            != found.payload_digest
+        ):
             raise _damaged("the digest of its payload does not match", id, path)
         return tuple.__new__(Record, (found, data, version, None))
     try:

@@ -429,11 +429,13 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.
         """
-        return self.load_many([id], missing=missing)[0]
+        return self._load([_required(id)], missing)[0]
 
     def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
         """Return several objects, read together, in order; `missing` as `load` has it."""
-        wanted = [_required(id_) for id_ in _several("ids", ids)]
+        return self._load([_required(id_) for id_ in _several("ids", ids)], missing)
+
+    def _load(self, wanted: Sequence[str], missing: str) -> list[Any]:
         stands_in = one_of("missing", missing, ("error", "placeholder")) == "placeholder"
         with self._lock, self._open():
             self._identity.expose(wanted)
