@@ -227,7 +227,7 @@ def new_metadata(
 
 
 class Writer:
-    """Puts records together that share codec and time: what they have in common is packed once."""
+    """Puts records of one codec together: what they have in common is packed once."""
 
     def __init__(
         self,
@@ -235,13 +235,12 @@ class Writer:
         config: Mapping[str, Any],
         codec_version: str,
         protocol: int | None,
-        created: float,
         python: str = _PYTHON,
         seals: Seals | None = None,
     ) -> None:
         """`seals` seal each record, where they are given."""
         self._pack, _ = _msgpack()
-        self._seals = seals
+        self.seals = seals
         common = {
             "codec": codec,
             "config": config,
@@ -250,7 +249,6 @@ class Writer:
             "python": python,
             "transform": None,
         }
-        self._created = created
         # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
         first = _map_of(len(_FIELDS))
         self._common = first + self._pack(common)[1:]
@@ -264,6 +262,7 @@ class Writer:
         references: Sequence[str],
         payload: Sequence[Buffer],
         digest: bytes,
+        created: float,
         nonce: bytes,
         buffers: Sequence[Buffer] = (),
         listed: Sequence[tuple[int, bytes]] = (),
@@ -286,7 +285,7 @@ class Writer:
             "size", size,
             "digest", digest,
             "buffers", listed,
-            "created", self._created,
+            "created", created,
             "nonce", nonce,
         ))
         # fmt: on
@@ -295,10 +294,10 @@ class Writer:
         else:
             done = self._pack({"transform": transform._asdict()})
             described = self._common_of_transformed + done[1:] + own[_ARRAY_HEAD:]
-        if versions or libraries or self._seals is not None:
+        if versions or libraries or self.seals is not None:
             content = None
-            if self._seals is not None:
-                content = self._seals.content([*payload, *_padded(buffers, size)])
+            if self.seals is not None:
+                content = self.seals.content([*payload, *_padded(buffers, size)])
             described = self._with_more(described, versions, libraries, content)
         if len(described) > MAX_METADATA:
             raise RecordError(
@@ -307,8 +306,8 @@ class Writer:
             )
         checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
         tail = _TAIL.pack(len(described), checked, NO_SEAL, FORMAT_VERSION, MAGIC)
-        if self._seals is not None:
-            seal = self._seals.seal(described, tail)
+        if self.seals is not None:
+            seal = self.seals.seal(described, tail)
             tail = _TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
         if not buffers and size < _SMALL:
             # One piece spares whoever writes it a loop.
@@ -353,13 +352,14 @@ def build(
 ) -> list[Buffer]:
     """Return the pieces of the record that `metadata` describe, in order; it is sealed by `seals`."""
     m = metadata
-    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.created, m.python, seals)
+    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.python, seals)
     return writer.build(
         m.id,
         m.class_name,
         m.references,
         payload,
         m.payload_digest,
+        m.created,
         m.nonce,
         buffers,
         m.buffers,

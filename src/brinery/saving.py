@@ -367,6 +367,7 @@ class Saver:
             tuple(self._references),
             payload,
             stored_digest,
+            self._now,
             nonce,
             transform=transform,
             versions=self._versions,
@@ -486,16 +487,14 @@ class Saver:
         return Reloading(self._identity, self.kept, self._renames, self._guard.restriction)
 
     def _writer(self, codec: Codec) -> Writer:
-        writer = Writer(
-            codec.name,
-            codec.config(),
-            codec.version,
-            codec.protocol,
-            self._now,
-            seals=self._guard.seals,
-        )
+        # Most saves of a store are by one codec: what its records have in common is kept.
+        seals = self._guard.seals
+        known, writer = self.kept.get(Writer, (None, None))
+        if known is not codec or writer.seals is not seals:
+            writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, seals=seals)
+            self.kept[Writer] = codec, writer
         self._writers[id(codec)] = writer
-        return writer
+        return writer  # type: ignore[no-any-return]
 
     def _relies_on(self, work: _Work) -> bool:
         """Tell whether a record exists that need not be written; if so, it must exist at the end, too."""

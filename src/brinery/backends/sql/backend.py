@@ -277,6 +277,11 @@ def _write(
     session: Session, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
 ) -> None:
     expected = pending.expected
+    if is_optimistic and not removed and {*expected.values()} == {ABSENT}:
+        # Whoever made one of them meanwhile is found out by the insertion.
+        session.insert(pending.rows(expected))
+        session.link(pending.references(expected))
+        return
     new = pending.named(ABSENT)
     watched = pending.named() + pending.named(ANY)
     if not is_optimistic:
