@@ -127,6 +127,22 @@ class PostgresSession(Session):
         except UniqueViolation as error:
             raise TakenError from error
 
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        from psycopg.errors import UniqueViolation
+
+        values = self._text.values(row)
+        try:
+            if expect is None:
+                asked = self._cursor.execute(self._text.insert_alone, (*values, [*targets]))
+            else:
+                asked = self._cursor.execute(
+                    self._text.update_alone,
+                    (*values[1:], row.name, expect, [*targets], [*targets]),
+                )
+        except UniqueViolation as error:
+            raise TakenError from error
+        return asked.fetchone() == (1,)
+
     def update(self, rows: Iterable[Row]) -> None:
         self._write(self._text.update, rows)
 
@@ -206,6 +222,26 @@ class _Statements:
         self.insert = f"INSERT INTO {records} ({listed}) SELECT {listed} FROM {given}"
         self.update = (
             f"UPDATE {records} AS old SET {settings} FROM {given} WHERE old.name = new.name"
+        )
+        # One statement, one round trip: a transaction of its own takes three.
+        linked = (
+            f"linked AS (INSERT INTO {references} (source, target) SELECT put.name, target "
+            "FROM put, unnest(%b::text[]) AS target ON CONFLICT DO NOTHING) "
+            "SELECT count(*) FROM put"
+        )
+        marks = ", ".join(f"%b::{type_}" for type_ in types)
+        assigned = ", ".join(
+            f"{column} = %b::{type_}"
+            for column, type_ in zip(self.columns[1:], types[1:], strict=True)
+        )
+        self.insert_alone = (
+            f"WITH put AS (INSERT INTO {records} ({listed}) VALUES ({marks}) RETURNING name), "
+            f"{linked}"
+        )
+        self.update_alone = (
+            f"WITH put AS (UPDATE {records} SET {assigned} WHERE name = %b AND version = %b "
+            f"RETURNING name), unlinked AS (DELETE FROM {references} USING put "
+            f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
         )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
         self.link = (

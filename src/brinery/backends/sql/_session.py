@@ -77,6 +77,14 @@ class Session(ABC):
     def update(self, rows: Iterable[Row]) -> None:
         """Set records that are there, and that `versions` has told of in this transaction."""
 
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        """Write one record and its references in a transaction of its own, in fewer steps than many.
+
+        `expect` is the version that is there, None where there is no record.  Return whether that was so;
+        None where the engine has no such way.  Raise `TakenError` for a new one that is there.
+        """
+        return None
+
     @abstractmethod
     def unlink(self, sources: Sequence[str]) -> None:
         """Remove the references of records."""

@@ -233,6 +233,15 @@ class SqliteSession(Session):
         except sqlite3.IntegrityError as error:
             raise TakenError from error
 
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        if expect is not None or targets:
+            return None  # nothing is gained: no statement has a way to go
+        try:
+            self.connection.execute(self._text.insert, self._text.values(row))
+        except sqlite3.IntegrityError as error:
+            raise TakenError from error
+        return True
+
     def update(self, rows: Iterable[Row]) -> None:
         self.connection.executemany(
             self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
