@@ -19,13 +19,22 @@ RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "tort
 SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "120"))
 """How long each engine is tried by the long version."""
 
+
+@pytest.fixture
+def database(engine: Engine, request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty database, for the engine that needs one; no other starts a server."""
+    return request.getfixturevalue("postgres_url") if engine.needs_database else None
+
+
 each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 
 
 @each_engine
-def test_nothing_is_lost_in_a_few_seconds(engine: Engine, tmp_path: Path) -> None:
+def test_nothing_is_lost_in_a_few_seconds(
+    engine: Engine, tmp_path: Path, database: str | None
+) -> None:
     """The short version: each kind of operation is tried, and conflicts happen."""
-    outcome = torture(engine, tmp_path, seconds=1.5, seed=1)
+    outcome = torture(engine, tmp_path, seconds=1.5, seed=1, database=database)
     assert outcome.violations == []
     assert {*outcome.operations} == {"transfer", "count", "order", "audit", "peek"}
     assert outcome.cases > 40
@@ -62,10 +71,14 @@ def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
 @pytest.mark.timeout(SECONDS + 300)
 @each_engine
 def test_nothing_is_lost_in_minutes(
-    engine: Engine, tmp_path: Path, note: Callable[[Engine, Outcome, float], None]
+    engine: Engine,
+    tmp_path: Path,
+    database: str | None,
+    note: Callable[[Engine, Outcome, float], None],
 ) -> None:
     """The long version: what it tried and found is kept in `benchmarks/results`."""
     begun = time.monotonic()
-    outcome = torture(engine, tmp_path, seconds=SECONDS, seed=time.time_ns() % 2**32)
+    seed = time.time_ns() % 2**32
+    outcome = torture(engine, tmp_path, seconds=SECONDS, seed=seed, database=database)
     note(engine, outcome, time.monotonic() - begun)
     assert outcome.violations == []
