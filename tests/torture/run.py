@@ -79,7 +79,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
     if name != "fault":
         chosen = [scenario for scenario in chosen if scenario.writes]
     if name == "power":
-        chosen = [scenario for scenario in chosen if scenario.durable]
+        chosen = [scenario for scenario in chosen if scenario.durable and scenario.is_modelled]
     with tempfile.TemporaryDirectory(prefix="brinery-torture-", dir=options.scratch) as path:
         scratch = Path(path)
         stages = [
