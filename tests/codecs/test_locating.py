@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from tests.torture.hostile import forged
-from tests.torture.payloads import Case
+from tests.torture.opcodes import Case
 
 from brinery import DecodeError, MemoryStore, MissingClassError, Persistable, Trust
 from brinery.codec import Mention

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.torture import results
 from tests.torture.processes import ENGINES, WORKERS, Engine, Outcome, torture
 
-from brinery.bench.machine import machine, versions
-
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "torture-d.json"
-SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "120"))
+SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "90"))
 """How long each engine is tried by the long version."""
 
 
@@ -43,28 +39,23 @@ def test_nothing_is_lost_in_a_few_seconds(
 @pytest.fixture(scope="module")
 def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
     """Give what collects outcomes; they are written when all engines were tried."""
-    tried: list[dict[str, Any]] = []
+    tried: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
 
     def noted(engine: Engine, outcome: Outcome, seconds: float) -> None:
-        tried.append({"engine": engine.name, "seconds": round(seconds, 1), **outcome.figures()})
+        tried[engine.name] = {"seconds": round(seconds, 1), **outcome.figures()}
 
     yield noted
     if len(tried) < len(ENGINES):
         return  # only some were asked for
-    document = {
-        "torture": "processes",
-        "command": f"BRINERY_TORTURE_SECONDS={SECONDS:g} python -m pytest -m torture",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": machine(),
-        "versions": {name: versions()[name] for name in ("python", "brinery")},
-        "workers": WORKERS,
-        "seconds": round(time.monotonic() - begun, 1),
-        "cases": sum(entry["cases"] for entry in tried),
-        "violations": sum(len(entry["violations"]) for entry in tried),
-        "engines": tried,
-    }
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    command = "python -m pytest -m torture tests/torture/test_processes.py"
+    results.write(
+        "processes",
+        {"engines": tried},
+        time.monotonic() - begun,
+        command=f"BRINERY_TORTURE_SECONDS={SECONDS:g} {command}",
+        workers=WORKERS,
+    )
 
 
 @pytest.mark.torture
