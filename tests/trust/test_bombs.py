@@ -10,7 +10,7 @@ from typing import Any
 import msgpack
 import pytest
 from tests.torture.hostile import forged
-from tests.torture.payloads import Case, call, name, pack, text, whole
+from tests.torture.opcodes import Case, call, name, pack, text, whole
 
 from brinery import DecodeError, MemoryStore, Trust, TrustError
 from brinery_codecs._scanning import scan
