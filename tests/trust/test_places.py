@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import stat
+import zlib
+from hashlib import blake2b
 from pathlib import Path
 
 import pytest
 from tests.trust.things import Plain, Task
 
+import brinery
 from brinery import BrineryError, FilesystemStore, StorageError, Trust, TrustError
 from brinery.backends._openness import open_to_others
+from brinery.backends.directory import DirectoryBackend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
 
@@ -211,6 +215,98 @@ class TestLinks:
         assert not (Path(store.directory).parent / "evil").exists()
         store.invalidate_cache()
         assert store.load(id) == [1]
+
+
+class TestJournals:
+    """Journals that somebody has planted: whoever opens the store would do what they say."""
+
+    @pytest.fixture
+    def outside(self, tmp_path: Path) -> Path:
+        """Return a file beside the store."""
+        outside = tmp_path / "outside"
+        outside.write_text("mine")
+        return outside
+
+    @pytest.mark.parametrize("suffix", ["journal", "undo"])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            ("+", "../planted", "0", 4, zlib.crc32(b"evil")),
+            ("~", "../outside", "0", 4, zlib.crc32(b"evil")),
+            ("=", "../outside", "0", 4, zlib.crc32(b"evil")),
+            ("-", "../outside", "r1", -1, 0),
+            ("-", "x/../../outside", "r1", -1, 0),
+            ("-", "./task", "r1", -1, 0),
+            ("-", "task/", "r1", -1, 0),
+            ("-", ".brinery", "r1", -1, 0),
+            ("-", ".brinery/lock", "r1", -1, 0),
+            ("-", ".brinery/staging/x", "r1", -1, 0),
+            ("-", "elsewhere/task", "r1", -1, 0),
+            ("-", "task", "/../../../../outside", -1, 0),
+            ("=", "task", "0/../../../../outside", 4, 0),
+            ("-", "", "r1", -1, 0),
+            ("*", "task", "r1", -1, 0),
+            ("-", "task", "r1", "many", 0),
+        ],
+        ids=lambda entry: "".join(map(str, entry[:3])),
+    )
+    def test_one_that_leads_elsewhere_is_refused(
+        self,
+        store: FilesystemStore,
+        outside: Path,
+        entry: tuple[object, ...],
+        suffix: str,
+    ) -> None:
+        """Nothing of it is done, for reading or writing, and the error names it."""
+        before = Path(store.directory, "task").read_bytes()
+        path = _plant(store, [entry], suffix)
+        for use in (
+            lambda: FilesystemStore(store.directory),
+            lambda: brinery.fsck(store.directory),
+            lambda: store.backend.read_one_state(
+                lambda view: DirectoryBackend(store.directory).get("x")
+            ),
+        ):
+            with pytest.raises(StorageError, match="not one that brinery writes") as caught:
+                use()
+            assert caught.value.path == str(path)
+        assert outside.read_text() == "mine"
+        assert sorted(os.listdir(outside.parent)) == ["jobs", "outside"]
+        assert Path(store.directory, "task").read_bytes() == before
+        path.unlink()
+        assert FilesystemStore(store.directory).load("task").name == "a"
+
+    def test_one_through_a_link_is_refused(self, store: FilesystemStore, tmp_path: Path) -> None:
+        """A shard is a directory of the store."""
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "task").write_text("mine")
+        shard = blake2b(b"task", digest_size=16).hexdigest()[:2]
+        Path(store.directory, shard).symlink_to(tmp_path / "elsewhere")
+        _plant(store, [("-", f"{shard}/task", "r1", -1, 0)])
+        with pytest.raises(StorageError, match="symbolic link"):
+            FilesystemStore(store.directory)
+        assert (tmp_path / "elsewhere" / "task").read_text() == "mine"
+
+    def test_one_of_a_seemingly_dead_writer_is_finished(self, store: FilesystemStore) -> None:
+        """As ever, where it names places of records, in either layout: a seal tells who wrote these."""
+        sharded = f"{blake2b(b'b', digest_size=16).hexdigest()[:2]}/b"
+        entries = [("-", "task", "r1", -1, 0), ("+", sharded, "0", 4, zlib.crc32(b"evil"))]
+        path = _plant(store, [*entries, ("-", ".brinery/next", "r2", -1, 0)])
+        assert FilesystemStore(store.directory).list() == []
+        assert Path(store.directory, sharded).read_bytes() == b"evil"
+        assert not path.exists()
+
+
+def _plant(
+    store: FilesystemStore, entries: list[tuple[object, ...]], suffix: str = "journal"
+) -> Path:
+    # A journal, and a file for it to move, as they were left by a writer that died.
+    staging = Path(store.directory, ".brinery", "staging")
+    (staging / "host-1-0123456789ab-0").write_bytes(b"evil")
+    body = b"".join(os.fsencode("\0".join(map(str, entry)) + "\0") for entry in entries)
+    path = staging / f"host-1-0123456789ab.{suffix}"
+    path.write_bytes(b"brinery journal 1\n" + blake2b(body, digest_size=16).digest() + body)
+    return path
 
 
 def _other_group() -> int:
