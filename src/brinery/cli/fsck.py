@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from brinery.cli.opening import check_place, store_argument
-from brinery.cli.output import print_table, progress
+from brinery.cli.output import print_lines, print_table, printable, progress
 from brinery.endpoint import opened
 from brinery.integrity import fsck
 from brinery.quarantine import Quarantine
@@ -47,7 +47,7 @@ def fsck_command(
         _list_quarantine(place)
     elif key is not None:
         with opened(place) as backend:
-            click.echo(Quarantine(backend).put_back(key, id_))
+            click.echo(printable(Quarantine(backend).put_back(key, id_)))
     else:
         return _examine(place, repair, roots, shows_strays)
     return 0
@@ -56,10 +56,10 @@ def fsck_command(
 def _examine(place: str, repair: bool, roots: tuple[str, ...], shows_strays: bool) -> int:
     with progress("checking") as show:
         report = fsck(place, repair, show, roots=roots or None)
-    click.echo(str(report))
+    print_lines(str(report))
     if shows_strays:
         for stray in report.strays:
-            click.echo(f"{stray}: stray: no record")
+            click.echo(printable(f"{stray}: stray: no record"))
     return 0 if report.is_clean else 1
 
 
