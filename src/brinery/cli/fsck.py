@@ -9,6 +9,7 @@ from brinery.cli.output import print_lines, print_table, printable, progress
 from brinery.endpoint import opened
 from brinery.integrity import fsck
 from brinery.quarantine import Quarantine
+from brinery.trust import Trust
 
 
 @click.command("fsck")
@@ -36,6 +37,8 @@ def fsck_command(
 ) -> int:
     """Check every byte and every reference of STORE.  Nothing is decoded or imported.
 
+    With the key of the store in the environment, its seals are checked as well.
+
     The status is 1 if there are problems.  Only --repair changes something, and deletes nothing.
     """
     if sum((repair or bool(roots) or shows_strays, is_listing, key is not None)) > 1:
@@ -55,7 +58,7 @@ def fsck_command(
 
 def _examine(place: str, repair: bool, roots: tuple[str, ...], shows_strays: bool) -> int:
     with progress("checking") as show:
-        report = fsck(place, repair, show, roots=roots or None)
+        report = fsck(place, repair, show, roots=roots or None, trust=Trust.from_environment())
     print_lines(str(report))
     if shows_strays:
         for stray in report.strays:
