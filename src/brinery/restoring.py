@@ -44,14 +44,14 @@ def restore(
     """Bring the backup `source` back into the empty place `target`; both are URLs, paths or stores.
 
     Every byte is checked first, and the seals where `source` or `target` is a store that was opened with a
-    key; then all is written in one commit: IDs, settings, and the counter, so that no number is given twice.  With
-    `overwrite` the target may have records: those under the same IDs are replaced, the others stay.
-    `progress` is called with the number of records checked or written and twice that of all, at most ten
-    times a second.
+    key; then all is written in one commit: IDs, settings, and the counter, so that no number is given
+    twice.  With `overwrite` the target may have records: those under the same IDs are replaced, the others
+    stay.  `progress` is called with the number of records checked or written and twice that of all, at
+    most ten times a second.
 
-    Raise a `RecordError` that names a damaged record, `SealError` for one that is not sealed, `BackupError` where `source` is no finished backup,
-    has lost a record or has been changed, or where `target` cannot take it, `StorageError`; nothing is
-    restored then.
+    Raise a `RecordError` that names a damaged record, `SealError` for one that is not sealed,
+    `BackupError` where `source` is no finished backup, has lost a record or has been changed, or where
+    `target` cannot take it, `StorageError`; nothing is restored then.
     """
     for place in (source, target):
         if isinstance(place, Store):
