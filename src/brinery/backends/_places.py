@@ -146,6 +146,12 @@ class Places:
         """Yield the paths of all shards, whether they are there or not."""
         return (f"{self.root}/{number:02x}" for number in range(256))
 
+    def directories(self) -> Iterator[str]:
+        """Yield the paths of all directories inside, whether they are there or not."""
+        yield self.housekeeping
+        yield self.staging
+        yield from self.shards()
+
     def stands(self, path: str) -> bool:
         """Tell whether a regular file stands at a path of this directory."""
         try:

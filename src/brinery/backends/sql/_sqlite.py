@@ -98,6 +98,7 @@ def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
     path = place.url.database
     if path in _MEMORY or path.startswith("file:"):
         return None
+    path = os.path.realpath(path)  # as SQLite follows links, and has its log where they lead
     within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
     return open_to_others(os.path.dirname(path), within)
 
