@@ -473,7 +473,7 @@ def _owner(
     if seal == NO_SEAL:
         raise SealError(
             "it has no seal, and the store was opened with a key: whoever wrote it had none. If you know "
-            "where it is from, open the store without key, and save it anew with one",
+            "where all records without a seal are from, store.reseal(unsealed=True) seals them",
             id=id,
             path=path,
         )

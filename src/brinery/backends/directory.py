@@ -60,6 +60,8 @@ class DirectoryBackend(Backend):
     `shared`
         ``"private"``: what is made is its user's own (0700 and 0600, less the umask).  ``"group"``: the
         group may read and write it, too (0770 and 0660, whatever the umask).
+    `trusts_group`
+        Whether `is_open_to_others` leaves the group of the directory out.
     `lock_timeout`
         Seconds that a writer waits for another one before it raises `LockedError`.
 
@@ -83,6 +85,7 @@ class DirectoryBackend(Backend):
         layout: Literal["flat", "sharded"] = "flat",
         durability: Literal["full", "process"] = "full",
         shared: Literal["private", "group"] = "private",
+        trusts_group: bool = False,
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
@@ -96,6 +99,7 @@ class DirectoryBackend(Backend):
         self.layout = layout
         self.durability = durability
         self.shared = shared
+        self.trusts_group = trusts_group
         self._places = Places(
             self.location,
             sharded=layout == "sharded",
@@ -105,8 +109,9 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
-        # Shards are as the root has let them be made.
-        self._openness = Openness(self.location, self._places.shards)
+        # What is inside is as the root has let it be made.  Journals are followed, so whoever can write to
+        # the staged files can write everywhere.
+        self._openness = Openness([self.location], self._places.directories)
         self._opened = False  # whether what was cut off before has been looked for
         self._swept = False
         self._unfinished = False  # whether there is something that may not be finished from here
@@ -214,7 +219,10 @@ class DirectoryBackend(Backend):
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others than whoever runs this can write here, None where they cannot."""
-        return self._openness.reason()
+        reason = self._openness.reason(trusts_group=self.trusts_group)
+        if reason is not None and self.shared == "group" and not self.trusts_group:
+            reason += ' (shared="group", given as an argument, says that you trust its group)'
+        return reason
 
     def _require_root(self, action: str) -> None:
         try:

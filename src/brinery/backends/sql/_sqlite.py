@@ -98,7 +98,9 @@ def openness(url: URL) -> Openness | None:
     path = url.database
     if path in _MEMORY or path.startswith("file:"):
         return None
-    return Openness(os.path.dirname(path), lambda: (path, f"{path}-wal", f"{path}-shm"))
+    real = os.path.realpath(path)  # as SQLite follows links, and has its log where they lead
+    directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(path)))
+    return Openness([*directories], lambda: (real, f"{real}-wal", f"{real}-shm"))
 
 
 def engine_of(place: Place) -> Engine:
