@@ -9,7 +9,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -660,6 +660,40 @@ def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> 
             store.list()
         mortal_postgres.start()
         assert len(store.list()) == 2
+
+
+def interrupt(store: SqlStore, step: Callable[[Any], object]) -> None:
+    """Take a step on a connection of the store; then comes Ctrl-C."""
+    assert isinstance(store.backend, SqlBackend)
+    with store.backend._sessions.use() as session:
+        step(session)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("begin", ["begin", "begin_reading"])
+def test_an_interrupted_transaction_is_not_gone_on_with(store: SqlStore, begin: str) -> None:
+    """Ctrl-C between two statements: the connection serves the next call as if it were new."""
+    id_ = store.save(Task("a"))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(store, lambda session: (getattr(session, begin)(), session.get(id_)))
+    with SqlStore(store.url, timeout=1) as other:
+        other.replace(id_, Task("later"))
+    store.invalidate_cache()
+    assert store.load(id_).name == "later"
+    store.save(Task("b"))
+
+
+def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> None:
+    """Ctrl-C while the server is at work: what it answers is not taken for that to the next call."""
+    with SqlStore(postgres_url) as store:
+        id_ = store.save(Task("a"))
+        ask = b"select 'another answer'"
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(store, lambda session: session.connection.pgconn.send_query(ask))
+        store.invalidate_cache()
+        assert store.load(id_).name == "a"
+        store.save(Task("b"))
+        assert store.list() == [id_, "Task.2"]
 
 
 def test_a_dropped_table_is_told(store: SqlStore, url: str) -> None:

@@ -161,6 +161,9 @@ class CoreSession(Session):
         for some in _batches(pairs):
             self.connection.execute(insert(self._references), some)
 
+    def is_idle(self) -> bool:
+        return not self.connection.in_transaction()
+
     def close(self) -> None:
         self.connection.close()
 

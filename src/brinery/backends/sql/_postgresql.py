@@ -143,6 +143,9 @@ class PostgresSession(Session):
     def delete(self, names: Sequence[str]) -> None:
         self._cursor.execute(self._text.delete, (list(names),))
 
+    def is_idle(self) -> bool:
+        return self.connection.info.transaction_status == 0  # TransactionStatus.IDLE
+
     def close(self) -> None:
         self.connection.close()
 

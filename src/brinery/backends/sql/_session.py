@@ -89,6 +89,10 @@ class Session(ABC):
         """Remove records; their references are removed by `unlink`."""
 
     @abstractmethod
+    def is_idle(self) -> bool:
+        """Tell whether no statement is under way, and no transaction open."""
+
+    @abstractmethod
     def close(self) -> None:
         """Let go of the connection."""
 
@@ -146,19 +150,28 @@ class Sessions(ABC):
             session = self.new()
         try:
             yield session
-        except self.errors as error:
-            if self.is_lost(error, session):
+        except BaseException as error:
+            if isinstance(error, self.errors) and self.is_lost(error, session):
                 # The others of the pool were open as long as this one, and as far away.
                 self.drop_free()
                 with suppress(Exception):
                     session.close()
             else:
-                self._free.append(session)
-            raise
-        except BaseException:
-            self._free.append(session)
+                self._take_back(session)
             raise
         self._free.append(session)
+
+    def _take_back(self, session: Session) -> None:
+        # Ctrl-C comes anywhere: in the middle of a statement, whose answer the next one would be given,
+        # or before the end of a transaction, which the next one would be part of.
+        with suppress(*self.errors):
+            if not session.is_idle():
+                session.rollback()
+            if session.is_idle():
+                self._free.append(session)
+                return
+        with suppress(Exception):
+            session.close()
 
     def drop_free(self) -> None:
         """Close the sessions that nobody uses at the moment."""

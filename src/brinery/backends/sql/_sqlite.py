@@ -248,6 +248,9 @@ class SqliteSession(Session):
     def delete(self, names: Sequence[str]) -> None:
         self.connection.executemany(self._text.delete, ((name,) for name in names))
 
+    def is_idle(self) -> bool:
+        return not self.connection.in_transaction
+
     def close(self) -> None:
         self.connection.close()
 
