@@ -301,6 +301,16 @@ def test_tables_are_separate_stores(url: str) -> None:
         assert "#table=one" in repr(one)
 
 
+@pytest.mark.parametrize("name", ["50% of it", 'a "b" c', "Select", "naïve.one"])
+def test_a_table_may_have_an_odd_name(url: str, name: str) -> None:
+    """Signs that mean something to a driver mean nothing in a name; the URL has it, too."""
+    with SqlStore(url, name) as store:
+        id_ = store.save(Task("a", Task("b")))
+        assert store.referrers("Task.2") == [id_]
+        with make_store(store.url) as again:
+            assert again.load(id_).links[0].name == "b"
+
+
 @pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
 def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
     """A typing error must not become another store."""

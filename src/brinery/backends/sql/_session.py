@@ -73,8 +73,11 @@ class Session(ABC):
         """Add new records.  Raise `TakenError` where one is there."""
 
     @abstractmethod
-    def update(self, rows: Iterable[Row]) -> None:
-        """Set records that are there, and that `versions` has told of in this transaction."""
+    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
+        """Set records that are there, and that `versions` has told of in this transaction.
+
+        Without `with_fields`, the further columns stay as they are.
+        """
 
     @abstractmethod
     def unlink(self, sources: Sequence[str]) -> None:

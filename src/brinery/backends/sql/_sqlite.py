@@ -22,9 +22,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends._openness import open_to_others
 from brinery.backends.sql import failures
+from brinery.backends.sql._fields import Fields
 from brinery.backends.sql._networks import network_of
 from brinery.backends.sql._pending import Row
 from brinery.backends.sql._session import Session, Sessions, TakenError
+from brinery.backends.sql.schema import STANDARD
 from brinery.errors import (
     BrineryError,
     MissingTableError,
@@ -234,10 +236,15 @@ class SqliteSession(Session):
         except sqlite3.IntegrityError as error:
             raise TakenError from error
 
-    def update(self, rows: Iterable[Row]) -> None:
-        self.connection.executemany(
-            self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
-        )
+    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
+        if with_fields:
+            self.connection.executemany(
+                self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
+            )
+        else:
+            self.connection.executemany(
+                self._text.update_record, ((*_record_of(row)[1:], row.name) for row in rows)
+            )
 
     def unlink(self, sources: Sequence[str]) -> None:
         self.connection.executemany(self._text.unlink, ((source,) for source in sources))
@@ -263,11 +270,9 @@ class _Statements:
         quote = dialect.identifier_preparer.quote
         schema = place.schema
         records, references = quote(schema.records.name), quote(schema.references.name)
-        columns = ["name", "version", "size", "class_name", "codec", "created"]
-        columns += map(quote, schema.fields)
-        columns.append("data")
+        columns = [*STANDARD, *map(quote, schema.fields)]
         marks = ", ".join("?" * len(columns))
-        settings = ", ".join(f"{column} = ?" for column in columns[1:])
+        settings = [f"{column} = ?" for column in columns[1:]]
         self.get = f"SELECT data, version FROM {records} WHERE name = ?"
         self.tail = (
             f"SELECT substr(data, max(1, size - ?1 + 1), ?1), size, version "
@@ -277,28 +282,38 @@ class _Statements:
         self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
         self.version = f"SELECT version FROM {records} WHERE name = ?"
         self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES ({marks})"
-        self.update = f"UPDATE {records} SET {settings} WHERE name = ?"
+        self.update = f"UPDATE {records} SET {', '.join(settings)} WHERE name = ?"
+        own = ", ".join(settings[: len(STANDARD) - 1])
+        self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
         self.link = f"INSERT INTO {references} (source, target) VALUES (?, ?)"
         self.unlink = f"DELETE FROM {references} WHERE source = ?"
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
-        self._fields = [
-            (name, schema.records.c[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in schema.fields
-        ]
+        self._fields = Fields(schema, dialect) if schema.fields else None
 
     def values(self, row: Row) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""
-        name, version, size, about, data = row
-        if about is None:
-            return name, version, size, None, None, None, *(None for _ in self._fields), data
-        if not self._fields:
-            return name, version, size, about.class_name, about.codec, about.created, data
-        fields = []
-        for field, process in self._fields:
-            value = about.fields.get(field)
-            fields.append(value if process is None else process(value))
-        return name, version, size, about.class_name, about.codec, about.created, *fields, data
+        if self._fields is None:
+            return _record_of(row)
+        return *_record_of(row), *self._fields.values(row.about, _fitting)
+
+
+def _record_of(row: Row) -> tuple[Any, ...]:
+    name, version, size, about, data = row
+    if about is None:
+        return name, version, size, None, None, None, data
+    return name, version, size, about.class_name, about.codec, about.created, data
+
+
+def _fitting(_: Any, value: Any) -> Any:
+    # What the driver finds out later would end the whole commit.
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, int):
+        value.to_bytes(8, "big", signed=True)
+    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
+        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
+    return value
 
 
 class SqliteSessions(Sessions):

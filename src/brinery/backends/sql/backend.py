@@ -296,7 +296,11 @@ def _write(
     if new:
         session.insert(pending.rows(new))
     if standing:
-        session.update(pending.rows(standing))
+        kept = [name for name in standing if pending.keeps_fields(name)]
+        if kept:
+            session.update(pending.rows(kept), with_fields=False)
+        if len(kept) < len(standing):
+            session.update(pending.rows(n for n in standing if not pending.keeps_fields(n)))
         session.unlink(standing)
     session.link(pending.references(expected))
     if removed:

@@ -96,7 +96,11 @@ class Place:
                 self._create(connection)
                 missing = self._missing(connection) or ()
             if missing and not migrate:
-                statements = [text for column in missing for text in self._additions(column)]
+                statements = [
+                    text.replace("%%", "%") if self._doubles_percents() else text
+                    for column in missing
+                    for text in self._additions(column)
+                ]
                 raise MissingColumnsError(
                     [column.name for column in missing], statements, self.location
                 )
@@ -143,6 +147,10 @@ class Place:
         except DBAPIError:
             if self._missing(connection):
                 raise
+
+    def _doubles_percents(self) -> bool:
+        # Where values stand as %s, a sign of its own is %%.
+        return self.engine.dialect.paramstyle in ("format", "pyformat")
 
     def _additions(self, column: Column[Any]) -> Iterator[str]:
         from sqlalchemy.schema import CreateColumn, CreateIndex
