@@ -222,7 +222,8 @@ class _Statements:
         )
         self.tail = f"SELECT {end} = %b"
         self.tails = f"SELECT name, {end} = ANY(%b::text[])"
-        self.names = f"SELECT name FROM {records} ORDER BY name"
+        # Without values psycopg reads no %% either.
+        self.names = f"SELECT name FROM {records} ORDER BY name".replace("%%", "%")
         self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
         self.versions = (
             f"SELECT name, version FROM {records} WHERE name = ANY(%b::text[]) "
