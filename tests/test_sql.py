@@ -613,6 +613,18 @@ def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> 
         error = error.__cause__
 
 
+@pytest.mark.parametrize("sign", list("/?#@:[%") + ["@/", "/@", "?@", "#@"])
+@pytest.mark.parametrize("secret", ["{}s3cret", "s3cret{}", "12{}s3cret", "s3{}s3cret"])
+def test_a_password_that_is_not_encoded_is_never_shown(sign: str, secret: str) -> None:
+    """Whatever a URL with it is taken for, no message and no pickle of an error has a part of it."""
+    url = f"postgresql://me:{secret.format(sign)}@127.0.0.1:1/jobs"
+    for make in (make_store, SqlStore):
+        with pytest.raises(BrineryError) as caught:
+            make(url)
+        for shown in (str(caught.value), repr(caught.value), str(pickle.dumps(caught.value))):
+            assert "s3" not in shown
+
+
 def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
     """By TCP with a password: the store works, and shows it only in `url`."""
     url = postgres.with_password(postgres.new_database())

@@ -254,11 +254,29 @@ def installed() -> Iterator[None]:
         raise DriverNotInstalledError(module, hint) from error
 
 
+def _check_password(url: Url) -> None:
+    # Part of a password that was not encoded would be taken for the host, the database or an option,
+    # and a driver shows these.
+    if url.scheme.partition("+")[0] == "sqlite":
+        return
+    options = [pair.partition("=")[0] for pair in url.query.split("&")]
+    is_torn = any("@" in name or "%40" in name for name in options)
+    is_torn |= ":" in url.netloc and "@" in url.path
+    if is_torn or "@" in url.netloc.rpartition("@")[0]:
+        user = url.netloc.partition(":")[0]
+        raise UrlError(
+            f"{url.scheme}://{user}:***",
+            "/ ? # and @ in a user, password or database are written as %2F, %3F, %23 and %40",
+        )
+
+
 def _read(url: str) -> URL:
     from sqlalchemy import make_url
     from sqlalchemy.exc import ArgumentError
 
-    masked = Url(url).without_secrets()
+    parsed = Url(url)
+    masked = parsed.without_secrets()
+    _check_password(parsed)
     try:
         found = make_url(url)
         scheme = found.drivername
