@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import JSON, Column, Integer, String, create_engine, text
-from tests.postgres import PostgresCluster
+from tests.postgres import PostgresCluster, connect
 
 from brinery import (
     GET,
@@ -660,6 +660,44 @@ def test_a_missing_driver_names_the_extra() -> None:
             [sys.executable, "-c", code, module], capture_output=True, text=True, check=True
         )
         assert extra in done.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["sqlite://jobs.db", "sqlite:jobs.db", "jobs.db", "sqlite://h/a.db"]
+)
+def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
+    """The error shows how a file is named."""
+    with pytest.raises(UrlError, match=r"sqlite:///relative\.db"):
+        SqlStore(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (("?", "?no_such_option=1&"), "check the options in the URL"),
+        (("?", "?connect_timeout=soon&"), "check the options in the URL"),
+        (("/test_", "/no_such_"), "create it"),
+        (("brinery@", "nobody@"), "check the user"),
+    ],
+)
+def test_why_a_server_refuses_is_told(
+    postgres_url: str, change: tuple[str, str], advice: str
+) -> None:
+    """Where the server is running, nobody is sent to look whether it is."""
+    with pytest.raises(StorageError) as caught:
+        SqlStore(postgres_url.replace(*change))
+    assert advice in str(caught.value)
+    assert "is running" not in str(caught.value).rpartition(";")[2]
+
+
+def test_a_statement_that_takes_too_long_is_told(postgres_url: str) -> None:
+    """The server ends it: the error names the setting."""
+    with SqlStore(postgres_url.replace("?", "?options=-c%20statement_timeout%3D100&")) as store:
+        with connect(postgres_url) as other:
+            other.execute("lock table store")
+            with pytest.raises(StorageError, match="statement_timeout"):
+                store.list()
+        assert store.list() == []
 
 
 def test_a_driver_of_another_database_is_named() -> None:

@@ -30,7 +30,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.types import TypeEngine
 
-from brinery import GET, FilesystemStore, MissingColumnsError, Persistable, SqlStore, Trust, copy
+from brinery import (
+    GET,
+    FilesystemStore,
+    MissingColumnsError,
+    Persistable,
+    SqlStore,
+    StorageError,
+    Trust,
+    copy,
+)
 from brinery.integrity import fsck
 
 
@@ -126,6 +135,15 @@ def test_a_text_is_not_cut_off(postgres_url: str, caplog: pytest.LogCaptureFixtu
         assert store.query(column == "long") == ["Job.1"]
         assert store.query(column.is_(None)) == ["Job.2"]
     assert "room for 4" in caplog.text
+
+
+def test_a_value_that_the_server_refuses_is_told(postgres_url: str) -> None:
+    """Only the server knows what it takes for a number: the error names extra_fields."""
+    with open_with(postgres_url, Column("value", Integer)) as store:
+        store.save(Job("7"))
+        with pytest.raises(StorageError, match="extra_fields"):
+            store.save(Job("seven"))
+        assert len(store) == 1
 
 
 def test_a_column_may_hold_arrays(postgres_url: str) -> None:

@@ -27,7 +27,13 @@ _DRIVERS: Final = {"postgresql": "psycopg", "postgres": "psycopg"}
 _EXTRAS: Final = {
     "sqlalchemy": "pip install 'brinery[sql]'",
     "psycopg": "pip install 'brinery[postgres]'",
+    "MySQLdb": "pip install mysqlclient",
+    "mariadb": "pip install mariadb",
+    "pysqlcipher3": "pip install sqlcipher3",
 }
+
+
+_FORMS: Final = "; an SQLite file is sqlite:///relative.db or sqlite:////absolute.db, a database in memory sqlite://"
 
 
 class Place:
@@ -57,7 +63,7 @@ class Place:
         self.location = Url(self.url.render_as_string(hide_password=True)).without_secrets() + table
         self.password = self.url.password
         self._are_files_closed = False
-        with installed():
+        with installed(), _understood(self.location):
             self.engine = self._engine()
 
     def _engine(self) -> Engine:
@@ -272,19 +278,27 @@ def _check_password(url: Url) -> None:
 
 def _read(url: str) -> URL:
     from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
 
     parsed = Url(url)
     masked = parsed.without_secrets()
     _check_password(parsed)
-    try:
+    with _understood(masked):
         found = make_url(url)
         scheme = found.drivername
         if scheme in _DRIVERS:
             found = found.set(drivername=f"postgresql+{_DRIVERS[scheme]}")
         found.get_dialect()
-    except ModuleNotFoundError:
-        raise
-    except (ArgumentError, ValueError) as error:
-        raise UrlError(masked, f"SQLAlchemy does not take it: {error}") from None
     return found
+
+
+@contextmanager
+def _understood(masked: str) -> Iterator[None]:
+    """Tell of a URL that SQLAlchemy does not take.  Raise `UrlError`."""
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        yield
+    except (ArgumentError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        hint = _FORMS if masked.startswith(("sqlite", "file")) else ""
+        raise UrlError(masked, f"SQLAlchemy does not take it: {said}{hint}") from None
