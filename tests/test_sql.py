@@ -16,7 +16,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, String, create_engine, text
+from sqlalchemy import (
+    JSON,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    text,
+)
 from tests.postgres import PostgresCluster, connect
 
 from brinery import (
@@ -193,8 +203,14 @@ def test_columns_are_filled_and_queried(url: str) -> None:
         store.remove("Task.2")
         assert store.query(STATE == "FAILED") == []
         assert len(store.query()) == 5
+        for where in ("state = 'DONE'", 5, lambda state: state == "DONE"):
+            with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
+                store.query(where)  # type: ignore[arg-type]
         with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
-            store.query("state = 'DONE'")  # type: ignore[arg-type]
+            store.query(order_by="priority desc")
+        for limit in (-1, "x", 2.5):
+            with pytest.raises(InvalidArgumentError, match="limit"):
+                store.query(limit=limit)  # type: ignore[arg-type]
 
 
 def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
@@ -267,10 +283,22 @@ def test_a_store_without_the_extra_fields_leaves_them_empty(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"state": GET.state}, {STATE: "state"}, {Column("data"): GET.x}]
+    "fields",
+    [
+        {"state": GET.state},
+        {STATE: "state"},
+        {Column("data"): GET.x},
+        {Column(): GET.x},
+        {Table("other", MetaData(), Column("state")).c.state: GET.x},
+        {Column("state", String, unique=True): GET.x},
+        {Column("state", String, nullable=False): GET.x},
+        {Column("state", String, server_default="x"): GET.x},
+        {Column("state", ForeignKey("other.id")): GET.x},
+        5,
+    ],
 )
 def test_extra_fields_are_columns_and_functions(tmp_path: Path, fields: Any) -> None:
-    """Anything else, and a name of the store's own, is refused with what to give."""
+    """Anything else, what a store does not do, and a name of its own, is refused with what to give."""
     with pytest.raises(InvalidArgumentError):
         SqlStore(f"sqlite:///{tmp_path}/a.db", extra_fields=fields)
 
@@ -332,6 +360,31 @@ def test_paths_are_as_sqlalchemy_has_them(tmp_path: Path, monkeypatch: pytest.Mo
     assert (tmp_path / "abs/a.db").exists()
 
 
+@pytest.mark.parametrize("name", [5, "a\nb", "a\ud800", "  "])
+def test_a_table_has_a_name_that_can_be_printed(tmp_path: Path, name: Any) -> None:
+    """What no URL could name, and what is no name, is refused before anything is made."""
+    with pytest.raises(InvalidArgumentError, match="table_name"):
+        SqlStore(f"sqlite:///{tmp_path}/a.db", name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["codec=", "protocol", "create="])
+def test_an_option_of_a_url_has_a_value(tmp_path: Path, option: str) -> None:
+    """One without is a typing error, not the default."""
+    with pytest.raises(UrlError, match="needs a value"):
+        make_store(f"sqlite:///{tmp_path}/a.db?{option}")
+
+
+def test_a_timeout_in_the_url_is_for_make_store(tmp_path: Path) -> None:
+    """It must not be passed over."""
+    url = f"sqlite:///{tmp_path}/a.db?timeout=3"
+    with make_store(url) as store:
+        assert isinstance(store, SqlStore)
+        assert store._timeout == 3
+    with pytest.raises(UrlError, match="make_store"):
+        SqlStore(url)
+
+
 def test_make_store_knows_the_schemes(url: str) -> None:
     """Options of the store are taken out of the URL; those of the driver stay."""
     joiner = "&" if "?" in url else "?"
@@ -358,7 +411,8 @@ def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 
 def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> None:
     """`directory` is the sibling's; a typing error is told, with a guess."""
-    SqlStore(f"sqlite:///{tmp_path}/a.db", directory="/x").close()
+    url = f"sqlite:///{tmp_path}/a.db"
+    SqlStore(url, directory="/x", layout="flat", shared="group", lock_timeout=1).close()
     with pytest.warns(UserWarning, match="'extra_fields'"):
         SqlStore(f"sqlite:///{tmp_path}/a.db", extra_field={}).close()
 
@@ -379,6 +433,17 @@ def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
     with pytest.raises(StorageError, match="table_name"):
         SqlStore(url)
     assert execute(url, "select * from store") == []
+
+
+def test_a_table_of_references_that_is_none_is_left_alone(url: str) -> None:
+    """A store in a table of that name, or anything else: nothing is made beside it."""
+    with SqlStore(url, "jobs_references") as store:
+        store.save(Task("a"))
+        with pytest.raises(StorageError, match="'jobs_references'"):
+            SqlStore(url, "jobs")
+        with pytest.raises(MissingTableError):
+            SqlStore(url, "jobs_", create=False)
+        assert len(store) == 1
 
 
 def test_a_database_in_memory_serves_all_threads() -> None:

@@ -119,17 +119,29 @@ class Place:
 
         inspector, records = inspect(connection), self.schema.records
         if not inspector.has_table(records.name):
+            if self._has_references(inspector) is False:
+                raise self._taken(self.schema.references.name)
             return None
         found = {column["name"] for column in inspector.get_columns(records.name)}
-        is_whole = inspector.has_table(self.schema.references.name)
-        if not found >= set(STANDARD) or not is_whole:
-            raise StorageError(
-                "use as a store",
-                f"there is a table {records.name!r} already, and it is not one that brinery makes: "
-                "name another one with table_name=…, or #table=… at the end of the URL",
-                path=self.location,
-            )
+        if not found >= set(STANDARD) or not self._has_references(inspector):
+            raise self._taken(records.name)
         return [records.c[name] for name in self.schema.fields if name not in found]
+
+    def _has_references(self, inspector: Any) -> bool | None:
+        # Whether the second table is one of brinery's; None where there is none.
+        references = self.schema.references
+        if not inspector.has_table(references.name):
+            return None
+        found = {column["name"] for column in inspector.get_columns(references.name)}
+        return found >= set(references.c.keys())
+
+    def _taken(self, name: str) -> StorageError:
+        return StorageError(
+            "use as a store",
+            f"there is a table {name!r} already, and it is not one that brinery makes for this: name "
+            "another one with table_name=…, or #table=… at the end of the URL",
+            path=self.location,
+        )
 
     def _create(self, connection: Connection) -> None:
         from sqlalchemy.exc import DBAPIError
@@ -186,8 +198,10 @@ class Place:
         Raise `InvalidArgumentError` for what is no expression, and the errors of SQLAlchemy.
         """
         from sqlalchemy import select
-        from sqlalchemy.exc import ArgumentError
+        from sqlalchemy.exc import ArgumentError, CompileError
 
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InvalidArgumentError(f"limit is a whole number from 0 on, not {limit!r:.60}")
         table = self.schema.records
         # The store's own settings and counter have no class.
         wanted = select(table.c.name).where(table.c.class_name.is_not(None))
@@ -200,14 +214,14 @@ class Place:
             wanted = wanted.order_by(table.c.name)
             if limit is not None:
                 wanted = wanted.limit(limit)
-        except ArgumentError as error:
+            with self.engine.connect() as connection:
+                found = [name for (name,) in connection.execute(wanted)]
+                connection.rollback()
+        except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
                 "where and order_by are expressions of SQLAlchemy, such as "
                 f"store.columns.size > 1000: {error}"
             ) from error
-        with self.engine.connect() as connection:
-            found = [name for (name,) in connection.execute(wanted)]
-            connection.rollback()
         return found
 
     @contextmanager
