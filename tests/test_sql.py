@@ -45,6 +45,7 @@ from brinery import (
     MissingTableError,
     NotFoundError,
     Persistable,
+    RecordError,
     SealError,
     SqlStore,
     StorageError,
@@ -532,6 +533,20 @@ def test_damage_in_a_row_is_found(store: SqlStore, url: str) -> None:
         store.load(two)
 
 
+@pytest.mark.parametrize("value", ["x''", "'text'", "12"])
+def test_a_row_of_another_type_is_damaged(tmp_path: Path, value: str) -> None:
+    """SQLite keeps anything in any column: each reader finds that it is no record."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with SqlStore(url) as store:
+        id_ = store.save(Task("a"))
+        execute(url, f"update store set data = {value} where name = 'Task.1'")
+        store.invalidate_cache()
+        for read in (store.load, store.info, lambda id_: store.load_many([id_])):
+            with pytest.raises(RecordError):
+                read(id_)
+        assert store.check().failures
+
+
 def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     """The table of references follows saves, changes and removals."""
     shared = Task("shared")
@@ -647,6 +662,40 @@ def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> No
             assert store.load("Task.1").name == "a"
             other.execute("rollback")
         store.save(Task("c"))
+
+
+def test_a_file_that_was_removed_is_not_written_to(tmp_path: Path) -> None:
+    """What SQLite would write to it was lost: the save fails, also where another file took its place."""
+    path = tmp_path / "a.db"
+    url = f"sqlite:///{path}"
+    with SqlStore(url) as store:
+        store.save(Task("a"))
+        store.save(Task("b"))
+        path.rename(tmp_path / "away.db")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            store.save(Task("c"))
+        path.write_bytes(b"")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            store.save(Task("c"))
+        (tmp_path / "away.db").replace(path)
+        store.save(Task("c"))
+    with SqlStore(url) as store:
+        assert len(store) == 3
+
+
+@pytest.mark.parametrize("setting", ["off", "on", "local"])
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
+    postgres_url: str, setting: str
+) -> None:
+    """A server that acknowledges before is told to wait; other settings are its own business."""
+    url = postgres_url.replace("?", f"?options=-c%20synchronous_commit%3D{setting}&")
+    for durability, wanted in (("full", {"off": "on"}.get(setting, setting)), ("process", "off")):
+        with SqlStore(url, durability=durability) as store:
+            assert isinstance(store.backend, SqlBackend)
+            with store.backend._sessions.use() as session:
+                assert isinstance(session, _postgresql.PostgresSession)
+                found = session.connection.execute("show synchronous_commit").fetchone()
+            assert found == (wanted,)
 
 
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:

@@ -32,6 +32,12 @@ _LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "bytea")
 
+# A server, a database or a role may be set to acknowledge commits that a power cut takes.
+_SYNCHRONOUS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
+
 
 def engine_of(place: Place) -> Engine:
     """Return the engine of SQLAlchemy, for making tables and for queries."""
@@ -290,6 +296,8 @@ class PostgresSessions(Sessions):
         try:
             if place.durability != "full":
                 connection.execute("SET synchronous_commit = off")
+            else:
+                connection.execute(_SYNCHRONOUS)
             return PostgresSession(connection, self._statements)
         except BaseException:
             connection.close()

@@ -64,15 +64,19 @@ def absolute(url: URL) -> URL:
             f"neither the store nor sqlite3 has an option {', '.join(map(repr, sorted(unknown)))}",
         )
     path = url.database
-    if path in _MEMORY or path.startswith("file:"):
+    if path in _MEMORY or _is_uri(path):
         return url
     return url.set(database=os.path.abspath(os.path.expanduser(path)))
+
+
+def _is_uri(path: str | None) -> bool:
+    return path is not None and path.startswith("file:")
 
 
 def prepare(place: Place, *, create: bool) -> None:
     """Make the directory of the file.  Raise `MissingTableError`, `StorageError`."""
     path = place.url.database
-    if path in _MEMORY or path.startswith("file:"):
+    if path in _MEMORY or _is_uri(path):
         return
     directory = os.path.dirname(path)
     if not os.path.exists(path):
@@ -98,7 +102,7 @@ def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
     path = place.url.database
-    if path in _MEMORY or path.startswith("file:"):
+    if path in _MEMORY or _is_uri(path):
         return None
     within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
     return open_to_others(os.path.dirname(path), within)
@@ -174,15 +178,22 @@ def check_size(name: str, size: int) -> None:
 class SqliteSession(Session):
     """One connection."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: _Statements) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, statements: _Statements, path: str | None = None
+    ) -> None:
+        """`path` is the file of the database, if it is one."""
         self.connection = connection
         self._text = statements
+        self._path = path
+        self._file = None if path is None else _file_at(path)
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         found: tuple[bytes, int] | None = self.connection.execute(
             self._text.get, (name,)
         ).fetchone()
-        return found
+        if found is None or type(found[0]) is bytes:
+            return found
+        return _bytes(found[0]), found[1]
 
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         # One by one: measured as fast as IN with many names, and only one record is in memory.
@@ -190,11 +201,11 @@ class SqliteSession(Session):
         for name in names:
             found = execute(text, (name,)).fetchone()
             if found is not None:
-                yield name, found[0], found[1]
+                yield name, _bytes(found[0]), found[1]
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.connection.execute(self._text.tail, (count, name)).fetchone()
-        return None if found is None else (bytes(found[0]), found[1], found[2])
+        return None if found is None else (_bytes(found[0]), found[1], found[2])
 
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
@@ -210,6 +221,14 @@ class SqliteSession(Session):
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
+        # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
+        if self._path is not None and _file_at(self._path) != self._file:
+            raise StorageError(
+                "write",
+                "the database file was removed or replaced while the store was open: put it back, or open "
+                "the store again",
+                path=self._path,
+            )
         self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
@@ -298,6 +317,21 @@ class _Statements:
         return *_record_of(row), *self._fields.values(row.about, _fitting)
 
 
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _bytes(value: Any) -> bytes:
+    # Somebody else's statement may have left a text, or nothing: no record, as every reader finds.
+    if type(value) is bytes:
+        return value
+    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+
+
 def _record_of(row: Row) -> tuple[Any, ...]:
     name, version, size, about, data = row
     if about is None:
@@ -349,7 +383,8 @@ class SqliteSessions(Sessions):
         except BaseException:
             connection.close()
             raise
-        return SqliteSession(connection, self._statements)
+        path = self._place.url.database
+        return SqliteSession(connection, self._statements, None if _is_uri(path) else path)
 
     def check_size(self, name: str, size: int) -> None:
         """Raise `ValueTooLargeError` for a record that is too large for a row."""
