@@ -138,15 +138,30 @@ def test_numbers_are_never_given_twice(store: SqlStore, url: str) -> None:
 def test_ids_may_be_whole_numbers(url: str) -> None:
     """GC3Pie's integer IDs come from a factory."""
 
-    class IntId(str):
+    class IntId(int):
+        def __new__(cls, prefix: str, number: int) -> IntId:
+            return int.__new__(cls, number)
+
+        def __str__(self) -> str:
+            return f"number {int(self)}"
+
+    class TextId(str):
         __slots__ = ()
 
-        def __new__(cls, prefix: str, number: int) -> IntId:
+        def __new__(cls, prefix: str, number: int) -> TextId:
             return str.__new__(cls, number)
 
-    with SqlStore(url, idfactory=IdFactory(id_class=IntId)) as store:
-        assert [store.save(Task("a")), store.save(Task("b"))] == ["1", "2"]
-        assert store.list() == ["1", "2"]
+    for table, id_class in (("whole", IntId), ("text", TextId)):
+        with SqlStore(url, table, IdFactory(id_class=id_class)) as store:
+            assert [store.save(Task("a")), store.save(Task("b"))] == ["1", "2"]
+            assert store.list() == ["1", "2"]
+            store.invalidate_cache()
+            assert store.load("2").name == "b"
+    with (
+        SqlStore(url, idfactory=IdFactory(id_class=lambda *made: list(made))) as store,
+        pytest.raises(InvalidArgumentError, match="id_class"),
+    ):
+        store.save(Task("a"))
 
 
 def test_loading_a_graph_sees_one_state(store: SqlStore, url: str) -> None:
@@ -462,6 +477,13 @@ def test_a_pickled_store_opens_the_same_place(store: SqlStore) -> None:
     with pickle.loads(pickle.dumps(store)) as again:
         assert again.load(id_).name == "a"
         assert again.url == store.url
+
+
+@pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_not_pickled(text: str) -> None:
+    """The other process would find an empty one: whoever sends it is told."""
+    with SqlStore(text) as store, pytest.raises(InvalidArgumentError, match="in memory"):
+        pickle.dumps(store)
 
 
 # -- forks and processes

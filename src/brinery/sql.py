@@ -149,6 +149,11 @@ class SqlStore(Store):
             return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if not self._sql.capabilities.snapshot_reads:
+            raise InvalidArgumentError(
+                "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
+                "brinery.copy"
+            )
         options = {
             "codec": self._codec,
             "compress": self.transform or "none",
