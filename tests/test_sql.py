@@ -479,6 +479,28 @@ def test_a_pickled_store_opens_the_same_place(store: SqlStore) -> None:
         assert again.url == store.url
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_database_in_memory_outlives_a_fork() -> None:
+    """The parent goes on with its own, and the child with what it was at the fork."""
+    with SqlStore("sqlite://") as store:
+        id_ = store.save(Task("a"))
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                store.invalidate_cache()
+                store.save(Task("child"))
+                code = len(store) != 2 or store.load(id_).name != "a"
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        store.pre_fork()
+        store.post_fork()
+        store.invalidate_cache()
+        assert store.load(id_).name == "a"
+        assert store.list() == [id_]
+
+
 @pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_not_pickled(text: str) -> None:
     """The other process would find an empty one: whoever sends it is told."""

@@ -177,7 +177,11 @@ class Sessions(ABC):
             session.close()
 
     def drop_free(self) -> None:
-        """Close the sessions that nobody uses at the moment."""
+        """Close the sessions that nobody uses at the moment, but not one that is the database."""
+        if self.most is None:
+            self._close_free()
+
+    def _close_free(self) -> None:
         while self._free:
             with suppress(*self.errors):
                 self._free.pop().close()
@@ -190,4 +194,4 @@ class Sessions(ABC):
 
     def close(self) -> None:
         """Let go of all connections."""
-        self.drop_free()
+        self._close_free()

@@ -393,8 +393,3 @@ class SqliteSessions(Sessions):
     def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
         """Return the error of brinery that stands for one of SQLite."""
         return failures.failure(self._place, action, error, name)
-
-    def close(self) -> None:
-        """Close the connections, that of a database in memory as well."""
-        if not self._is_in_memory:
-            super().close()
