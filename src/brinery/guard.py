@@ -9,7 +9,7 @@ import os
 from typing import Any, Final
 
 from brinery.absent import AbsentCodec
-from brinery.backend import Backend, Missing, Put
+from brinery.backend import About, Backend, Missing, Put
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
 from brinery.record import Metadata, Record, build, parse
@@ -109,8 +109,11 @@ class Guard:
         record = parse(data, version, path=path)
         if record.metadata.content is not None or not unsealed:
             record = parse(data, version, path=path, seals=seals)
-        pieces = build(record.metadata, [bytes(record.stored)], record.buffers, seals)
-        self._backend.commit([Put(name, pieces, version)])
+        metadata = record.metadata
+        pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
+        references = tuple(dict.fromkeys(metadata.references))
+        about = About(metadata.class_name, metadata.codec, metadata.created, references, None)
+        self._backend.commit([Put(name, pieces, version, about)])
         return True
 
     # -- what is read

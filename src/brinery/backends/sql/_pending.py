@@ -66,7 +66,8 @@ class Pending:
             data = b"".join(pieces)
             size = len(data)
             self._check_size(name, size)
-            if about is None and has_magic(data):
+            # What the store has set aside under a name of its own is no object of it.
+            if about is None and name[0] != "." and has_magic(data):
                 about = _about(data)
             self.expected[name] = expect
             version = self._base + len(self.expected)
@@ -89,6 +90,11 @@ class Pending:
             for name, expect in self.expected.items()
             if expect is not ANY and expect is not ABSENT
         ]
+
+    def keeps_fields(self, name: str) -> bool:
+        """Tell whether further columns of `name` are to stay as they are."""
+        about = self._held[name].about
+        return about is not None and about.fields is None
 
     def rows(self, names: Iterable[str]) -> Iterator[Row]:
         """Return the rows of `names`, in their order."""

@@ -282,6 +282,8 @@ def _put_alone(session: Session, pending: Pending) -> bool | None:
     ((name, expect),) = pending.expected.items()
     if expect is not ABSENT and type(expect) is not int:
         return None  # a version of this backend is a number: `_write` says what is wrong
+    if expect is not ABSENT and pending.keeps_fields(name):
+        return None
     (row,) = pending.rows((name,))
     targets = [target for _, target in pending.references((name,))]
     return session.put_alone(row, expect if isinstance(expect, int) else None, targets)
@@ -315,7 +317,11 @@ def _write(
     if new:
         session.insert(pending.rows(new))
     if standing:
-        session.update(pending.rows(standing))
+        kept = [name for name in standing if pending.keeps_fields(name)]
+        if kept:
+            session.update(pending.rows(kept), with_fields=False)
+        if len(kept) < len(standing):
+            session.update(pending.rows(n for n in standing if not pending.keeps_fields(n)))
         session.unlink(standing)
     session.link(pending.references(expected))
     if removed:
