@@ -222,6 +222,10 @@ class SqliteSession(Session):
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
+        self._check_file()
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def _check_file(self) -> None:
         # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
         if self._path is not None and _file_at(self._path) != self._file:
             raise StorageError(
@@ -230,7 +234,6 @@ class SqliteSession(Session):
                 "the store again",
                 path=self._path,
             )
-        self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
         self.connection.execute("BEGIN")
@@ -259,6 +262,7 @@ class SqliteSession(Session):
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
         if expect is not None or targets:
             return None  # nothing is gained: no statement has a way to go
+        self._check_file()
         try:
             self.connection.execute(self._text.insert, self._text.values(row))
         except sqlite3.IntegrityError as error:
