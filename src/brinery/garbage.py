@@ -24,8 +24,9 @@ from brinery.backend import Backend, Version
 from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundError, RecordError
 from brinery.ids import Id, id_of, name_of
 from brinery.info import read_metadata
+from brinery.parsing import metadata_length, parse_metadata
 from brinery.progress import Progress, Show
-from brinery.record import Metadata, metadata_length, parse_metadata
+from brinery.record import Metadata
 from brinery.trash import Removed, Trash
 
 _END: Final = 4096  # bytes read at first: enough for the metadata of most records

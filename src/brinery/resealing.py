@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from brinery.errors import SealError
 from brinery.guard import check_identity
-from brinery.record import Metadata, build, parse
+from brinery.parsing import parse
+from brinery.record import Metadata, build
 from brinery.seal import Seals
 from brinery.settings import read_settings
 from brinery.store import Store

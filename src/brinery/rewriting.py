@@ -33,7 +33,8 @@ from brinery.ids import Id, name_of
 from brinery.info import read_metadata
 from brinery.loading import Loader
 from brinery.neighbours import Among, LoneSaver, Strangers, TouchedError
-from brinery.record import Metadata, build, parse
+from brinery.parsing import parse
+from brinery.record import Metadata, build
 from brinery.saving import Root
 from brinery.store import Store
 from brinery.testing.graphs import assert_isomorphic
