@@ -139,8 +139,8 @@ class TestIdFactory:
 
     def test_the_class_of_ids_can_be_chosen(self) -> None:
         """It is called with prefix and number."""
-        factory = IdFactory("t", progressive_number(), lambda prefix, number: (prefix, number))
-        assert factory.new(None) == ("t", 1)
+        factory = IdFactory("t", progressive_number(), lambda prefix, number: f"{number}@{prefix}")
+        assert factory.new(None) == "1@t"
 
     def test_a_function_that_takes_no_quantity_is_enough(self) -> None:
         """Only `reserve` asks for several numbers at once (GC3Pie's issue 608)."""

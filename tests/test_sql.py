@@ -9,15 +9,25 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Column, Integer, String, create_engine, text
-from tests.postgres import PostgresCluster
+from sqlalchemy import (
+    JSON,
+    Column,
+    ForeignKey,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    create_engine,
+    text,
+)
+from tests.postgres import PostgresCluster, connect
 
 from brinery import (
     GET,
@@ -35,6 +45,7 @@ from brinery import (
     MissingTableError,
     NotFoundError,
     Persistable,
+    RecordError,
     SealError,
     SqlStore,
     StorageError,
@@ -127,15 +138,30 @@ def test_numbers_are_never_given_twice(store: SqlStore, url: str) -> None:
 def test_ids_may_be_whole_numbers(url: str) -> None:
     """GC3Pie's integer IDs come from a factory."""
 
-    class IntId(str):
+    class IntId(int):
+        def __new__(cls, prefix: str, number: int) -> IntId:
+            return int.__new__(cls, number)
+
+        def __str__(self) -> str:
+            return f"number {int(self)}"
+
+    class TextId(str):
         __slots__ = ()
 
-        def __new__(cls, prefix: str, number: int) -> IntId:
+        def __new__(cls, prefix: str, number: int) -> TextId:
             return str.__new__(cls, number)
 
-    with SqlStore(url, idfactory=IdFactory(id_class=IntId)) as store:
-        assert [store.save(Task("a")), store.save(Task("b"))] == ["1", "2"]
-        assert store.list() == ["1", "2"]
+    for table, id_class in (("whole", IntId), ("text", TextId)):
+        with SqlStore(url, table, IdFactory(id_class=id_class)) as store:
+            assert [store.save(Task("a")), store.save(Task("b"))] == ["1", "2"]
+            assert store.list() == ["1", "2"]
+            store.invalidate_cache()
+            assert store.load("2").name == "b"
+    with (
+        SqlStore(url, idfactory=IdFactory(id_class=lambda *made: list(made))) as store,
+        pytest.raises(InvalidArgumentError, match="id_class"),
+    ):
+        store.save(Task("a"))
 
 
 def test_loading_a_graph_sees_one_state(store: SqlStore, url: str) -> None:
@@ -193,8 +219,14 @@ def test_columns_are_filled_and_queried(url: str) -> None:
         store.remove("Task.2")
         assert store.query(STATE == "FAILED") == []
         assert len(store.query()) == 5
+        for where in ("state = 'DONE'", 5, lambda state: state == "DONE"):
+            with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
+                store.query(where)  # type: ignore[arg-type]
         with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
-            store.query("state = 'DONE'")  # type: ignore[arg-type]
+            store.query(order_by="priority desc")
+        for limit in (-1, "x", 2.5):
+            with pytest.raises(InvalidArgumentError, match="limit"):
+                store.query(limit=limit)  # type: ignore[arg-type]
 
 
 def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
@@ -267,10 +299,22 @@ def test_a_store_without_the_extra_fields_leaves_them_empty(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "fields", [{"state": GET.state}, {STATE: "state"}, {Column("data"): GET.x}]
+    "fields",
+    [
+        {"state": GET.state},
+        {STATE: "state"},
+        {Column("data"): GET.x},
+        {Column(): GET.x},
+        {Table("other", MetaData(), Column("state")).c.state: GET.x},
+        {Column("state", String, unique=True): GET.x},
+        {Column("state", String, nullable=False): GET.x},
+        {Column("state", String, server_default="x"): GET.x},
+        {Column("state", ForeignKey("other.id")): GET.x},
+        5,
+    ],
 )
 def test_extra_fields_are_columns_and_functions(tmp_path: Path, fields: Any) -> None:
-    """Anything else, and a name of the store's own, is refused with what to give."""
+    """Anything else, what a store does not do, and a name of its own, is refused with what to give."""
     with pytest.raises(InvalidArgumentError):
         SqlStore(f"sqlite:///{tmp_path}/a.db", extra_fields=fields)
 
@@ -301,6 +345,16 @@ def test_tables_are_separate_stores(url: str) -> None:
         assert "#table=one" in repr(one)
 
 
+@pytest.mark.parametrize("name", ["50% of it", 'a "b" c', "Select", "naïve.one"])
+def test_a_table_may_have_an_odd_name(url: str, name: str) -> None:
+    """Signs that mean something to a driver mean nothing in a name; the URL has it, too."""
+    with SqlStore(url, name) as store:
+        id_ = store.save(Task("a", Task("b")))
+        assert store.referrers("Task.2") == [id_]
+        with make_store(store.url) as again:
+            assert again.load(id_).links[0].name == "b"
+
+
 @pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
 def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
     """A typing error must not become another store."""
@@ -320,6 +374,31 @@ def test_paths_are_as_sqlalchemy_has_them(tmp_path: Path, monkeypatch: pytest.Mo
     with SqlStore(f"sqlite:////{tmp_path}/abs/a.db") as store:
         store.save(Task("a"))
     assert (tmp_path / "abs/a.db").exists()
+
+
+@pytest.mark.parametrize("name", [5, "a\nb", "a\ud800", "  "])
+def test_a_table_has_a_name_that_can_be_printed(tmp_path: Path, name: Any) -> None:
+    """What no URL could name, and what is no name, is refused before anything is made."""
+    with pytest.raises(InvalidArgumentError, match="table_name"):
+        SqlStore(f"sqlite:///{tmp_path}/a.db", name)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("option", ["codec=", "protocol", "create="])
+def test_an_option_of_a_url_has_a_value(tmp_path: Path, option: str) -> None:
+    """One without is a typing error, not the default."""
+    with pytest.raises(UrlError, match="needs a value"):
+        make_store(f"sqlite:///{tmp_path}/a.db?{option}")
+
+
+def test_a_timeout_in_the_url_is_for_make_store(tmp_path: Path) -> None:
+    """It must not be passed over."""
+    url = f"sqlite:///{tmp_path}/a.db?timeout=3"
+    with make_store(url) as store:
+        assert isinstance(store, SqlStore)
+        assert store._timeout == 3
+    with pytest.raises(UrlError, match="make_store"):
+        SqlStore(url)
 
 
 def test_make_store_knows_the_schemes(url: str) -> None:
@@ -348,7 +427,8 @@ def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 
 def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> None:
     """`directory` is the sibling's; a typing error is told, with a guess."""
-    SqlStore(f"sqlite:///{tmp_path}/a.db", directory="/x").close()
+    url = f"sqlite:///{tmp_path}/a.db"
+    SqlStore(url, directory="/x", layout="flat", shared="group", lock_timeout=1).close()
     with pytest.warns(UserWarning, match="'extra_fields'"):
         SqlStore(f"sqlite:///{tmp_path}/a.db", extra_field={}).close()
 
@@ -371,6 +451,17 @@ def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
     assert execute(url, "select * from store") == []
 
 
+def test_a_table_of_references_that_is_none_is_left_alone(url: str) -> None:
+    """A store in a table of that name, or anything else: nothing is made beside it."""
+    with SqlStore(url, "jobs_references") as store:
+        store.save(Task("a"))
+        with pytest.raises(StorageError, match="'jobs_references'"):
+            SqlStore(url, "jobs")
+        with pytest.raises(MissingTableError):
+            SqlStore(url, "jobs_", create=False)
+        assert len(store) == 1
+
+
 def test_a_database_in_memory_serves_all_threads() -> None:
     """`sqlite://` is one database, whoever asks."""
     with SqlStore("sqlite://") as store:
@@ -386,6 +477,35 @@ def test_a_pickled_store_opens_the_same_place(store: SqlStore) -> None:
     with pickle.loads(pickle.dumps(store)) as again:
         assert again.load(id_).name == "a"
         assert again.url == store.url
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_database_in_memory_outlives_a_fork() -> None:
+    """The parent goes on with its own, and the child with what it was at the fork."""
+    with SqlStore("sqlite://") as store:
+        id_ = store.save(Task("a"))
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                store.invalidate_cache()
+                store.save(Task("child"))
+                code = len(store) != 2 or store.load(id_).name != "a"
+            finally:
+                os._exit(code)
+        assert os.waitpid(child, 0)[1] == 0
+        store.pre_fork()
+        store.post_fork()
+        store.invalidate_cache()
+        assert store.load(id_).name == "a"
+        assert store.list() == [id_]
+
+
+@pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:"])
+def test_a_database_in_memory_is_not_pickled(text: str) -> None:
+    """The other process would find an empty one: whoever sends it is told."""
+    with SqlStore(text) as store, pytest.raises(InvalidArgumentError, match="in memory"):
+        pickle.dumps(store)
 
 
 # -- forks and processes
@@ -457,6 +577,20 @@ def test_damage_in_a_row_is_found(store: SqlStore, url: str) -> None:
         store.load(two)
 
 
+@pytest.mark.parametrize("value", ["x''", "'text'", "12"])
+def test_a_row_of_another_type_is_damaged(tmp_path: Path, value: str) -> None:
+    """SQLite keeps anything in any column: each reader finds that it is no record."""
+    url = f"sqlite:///{tmp_path}/a.db"
+    with SqlStore(url) as store:
+        id_ = store.save(Task("a"))
+        execute(url, f"update store set data = {value} where name = 'Task.1'")
+        store.invalidate_cache()
+        for read in (store.load, store.info, lambda id_: store.load_many([id_])):
+            with pytest.raises(RecordError):
+                read(id_)
+        assert store.check().failures
+
+
 def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     """The table of references follows saves, changes and removals."""
     shared = Task("shared")
@@ -475,6 +609,16 @@ def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     first.links = []
     store.save(first)
     assert list(backend.referrers(ids["shared"])) == [ids["2"]]
+    first.links = [shared, second]
+    store.save(first)
+    assert list(backend.referrers(ids["shared"])) == sorted([ids["1"], ids["2"]])
+    first.links = [second]
+    store.save(first)
+    assert list(backend.referrers(ids["shared"])) == [ids["2"]]
+    assert list(backend.referrers(ids["2"])) == [ids["1"]]
+    one_more = store.save(Task("3", shared))
+    assert list(backend.referrers(ids["shared"])) == sorted([ids["2"], one_more])
+    store.remove(one_more)
     store.remove(ids["2"])
     assert list(backend.referrers(ids["shared"])) == []
 
@@ -574,6 +718,40 @@ def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> No
         store.save(Task("c"))
 
 
+def test_a_file_that_was_removed_is_not_written_to(tmp_path: Path) -> None:
+    """What SQLite would write to it was lost: the save fails, also where another file took its place."""
+    path = tmp_path / "a.db"
+    url = f"sqlite:///{path}"
+    with SqlStore(url) as store:
+        store.save(Task("a"))
+        store.save(Task("b"))
+        path.rename(tmp_path / "away.db")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            store.save(Task("c"))
+        path.write_bytes(b"")
+        with pytest.raises(StorageError, match="removed or replaced"):
+            store.save(Task("c"))
+        (tmp_path / "away.db").replace(path)
+        store.save(Task("c"))
+    with SqlStore(url) as store:
+        assert len(store) == 3
+
+
+@pytest.mark.parametrize("setting", ["off", "on", "local"])
+def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
+    postgres_url: str, setting: str
+) -> None:
+    """A server that acknowledges before is told to wait; other settings are its own business."""
+    url = postgres_url.replace("?", f"?options=-c%20synchronous_commit%3D{setting}&")
+    for durability, wanted in (("full", {"off": "on"}.get(setting, setting)), ("process", "off")):
+        with SqlStore(url, durability=durability) as store:
+            assert isinstance(store.backend, SqlBackend)
+            with store.backend._sessions.use() as session:
+                assert isinstance(session, _postgresql.PostgresSession)
+                found = session.connection.execute("show synchronous_commit").fetchone()
+            assert found == (wanted,)
+
+
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     """SQLite's own page limit gives the error that a full disk gives."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
@@ -601,6 +779,18 @@ def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> 
         assert "s3cret" not in str(error)
         assert "s3cret" not in repr(error)
         error = error.__cause__
+
+
+@pytest.mark.parametrize("sign", list("/?#@:[%") + ["@/", "/@", "?@", "#@"])
+@pytest.mark.parametrize("secret", ["{}s3cret", "s3cret{}", "12{}s3cret", "s3{}s3cret"])
+def test_a_password_that_is_not_encoded_is_never_shown(sign: str, secret: str) -> None:
+    """Whatever a URL with it is taken for, no message and no pickle of an error has a part of it."""
+    url = f"postgresql://me:{secret.format(sign)}@127.0.0.1:1/jobs"
+    for make in (make_store, SqlStore):
+        with pytest.raises(BrineryError) as caught:
+            make(url)
+        for shown in (str(caught.value), repr(caught.value), str(pickle.dumps(caught.value))):
+            assert "s3" not in shown
 
 
 def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
@@ -640,6 +830,44 @@ def test_a_missing_driver_names_the_extra() -> None:
         assert extra in done.stdout
 
 
+@pytest.mark.parametrize(
+    "text", ["sqlite://jobs.db", "sqlite:jobs.db", "jobs.db", "sqlite://h/a.db"]
+)
+def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
+    """The error shows how a file is named."""
+    with pytest.raises(UrlError, match=r"sqlite:///relative\.db"):
+        SqlStore(text)
+
+
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        (("?", "?no_such_option=1&"), "check the options in the URL"),
+        (("?", "?connect_timeout=soon&"), "check the options in the URL"),
+        (("/test_", "/no_such_"), "create it"),
+        (("brinery@", "nobody@"), "check the user"),
+    ],
+)
+def test_why_a_server_refuses_is_told(
+    postgres_url: str, change: tuple[str, str], advice: str
+) -> None:
+    """Where the server is running, nobody is sent to look whether it is."""
+    with pytest.raises(StorageError) as caught:
+        SqlStore(postgres_url.replace(*change))
+    assert advice in str(caught.value)
+    assert "is running" not in str(caught.value).rpartition(";")[2]
+
+
+def test_a_statement_that_takes_too_long_is_told(postgres_url: str) -> None:
+    """The server ends it: the error names the setting."""
+    with SqlStore(postgres_url.replace("?", "?options=-c%20statement_timeout%3D100&")) as store:
+        with connect(postgres_url) as other:
+            other.execute("lock table store")
+            with pytest.raises(StorageError, match="statement_timeout"):
+                store.list()
+        assert store.list() == []
+
+
 def test_a_driver_of_another_database_is_named() -> None:
     """What is not an extra of brinery is named by its module."""
     with pytest.raises(DriverNotInstalledError, match="pip install oracledb"):
@@ -660,6 +888,40 @@ def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> 
             store.list()
         mortal_postgres.start()
         assert len(store.list()) == 2
+
+
+def interrupt(store: SqlStore, step: Callable[[Any], object]) -> None:
+    """Take a step on a connection of the store; then comes Ctrl-C."""
+    assert isinstance(store.backend, SqlBackend)
+    with store.backend._sessions.use() as session:
+        step(session)
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("begin", ["begin", "begin_reading"])
+def test_an_interrupted_transaction_is_not_gone_on_with(store: SqlStore, begin: str) -> None:
+    """Ctrl-C between two statements: the connection serves the next call as if it were new."""
+    id_ = store.save(Task("a"))
+    with pytest.raises(KeyboardInterrupt):
+        interrupt(store, lambda session: (getattr(session, begin)(), session.get(id_)))
+    with SqlStore(store.url, timeout=1) as other:
+        other.replace(id_, Task("later"))
+    store.invalidate_cache()
+    assert store.load(id_).name == "later"
+    store.save(Task("b"))
+
+
+def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> None:
+    """Ctrl-C while the server is at work: what it answers is not taken for that to the next call."""
+    with SqlStore(postgres_url) as store:
+        id_ = store.save(Task("a"))
+        ask = b"select 'another answer'"
+        with pytest.raises(KeyboardInterrupt):
+            interrupt(store, lambda session: session.connection.pgconn.send_query(ask))
+        store.invalidate_cache()
+        assert store.load(id_).name == "a"
+        store.save(Task("b"))
+        assert store.list() == [id_, "Task.2"]
 
 
 def test_a_dropped_table_is_told(store: SqlStore, url: str) -> None:

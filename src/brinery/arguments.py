@@ -32,7 +32,10 @@ DEFAULT_CODEC = "pickle"
 
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
 _SIBLINGS = frozenset(
-    {"table_name", "extra_fields", "create", "migrate", "url", "directory", "layout"}
+    {
+        *("table_name", "extra_fields", "create", "migrate", "timeout", "url"),
+        *("directory", "layout", "shared", "lock_timeout", "durability"),
+    }
 )
 _KNOWN = (
     "directory",

@@ -61,8 +61,8 @@ class About(NamedTuple):
     """Seconds since the epoch, in UTC."""
     references: Sequence[str]
     """The IDs that the record refers to."""
-    fields: Mapping[str, Any] = {}
-    """Values of further columns, by their names."""
+    fields: Mapping[str, Any] | None = {}
+    """Values of further columns, by their names; None leaves those that stand there."""
 
 
 class Put(NamedTuple):

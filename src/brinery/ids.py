@@ -82,7 +82,8 @@ class IdFactory:
 
     `prefix` defaults to the name of the object's class.  Numbers come from `next_id_fn`, or, where
     that is None, from the store that uses the factory, and are never used twice there.  IDs are
-    made as ``id_class(prefix, number)``.
+    made as ``id_class(prefix, number)``; an integer, as of GC3Pie's ``IntId``, becomes the string of
+    its digits.
     """
 
     def __init__(
@@ -126,7 +127,14 @@ class IdFactory:
         prefix = self.prefix or type(obj).__name__
         if self.id_class is Id:
             return as_id(f"{prefix}.{number}")
-        return self.id_class(prefix, number)
+        made = self.id_class(prefix, number)
+        if isinstance(made, str):
+            return made
+        if isinstance(made, int):
+            return as_id(int.__repr__(made))
+        raise InvalidArgumentError(
+            f"id_class makes strings or integers, and {self.id_class!r:.60} made {made!r:.60}"
+        )
 
     def _source(self) -> NumberSource:
         if self.next_id_fn is None:

@@ -86,7 +86,7 @@ class SqlStore(Store):
         self._extra_fields = _checked(extra_fields)
         self._given_factory = idfactory
         place, table = _split(Url(url))
-        self.table_name = table_name or table or DEFAULT_TABLE
+        self.table_name = _table(table_name) or table or DEFAULT_TABLE
         self.durability = durability
         self._timeout = seconds("timeout", timeout)
         backend = SqlBackend(
@@ -145,10 +145,15 @@ class SqlStore(Store):
         `order_by` a column or several; without it, the order is that of the names.  Raise
         `InvalidArgumentError` for what is no expression, and `StorageError`.
         """
-        with self._open():
+        with self._lock, self._open():
             return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
 
     def __reduce__(self) -> tuple[Any, ...]:
+        if not self._sql.capabilities.snapshot_reads:
+            raise InvalidArgumentError(
+                "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
+                "brinery.copy"
+            )
         options = {
             "codec": self._codec,
             "compress": self.transform or "none",
@@ -173,14 +178,40 @@ def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
 
     with installed():
         from sqlalchemy import Column
-    found = dict(fields)
+    try:
+        found = dict(fields)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"extra_fields map a sqlalchemy.Column to a function of the object, not {fields!r:.60}"
+        ) from error
     for column, function in found.items():
         if not isinstance(column, Column) or not callable(function):
             raise InvalidArgumentError(
                 f"extra_fields map a sqlalchemy.Column to a function of the object, not "
                 f"{column!r:.60} to {function!r:.60}"
             )
+        if refusal := _refusal_of(column):
+            raise InvalidArgumentError(f"extra_fields: the column {column.name!r} {refusal}")
     return found
+
+
+def _refusal_of(column: Column[Any]) -> str | None:
+    # What would be passed over in silence, or could end a save that has nothing wrong about it.
+    if not column.name:
+        return "has no name: Column(name, type)"
+    if column.table is not None:
+        return "is that of another table: give the store one of its own, Column(name, type)"
+    demands = {
+        "primary_key": column.primary_key,
+        "unique": column.unique,
+        "nullable=False": not column.nullable,
+        "a default": column.default is not None or column.server_default is not None,
+        "a foreign key": bool(column.foreign_keys),
+    }
+    asked = [name for name, is_asked in demands.items() if is_asked]
+    if asked:
+        return f"has {', '.join(asked)}: a value may be missing and may repeat, and comes from its function"
+    return None
 
 
 def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Mapping[str, Any]]:
@@ -206,7 +237,10 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
 
 def _split(url: Url) -> tuple[str, str | None]:
     """Return the URL without its fragment, and the name of the table that the fragment gives."""
-    misplaced = sorted(_OPTIONS & {name for name, _ in _pairs(url)} - {"timeout"})
+    options = {name for name, _ in _pairs(url)}
+    if not url.scheme.startswith("sqlite"):
+        options -= {"timeout"}  # some drivers have one
+    misplaced = sorted(_OPTIONS & options)
     if misplaced:
         raise UrlError(
             url.without_secrets(),
@@ -217,6 +251,15 @@ def _split(url: Url) -> tuple[str, str | None]:
     if url.fragment and (key != "table" or not equals or not table):
         raise UrlError(url.without_secrets(), "what follows # is table=name")
     return str(url).partition("#")[0], table or None
+
+
+def _table(name: Any) -> str | None:
+    """Return the name of a table if there can be one of that name, and a URL with it."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not (name.isprintable() and name.strip()):
+        raise InvalidArgumentError(f"table_name is a name that can be printed, not {name!r:.60}")
+    return name
 
 
 def _pairs(url: Url) -> list[tuple[str, str]]:
@@ -240,6 +283,8 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in known:
+            if not value:
+                raise UrlError(parsed.without_secrets(), f"the option {name!r} needs a value")
             if name in found:
                 raise UrlError(parsed.without_secrets(), f"the option {name!r} stands there twice")
             found[name] = value

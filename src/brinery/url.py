@@ -176,11 +176,22 @@ class Url:
 
     def without_secrets(self) -> str:
         """Return the URL with ``***`` for the password and for options named like secrets."""
+        if self._is_torn():
+            return f"{self.scheme}://{_torn(self.netloc)}"
         user, at, host = self.netloc.rpartition("@")
         name, colon, _ = user.partition(":")
         netloc = f"{name}:***@{host}" if colon else f"{user}{at}{host}"
         query, fragment = (_SECRET.sub(r"\1***", part) for part in (self.query, self.fragment))
         return _joined(self.scheme, netloc, self.path, query, fragment)
+
+    def _is_torn(self) -> bool:
+        # A password that somebody forgot to encode ends the netloc where it has a / ? or #: the rest of it,
+        # and the @ behind it, are in the path, the query or the fragment then.
+        user, at, _ = self.netloc.rpartition("@")
+        if ":" not in (user if at else self.netloc):
+            return False
+        rest = f"{self.path}?{self.query}#{self.fragment}"
+        return "@" in rest or (self.netloc.endswith(":") and "%40" in rest)
 
     def __str__(self) -> str:
         return _joined(*self._parts())
@@ -302,7 +313,9 @@ def _host_parts(netloc: str) -> _Host:
     port = int(found[4]) if found and found[4] else None
     if found is None or (port or 0) > 65535:
         raise UrlError(
-            _masked(f"//{netloc}"), "give [user[:password]@]host[:port], with a port below 65536"
+            _masked(f"//{netloc}") if "@" in netloc else f"//{_torn(netloc)}",
+            "give [user[:password]@]host[:port], with a port below 65536; / ? # and @ in a password are "
+            "written as %2F, %3F, %23 and %40",
         )
     return found[1], found[2], found[3].strip("[]").lower() or None, port
 
@@ -319,6 +332,11 @@ def _joined_netloc(netloc: str, host: _Host) -> str:
         if want is not None and want != said:
             raise UrlError(_masked(f"//{joined}"), "netloc and its parts contradict each other")
     return joined
+
+
+def _torn(netloc: str) -> str:
+    name, colon, _ = netloc.partition(":")
+    return f"{name}{colon}***" if colon else netloc
 
 
 def _masked(given: object) -> str:

@@ -133,13 +133,16 @@ class CoreSession(Session):
         except IntegrityError as error:
             raise TakenError from error
 
-    def update(self, rows: Iterable[Row]) -> None:
+    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
         from sqlalchemy import bindparam, update
 
         statement = update(self._records).where(self._records.c.name == bindparam("_name"))
         for some in _batches(self._values(row) for row in rows):
             for values in some:
                 values["_name"] = values.pop("name")
+                if not with_fields:
+                    for field in self._fields:
+                        del values[field]
             self.connection.execute(statement, some)
 
     def unlink(self, sources: Sequence[str]) -> None:
@@ -161,6 +164,9 @@ class CoreSession(Session):
         for some in _batches(pairs):
             self.connection.execute(insert(self._references), some)
 
+    def is_idle(self) -> bool:
+        return not self.connection.in_transaction()
+
     def close(self) -> None:
         self.connection.close()
 
@@ -181,7 +187,7 @@ class CoreSession(Session):
                 "class_name": about.class_name,
                 "codec": about.codec,
                 "created": about.created,
-                **about.fields,
+                **(about.fields or {}),
             }
         return values
 

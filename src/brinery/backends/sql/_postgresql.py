@@ -6,17 +6,19 @@ Rows go in by ``unnest``: one statement and one round trip for hundreds of rows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.sql import failures
+from brinery.backends.sql._fields import Fields, Fit
 from brinery.backends.sql._pending import Row
 from brinery.backends.sql._session import Session, Sessions, TakenError
+from brinery.backends.sql.schema import STANDARD
 from brinery.errors import BrineryError, ValueTooLargeError
 
 if TYPE_CHECKING:
     import psycopg
-    from sqlalchemy import Engine
+    from sqlalchemy import Column, Dialect, Engine
 
     from brinery.backends.sql.engine import Place
 
@@ -29,6 +31,12 @@ _ROWS: Final = 500
 _LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "bytea")
+
+# A server, a database or a role may be set to acknowledge commits that a power cut takes.
+_SYNCHRONOUS: Final = (
+    "SELECT set_config('synchronous_commit', 'on', false) "
+    "WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 
 def engine_of(place: Place) -> Engine:
@@ -65,6 +73,7 @@ class PostgresSession(Session):
         self.connection = connection
         self._text = statements
         self._cursor = connection.cursor(binary=True)
+        self._transformer: Any = None
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         return self._cursor.execute(self._text.get, (name,)).fetchone()
@@ -127,8 +136,23 @@ class PostgresSession(Session):
         except UniqueViolation as error:
             raise TakenError from error
 
-    def update(self, rows: Iterable[Row]) -> None:
-        self._write(self._text.update, rows)
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        from psycopg.errors import UniqueViolation
+
+        values = [[value] for value in self._text.values(row, self._as_text)]
+        try:
+            if expect is None:
+                asked = self._cursor.execute(self._text.insert_alone, (*values, [*targets]))
+            else:
+                asked = self._cursor.execute(
+                    self._text.update_alone, (*values, expect, [*targets], [*targets])
+                )
+        except UniqueViolation as error:
+            raise TakenError from error
+        return asked.fetchone() == (1,)
+
+    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
+        self._write(self._text.update if with_fields else self._text.update_record, rows)
 
     def unlink(self, sources: Sequence[str]) -> None:
         self._cursor.execute(self._text.unlink, (list(sources),))
@@ -143,15 +167,18 @@ class PostgresSession(Session):
     def delete(self, names: Sequence[str]) -> None:
         self._cursor.execute(self._text.delete, (list(names),))
 
+    def is_idle(self) -> bool:
+        return self.connection.info.transaction_status == 0  # TransactionStatus.IDLE
+
     def close(self) -> None:
         self.connection.close()
 
     def _write(self, text: str, rows: Iterable[Row]) -> None:
         # In one order everywhere, so that no two writers wait for each other.
-        columns: tuple[list[Any], ...] = tuple([] for _ in self._text.columns)
+        columns: tuple[list[Any], ...] = tuple([] for _ in range(self._text.width))
         size = 0
         for row in sorted(rows, key=_name_of) if not isinstance(rows, list) else rows:
-            for column, value in zip(columns, self._text.values(row), strict=True):
+            for column, value in zip(columns, self._text.values(row, self._as_text), strict=True):
                 column.append(value)
             size += row.size
             if size > _BATCH or len(columns[0]) == _ROWS:
@@ -159,6 +186,25 @@ class PostgresSession(Session):
                 columns, size = tuple([] for _ in columns), 0
         if columns[0]:
             self._cursor.execute(text, columns)
+
+    def _as_text(self, column: Column[Any], value: Any) -> str | None:
+        # By itself, not in an array with others: what is fine one by one may be of several types.
+        from psycopg.adapt import PyFormat, Transformer
+        from sqlalchemy import Boolean, String
+
+        type_ = _type_of(column)
+        if isinstance(value, bool) and not isinstance(type_, (Boolean, String)):
+            value = int(value)
+        if self._transformer is None:
+            self._transformer = Transformer(self.connection)
+        dumped = self._transformer.get_dumper(value, PyFormat.TEXT).dump(value)
+        if dumped is None:
+            return None
+        text = str(dumped, self.connection.info.encoding)
+        longest = getattr(type_, "length", None)
+        if isinstance(value, str) and longest is not None and len(text) > longest:
+            raise ValueError(f"{len(text)} characters, and the column has room for {longest}")
+        return text
 
 
 def _name_of(row: Row) -> str:
@@ -172,18 +218,18 @@ class _Statements:
         dialect, schema = place.engine.dialect, place.schema
         quote = dialect.identifier_preparer.quote
         records, references = quote(schema.records.name), quote(schema.references.name)
-        self.columns = ["name", "version", "size", "class_name", "codec", "created", "data"]
-        types = [*_TYPES]
-        self._fields: list[tuple[str, Callable[[Any], Any] | None]] = []
-        for name in schema.fields:
-            column = schema.records.c[name]
-            self.columns.append(quote(name).replace("%", "%%"))
-            types.append(str(column.type.compile(dialect)).partition(" COLLATE")[0])
-            process = column.type.dialect_impl(dialect).bind_processor(dialect)
-            self._fields.append((name, process))
-        listed = ", ".join(self.columns)
-        arrays = ", ".join(f"%b::{type_}[]" for type_ in types)
-        settings = ", ".join(f"{column} = new.{column}" for column in self.columns[1:])
+        self._fields = Fields(schema, dialect)
+        columns = STANDARD
+        casts = {column: column for column in columns}
+        for column in self._fields.columns:
+            # Already quoted, with a % twice, as psycopg reads it.
+            casts[quote(column.name)] = quote(column.name) + _cast_of(column, dialect)
+        self.width = len(casts)
+        arrays = ", ".join(
+            f"%b::{type_}[]" for type_ in (*_TYPES, *("text" for _ in self._fields.columns))
+        )
+        listed, taken = ", ".join(casts), ", ".join(f"new.{cast}" for cast in casts.values())
+        settings = [f"{column} = new.{cast}" for column, cast in casts.items()][1:]
         given = f"unnest({arrays}) AS new ({listed})"
         self.get = f"SELECT data, version FROM {records} WHERE name = %b"
         self.get_some = (
@@ -197,15 +243,29 @@ class _Statements:
         )
         self.tail = f"SELECT {end} = %b"
         self.tails = f"SELECT name, {end} = ANY(%b::text[])"
-        self.names = f"SELECT name FROM {records} ORDER BY name"
+        # Without values psycopg reads no %% either.
+        self.names = f"SELECT name FROM {records} ORDER BY name".replace("%%", "%")
         self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
         self.versions = (
             f"SELECT name, version FROM {records} WHERE name = ANY(%b::text[]) "
             "ORDER BY name FOR UPDATE"
         )
-        self.insert = f"INSERT INTO {records} ({listed}) SELECT {listed} FROM {given}"
-        self.update = (
-            f"UPDATE {records} AS old SET {settings} FROM {given} WHERE old.name = new.name"
+        self.insert = f"INSERT INTO {records} ({listed}) SELECT {taken} FROM {given}"
+        self.update, self.update_record = (
+            f"UPDATE {records} AS old SET {', '.join(some)} FROM {given} WHERE old.name = new.name"
+            for some in (settings, settings[: len(columns) - 1])
+        )
+        # One statement, one round trip: a transaction of its own takes three.
+        linked = (
+            f"linked AS (INSERT INTO {references} (source, target) SELECT put.name, target "
+            "FROM put, unnest(%b::text[]) AS target ON CONFLICT DO NOTHING) "
+            "SELECT count(*) FROM put"
+        )
+        self.insert_alone = f"WITH put AS ({self.insert} RETURNING name), {linked}"
+        self.update_alone = (
+            f"WITH put AS ({self.update} AND old.version = %b RETURNING old.name), "
+            f"unlinked AS (DELETE FROM {references} USING put "
+            f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
         )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
         self.link = (
@@ -216,16 +276,28 @@ class _Statements:
         self.unlink = f"DELETE FROM {references} WHERE source = ANY(%b::text[])"
         self.referrers = f"SELECT source FROM {references} WHERE target = %b ORDER BY source"
 
-    def values(self, row: Row) -> tuple[Any, ...]:
+    def values(self, row: Row, fit: Fit) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""
         name, version, size, about, data = row
+        fields = self._fields.values(about, fit)
         if about is None:
-            return name, version, size, None, None, None, data, *(None for _ in self._fields)
-        fields = []
-        for field, process in self._fields:
-            value = about.fields.get(field)
-            fields.append(value if process is None else process(value))
+            return name, version, size, None, None, None, data, *fields
         return name, version, size, about.class_name, about.codec, about.created, data, *fields
+
+
+def _cast_of(column: Column[Any], dialect: Dialect) -> str:
+    """Return what makes a value of the column's type out of its text."""
+    from sqlalchemy import Enum, Integer, String
+
+    type_ = _type_of(column)
+    if isinstance(type_, String) and not isinstance(type_, Enum):
+        return ""  # the cast to VARCHAR(n) would cut a text off
+    name = str(column.type.compile(dialect)).partition(" COLLATE")[0]
+    return f"::numeric::{name}" if isinstance(type_, Integer) else f"::{name}"
+
+
+def _type_of(column: Column[Any]) -> Any:
+    return getattr(column.type, "impl_instance", column.type)
 
 
 class PostgresSessions(Sessions):
@@ -251,6 +323,8 @@ class PostgresSessions(Sessions):
         try:
             if place.durability != "full":
                 connection.execute("SET synchronous_commit = off")
+            else:
+                connection.execute(_SYNCHRONOUS)
             return PostgresSession(connection, self._statements)
         except BaseException:
             connection.close()

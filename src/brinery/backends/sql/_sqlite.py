@@ -20,11 +20,13 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.backends._openness import open_to_others
+from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
+from brinery.backends.sql._fields import Fields
 from brinery.backends.sql._networks import network_of
 from brinery.backends.sql._pending import Row
 from brinery.backends.sql._session import Session, Sessions, TakenError
+from brinery.backends.sql.schema import STANDARD
 from brinery.errors import (
     BrineryError,
     MissingTableError,
@@ -62,15 +64,19 @@ def absolute(url: URL) -> URL:
             f"neither the store nor sqlite3 has an option {', '.join(map(repr, sorted(unknown)))}",
         )
     path = url.database
-    if path in _MEMORY or path.startswith("file:"):
+    if path in _MEMORY or _is_uri(path):
         return url
     return url.set(database=os.path.abspath(os.path.expanduser(path)))
+
+
+def _is_uri(path: str | None) -> bool:
+    return path is not None and path.startswith("file:")
 
 
 def prepare(place: Place, *, create: bool) -> None:
     """Make the directory of the file.  Raise `MissingTableError`, `StorageError`."""
     path = place.url.database
-    if path in _MEMORY or path.startswith("file:"):
+    if path in _MEMORY or _is_uri(path):
         return
     directory = os.path.dirname(path)
     if not os.path.exists(path):
@@ -90,16 +96,17 @@ def prepare(place: Place, *, create: bool) -> None:
         )
 
 
-def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
-    """Return in which way others can write beside the file or, `with_files`, to it; None if not.
+def openness(url: URL) -> Openness | None:
+    """Return what tells whether others can write to a database; None for one in memory.
 
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
-    path = place.url.database
-    if path in _MEMORY or path.startswith("file:"):
+    path = url.database
+    if path in _MEMORY or _is_uri(path):
         return None
-    within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
-    return open_to_others(os.path.dirname(path), within)
+    real = os.path.realpath(path)  # as SQLite follows links, and has its log where they lead
+    directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(path)))
+    return Openness([*directories], lambda: (real, f"{real}-wal", f"{real}-shm"))
 
 
 def engine_of(place: Place) -> Engine:
@@ -172,15 +179,22 @@ def check_size(name: str, size: int) -> None:
 class SqliteSession(Session):
     """One connection."""
 
-    def __init__(self, connection: sqlite3.Connection, statements: _Statements) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, statements: _Statements, path: str | None = None
+    ) -> None:
+        """`path` is the file of the database, if it is one."""
         self.connection = connection
         self._text = statements
+        self._path = path
+        self._file = None if path is None else _file_at(path)
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         found: tuple[bytes, int] | None = self.connection.execute(
             self._text.get, (name,)
         ).fetchone()
-        return found
+        if found is None or type(found[0]) is bytes:
+            return found
+        return _bytes(found[0]), found[1]
 
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         # One by one: measured as fast as IN with many names, and only one record is in memory.
@@ -188,11 +202,11 @@ class SqliteSession(Session):
         for name in names:
             found = execute(text, (name,)).fetchone()
             if found is not None:
-                yield name, found[0], found[1]
+                yield name, _bytes(found[0]), found[1]
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.connection.execute(self._text.tail, (count, name)).fetchone()
-        return None if found is None else (bytes(found[0]), found[1], found[2])
+        return None if found is None else (_bytes(found[0]), found[1], found[2])
 
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
@@ -208,6 +222,14 @@ class SqliteSession(Session):
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
+        # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
+        if self._path is not None and _file_at(self._path) != self._file:
+            raise StorageError(
+                "write",
+                "the database file was removed or replaced while the store was open: put it back, or open "
+                "the store again",
+                path=self._path,
+            )
         self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
@@ -234,10 +256,24 @@ class SqliteSession(Session):
         except sqlite3.IntegrityError as error:
             raise TakenError from error
 
-    def update(self, rows: Iterable[Row]) -> None:
-        self.connection.executemany(
-            self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
-        )
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        if expect is not None or targets:
+            return None  # nothing is gained: no statement has a way to go
+        try:
+            self.connection.execute(self._text.insert, self._text.values(row))
+        except sqlite3.IntegrityError as error:
+            raise TakenError from error
+        return True
+
+    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
+        if with_fields:
+            self.connection.executemany(
+                self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
+            )
+        else:
+            self.connection.executemany(
+                self._text.update_record, ((*_record_of(row)[1:], row.name) for row in rows)
+            )
 
     def unlink(self, sources: Sequence[str]) -> None:
         self.connection.executemany(self._text.unlink, ((source,) for source in sources))
@@ -247,6 +283,9 @@ class SqliteSession(Session):
 
     def delete(self, names: Sequence[str]) -> None:
         self.connection.executemany(self._text.delete, ((name,) for name in names))
+
+    def is_idle(self) -> bool:
+        return not self.connection.in_transaction
 
     def close(self) -> None:
         self.connection.close()
@@ -260,11 +299,9 @@ class _Statements:
         quote = dialect.identifier_preparer.quote
         schema = place.schema
         records, references = quote(schema.records.name), quote(schema.references.name)
-        columns = ["name", "version", "size", "class_name", "codec", "created"]
-        columns += map(quote, schema.fields)
-        columns.append("data")
+        columns = [*STANDARD, *map(quote, schema.fields)]
         marks = ", ".join("?" * len(columns))
-        settings = ", ".join(f"{column} = ?" for column in columns[1:])
+        settings = [f"{column} = ?" for column in columns[1:]]
         self.get = f"SELECT data, version FROM {records} WHERE name = ?"
         self.tail = (
             f"SELECT substr(data, max(1, size - ?1 + 1), ?1), size, version "
@@ -274,28 +311,53 @@ class _Statements:
         self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
         self.version = f"SELECT version FROM {records} WHERE name = ?"
         self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES ({marks})"
-        self.update = f"UPDATE {records} SET {settings} WHERE name = ?"
+        self.update = f"UPDATE {records} SET {', '.join(settings)} WHERE name = ?"
+        own = ", ".join(settings[: len(STANDARD) - 1])
+        self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
         self.link = f"INSERT INTO {references} (source, target) VALUES (?, ?)"
         self.unlink = f"DELETE FROM {references} WHERE source = ?"
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
-        self._fields = [
-            (name, schema.records.c[name].type.dialect_impl(dialect).bind_processor(dialect))
-            for name in schema.fields
-        ]
+        self._fields = Fields(schema, dialect) if schema.fields else None
 
     def values(self, row: Row) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""
-        name, version, size, about, data = row
-        if about is None:
-            return name, version, size, None, None, None, *(None for _ in self._fields), data
-        if not self._fields:
-            return name, version, size, about.class_name, about.codec, about.created, data
-        fields = []
-        for field, process in self._fields:
-            value = about.fields.get(field)
-            fields.append(value if process is None else process(value))
-        return name, version, size, about.class_name, about.codec, about.created, *fields, data
+        if self._fields is None:
+            return _record_of(row)
+        return *_record_of(row), *self._fields.values(row.about, _fitting)
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def _bytes(value: Any) -> bytes:
+    # Somebody else's statement may have left a text, or nothing: no record, as every reader finds.
+    if type(value) is bytes:
+        return value
+    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+
+
+def _record_of(row: Row) -> tuple[Any, ...]:
+    name, version, size, about, data = row
+    if about is None:
+        return name, version, size, None, None, None, data
+    return name, version, size, about.class_name, about.codec, about.created, data
+
+
+def _fitting(_: Any, value: Any) -> Any:
+    # What the driver finds out later would end the whole commit.
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, int):
+        value.to_bytes(8, "big", signed=True)
+    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
+        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
+    return value
 
 
 class SqliteSessions(Sessions):
@@ -331,7 +393,8 @@ class SqliteSessions(Sessions):
         except BaseException:
             connection.close()
             raise
-        return SqliteSession(connection, self._statements)
+        path = self._place.url.database
+        return SqliteSession(connection, self._statements, None if _is_uri(path) else path)
 
     def check_size(self, name: str, size: int) -> None:
         """Raise `ValueTooLargeError` for a record that is too large for a row."""
@@ -340,8 +403,3 @@ class SqliteSessions(Sessions):
     def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
         """Return the error of brinery that stands for one of SQLite."""
         return failures.failure(self._place, action, error, name)
-
-    def close(self) -> None:
-        """Close the connections, that of a database in memory as well."""
-        if not self._is_in_memory:
-            super().close()

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
 from brinery.backends.sql._session import Sessions
 from brinery.backends.sql.schema import DEFAULT_TABLE, STANDARD, make_schema
@@ -27,7 +28,13 @@ _DRIVERS: Final = {"postgresql": "psycopg", "postgres": "psycopg"}
 _EXTRAS: Final = {
     "sqlalchemy": "pip install 'brinery[sql]'",
     "psycopg": "pip install 'brinery[postgres]'",
+    "MySQLdb": "pip install mysqlclient",
+    "mariadb": "pip install mariadb",
+    "pysqlcipher3": "pip install sqlcipher3",
 }
+
+
+_FORMS: Final = "; an SQLite file is sqlite:///relative.db or sqlite:////absolute.db, a database in memory sqlite://"
 
 
 class Place:
@@ -48,16 +55,17 @@ class Place:
         with installed():
             self.url = _read(url)
         self.dialect = self.url.get_backend_name()
+        self._openness: Openness | None = None
         if self.dialect == "sqlite":
             from brinery.backends.sql import _sqlite
 
             self.url = _sqlite.absolute(self.url)
+            self._openness = _sqlite.openness(self.url)
         self.schema = make_schema(table_name, extra)
         table = "" if table_name == DEFAULT_TABLE else f"#table={table_name}"
         self.location = Url(self.url.render_as_string(hide_password=True)).without_secrets() + table
         self.password = self.url.password
-        self._are_files_closed = False
-        with installed():
+        with installed(), _understood(self.location):
             self.engine = self._engine()
 
     def _engine(self) -> Engine:
@@ -96,7 +104,11 @@ class Place:
                 self._create(connection)
                 missing = self._missing(connection) or ()
             if missing and not migrate:
-                statements = [text for column in missing for text in self._additions(column)]
+                statements = [
+                    text.replace("%%", "%") if self._doubles_percents() else text
+                    for column in missing
+                    for text in self._additions(column)
+                ]
                 raise MissingColumnsError(
                     [column.name for column in missing], statements, self.location
                 )
@@ -109,17 +121,29 @@ class Place:
 
         inspector, records = inspect(connection), self.schema.records
         if not inspector.has_table(records.name):
+            if self._has_references(inspector) is False:
+                raise self._taken(self.schema.references.name)
             return None
         found = {column["name"] for column in inspector.get_columns(records.name)}
-        is_whole = inspector.has_table(self.schema.references.name)
-        if not found >= set(STANDARD) or not is_whole:
-            raise StorageError(
-                "use as a store",
-                f"there is a table {records.name!r} already, and it is not one that brinery makes: "
-                "name another one with table_name=…, or #table=… at the end of the URL",
-                path=self.location,
-            )
+        if not found >= set(STANDARD) or not self._has_references(inspector):
+            raise self._taken(records.name)
         return [records.c[name] for name in self.schema.fields if name not in found]
+
+    def _has_references(self, inspector: Any) -> bool | None:
+        # Whether the second table is one of brinery's; None where there is none.
+        references = self.schema.references
+        if not inspector.has_table(references.name):
+            return None
+        found = {column["name"] for column in inspector.get_columns(references.name)}
+        return found >= set(references.c.keys())
+
+    def _taken(self, name: str) -> StorageError:
+        return StorageError(
+            "use as a store",
+            f"there is a table {name!r} already, and it is not one that brinery makes for this: name "
+            "another one with table_name=…, or #table=… at the end of the URL",
+            path=self.location,
+        )
 
     def _create(self, connection: Connection) -> None:
         from sqlalchemy.exc import DBAPIError
@@ -144,6 +168,10 @@ class Place:
             if self._missing(connection):
                 raise
 
+    def _doubles_percents(self) -> bool:
+        # Where values stand as %s, a sign of its own is %%.
+        return self.engine.dialect.paramstyle in ("format", "pyformat")
+
     def _additions(self, column: Column[Any]) -> Iterator[str]:
         from sqlalchemy.schema import CreateColumn, CreateIndex
 
@@ -157,14 +185,7 @@ class Place:
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others can write to the database, as far as files tell."""
-        if self.dialect != "sqlite":
-            return None
-        from brinery.backends.sql import _sqlite
-
-        # The directory each time; the files, 2.5 µs for each, until they were found to be closed.
-        reason = _sqlite.is_open_to_others(self, with_files=not self._are_files_closed)
-        self._are_files_closed = reason is None
-        return reason
+        return None if self._openness is None else self._openness.reason()
 
     def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
         """Return the names of the records whose columns fit.
@@ -172,8 +193,10 @@ class Place:
         Raise `InvalidArgumentError` for what is no expression, and the errors of SQLAlchemy.
         """
         from sqlalchemy import select
-        from sqlalchemy.exc import ArgumentError
+        from sqlalchemy.exc import ArgumentError, CompileError
 
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InvalidArgumentError(f"limit is a whole number from 0 on, not {limit!r:.60}")
         table = self.schema.records
         # The store's own settings and counter have no class.
         wanted = select(table.c.name).where(table.c.class_name.is_not(None))
@@ -186,14 +209,14 @@ class Place:
             wanted = wanted.order_by(table.c.name)
             if limit is not None:
                 wanted = wanted.limit(limit)
-        except ArgumentError as error:
+            with self.engine.connect() as connection:
+                found = [name for (name,) in connection.execute(wanted)]
+                connection.rollback()
+        except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
                 "where and order_by are expressions of SQLAlchemy, such as "
                 f"store.columns.size > 1000: {error}"
             ) from error
-        with self.engine.connect() as connection:
-            found = [name for (name,) in connection.execute(wanted)]
-            connection.rollback()
         return found
 
     @contextmanager
@@ -246,19 +269,45 @@ def installed() -> Iterator[None]:
         raise DriverNotInstalledError(module, hint) from error
 
 
+def _check_password(url: Url) -> None:
+    # Part of a password that was not encoded would be taken for the host, the database or an option,
+    # and a driver shows these.
+    if url.scheme.partition("+")[0] == "sqlite":
+        return
+    options = [pair.partition("=")[0] for pair in url.query.split("&")]
+    is_torn = any("@" in name or "%40" in name for name in options)
+    is_torn |= ":" in url.netloc and "@" in url.path
+    if is_torn or "@" in url.netloc.rpartition("@")[0]:
+        user = url.netloc.partition(":")[0]
+        raise UrlError(
+            f"{url.scheme}://{user}:***",
+            "/ ? # and @ in a user, password or database are written as %2F, %3F, %23 and %40",
+        )
+
+
 def _read(url: str) -> URL:
     from sqlalchemy import make_url
-    from sqlalchemy.exc import ArgumentError
 
-    masked = Url(url).without_secrets()
-    try:
+    parsed = Url(url)
+    masked = parsed.without_secrets()
+    _check_password(parsed)
+    with _understood(masked):
         found = make_url(url)
         scheme = found.drivername
         if scheme in _DRIVERS:
             found = found.set(drivername=f"postgresql+{_DRIVERS[scheme]}")
         found.get_dialect()
-    except ModuleNotFoundError:
-        raise
-    except (ArgumentError, ValueError) as error:
-        raise UrlError(masked, f"SQLAlchemy does not take it: {error}") from None
     return found
+
+
+@contextmanager
+def _understood(masked: str) -> Iterator[None]:
+    """Tell of a URL that SQLAlchemy does not take.  Raise `UrlError`."""
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        yield
+    except (ArgumentError, ValueError) as error:
+        said = str(error).partition("\n")[0]
+        hint = _FORMS if masked.startswith(("sqlite", "file")) else ""
+        raise UrlError(masked, f"SQLAlchemy does not take it: {said}{hint}") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from brinery.errors import BrineryError, StorageError, StorageFullError
@@ -30,7 +31,28 @@ _ADVICE: Final = {
     "53300": "the server has too many connections: close some, or raise max_connections",
     "57P03": "the server is starting or stopping: try again in a moment",
     "42P01": "the table was removed: open the store again to make it anew",
+    "57014": "it took longer than the server allows (statement_timeout), or somebody cancelled it: repeat "
+    "the call, or raise that time",
 }
+# What comes without a code, because no connection was made: what the text has, and what it comes to.
+_TOLD: Final = (
+    (r"password|authentication", _ADVICE["28P01"]),
+    (r"pg_hba\.conf", _ADVICE["28000"]),
+    (r"connection option|bad value for|invalid sslmode", "check the options in the URL"),
+    (r'database ".*" does not exist', _ADVICE["3D000"]),
+    (r'role ".*" does not exist', "check the user, in the options of the URL as well"),
+    (r"too many (connections|clients)|slots are reserved", _ADVICE["53300"]),
+    (r"starting up|shutting down", _ADVICE["57P03"]),
+    (r"no such table", _ADVICE["42P01"]),
+    (
+        r"no such column|has no column",
+        "the table has other columns by now: open the store again",
+    ),
+)
+_DATA: Final = "22"  # a class of SQLSTATE
+_FIELDS: Final = (
+    "a value for extra_fields is none of its column: have the function return one that is, or None"
+)
 _FULL: Final = frozenset({"SQLITE_FULL", "53100"})
 PASSING: Final = frozenset({"40001", "40P01", "55P03", "1213", "1205"})
 """Serialization failure, deadlock, lock not available; in SQLSTATE, and as MySQL numbers them."""
@@ -66,20 +88,18 @@ def failure(
             path=place.location,
         )
     advice = _ADVICE.get(code) or _advice_for(said, place)
+    if code.startswith(_DATA) and place.schema.fields:
+        advice = _FIELDS
     return StorageError(
         action, f"{said}; {advice}" if advice else said, id=name, path=place.location
     )
 
 
 def _advice_for(said: str, place: Place) -> str | None:
-    # What comes without a code: a connection that was never made.
     text = said.lower()
-    if "password" in text or "authentication" in text:
-        return "check user and password"
-    if "no such table" in text:
-        return _ADVICE["42P01"]
-    if "no such column" in text or "has no column" in text:
-        return "the table has other columns by now: open the store again"
+    for pattern, advice in _TOLD:
+        if re.search(pattern, text):
+            return advice
     if place.dialect != "sqlite" and ("connect" in text or "timeout" in text):
         return "check that the server is running, and host and port in the URL"
     return None

@@ -79,8 +79,11 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         sqlite_with_rowid=False,
     )
     # Compressed bytes do not compress again; uncompressed ones can be read from their middle.
-    external = sa.DDL(  # type: ignore[no-untyped-call]
-        "ALTER TABLE %(fullname)s ALTER COLUMN data SET STORAGE EXTERNAL"
-    )
-    sa.event.listen(records, "after_create", external.execute_if(dialect="postgresql"))
+    sa.event.listen(records, "after_create", _store_external)
     return Schema(records, references, tuple(names))
+
+
+def _store_external(table: Any, connection: Any, **_: Any) -> None:
+    if connection.dialect.name == "postgresql":
+        name = connection.dialect.identifier_preparer.format_table(table)
+        connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN data SET STORAGE EXTERNAL")
