@@ -33,8 +33,10 @@ test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 
 	@$(RUN) -m pytest -m slow $(ARGS)
 
 torture: $(VENV)/.test $(VENV)/.system  ## try to break the store for an hour: kills, faults, power cuts, eight workers, hostile input
-	@$(RUN) -m tests.torture.run $(ARGS)
-	@$(RUN) -m pytest -m torture tests/torture
+	@failed=; \
+	$(RUN) -m pytest -m torture tests/torture || failed=yes; \
+	$(RUN) -m tests.torture.run $(ARGS) || failed=yes; \
+	test -z "$$failed"
 
 lint: $(VENV)/.lint  ## check form, types, architecture and spelling
 	@failed=; \

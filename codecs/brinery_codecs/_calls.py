@@ -17,8 +17,10 @@ from brinery_codecs._slots import (
     DATA,
     EXTERNAL,
     FIRST,
+    FRESH_LIST,
     MODULUS,
     MOST_EQUAL,
+    MOST_WEIGHT,
     NUMBER,
     SHARED_LIST,
     Admits,
@@ -69,7 +71,9 @@ class Calls:
         self._index: dict[tuple[str, str], int] = {}
         self._copied = 0
         self._hashes: dict[int, set[int]] = {}
-        self._hashed = self._nested = self._keyed = self._reused = self._copied_arguments = 0
+        self._hashed = self._listed = self._nested = self._keyed = self._reused = (
+            self._copied_arguments
+        ) = 0
         self._may_name_arguments: bool | None = None
         self._blobs: set[int] = set()
         self.needed: dict[tuple[str, str], None] = {}
@@ -290,6 +294,10 @@ class Calls:
             elif type(item) is bytes:
                 self._count(len(item))
 
+    def _check_hashed(self, weight: int) -> None:
+        if weight > MOST_WEIGHT + 16 * len(self._data):
+            raise refused("its keys are tuples that reach too many items")
+
     def _count(self, size: int) -> None:
         self._copied += size
         if self._copied > _LEAST_COPIES + 4 * len(self._data):
@@ -299,6 +307,9 @@ class Calls:
         if items is None or any(is_unknown(item) or type(item) is Made for item in items):
             raise refused(f"it calls {':'.join(name)} with what is no plain value")
         self._charge(items)
+        if FRESH_LIST in items:
+            # It may become a set.  No other call gets the same list.
+            self._check_hashed(self._hashed + self._listed)
         return DATA
 
     def _loose(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:

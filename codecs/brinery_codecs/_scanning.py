@@ -89,6 +89,7 @@ from brinery_codecs._slots import (
     EMPTY,
     FRESH,
     FRESH_LIST,
+    HEAVY,
     LARGE,
     MOST_DEPTH,
     MOST_REUSED,
@@ -137,6 +138,7 @@ class Scan(Calls):
         memo: dict[int, Slot] = {}
         kinds, sizes, shared = KINDS, SIZES, SHARED_FORMS.get
         protocol = position = 0
+        has_heavy = False
         while True:
             code = data[position]
             kind = kinds[code]
@@ -170,7 +172,10 @@ class Scan(Calls):
                 if len(stack) < size:
                     raise IndexError
                 items = stack[-size:]
-                stack[-size:] = (Tuple(items),)
+                made = Tuple(items)
+                stack[-size:] = (made,)
+                if made.weight > HEAVY:
+                    has_heavy = True
             elif kind == CONTAINER:
                 push(FRESH_LIST if code == LIST else FRESH)
             elif kind == SETITEMS:
@@ -183,6 +188,8 @@ class Scan(Calls):
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
                 self._check_target(stack[-1], "items", items)
+                if has_heavy:
+                    self._count_listed(items)
             elif kind == REDUCE:
                 arguments = pop()
                 push(self._call(pop(), arguments))
@@ -214,10 +221,15 @@ class Scan(Calls):
             elif kind == APPEND:
                 value = pop()
                 self._check_target(stack[-1], "items", (value,))
+                if has_heavy:
+                    self._count_listed((value,))
             elif kind == TUPLE:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
-                push(Tuple(items))
+                made = Tuple(items)
+                push(made)
+                if made.weight > HEAVY:
+                    has_heavy = True
             elif kind == EMPTY_TUPLE:
                 push(EMPTY)
             elif kind == GET:
@@ -233,6 +245,8 @@ class Scan(Calls):
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
                 self._check_made(code, items)
+                if has_heavy and code == LIST_OF:
+                    self._count_listed(items)
                 push(FRESH_LIST if code == LIST_OF else FRESH)
             elif kind == INTEGER:
                 size = sizes[code]
@@ -364,6 +378,10 @@ class Scan(Calls):
                 f"it sets more than {MOST_DEPTH} states or cycles on exceptions, deques or slices"
             )
 
+    def _count_listed(self, items: Sequence[Slot]) -> None:
+        # If the list becomes a set, each item is hashed.
+        self._listed += sum(item.weight for item in items if type(item) is Tuple)
+
     def _check_made(self, code: int, items: list[Slot]) -> None:
         if code == DICT:
             if len(items) % 2:
@@ -379,5 +397,4 @@ class Scan(Calls):
             if type(key) is Tuple:
                 # To hash it takes as many steps as it has items, however few bytes name it.
                 self._hashed += key.weight
-                if self._hashed > MOST_WEIGHT + 16 * len(self._data):
-                    raise refused("its keys are tuples that reach too many items")
+                self._check_hashed(self._hashed)

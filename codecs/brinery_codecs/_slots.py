@@ -32,6 +32,8 @@ MOST_WEIGHT: Final = 1 << 24
 """Items of a tuple, counted as often as they are reached: to hash it takes as many steps."""
 MOST_REUSED: Final = 1 << 20
 """Items of states that are set on several objects, each of which takes a copy."""
+HEAVY: Final = 64
+"""Items from which on a tuple is worth counting wherever it stands."""
 MOST_EQUAL: Final = 1_000
 """Different integers of one hash: as keys, each is compared with all before it."""
 MODULUS: Final = sys.hash_info.modulus

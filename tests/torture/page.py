@@ -16,7 +16,12 @@ WHAT = {
     "kill": "SIGKILL at every system call on files",
     "fault": "ENOSPC, EIO, EMFILE, EACCES, EINTR from every such call",
     "power": "every state that a power cut may leave",
+    "processes": "eight workers at once",
+    "damage": "damaged and forged records",
+    "hostile": "hostile payloads",
+    "fuzz": "random records, metadata, pickles",
 }
+OPERATIONS = ("kill", "fault", "power")
 
 
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
@@ -39,11 +44,38 @@ def counts(results: Path) -> Iterator[str]:
                 f"| `{document['command']}` | {document['date'][:10]} |"
             )
     yield ""
-    yield f"| operation | {' | '.join(documents)} |"
-    yield f"|---|{'---|' * len(documents)}"
-    for operation in _operations(documents):
-        cells = [_cases(document, operation) for document in documents.values()]
+    operations = {name: documents[name] for name in OPERATIONS}
+    yield f"| operation | {' | '.join(operations)} |"
+    yield f"|---|{'---|' * len(operations)}"
+    for operation in _operations(operations):
+        cells = [_cases(document, "scenarios", operation) for document in operations.values()]
         yield f"| {operation} | {' | '.join(cells)} |"
+    yield from _engines(documents["processes"])
+    yield from _payloads(documents["hostile"])
+
+
+def _engines(document: dict[str, Any] | None) -> Iterator[str]:
+    if document is None:
+        return
+    yield ""
+    yield "| eight workers on | operations | conflicts | killed | loads see one state |"
+    yield "|---|---|---|---|---|"
+    for name, entry in document["engines"].items():
+        state = "yes" if entry["one_state"] else "no"
+        figures = f"{entry['cases']:,} | {entry['conflicts']:,} | {entry['killed']:,}"
+        yield f"| {name} | {figures} | {state} |"
+
+
+def _payloads(document: dict[str, Any] | None) -> Iterator[str]:
+    if document is None:
+        return
+    yield ""
+    yield "| hostile payloads | loads | refused | loaded | most memory | most time |"
+    yield "|---|---|---|---|---|---|"
+    for name, entry in document["payloads"].items():
+        refused = sum(entry["refused"].values())
+        most = f"{entry['most_memory'] >> 20} MiB | {entry['most_seconds']:.1f} s"
+        yield f"| {name} | {entry['cases']:,} | {refused:,} | {entry['loaded']:,} | {most} |"
 
 
 def costs(results: Path) -> Iterator[str]:
@@ -69,15 +101,13 @@ def _read(path: Path) -> dict[str, Any] | None:
 def _operations(documents: dict[str, dict[str, Any] | None]) -> list[str]:
     found: dict[str, None] = {}
     for document in documents.values():
-        found.update(
-            dict.fromkeys(entry["name"] for entry in (document or {"scenarios": ()})["scenarios"])
-        )
+        found.update(dict.fromkeys((document or {"scenarios": ()})["scenarios"]))
     return list(found)
 
 
-def _cases(document: dict[str, Any] | None, operation: str) -> str:
-    entries = (document or {"scenarios": ()})["scenarios"]
-    return next((f"{entry['cases']:,}" for entry in entries if entry["name"] == operation), "–")
+def _cases(document: dict[str, Any] | None, title: str, entry: str) -> str:
+    found = (document or {title: {}})[title].get(entry)
+    return "–" if found is None else f"{found['cases']:,}"
 
 
 def _between(text: str, name: str, lines: str) -> str:

@@ -75,6 +75,21 @@ def test_heavy_keys_are_counted_each_time(way: bytes) -> None:
         scan(payload, lambda *_: True)
 
 
+@pytest.mark.parametrize(
+    "maker",
+    ["builtins:set", "builtins:frozenset", "collections:Counter", "collections:OrderedDict"],
+)
+@pytest.mark.parametrize(
+    "listed", [b"]" + b"h\x00a" * 5_000, b"](" + b"h\x00" * 5_000 + b"e", b"(" + b"h\x00" * 5_000 + b"l"]
+)  # fmt: skip
+def test_heavy_items_of_lists_are_counted_where_they_become_keys(maker: str, listed: bytes) -> None:
+    """Each of them is hashed; the same list alone is only a list."""
+    payload = whole(HEAVY, b"q\x000", name(*maker.split(":")), listed, b"\x85R")
+    with pytest.raises(TrustError, match="reach too many items"):
+        scan(payload, lambda *_: True)
+    scan(whole(HEAVY, b"q\x000", listed), lambda *_: True)
+
+
 @pytest.mark.parametrize("maker", ["set", "frozenset"])
 def test_equal_hashes_are_counted_in_lists_too(maker: str) -> None:
     """A list becomes a set by a call, as below protocol 4."""
