@@ -176,6 +176,11 @@ def check_size(name: str, size: int) -> None:
         raise ValueTooLargeError(name, size, _LARGEST, "SQLite", _ELSEWHERE)
 
 
+def _bytes(value: Any) -> bytes:
+    # SQLite keeps values of any type in any column: what is no bytes is no record, either.
+    return value if type(value) is bytes else str(value).encode("utf-8", "surrogatepass")
+
+
 class SqliteSession(Session):
     """One connection."""
 
@@ -189,12 +194,8 @@ class SqliteSession(Session):
         self._file = None if path is None else _file_at(path)
 
     def get(self, name: str) -> tuple[bytes, int] | None:
-        found: tuple[bytes, int] | None = self.connection.execute(
-            self._text.get, (name,)
-        ).fetchone()
-        if found is None or type(found[0]) is bytes:
-            return found
-        return _bytes(found[0]), found[1]
+        found = self.connection.execute(self._text.get, (name,)).fetchone()
+        return None if found is None else (_bytes(found[0]), found[1])
 
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         # One by one: measured as fast as IN with many names, and only one record is in memory.
@@ -206,7 +207,9 @@ class SqliteSession(Session):
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.connection.execute(self._text.tail, (count, name)).fetchone()
-        return None if found is None else (_bytes(found[0]), found[1], found[2])
+        if found is None:
+            return None
+        return _bytes(found[0]), found[1] if type(found[1]) is int else -1, found[2]
 
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
@@ -216,7 +219,7 @@ class SqliteSession(Session):
             found = self.connection.execute(
                 self._text.names_from, (prefix, prefix + "\U0010ffff")
             ).fetchall()
-        return [name for (name,) in found if name[0] != "."]
+        return [name for (name,) in found if type(name) is str and name[:1] not in ("", ".")]
 
     def referrers(self, name: str) -> Sequence[str]:
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
