@@ -60,6 +60,17 @@ def connect_options(place: Place) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in place.url.query}
 
 
+def types_for(column: Column[Any], dialect: Dialect) -> Iterator[str]:
+    """Yield the statement that makes the type of a column, where it is one of its own."""
+    from sqlalchemy.dialects.postgresql import ENUM, CreateEnumType
+
+    type_ = column.type.dialect_impl(dialect)
+    if isinstance(type_, ENUM):
+        made = str(CreateEnumType(type_).compile(dialect=dialect)).strip()
+        # There is no CREATE TYPE IF NOT EXISTS, and another table may have it already.
+        yield f"DO $$ BEGIN {made}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
+
+
 def check_size(name: str, size: int) -> None:
     """Raise `ValueTooLargeError` for a record that is too large for a row."""
     if size > _LARGEST:
@@ -134,6 +145,8 @@ class PostgresSession(Session):
         try:
             self._write(self._text.insert, rows)
         except UniqueViolation as error:
+            if not (error.diag.constraint_name or "").endswith("_pkey"):
+                raise
             raise TakenError from error
 
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:

@@ -253,6 +253,8 @@ class SqliteSession(Session):
         try:
             self.connection.executemany(self._text.insert, map(self._text.values, rows))
         except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
             raise TakenError from error
 
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:

@@ -49,7 +49,9 @@ _TOLD: Final = (
         "the table has other columns by now: open the store again",
     ),
 )
-_DATA: Final = "22"  # a class of SQLSTATE
+_DATA: Final = "22"  # classes of SQLSTATE
+_CONSTRAINT: Final = ("23", "SQLITE_CONSTRAINT")
+_DEMAND: Final = "a constraint that somebody has given the table forbids it: brinery's own never do"
 _FIELDS: Final = (
     "a value for extra_fields is none of its column: have the function return one that is, or None"
 )
@@ -90,6 +92,8 @@ def failure(
     advice = _ADVICE.get(code) or _advice_for(said, place)
     if code.startswith(_DATA) and place.schema.fields:
         advice = _FIELDS
+    elif code.startswith(_CONSTRAINT):
+        advice = _DEMAND
     return StorageError(
         action, f"{said}; {advice}" if advice else said, id=name, path=place.location
     )
