@@ -54,7 +54,8 @@ def engine_of(place: Place) -> Engine:
 
 def connect_options(place: Place) -> dict[str, Any]:
     """Return what goes to `psycopg.connect` beside the URL."""
-    options: dict[str, Any] = {"application_name": "brinery"}
+    # Whatever the database has: what it lacks it refuses, and SQL_ASCII takes bytes as they are.
+    options: dict[str, Any] = {"application_name": "brinery", "client_encoding": "utf8"}
     if "connect_timeout" not in place.url.query:
         options["connect_timeout"] = max(2, int(place.timeout))
     return {name: value for name, value in options.items() if name not in place.url.query}

@@ -148,7 +148,13 @@ def _configure(connection: sqlite3.Connection, place: Place) -> None:
     (mode,) = _patiently(
         lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), place.timeout
     )
-    if mode != "wal":
+    if mode == "memory":
+        raise StorageError(
+            "open",
+            "each connection would have a database of its own: one in memory is sqlite://",
+            path=place.location,
+        )
+    if mode != "wal" and "immutable" not in place.url.query:  # then nobody writes, and all may read
         raise StorageError(
             "open",
             f"SQLite could not switch to its write-ahead log (it answers {mode!r}): the file system "
