@@ -579,6 +579,36 @@ def test_seals_are_checked_where_there_is_a_key(tmp_path: Path) -> None:
         assert brinery.restore(backup, tmp_path / "new").restored == 1
 
 
+@pytest.mark.parametrize(
+    "trust", [Trust(key=OTHER), Trust(key=KEY, store="00" * 16), Trust(store="00" * 16)]
+)
+def test_what_the_target_would_refuse_is_not_restored(tmp_path: Path, trust: Trust) -> None:
+    """The key of the target checks seals, too, and its identity the place; nothing is written then."""
+    with FilesystemStore(tmp_path / "jobs", trust=Trust(key=KEY)) as store:
+        store.save(Node())
+        store.backup(tmp_path / "backup")
+    with FilesystemStore(tmp_path / "new", trust=trust) as new:
+        with pytest.raises(SealError):
+            brinery.restore(tmp_path / "backup", new)
+        assert not (tmp_path / "new").exists()
+
+
+def test_an_unsealed_backup_is_no_sealed_store(tmp_path: Path) -> None:
+    """The error says how it becomes one."""
+    with FilesystemStore(tmp_path / "jobs") as store:
+        store.save(Node())
+        store.backup(tmp_path / "backup")
+    with (
+        FilesystemStore(tmp_path / "new", trust=Trust(key=KEY)) as new,
+        pytest.raises(SealError, match=r"reseal\(unsealed=True\)"),
+    ):
+        brinery.restore(tmp_path / "backup", new)
+    brinery.restore(tmp_path / "backup", tmp_path / "new")
+    with FilesystemStore(tmp_path / "new", trust=Trust(key=KEY)) as new:
+        assert new.reseal(unsealed=True) == 1
+        assert isinstance(new.load("Node.1"), Node)
+
+
 def test_records_that_were_sealed_anew_are_copied(tmp_path: Path) -> None:
     """A change of keys changes nothing but the seals."""
     with FilesystemStore(tmp_path / "jobs", trust=Trust(key=KEY)) as store:

@@ -27,7 +27,10 @@ from brinery import (
     MemoryStore,
     NotFoundError,
     Persistable,
+    SealError,
     Store,
+    Trust,
+    fsck,
     make_store,
 )
 from brinery.backend import Backend, Delete, Put, Version
@@ -450,3 +453,114 @@ def test_memory_is_bounded_by_a_batch(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert copying < 25e6
     assert comparing < 45e6
+
+
+# -- seals
+
+KEY, OTHER = Trust(key=b"k" * 32), Trust(key=b"o" * 32)
+
+
+class TestSeals:
+    """Copies of sealed records can be loaded, or are not made."""
+
+    @pytest.fixture
+    def sealed(self, tmp_path: Path) -> Store:
+        """Give a sealed store with two compressed records."""
+        store = FilesystemStore(tmp_path / "sealed", trust=KEY)
+        store.save(Node(Node(), label="x" * 1000), compress="gzip")
+        return store
+
+    @pytest.mark.parametrize("source", [None, KEY])
+    @pytest.mark.parametrize("target", [None, KEY])
+    def test_a_new_store_is_the_same_store(
+        self, sealed: FilesystemStore, tmp_path: Path, source: Any, target: Any
+    ) -> None:
+        """It takes the identity, and every byte."""
+        with (
+            FilesystemStore(sealed.directory, trust=source) as old,
+            FilesystemStore(tmp_path / "new", trust=target) as new,
+        ):
+            assert brinery.copy(old, new).copied == 2
+            assert held(new) == held(sealed)
+            assert brinery.copy(old, new).skipped == 2
+            if target is None:
+                with pytest.raises(SealError, match="this store is sealed"):
+                    new.save([1])
+        new = FilesystemStore(tmp_path / "new", trust=KEY)
+        assert new.identity == sealed.identity
+        assert fsck(new).is_clean
+        assert isinstance(new.load("Node.1").after[0], Node)
+
+    @pytest.mark.parametrize("first", [True, False])
+    def test_between_two_stores_they_are_made_anew(
+        self, sealed: FilesystemStore, tmp_path: Path, first: bool
+    ) -> None:
+        """By the key of the target, also where that is new; a second copy finds them there."""
+        new = FilesystemStore(tmp_path / "new", trust=OTHER)
+        if first:
+            new.save([1], "mine")
+        old = FilesystemStore(sealed.directory, trust=KEY)
+        for copied, skipped in ((2, 0), (0, 2)):
+            report = brinery.copy(old, new)
+            assert (report.copied, report.skipped) == (copied, skipped)
+        assert fsck(new).is_clean
+        assert new.load("Node.1").label == "x" * 1000
+        assert held(new).keys() == held(sealed).keys() | ({"mine"} if first else set())
+
+    @pytest.mark.parametrize("kind", ["unsealed", "sealed"])
+    @pytest.mark.parametrize("source", [None, KEY])
+    @pytest.mark.parametrize("target", [None, OTHER])
+    def test_what_the_target_would_refuse_is_not_copied(
+        self, sealed: FilesystemStore, tmp_path: Path, kind: str, source: Any, target: Any
+    ) -> None:
+        """Nothing is written then, and the error says what to do."""
+        with FilesystemStore(tmp_path / "new", trust=OTHER if kind == "sealed" else None) as new:
+            new.save([1], "mine")
+        with (
+            FilesystemStore(sealed.directory, trust=source) as old,
+            FilesystemStore(tmp_path / "new", trust=target) as new,
+        ):
+            before = held(new)
+            if source and target:
+                assert brinery.copy(old, new).copied == 2
+                assert isinstance(new.load("Node.1"), Node)
+                return
+            with pytest.raises(SealError, match="Open both with their keys"):
+                brinery.copy(old, new)
+            assert held(new) == before
+            assert new.identity == FilesystemStore(tmp_path / "new").identity
+
+    def test_an_unsealed_store_is_sealed_first(self, tmp_path: Path) -> None:
+        """By whoever vouches for it."""
+        FilesystemStore(tmp_path / "plain").save([1], "one")
+        new = FilesystemStore(tmp_path / "new", trust=KEY)
+        with pytest.raises(SealError, match=r"reseal\(unsealed=True\)"):
+            brinery.copy(FilesystemStore(tmp_path / "plain"), new)
+        old = FilesystemStore(tmp_path / "plain", trust=OTHER)
+        with pytest.raises(SealError, match=r"reseal\(unsealed=True\)"):
+            brinery.copy(old, new)
+        assert not (tmp_path / "new").exists()
+        old.reseal(unsealed=True)
+        assert brinery.copy(old, new).copied == 1
+        assert new.load("one") == [1]
+
+    def test_a_forged_record_ends_the_copy(self, sealed: FilesystemStore, tmp_path: Path) -> None:
+        """Or is left out."""
+        other = FilesystemStore(tmp_path / "other", trust=KEY)
+        other.save([1], "planted")
+        os.replace(Path(other.directory, "planted"), Path(sealed.directory, "planted"))
+        new = FilesystemStore(tmp_path / "new", trust=OTHER)
+        with pytest.raises(SealError, match="none of the keys"):
+            brinery.copy(sealed, new)
+        report = brinery.copy(sealed, new, keep_going=True)
+        assert [found.id for found in report.damaged] == ["planted"]
+        assert sorted(new.list()) == ["Node.1", "Node.2"]
+
+    def test_the_identity_that_is_asked_for_counts(
+        self, sealed: FilesystemStore, tmp_path: Path
+    ) -> None:
+        """A new store would become the same as the source."""
+        new = FilesystemStore(tmp_path / "new", trust=Trust(key=b"o" * 32, store="00" * 16))
+        with pytest.raises(SealError, match="another store"):
+            brinery.copy(sealed, new)
+        assert not (tmp_path / "new").exists()

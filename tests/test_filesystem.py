@@ -485,6 +485,17 @@ class TestIds:
         with FilesystemStore(tmp_path) as store:
             assert store.save([2]) == "list.2"
 
+    @pytest.mark.parametrize("counter", [b"9" * 4300, b"9" * 5000, b"-5\n", b"", b"\xff"])
+    def test_a_damaged_counter_goes_on_after_what_is_there(
+        self, tmp_path: Path, counter: bytes
+    ) -> None:
+        """Whatever somebody has written into it."""
+        with FilesystemStore(tmp_path) as store:
+            store.save_many([[1], [2]])
+        (tmp_path / ".brinery" / "next").write_bytes(counter)
+        with FilesystemStore(tmp_path) as store:
+            assert store.save([3]) == "list.3"
+
     def test_a_graph_takes_consecutive_numbers_and_the_rest_goes_back(self, tmp_path: Path) -> None:
         """Blocks leave no holes where one process works after another."""
         for start in (1, 102):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -342,6 +343,32 @@ class TestOthersSaveMeanwhile:
         assert set(report.put_back) == {Id("Task.2"), Id("Task.3")}
         self.check(backend)
         assert len(Store(backend)) == 3
+
+    @pytest.mark.parametrize(
+        ("box", "head"),
+        [
+            ("Task.1", [["Task.3", 4]]),
+            (".settings.json", [["Task.3", 4]]),
+            (f"{TRASH}-1", [[True, 4]]),
+            (f"{TRASH}-1", [["../../evil", 4]]),
+            (f"{TRASH}-1", [["Task.3", -4], ["Task.4", 8]]),
+            (f"{TRASH}-1", [["Task.3", 4.0]]),
+            (f"{TRASH}-1", [["Task.3"]]),
+            (f"{TRASH}-1", 4),
+            (None, [["Task.3", 4]]),
+        ],
+    )
+    def test_a_damaged_trash_is_an_error(
+        self, backend: Interrupted, box: object, head: object
+    ) -> None:
+        """Nothing is removed because a list says so that no gc has written."""
+        backend.put(f"{TRASH}-1", json.dumps(head).encode() + b"\nevil")
+        entries = [{"box": box, "moved": 1.0}]
+        backend.put(TRASH, json.dumps({"format": 1, "entries": entries}).encode())
+        before = {name: backend.get(name)[0] for name in backend.list()}
+        with pytest.raises(CorruptRecordError, match="is damaged"):
+            Store(backend).gc(["Task.1"], older_than=0, dry_run=False)
+        assert {name: backend.get(name)[0] for name in backend.list()} == before
 
     def test_of_two_runs_one_gives_up(self, backend: Interrupted) -> None:
         """The other one finishes both."""

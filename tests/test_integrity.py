@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 import subprocess
@@ -11,10 +12,12 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brinery import (
+    CorruptRecordError,
     FilesystemStore,
     FsckReport,
     Id,
@@ -28,6 +31,7 @@ from brinery import (
     fsck,
 )
 from brinery.ids import name_of
+from brinery.quarantine import NAME as QUARANTINE
 from brinery.record import FORMAT_VERSION
 
 Damage = Callable[[bytes], bytes]
@@ -392,3 +396,30 @@ class TestRepair:
         quarantine = Quarantine(store)
         assert [quarantine.read(e.key) for e in quarantine.entries()] == [b"first", b"second"]
         assert store.list() == ["Task.1", "Task.2", "Task.3"]
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"moved": 1e400},
+            {"moved": "yesterday"},
+            {"size": -1},
+            {"size": "3"},
+            {"key": 1},
+            {"name": None},
+            {"status": []},
+            {"reason": ...},
+        ],
+        ids=str,
+    )
+    def test_a_damaged_list_is_an_error(self, store: Store, change: dict[str, Any]) -> None:
+        """That names the list, whatever is wrong with an entry."""
+        damage(store, "Task.2", lambda data: b"")
+        fsck(store, repair=True)
+        ledger = json.loads(store.backend.get(QUARANTINE)[0])
+        ledger["entries"][0].update(change)
+        for key in [key for key, value in change.items() if value is ...]:
+            del ledger["entries"][0][key]
+        store.backend.put(QUARANTINE, json.dumps(ledger).encode())
+        with pytest.raises(CorruptRecordError, match="is a list that brinery keeps") as caught:
+            Quarantine(store).entries()
+        assert caught.value.id == QUARANTINE

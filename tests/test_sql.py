@@ -609,6 +609,16 @@ def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     first.links = []
     store.save(first)
     assert list(backend.referrers(ids["shared"])) == [ids["2"]]
+    first.links = [shared, second]
+    store.save(first)
+    assert list(backend.referrers(ids["shared"])) == sorted([ids["1"], ids["2"]])
+    first.links = [second]
+    store.save(first)
+    assert list(backend.referrers(ids["shared"])) == [ids["2"]]
+    assert list(backend.referrers(ids["2"])) == [ids["1"]]
+    one_more = store.save(Task("3", shared))
+    assert list(backend.referrers(ids["shared"])) == sorted([ids["2"], one_more])
+    store.remove(one_more)
     store.remove(ids["2"])
     assert list(backend.referrers(ids["shared"])) == []
 

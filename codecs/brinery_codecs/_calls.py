@@ -20,10 +20,12 @@ from brinery_codecs._slots import (
     MODULUS,
     MOST_EQUAL,
     NUMBER,
+    SHARED_LIST,
     Admits,
     Made,
     Slot,
     Tuple,
+    is_unknown,
     refused,
     refused_name,
 )
@@ -67,7 +69,8 @@ class Calls:
         self._index: dict[tuple[str, str], int] = {}
         self._copied = 0
         self._hashes: dict[int, set[int]] = {}
-        self._hashed = self._nested = 0
+        self._hashed = self._nested = self._keyed = self._reused = self._copied_arguments = 0
+        self._may_name_arguments: bool | None = None
         self._blobs: set[int] = set()
         self.needed: dict[tuple[str, str], None] = {}
         """Module and qualname of what is imported, in the order met."""
@@ -189,7 +192,7 @@ class Calls:
         self._count(len(arguments.items))
         return arguments.items
 
-    def _new(self, cls: Slot, arguments: Slot) -> Slot:
+    def _new(self, cls: Slot, arguments: Slot, *, has_keywords: bool = False) -> Slot:
         if self._admits is None:
             return DATA
         name = self._name_of(cls)
@@ -198,6 +201,10 @@ class Calls:
             return DATA
         if name in _FUNCTIONS or name == _SHARED_CLASS:
             raise refused(f"it makes an object of {':'.join(name)}, which is no class")
+        if has_keywords:
+            raise refused(
+                f"it makes an object of {':'.join(name)} with keywords, as no pickle does"
+            )
         return rule(self, name, self._items(arguments))
 
     def _external(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
@@ -218,16 +225,28 @@ class Calls:
             raise refused("it makes an object of no class")
         return self._new(items[0], Tuple(items[1:]))
 
+    def _newobj_ex(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        if items is None or len(items) != 3:
+            raise refused("it makes an object of no class")
+        return self._new(items[0], items[1], has_keywords=True)
+
     def _reconstructor(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         if items is None or len(items) != 3:
             raise refused("it reconstructs an object of no class")
         cls, base, state = items
         if self._name_of(cls) in _FUNCTIONS or self._name_of(base) in _FUNCTIONS:
             raise refused("it reconstructs an object of what is no class")
-        if self._name_of(base) != ("builtins", "object"):
+        kind = self._name_of(base)
+        if kind != ("builtins", "object"):
             self._charge([state])
-            if state is DATA or type(state) is Made:
+            if is_unknown(state) or type(state) is Made:
                 raise refused("it copies an object that it has made before")
+            if kind == self._name_of(cls):
+                raise refused(f"it reconstructs an object of {':'.join(kind)} itself")
+            if kind in _OF_TEXT and not (type(state) is int and state > 0):
+                raise refused(f"it reconstructs {':'.join(kind)} of what is no string or bytes")
+            if kind == _FRACTION_CLASS:
+                raise refused("it reconstructs a Fraction, which has attributes of its own")
         return Made((state,)) if _RULES.get(self._name_of(cls)) in _FREED_DEEPLY else DATA
 
     def _attribute(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
@@ -277,7 +296,7 @@ class Calls:
             raise refused("it makes many copies of one object")
 
     def _value(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
-        if items is None or any(item is DATA or type(item) is Made for item in items):
+        if items is None or any(is_unknown(item) or type(item) is Made for item in items):
             raise refused(f"it calls {':'.join(name)} with what is no plain value")
         self._charge(items)
         return DATA
@@ -291,6 +310,10 @@ class Calls:
     def _nesting(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         self._loose(name, items)
         return Made(items or ())
+
+    def _slice(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        self._loose(name, items)
+        return Made(items or (), is_slice=True)
 
     def _deque(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         if items is None or any(item is not NUMBER and type(item) is not Tuple for item in items):
@@ -316,7 +339,7 @@ class Calls:
             raise refused(f"it calls {':'.join(name)} with an encoding that no pickle has")
         self._charge(items)
         # The result may go into another call: bytes of proto 2 are made of a string, bytearrays of bytes.
-        return items[0] if items else DATA
+        return items[0] if items else SHARED_LIST
 
     def _encode(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         if items is None or len(items) != 2:
@@ -356,6 +379,8 @@ _EXCEPTIONS: Final = [
     if isinstance(value, type) and issubclass(value, BaseException)
 ]
 _FREED_DEEPLY: Final = (Calls._nesting, Calls._deque)
+_OF_TEXT: Final = frozenset(_builtins("bytes", "bytearray"))
+_FRACTION_CLASS: Final = ("fractions", "Fraction")
 
 _RULES: Final[dict[tuple[str, str], Rule]] = {
     (_REFERENCE, "external"): Calls._external,
@@ -368,13 +393,13 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
     ("builtins", "getattr"): Calls._attribute,
     ("copyreg", "_reconstructor"): Calls._reconstructor,
     ("copyreg", "__newobj__"): Calls._newobj,
-    ("copyreg", "__newobj_ex__"): Calls._newobj,
+    ("copyreg", "__newobj_ex__"): Calls._newobj_ex,
     ("_codecs", "encode"): Calls._encode,
     ("decimal", "Decimal"): Calls._value,
-    ("fractions", "Fraction"): Calls._fraction,
+    _FRACTION_CLASS: Calls._fraction,
     **dict.fromkeys(_builtins("bytes", "bytearray"), Calls._bytes),
     **dict.fromkeys(_builtins("set", "frozenset", "complex", "object"), Calls._value),
-    ("builtins", "slice"): Calls._nesting,
+    ("builtins", "slice"): Calls._slice,
     **dict.fromkeys(_builtins(*_EXCEPTIONS), Calls._nesting),
     ("collections", "deque"): Calls._deque,
     ("uuid", "SafeUUID"): Calls._plain,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
@@ -16,17 +17,18 @@ from brinery_codecs._deep import DeepPickler
 from brinery_codecs._openings import Opening
 from brinery_codecs._reading import (
     NEW,
+    REFERENCES,
     Beginning,
     InexactError,
     Names,
     OldStateError,
+    Own,
     SuspendableUnpickler,
     Suspended,
     Upgrading,
     UpgradingUnpickler,
     admitted,
     finder_of,
-    names_of,
     names_unpickler,
 )
 from brinery_codecs._reduction import Reducer, ReducerTable
@@ -308,21 +310,14 @@ class PickleFamily(Codec):
     def _names(self, links: ReadLinks) -> Names:
         # Asked for each record.  `dump` keeps its session under the ID itself.
         names = links.shared.get(-id(self))
-        if names is not None:
-            return names  # type: ignore[no-any-return]
-        names = links.shared[-id(self)] = names_of(links, self.name)
-        key = (shared_class.__module__, shared_class.__name__)
-        if key not in names:
-            names[key] = ClassReader(
-                links,
-                lambda: self._class_writer(links),
-                lambda blob: self._decoded(blob, names),
-            )
+        if names is None:
+            # One table for all codecs of a name: they may differ in the protocol alone.
+            names = links.shared.get((Names, self.name))
+            if names is None:
+                names = Names(links, self, _OWN_NAMES)
+                links.shared[Names, self.name] = names
+            links.shared[-id(self)] = names
         return names
-
-    def _decoded(self, blob: bytes, names: Names) -> Any:
-        self._scan(blob, names)
-        return self._unpickler(blob, names, ()).load()
 
     def _class_writer(
         self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
@@ -336,3 +331,23 @@ class PickleFamily(Codec):
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)
+
+
+def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
+    # A weak reference: what refers back to itself would wait for the collector.
+    codec, known = names.codec, weakref.ref(names)
+    assert isinstance(codec, PickleFamily)
+
+    def decode(blob: bytes) -> Any:
+        living = known()
+        assert living is not None  # it reads the payload at hand
+        codec._scan(blob, living)
+        return codec._unpickler(blob, living, ()).load()
+
+    return ClassReader(links, lambda: codec._class_writer(links), decode)
+
+
+_OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
+    **REFERENCES,
+    (shared_class.__module__, shared_class.__name__): _class_reader,
+}

@@ -7,33 +7,59 @@ unpickler called: the outermost one in the traceback.  Where that does not decid
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Final
 
 from brinery.codec import Buffer
-from brinery_codecs._tracing import UNKNOWN, Node, Step, Trace, path_to
+from brinery_codecs._tracing import (
+    MOST,
+    UNKNOWN,
+    Node,
+    Places,
+    Step,
+    TooLongError,
+    Trace,
+    path_to,
+)
 
 _IS_ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
+_MOST_TARGETS: Final = 1_000
 _HOOKS: Final = ("__setstate__", "__getattr__", "__getattribute__", "__setattr__")
 
 
 def path_of_failure(source: Buffer, error: BaseException, codes: Iterable[CodeType]) -> str | None:
     """Return the path inside the object to where `error` was raised, "" for the root, or None.
 
-    `codes` are those of the functions that hold the unpickler, as `unpickler` or `self`.
+    `codes` are those of the functions that hold the unpickler, as `unpickler` or `self`.  Of a payload
+    that is too long to be gone through again, the answer says that.
     """
     found = _unpickler(error.__traceback__, frozenset(codes))
     if found is None:
         return None
     memo, frame = found
-    trace = Trace(source)
+    try:
+        trace = Trace(source)
+    except TooLongError:
+        return f"<somewhere in more than {MOST:,} opcodes>"
     here = [step for step in trace.steps if step.memoized == len(memo)]
     deciding = _Deciding(memo, frame)
     targets = {step.target for step in deciding.decided(here)}
     places = trace.places(deciding.real)
-    paths = {path_to(target, places) for target in targets if target in places}
-    return paths.pop() if len(paths) == 1 else None
+    return _only_path([target for target in targets if target in places], places)
+
+
+def _only_path(targets: Collection[Node], places: Places) -> str | None:
+    # One path after the other: a hostile payload may have thousands of targets, all of them deep.
+    if len(targets) > _MOST_TARGETS:
+        return None
+    only: str | None = None
+    for target in targets:
+        path = path_to(target, places)
+        if only is not None and path != only:
+            return None
+        only = path
+    return only
 
 
 def _unpickler(

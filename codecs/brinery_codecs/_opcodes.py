@@ -73,4 +73,5 @@ _TABLE: Final = {
 KINDS: Final = [_TABLE.get(code, (UNKNOWN, 0))[0] for code in range(256)]
 SIZES: Final = [_TABLE.get(code, (UNKNOWN, 0))[1] for code in range(256)]
 GET_LINE, INST, DICT, FROZENSET = b"g"[0], b"i"[0], b"d"[0], b"\x91"[0]
+LIST, LIST_OF = b"]"[0], b"l"[0]
 FLOAT_LINE, LONG_LINE, STRING_LINE, UNICODE_LINE = b"F"[0], b"L"[0], b"S"[0], b"V"[0]

@@ -6,10 +6,10 @@ import _compat_pickle
 import copyreg
 import io
 import pickle
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, ClassVar, Final
 
-from brinery.codec import Buffer, ReadLinks, Restriction
+from brinery.codec import Buffer, Codec, ReadLinks, Restriction
 from brinery.errors import DecodeError, MissingClassError
 from brinery.reference import named
 from brinery_codecs._calls import OWN
@@ -18,34 +18,59 @@ from brinery_codecs._slots import refused_attribute, refused_name, refused_objec
 NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 FindClass = Callable[[str, str], Any]
 
+Own = Callable[[ReadLinks, "Names"], Any]
+"""Makes what stands for a name in the payloads of one load."""
+
+
+def _external(links: ReadLinks, names: Names) -> Any:
+    return links.resolve
+
+
+def _root(links: ReadLinks, names: Names) -> Any:
+    construct = links.construct
+    return lambda constructor, *args: construct(None, constructor, args)
+
+
+def _new_root(links: ReadLinks, names: Names) -> Any:
+    construct = links.construct
+    return lambda *args: construct(None, NEW, args)
+
+
+def _hashable_root(links: ReadLinks, names: Names) -> Any:
+    construct = links.construct
+    return lambda early, constructor, *args: construct(early, constructor, args)
+
+
+REFERENCES: Final[Mapping[tuple[str, str], Own]] = {
+    ("brinery.reference", "external"): _external,
+    ("brinery.reference", "root"): _root,
+    ("brinery.reference", "new_root"): _new_root,
+    ("brinery.reference", "hashable_root"): _hashable_root,
+}
+"""The functions of `brinery.reference`, which become methods of the links."""
+
 # Pickles below protocol 4 have no frames: without read-ahead the C unpickler calls for each opcode.
 _READ_AHEAD = 1 << 16
 
 
 class Names(dict[tuple[str, str], Any]):
-    """The globals that payloads name, each looked up once for all records of one load.
+    """The globals that payloads name, each looked up once for all records of one load."""
 
-    The functions of `brinery.reference` become methods of `links`.
-    """
-
-    def __init__(self, links: ReadLinks, codec: str) -> None:
-        construct = links.construct
-        super().__init__(
-            {
-                ("brinery.reference", "external"): links.resolve,
-                ("brinery.reference", "root"): lambda constructor, *args: construct(
-                    None, constructor, args
-                ),
-                ("brinery.reference", "new_root"): lambda *args: construct(None, NEW, args),
-                ("brinery.reference", "hashable_root"): lambda early, constructor, *args: construct(
-                    early, constructor, args
-                ),
-            }
-        )
+    def __init__(self, links: ReadLinks, codec: Codec, own: Mapping[tuple[str, str], Own]) -> None:
+        """`own` makes what stands for names of brinery, when a payload first has them."""
+        super().__init__()
         self._links = links
-        self._codec = codec
+        self.codec = codec
+        self._own = own
         self.restriction = links.restriction
         self._roots: dict[bytes, type] = {}
+
+    def __missing__(self, key: tuple[str, str]) -> Any:
+        own = self._own.get(key)
+        if own is None:
+            raise KeyError(key)
+        found = self[key] = own(self._links, self)
+        return found
 
     def known_root(self, source: Buffer) -> type | None:
         """Return the class of a root made by its ``__new__`` alone, if another payload began like this.
@@ -95,7 +120,7 @@ class Names(dict[tuple[str, str], Any]):
         except (ImportError, AttributeError) as error:
             raise MissingClassError(
                 f"{module}.{name} cannot be imported: {error}{_installed(module)}",
-                codec=self._codec,
+                codec=self.codec.name,
                 advice=_advice(module, name),
             ) from error
         return found, self._links.upgrader(module, name, found)
@@ -224,15 +249,6 @@ def _advice(module: str, name: str) -> str:
             "with the codec 'cloudpickle' or 'dill', which keep such classes whole"
         )
     return f"Install or put on sys.path what provides the module {module!r}, as it was when saving"
-
-
-def names_of(links: ReadLinks, codec: str) -> Names:
-    """Return the names of one load, made when they are first asked for."""
-    key = (Names, codec)
-    names = links.shared.get(key)
-    if names is None:
-        names = links.shared[key] = Names(links, codec)
-    return names
 
 
 def open_source(source: Buffer) -> Any:

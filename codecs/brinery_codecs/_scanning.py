@@ -7,7 +7,10 @@ with a *slot* in place of each object:
 slot                  stands for
 ====================  ==============================================================================
 `DATA`                an object of which nothing is known
-`FRESH`               a list, dict or set that this pickle made and that nothing else refers to yet
+`FRESH`               a dict or set that this pickle made and that nothing else refers to yet
+`FRESH_LIST`          a list of that kind
+`SHARED`              an object of which nothing is known, once something else may refer to it
+`SHARED_LIST`         a list or bytearray of that kind
 `NUMBER`              a number, None or a bool
 `EXTERNAL`            a persistable object in a record of its own
 an int from 1 on      a string or bytes, whose opcode is at the position before
@@ -22,9 +25,9 @@ of a call nor an attribute ever becomes a function.  States and items are set on
 made, not on globals or on other records' objects.
 
 What memory and time a payload may take is bounded by its length: places of the memo, claimed lengths,
-copies by constructors, tuples within tuples and what else is freed by recursion, the hashing of tuples, and
-integers with one hash.  This is one pass, linear in the
-length.
+copies by constructors, by slices of lists and by states that several objects get, tuples within tuples and
+what else is freed by recursion, the hashing of tuples, and integers with one hash.  This is one pass, linear
+in the length.
 """
 
 from __future__ import annotations
@@ -57,6 +60,8 @@ from brinery_codecs._opcodes import (
     KINDS,
     LINE,
     LINE_MEMO,
+    LIST,
+    LIST_OF,
     MARK,
     MEMOIZE,
     NEWOBJ,
@@ -83,14 +88,20 @@ from brinery_codecs._slots import (
     DATA,
     EMPTY,
     FRESH,
+    FRESH_LIST,
     LARGE,
     MOST_DEPTH,
+    MOST_REUSED,
     MOST_WEIGHT,
     NUMBER,
+    SHARED,
+    SHARED_FORMS,
+    SHARED_LIST,
     Admits,
     Made,
     Slot,
     Tuple,
+    is_unknown,
     refused,
 )
 
@@ -124,7 +135,7 @@ class Scan(Calls):
         push, pop = stack.append, stack.pop
         marks: list[list[Slot]] = []
         memo: dict[int, Slot] = {}
-        kinds, sizes = KINDS, SIZES
+        kinds, sizes, shared = KINDS, SIZES, SHARED_FORMS.get
         protocol = position = 0
         while True:
             code = data[position]
@@ -138,7 +149,7 @@ class Scan(Calls):
                 position += 1
             elif kind == MEMOIZE:
                 slot = stack[-1]
-                memo[len(memo)] = DATA if slot is FRESH else slot
+                memo[len(memo)] = slot if type(slot) is not int or slot > 0 else shared(slot, slot)
             elif kind == TEXT1:
                 push(position)
                 position += 1 + data[position]
@@ -148,7 +159,7 @@ class Scan(Calls):
                 index = int.from_bytes(data[position : position + size], "little")
                 if index > position:
                     raise refused(f"it puts an object into place {index} of a memo of {len(memo)}")
-                memo[index] = DATA if slot is FRESH else slot
+                memo[index] = slot if type(slot) is not int or slot > 0 else shared(slot, slot)
                 position += size
             elif kind == MARK:
                 marks.append(stack)
@@ -161,14 +172,13 @@ class Scan(Calls):
                 items = stack[-size:]
                 stack[-size:] = (Tuple(items),)
             elif kind == CONTAINER:
-                push(FRESH)
+                push(FRESH_LIST if code == LIST else FRESH)
             elif kind == SETITEMS:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
                 if len(items) % 2:
                     raise ValueError
-                self._check_target(stack[-1], "items", items)
-                self._check_keys(items[::2])
+                self._check_mapping(stack[-1], items)
             elif kind == APPENDS:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
@@ -180,10 +190,13 @@ class Scan(Calls):
                 arguments = pop()
                 push(self._new(pop(), arguments))
             elif kind == BUILD:
-                pop()
+                state = pop()
                 self._check_target(stack[-1], "a state")
+                if state is SHARED or type(state) is Tuple:
+                    self._count_state(state)
                 if type(stack[-1]) is Made:
                     self._count_nested()
+                    self._count_arguments()
             elif kind == STACK_GLOBAL:
                 name, module = pop(), pop()
                 push(self._global(self._text(module), self._text(name), protocol))
@@ -197,8 +210,7 @@ class Scan(Calls):
                 position = start + length
             elif kind == SETITEM:
                 value, key = pop(), pop()
-                self._check_target(stack[-1], "items", (value,))
-                self._check_keys((key,))
+                self._check_mapping(stack[-1], (key, value))
             elif kind == APPEND:
                 value = pop()
                 self._check_target(stack[-1], "items", (value,))
@@ -221,7 +233,7 @@ class Scan(Calls):
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
                 self._check_made(code, items)
-                push(FRESH)
+                push(FRESH_LIST if code == LIST_OF else FRESH)
             elif kind == INTEGER:
                 size = sizes[code]
                 start = position + size
@@ -240,7 +252,7 @@ class Scan(Calls):
                 length = int.from_bytes(data[position:start], "little")
                 if length > end - start:
                     raise refused(f"it claims {length} bytes where {end - start} follow")
-                push(DATA)
+                push(SHARED_LIST)
                 position = start + length
             elif kind == PROTO:
                 protocol = data[position]
@@ -260,7 +272,8 @@ class Scan(Calls):
                 elif not 0 <= index <= position:
                     raise refused(f"it puts an object into place {index} of a memo of {len(memo)}")
                 else:
-                    memo[index] = DATA if stack[-1] is FRESH else stack[-1]
+                    slot = stack[-1]
+                    memo[index] = shared(slot, slot) if type(slot) is int else slot
             elif kind == GLOBAL:
                 stop = data.index(b"\n", position)
                 after = data.index(b"\n", stop + 1)
@@ -279,7 +292,7 @@ class Scan(Calls):
             elif kind == NEWOBJ_EX:
                 pop()
                 arguments = pop()
-                push(self._new(pop(), arguments))
+                push(self._new(pop(), arguments, has_keywords=True))
             elif kind == EXTENSION:
                 size = sizes[code]
                 push(self._extension(int.from_bytes(data[position : position + size], "little")))
@@ -294,11 +307,11 @@ class Scan(Calls):
                 stack = marks.pop()
                 push, pop = stack.append, stack.pop
             elif kind == DUP:
-                if stack[-1] is FRESH:
-                    stack[-1] = DATA
+                slot = stack[-1]
+                stack[-1] = shared(slot, slot) if type(slot) is int else slot
                 push(stack[-1])
             elif kind == BUFFER:
-                push(DATA)
+                push(SHARED_LIST)
             elif kind == READONLY:
                 stack[-1] = DATA
             elif kind == STOP:
@@ -310,13 +323,38 @@ class Scan(Calls):
     # -- checks
 
     def _check_target(self, slot: Slot, what: str, items: Sequence[Slot] = ()) -> None:
-        if slot is DATA or slot is FRESH:
+        if slot is FRESH or slot is FRESH_LIST or is_unknown(slot):
             return
         if type(slot) is Made:
             if slot.hold(items) and slot.is_inside:
                 self._count_nested()
         elif self._admits is not None:
             raise refused(f"it sets {what} on what is no object of its own")
+
+    def _check_mapping(self, slot: Slot, items: Sequence[Slot]) -> None:
+        # A list or bytearray takes a slice for a key, and becomes twice as long by each three bytes.
+        keys = items[::2]
+        if slot is FRESH_LIST or slot is SHARED_LIST:
+            raise refused("it sets items of a list by keys")
+        self._check_target(slot, "items", items[1::2])
+        self._keyed += len(keys)
+        self._check_keys(keys)
+
+    def _count_state(self, state: Slot) -> None:
+        # Each object takes a copy of the dictionary.
+        if state is SHARED or any(item is SHARED for item in state.items[:2]):
+            self._reused += 1 + self._keyed
+            if self._reused > MOST_REUSED + 4 * len(self._data):
+                raise refused("it sets one state on many objects")
+
+    def _count_arguments(self) -> None:
+        # What an exception gets as "args" is copied into a tuple.
+        if self._may_name_arguments is None:
+            self._may_name_arguments = b"args" in self._data or b"\\u" in self._data
+        if self._may_name_arguments:
+            self._copied_arguments += len(self._data)
+            if self._copied_arguments > MOST_WEIGHT + 16 * len(self._data):
+                raise refused("it sets states with arguments on many exceptions")
 
     def _count_nested(self) -> None:
         # What may be deeper than its slot says: states are not followed, nor what holds the object already.
@@ -336,6 +374,8 @@ class Scan(Calls):
 
     def _check_keys(self, keys: Sequence[Slot]) -> None:
         for key in keys:
+            if type(key) is Made and key.is_slice:
+                raise refused("it has a slice for a key")
             if type(key) is Tuple:
                 # To hash it takes as many steps as it has items, however few bytes name it.
                 self._hashed += key.weight

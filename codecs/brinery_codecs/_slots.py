@@ -18,16 +18,29 @@ DATA: Final = 0
 FRESH: Final = -1
 NUMBER: Final = -2
 EXTERNAL: Final = -3
+FRESH_LIST: Final = -4
+SHARED: Final = -5
+SHARED_LIST: Final = -6
 FIRST: Final = -10
+
+SHARED_FORMS: Final = {DATA: SHARED, FRESH: SHARED, FRESH_LIST: SHARED_LIST}
+"""What an object is once it stands in two places."""
 
 MOST_DEPTH: Final = 1_000
 """Tuples within tuples: to hash one takes a level of the stack of C for each."""
 MOST_WEIGHT: Final = 1 << 24
 """Items of a tuple, counted as often as they are reached: to hash it takes as many steps."""
+MOST_REUSED: Final = 1 << 20
+"""Items of states that are set on several objects, each of which takes a copy."""
 MOST_EQUAL: Final = 1_000
 """Different integers of one hash: as keys, each is compared with all before it."""
 MODULUS: Final = sys.hash_info.modulus
 LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
+
+
+def is_unknown(slot: Slot) -> bool:
+    """Tell whether a slot stands for an object that may hold any number of others."""
+    return slot is DATA or slot is SHARED or slot is SHARED_LIST
 
 
 def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
@@ -67,15 +80,17 @@ class Made:
     Python ends when it frees some ten thousand of them in each other.
     """
 
-    __slots__ = ("depth", "is_inside")
+    __slots__ = ("depth", "is_inside", "is_slice")
 
     depth: int
     is_inside: bool
     """Whether it is in another one already, whose depth does not grow any more with its own."""
+    is_slice: bool
 
-    def __init__(self, items: Sequence[Slot]) -> None:
+    def __init__(self, items: Sequence[Slot], *, is_slice: bool = False) -> None:
         self.depth = 1
         self.is_inside = False
+        self.is_slice = is_slice
         self.hold(items)
 
     def hold(self, items: Sequence[Slot]) -> bool:

@@ -21,9 +21,15 @@ from brinery.codec import Buffer, Mention
 Kind = Literal["atom", "list", "tuple", "dict", "set", "global", "object", "mark"]
 Action = Literal["find", "call", "state", "fill"]
 
-_MOST: Final = 2_000_000
-"""Opcodes after which a payload counts as too long to be traced: a few seconds."""
-
+MOST: Final = 1_000_000
+"""Opcodes after which a payload counts as too long to be traced: two seconds, and 300 MiB."""
+_MOST_STEPS: Final = 1_000
+_MOST_CHARACTERS: Final = 3_000
+_LONGEST_NAME: Final = 200
+_SHOWN: Final = 20
+"""Steps that are told of a path that is longer than these."""
+CUT: Final = "<inside, by a path too long to tell>"
+"""What stands for the start of such a path."""
 
 UNKNOWN: Final = object()
 Real = Callable[["Node"], Any]
@@ -80,7 +86,7 @@ class Trace:
         self._protocol = 0
         self._popped: Node | None = None
         for count, (opcode, arg, _) in enumerate(pickletools.genops(bytes(source))):
-            if count > _MOST:
+            if count > MOST:
                 raise TooLongError
             getattr(self, f"_{opcode.name.lower()}", self._atom)(arg)
             if self._popped is not None and opcode.name != "POP":
@@ -349,13 +355,18 @@ class Trace:
 
 
 def path_to(node: Node, places: Places) -> str:
-    """Return a shortest path from the root to a node."""
+    """Return a shortest path from the root to a node; of a long one its end, after `CUT`."""
     steps = []
+    length = passed = 0
     holder: Node | None = node
     while holder is not None:
         # Not a path for each place: in a chain that would take time quadratic in its length.
         holder, step = places[holder]
         steps.append(step)
+        length += len(step)
+        passed += 1
+        if length > _MOST_CHARACTERS or passed > _MOST_STEPS:
+            return CUT + "".join(reversed(steps[:_SHOWN]))[-_MOST_CHARACTERS:]
     return "".join(reversed(steps))
 
 
@@ -468,10 +479,15 @@ def _text(node: Node) -> str:
     return str(node.value if node.kind == "atom" else node.args[-1].value)
 
 
+def _clipped(name: str) -> str:
+    # Of a name that a payload gives once and uses often, each place would have a copy.
+    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
+
+
 def _attributes(state: Node, form: str = ".{}") -> Iterator[Part]:
     for key, value in state.pairs:
         if type(key.value) is str:
-            yield form.format(key.value), value
+            yield form.format(_clipped(key.value)), value
 
 
 def _arguments(node: Node) -> Iterator[Part]:
@@ -490,7 +506,7 @@ def _function(code: int, names: int, closure: int, defaults: int | None) -> Any:
     def function(node: Node) -> Iterator[Part]:
         args = node.args
         for free, cell in zip(_free_names(args[code]), args[closure].items, strict=False):
-            yield f"<captured {free}>", cell
+            yield f"<captured {_clipped(free)}>", cell
         if defaults is not None and len(args) > defaults:
             yield from _defaults(args[code], args[defaults])
         yield from _attributes(args[names], "<global {}>")
@@ -515,7 +531,8 @@ def _defaults(code: Node, values: Node) -> Iterator[Part]:
     count = args[0].value if names else 0
     for index, value in enumerate(values.items):
         place = count - len(values.items) + index
-        yield f"<default {names[place] if 0 <= place < len(names) else index}>", value
+        name = _clipped(names[place]) if 0 <= place < len(names) else index
+        yield f"<default {name}>", value
 
 
 def _function_state(node: Node, state: Node) -> Iterator[Part]:
@@ -529,7 +546,7 @@ def _function_state(node: Node, state: Node) -> Iterator[Part]:
         elif key.value == "defaults":
             yield from _defaults(node.args[0], value)
         else:
-            yield f"<{key.value}>", value
+            yield f"<{_clipped(str(key.value))}>", value
 
 
 def _cell_state(node: Node, state: Node) -> Iterator[Part]:

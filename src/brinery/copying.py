@@ -21,11 +21,12 @@ from brinery.errors import (
     InvalidArgumentError,
     NotFoundError,
     RecordError,
+    SealError,
 )
 from brinery.ids import Id, id_of, name_of
 from brinery.info import read_metadata
 from brinery.progress import Progress, Show
-from brinery.record import parse
+from brinery.resealing import Resealer
 from brinery.scanning import Outline, Scan, mark_of
 from brinery.settings import read_settings, write_settings
 from brinery.store import Store
@@ -103,17 +104,20 @@ def copy(
     keeps it.  `progress` is called with the number of records done and that of all, at most ten times a
     second.
 
+    Where both stores were opened with keys, seals are checked by those of the source, and made anew for the
+    target.  Raise `SealError`, before anything is written, where the target would refuse what is copied.
+
     Where a record is damaged or missing, raise `RecordError` or `DanglingReferenceError`; the target then
-    has what was copied until then, and all that this refers to.  With `keep_going` leave damaged records
-    out, and report them.  Raise `NotFoundError` for one of `ids` that is not there, `StorageError`.
+    has what was copied until then, and all that this refers to.  With `keep_going` leave damaged and
+    unsealed records out, and report them.  Raise `NotFoundError` for one of `ids` that is not there,
+    `StorageError`.
     """
     if overwrite and skip_existing:
         raise InvalidArgumentError("overwrite and skip_existing: say one of the two")
     if isinstance(ids, str):
         raise InvalidArgumentError(f"ids are several, as in a list, not {ids!r:.60}")
     for store in (source, target):
-        with store._open():  # raises where it is closed
-            pass
+        store.check_open()
     wanted = None if ids is None else list(ids)
     copier = _Copier(source, target, wanted, overwrite, skip_existing, keep_going)
     return copier.run(progress)
@@ -140,7 +144,7 @@ class _Attempt:
         self.overwritten = 0
         self.skipped: list[str] = []
         self.kept: list[str] = []
-        self.damaged: dict[str, RecordError] = {}
+        self.damaged: dict[str, RecordError | SealError] = {}
 
 
 class _Copier:
@@ -162,6 +166,7 @@ class _Copier:
         # What this run has written, by name: a hash of the version tells whether it is still that.
         self._own: dict[str, int] = {}
         self._size = self._overwritten = 0
+        self._resealer = Resealer(source, target)
 
     def run(self, show: Show | None) -> CopyReport:
         """Copy; where the source changes meanwhile, plan anew with what is left."""
@@ -184,6 +189,8 @@ class _Copier:
     def _copy(self, scan: Scan, show: Show | None) -> CopyReport:
         total = _Attempt()
         total.damaged.update(scan.damaged)
+        if scan.found:
+            self._resealer.check()
         present = self._present(scan)
         differing = [id_ for id_, is_same in present.items() if not is_same]
         if differing and not (self._overwrite or self._skip_existing):
@@ -245,6 +252,7 @@ class _Copier:
             own = target._settings().options
             settings = dataclasses.replace(settings, options=own)
             write_settings(target.backend, settings, overwrite=False)
+        self._resealer.begin()
 
     # -- a batch
 
@@ -294,8 +302,10 @@ class _Copier:
                 data = read.get(name)
                 if data is None:
                     raise _ChangedError(item.id)  # removed
-                if not self._is_usable(item, name, data, attempt):
+                fitting = self._fitting(item, name, data, attempt)
+                if fitting is None:
                     continue
+                data = fitting
                 expect: Version | Expect | None = ABSENT
                 if name in there:
                     expect = self._over(item.id, data, *there[name], attempt, differing)
@@ -326,18 +336,19 @@ class _Copier:
             differing.append(id_)
         return None
 
-    def _is_usable(self, item: _Item, name: str, data: bytes, attempt: _Attempt) -> bool:
+    def _fitting(self, item: _Item, name: str, data: bytes, attempt: _Attempt) -> bytes | None:
+        # The record as the target is to have it; None where it cannot be used.
         where = self._source.backend.where(name)
         try:
-            record = parse(data, id=item.id, path=where)
-        except RecordError as error:
+            metadata, fitting = self._resealer.resealed(data, item.id, where)
+        except (RecordError, SealError) as error:
             if not self._keep_going:
                 raise
             attempt.damaged[item.id] = error
-            return False
-        if mark_of(record.metadata) != item.outline.mark:
+            return None
+        if mark_of(metadata) != item.outline.mark:
             raise _ChangedError(item.id)
-        return True
+        return fitting
 
 
 def _batches(scan: Scan) -> Iterator[list[list[_Item]]]:

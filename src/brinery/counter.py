@@ -17,6 +17,7 @@ from brinery.errors import StorageError
 
 NAME: Final = ".next"
 _LARGEST_BLOCK: Final = 8192
+_LONGEST: Final = 255  # bytes: the number of an ID stands in a name
 
 _HEADROOM: Final = 40  # calls from C into Python and back
 
@@ -96,7 +97,7 @@ class Counter:
     def last(self) -> int:
         """Return the last number that is known to have been given out or reserved; 0 for none."""
         try:
-            return int(self._backend.get(NAME)[0]) - 1
+            return _number(self._backend.get(NAME)[0]) - 1
         except (Missing, ValueError):
             return 0
 
@@ -106,7 +107,7 @@ class Counter:
             expect: Version | Expect
             try:
                 data, expect = self._backend.get(NAME)
-                first = int(data)
+                first = _number(data)
             except Missing:
                 expect, first = ABSENT, self._highest() + 1
             except ValueError:
@@ -117,6 +118,12 @@ class Counter:
             except Conflict:
                 continue
             return start, stop
+
+
+def _number(data: bytes) -> int:
+    if len(data) > _LONGEST:
+        raise ValueError(f"a number of {len(data)} digits")
+    return int(data)
 
 
 def put_after(backend: Backend, number: int) -> Sequence[Put]:

@@ -6,9 +6,10 @@ each distance from the root, before any of them is decoded.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing
 from brinery.codec import Codec
@@ -36,6 +37,12 @@ class FetchedRecord(NamedTuple):
     codec: Codec
 
 
+new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools.partial(
+    tuple.__new__, FetchedRecord
+)
+"""Return a `FetchedRecord`, in half the time that a call of the class takes: for each record."""
+
+
 def fetch(
     ids: Sequence[str],
     backend: Backend,
@@ -53,15 +60,40 @@ def fetch(
     `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
     guard.begin()
-    arguments = identity, codec_of, restorer, guard, excluded
-    if len(ids) == 1:
-        # A record that refers to nothing needs no state, and asking for one costs more than reading it.
-        found = _fetch(ids, backend, *arguments, is_alone=True)
-        if found is not None:
-            return found
-    found = backend.read_one_state(lambda view: _fetch(ids, view, *arguments))
-    assert found is not None
+    found: tuple[dict[str, Any], dict[str, FetchedRecord]]
+    found = backend.read_one_state(
+        lambda view: _fetch(ids, view, identity, codec_of, restorer, guard, excluded)
+    )
     return found
+
+
+def fetch_alone(
+    id: str, backend: Backend, codec_of: CodecOf, restorer: Restorer, guard: Guard
+) -> FetchedRecord | None:
+    """Return the record `id`, None where it refers to others.
+
+    It needs no state of the store to be read in, and to ask for one costs more than to read it.  Raise what
+    `fetch` does.
+    """
+    guard.begin()
+    name = name_of(id)
+    try:
+        data, version = backend.get(name)
+    except Missing as missing:
+        raise NotFoundError(id, backend.location) from missing
+    try:
+        record = guard.parsed(data, version, id)
+    except (RecordError, TrustError):
+        # Once more, for an error that says where: only then is the path made.
+        record = guard.parsed(data, version, id, backend.where(name))
+    metadata = record.metadata
+    if metadata.references:
+        return None
+    codec = _codec_for(metadata, codec_of)
+    guard.check_codec(codec, metadata)
+    if metadata.transform is not None:
+        record = restorer.restored(record, backend.where(name))
+    return FetchedRecord(record, codec)
 
 
 def _fetch(
@@ -72,35 +104,45 @@ def _fetch(
     restorer: Restorer,
     guard: Guard,
     excluded: Collection[str],
-    *,
-    is_alone: bool = False,
-) -> tuple[dict[str, Any], dict[str, FetchedRecord]] | None:
-    # With `is_alone`, None where there is more to read than `ids`.
+) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     alive: dict[str, Any] = {}
     read: dict[str, FetchedRecord] = {}
     referrers: dict[str, str | None] = dict.fromkeys(ids)
     wave = list(referrers)
-    name, config, codec = "", None, None
+    codec: Codec | None = None
+    name, content = "", None
+    config: Mapping[str, Any] = {}
+    parsed = guard.parsed
     while wave:
         following: list[str] = []
-        for id_, record in _records(
-            _missing(wave, identity, alive, excluded), referrers, backend, read, guard
-        ):
+        wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
+        for place, data, version in backend.get_many(list(wanted)):
+            id_ = wanted.pop(place)
+            try:
+                record = parsed(data, version, id_)
+            except (RecordError, TrustError):
+                # Once more, for an error that says where: only then is the path made.
+                record = parsed(data, version, id_, backend.where(place))
             metadata = record.metadata
             # Most records of a graph are of one codec.
-            if codec is None or metadata.codec != name or metadata.config != config:
+            if (
+                codec is None
+                or metadata.codec != name
+                or metadata.config != config
+                or metadata.content is not content
+            ):
                 codec = _codec_for(metadata, codec_of)
-                name, config = metadata.codec, metadata.config
-            guard.check_codec(codec, metadata)
+                name, config, content = metadata.codec, metadata.config, metadata.content
+                guard.check_codec(codec, metadata)
             if metadata.transform is not None:
-                record = restorer.restored(record, backend.where(name_of(id_)))
-            read[id_] = FetchedRecord(record, codec)
+                record = restorer.restored(record, backend.where(place))
+            read[id_] = new_fetched((record, codec))
             for reference in metadata.references:
                 if reference not in referrers:
                     referrers[reference] = id_
                     following.append(reference)
-        if is_alone and following:
-            return None
+        for id_ in wanted.values():
+            raise _not_found(id_, referrers[id_], backend, read)
         wave = following
     return alive, read
 
@@ -117,39 +159,6 @@ def _missing(
         else:
             alive[id_] = obj
     return missing
-
-
-def _records(
-    wave: Sequence[str],
-    referrers: Mapping[str, str | None],
-    backend: Backend,
-    read: Mapping[str, FetchedRecord],
-    guard: Guard,
-) -> Iterator[tuple[str, Record]]:
-    wanted = {name_of(id_): id_ for id_ in wave}
-    if len(wanted) == 1:
-        ((name, id_),) = wanted.items()
-        try:
-            data, version = backend.get(name)
-        except Missing as missing:
-            raise _not_found(id_, referrers[id_], backend, read) from missing
-        yield id_, _parsed(name, data, version, id_, backend, guard)
-        return
-    for name, data, version in backend.get_many(list(wanted)):
-        id_ = wanted.pop(name)
-        yield id_, _parsed(name, data, version, id_, backend, guard)
-    for id_ in wanted.values():
-        raise _not_found(id_, referrers[id_], backend, read)
-
-
-def _parsed(
-    name: str, data: bytes, version: Any, id_: str, backend: Backend, guard: Guard
-) -> Record:
-    try:
-        return guard.parsed(data, version, id=id_)
-    except (RecordError, TrustError):
-        # Once more, for an error that says where: only then is the path made.
-        return guard.parsed(data, version, id=id_, path=backend.where(name))
 
 
 def _not_found(

@@ -45,6 +45,10 @@ class FilesystemStore(Store):
     `layout`
         "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to what the
         store remembers, and then to "flat"; files of the other layout are found all the same.
+    `shared`
+        "private": what is made is the user's own.  "group": the group of the directory may read and
+        write it, too, and is trusted not to plant pickles.  Defaults to what the store remembers, which
+        trusts nobody, and then to "private".
 
     Options of the codec (dill's `recurse`, …) may be given too.  Arguments of the sibling stores
     (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other gives a warning.
@@ -67,6 +71,8 @@ class FilesystemStore(Store):
         **extra: Any,
     ) -> None:
         path = _path_of(directory)
+        # Whom to trust is for the opener to say: neither the store nor its URL does.
+        self._trusts_group = shared == "group"
         self.durability = one_of("durability", durability, ("full", "process"))
         if layout is None or shared is None:
             remembered = read_settings(DirectoryBackend(path))
@@ -84,6 +90,7 @@ class FilesystemStore(Store):
                 layout=self.layout,
                 durability=self.durability,
                 shared=self.shared,
+                trusts_group=self._trusts_group,
                 lock_timeout=self._lock_timeout,
             ),
             idfactory,
@@ -112,7 +119,13 @@ class FilesystemStore(Store):
         place = (self._directory, self._given_factory, self._codec)
         stored = (self.transform or "none", self.max_expanded)
         ways = (self.durability, self.layout)
-        more = (self._renames.given, self.shared, self._lock_timeout, self.trust)
+        more = (
+            self._renames.given,
+            self.shared,
+            self._lock_timeout,
+            self.trust,
+            self._trusts_group,
+        )
         return _reopened, (*place, *ways, *stored, *more)
 
 
@@ -128,8 +141,9 @@ def _reopened(
     shared: str | None = None,
     lock_timeout: float = LOCK_TIMEOUT,
     trust: Trust | None = None,
+    trusts_group: bool = False,
 ) -> FilesystemStore:
-    return FilesystemStore(
+    store = FilesystemStore(
         directory,
         idfactory,
         codec=codec,
@@ -142,6 +156,14 @@ def _reopened(
         lock_timeout=lock_timeout,
         trust=trust,
     )
+    return store if trusts_group else _without_trust_in_group(store)
+
+
+def _without_trust_in_group(store: FilesystemStore) -> FilesystemStore:
+    store._trusts_group = False
+    assert isinstance(store.backend, DirectoryBackend)
+    store.backend.trusts_group = False
+    return store
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
@@ -180,4 +202,5 @@ def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> Filesys
         return FilesystemStore(None, *args, **options)
     parsed = Url(url)
     place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
-    return FilesystemStore(place, *args, **{**parsed.options(), **options})
+    store = FilesystemStore(place, *args, **{**parsed.options(), **options})
+    return store if options.get("shared") else _without_trust_in_group(store)

@@ -37,13 +37,7 @@ class Guard:
         self._check_identity()
 
     def _check_identity(self) -> None:
-        wanted, found = self.trust.store, self.identity
-        if wanted is not None and found is not None and wanted.lower() != found.lower():
-            raise SealError(
-                f"the store says that it is {found[:80]!r}, and trust asks for {wanted!r}: another store "
-                "stands in its place, or its settings were changed",
-                path=self._backend.location,
-            )
+        check_identity(self.trust, self.identity, self._backend.location)
 
     # -- seals
 
@@ -69,7 +63,7 @@ class Guard:
             if self.identity is None:
                 raise SealError(
                     "nothing in this store is sealed yet, and it was opened with a key. If you know where "
-                    "its records are from, open it without key, and save them anew with one",
+                    "its records are from, store.reseal(unsealed=True) seals them",
                     path=self._backend.location,
                 )
             self._seals = Seals(self.trust.secrets, bytes.fromhex(self.identity))
@@ -125,7 +119,7 @@ class Guard:
     # -- what is read
 
     def parsed(
-        self, data: bytes, version: Any, *, id: str | None = None, path: str | None = None
+        self, data: bytes, version: Any, id: str | None = None, path: str | None = None
     ) -> Record:
         """Return a record that is whole, sealed if it has to be, and of a codec that is admitted.
 
@@ -134,6 +128,8 @@ class Guard:
         return parse(data, version, id=id, path=path, seals=self.seals, admit=self._admit)
 
     def _admit(self, metadata: Metadata) -> None:
+        if metadata.content is None and self.trust.codecs is None:
+            return
         self._check_codec(metadata.codec, metadata.id)
         if metadata.content is not None and not self.is_sealing and not self.trust.anyone:
             raise SealError(
@@ -190,3 +186,14 @@ class Guard:
                 codec=codec.name,
                 path=self._backend.location,
             )
+
+
+def check_identity(trust: Trust, identity: str | None, path: str) -> None:
+    """Raise `SealError` where a store that is sealed has another identity than `trust` asks for."""
+    wanted = trust.store
+    if wanted is not None and identity is not None and wanted.lower() != identity.lower():
+        raise SealError(
+            f"the store says that it is {identity[:80]!r}, and trust asks for {wanted!r}: another store "
+            "stands in its place, or its settings were changed",
+            path=path,
+        )

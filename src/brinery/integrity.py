@@ -24,10 +24,13 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RecordVersionError,
+    SealError,
     SettingsError,
     StorageError,
     TruncatedRecordError,
+    TrustError,
 )
+from brinery.guard import check_identity
 from brinery.ids import Id, id_of, name_of
 from brinery.progress import Progress, Show
 from brinery.quarantine import Quarantine
@@ -35,6 +38,7 @@ from brinery.record import Record, parse, parse_metadata
 from brinery.seal import Seals
 from brinery.settings import NAME as SETTINGS
 from brinery.settings import read_settings
+from brinery.trust import Trust
 
 OK: Final = "ok"
 CORRUPT: Final = "corrupt"
@@ -45,6 +49,7 @@ MISNAMED: Final = "misnamed"
 NEWER: Final = "newer format"
 UNREADABLE: Final = "unreadable"
 DANGLING: Final = "dangling"
+UNSEALED: Final = "unsealed"
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
 _BATCH: Final = 500
@@ -59,8 +64,8 @@ class ExaminedRecord:
     id: Id | None
     """None where the name stands for no ID, as that of the settings."""
     status: str
-    """"corrupt", "truncated", "zero-filled", "foreign", "misnamed", "newer format", "unreadable" or
-    "dangling"."""
+    """"corrupt", "truncated", "zero-filled", "foreign", "misnamed", "newer format", "unreadable",
+    "unsealed" or "dangling"."""
     reason: str
     path: str
     """The file or URL."""
@@ -109,16 +114,33 @@ def fsck(
     progress: Show | None = None,
     *,
     roots: Iterable[str] | None = None,
+    trust: Trust | None = None,
 ) -> FsckReport:
     """Examine every record of a store, which may be given as its URL or path, or as a backend.
 
     With `repair`, what is damaged, foreign or misnamed is moved to the `Quarantine`.  `progress` is called
     with the number of records done and of all.  `roots` are IDs: the report then has the orphans.
-    Raise `StorageError` where the store cannot be listed or repaired, and `NotFoundError` for a root
-    that is not there.
+    With a key in `trust`, by default that of the store, seals are checked as well; a record that has none
+    of that key is never moved.  Raise `StorageError` where the store cannot be listed or repaired,
+    `NotFoundError` for a root that is not there, and `SealError` where `trust` names another store.
     """
+    policy = getattr(store, "trust", None) if trust is None else trust
     with opened(store) as backend:
-        return Examination(backend, roots, progress).report(repair=repair)
+        seals = _seals(backend, Trust.of(policy))
+        return Examination(backend, roots, progress, seals).report(repair=repair)
+
+
+def _seals(backend: Backend, trust: Trust) -> Seals | None:
+    try:
+        settings = read_settings(backend)
+    except (SettingsError, StorageError):
+        return None  # that is told; whose seals they are is not known
+    identity = settings.identity if settings else None
+    check_identity(trust, identity, backend.location)
+    if not trust.secrets:
+        return None
+    # Where the store says nothing of seals, none fits.
+    return Seals(trust.secrets, bytes.fromhex(identity or ""))
 
 
 def checked(
@@ -143,7 +165,7 @@ def checked(
 def problem_of(backend: Backend, name: str, error: BrineryError) -> ExaminedRecord:
     """Return what an error says of the record `name`."""
     id_ = id_of(name) if name[:1] != "." else None
-    reason = error.reason if isinstance(error, RecordError) else str(error)
+    reason = error.reason if isinstance(error, (RecordError, TrustError)) else str(error)
     return ExaminedRecord(
         name, None if id_ is None else Id(id_), _status_of(error), reason, backend.where(name)
     )
@@ -152,6 +174,8 @@ def problem_of(backend: Backend, name: str, error: BrineryError) -> ExaminedReco
 def _status_of(error: BrineryError) -> str:
     if isinstance(error, TruncatedRecordError):
         return ZERO_FILLED if error.is_zero_filled else TRUNCATED
+    if isinstance(error, SealError):
+        return UNSEALED
     if isinstance(error, SettingsError) and error.is_newer:
         return NEWER
     for kind, status in _STATUSES.items():
@@ -192,11 +216,16 @@ class Examination:
     """One run over a store."""
 
     def __init__(
-        self, backend: Backend, roots: Iterable[str] | None, progress: Show | None
+        self,
+        backend: Backend,
+        roots: Iterable[str] | None,
+        progress: Show | None,
+        seals: Seals | None = None,
     ) -> None:
         self._backend = backend
         self._roots = None if roots is None else list(dict.fromkeys(map(name_of, roots)))
         self._show = progress
+        self._seals = seals
         self._names: set[str] = set()
         self._good: set[str] = set()
         self._problems: dict[str, ExaminedRecord] = {}
@@ -258,8 +287,8 @@ class Examination:
             self._problems[name] = problem_of(self._backend, name, data)
             return
         try:
-            metadata = checked(name, data, version).metadata
-        except RecordError as error:
+            metadata = self._checked(name, data, version).metadata
+        except (RecordError, SealError) as error:
             self._problems[name] = problem_of(self._backend, name, error)
             try:
                 metadata = parse_metadata(
@@ -281,6 +310,13 @@ class Examination:
                 for reference in metadata.references
                 if name_of(reference) not in self._names
             ]
+
+    def _checked(self, name: str, data: bytes, version: Version) -> Record:
+        try:
+            return checked(name, data, version, seals=self._seals)
+        except SealError:
+            checked(name, data)  # damage is told first: it is moved, whoever has sealed the record
+            raise
 
     def _follow_suspects(self) -> None:
         """Tell what was not listed because it is new, or looks like a stray, from what is missing."""

@@ -17,14 +17,19 @@ from brinery.errors import CorruptRecordError
 
 FORMAT: Final = 1
 Entry = Mapping[str, Any]
+_FAR_FUTURE: Final = 2**37  # seconds, about the year 6300, or bytes
 
 
 class Ledger:
-    """The ledger `name` of a backend."""
+    """The ledger `name` of a backend; its entries have the strings `texts` and the numbers `numbers`."""
 
-    def __init__(self, backend: Backend, name: str) -> None:
+    def __init__(
+        self, backend: Backend, name: str, texts: Iterable[str], numbers: Iterable[str]
+    ) -> None:
         self._backend = backend
         self.name = name
+        self._texts = tuple(texts)
+        self._numbers = tuple(numbers)
 
     def read(self) -> tuple[list[Entry], Version | Expect]:
         """Return the entries, and what a put of the ledger is to expect.
@@ -40,8 +45,10 @@ class Ledger:
             if value["format"] > FORMAT:
                 raise ValueError(f"format {value['format']}, where this brinery reads {FORMAT}")
             entries = value["entries"]
-            if not (type(entries) is list and all(type(entry) is dict for entry in entries)):
-                raise TypeError("the entries have the wrong types")
+            if type(entries) is not list:
+                raise TypeError("the entries have the wrong type")
+            for entry in entries:
+                self._check(entry)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptRecordError(
                 f"is a list that brinery keeps, and is damaged ({error}). Remove it; what it told of "
@@ -50,6 +57,13 @@ class Ledger:
                 path=self._backend.where(self.name),
             ) from error
         return entries, version
+
+    def _check(self, entry: Any) -> None:
+        if type(entry) is not dict or not all(type(entry[key]) is str for key in self._texts):
+            raise TypeError("an entry has the wrong types")
+        for key in self._numbers:
+            if type(entry[key]) not in (int, float) or not 0 <= entry[key] < _FAR_FUTURE:
+                raise ValueError(f"{key} is {entry[key]!r:.40}")
 
     def put(self, entries: Sequence[Entry], expect: Version | Expect) -> Put:
         """Return the put that makes `entries` the content."""

@@ -29,7 +29,7 @@ from brinery.evolution import (
     partial_ids,
     tolerant,
 )
-from brinery.fetching import CodecOf, FetchedRecord, fetch
+from brinery.fetching import CodecOf, FetchedRecord, fetch, fetch_alone
 from brinery.finding import Finder, LookUp, is_missing
 from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
@@ -62,6 +62,8 @@ class _Needed(BaseException):
 
 # Each new order repeats what was decoded so far.
 _MOST_ORDERS = 8
+_SMALL = 1 << 14
+"""Bytes of a record whose objects are so few that the collector need not be paused."""
 
 
 class Loader:
@@ -113,8 +115,13 @@ class Loader:
         `StorageError`; then nothing of this load is remembered.
         """
         try:
+            is_alone = len(ids) == 1 and self._fetch_alone(ids[0])
+            if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
+                self._decode_in_some_order(ids, {})
+                self._publish()
+                return [self._objects[ids[0]]]
             with CollectorPause():
-                self._decode_in_some_order(ids)
+                self._decode_in_some_order(ids, {} if is_alone else self._fetch(ids))
                 self._publish()
                 # Whatever is made after the pause has the collector walk the records as well.
                 return [self._objects[id_] for id_ in ids]
@@ -123,10 +130,15 @@ class Loader:
             self.shared.clear()
             self._begun.clear()
 
-    def _decode_in_some_order(self, ids: Sequence[str]) -> None:
-        # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
-        # serve as a key, and its hash needs what it does not have yet), begin anew with the object
-        # that met it: then all that this refers to is complete before it.
+    def _fetch_alone(self, id_: str) -> bool:
+        read = fetch_alone(id_, self._backend, self._codec_of, self._restorer, self._guard)
+        if read is None:
+            return False
+        self._read = {id_: read}
+        return True
+
+    def _fetch(self, ids: Sequence[str]) -> dict[str, Any]:
+        # The living objects that are reached.
         excluded = () if self._stands_in else self._identity.partial
         alive, self._read = fetch(
             ids,
@@ -137,6 +149,12 @@ class Loader:
             self._guard,
             excluded,
         )
+        return alive
+
+    def _decode_in_some_order(self, ids: Sequence[str], alive: dict[str, Any]) -> None:
+        # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
+        # serve as a key, and its hash needs what it does not have yet), begin anew with the object
+        # that met it: then all that this refers to is complete before it.
         for read in self._read.values():
             if read.record.metadata.versions:
                 self._with_versions.update(read.record.metadata.versions)

@@ -48,7 +48,8 @@ class Quarantine:
 
     def __init__(self, store: Any) -> None:
         self._backend: Backend = store if isinstance(store, Backend) else store.backend
-        self._ledger = Ledger(self._backend, NAME)
+        texts = ("key", "name", "status", "reason")
+        self._ledger = Ledger(self._backend, NAME, texts, ("size", "moved"))
 
     def entries(self) -> Sequence[QuarantinedRecord]:
         """Return what is there, in the order in which it was moved."""
@@ -131,10 +132,10 @@ def _without(entries: Sequence[Entry], key: str) -> list[Entry]:
 
 def _from_entry(entry: Entry) -> QuarantinedRecord:
     return QuarantinedRecord(
-        key=str(entry["key"]),
-        name=str(entry["name"]),
-        status=str(entry["status"]),
-        reason=str(entry["reason"]),
+        key=entry["key"],
+        name=entry["name"],
+        status=entry["status"],
+        reason=entry["reason"],
         size=int(entry["size"]),
         moved=datetime.fromtimestamp(entry["moved"], UTC),
     )

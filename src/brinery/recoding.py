@@ -141,7 +141,7 @@ class _Recoder:
     def _flush(self) -> None:
         batch, self._batch, self._waiting = self._batch, [], 0
         while batch and not self._is_dry_run:
-            with self._store._open():
+            with self._store._lock, self._store._open():
                 try:
                     versions = self._store.backend.commit([found.put for found in batch])
                 except Conflict as conflict:

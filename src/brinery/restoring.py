@@ -9,7 +9,8 @@ from typing import Any
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Put
 from brinery.counter import put_after
 from brinery.endpoint import opened, options_of
-from brinery.errors import BackupError, RecordError
+from brinery.errors import BackupError, RecordError, SealError
+from brinery.guard import check_identity
 from brinery.integrity import checked
 from brinery.label import Label, read_label
 from brinery.marks import Marks, batches, digest_of, last_number, mark_in, marks_of
@@ -17,6 +18,7 @@ from brinery.progress import Progress, Show
 from brinery.seal import Seals
 from brinery.settings import Settings, put_of, read_settings
 from brinery.store import Store
+from brinery.trust import Trust
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +43,24 @@ def restore(
 ) -> RestoreReport:
     """Bring the backup `source` back into the empty place `target`; both are URLs, paths or stores.
 
-    Every byte is checked first, and the seals where `source` is a store that was opened with a key; then
-    all is written in one commit: IDs, settings, and the counter, so that no number is given twice.  With
-    `overwrite` the target may have records: those under the same IDs are replaced, the others stay.
-    `progress` is called with the number of records checked or written and twice that of all, at most ten
-    times a second.
+    Every byte is checked first, and the seals where `source` or `target` is a store that was opened with a
+    key; then all is written in one commit: IDs, settings, and the counter, so that no number is given
+    twice.  With `overwrite` the target may have records: those under the same IDs are replaced, the others
+    stay.  `progress` is called with the number of records checked or written and twice that of all, at
+    most ten times a second.
 
-    Raise a `RecordError` that names a damaged record, `BackupError` where `source` is no finished backup,
-    has lost a record or has been changed, or where `target` cannot take it, `StorageError`; nothing is
-    restored then.
+    Raise a `RecordError` that names a damaged record, `SealError` for one that is not sealed,
+    `BackupError` where `source` is no finished backup, has lost a record or has been changed, or where
+    `target` cannot take it, `StorageError`; nothing is restored then.
     """
     for place in (source, target):
         if isinstance(place, Store):
-            with place._open():  # raises where it is closed
-                pass
+            place.check_open()
     with opened(source) as backup, opened(target) as backend:
         seals = source._guard.seals if isinstance(source, Store) else None
         restoring = _Restoring(backup, backend, overwrite, seals, progress)
+        if isinstance(target, Store):
+            restoring.check_for(target.trust)
         report = restoring.report()
         if isinstance(target, Store):
             target._counter.reach(restoring.last)
@@ -98,6 +101,20 @@ class _Restoring:
         self.last = max(self._content.last, last_number(target, target.list()))
         """The highest number that either place gave out."""
         self.identity = self._content.settings.identity if self._content.settings else None
+
+    def check_for(self, trust: Trust) -> None:
+        """Check seals for a target that was opened with `trust`, unless the keys of the backup do it."""
+        check_identity(trust, self.identity, self._backup.location)
+        if not trust.secrets or self._seals is not None:
+            return
+        if self.identity is None:
+            raise SealError(
+                "nothing in this backup is sealed, and the target was opened with a key. If you know where "
+                "its records are from, restore it to a store that was opened without a key, and seal them "
+                "there with reseal(unsealed=True)",
+                path=self._backup.location,
+            )
+        self._seals = Seals(trust.secrets, bytes.fromhex(self.identity))
 
     def report(self) -> RestoreReport:
         self._check_label()

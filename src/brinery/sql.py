@@ -145,7 +145,7 @@ class SqlStore(Store):
         `order_by` a column or several; without it, the order is that of the names.  Raise
         `InvalidArgumentError` for what is no expression, and `StorageError`.
         """
-        with self._open():
+        with self._lock, self._open():
             return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
 
     def __reduce__(self) -> tuple[Any, ...]:

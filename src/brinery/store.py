@@ -232,7 +232,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
             transform = self._restorer.known(choose_transform(compress, None))
         check = None if verify is None else self._checking(verify)
         members = chosen.codecs if isinstance(chosen, CodecChain) else (chosen,)
-        with self._open():
+        with self._lock, self._open():
             self._guard.check_saving([codec.name for codec in members])
             self._remember_once()
             for attempt in range(10):
@@ -279,7 +279,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
-        with self._open():
+        with self._lock, self._open():
             self._remember_once()
             current = read_settings(self._base)
             # Somebody else may have sealed the first record since this store was opened.
@@ -313,7 +313,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `ConflictError` at the end, naming all records that somebody else changed since they
         were read, `TransactionError`, `StorageError`; then nothing was written.
         """
-        with self._locked():
+        with self._lock:
+            self.check_open()
             transaction = Transaction(self._backend, self._identity)
             self._transactions.append(transaction)
             self._backend = transaction.overlay
@@ -428,13 +429,15 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.
         """
-        return self.load_many([id], missing=missing)[0]
+        return self._load([_required(id)], missing)[0]
 
     def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
         """Return several objects, read together, in order; `missing` as `load` has it."""
-        wanted = [_required(id_) for id_ in _several("ids", ids)]
+        return self._load([_required(id_) for id_ in _several("ids", ids)], missing)
+
+    def _load(self, wanted: Sequence[str], missing: str) -> list[Any]:
         stands_in = one_of("missing", missing, ("error", "placeholder")) == "placeholder"
-        with self._open():
+        with self._lock, self._open():
             self._identity.expose(wanted)
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
@@ -458,7 +461,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
         with the number of records that were looked at and that of all, at most ten times a second.
         """
-        with self._open():
+        with self._lock, self._open():
             checker = Checker(
                 self._backend, self._codec_of, self._renames, self._restorer, self._guard
             )
@@ -481,7 +484,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         from brinery.garbage import collect
 
         wanted = [_required(root) for root in _several("roots", roots)]
-        with self._open():
+        with self._lock, self._open():
             report = collect(
                 self._backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
             )
@@ -508,8 +511,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
         for store in (self, target):
             if isinstance(store, Store):
-                with store._open():  # raises where it is closed; nobody need wait for the end
-                    pass
+                store.check_open()  # nobody need wait for the end
         guard = self._guard
         return back_up(
             self._base, target, prune=prune, seals=lambda: guard.seals, progress=progress
@@ -522,7 +524,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         seal: whoever asks for that vouches for them.  Nothing is decoded.  Run it after the keys were
         changed.  Raise `TrustError`, `RecordError`, `StorageError`; what was written before stays.
         """
-        with self._open():
+        with self._lock, self._open():
             if not self._guard.is_sealing:
                 raise SealError(
                     "a seal needs a key: open it with trust=Trust(key=…)",
@@ -562,14 +564,14 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Objects that refer to it stay, and cannot be loaded any more.
         """
         name = name_of(_required(id))
-        with self._open():
+        with self._lock, self._open():
             self._end(id, 0)
             self._backend.delete(name)
             self._identity.remove(id)
 
     def list(self, prefix: str | None = None) -> list[Id]:
         """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
-        with self._open():
+        with self._lock, self._open():
             _checked(prefix)
             names = self._backend.list()
             found = [
@@ -583,7 +585,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `NotFoundError`, `RecordError`, `StorageError`; where the store was opened with a key,
         also `SealError`.
         """
-        with self._open():
+        with self._lock, self._open():
             return read_info(self._backend, name_of(_required(id)), id, self._guard.seals)
 
     def needs(self, id: str) -> Sequence[Need]:
@@ -594,7 +596,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         not tell what it would import.
         """
         name = name_of(_required(id))
-        with self._open():
+        with self._lock, self._open():
             try:
                 data, version = self._backend.get(name)
             except Missing as missing:
@@ -613,7 +615,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Nothing is decoded.  A backend without an index of references has the ends of all records read.
         Raise `RecordError` where one of them cannot be: it may refer to that object, too.
         """
-        with self._open():
+        with self._lock, self._open():
             return referrers(self._backend, _required(id))
 
     def _end(self, id_: str, count: int) -> bytes:
@@ -636,7 +638,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
     def __contains__(self, id: object) -> bool:
         if not isinstance(id, str):
             return False
-        with self._open():
+        with self._lock, self._open():
             try:
                 end = self._end(id, TAIL_SIZE)
             except NotFoundError:
@@ -647,12 +649,12 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         return iter(self.list())
 
     def __len__(self) -> int:
-        with self._open():
+        with self._lock, self._open():
             return sum(1 for _ in self._backend.list())
 
     def clear(self) -> None:
         """Remove all objects in one commit; none is loaded."""
-        with self._open():
+        with self._lock, self._open():
             self._backend.commit((), list(self._backend.list()))
             self._identity.clear()
 
@@ -667,7 +669,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
         Objects that are still alive keep their IDs.
         """
-        with self._open():
+        with self._lock, self._open():
             self._identity.forget_objects()
 
     def _before_fork(self) -> None:
@@ -705,21 +707,33 @@ class Store(ForkSafe, MutableMapping[str, Any]):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    @contextmanager
-    def _open(self) -> Iterator[None]:
-        with self._locked():
-            try:
-                yield
-            except RecursionError as error:
-                # What is too deep in an object is an error of its own: this is the caller's depth.
-                raise CallTooDeepError(self._backend.location) from error
+    def check_open(self) -> None:
+        """Raise `ClosedError` where the store was closed."""
+        if self._closed:
+            raise ClosedError(self._backend.location)
 
-    @contextmanager
-    def _locked(self) -> Iterator[None]:
-        with self._lock:
-            if self._closed:
-                raise ClosedError(self._backend.location)
-            yield
+    def _open(self) -> _Opened:
+        return _Opened(self)
+
+
+class _Opened:
+    """A context in which a store is open; within, what is too deep is the caller's depth.
+
+    What is too deep in an object is an error of its own.  Used together with the lock of the store, which
+    is its own context: an interrupt then finds it taken and released, or not taken.
+    """
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.check_open()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, RecursionError):
+            raise CallTooDeepError(self._store._backend.location) from error
 
 
 def _factory(idfactory: Any) -> IdFactory:

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.errors import CorruptRecordError, StorageError
+from brinery.ids import id_of, is_hashed
 from brinery.ledger import Ledger
 
 NAME: Final = ".trash"
@@ -44,12 +45,16 @@ class Trash:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._ledger = Ledger(backend, NAME)
+        self._ledger = Ledger(backend, NAME, ("box",), ("moved",))
         self._entries, self._version = self._ledger.read()
 
     def boxes(self) -> Sequence[str]:
-        """Return the names of the boxes that there are."""
-        return [str(entry["box"]) for entry in self._entries]
+        """Return the names of the boxes that there are.  Raise `CorruptRecordError`."""
+        names = [str(entry["box"]) for entry in self._entries]
+        for name in names:
+            if not name.startswith(f"{NAME}-"):
+                raise self._damaged(NAME, f"{name!r:.80} is no box")
+        return names
 
     def move(self, records: Sequence[Removed]) -> Sequence[str]:
         """Move those records here that are still in their version; return their names."""
@@ -82,17 +87,24 @@ class Trash:
         try:
             start = data.index(b"\n") + 1
             sizes = json.loads(data[:start])
+            for name, size in sizes:
+                if not _is_name(name) or type(size) is not int or size < 0:
+                    raise ValueError(f"{name!r:.80} is no record")
             if start + sum(size for _, size in sizes) != len(data):
                 raise ValueError("the sizes do not add up")
-        except (ValueError, TypeError) as error:
-            raise CorruptRecordError(
-                f"holds records that were removed, and is damaged ({error})",
-                id=box,
-                path=self._backend.where(box),
-            ) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise self._damaged(box, str(error)) from error
         for name, size in sizes:
             yield name, data[start : start + size]
             start += size
+
+    def _damaged(self, name: str, how: str) -> CorruptRecordError:
+        return CorruptRecordError(
+            f"holds records that gc has removed, and is damaged ({how}). Move it elsewhere, and {NAME!r} "
+            "beside it; what is not put back stays removed",
+            id=name,
+            path=self._backend.where(name),
+        )
 
     def put_back(self, names: Iterable[str]) -> Sequence[str]:
         """Give records of the trash their names back, where nothing stands there; return these."""
@@ -129,6 +141,10 @@ class Trash:
                 raise _taken_over(self._backend) from conflict
             raise
         self._entries, self._version = list(entries), versions[NAME]
+
+
+def _is_name(name: object) -> bool:
+    return isinstance(name, str) and (id_of(name) is not None or is_hashed(name))
 
 
 def _taken_over(backend: Backend) -> StorageError:

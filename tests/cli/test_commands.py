@@ -13,6 +13,7 @@ import pytest
 
 from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
+from brinery.ids import name_of
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -78,11 +79,32 @@ def test_list_long_shows_also_what_cannot_be_read(jobs: Path) -> None:
     assert done.returncode == 0
 
 
-def test_output_holds_no_control_characters(tmp_path: Path) -> None:
-    """An ID may hold any; a terminal would obey them."""
-    with FilesystemStore(tmp_path) as store:
-        store.save([], id="\x1b[2J")
-    assert "\x1b" not in run("list", "--long", str(tmp_path)).stdout
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["list", "jobs"],
+        ["list", "--long", "jobs"],
+        ["info", "jobs", "\x1b[2J"],
+        ["fsck", "jobs", "--strays", "--root", "root"],
+        ["gc", "jobs", "--root", "root", "--older-than", "0"],
+        ["check", "jobs"],
+        ["copy", "jobs", "copy", "--keep-going"],
+        ["backup", "jobs", "backup"],
+        ["recode", "jobs", "--codec", "dill"],
+    ],
+    ids=lambda arguments: " ".join(arguments[:2]),
+)
+def test_output_holds_no_control_characters(tmp_path: Path, arguments: list[str]) -> None:
+    """An ID may hold any, and so may the name of a file; a terminal would obey them."""
+    with FilesystemStore(tmp_path / "jobs") as store:
+        store.save_many([[], []], ["\x1b[2J", "root"])
+        store.save([], id="\x1b[3J")
+    (tmp_path / "jobs" / "\x1b[4J").touch()
+    with open(tmp_path / "jobs" / name_of("\x1b[3J"), "r+b") as file:
+        file.write(b"xxxx")
+    done = run(*arguments, cwd=tmp_path)
+    assert done.stdout + done.stderr
+    assert "\x1b" not in done.stdout + done.stderr
 
 
 def test_info_is_for_people_and_for_programs(jobs: Path) -> None:

@@ -143,6 +143,24 @@ def test_a_restore_refuses_damage_and_a_place_that_is_not_empty(jobs: Path) -> N
     assert not (place / "new").exists()
 
 
+def test_fsck_checks_seals_with_the_key_of_the_environment(
+    jobs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong key is a problem for each record; without a key digests are checked alone."""
+    place = jobs.parent
+    with FilesystemStore(place / "sealed", trust=Trust(key=b"k" * 32)) as store:
+        store.save(Job())
+    assert run("fsck", "sealed", cwd=place).returncode == 0
+    for key, status in ((b"w" * 32, 1), (b"k" * 32, 0)):
+        monkeypatch.setenv("BRINERY_TRUST_KEY", key.hex())
+        done = run("fsck", "sealed", cwd=place)
+        assert done.returncode == status
+        assert done.stdout.startswith(f"1 records: 1 {'unsealed' if status else 'ok'}\n")
+    monkeypatch.setenv("BRINERY_TRUST_KEY", "no key")
+    done = run("fsck", "sealed", cwd=place)
+    assert (done.returncode, done.stdout) == (2, "")
+
+
 def test_backup_and_restore_check_seals_with_the_key_of_the_environment(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

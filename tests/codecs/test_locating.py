@@ -6,16 +6,20 @@ import enum
 import functools
 import random
 import sys
+import tracemalloc
 import types
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.torture.hostile import forged
+from tests.torture.opcodes import Case
 
-from brinery import DecodeError, MemoryStore, MissingClassError, Persistable
+from brinery import DecodeError, MemoryStore, MissingClassError, Persistable, Trust
 from brinery.codec import Mention
 from brinery.diagnosis import path_to_failure
+from brinery_codecs._tracing import CUT
 from brinery_codecs.cloudpickle import CloudpickleCodec
 from brinery_codecs.dill import DillCodec
 from brinery_codecs.pickle import PickleCodec
@@ -556,6 +560,48 @@ def test_a_path_is_never_wrong(codec: str) -> None:
             untold += path is None
     assert told > 100
     assert untold < told // 20
+
+
+def test_a_path_that_is_too_long_says_so() -> None:
+    """Its end is told, and that there is more."""
+    chain = Node(value=Made("deep"))
+    for _ in range(2_000):
+        chain = Node(next=chain)
+    error = failure(CODECS["pickle-5"], chain, fail("deep"))
+    assert error.object_path == CUT + ".next" * 19 + ".value"
+
+
+def test_a_name_that_is_long_is_clipped() -> None:
+    """A payload gives it once, and each step would have a copy."""
+    chain: Any = Made("deep")
+    for _ in range(10):
+        chain = Node(**{"a" * 10_000: chain})
+    error = failure(CODECS["pickle-5"], chain, fail("deep"))
+    assert error.object_path == ("." + "a" * 200 + "…") * 10
+
+
+def test_a_payload_that_is_too_long_says_so() -> None:
+    """It is not gone through again."""
+    error = failure(CODECS["pickle-5"], [[[]] * 1_100_000, Made("late")], fail("late"))
+    assert error.object_path == "<somewhere in more than 1,000,000 opcodes>"
+
+
+def test_where_thousands_may_have_failed_costs_little() -> None:
+    """Frozen dataclasses of an admitted package in each other: each may be where it is."""
+    step = b"q\x01h\x00h\x01h\x01\x86R"
+    payload = b"\x80\x04}ctests.trust.things\nPoint\nq\x000N" + step * 15_000 + b"Ns."
+    store = MemoryStore(trust=Trust(classes=("tests.trust.things.*",)))
+    store.backend.put("victim", forged(Case("keys in keys", payload), "pickle"))
+    with pytest.raises(DecodeError) as caught:
+        store.load("victim")
+    tracemalloc.start()
+    try:
+        path = store.codec.locate(payload, caught.value.__cause__)  # type: ignore[arg-type]
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert path is None
+    assert most < 100 << 20
 
 
 def _outcome(store: MemoryStore, id_: str) -> tuple[bool, str | None]:

@@ -29,18 +29,27 @@ WORKERS = 8
 class Engine:
     """A kind of store that is tried.
 
-    One has a `url`, in which ``{place}`` is an empty directory of its own: its workers are processes.  The
-    other kind lives in this process, and its workers are threads.
+    One has a `url`, in which ``{place}`` is an empty directory of its own, or is ``{database}``, the URL of
+    an empty database of PostgreSQL: its workers are processes.  The other kind lives in this process, and
+    its workers are threads.
     """
 
     name: str
     url: str | None = None
     shares_store: bool = False
 
-    def opener(self, place: Path) -> Callable[[], Store]:
+    @property
+    def needs_database(self) -> bool:
+        """Whether it is tried on a database that somebody makes for it."""
+        return self.url is not None and "{database}" in self.url
+
+    def url_at(self, place: Path, database: str | None) -> str | None:
+        """Return the URL of its store."""
+        return None if self.url is None else self.url.format(place=place, database=database)
+
+    def opener(self, url: str | None) -> Callable[[], Store]:
         """Return what opens a store for one worker, each time on the same records."""
-        if self.url is not None:
-            url = self.url.format(place=place)
+        if url is not None:
             return lambda: make_store(url)
         backend = MemoryBackend()
         shared = Store(backend)
@@ -51,6 +60,7 @@ ENGINES: Sequence[Engine] = (
     Engine("directory, flat", "file://{place}/flat"),
     Engine("directory, sharded", "file://{place}/sharded?layout=sharded"),
     Engine("SQLite", "sqlite:///{place}/bank.db"),
+    Engine("PostgreSQL", "{database}"),
     Engine("memory, a store for each thread"),
     Engine("memory, one store for all threads", shares_store=True),
 )
@@ -86,20 +96,25 @@ class Outcome:
         }
 
 
-def torture(engine: Engine, place: Path, seconds: float, seed: int) -> Outcome:
-    """Let `WORKERS` workers act for some seconds; return what was found."""
-    opened = engine.opener(place)
+def torture(
+    engine: Engine, place: Path, seconds: float, seed: int, database: str | None = None
+) -> Outcome:
+    """Let `WORKERS` workers act for some seconds; return what was found.
+
+    `database` is the URL of an empty database, for the engine that needs one.
+    """
+    url = engine.url_at(place, database)
+    opened = engine.opener(url)
     store = opened()
     bank.found(store)
     outcome = Outcome(one_state=bank.gives_one_state(store) or engine.shares_store)
     logs = place / "logs"
     logs.mkdir()
-    if engine.url is None:
+    if url is None:
         _run_threads(opened, logs, seconds, seed, engine.shares_store)
     else:
         # A killed process leaves a commit half done where the engine does not promise otherwise.
         kills = store.backend.capabilities.atomic_batch
-        url = engine.url.format(place=place)
         outcome.killed = _run_processes(url, logs, seconds, seed, kills=kills)
     _check(store, [_entries(log) for log in sorted(logs.iterdir())], outcome)
     store.close()

@@ -1,4 +1,4 @@
-"""Where the counts of the long versions are kept."""
+"""Where the counts of the long versions are kept, each with its command, date, machine and versions."""
 
 from __future__ import annotations
 
@@ -11,35 +11,55 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from tests.torture import page
+
 from brinery.bench.machine import machine, versions
 
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results"
+DIRECTORY = Path(os.environ.get("BRINERY_TORTURE_RESULTS", page.RESULTS))
+
+Entries = Mapping[str, Mapping[str, Any]]
 
 
 @contextmanager
 def kept(
-    name: str, **options: Any
-) -> Iterator[Callable[[str, Mapping[str, Mapping[str, Any]]], None]]:
-    """Give what collects figures under a title; they are written at the end.
+    name: str, command: str | None = None, **options: Any
+) -> Iterator[Callable[[str, Entries], None]]:
+    """Give what collects figures under a title; they are written at the end, into the page as well.
 
     Each entry has `cases` and `violations`, which are summed up.  `options` are kept, too.
     """
     begun = time.monotonic()
-    collected: dict[str, Mapping[str, Mapping[str, Any]]] = {}
+    collected: dict[str, Entries] = {}
     yield collected.__setitem__
+    write(name, collected, time.monotonic() - begun, command=command, **options)
+
+
+def write(
+    name: str,
+    collected: Mapping[str, Entries],
+    seconds: float,
+    *,
+    command: str | None = None,
+    directory: Path = DIRECTORY,
+    **options: Any,
+) -> dict[str, Any]:
+    """Write what a torture has found, and the page; return the document."""
     entries = [entry for title in collected.values() for entry in title.values()]
     document = {
         "torture": name,
-        "command": f"python -m pytest -m torture tests/torture/test_{name}.py",
+        "command": command or f"python -m pytest -m torture tests/torture/test_{name}.py",
         **options,
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "machine": machine(),
         "versions": versions(),
-        "seconds": round(time.monotonic() - begun, 1),
+        "seconds": round(seconds, 1),
         "cases": sum(entry["cases"] for entry in entries),
         "violations": sum(len(entry["violations"]) for entry in entries),
         **collected,
     }
-    directory = Path(os.environ.get("BRINERY_TORTURE_RESULTS", RESULTS))
-    text = json.dumps(document, indent=1) + "\n"
+    text = json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+    directory.mkdir(parents=True, exist_ok=True)
     (directory / f"torture-{name}.json").write_text(text, encoding="utf-8")
+    if directory == page.RESULTS:
+        page.write()
+    return document

@@ -7,9 +7,7 @@ there were violations.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
 import random
 import shlex
 import sys
@@ -17,12 +15,9 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from tests.torture import page, power, sweep, traced
-from tests.torture.page import RESULTS
+from tests.torture import power, results, sweep, traced
 from tests.torture.scenario import Stage, Tally
 from tests.torture.scenarios import SCENARIOS
 
@@ -58,28 +53,31 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     bad = 0
     for name in options.only or TORTURES:
-        document = run(name, options)
-        options.output.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(document, indent=1) + "\n"
-        (options.output / f"torture-{name}.json").write_text(text)
+        begun = time.monotonic()
+        tallies = run(name, options)
+        command = shlex.join(["python", "-m", "tests.torture.run", *shown(options, name)])
+        document = results.write(
+            name,
+            {"scenarios": {scenario: asdict(tally) for scenario, tally in tallies.items()}},
+            time.monotonic() - begun,
+            command=command,
+            directory=options.output,
+        )
         print(f"{name}: {document['cases']} cases, {document['violations']} violations")
-        for entry in document["scenarios"]:
-            for violation in entry["violations"]:
-                print(f"  {entry['name']}: {violation}")
+        for scenario, tally in tallies.items():
+            for violation in tally.violations:
+                print(f"  {scenario}: {violation}")
         bad += document["violations"]
-    if options.output == RESULTS:
-        page.write()
     return 1 if bad else 0
 
 
-def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Run one torture; return what is to be written."""
-    start = time.monotonic()
+def run(name: str, options: argparse.Namespace) -> dict[str, Tally]:
+    """Run one torture; return what came of each scenario."""
     chosen = [scenario for scenario in SCENARIOS if (options.scenario or "") in scenario.name]
     if name != "fault":
         chosen = [scenario for scenario in chosen if scenario.writes]
     if name == "power":
-        chosen = [scenario for scenario in chosen if scenario.durable]
+        chosen = [scenario for scenario in chosen if scenario.durable and scenario.is_modelled]
     with tempfile.TemporaryDirectory(prefix="brinery-torture-", dir=options.scratch) as path:
         scratch = Path(path)
         stages = [
@@ -87,20 +85,7 @@ def run(name: str, options: argparse.Namespace) -> dict[str, Any]:
         ]
         tallies = TORTURES[name](stages, scratch, options.most)
     print(file=sys.stderr) if sys.stderr.isatty() else None
-    return {
-        "torture": name,
-        "command": shlex.join(["python", "-m", "tests.torture.run", *shown(options, name)]),
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "python": platform.python_version(),
-        "system": f"{platform.system()} {platform.release()}",
-        "seconds": round(time.monotonic() - start, 1),
-        "cases": sum(tally.cases for tally in tallies),
-        "violations": sum(len(tally.violations) for tally in tallies),
-        "scenarios": [
-            {"name": str(stage.scenario), **asdict(tally)}
-            for stage, tally in zip(stages, tallies, strict=True)
-        ],
-    }
+    return dict(zip(map(str, chosen), tallies, strict=True))
 
 
 def shown(options: argparse.Namespace, name: str) -> list[str]:
@@ -128,7 +113,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--only", action="append", choices=TORTURES, help="may be given again")
     parser.add_argument("--scenario", metavar="TEXT", help="only scenarios whose name has it")
     parser.add_argument("--most", type=int, metavar="N", help="try so many blows, drawn at random")
-    parser.add_argument("--output", type=Path, default=RESULTS, metavar="DIR")
+    parser.add_argument("--output", type=Path, default=results.DIRECTORY, metavar="DIR")
     parser.add_argument("--scratch", default=_memory(), metavar="DIR", help="where the stores are")
     return parser.parse_args(arguments)
 

@@ -26,6 +26,8 @@ class Scenario:
     """Whether what `operate` has done outlives a power cut."""
     writes: bool = True
     """Whether there is anything to be killed in, or to be lost."""
+    is_modelled: bool = True
+    """Whether the disk of `tests.torture.disk` knows all that it does; SQLite maps files into memory."""
 
     def __str__(self) -> str:
         return self.name

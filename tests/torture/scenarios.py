@@ -8,10 +8,11 @@ from typing import Any
 
 from tests.torture.scenario import Scenario
 
-from brinery import FilesystemStore, Persistable
+from brinery import Persistable, Store, make_store
 from brinery.backend import Put
 from brinery.backends.directory import DirectoryBackend
 from brinery.testing.backend import body
+from brinery.trash import Trash
 
 
 class Node(Persistable):
@@ -31,9 +32,10 @@ def graph(size: int = 5) -> Node:
     return root
 
 
-def store(root: str, **more: Any) -> FilesystemStore:
-    """Open a store."""
-    return FilesystemStore(root, **more)
+def store(root: str, **more: Any) -> Store:
+    """Open the store at a path or a URL."""
+    opened: Store = make_store(root, **more)
+    return opened
 
 
 def nodes(root: Node) -> list[Node]:
@@ -62,9 +64,20 @@ def see(root: str) -> dict[str, Any]:
             assert set(links) <= found.keys(), f"dangling references in {found}"
         opened.save(Node("afterwards"), "afterwards")
         opened.remove("afterwards")
-    staging = f"{root}/.brinery/staging"
-    left = [name for name in os.listdir(staging) if name.endswith((".journal", ".undo"))]
-    assert not left, f"journals are left: {left}"
+    if "://" not in root:
+        staging = f"{root}/.brinery/staging"
+        left = [name for name in os.listdir(staging) if name.endswith((".journal", ".undo"))]
+        assert not left, f"journals are left: {left}"
+    return found
+
+
+def see_collected(root: str) -> dict[str, Any]:
+    """Return the objects; see that the next collection removes the garbage, and leaves no trash."""
+    found = see(root)
+    with store(root) as opened:
+        opened.gc(["Node.1"], dry_run=False, older_than=0)
+        assert sorted(opened.list()) == [f"Node.{number}" for number in range(1, 6)]
+        assert not Trash(opened.backend).boxes()
     return found
 
 
@@ -124,6 +137,12 @@ def transact(root: str) -> None:
         opened.remove("alone")
 
 
+def collect(root: str) -> None:
+    """Remove what the root of the graph does not reach."""
+    with store(root) as opened:
+        opened.gc(["Node.1"], dry_run=False, older_than=0)
+
+
 def load(root: str) -> None:
     """Load a graph."""
     with store(root) as opened:
@@ -139,6 +158,24 @@ def prepared(**more: Any) -> Callable[[str], None]:
             made.save(Node("alone"), "alone")
 
     return prepare
+
+
+def littered(root: str) -> None:
+    """Save a graph, and objects that it does not reach."""
+    prepared()(root)
+    with store(root) as made:
+        made.save(Node("garbage", (Node("more"), Node("still more"))))
+
+
+def half_collected(root: str) -> None:
+    """Collect garbage in a process that ends when the garbage is in the trash."""
+    littered(root)
+    child = os.fork()
+    if child == 0:
+        Trash.clear = lambda self: os._exit(3)  # type: ignore[method-assign]
+        collect(root)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3, "it was to end earlier"
 
 
 def put_some(root: str) -> None:
@@ -188,6 +225,25 @@ def recover(root: str) -> None:
     assert len(found) == 10
 
 
+def on_sqlite(function: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Return the function for a store that is a file of SQLite."""
+    return lambda root: function(f"sqlite:///{root}/store.db")
+
+
+def in_a_database(
+    name: str, prepare: Callable[[str], Any], operate: Callable[[str], Any], *, writes: bool = True
+) -> Scenario:
+    """Return the scenario of an operation on a store that is a file of SQLite."""
+    return Scenario(
+        f"SQLite: {name}",
+        on_sqlite(prepare),
+        on_sqlite(operate),
+        on_sqlite(see),
+        writes=writes,
+        is_modelled=False,
+    )
+
+
 def nothing(root: str) -> None:
     """Leave it to the operation to make the store."""
 
@@ -200,10 +256,18 @@ SCENARIOS = [
     Scenario("replace an object", prepared(), replace_one, see),
     Scenario("remove an object", prepared(), remove_one, see),
     Scenario("save, replace and remove in a transaction", prepared(), transact, see),
+    Scenario("collect garbage", littered, collect, see_collected),
+    Scenario("finish: the garbage is in the trash", half_collected, collect, see_collected),
     Scenario("commit puts and deletes", put_some, commit, see_records),
     Scenario("finish: nothing was moved", cut_off("link", 0), recover, see_records),
     Scenario("finish: half was moved", cut_off("replace", 1), recover, see_records),
     Scenario("finish: all was moved", cut_off("unlink", 2), recover, see_records),
     Scenario("take back: half was moved", cut_off("replace", 1, undo=True), recover, see_records),
     Scenario("load a graph", prepared(), load, see, writes=False),
+    in_a_database("save a new graph in a new store", nothing, save_new),
+    in_a_database("save a changed graph", prepared(), save_changed),
+    in_a_database("replace an object", prepared(), replace_one),
+    in_a_database("remove an object", prepared(), remove_one),
+    in_a_database("save, replace and remove in a transaction", prepared(), transact),
+    in_a_database("load a graph", prepared(), load, writes=False),
 ]

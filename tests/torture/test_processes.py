@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.torture import results
 from tests.torture.processes import ENGINES, WORKERS, Engine, Outcome, torture
 
-from brinery.bench.machine import machine, versions
-
-RESULTS = Path(__file__).resolve().parents[2] / "benchmarks" / "results" / "torture-d.json"
-SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "120"))
+SECONDS = float(os.environ.get("BRINERY_TORTURE_SECONDS", "90"))
 """How long each engine is tried by the long version."""
+
+
+@pytest.fixture
+def database(engine: Engine, request: pytest.FixtureRequest) -> str | None:
+    """The URL of an empty database, for the engine that needs one; no other starts a server."""
+    return request.getfixturevalue("postgres_url") if engine.needs_database else None
+
 
 each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
 
 
 @each_engine
-def test_nothing_is_lost_in_a_few_seconds(engine: Engine, tmp_path: Path) -> None:
+def test_nothing_is_lost_in_a_few_seconds(
+    engine: Engine, tmp_path: Path, database: str | None
+) -> None:
     """The short version: each kind of operation is tried, and conflicts happen."""
-    outcome = torture(engine, tmp_path, seconds=1.5, seed=1)
+    outcome = torture(engine, tmp_path, seconds=1.5, seed=1, database=database)
     assert outcome.violations == []
     assert {*outcome.operations} == {"transfer", "count", "order", "audit", "peek"}
     assert outcome.cases > 40
@@ -34,38 +39,37 @@ def test_nothing_is_lost_in_a_few_seconds(engine: Engine, tmp_path: Path) -> Non
 @pytest.fixture(scope="module")
 def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
     """Give what collects outcomes; they are written when all engines were tried."""
-    tried: list[dict[str, Any]] = []
+    tried: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
 
     def noted(engine: Engine, outcome: Outcome, seconds: float) -> None:
-        tried.append({"engine": engine.name, "seconds": round(seconds, 1), **outcome.figures()})
+        tried[engine.name] = {"seconds": round(seconds, 1), **outcome.figures()}
 
     yield noted
     if len(tried) < len(ENGINES):
         return  # only some were asked for
-    document = {
-        "torture": "processes",
-        "command": f"BRINERY_TORTURE_SECONDS={SECONDS:g} python -m pytest -m torture",
-        "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
-        "machine": machine(),
-        "versions": {name: versions()[name] for name in ("python", "brinery")},
-        "workers": WORKERS,
-        "seconds": round(time.monotonic() - begun, 1),
-        "cases": sum(entry["cases"] for entry in tried),
-        "violations": sum(len(entry["violations"]) for entry in tried),
-        "engines": tried,
-    }
-    RESULTS.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    command = "python -m pytest -m torture tests/torture/test_processes.py"
+    results.write(
+        "processes",
+        {"engines": tried},
+        time.monotonic() - begun,
+        command=f"BRINERY_TORTURE_SECONDS={SECONDS:g} {command}",
+        workers=WORKERS,
+    )
 
 
 @pytest.mark.torture
 @pytest.mark.timeout(SECONDS + 300)
 @each_engine
 def test_nothing_is_lost_in_minutes(
-    engine: Engine, tmp_path: Path, note: Callable[[Engine, Outcome, float], None]
+    engine: Engine,
+    tmp_path: Path,
+    database: str | None,
+    note: Callable[[Engine, Outcome, float], None],
 ) -> None:
     """The long version: what it tried and found is kept in `benchmarks/results`."""
     begun = time.monotonic()
-    outcome = torture(engine, tmp_path, seconds=SECONDS, seed=time.time_ns() % 2**32)
+    seed = time.time_ns() % 2**32
+    outcome = torture(engine, tmp_path, seconds=SECONDS, seed=seed, database=database)
     note(engine, outcome, time.monotonic() - begun)
     assert outcome.violations == []

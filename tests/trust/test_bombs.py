@@ -10,7 +10,8 @@ from typing import Any
 import msgpack
 import pytest
 from tests.torture.hostile import forged
-from tests.torture.payloads import Case, call, name, pack, text, whole
+from tests.torture.opcodes import Case, call, name, pack, text, whole
+from tests.trust.things import Numbers, Plain
 
 from brinery import DecodeError, MemoryStore, Trust, TrustError
 from brinery_codecs._scanning import scan
@@ -94,6 +95,123 @@ def test_what_tells_what_it_got_gets_text_and_numbers(callee: str) -> None:
     with pytest.raises(TrustError, match="neither text nor number"):
         scan(whole(name(module, qualname) + pack(lists) + b"R"), lambda *_: True)
     scan(whole(call(name(module, qualname), text("a"))), lambda *_: True)
+
+
+ZEROS = pickle.dumps(8 * 10**9, 2)[2:-1]
+LONG = text("1e20000000")
+SLICE = name("builtins", "slice") + b"(K\x00K\x00tRq\x01"
+BYTEARRAY = b"\x96" + struct.pack("<Q", 1) + b"x"
+
+
+def with_keywords(module: str, qualname: str, **values: bytes) -> dict[str, bytes]:
+    """Return ways to make an object with keywords."""
+    keywords = b"}" + b"".join(text(key) + value + b"s" for key, value in values.items())
+    callee, new = name(module, qualname), name("copyreg", "__newobj_ex__")
+    return {
+        f"NEWOBJ_EX of {qualname}": callee + b")" + keywords + b"\x92",
+        f"__newobj_ex__ of {qualname}": call(new, callee, b")", keywords),
+    }
+
+
+def reconstructed(module: str, qualname: str, state: bytes, cls: bytes = b"") -> bytes:
+    """Return the call that old protocols have for subclasses of a builtin class."""
+    base = name(module, qualname)
+    return call(name("copyreg", "_reconstructor"), cls or base, base, state)
+
+
+MINE = name("tests.trust.things", "Numbers")
+LARGE = {
+    **with_keywords("builtins", "bytes", source=ZEROS),
+    **with_keywords("fractions", "Fraction", numerator=LONG),
+    "bytes": reconstructed("builtins", "bytes", ZEROS),
+    "bytes of mine": reconstructed("builtins", "bytes", ZEROS, MINE),
+    "bytearray": reconstructed("builtins", "bytearray", ZEROS, MINE),
+    "Fraction": reconstructed("fractions", "Fraction", LONG, MINE),
+    "a list by SETITEM": b"]q\x00Na" + SLICE + b"0" + b"h\x01h\x00s" * 40,
+    "a list by SETITEMS": b"]q\x00Na" + SLICE + b"0(" + b"h\x01h\x00" * 40 + b"u",
+    "a list of protocol 0": b"(Nlq\x00" + SLICE + b"0" + b"h\x01h\x00s" * 40,
+    "a list from the memo": b"]q\x00Na0" + SLICE + b"0h\x00" + b"h\x01h\x00s" * 40,
+    "a list twice on the stack": b"]Na2q\x00" + SLICE + b"0" + b"h\x01h\x00s" * 40,
+    "a list of a call": reconstructed("builtins", "list", b")")
+    + b"q\x00Na"
+    + SLICE
+    + b"0"
+    + b"h\x01h\x00s" * 40,
+    "a list of mine": MINE + b")\x81q\x00Na" + SLICE + b"0" + b"h\x01h\x00s" * 40,
+    "a bytearray": BYTEARRAY + b"q\x00" + SLICE + b"0" + b"h\x01h\x00s" * 40,
+    "an empty bytearray": call(name("builtins", "bytearray"))
+    + b"q\x00K\x00a"
+    + SLICE
+    + b"0"
+    + b"h\x01h\x00s" * 40,
+    "a list, by a record that is a slice": b"]q\x00Na"
+    + call(name("brinery.reference", "external"), text("slice"))
+    + b"q\x010"
+    + b"h\x01h\x00s" * 40,
+    "states": b"}q\x00("
+    + b"".join(text(f"{n}") + b"N" for n in range(2_000))
+    + b"u0"
+    + name("types", "SimpleNamespace")
+    + b"q\x010]("
+    + b"h\x01)Rh\x00b" * 2_000
+    + b"e",
+    "states with slots": b"}q\x00("
+    + b"".join(text(f"{n}") + b"N" for n in range(2_000))
+    + b"u0"
+    + name("types", "SimpleNamespace")
+    + b"q\x010]("
+    + b"h\x01)RNh\x00\x86b" * 2_000
+    + b"e",
+    "states by DUP": name("collections", "OrderedDict")
+    + b")R("
+    + b"".join(text(f"{n}") + b"N" for n in range(2_000))
+    + b"u"
+    + b"2b" * 2_000,
+    "arguments": b"]q\x00("
+    + b"N" * 100_000
+    + b"e0"
+    + name("builtins", "ValueError")
+    + b"q\x010]("
+    + b"".join(b"h\x01)R}" + text("args") + b"h\x00sb" for _ in range(900))
+    + b"e",
+    "escaped arguments": b"]q\x00("
+    + b"N" * 100_000
+    + b"e0"
+    + name("builtins", "ValueError")
+    + b"q\x010]("
+    + b"h\x01)R}V\\u0061rgs\nh\x00sb" * 900
+    + b"e",
+}
+
+
+@pytest.mark.parametrize("pushed", LARGE.values(), ids=LARGE)
+def test_what_becomes_large_is_refused(pushed: bytes) -> None:
+    """Gigabytes of some hundred bytes, or of some hundred kilobytes, without a function being named."""
+    with pytest.raises(TrustError):
+        scan(whole(pushed), lambda *_: True)
+
+
+def test_what_is_no_bomb_is_admitted_in_every_protocol() -> None:
+    """States that several objects share, exceptions with attributes, subclasses of builtin classes."""
+    shared = {"a": 1}
+    twins = [Plain() for _ in range(1_000)]
+    for twin in twins:
+        twin.__dict__ = shared
+    error = ValueError("args", [1])
+    error.args_of_mine = "args"  # type: ignore[attr-defined]
+    value = [twins, error, Numbers([1, 2]), bytearray(b"abc"), bytearray(), {error: slice(2)}]
+    for protocol in range(6):
+        store = MemoryStore(
+            codec="pickle", protocol=protocol, trust=Trust(classes=["tests.trust.things.*"])
+        )
+        store.save(value, "value")
+        store.invalidate_cache()
+        found = store.load("value")
+        assert found[0][0].a == 1
+        assert found[1].args == ("args", [1])
+        assert found[2:5] == value[2:5]
+        assert type(found[2]) is Numbers
+        assert list(found[5].values()) == [slice(2)]
 
 
 @pytest.mark.parametrize("opening", [b"\x81\xc0", b"\x91", b"\xdc\xff\xff"], ids=repr)

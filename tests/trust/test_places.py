@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import os
+import pickle
 import stat
+import zlib
+from collections.abc import Callable
+from hashlib import blake2b
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.trust.things import Plain, Task
 
+import brinery
 from brinery import BrineryError, FilesystemStore, StorageError, Trust, TrustError
 from brinery.backends._openness import open_to_others
+from brinery.backends.directory import DirectoryBackend
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
 
@@ -114,6 +121,145 @@ def test_a_shard_that_others_can_write_to_counts(tmp_path: Path, layout: str) ->
         FilesystemStore(store.directory).load("plain")
 
 
+@pytest.mark.parametrize("inside", [".brinery", ".brinery/staging"])
+def test_housekeeping_that_others_can_write_to_counts(store: FilesystemStore, inside: str) -> None:
+    """A journal there gives files the names of records."""
+    Path(store.directory, inside).chmod(0o777)
+    with pytest.raises(TrustError, match=f"everybody can write to .*{inside}"):
+        FilesystemStore(store.directory).load("task")
+
+
+def test_a_link_to_a_database_is_followed_by_the_check(tmp_path: Path) -> None:
+    """As SQLite does, whose log is where the link leads."""
+    (tmp_path / "open").mkdir()
+    (tmp_path / "own").mkdir(mode=0o700)
+    (tmp_path / "own" / "link.db").symlink_to(tmp_path / "open" / "jobs.db")
+    with brinery.make_store(f"sqlite:///{tmp_path}/own/link.db") as store:
+        store.save(Plain(1), "plain")
+        (tmp_path / "open").chmod(0o777)
+        with pytest.raises(TrustError, match=r"everybody can write to .*open"):
+            brinery.make_store(f"sqlite:///{tmp_path}/own/link.db").load("plain")
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root changes users")
+class TestGroup:
+    """Stores that a group shares: `daemon` (1) has made one, and `nobody` (65534) uses it."""
+
+    @pytest.fixture
+    def shared(self, tmp_path: Path) -> Path:
+        """Return a directory of the group 1, with a record of the user 1."""
+        for parent in (tmp_path, *tmp_path.parents):
+            if parent.stat().st_uid == 0 and str(parent).startswith("/tmp/"):
+                parent.chmod(0o755)
+        root = tmp_path / "shared"
+        root.mkdir()
+        os.chown(root, 1, 1)
+        root.chmod(0o2770)
+        assert _as_user(1, [1], lambda: self._save(root)) == ""
+        return root
+
+    @staticmethod
+    def _save(root: Path) -> None:
+        FilesystemStore(root, shared="group", layout="sharded").save(Plain(1), "plain")
+
+    @staticmethod
+    def _load(root: Path, **options: Any) -> None:
+        assert FilesystemStore(root, **options).load("plain").value == 1
+
+    def test_who_opens_it_as_one_trusts_the_group(self, shared: Path) -> None:
+        """Whoever of it has made the directories; a store that is sent elsewhere is opened as it was."""
+
+        def use() -> None:
+            self._load(shared, shared="group")
+            store = FilesystemStore(shared, shared="group")
+            store.save(Plain(2), "mine")
+            self._load_pickled(store)
+
+        assert _as_user(65534, [1], use) == ""
+        assert _as_user(1, [1], lambda: self._load(shared, shared="group")) == ""
+
+    @staticmethod
+    def _load_pickled(store: FilesystemStore) -> None:
+        assert pickle.loads(pickle.dumps(store)).load("mine").value == 2
+
+    def test_neither_the_store_nor_a_url_says_so(self, shared: Path) -> None:
+        """The error says how to; what the store remembers decides about modes alone."""
+
+        def pickled() -> None:
+            store = brinery.make_store(f"file://{shared}?shared=group")
+            pickle.loads(pickle.dumps(store)).load("plain")
+
+        def by_url() -> None:
+            brinery.make_store(f"file://{shared}?shared=group").load("plain")
+
+        for use in (lambda: self._load(shared), by_url, pickled):
+            said = _as_user(65534, [1], use)
+            assert said.startswith("TrustError")
+            assert "belongs to the user 1" in said
+            assert 'shared="group", given as an argument' in said
+
+    @pytest.mark.parametrize("inside", ["", ".brinery", "5a"])
+    @pytest.mark.parametrize(
+        ("owner", "group", "mode", "reason"),
+        [
+            (1, 1, 0o777, "everybody"),
+            (65534, 2, 0o770, "the group 2"),
+            (2, 2, 0o777, ""),
+        ],
+    )
+    def test_all_others_are_refused(
+        self, shared: Path, inside: str, owner: int, group: int, mode: int, reason: str
+    ) -> None:
+        """Everybody, and another group, in the directory and in it."""
+        place = shared / inside
+        place.mkdir(exist_ok=True)
+        os.chown(place, owner, group)
+        place.chmod(mode)
+        said = _as_user(65534, [1, 65534], lambda: self._load(shared, shared="group"))
+        assert said.startswith("TrustError")
+        assert reason in said
+
+    @pytest.mark.parametrize("owner", [2, 54321])
+    def test_the_owner_has_to_be_in_the_group(self, shared: Path, owner: int) -> None:
+        """He can change the mode at any time; whoever owns what is inside could make it there."""
+        os.chown(shared / ".brinery", owner, -1)
+        assert _as_user(65534, [1], lambda: self._load(shared, shared="group")) == ""
+        os.chown(shared, owner, -1)
+        said = _as_user(65534, [1], lambda: self._load(shared, shared="group"))
+        assert f"belongs to the user {owner}" in said
+
+    def test_who_is_not_in_the_group_trusts_nobody(self, shared: Path) -> None:
+        """Whatever is asked for."""
+        for path in [shared, *shared.rglob("*")]:
+            path.chmod(0o775 if path.is_dir() else 0o664)
+        said = _as_user(65534, [], lambda: self._load(shared, shared="group"))
+        assert "belongs to the user 1" in said
+
+
+def _as_user(user: int, groups: list[int], use: Callable[[], object]) -> str:
+    # What `use` raises in a process of another user, an empty string for nothing.
+    import grp  # noqa: F401 - another user may not be able to
+
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        said = ""
+        try:
+            os.setgroups(groups)
+            os.setgid(groups[0] if groups else user)
+            os.setuid(user)
+            use()
+        except BaseException as error:  # noqa: BLE001 - the parent is told
+            said = f"{type(error).__name__}: {error}"
+        os.write(write, said.encode()[:4000])
+        os._exit(0)
+    os.close(write)
+    with open(read, encoding="utf-8") as pipe:
+        said = pipe.read()
+    os.waitpid(child, 0)
+    return said
+
+
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
 def test_a_directory_of_somebody_else_is_refused(store: FilesystemStore) -> None:
     """Whoever owns it can change its mode at any time."""
@@ -211,6 +357,98 @@ class TestLinks:
         assert not (Path(store.directory).parent / "evil").exists()
         store.invalidate_cache()
         assert store.load(id) == [1]
+
+
+class TestJournals:
+    """Journals that somebody has planted: whoever opens the store would do what they say."""
+
+    @pytest.fixture
+    def outside(self, tmp_path: Path) -> Path:
+        """Return a file beside the store."""
+        outside = tmp_path / "outside"
+        outside.write_text("mine")
+        return outside
+
+    @pytest.mark.parametrize("suffix", ["journal", "undo"])
+    @pytest.mark.parametrize(
+        "entry",
+        [
+            ("+", "../planted", "0", 4, zlib.crc32(b"evil")),
+            ("~", "../outside", "0", 4, zlib.crc32(b"evil")),
+            ("=", "../outside", "0", 4, zlib.crc32(b"evil")),
+            ("-", "../outside", "r1", -1, 0),
+            ("-", "x/../../outside", "r1", -1, 0),
+            ("-", "./task", "r1", -1, 0),
+            ("-", "task/", "r1", -1, 0),
+            ("-", ".brinery", "r1", -1, 0),
+            ("-", ".brinery/lock", "r1", -1, 0),
+            ("-", ".brinery/staging/x", "r1", -1, 0),
+            ("-", "elsewhere/task", "r1", -1, 0),
+            ("-", "task", "/../../../../outside", -1, 0),
+            ("=", "task", "0/../../../../outside", 4, 0),
+            ("-", "", "r1", -1, 0),
+            ("*", "task", "r1", -1, 0),
+            ("-", "task", "r1", "many", 0),
+        ],
+        ids=lambda entry: "".join(map(str, entry[:3])),
+    )
+    def test_one_that_leads_elsewhere_is_refused(
+        self,
+        store: FilesystemStore,
+        outside: Path,
+        entry: tuple[object, ...],
+        suffix: str,
+    ) -> None:
+        """Nothing of it is done, for reading or writing, and the error names it."""
+        before = Path(store.directory, "task").read_bytes()
+        path = _plant(store, [entry], suffix)
+        for use in (
+            lambda: FilesystemStore(store.directory),
+            lambda: brinery.fsck(store.directory),
+            lambda: store.backend.read_one_state(
+                lambda view: DirectoryBackend(store.directory).get("x")
+            ),
+        ):
+            with pytest.raises(StorageError, match="not one that brinery writes") as caught:
+                use()
+            assert caught.value.path == str(path)
+        assert outside.read_text() == "mine"
+        assert sorted(os.listdir(outside.parent)) == ["jobs", "outside"]
+        assert Path(store.directory, "task").read_bytes() == before
+        path.unlink()
+        assert FilesystemStore(store.directory).load("task").name == "a"
+
+    def test_one_through_a_link_is_refused(self, store: FilesystemStore, tmp_path: Path) -> None:
+        """A shard is a directory of the store."""
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / "task").write_text("mine")
+        shard = blake2b(b"task", digest_size=16).hexdigest()[:2]
+        Path(store.directory, shard).symlink_to(tmp_path / "elsewhere")
+        _plant(store, [("-", f"{shard}/task", "r1", -1, 0)])
+        with pytest.raises(StorageError, match="symbolic link"):
+            FilesystemStore(store.directory)
+        assert (tmp_path / "elsewhere" / "task").read_text() == "mine"
+
+    def test_one_of_a_seemingly_dead_writer_is_finished(self, store: FilesystemStore) -> None:
+        """As ever, where it names places of records, in either layout: a seal tells who wrote these."""
+        sharded = f"{blake2b(b'b', digest_size=16).hexdigest()[:2]}/b"
+        entries = [("-", "task", "r1", -1, 0), ("+", sharded, "0", 4, zlib.crc32(b"evil"))]
+        path = _plant(store, [*entries, ("-", ".brinery/next", "r2", -1, 0)])
+        assert FilesystemStore(store.directory).list() == []
+        assert Path(store.directory, sharded).read_bytes() == b"evil"
+        assert not path.exists()
+
+
+def _plant(
+    store: FilesystemStore, entries: list[tuple[object, ...]], suffix: str = "journal"
+) -> Path:
+    # A journal, and a file for it to move, as they were left by a writer that died.
+    staging = Path(store.directory, ".brinery", "staging")
+    (staging / "host-1-0123456789ab-0").write_bytes(b"evil")
+    body = b"".join(os.fsencode("\0".join(map(str, entry)) + "\0") for entry in entries)
+    path = staging / f"host-1-0123456789ab.{suffix}"
+    path.write_bytes(b"brinery journal 1\n" + blake2b(body, digest_size=16).digest() + body)
+    return path
 
 
 def _other_group() -> int:

@@ -13,6 +13,7 @@ from brinery import (
     BrineryError,
     CorruptRecordError,
     FilesystemStore,
+    Id,
     MemoryStore,
     Persistable,
     Placeholder,
@@ -20,6 +21,7 @@ from brinery import (
     Store,
     Trust,
     TrustError,
+    fsck,
 )
 from brinery.record import build, parse
 
@@ -355,6 +357,62 @@ def _forged(data: bytes, **change: Any) -> bytes:
     tail = data[-TAIL_SIZE:]
     new = len(packed).to_bytes(4, "little") + digest_of((packed,)) + tail[20:]
     return bytes(data[: -TAIL_SIZE - length] + packed + new)
+
+
+class TestFsck:
+    """`fsck` looks at seals where it has a key."""
+
+    @pytest.fixture
+    def graph(self, store: FilesystemStore) -> FilesystemStore:
+        """Return a sealed store with two records, the first of which refers to the second."""
+        store.save_many([Task("one", Task("two"))], ["one"])
+        return store
+
+    def test_a_store_is_checked_by_its_own_key(self, graph: FilesystemStore) -> None:
+        """As a path it is checked by the key of `trust`, and without one by its digests alone."""
+        for report in (
+            fsck(graph),
+            fsck(graph.directory),
+            fsck(graph.directory, trust=Trust(key=[OTHER, KEY])),
+        ):
+            assert report.is_clean
+            assert report.counts == {"ok": 2}
+        report = fsck(graph.directory, trust=Trust(key=OTHER))
+        assert report.counts == {"unsealed": 2}
+        assert "none of the keys given" in report.problems[0].reason
+
+    def test_a_forged_record_is_found_and_never_moved(self, graph: FilesystemStore) -> None:
+        """With a wrong key, a repair would take all away; what is damaged is moved all the same."""
+        file_of(graph, "one").write_bytes(_unsealed(file_of(graph, "one").read_bytes()))
+        damaged = _unsealed(file_of(graph, "Task.1").read_bytes())
+        file_of(graph, "Task.1").write_bytes(b"x" + damaged[1:])
+        report = fsck(graph, repair=True)
+        assert report.counts == {"corrupt": 1, "unsealed": 1}
+        found = {problem.id: problem for problem in report.problems}
+        assert "has no seal" in found[Id("one")].reason
+        assert "reseal(unsealed=True)" in str(found[Id("one")])
+        assert found[Id("one")].quarantined is None
+        assert found[Id("Task.1")].quarantined is not None
+        assert file_of(graph, "one").exists()
+        assert fsck(graph.directory).counts == {"dangling": 1}
+        assert fsck(graph).counts == {"unsealed": 1}
+
+    def test_a_store_that_says_nothing_of_seals_has_none(self, tmp_path: Path) -> None:
+        """Whoever removes the identity gains nothing by it."""
+        FilesystemStore(tmp_path / "store").save([1], "one")
+        report = fsck(tmp_path / "store", trust=Trust(key=KEY))
+        assert report.counts == {"unsealed": 1}
+
+    def test_another_store_in_its_place_is_told(self, graph: FilesystemStore) -> None:
+        """Where the opener says which it is to be."""
+        assert fsck(graph.directory, trust=Trust(key=KEY, store=graph.identity)).is_clean
+        with pytest.raises(SealError, match="another store"):
+            fsck(graph.directory, trust=Trust(key=KEY, store="00" * 16))
+
+    def test_damaged_settings_are_the_problem(self, graph: FilesystemStore) -> None:
+        """Seals without an identity cannot be told from forged ones."""
+        Path(graph.directory, ".brinery", "settings.json").write_text("{")
+        assert fsck(graph).counts == {"ok": 2, "corrupt": 1}
 
 
 def test_the_seals_of_a_store_show_no_key() -> None:

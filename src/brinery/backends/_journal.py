@@ -10,11 +10,15 @@ looks at what stands where.  The token is its writer's own, so that no journal o
 
 The content is a magic, a digest of what follows, and five fields for each file, each ended by a NUL:
 how (see `Entry`), path below the root, number, and two numbers that tell which file is meant.
+
+Whoever can write to the directory can write a journal, so one that names anything but the places of records
+is refused: it would have files made and removed elsewhere by whoever opens the store.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -23,7 +27,7 @@ from typing import Final, Literal, NamedTuple
 
 from brinery.backends import _files, _sync
 from brinery.backends._places import Places
-from brinery.errors import storage_error
+from brinery.errors import InvalidArgumentError, StorageError, storage_error
 
 JOURNAL: Final = ".journal"
 UNDO: Final = ".undo"
@@ -31,6 +35,7 @@ UNDO: Final = ".undo"
 _MAGIC: Final = b"brinery journal 1\n"
 _DIGEST: Final = 16
 _FIELDS: Final = 5
+_NUMBER: Final = re.compile(r"r?[0-9]{1,20}")
 
 UNREADABLE: Final = -1
 """The size of a file that is to be removed and cannot be read: whatever stands there is meant."""
@@ -170,7 +175,8 @@ def pending(places: Places) -> list[str]:
 def read(places: Places, path: str) -> Journal | None:
     """Return the journal at `path`; None where there is none any more, or only a part of one.
 
-    A part is what a power cut leaves of a journal that was not synced.
+    A part is what a power cut leaves of a journal that was not synced.  Raise `StorageError` for one that is
+    whole and that no writer of this directory has made.
     """
     try:
         data = _files.read_file(path)
@@ -181,13 +187,25 @@ def read(places: Places, path: str) -> Journal | None:
     token = os.path.basename(path).removesuffix(JOURNAL).removesuffix(UNDO)
     if data[:start] != _MAGIC + _digest(body):
         return None
-    return Journal(places, token, list(_entries(places, body.split(b"\0"))))
+    try:
+        return Journal(places, token, list(_entries(places, body.split(b"\0"))))
+    except (ValueError, KeyError, InvalidArgumentError) as error:
+        raise StorageError(
+            "finish a commit that was cut off",
+            f"its journal is not one that brinery writes ({error}). Nothing of it was done. If the directory "
+            "is from somebody else, do not use it; else move the journal elsewhere",
+            path=path,
+        ) from error
 
 
 def _entries(places: Places, fields: Sequence[bytes]) -> Iterator[Entry]:
     for start in range(0, len(fields) - 1, _FIELDS):
         how, below, number, size, check = fields[start : start + _FIELDS]
         home = f"{places.root}/{os.fsdecode(below)}"
+        if not places.is_place(home):
+            raise ValueError(f"{os.fsdecode(below)!r:.80} is no place of a record")
+        if not _NUMBER.fullmatch(number.decode()):
+            raise ValueError(f"{number!r:.80} is no number of a file")
         yield Entry(_HOW[how], home, number.decode(), int(size), int(check))
 
 

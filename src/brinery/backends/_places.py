@@ -134,9 +134,23 @@ class Places:
         parent, _, last = path.rpartition("/")
         return f".{last}" if parent == self.housekeeping else last
 
+    def is_place(self, path: str) -> bool:
+        """Tell whether a name stands at a path, or may; raise `InvalidArgumentError` for one that may not.
+
+        Raise `StorageError` where the way there leads through a link.
+        """
+        name = self.name_at(path)
+        return path in (self.home(name), self.other(name))
+
     def shards(self) -> Iterator[str]:
         """Yield the paths of all shards, whether they are there or not."""
         return (f"{self.root}/{number:02x}" for number in range(256))
+
+    def directories(self) -> Iterator[str]:
+        """Yield the paths of all directories inside, whether they are there or not."""
+        yield self.housekeeping
+        yield self.staging
+        yield from self.shards()
 
     def stands(self, path: str) -> bool:
         """Tell whether a regular file stands at a path of this directory."""

@@ -27,7 +27,7 @@ from brinery.backends._journal import pending
 from brinery.backends._leftovers import sweep
 from brinery.backends._lock import ReadersLock, WritersLock
 from brinery.backends._moves import recover
-from brinery.backends._openness import open_to_others
+from brinery.backends._openness import Openness
 from brinery.backends._places import Listing, Places, check_name, unlinked
 from brinery.backends._staging import Staging, failure
 from brinery.backends._turns import Mark, Turn, mark_at
@@ -60,6 +60,8 @@ class DirectoryBackend(Backend):
     `shared`
         ``"private"``: what is made is its user's own (0700 and 0600, less the umask).  ``"group"``: the
         group may read and write it, too (0770 and 0660, whatever the umask).
+    `trusts_group`
+        Whether `is_open_to_others` leaves the group of the directory out.
     `lock_timeout`
         Seconds that a writer waits for another one before it raises `LockedError`.
 
@@ -83,6 +85,7 @@ class DirectoryBackend(Backend):
         layout: Literal["flat", "sharded"] = "flat",
         durability: Literal["full", "process"] = "full",
         shared: Literal["private", "group"] = "private",
+        trusts_group: bool = False,
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
     ) -> None:
@@ -96,6 +99,7 @@ class DirectoryBackend(Backend):
         self.layout = layout
         self.durability = durability
         self.shared = shared
+        self.trusts_group = trusts_group
         self._places = Places(
             self.location,
             sharded=layout == "sharded",
@@ -105,7 +109,9 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
-        self._are_shards_closed = False
+        # What is inside is as the root has let it be made.  Journals are followed, so whoever can write to
+        # the staged files can write everywhere.
+        self._openness = Openness([self.location], self._places.directories)
         self._opened = False  # whether what was cut off before has been looked for
         self._swept = False
         self._unfinished = False  # whether there is something that may not be finished from here
@@ -213,10 +219,9 @@ class DirectoryBackend(Backend):
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others than whoever runs this can write here, None where they cannot."""
-        # Shards are as the root has let them be made: they are looked at once, and the root each time.
-        within = () if self._are_shards_closed else self._places.shards()
-        reason = open_to_others(self.location, within)
-        self._are_shards_closed = reason is None
+        reason = self._openness.reason(trusts_group=self.trusts_group)
+        if reason is not None and self.shared == "group" and not self.trusts_group:
+            reason += ' (shared="group", given as an argument, says that you trust its group)'
         return reason
 
     def _require_root(self, action: str) -> None:

@@ -35,7 +35,7 @@ _COMMANDS: Final = {
 
 class _Commands(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return [*_COMMANDS]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
@@ -48,7 +48,7 @@ class _Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+            formatter.write_dl([*_COMMANDS.items()])
 
 
 @click.command(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
@@ -60,11 +60,18 @@ def brinery() -> None:
     """
 
 
+def _print(error: str) -> None:
+    from brinery.cli.output import print_lines
+
+    print_lines(error, err=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     try:
         # Not by click's own main, which makes status 1 of Ctrl-C and of a pipe that is closed.
-        given = list(sys.argv[1:] if arguments is None else arguments)
+        # (No call of `list` here: once it was imported, that is the module of the command.)
+        given = [*(sys.argv[1:] if arguments is None else arguments)]
         with brinery.make_context("brinery", given) as context:
             found = brinery.invoke(context)
         sys.stdout.flush()
@@ -75,10 +82,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         error.show()
         return error.exit_code
     except InvalidArgumentError as error:
-        click.echo(f"Error: {error}", err=True)
+        _print(f"Error: {error}")
         return 2
     except BrineryError as error:
-        click.echo(f"error: {error}", err=True)
+        _print(f"error: {error}")
         return 1
     except (KeyboardInterrupt, click.Abort):
         click.echo("interrupted", err=True)

@@ -7,7 +7,7 @@ import sys
 import click
 
 from brinery.cli.opening import open_store, pairs_of, rename_option, store_argument
-from brinery.cli.output import progress
+from brinery.cli.output import print_lines, progress
 
 
 @click.command("check")
@@ -26,5 +26,5 @@ def check_command(place: str, renames: tuple[str, ...]) -> int:
         progress("decoding") as show,
     ):
         report = store.check(show)
-    click.echo(str(report))
+    print_lines(str(report))
     return 0 if report.is_good else 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from brinery.cli.opening import open_store
-from brinery.cli.output import printable, progress
+from brinery.cli.output import print_lines, progress
 from brinery.copying import copy
 from brinery.errors import DanglingReferenceError, RecordError
 
@@ -53,5 +53,5 @@ def copy_command(
         except (RecordError, DanglingReferenceError) as error:
             error.args = (f"{error}. To copy all else, say --keep-going", *error.args[1:])
             raise
-    click.echo("\n".join(map(printable, str(report).splitlines())))
+    print_lines(str(report))
     return 0 if report.is_whole else 1

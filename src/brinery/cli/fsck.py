@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 
 from brinery.cli.opening import check_place, store_argument
-from brinery.cli.output import print_table, progress
+from brinery.cli.output import print_lines, print_table, printable, progress
 from brinery.endpoint import opened
 from brinery.integrity import fsck
 from brinery.quarantine import Quarantine
+from brinery.trust import Trust
 
 
 @click.command("fsck")
@@ -36,6 +37,8 @@ def fsck_command(
 ) -> int:
     """Check every byte and every reference of STORE.  Nothing is decoded or imported.
 
+    With the key of the store in the environment, its seals are checked as well.
+
     The status is 1 if there are problems.  Only --repair changes something, and deletes nothing.
     """
     if sum((repair or bool(roots) or shows_strays, is_listing, key is not None)) > 1:
@@ -47,7 +50,7 @@ def fsck_command(
         _list_quarantine(place)
     elif key is not None:
         with opened(place) as backend:
-            click.echo(Quarantine(backend).put_back(key, id_))
+            click.echo(printable(Quarantine(backend).put_back(key, id_)))
     else:
         return _examine(place, repair, roots, shows_strays)
     return 0
@@ -55,11 +58,11 @@ def fsck_command(
 
 def _examine(place: str, repair: bool, roots: tuple[str, ...], shows_strays: bool) -> int:
     with progress("checking") as show:
-        report = fsck(place, repair, show, roots=roots or None)
-    click.echo(str(report))
+        report = fsck(place, repair, show, roots=roots or None, trust=Trust.from_environment())
+    print_lines(str(report))
     if shows_strays:
         for stray in report.strays:
-            click.echo(f"{stray}: stray: no record")
+            click.echo(printable(f"{stray}: stray: no record"))
     return 0 if report.is_clean else 1
 
 

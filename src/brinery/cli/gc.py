@@ -7,7 +7,7 @@ from typing import IO
 import click
 
 from brinery.cli.opening import check_place, store_argument
-from brinery.cli.output import progress
+from brinery.cli.output import printable, progress
 from brinery.endpoint import opened
 from brinery.garbage import collect
 
@@ -44,6 +44,6 @@ def gc_command(
     with opened(place) as backend, progress("reading") as show:
         report = collect(backend, wanted, dry_run=not delete, older_than=older_than, progress=show)
     for id_ in report.garbage:
-        click.echo(id_)
+        click.echo(printable(id_))
     click.echo(f"{report} ({report.size:,} bytes)", err=True)
     return 0

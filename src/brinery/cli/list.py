@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from brinery.cli.opening import open_store, store_argument
-from brinery.cli.output import print_table
+from brinery.cli.output import print_table, printable
 from brinery.errors import RecordError
 from brinery.store import Store
 
@@ -26,7 +26,7 @@ def list_command(place: str, prefix: str, is_long: bool) -> None:
             print_table(heads, [_row(store, id_) for id_ in ids], {"bytes", "references"})
         else:
             for id_ in ids:
-                click.echo(id_)
+                click.echo(printable(id_))
 
 
 def _row(store: Store, id_: str) -> tuple[str, ...]:

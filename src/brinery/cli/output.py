@@ -25,6 +25,11 @@ def print_table(
         _print_plain(heads, shown, numbers)
 
 
+def print_lines(text: str, *, err: bool = False) -> None:
+    """Print a text, line by line, with all other control characters written out."""
+    click.echo("\n".join(map(printable, text.split("\n"))), err=err)
+
+
 def printable(text: str) -> str:
     """Return a text with its control characters written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

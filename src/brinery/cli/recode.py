@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from brinery.cli.opening import open_store, pairs_of, rename_option, store_argument
-from brinery.cli.output import printable, progress
+from brinery.cli.output import print_lines, progress
 from brinery.recoding import recode
 
 
@@ -45,5 +45,5 @@ def recode_command(
         progress("recoding") as show,
     ):
         report = recode(store, dry_run=dry_run, progress=show)
-    click.echo("\n".join(map(printable, str(report).splitlines())))
+    print_lines(str(report))
     return 0 if report.is_whole else 1

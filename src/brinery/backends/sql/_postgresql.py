@@ -150,6 +150,21 @@ class PostgresSession(Session):
                 raise
             raise TakenError from error
 
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        from psycopg.errors import UniqueViolation
+
+        values = [[value] for value in self._text.values(row, self._as_text)]
+        try:
+            if expect is None:
+                asked = self._cursor.execute(self._text.insert_alone, (*values, [*targets]))
+            else:
+                asked = self._cursor.execute(
+                    self._text.update_alone, (*values, expect, [*targets], [*targets])
+                )
+        except UniqueViolation as error:
+            raise TakenError from error
+        return asked.fetchone() == (1,)
+
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
         self._write(self._text.update if with_fields else self._text.update_record, rows)
 
@@ -253,6 +268,18 @@ class _Statements:
         self.update, self.update_record = (
             f"UPDATE {records} AS old SET {', '.join(some)} FROM {given} WHERE old.name = new.name"
             for some in (settings, settings[: len(columns) - 1])
+        )
+        # One statement, one round trip: a transaction of its own takes three.
+        linked = (
+            f"linked AS (INSERT INTO {references} (source, target) SELECT put.name, target "
+            "FROM put, unnest(%b::text[]) AS target ON CONFLICT DO NOTHING) "
+            "SELECT count(*) FROM put"
+        )
+        self.insert_alone = f"WITH put AS ({self.insert} RETURNING name), {linked}"
+        self.update_alone = (
+            f"WITH put AS ({self.update} AND old.version = %b RETURNING old.name), "
+            f"unlinked AS (DELETE FROM {references} USING put "
+            f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
         )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
         self.link = (

@@ -6,7 +6,7 @@ import os
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 
 from brinery.backends.sql._pending import Row
 from brinery.errors import BrineryError
@@ -79,6 +79,14 @@ class Session(ABC):
         Without `with_fields`, the further columns stay as they are.
         """
 
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        """Write one record and its references in a transaction of its own, in fewer steps than many.
+
+        `expect` is the version that is there, None where there is no record.  Return whether that was so;
+        None where the engine has no such way.  Raise `TakenError` for a new one that is there.
+        """
+        return None
+
     @abstractmethod
     def unlink(self, sources: Sequence[str]) -> None:
         """Remove the references of records."""
@@ -135,36 +143,39 @@ class Sessions(ABC):
     def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
         """Raise where a record is larger than the engine takes."""
 
-    @contextmanager
-    def use(self) -> Iterator[Session]:
+    def use(self) -> AbstractContextManager[Session]:
         """Lend a session; one that fails is not used again where its connection is lost."""
+        return _Lent(self) if self.most is None else self._use_alone()
+
+    @contextmanager
+    def _use_alone(self) -> Iterator[Session]:
         if self._pid != os.getpid():
             self._abandon()
-        if self.most is not None:
-            with self._only:
-                yield from self._use()
-        else:
-            yield from self._use()
-
-    def _use(self) -> Iterator[Session]:
-        try:
-            session = self._free.pop()
-        except IndexError:
-            session = self.new()
-        try:
+        with self._only, _Lent(self) as session:
             yield session
-        except BaseException as error:
-            if isinstance(error, self.errors) and self.is_lost(error, session):
-                # The others of the pool were open as long as this one, and as far away.
-                self.drop_free()
-                with suppress(Exception):
-                    session.close()
-            else:
-                self._take_back(session)
-            raise
-        self._free.append(session)
 
-    def _take_back(self, session: Session) -> None:
+    def lend(self) -> Session:
+        """Return a session that nobody uses; it is given back by `take_back`."""
+        if self._pid != os.getpid():
+            self._abandon()
+        try:
+            return self._free.pop()
+        except IndexError:
+            return self.new()
+
+    def take_back(self, session: Session, error: BaseException | None) -> None:
+        """Keep a session for the next use, if it can be used after `error`."""
+        if error is None:
+            self._free.append(session)
+        elif isinstance(error, self.errors) and self.is_lost(error, session):
+            # The others of the pool were open as long as this one, and as far away.
+            self.drop_free()
+            with suppress(Exception):
+                session.close()
+        else:
+            self._keep_if_idle(session)
+
+    def _keep_if_idle(self, session: Session) -> None:
         # Ctrl-C comes anywhere: in the middle of a statement, whose answer the next one would be given,
         # or before the end of a transaction, which the next one would be part of.
         with suppress(*self.errors):
@@ -195,3 +206,19 @@ class Sessions(ABC):
     def close(self) -> None:
         """Let go of all connections."""
         self._close_free()
+
+
+class _Lent:
+    """A context with a session.  A class, because a generator takes 2 µs for each read."""
+
+    __slots__ = ("_session", "_sessions")
+
+    def __init__(self, sessions: Sessions) -> None:
+        self._sessions = sessions
+
+    def __enter__(self) -> Session:
+        self._session = self._sessions.lend()
+        return self._session
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._sessions.take_back(self._session, error)

@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.backends._openness import open_to_others
+from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
 from brinery.backends.sql._fields import Fields
 from brinery.backends.sql._networks import network_of
@@ -96,16 +96,17 @@ def prepare(place: Place, *, create: bool) -> None:
         )
 
 
-def is_open_to_others(place: Place, *, with_files: bool) -> str | None:
-    """Return in which way others can write beside the file or, `with_files`, to it; None if not.
+def openness(url: URL) -> Openness | None:
+    """Return what tells whether others can write to a database; None for one in memory.
 
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
-    path = place.url.database
+    path = url.database
     if path in _MEMORY or _is_uri(path):
         return None
-    within = (path, f"{path}-wal", f"{path}-shm") if with_files else ()
-    return open_to_others(os.path.dirname(path), within)
+    real = os.path.realpath(path)  # as SQLite follows links, and has its log where they lead
+    directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(path)))
+    return Openness([*directories], lambda: (real, f"{real}-wal", f"{real}-shm"))
 
 
 def engine_of(place: Place) -> Engine:
@@ -227,6 +228,10 @@ class SqliteSession(Session):
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
+        self._check_file()
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def _check_file(self) -> None:
         # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
         if self._path is not None and _file_at(self._path) != self._file:
             raise StorageError(
@@ -235,7 +240,6 @@ class SqliteSession(Session):
                 "the store again",
                 path=self._path,
             )
-        self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
         self.connection.execute("BEGIN")
@@ -262,6 +266,16 @@ class SqliteSession(Session):
             if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
                 raise
             raise TakenError from error
+
+    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+        if expect is not None or targets:
+            return None  # nothing is gained: no statement has a way to go
+        self._check_file()
+        try:
+            self.connection.execute(self._text.insert, self._text.values(row))
+        except sqlite3.IntegrityError as error:
+            raise TakenError from error
+        return True
 
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
         if with_fields:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
 from brinery.backends.sql._session import Sessions
 from brinery.backends.sql.schema import DEFAULT_TABLE, STANDARD, make_schema
@@ -54,15 +55,16 @@ class Place:
         with installed():
             self.url = _read(url)
         self.dialect = self.url.get_backend_name()
+        self._openness: Openness | None = None
         if self.dialect == "sqlite":
             from brinery.backends.sql import _sqlite
 
             self.url = _sqlite.absolute(self.url)
+            self._openness = _sqlite.openness(self.url)
         self.schema = make_schema(table_name, extra)
         table = "" if table_name == DEFAULT_TABLE else f"#table={table_name}"
         self.location = Url(self.url.render_as_string(hide_password=True)).without_secrets() + table
         self.password = self.url.password
-        self._are_files_closed = False
         with installed(), _understood(self.location):
             self.engine = self._engine()
 
@@ -187,14 +189,7 @@ class Place:
 
     def is_open_to_others(self) -> str | None:
         """Return in which way others can write to the database, as far as files tell."""
-        if self.dialect != "sqlite":
-            return None
-        from brinery.backends.sql import _sqlite
-
-        # The directory each time; the files, 2.5 µs for each, until they were found to be closed.
-        reason = _sqlite.is_open_to_others(self, with_files=not self._are_files_closed)
-        self._are_files_closed = reason is None
-        return reason
+        return None if self._openness is None else self._openness.reason()
 
     def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
         """Return the names of the records whose columns fit.

@@ -1,11 +1,12 @@
 """Random pickles, loaded by a restricted reader in a process that watches what it does.
 
-    python -m tests.torture.fuzzing SECONDS SEED
+    python -m tests.torture.programs SECONDS SEED
 
 The programs are put together from pieces of pickles, hostile ones among them, so that most of them are nearly
 right.  An audit hook (PEP 578) notes whatever would be harm: processes, code that is compiled or executed,
 modules that are imported, files that are opened.  What the look accepts must do none of these, and
-the unpickler must find it acceptable, too, or fail with an error of brinery.
+the unpickler must find it acceptable, too, or fail with an error of brinery.  The look itself, by whatever
+policy, and `needs` raise nothing else.
 """
 
 from __future__ import annotations
@@ -16,14 +17,21 @@ import pickle
 import random
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 from tests.torture import opcodes
-from tests.torture.trial import store_of
+from tests.torture.hostile import forged, store_of
+from tests.torture.opcodes import THINGS, Case
+from tests.torture.payloads import GROUPS
 from tests.trust import things
 
-from brinery import BrineryError, Store, Trust, TrustError
+from brinery import BrineryError, MemoryStore, Trust, TrustError
+from brinery_codecs._opcodes import KINDS, UNKNOWN
+from brinery_codecs._scanning import scan
+
+_LONGEST = 4_000
 
 HARM = frozenset(
     {
@@ -45,6 +53,9 @@ HARM = frozenset(
 
 PLAIN = b"().012NQRabdeloestu}]\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\x97\x98"
 """Opcodes without an argument."""
+VALUES = tuple(value for value in Trust.VALUES if not value.startswith("pathlib._local:"))
+"""Without those of a module that only newer Pythons have: that it is looked for, would count as harm."""
+KNOWN = bytes(code for code in range(256) if KINDS[code] != UNKNOWN)
 
 
 def pieces() -> list[bytes]:
@@ -62,10 +73,13 @@ def pieces() -> list[bytes]:
         b"Vabc\n",
     ]
     found += [
-        opcodes.text(word) for word in ("a", "value", "posix", "system", "__setstate__", "latin1")
+        make(word)
+        for make in (opcodes.text, opcodes.short_text)
+        for word in ("a", "value", "posix", "system", "__setstate__", "latin1")
     ]
+    found += [b"r\x02\0\0\0", b"I01\n", b"\x8a\x09" + bytes(8) + b"\x40"]
     for module in (
-        opcodes.ALLOWED,
+        THINGS,
         "builtins",
         "posix",
         "copyreg",
@@ -74,8 +88,8 @@ def pieces() -> list[bytes]:
     ):
         found.append(opcodes.text(module))
     for module, name in (
-        *((opcodes.ALLOWED, name) for name in ("Plain", "Point", "Numbers", "Task", "Colour")),
-        *((opcodes.ALLOWED, name) for name in ("os", "Popen", "rebuild", "calls", "Plain.Inner")),
+        *((THINGS, name) for name in ("Plain", "Point", "Numbers", "Task", "Colour")),
+        *((THINGS, name) for name in ("os", "Popen", "rebuild", "calls", "Plain.Inner")),
         *(("builtins", name) for name in ("getattr", "set", "bytes", "bytearray", "list", "eval")),
         *(("copyreg", name) for name in ("_reconstructor", "__newobj__", "__newobj_ex__")),
         *(
@@ -89,6 +103,7 @@ def pieces() -> list[bytes]:
             ("operator", "attrgetter"),
         ),
         *(("functools", "partial"), ("fractions", "Fraction"), ("collections", "deque")),
+        ("brinery_codecs.shared_classes", "shared_class"),
     ):
         found.append(f"c{module}\n{name}\n".encode())
         found.append(opcodes.text(module) + opcodes.text(name) + b"\x93")
@@ -98,12 +113,15 @@ def pieces() -> list[bytes]:
 def programs(draw: random.Random) -> Iterator[bytes]:
     """Yield random pickles without end."""
     parts = pieces()
-    cases = (*opcodes.controls(), *opcodes.escaping())
+    parts += [f"c{value.replace(':', chr(10))}\n".encode() for value in VALUES]
+    groups = ("honest pickles", "escapes", "calls")
+    cases = (case for group in groups for case in GROUPS[group]())
     honest = [case.payload for case in cases if len(case.payload) < 2_000]
-    honest += [case.payload for case in opcodes.reaching("true")]
     values = [
         *([things.Plain(1), things.Point(1, (2,))], {"a": things.Colour.RED}),
         *({1, 2}, b"abc", things.Numbers([1])),
+        [1, "text", b"bytes", {"a": (1, 2.5, None)}, 2**70, True],
+        [slice(1, 2), OSError(1, "text"), bytearray(b"x"), frozenset((1, 2)), 1j],
     ]
     honest += [pickle.dumps(value, protocol) for value in values for protocol in range(6)]
     while True:
@@ -114,11 +132,20 @@ def programs(draw: random.Random) -> Iterator[bytes]:
             continue
         data = bytearray(draw.choice(honest))
         for _ in range(draw.randrange(1, 5)):
+            if not data:
+                break
             place = draw.randrange(len(data))
-            if draw.random() < 0.5:
+            what = draw.random()
+            if what < 0.5:
                 data[place] = draw.randrange(256)
-            else:
+            elif what < 0.8:
                 data[place:place] = draw.choice(parts)
+            elif what < 0.9:
+                data[place:place] = bytes((draw.choice(KNOWN),)) + draw.randbytes(
+                    draw.randrange(10)
+                )
+            else:
+                data[place : place + draw.randrange(12)] = b""
         yield bytes(data)
 
 
@@ -137,21 +164,24 @@ class Watch:
         if event == "open" and str(arguments[0]).startswith((sys.base_prefix, sys.prefix)):
             return
         # And a module of the package that is admitted, may be named.
-        if event == "import" and str(arguments[0]).startswith(f"{opcodes.ALLOWED}."):
+        if event == "import" and str(arguments[0]).startswith(f"{THINGS}."):
             return
         self.noted.append(f"{event} {arguments!r:.80}")
 
 
 def main(seconds: str, seed: str) -> None:
     """Try random pickles for so many seconds; print the counts as JSON."""
-    draw, trust = random.Random(int(seed)), Trust(classes=[f"{opcodes.ALLOWED}.*"])
+    draw, trust = random.Random(int(seed)), Trust(classes=[f"{THINGS}.*"])
     end = time.monotonic() + float(seconds)
-    modules = {value.partition(":")[0] for value in Trust.VALUES} - {"pathlib._local"}
-    for name in (*modules, "encodings.latin_1", "encodings.raw_unicode_escape"):
+    for name in (
+        *(value.partition(":")[0] for value in VALUES),
+        "encodings.latin_1",
+        "encodings.raw_unicode_escape",
+    ):
         importlib.import_module(name)
     # What is imported by the first load and the first error is not what a payload does.
     for body in (b"]\x94K\x01a", b"cposix\nsystem\n", b"ctests.trust.things\nNo\n", b"NN\x85R"):
-        _outcome(store_of("pickle", opcodes.whole(body), trust))
+        _outcome(_store(opcodes.whole(body), trust))
     watch = Watch()
     counts = {"cases": 0, "loaded": 0, "refused": 0, "errors": 0}
     violations: list[str] = []
@@ -159,13 +189,14 @@ def main(seconds: str, seed: str) -> None:
     for payload in programs(draw):
         if time.monotonic() > end:
             break
-        store = store_of("pickle", payload, trust)
+        store = _store(payload, trust)
         watch.is_on = True
         said = _outcome(store)
+        wrong = _looked_at(store, payload)
         watch.is_on = False
         counts["cases"] += 1
-        if watch.noted or things.calls or said not in counts or _classes() != before:
-            violations.append(f"{payload!r}: {said} {watch.noted}")
+        if wrong or watch.noted or things.calls or said not in counts or _classes() != before:
+            violations.append(f"{payload!r}: {said} {wrong} {watch.noted}")
             watch.noted.clear()
             things.calls.clear()
         else:
@@ -181,16 +212,35 @@ def _classes() -> dict[str, dict[str, Any]]:
     return found
 
 
-def _outcome(store: Store) -> str:
+def _store(payload: bytes, trust: Trust) -> MemoryStore:
+    return store_of(forged(Case("random", payload), "pickle"), trust)
+
+
+def _outcome(store: MemoryStore) -> str:
     try:
-        store.load("hostile")
-    except TrustError:
-        return "refused"
-    except BrineryError:
-        return "errors"
+        store.load("victim")
+    except BrineryError as error:
+        if not 0 < len(str(error)) < _LONGEST:
+            return f"a message of {len(str(error))} characters"
+        return "refused" if isinstance(error, TrustError) else "errors"
     except BaseException as error:  # noqa: BLE001 - that is a violation
         return f"raised {type(error).__name__}: {error}"
     return "loaded"
+
+
+def _looked_at(store: MemoryStore, payload: bytes) -> str | None:
+    # What does not decode raises nothing else, either.
+    looks: list[Callable[[], object]] = [lambda: store.needs("victim")]
+    policies: tuple[Any, ...] = (None, lambda *_: True, lambda *_: False)
+    looks += [partial(scan, payload, admits) for admits in policies]
+    for look in looks:
+        try:
+            look()
+        except BrineryError:
+            continue
+        except Exception as error:  # noqa: BLE001 - that is a violation
+            return f"{look} raised {type(error).__name__}: {error}"
+    return None
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""Damages records in every way that a disk may: bits flipped, bytes lost, added, zeroed, mixed up.
+"""Damages records in every way that a disk may: bits flipped, bytes lost, added, zeroed; and forges them.
 
 Each damaged record takes the place of the whole one and is read through a store.  What comes back must be
-the object as it was, or an error of brinery.
+the object as it was, or an error of brinery.  With a key that is so also where a forger has made the digests
+fit that need none.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from brinery import BrineryError, FilesystemStore, Persistable, Trust
-from brinery.record import build, digest_of, new_metadata, parse
+from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
+from brinery.record import TAIL_SIZE, build, digest_of, metadata_length, new_metadata, parse
+from brinery.registry import transform_from
 from brinery.seal import Seals
+
+Engine = Literal["memory", "directory", "SQLite"]
 
 KEY = b"a key of the tests of damage"
 COMPRESSIONS = ("none", "gzip", "lz4", "zstd")
@@ -54,11 +58,13 @@ class Kind:
     sealed: bool
     buffers: bool = False
     """Whether it has buffers out of band, which brinery reads and does not write yet."""
+    engine: Engine = "memory"
 
     def __str__(self) -> str:
         name = self.codec if self.protocol is None else f"{self.codec}:{self.protocol}"
         more = [self.compress] * (self.compress != "none") + ["sealed"] * self.sealed
-        return ", ".join([name, *more, *["with buffers"] * self.buffers])
+        place = [f"in {self.engine}"] * (self.engine != "memory")
+        return ", ".join([name, *more, *["with buffers"] * self.buffers, *place])
 
 
 KINDS: Sequence[Kind] = tuple(
@@ -69,7 +75,17 @@ KINDS: Sequence[Kind] = tuple(
     for buffers in (False, True)
     if not buffers or (codec == "pickle" and protocol == 5)
 )
-"""What is tried."""
+"""What is tried in memory, where a damage takes a tenth of a millisecond."""
+
+PLACES: Sequence[Engine] = ("directory", "SQLite")
+ELSEWHERE: Sequence[Kind] = tuple(
+    Kind(codec, protocol, "none", sealed, engine=engine)
+    for codec, protocol in CODECS
+    if protocol in (5, None)
+    for sealed in (False, True)
+    for engine in PLACES
+)
+"""What is tried in other engines, where it takes up to one."""
 
 
 @dataclass
@@ -100,17 +116,20 @@ def torture(
     """Damage a record of this kind; return what came of it.
 
     Of the payload, each `every`-th byte is damaged; of all that describes it, each.  Only each `step`-th
-    damage is tried.
+    damage is tried.  A sealed record is forged as well.
     """
     subject = Subject(kind, place)
     outcome = Outcome()
-    whole = subject.file.read_bytes()
+    whole = subject.whole
     start = parse(whole).metadata.payload_size
     positions = [n for n in range(len(whole)) if n >= start or n % every == 0]
-    for damage in islice(damages(whole, positions, bits, subject.other), 0, None, step):
+    tried = damages(whole, positions, bits, subject.other)
+    if kind.sealed:
+        tried = chain(tried, forgeries(whole, positions, bits, subject.other))
+    for damage in islice(tried, 0, None, step):
         if damage.data != whole:
             subject.read(damage, outcome)
-    subject.file.write_bytes(whole)
+    subject.put(whole)
     if not subject.is_whole():
         outcome.violations.append("the record that is not damaged cannot be loaded")
     subject.store.close()
@@ -128,6 +147,8 @@ def damages(
             yield Damage(f"bit {bit} of byte {at}", head + bytes((byte ^ 1 << bit,)) + rest)
         for value in (0, 255, chance.randrange(256)):
             yield Damage(f"byte {at} is {value}", head + bytes((value,)) + rest)
+        yield Damage(f"byte {at} is inverted", head + bytes((byte ^ 255,)) + rest)
+        yield Damage(f"a zero before byte {at}", head + b"\0" + whole[at:])
         yield Damage(f"without byte {at}", head + rest)
         yield Damage(f"byte {at} twice", whole[: at + 1] + whole[at:])
         yield Damage(f"cut before {at}", head)
@@ -158,7 +179,37 @@ def damages(
         yield Damage(
             f"the end of another record from {at}", whole[:at] + other[-(len(whole) - at) :]
         )
+        yield Damage(f"another record from {at} on", whole[:at] + other[at:])
     yield Damage("another record", other)
+
+
+def forgeries(
+    whole: bytes, positions: Sequence[int], bits: Sequence[int], other: bytes
+) -> Iterator[Damage]:
+    """Yield changed records whose digests without a key were made to fit."""
+    metadata = parse(whole).metadata
+    size, end = metadata.payload_size, len(whole) - TAIL_SIZE
+    start = len(whole) - metadata_length(whole, len(whole), id=None, path=None)
+    described = whole[start:end]
+    for at in range(len(described)):
+        for mask in (*(1 << bit for bit in bits), 255):
+            changed = described[:at] + bytes((described[at] ^ mask,)) + described[at + 1 :]
+            yield Damage(
+                f"metadata byte {at} with {mask:#x}", _fitted(whole, whole[:start], changed)
+            )
+    for at in (n for n in positions if n < size):
+        payload = whole[:at] + bytes((whole[at] ^ 1,)) + whole[at + 1 : size]
+        fitting = described.replace(metadata.payload_digest, digest_of((payload,)))
+        yield Damage(f"payload byte {at}", _fitted(whole, payload + whole[size:start], fitting))
+    taken = other[: parse(other).metadata.payload_size]
+    yield Damage(
+        "the payload of another record", _fitted(whole, taken + whole[size:start], described)
+    )
+
+
+def _fitted(whole: bytes, content: bytes, described: bytes) -> bytes:
+    head = len(described).to_bytes(4, "little") + digest_of((described,))
+    return content + described + head + whole[len(head) - TAIL_SIZE :]
 
 
 class Subject:
@@ -166,31 +217,31 @@ class Subject:
 
     def __init__(self, kind: Kind, place: Path) -> None:
         """Save both in the empty directory `place`."""
-        trust = Trust(key=KEY) if kind.sealed else None
-        codec = [kind.codec] if kind.codec in ("msgpack", "json") else kind.codec
-        chain = [*codec, "pickle"] if isinstance(codec, list) else codec
-        self.store = FilesystemStore(
-            place,
-            codec=chain,
-            durability="process",
-            compress=kind.compress,
-            trust=trust,
-            protocol=kind.protocol,
-        )
+        self._path = place / "damaged" if kind.engine == "directory" else None
+        self.store = _made(kind, place)
         self.part = Part("a part")
         self.store.save(self.part, "part")
         for name, text in (("other", "another text"), ("damaged", "some text")):
             self.store.save(self._value(text, kind), name)
-        self.file = place / "damaged"
         if kind.buffers:
             self._add_buffers(kind)
-        self.other = (place / "other").read_bytes()
-        metadata = parse(self.file.read_bytes()).metadata
+        self.whole, _ = self.store.backend.get("damaged")
+        self.other, _ = self.store.backend.get("other")
+        metadata = parse(self.whole).metadata
         assert metadata.codec == kind.codec
         assert (metadata.transform is not None) == (kind.compress != "none")
         assert (metadata.content is not None) == kind.sealed
         self._expected = self._found()
         self._info = self.store.info("damaged")
+
+    def put(self, data: bytes) -> None:
+        """Put bytes in the place of the record; in a directory behind the back of the store."""
+        if self._path is None:
+            self.store.backend.put("damaged", data)
+            return
+        # Not truncated: some file systems flush what is written after that.
+        self._path.unlink(missing_ok=True)
+        self._path.write_bytes(data)
 
     def _value(self, text: str, kind: Kind) -> Any:
         content = [text * 12, list(range(40)), 1.5, None, {"part": self.part, "deep": [[text]]}]
@@ -205,12 +256,10 @@ class Subject:
         ]
         payload = pickle.dumps(wrapped, 5, buffer_callback=taken.append)
         buffers = [bytes(each.raw()) for each in taken]
-        record = parse(self.file.read_bytes()).metadata
+        record = parse(self.store.backend.get("damaged")[0]).metadata
         transform = record.transform
         stored = payload
         if transform is not None:
-            from brinery.registry import transform_from
-
             stored = b"".join(transform_from(transform.name, transform.config).encode([payload]))
             transform = transform._replace(size=len(payload), digest=digest_of([payload]))
         metadata = new_metadata(
@@ -222,7 +271,7 @@ class Subject:
         if kind.sealed:
             assert self.store.identity is not None
             seals = Seals([KEY], bytes.fromhex(self.store.identity))
-        self.file.write_bytes(b"".join(build(metadata, [stored], buffers, seals)))
+        self.put(b"".join(build(metadata, [stored], buffers, seals)))
 
     def is_whole(self) -> bool:
         """Tell whether the record gives the object that was saved."""
@@ -230,9 +279,7 @@ class Subject:
 
     def read(self, damage: Damage, outcome: Outcome) -> None:
         """Put a damaged record in place, and read it in all ways."""
-        # Not truncated: some file systems flush what is written after that.
-        self.file.unlink(missing_ok=True)
-        self.file.write_bytes(damage.data)
+        self.put(damage.data)
         outcome.cases += 1
         try:
             if self.is_whole():
@@ -261,6 +308,21 @@ class Subject:
         self.store.invalidate_cache()
         found = self.store.load("damaged")
         return _plain(found.value if isinstance(found, Whole) else found)
+
+
+def _made(kind: Kind, place: Path) -> Store:
+    chain_of = [kind.codec, "pickle"] if kind.codec in ("msgpack", "json") else kind.codec
+    options: dict[str, Any] = {
+        "codec": chain_of,
+        "compress": kind.compress,
+        "trust": Trust(key=KEY) if kind.sealed else None,
+        "protocol": kind.protocol,
+    }
+    if kind.engine == "memory":
+        return MemoryStore(**options)
+    if kind.engine == "SQLite":
+        return SqlStore(f"sqlite:///{place}/store.db", durability="process", **options)
+    return FilesystemStore(place, durability="process", **options)
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,56 @@
+"""Functions that harm, and what they are called with; none is `os.system`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tests.torture.opcodes import CANARY, THINGS
+
+ELSEWHERE: Sequence[tuple[str, str, tuple[str, ...]]] = (
+    ("subprocess", "Popen", (f"touch {CANARY}",)),
+    ("subprocess", "getoutput", (f"touch {CANARY}",)),
+    (THINGS, "Popen", (f"touch {CANARY}",)),
+    ("builtins", "eval", (f"open('{CANARY}','w')",)),
+    ("builtins", "exec", (f"open('{CANARY}','w')",)),
+    ("__builtin__", "eval", (f"open('{CANARY}','w')",)),
+    ("__builtin__", "execfile", (CANARY,)),
+    ("builtins", "open", (CANARY, "w")),
+    ("io", "open", (CANARY, "w")),
+    ("_io", "FileIO", (CANARY, "w")),
+    ("io", "FileIO", (CANARY, "w")),
+    ("os", "mkdir", (CANARY,)),
+    ("os", "popen", (f"touch {CANARY}",)),
+    ("commands", "getoutput", (f"touch {CANARY}",)),
+    ("runpy", "run_path", (CANARY,)),
+    ("code", "InteractiveInterpreter.runcode", (f"open('{CANARY}','w')",)),
+    ("timeit", "timeit", (f"open('{CANARY}','w')",)),
+    ("cProfile", "run", (f"open('{CANARY}','w')",)),
+    ("pdb", "run", (f"open('{CANARY}','w')",)),
+    ("pty", "spawn", (f"touch {CANARY}",)),
+    ("pathlib", "Path.touch", (CANARY,)),
+    ("pathlib", "Path.mkdir", (CANARY,)),
+    ("pathlib", "os.mkdir", (CANARY,)),
+    ("zipfile", "ZipFile", (CANARY, "w")),
+    ("logging", "FileHandler", (CANARY,)),
+    ("sqlite3", "connect", (CANARY,)),
+    ("shelve", "open", (CANARY,)),
+    ("ctypes", "CDLL", (CANARY,)),
+    ("importlib", "import_module", ("antigravity",)),
+    ("pickle", "loads", ("x",)),
+    ("dill._dill", "_create_code", ("x",)),
+    ("dill._dill", "_import_module", ("os",)),
+    ("dill._dill", "_eval_repr", (f"open('{CANARY}','w')",)),
+    ("cloudpickle.cloudpickle", "subimport", ("os",)),
+    ("cloudpickle.cloudpickle", "_make_function", ("x",)),
+    ("brinery_codecs.functions", "make_function", ("x",)),
+    ("types", "CodeType", ("x",)),
+    ("types", "FunctionType", ("x",)),
+    ("brinery", "FilesystemStore", (CANARY,)),
+    ("sys", "exit", ("x",)),
+    ("os", "_exit", ("x",)),
+    ("os", "abort", ()),
+    ("faulthandler", "_sigsegv", ()),
+    ("builtins", "breakpoint", ()),
+    ("builtins", "input", ()),
+    ("builtins", "range", ("x",)),
+)
