@@ -688,6 +688,24 @@ def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
                 reader.save(Task("b"))
 
 
+def test_a_database_that_nobody_writes_is_read(tmp_path: Path) -> None:
+    """With immutable=1 SQLite makes no files beside it, as on a read-only medium."""
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        id_ = store.save(Task("a"))
+    url = f"sqlite:///file:{tmp_path}/a.db?immutable=1&mode=ro&uri=true"
+    with SqlStore(url, create=False) as reader:
+        assert reader.load(id_).name == "a"
+        assert os.listdir(tmp_path) == ["a.db"]
+        with pytest.raises(StorageError, match="read-only"):
+            reader.save(Task("b"))
+
+
+def test_a_shared_database_in_memory_is_not_what_it_seems() -> None:
+    """The error names the URL of one that works."""
+    with pytest.raises(StorageError, match="one in memory is sqlite://"):
+        SqlStore("sqlite:///file:shared?mode=memory&cache=shared&uri=true")
+
+
 def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     """The error says so, and the file stays as it is."""
     path = tmp_path / "notes.txt"
@@ -807,6 +825,28 @@ def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
         assert secret not in str(caught.value)
         with SqlStore(store.url) as again:
             assert len(again) == 1
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_may_have_another_encoding(postgres: PostgresCluster, encoding: str) -> None:
+    """What it has characters for is kept, and what it has none for is told."""
+    name = f"encoded_{encoding.lower()}"
+    with connect(postgres.url, autocommit=True) as connection:
+        provider = "locale_provider libc" if connection.info.server_version >= 150000 else ""
+        connection.execute(
+            f"create database {name} owner brinery encoding '{encoding}' {provider} locale 'C' "
+            "template template0".encode()
+        )
+    url = postgres.url.replace("/postgres?", f"/{name}?")
+    with SqlStore(url, extra_fields={STATE: GET.state}) as store:
+        id_ = store.save(Task("a", state="né"), "é")
+        store.invalidate_cache()
+        assert store.load(id_).state == "né"
+        assert store.query(STATE == "né") == store.list() == ["é"]
+        if encoding == "LATIN1":
+            with pytest.raises(StorageError, match="UTF8"):
+                store.save(Task("b"), "€")
+            assert store.list() == ["é"]
 
 
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:

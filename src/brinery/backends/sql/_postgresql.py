@@ -54,10 +54,22 @@ def engine_of(place: Place) -> Engine:
 
 def connect_options(place: Place) -> dict[str, Any]:
     """Return what goes to `psycopg.connect` beside the URL."""
-    options: dict[str, Any] = {"application_name": "brinery"}
+    # Whatever the database has: what it lacks it refuses, and SQL_ASCII takes bytes as they are.
+    options: dict[str, Any] = {"application_name": "brinery", "client_encoding": "utf8"}
     if "connect_timeout" not in place.url.query:
         options["connect_timeout"] = max(2, int(place.timeout))
     return {name: value for name, value in options.items() if name not in place.url.query}
+
+
+def types_for(column: Column[Any], dialect: Dialect) -> Iterator[str]:
+    """Yield the statement that makes the type of a column, where it is one of its own."""
+    from sqlalchemy.dialects.postgresql import ENUM, CreateEnumType
+
+    type_ = column.type.dialect_impl(dialect)
+    if isinstance(type_, ENUM):
+        made = str(CreateEnumType(type_).compile(dialect=dialect)).strip()
+        # There is no CREATE TYPE IF NOT EXISTS, and another table may have it already.
+        yield f"DO $$ BEGIN {made}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
 
 
 def check_size(name: str, size: int) -> None:
@@ -134,6 +146,8 @@ class PostgresSession(Session):
         try:
             self._write(self._text.insert, rows)
         except UniqueViolation as error:
+            if not (error.diag.constraint_name or "").endswith("_pkey"):
+                raise
             raise TakenError from error
 
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:

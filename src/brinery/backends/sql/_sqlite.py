@@ -149,7 +149,13 @@ def _configure(connection: sqlite3.Connection, place: Place) -> None:
     (mode,) = _patiently(
         lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), place.timeout
     )
-    if mode != "wal":
+    if mode == "memory":
+        raise StorageError(
+            "open",
+            "each connection would have a database of its own: one in memory is sqlite://",
+            path=place.location,
+        )
+    if mode != "wal" and "immutable" not in place.url.query:  # then nobody writes, and all may read
         raise StorageError(
             "open",
             f"SQLite could not switch to its write-ahead log (it answers {mode!r}): the file system "
@@ -260,6 +266,8 @@ class SqliteSession(Session):
         try:
             self.connection.executemany(self._text.insert, map(self._text.values, rows))
         except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
             raise TakenError from error
 
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
