@@ -18,7 +18,7 @@ from typing import Any
 import numpy
 import pytest
 from tests.torture.hostile import forged
-from tests.torture.payloads import Case, name, whole
+from tests.torture.opcodes import Case, name, whole
 from tests.trust import things
 from tests.trust.things import Colour, Numbers, Plain, Point, Rebuilt, Task
 

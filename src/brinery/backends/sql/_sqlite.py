@@ -182,11 +182,6 @@ def check_size(name: str, size: int) -> None:
         raise ValueTooLargeError(name, size, _LARGEST, "SQLite", _ELSEWHERE)
 
 
-def _bytes(value: Any) -> bytes:
-    # SQLite keeps values of any type in any column: what is no bytes is no record, either.
-    return value if type(value) is bytes else str(value).encode("utf-8", "surrogatepass")
-
-
 class SqliteSession(Session):
     """One connection."""
 
