@@ -22,7 +22,14 @@ def test_a_sample_of_hostile_payloads_does_nothing() -> None:
     assert {*found} == {*GROUPS}
     assert sum(tally.cases for tally in found.values()) > 300
     assert found["calls"].refused["TrustError"] > 50
-    assert found["honest pickles"].loaded > 0
+
+
+def test_escapes_are_refused_and_honest_pickles_load() -> None:
+    """A quarter of them: the same forms, and the other outcome."""
+    found = hostile.torture(every=4, groups=["escapes", "honest pickles"])
+    assert [line for tally in found.values() for line in tally.violations] == []
+    assert found["escapes"].refused == {"TrustError": found["escapes"].cases}
+    assert found["honest pickles"].loaded == found["honest pickles"].cases > 15
 
 
 def test_what_costs_much_is_refused_by_the_look_alone() -> None:
