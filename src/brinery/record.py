@@ -26,12 +26,12 @@ import os
 import platform
 import re
 import struct
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from brinery.clock import FAR_FUTURE, now
 from brinery.codec import Buffer
 from brinery.errors import (
     CorruptRecordError,
@@ -212,7 +212,7 @@ def new_metadata(
         payload_size=sum(map(len, payload)),
         payload_digest=payload_digest or digest_of(payload),
         buffers=tuple((memoryview(b).nbytes, digest_of((b,))) for b in buffers),
-        created=created or time.time(),
+        created=created or now(),
         nonce=nonce or os.urandom(12),
         transform=transform,
     )
@@ -504,7 +504,7 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
             values.append(_libraries(found.get("libraries", {})))
             values.append(_content(found.get("seal")))
         metadata = Metadata(*values)
-        if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
+        if metadata.payload_size < 0 or not 0 <= metadata.created < FAR_FUTURE:
             raise ValueError("a field is out of range")
         if references and {*map(type, references)} != {str}:
             raise TypeError("a reference is not a string")
@@ -512,8 +512,6 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged("its metadata are not what brinery writes", id, path) from error
 
-
-_FAR_FUTURE: Final = 2.0**37  # about the year 6300, which every platform's clock takes
 
 # The names and types of the fields of `Metadata`, as the map of a record has them.
 _FIELDS: Final = (

@@ -341,6 +341,17 @@ def test_old_files_of_dead_writers_are_removed(
 # -- the lock
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_lock(tmp_path: Path, make: Any) -> None:
+    """A FIFO would count no turns, and readers would see mixtures."""
+    backend = opened(tmp_path)
+    backend.put("Task.1", b"1")
+    (tmp_path / ".brinery" / "lock").unlink()
+    make(tmp_path / ".brinery" / "lock")
+    with pytest.raises(StorageError, match="lock"):
+        backend.put("Task.1", b"2")
+
+
 def test_a_lock_tells_who_has_it(tmp_path: Path) -> None:
     """The error has process, host and time, also of a holder in this process."""
     backend = opened(tmp_path, lock_timeout=0.05)
