@@ -544,6 +544,15 @@ class TestSeals:
         assert brinery.copy(old, new).copied == 1
         assert new.load("one") == [1]
 
+    def test_a_wrong_key_writes_nothing(self, sealed: FilesystemStore, tmp_path: Path) -> None:
+        """The ends of the records are looked at first."""
+        with pytest.raises(SealError, match="none of the keys"):
+            brinery.copy(
+                FilesystemStore(sealed.directory, trust=OTHER),
+                FilesystemStore(tmp_path / "new", trust=OTHER),
+            )
+        assert not (tmp_path / "new").exists()
+
     def test_a_forged_record_ends_the_copy(self, sealed: FilesystemStore, tmp_path: Path) -> None:
         """Or is left out."""
         other = FilesystemStore(tmp_path / "other", trust=KEY)

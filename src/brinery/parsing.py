@@ -15,6 +15,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final
 
+from brinery.clock import FAR_FUTURE
 from brinery.codec import Buffer
 from brinery.errors import (
     CorruptRecordError,
@@ -231,7 +232,7 @@ def _metadata_as_written(described: bytes) -> Metadata | None:
         type(id_), type(class_), type(references), type(size), type(digest), type(buffers),
         type(created), type(nonce),
     )  # fmt: skip
-    if own_types != _OWN_TYPES or buffers or size < 0 or not 0 <= created < _FAR_FUTURE:
+    if own_types != _OWN_TYPES or buffers or size < 0 or not 0 <= created < FAR_FUTURE:
         return None
     if references and {*map(type, references)} != {str}:
         return None
@@ -279,7 +280,7 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
             values.append(_libraries(found.get("libraries", {})))
             values.append(_content(found.get("seal")))
         metadata = Metadata(*values)
-        if metadata.payload_size < 0 or not 0 <= metadata.created < _FAR_FUTURE:
+        if metadata.payload_size < 0 or not 0 <= metadata.created < FAR_FUTURE:
             raise ValueError("a field is out of range")
         if references and {*map(type, references)} != {str}:
             raise TypeError("a reference is not a string")
@@ -287,8 +288,6 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
     except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise _damaged("its metadata are not what brinery writes", id, path) from error
 
-
-_FAR_FUTURE: Final = 2.0**37  # about the year 6300, which every platform's clock takes
 
 # The names and types of the fields of `Metadata`, as the map of a record has them.
 _FIELDS: Final = (

@@ -24,12 +24,12 @@ import functools
 import os
 import platform
 import struct
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from brinery.clock import now
 from brinery.codec import Buffer
 from brinery.errors import (
     RecordError,
@@ -221,7 +221,7 @@ def new_metadata(
         payload_size=sum(map(len, payload)),
         payload_digest=payload_digest or digest_of(payload),
         buffers=tuple((memoryview(b).nbytes, digest_of((b,))) for b in buffers),
-        created=created or time.time(),
+        created=created or now(),
         nonce=nonce or os.urandom(12),
         transform=transform,
     )

@@ -26,6 +26,13 @@ class Resealer:
         self._new: Seals | None = None
         self._is_same = True
 
+    def seals_of_source(self) -> Seals | None:
+        """Return what checks the seals of the source; None without a key, or where nothing is sealed."""
+        settings = read_settings(self._source.backend)
+        if settings is None or settings.identity is None:
+            return None
+        return self._source._guard.seals
+
     def check(self) -> None:
         """Raise `SealError` where the target would refuse records of the source; nothing is written."""
         source, target = self._source, self._target
