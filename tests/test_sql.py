@@ -914,6 +914,34 @@ def test_a_driver_of_another_database_is_named() -> None:
         SqlStore("oracle+oracledb://me@host/jobs")
 
 
+SAVES: dict[str, Callable[[SqlStore, Task], object]] = {
+    "changed": lambda store, task: store.save(task),
+    "new": lambda store, task: store.save(Task("new"), "own"),
+    "replaced": lambda store, task: store.replace("Task.1", task),
+    "removed": lambda store, task: store.remove("Task.1"),
+    "several": lambda store, task: store.save_many([task, Task("new")]),
+}
+
+
+@pytest.mark.parametrize("step", SAVES)
+def test_a_connection_that_was_cut_while_idle_is_made_anew(
+    postgres: PostgresCluster, postgres_url: str, step: str
+) -> None:
+    """By the server's timeout or its administrator: nothing was under way, so nothing is in question."""
+    with SqlStore(postgres_url) as store:
+        task = Task("a")
+        store.save(task)
+        task.name = "b"
+        with connect(postgres.url, autocommit=True) as administrator:
+            administrator.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where application_name = 'brinery'"
+            )
+        SAVES[step](store, task)
+        store.invalidate_cache()
+        assert len(store) == {"new": 2, "several": 2, "removed": 0}.get(step, 1)
+
+
 def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> None:
     """Connections that a restart has cut are made anew, without the caller noticing."""
     with SqlStore(mortal_postgres.new_database()) as store:

@@ -6,6 +6,7 @@ Rows go in by ``unnest``: one statement and one round trip for hundreds of rows.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -153,6 +154,8 @@ class PostgresSession(Session):
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
         from psycopg.errors import UniqueViolation
 
+        if _has_spoken(self.connection):
+            return None  # the first step of several may fail without a question left
         values = [[value] for value in self._text.values(row, self._as_text)]
         try:
             if expect is None:
@@ -219,6 +222,16 @@ class PostgresSession(Session):
         if isinstance(value, str) and longest is not None and len(text) > longest:
             raise ValueError(f"{len(text)} characters, and the column has room for {longest}")
         return text
+
+
+def _has_spoken(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the server has sent something unasked: that the connection has ended, as a rule."""
+    descriptor = connection.fileno()
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(0))
 
 
 def _name_of(row: Row) -> str:
