@@ -14,7 +14,8 @@ import pytest
 from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
 from brinery.ids import name_of
-from brinery.record import build, parse
+from brinery.parsing import parse
+from brinery.record import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
