@@ -623,6 +623,18 @@ def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     assert list(backend.referrers(ids["shared"])) == []
 
 
+def test_rows_deleted_by_hand_leave_no_trap(store: SqlStore, url: str) -> None:
+    """Their references stay behind, and the same IDs can be saved again, with others or alone."""
+    shared = Task("shared")
+    store.save_many([Task("1", shared), Task("2", shared), shared], ["one", "two", "shared"])
+    execute(url, "delete from store where name in ('one', 'two')")
+    store.invalidate_cache()
+    shared = store.load("shared")
+    store.save(Task("1", shared), "one")
+    store.save_many([Task("2", shared), Task("3", shared)], ["two", "three"])
+    assert store.referrers("shared") == ["one", "three", "two"]
+
+
 def test_a_dangling_reference_is_told(store: SqlStore) -> None:
     """As everywhere: the missing record and who refers to it."""
     inner = Task("inner")

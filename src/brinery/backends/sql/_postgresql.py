@@ -298,7 +298,7 @@ class _Statements:
         self.link = (
             f"INSERT INTO {references} (source, target) "
             "SELECT source, target FROM unnest(%b::text[], %b::text[]) AS new (source, target) "
-            "ORDER BY source, target"
+            "ORDER BY source, target ON CONFLICT DO NOTHING"
         )
         self.unlink = f"DELETE FROM {references} WHERE source = ANY(%b::text[])"
         self.referrers = f"SELECT source FROM {references} WHERE target = %b ORDER BY source"

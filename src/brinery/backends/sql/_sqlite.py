@@ -325,7 +325,7 @@ class _Statements:
         own = ", ".join(settings[: len(STANDARD) - 1])
         self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
-        self.link = f"INSERT INTO {references} (source, target) VALUES (?, ?)"
+        self.link = f"INSERT OR IGNORE INTO {references} (source, target) VALUES (?, ?)"
         self.unlink = f"DELETE FROM {references} WHERE source = ?"
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
         self._fields = Fields(schema, dialect) if schema.fields else None
