@@ -32,7 +32,7 @@ from brinery.errors import (
 )
 from brinery.guard import check_identity
 from brinery.ids import Id, id_of, name_of
-from brinery.parsing import parse, parse_metadata
+from brinery.parsing import parse, parse_metadata, seems_cut_off
 from brinery.progress import Progress, Show
 from brinery.quarantine import Quarantine
 from brinery.record import Record
@@ -54,6 +54,7 @@ UNSEALED: Final = "unsealed"
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
 _BATCH: Final = 500
+_LARGEST_STRAY: Final = 1 << 30  # bytes of a file that is looked through
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +105,9 @@ class FsckReport:
     def __str__(self) -> str:
         counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
         lines = [f"{sum(self.counts.values())} records" + (f": {counts}" if counts else "")]
+        if self.strays:
+            files = "1 other file" if len(self.strays) == 1 else f"{len(self.strays)} other files"
+            lines[0] += f"; {files} (strays)"
         lines += map(str, self.problems)
         lines += [f"{id_}: orphaned: no root reaches it" for id_ in self.orphans]
         return "\n".join(lines)
@@ -240,7 +244,7 @@ class Examination:
         self._examine_settings()
         names = list(self._backend.list())
         self._names.update(names)
-        strays = [stray for stray in self._backend.strays() if not self._is_in_the_way(stray)]
+        strays = [stray for stray in self._backend.strays() if not self._is_problem(stray)]
         progress = Progress(self._show, len(names))
         for start in range(0, len(names), _BATCH):
             for name, data, version in read_each(self._backend, names[start : start + _BATCH]):
@@ -269,19 +273,34 @@ class Examination:
         except (SettingsError, StorageError) as error:
             self._problems[SETTINGS] = problem_of(self._backend, SETTINGS, error)
 
-    def _is_in_the_way(self, stray: str) -> bool:
-        # A directory, say, that has the name of a record: no new record can stand there.
+    def _is_problem(self, stray: str) -> bool:
         name = stray.rpartition("/")[2]
-        if Id(id_of(name) or "").number is None:
+        id_ = id_of(name)
+        if id_ is None:
             return False
         try:
-            self._backend.get_tail(name, 0)
+            _, size, _ = self._backend.get_tail(name, 0)
+            if size > _LARGEST_STRAY:
+                return False
+            data, _ = self._backend.get(name)
+        except Missing:
+            return False
         except StorageError as error:
+            # A directory, say, that has the name of a record: no new record can stand there.
+            if Id(id_).number is None:
+                return False
             self._problems[name] = problem_of(self._backend, name, error)
             return True
-        except Missing:
-            pass
-        return False
+        # A record whose ID was chosen by the user tells by its end alone that it is one.
+        if not seems_cut_off(data):
+            return False
+        try:
+            checked(name, data)
+        except ForeignRecordError:
+            return False
+        except RecordError as error:
+            self._problems[name] = problem_of(self._backend, name, error)
+        return True
 
     def _examine(self, name: str, data: bytes | StorageError, version: Version) -> None:
         if isinstance(data, StorageError):

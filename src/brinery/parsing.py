@@ -381,6 +381,21 @@ def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
     return error
 
 
+def seems_cut_off(data: bytes) -> bool:
+    """Tell whether bytes that do not end as a record look like one that lost its end.
+
+    For files whose name does not tell that they are records.  They begin as a pickle does and do not end as
+    one, or have the beginning of metadata once, close to their end; an archive of records has it many times.
+    """
+    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
+    starts = [found.start() for found in _METADATA_START.finditer(data)][:2]
+    if len(starts) == 1:
+        return is_pickle or len(data) - starts[0] < _MOST_CUT_OFF
+    return is_pickle and data[-1:] != b"."
+
+
+_MOST_CUT_OFF: Final = 1 << 16
+
 # How `Writer` begins: a map of 14 or more pairs, the first of which is the codec.
 _METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
 
