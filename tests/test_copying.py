@@ -36,7 +36,7 @@ from brinery import (
 from brinery.backend import Backend, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.record import parse_metadata
+from brinery.parsing import parse_metadata
 
 KINDS = ("flat", "sharded", "memory", "sqlite")
 Make = Callable[[str], Store]
@@ -543,6 +543,15 @@ class TestSeals:
         old.reseal(unsealed=True)
         assert brinery.copy(old, new).copied == 1
         assert new.load("one") == [1]
+
+    def test_a_wrong_key_writes_nothing(self, sealed: FilesystemStore, tmp_path: Path) -> None:
+        """The ends of the records are looked at first."""
+        with pytest.raises(SealError, match="none of the keys"):
+            brinery.copy(
+                FilesystemStore(sealed.directory, trust=OTHER),
+                FilesystemStore(tmp_path / "new", trust=OTHER),
+            )
+        assert not (tmp_path / "new").exists()
 
     def test_a_forged_record_ends_the_copy(self, sealed: FilesystemStore, tmp_path: Path) -> None:
         """Or is left out."""

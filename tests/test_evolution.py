@@ -21,7 +21,7 @@ from brinery.errors import (
     InvalidArgumentError,
     MissingClassError,
 )
-from brinery.record import parse
+from brinery.parsing import parse
 from brinery.renames import Renames
 from brinery.store import Store
 from brinery.versions import upgrade_from, version_of
@@ -274,7 +274,7 @@ WRITE_ALL = """
 
 KEEP = """
     def contents(path):
-        from brinery.record import parse
+        from brinery.parsing import parse
         found = {}
         for file in Path(path).iterdir():
             if file.is_file():

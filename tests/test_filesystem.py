@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
@@ -30,6 +31,7 @@ from brinery import (
     NotFoundError,
     Persistable,
     ProtocolError,
+    Quarantine,
     RecordVersionError,
     SettingsError,
     StorageError,
@@ -39,6 +41,7 @@ from brinery import (
     Url,
     UrlError,
     UuidFactory,
+    fsck,
     make_codec,
     make_filesystemstore,
     make_store,
@@ -608,3 +611,24 @@ def test_a_store_that_nobody_holds_any_more_is_freed(tmp_path: Path) -> None:
     del store
     gc.collect()
     assert gone() is None
+
+
+@pytest.mark.parametrize("clock", [-5.0, 0.0, 1e12])
+def test_a_wrong_clock_writes_records_that_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: float
+) -> None:
+    """Also when they are moved to the quarantine or removed as garbage, and by who has the right time."""
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: clock)
+    with FilesystemStore(tmp_path) as store:
+        store.save_many([[1], [2], [3]], ["one", "two", "list.7"])
+        (tmp_path / "list.7").write_bytes(b"")
+        assert len(fsck(store, repair=True).problems) == 1
+        store.save([4], "four")
+        assert store.gc(["one"], older_than=0, dry_run=False).records == 3
+    monkeypatch.setattr(time, "time", real)
+    with FilesystemStore(tmp_path) as store:
+        assert store.load("one") == [1]
+        assert store.info("one").created.year in (1970, 6325)
+        assert fsck(store).is_clean
+        assert [entry.name for entry in Quarantine(store).entries()] == ["list.7"]

@@ -308,6 +308,30 @@ class TestOthersSaveMeanwhile:
         with pytest.raises(ConflictError):
             other.save(old)
 
+    def test_nothing_is_dangling_between_two_batches(self) -> None:
+        """Where a run is killed there, a check and a backup find whole graphs, if no longer all of them."""
+        found: list[bool] = []
+
+        class Watched(MemoryBackend):
+            def commit(
+                self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+            ) -> Mapping[str, Version]:
+                versions = super().commit(puts, deletes)
+                found.append("dangling" in fsck(self).counts)
+                return versions
+
+        backend = Watched()
+        with Store(backend) as store:
+            store.save(Task("root"), "root")
+            chain = Task("last")
+            for number in range(1_200):
+                chain = Task(f"{number}", chain)
+            store.save(chain)
+            store.save(Task("ring", chain))
+            assert len(store.gc(["root"], older_than=0, dry_run=False).garbage) == 1_202
+        assert len(found) >= 4
+        assert not any(found)
+
     def test_a_record_that_was_replaced_is_not_removed(self, backend: Interrupted) -> None:
         """The version that was looked at is the only one that may go."""
         backend.before_list[2] = lambda: Store(backend).replace("Task.3", Task("new"))

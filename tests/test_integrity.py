@@ -282,6 +282,20 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert FilesystemStore(tmp_path)["list.1"] == [1]
         assert fsck(tmp_path).is_clean
 
+    @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+    def test_settings_that_are_no_file_are_told(
+        self, tmp_path: Path, make: Callable[[Path], None]
+    ) -> None:
+        """All records are examined as ever."""
+        with FilesystemStore(tmp_path) as store:
+            store.save(Task("one"))
+        settings = tmp_path / ".brinery" / "settings.json"
+        settings.unlink()
+        make(settings)
+        report = fsck(tmp_path, repair=True)
+        assert report.counts == {"ok": 1, "unreadable": 1}
+        assert report.problems[0].quarantined is None
+
     def test_settings_of_a_newer_brinery_are_left(self, tmp_path: Path) -> None:
         """They are not damage."""
         FilesystemStore(tmp_path).save([1])

@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from brinery import parsing
 from brinery import record as module
 from brinery.codec import Sink
 from brinery.errors import (
@@ -29,6 +30,7 @@ from brinery.errors import (
     TruncatedRecordError,
 )
 from brinery.ids import Id
+from brinery.parsing import metadata_length, parse, parse_metadata
 from brinery.record import (
     ALIGNMENT,
     DIGEST_SIZE,
@@ -41,10 +43,7 @@ from brinery.record import (
     build,
     digest_of,
     has_magic,
-    metadata_length,
     new_metadata,
-    parse,
-    parse_metadata,
 )
 
 # The format, stated here once more: these tests do not ask the code what it is.
@@ -86,6 +85,67 @@ def sealed(described_: bytes, payload: bytes = b"", version: int = FORMAT_VERSIO
     """Return a record with any metadata, all digests right: the work of somebody hostile."""
     digest = blake2b(described_, digest_size=16).digest()
     return payload + described_ + TAIL.pack(len(described_), digest, bytes(26), version, MAGIC)
+
+
+WRITTEN = [
+    "codec", "config", "codec_version", "protocol", "python", "transform",
+    "id", "class", "references", "size", "digest", "buffers", "created", "nonce",
+]  # fmt: skip
+VALUES: dict[str, st.SearchStrategy[Any]] = {
+    "config": st.dictionaries(st.sampled_from(["id", "protocol", "\xa2id"]), JSON, max_size=2),
+    "protocol": st.none() | st.integers(0, 5),
+    "transform": st.none(),
+    "references": st.lists(TEXT, max_size=2),
+    "size": st.integers(0, 2**40),
+    "digest": st.binary(max_size=16),
+    "buffers": st.just([]) | st.just([[3, b"digest"]]),
+    "created": st.floats(0, 2e9),
+    "nonce": st.binary(max_size=12),
+    "versions": st.dictionaries(TEXT, st.integers(2, 9), max_size=2),
+    "libraries": st.dictionaries(TEXT, TEXT, max_size=2),
+}
+
+
+@st.composite
+def maps(draw: st.DrawFn) -> bytes:
+    """Return metadata as `Writer` writes them, or nearly: a wrong value, another order, a key too many."""
+    names = [
+        *WRITTEN,
+        *draw(st.lists(st.sampled_from(["versions", "libraries", "odd"]), max_size=2)),
+    ]
+    if draw(st.integers(0, 3)) == 0:
+        names = draw(st.permutations(names))
+    wrong = draw(st.none() | st.sampled_from(names))
+    packer = msgpack.Packer(unicode_errors="surrogatepass")
+    packed: bytes = packer.pack_map_header(len(names))
+    for name in names:
+        value = draw(JSON if name == wrong else VALUES.get(name, TEXT))
+        packed += packer.pack(name) + packer.pack(value)
+    return packed + draw(st.just(b"") | st.binary(max_size=2))
+
+
+@given(maps())
+def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> None:
+    """The fast way answers as the careful one does, or not at all."""
+    quick = parsing._metadata_as_written(packed)
+    if quick is not None:
+        assert quick == parsing._metadata_from(packed, None, None)
+
+
+@given(
+    TEXT, st.lists(TEXT, unique=True, max_size=3), st.sampled_from([{}, {"versions": {"a:B": 2}}])
+)
+def test_what_is_written_is_read_in_one_pass(
+    class_name: str, references: list[str], more: dict[str, Any]
+) -> None:
+    """Otherwise nobody would notice that the fast way is never taken."""
+    metadata = described(class_name=class_name, references=references)._replace(**more)
+    data = b"".join(build(metadata, (b"payload",)))
+    is_encodable = not any(
+        "\ud800" <= char <= "\udfff" for char in class_name + "".join(references)
+    )
+    assert (parsing._parsed_as_written(data, "Task.1") == metadata) == is_encodable
+    assert parse(data).metadata == metadata
 
 
 def fields_of(data: bytes) -> dict[str, Any]:
@@ -293,7 +353,8 @@ class TestThreads:
 _BUILD_IN_THREADS = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from brinery.record import build, new_metadata, parse
+from brinery.parsing import parse
+from brinery.record import build, new_metadata
 
 def build_and_parse(n):
     fields = {"codec": "c", "config": {}, "codec_version": "1", "protocol": 5, "class_name": "a:b"}

@@ -12,7 +12,8 @@ from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistabl
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.record import has_magic, parse_metadata
+from brinery.parsing import parse_metadata
+from brinery.record import has_magic
 
 
 class Node(Persistable):

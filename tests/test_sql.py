@@ -623,6 +623,18 @@ def test_references_can_be_asked_for(store: SqlStore, url: str) -> None:
     assert list(backend.referrers(ids["shared"])) == []
 
 
+def test_rows_deleted_by_hand_leave_no_trap(store: SqlStore, url: str) -> None:
+    """Their references stay behind, and the same IDs can be saved again, with others or alone."""
+    shared = Task("shared")
+    store.save_many([Task("1", shared), Task("2", shared), shared], ["one", "two", "shared"])
+    execute(url, "delete from store where name in ('one', 'two')")
+    store.invalidate_cache()
+    shared = store.load("shared")
+    store.save(Task("1", shared), "one")
+    store.save_many([Task("2", shared), Task("3", shared)], ["two", "three"])
+    assert store.referrers("shared") == ["one", "three", "two"]
+
+
 def test_a_dangling_reference_is_told(store: SqlStore) -> None:
     """As everywhere: the missing record and who refers to it."""
     inner = Task("inner")
@@ -686,6 +698,24 @@ def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
             assert reader.load(id_).name == "a"
             with pytest.raises(StorageError, match="read-only"):
                 reader.save(Task("b"))
+
+
+def test_a_database_that_nobody_writes_is_read(tmp_path: Path) -> None:
+    """With immutable=1 SQLite makes no files beside it, as on a read-only medium."""
+    with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
+        id_ = store.save(Task("a"))
+    url = f"sqlite:///file:{tmp_path}/a.db?immutable=1&mode=ro&uri=true"
+    with SqlStore(url, create=False) as reader:
+        assert reader.load(id_).name == "a"
+        assert os.listdir(tmp_path) == ["a.db"]
+        with pytest.raises(StorageError, match="read-only"):
+            reader.save(Task("b"))
+
+
+def test_a_shared_database_in_memory_is_not_what_it_seems() -> None:
+    """The error names the URL of one that works."""
+    with pytest.raises(StorageError, match="one in memory is sqlite://"):
+        SqlStore("sqlite:///file:shared?mode=memory&cache=shared&uri=true")
 
 
 def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
@@ -809,6 +839,28 @@ def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
             assert len(again) == 1
 
 
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
+def test_a_database_may_have_another_encoding(postgres: PostgresCluster, encoding: str) -> None:
+    """What it has characters for is kept, and what it has none for is told."""
+    name = f"encoded_{encoding.lower()}"
+    with connect(postgres.url, autocommit=True) as connection:
+        provider = "locale_provider libc" if connection.info.server_version >= 150000 else ""
+        connection.execute(
+            f"create database {name} owner brinery encoding '{encoding}' {provider} locale 'C' "
+            "template template0".encode()
+        )
+    url = postgres.url.replace("/postgres?", f"/{name}?")
+    with SqlStore(url, extra_fields={STATE: GET.state}) as store:
+        id_ = store.save(Task("a", state="né"), "é")
+        store.invalidate_cache()
+        assert store.load(id_).state == "né"
+        assert store.query(STATE == "né") == store.list() == ["é"]
+        if encoding == "LATIN1":
+            with pytest.raises(StorageError, match="UTF8"):
+                store.save(Task("b"), "€")
+            assert store.list() == ["é"]
+
+
 def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
     """Nobody listens: the message says what to check."""
     with pytest.raises(StorageError, match="check that the server is running"):
@@ -872,6 +924,34 @@ def test_a_driver_of_another_database_is_named() -> None:
     """What is not an extra of brinery is named by its module."""
     with pytest.raises(DriverNotInstalledError, match="pip install oracledb"):
         SqlStore("oracle+oracledb://me@host/jobs")
+
+
+SAVES: dict[str, Callable[[SqlStore, Task], object]] = {
+    "changed": lambda store, task: store.save(task),
+    "new": lambda store, task: store.save(Task("new"), "own"),
+    "replaced": lambda store, task: store.replace("Task.1", task),
+    "removed": lambda store, task: store.remove("Task.1"),
+    "several": lambda store, task: store.save_many([task, Task("new")]),
+}
+
+
+@pytest.mark.parametrize("step", SAVES)
+def test_a_connection_that_was_cut_while_idle_is_made_anew(
+    postgres: PostgresCluster, postgres_url: str, step: str
+) -> None:
+    """By the server's timeout or its administrator: nothing was under way, so nothing is in question."""
+    with SqlStore(postgres_url) as store:
+        task = Task("a")
+        store.save(task)
+        task.name = "b"
+        with connect(postgres.url, autocommit=True) as administrator:
+            administrator.execute(
+                "select pg_terminate_backend(pid, 5000) from pg_stat_activity "
+                "where application_name = 'brinery'"
+            )
+        SAVES[step](store, task)
+        store.invalidate_cache()
+        assert len(store) == {"new": 2, "several": 2, "removed": 0}.get(step, 1)
 
 
 def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> None:

@@ -189,6 +189,41 @@ def test_odd_names_are_migrated_to(url: str) -> None:
         assert store.query(column == 1) == [id_]
 
 
+def test_a_type_of_its_own_is_migrated_to(url: str) -> None:
+    """PostgreSQL has to know an enumeration before a column has it, and may do so already."""
+    column: Column[Any] = Column("value", Enum("RED", "BLUE", name="colour"))
+    open_with(url, column, table_name="first").close()
+    for table in ("first", "second"):
+        SqlStore(url, table).close()
+        with open_with(url, column, table_name=table, migrate=True) as store:
+            id_ = store.save(Job("RED"))
+            assert store.query(column == "RED") == [id_]
+    SqlStore(url, "third").close()
+    shade: Column[Any] = Column("value", Enum("DARK", name="shade"))
+    with pytest.raises(MissingColumnsError) as caught:
+        open_with(url, shade, table_name="third")
+    engine = create_engine(url)
+    with engine.begin() as connection:
+        for statement in caught.value.statements:
+            connection.execute(text(statement))
+    engine.dispose()
+    open_with(url, shade, table_name="third").close()
+
+
+def test_a_constraint_of_somebody_else_is_told(url: str) -> None:
+    """It is not taken for a record that is there already."""
+    column = Column("value", Integer)
+    with open_with(url, column) as store:
+        store.save(Job(1))
+        engine = create_engine(url)
+        with engine.begin() as connection:
+            connection.execute(text("create unique index only_one on store (value)"))
+        engine.dispose()
+        with pytest.raises(StorageError, match="a constraint"):
+            store.save(Job(1))
+        assert len(store) == 1
+
+
 # -- who changes them
 
 VALUE: Column[Any] = Column("value", String(10))

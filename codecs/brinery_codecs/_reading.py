@@ -117,9 +117,11 @@ class Names(dict[tuple[str, str], Any]):
             find_class = admitted(find_class, self.restriction)
         try:
             found = self._links.find(module, name, find_class)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, SystemExit) as error:
+            # A script that is imported may end with sys.exit: that is no reason to end this process.
+            how = f"it ends with {error!r}" if isinstance(error, SystemExit) else str(error)
             raise MissingClassError(
-                f"{module}.{name} cannot be imported: {error}{_installed(module)}",
+                f"{module}.{name} cannot be imported: {how}{_installed(module)}",
                 codec=self.codec.name,
                 advice=_advice(module, name),
             ) from error

@@ -16,7 +16,8 @@ from brinery.backends.directory import DirectoryBackend
 from brinery.errors import BrineryError, DecodeError
 from brinery.globalnames import undefined_names
 from brinery.ids import name_of
-from brinery.record import Record, parse
+from brinery.parsing import parse
+from brinery.record import Record
 from brinery.store import Store
 from brinery.transform import Transform
 from brinery.trust import Trust

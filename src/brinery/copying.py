@@ -179,7 +179,7 @@ class _Copier:
         raise ConflictError([changed], self._source.backend.location)
 
     def _scan(self) -> Scan:
-        scan = Scan(self._source.backend)
+        scan = Scan(self._source.backend, self._resealer.seals_of_source())
         found = scan.everything() if self._ids is None else scan.reachable(self._ids)
         if not self._keep_going:
             for error in (*found.damaged.values(), *found.dangling()):

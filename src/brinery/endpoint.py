@@ -8,7 +8,7 @@ from typing import Any
 
 from brinery.backend import Backend
 from brinery.backends.directory import DirectoryBackend
-from brinery.errors import InvalidArgumentError, SettingsError
+from brinery.errors import InvalidArgumentError, SettingsError, StorageError
 from brinery.registry import make_store
 from brinery.settings import read_settings
 from brinery.url import Url
@@ -59,6 +59,6 @@ def _directory(url: Url) -> DirectoryBackend:
 def _remembered(backend: Backend) -> Mapping[str, Any]:
     try:
         settings = read_settings(backend)
-    except SettingsError:
-        return {}
+    except (SettingsError, StorageError):
+        return {}  # whoever needs them is told
     return settings.options if settings else {}

@@ -498,7 +498,9 @@ class TrustError(BrineryError):
         path: str | None = None,
         names: Sequence[str] = (),
     ) -> None:
-        what = f"the record {str(id)!r}" if id is not None else "it"
+        what = "it" if path is None else "the store"
+        if id is not None:
+            what = f"the record {str(id)!r}"
         by = f" (codec {codec!r})" if codec is not None else ""
         super().__init__(
             f"{what}{_in(path)}{by} is refused: {reason}", id=id, codec=codec, path=path

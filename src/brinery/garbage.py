@@ -21,11 +21,13 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from brinery.backend import Backend, Version
+from brinery.components import components
 from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundError, RecordError
 from brinery.ids import Id, id_of, name_of
 from brinery.info import read_metadata
+from brinery.parsing import metadata_length, parse_metadata
 from brinery.progress import Progress, Show
-from brinery.record import Metadata, metadata_length, parse_metadata
+from brinery.record import Metadata
 from brinery.trash import Removed, Trash
 
 _END: Final = 4096  # bytes read at first: enough for the metadata of most records
@@ -151,7 +153,11 @@ class _Run:
         kept = self._live(second, [*self._roots, *_written_since(first, second)])
         moved: dict[str, _Outline] = {}
         doomed = [name for name in garbage if name not in kept and second.get(name) == first[name]]
-        for records in self._read(doomed, first):
+        # What refers goes before what it refers to: then nothing is dangling between two batches, nor
+        # where a run is killed there.  (A cycle of more records than a batch takes is torn all the same.)
+        graph = {name: first[name].references for name in doomed}
+        ordered = [name for found in components(graph) for name in found][::-1]
+        for records in self._read(ordered, first):
             moved.update((name, first[name]) for name in trash.move(records))
         if not moved:
             return set(), ()

@@ -12,7 +12,8 @@ from brinery.absent import AbsentCodec
 from brinery.backend import About, Backend, Missing, Put
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
-from brinery.record import Metadata, Record, build, parse
+from brinery.parsing import parse
+from brinery.record import Metadata, Record, build
 from brinery.renames import Renames
 from brinery.seal import Seals
 from brinery.settings import Settings, read_settings

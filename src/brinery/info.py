@@ -9,7 +9,8 @@ from typing import Any
 from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError
 from brinery.ids import Id
-from brinery.record import Metadata, metadata_length, parse_metadata
+from brinery.parsing import metadata_length, parse_metadata
+from brinery.record import Metadata
 from brinery.seal import Seals
 
 _END = 4096  # bytes read at first: enough for the metadata of most records

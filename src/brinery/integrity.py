@@ -32,9 +32,10 @@ from brinery.errors import (
 )
 from brinery.guard import check_identity
 from brinery.ids import Id, id_of, name_of
+from brinery.parsing import parse, parse_metadata
 from brinery.progress import Progress, Show
 from brinery.quarantine import Quarantine
-from brinery.record import Record, parse, parse_metadata
+from brinery.record import Record
 from brinery.seal import Seals
 from brinery.settings import NAME as SETTINGS
 from brinery.settings import read_settings

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Expect, Missing, Put, Version
+from brinery.clock import FAR_FUTURE
 from brinery.errors import CorruptRecordError
 
 FORMAT: Final = 1
 Entry = Mapping[str, Any]
-_FAR_FUTURE: Final = 2**37  # seconds, about the year 6300, or bytes
 
 
 class Ledger:
@@ -62,7 +62,7 @@ class Ledger:
         if type(entry) is not dict or not all(type(entry[key]) is str for key in self._texts):
             raise TypeError("an entry has the wrong types")
         for key in self._numbers:
-            if type(entry[key]) not in (int, float) or not 0 <= entry[key] < _FAR_FUTURE:
+            if type(entry[key]) not in (int, float) or not 0 <= entry[key] < FAR_FUTURE:
                 raise ValueError(f"{key} is {entry[key]!r:.40}")
 
     def put(self, entries: Sequence[Entry], expect: Version | Expect) -> Put:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from brinery.compression import Restorer
 from brinery.errors import TrustError, refusal_of
 from brinery.fetching import CodecOf
-from brinery.record import parse
+from brinery.parsing import parse
 
 
 class Need(NamedTuple):

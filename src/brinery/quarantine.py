@@ -8,13 +8,13 @@ in one commit, and only in the version that was found damaged.
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
+from brinery.clock import now
 from brinery.errors import IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.ids import id_of, name_of
 from brinery.ledger import Entry, Ledger
@@ -64,17 +64,17 @@ class Quarantine:
         self, name: str, data: bytes, version: Version, status: str, reason: str
     ) -> QuarantinedRecord | None:
         """Move what stands under `name` here; None if it is not in `version` any more."""
-        now = time.time()
-        stamp = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
+        time = now()
+        stamp = datetime.fromtimestamp(time, UTC).strftime("%Y%m%dT%H%M%SZ")
         moved = QuarantinedRecord(
             key=f"{stamp}-{os.urandom(4).hex()}",
             name=name,
             status=status,
             reason=reason,
             size=len(data),
-            moved=datetime.fromtimestamp(now, UTC),
+            moved=datetime.fromtimestamp(time, UTC),
         )
-        entry = {**asdict(moved), "moved": now}
+        entry = {**asdict(moved), "moved": time}
         put = Put(_place(moved.key), (data,), ABSENT)
         try:
             self._ledger.change(lambda entries: [*entries, entry], [put], [Delete(name, version)])

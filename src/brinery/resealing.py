@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from brinery.errors import SealError
 from brinery.guard import check_identity
-from brinery.record import Metadata, build, parse
+from brinery.parsing import parse
+from brinery.record import Metadata, build
 from brinery.seal import Seals
 from brinery.settings import read_settings
 from brinery.store import Store
@@ -24,6 +25,13 @@ class Resealer:
         self._old: Seals | None = None
         self._new: Seals | None = None
         self._is_same = True
+
+    def seals_of_source(self) -> Seals | None:
+        """Return what checks the seals of the source; None without a key, or where nothing is sealed."""
+        settings = read_settings(self._source.backend)
+        if settings is None or settings.identity is None:
+            return None
+        return self._source._guard.seals
 
     def check(self) -> None:
         """Raise `SealError` where the target would refuse records of the source; nothing is written."""

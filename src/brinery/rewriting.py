@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -19,6 +18,7 @@ from typing import Any, NamedTuple
 from brinery.backend import Backend, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.chain import CodecChain
+from brinery.clock import now
 from brinery.codec import Codec
 from brinery.compression import Stored, stored
 from brinery.errors import (
@@ -33,7 +33,8 @@ from brinery.ids import Id, name_of
 from brinery.info import read_metadata
 from brinery.loading import Loader
 from brinery.neighbours import Among, LoneSaver, Strangers, TouchedError
-from brinery.record import Metadata, build, parse
+from brinery.parsing import parse
+from brinery.record import Metadata, build
 from brinery.saving import Root
 from brinery.store import Store
 from brinery.testing.graphs import assert_isomorphic
@@ -119,7 +120,7 @@ class Rewriter:
             payload_size=sum(map(len, payload.pieces)),
             payload_digest=payload.digest,
             transform=payload.transform,
-            created=time.time(),
+            created=now(),
             nonce=os.urandom(12),
         )
         data = b"".join(build(described, payload.pieces, record.buffers, self._store._guard.seals))

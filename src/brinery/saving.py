@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, About, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.chain import CodecChain
+from brinery.clock import now
 from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.collector import CollectorPause
 from brinery.compression import Restorer, Stored, stored
@@ -176,7 +176,7 @@ class Saver:
         self._versions: dict[str, int] = {}
         self._library = libraries_of(kept)
         self._libraries: dict[str, str] = {}
-        self._now = time.time()
+        self._now = now()
         self._nonce = os.urandom(12)
         self._class_names = _NameTable()
         self._persistable = _TypeTable()

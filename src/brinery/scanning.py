@@ -14,10 +14,12 @@ from brinery.errors import (
     MisplacedRecordError,
     NotFoundError,
     RecordError,
+    SealError,
 )
 from brinery.ids import Id, id_of, is_hashed, name_of
 from brinery.info import read_metadata
 from brinery.record import Metadata
+from brinery.seal import Seals
 
 
 def mark_of(metadata: Metadata) -> bytes:
@@ -38,11 +40,13 @@ class Outline(NamedTuple):
 class Scan:
     """The records of a backend, or those that some of them reach."""
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, seals: Seals | None = None) -> None:
+        """A record that none of `seals` has sealed, where they are given, cannot be used."""
         self._backend = backend
+        self._seals = seals
         self.found: dict[str, Outline] = {}
         """The records by ID."""
-        self.damaged: dict[str, RecordError] = {}
+        self.damaged: dict[str, RecordError | SealError] = {}
         """Why records cannot be used, by ID; by name where not even that is known."""
         self.foreign: list[str] = []
         """What stands among the records and is none."""
@@ -88,12 +92,12 @@ class Scan:
     def _read(self, name: str, id: str | None) -> bool:
         # Return whether anything stands under the name.
         try:
-            metadata, size = read_metadata(self._backend, name, id)
+            metadata, size = read_metadata(self._backend, name, id, self._seals)
             if id is None and name_of(metadata.id) != name:
                 raise MisplacedRecordError(metadata.id, id=name, path=self._backend.where(name))
         except NotFoundError:
             return False
-        except RecordError as error:
+        except (RecordError, SealError) as error:
             self.damaged[name if id is None else id] = error
             return True
         # One string for each ID, however many refer to it.

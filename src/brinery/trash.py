@@ -12,11 +12,11 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
+from brinery.clock import now
 from brinery.errors import CorruptRecordError, StorageError
 from brinery.ids import id_of, is_hashed
 from brinery.ledger import Ledger
@@ -61,7 +61,7 @@ class Trash:
         left = list(records)
         while left:
             box = f"{NAME}-{os.urandom(8).hex()}"
-            entries = [*self._entries, {"box": box, "moved": time.time()}]
+            entries = [*self._entries, {"box": box, "moved": now()}]
             head = json.dumps([(record.name, len(record.data)) for record in left]).encode() + b"\n"
             put = Put(box, [head, *(record.data for record in left)], ABSENT)
             deletes = [Delete(record.name, record.version) for record in left]

@@ -212,7 +212,9 @@ class ClassRestriction:
 
     def _has(self, module: str, qualname: str) -> bool:
         return f"{module}:{qualname}" in self._exact or any(
-            module == name or module.startswith(f"{name}.") for name in self._packages
+            # To import a package's __main__ is to run its program.
+            module == name or (module.startswith(f"{name}.") and not module.endswith(".__main__"))
+            for name in self._packages
         )
 
     def admits_object(self, module: str, qualname: str, found: Any) -> bool:

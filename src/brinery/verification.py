@@ -23,7 +23,7 @@ from brinery.backend import Backend, Put
 from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
 from brinery.guard import Guard
 from brinery.ids import name_of
-from brinery.record import parse_metadata
+from brinery.parsing import parse_metadata
 
 FRESH_PROCESS: Final = "fresh-process"
 

@@ -338,7 +338,33 @@ def test_old_files_of_dead_writers_are_removed(
     assert backend.get("Slow.1")[0] == b"1"
 
 
+def test_what_no_writer_names_so_is_not_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody may put a link to another directory in the place of the staged files."""
+    opened(tmp_path).put("Task.1", b"1")
+    staging = tmp_path / ".brinery" / "staging"
+    names = {"my-notes-2", "notes-2024-01-31.txt", "host-1-0123456789ab", "host-1-0123456789ab-x"}
+    for name in {*names, "host-1-0123456789ab-0", "host-1-0123456789ab-r1.old"}:
+        (staging / name).touch()
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + OLD + 60)
+    opened(tmp_path).put("Task.2", b"2")
+    assert set(os.listdir(staging)) == names
+
+
 # -- the lock
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
+def test_what_is_no_file_is_no_lock(tmp_path: Path, make: Any) -> None:
+    """A FIFO would count no turns, and readers would see mixtures."""
+    backend = opened(tmp_path)
+    backend.put("Task.1", b"1")
+    (tmp_path / ".brinery" / "lock").unlink()
+    make(tmp_path / ".brinery" / "lock")
+    with pytest.raises(StorageError, match="lock"):
+        backend.put("Task.1", b"2")
 
 
 def test_a_lock_tells_who_has_it(tmp_path: Path) -> None:

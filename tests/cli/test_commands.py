@@ -14,6 +14,8 @@ import pytest
 from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
 from brinery.ids import name_of
+from brinery.parsing import parse
+from brinery.record import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -114,6 +116,20 @@ def test_info_is_for_people_and_for_programs(jobs: Path) -> None:
     assert found["references"] == ["Job.2"]
     assert found["class_name"] == f"{__name__}:Job"
     assert [line.split()[0] for line in shown.splitlines()[1:]] == list(found)
+
+
+def test_info_shows_whatever_a_record_says(tmp_path: Path) -> None:
+    """A configuration that no codec has, too."""
+    with FilesystemStore(tmp_path) as store:
+        store.save([], "odd")
+        record = parse(store.backend.get("odd")[0])
+        config = {"protocol": {b"key": [1, {b"inner": b"\xff"}]}}
+        pieces = build(record.metadata._replace(config=config), [record.payload])
+        store.backend.put("odd", b"".join(pieces))
+    done = run("info", str(tmp_path), "odd", "--json")
+    [key] = json.loads(done.stdout)["codec_config"]["protocol"].items()
+    assert key == ("b'key'", [1, {"b'inner'": "b'\\xff'"}])
+    assert "key" in run("info", str(tmp_path), "odd").stdout
 
 
 def test_check_fails_where_a_record_would_not_load(tmp_path: Path) -> None:

@@ -156,6 +156,10 @@ def test_fsck_checks_seals_with_the_key_of_the_environment(
         done = run("fsck", "sealed", cwd=place)
         assert done.returncode == status
         assert done.stdout.startswith(f"1 records: 1 {'unsealed' if status else 'ok'}\n")
+    monkeypatch.setenv("BRINERY_TRUST_KEY", (b"w" * 32).hex())
+    done = run("list", "--long", "sealed", cwd=place)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[1].split() == ["Job.1", "unreadable:", "SealError"]
     monkeypatch.setenv("BRINERY_TRUST_KEY", "no key")
     done = run("fsck", "sealed", cwd=place)
     assert (done.returncode, done.stdout) == (2, "")

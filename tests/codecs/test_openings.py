@@ -10,7 +10,7 @@ import pytest
 
 from brinery import MemoryStore, Persistable
 from brinery.ids import name_of
-from brinery.record import parse
+from brinery.parsing import parse
 from brinery.testing.samples import Node
 from brinery_codecs._openings import is_in_place, opening_of
 

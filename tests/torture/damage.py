@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
-from brinery.record import TAIL_SIZE, build, digest_of, metadata_length, new_metadata, parse
+from brinery.parsing import metadata_length, parse
+from brinery.record import TAIL_SIZE, build, digest_of, new_metadata
 from brinery.registry import transform_from
 from brinery.seal import Seals
 

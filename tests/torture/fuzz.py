@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from tests.torture.opcodes import FAMILY
 
 from brinery import BrineryError, MemoryStore, Trust
-from brinery.record import MAGIC, TAIL_SIZE, Metadata, digest_of, parse, parse_metadata
+from brinery.parsing import parse, parse_metadata
+from brinery.record import MAGIC, TAIL_SIZE, Metadata, digest_of
 from brinery.seal import Seals
 
 KEY = b"a key of the tests of parsers"

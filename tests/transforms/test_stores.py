@@ -31,7 +31,8 @@ from brinery import (
     make_store,
 )
 from brinery.codec import Buffer
-from brinery.record import Record, Transformation, build, digest_of, new_metadata, parse
+from brinery.parsing import parse
+from brinery.record import Record, Transformation, build, digest_of, new_metadata
 from brinery.transform import Transform
 from brinery.transforms.gzip import GzipTransform
 from brinery.transforms.lz4 import Lz4Transform

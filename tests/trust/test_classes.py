@@ -12,14 +12,26 @@ import pathlib
 import types
 import uuid
 import zoneinfo
+from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
+from tests.torture.hostile import forged
+from tests.torture.opcodes import Case, name, whole
 from tests.trust import things
 from tests.trust.things import Colour, Numbers, Plain, Point, Rebuilt, Task
 
-from brinery import Capabilities, Codec, MemoryStore, Persistable, Store, Trust, TrustError
+from brinery import (
+    Capabilities,
+    Codec,
+    MemoryStore,
+    MissingClassError,
+    Persistable,
+    Store,
+    Trust,
+    TrustError,
+)
 from brinery.codec import Sink
 
 OURS = "tests.trust.things.*"
@@ -168,6 +180,30 @@ def test_functions_and_classes_by_value_are_refused(codec: str) -> None:
         loaded(store, "object", OURS)
     assert any("CodeType" in str(n) or "code" in str(n) for n in store.needs("function"))
     assert store.needs("object")
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
+def test_the_program_of_a_package_is_not_run(
+    codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Importing a `__main__` runs it, and is not admitted; nor does an import end the process."""
+    package = tmp_path / "with_program"
+    package.mkdir()
+    (package / "__init__.py").write_text("")
+    (package / "__main__.py").write_text("open('ran', 'w')\nclass A: pass\n")
+    (package / "script.py").write_text("raise SystemExit('usage: script')\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    store = MemoryStore(trust=Trust(classes=["with_program.*"]))
+    for module in ("with_program.__main__", "with_program.script"):
+        payload = whole(name(module, "A"), b")R")
+        store.backend.put("victim", forged(Case(module, payload), codec))
+        with pytest.raises(TrustError if "main" in module else MissingClassError) as caught:
+            store.load("victim")
+        assert module in str(caught.value)
+        assert not store.check().is_good
+    assert "usage: script" in str(caught.value)
+    assert not (tmp_path / "ran").exists()
 
 
 def test_renamed_classes_are_admitted_by_either_name() -> None:

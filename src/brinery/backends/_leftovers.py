@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections import defaultdict
 from contextlib import suppress
@@ -10,6 +11,10 @@ from typing import Final
 
 from brinery.backends._journal import JOURNAL, UNDO
 from brinery.backends._turns import host
+
+_STAGED: Final = re.compile(
+    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{12}(?:-r?[0-9]+(?:\.old)?|-journal|\.journal|\.undo)"
+)
 
 OLD: Final = 3600.0
 """Seconds since the last file of a commit was written, after which it is taken for dead."""
@@ -19,10 +24,11 @@ def sweep(staging: str) -> None:
     """Remove the files of commits that nobody has added to for an hour, and whose process is dead.
 
     Those of processes on other machines cannot be looked for: their age decides.  What a journal needs
-    stays.  What cannot be removed stays too: it is unsightly, not wrong.
+    stays, and so does what no writer names so: somebody may have put a link in place of the directory.
+    What cannot be removed stays too: it is unsightly, not wrong.
     """
     with suppress(OSError):
-        names = os.listdir(staging)
+        names = [name for name in os.listdir(staging) if _STAGED.fullmatch(name)]
         tokens: dict[str, list[str]] = defaultdict(list)
         for name in names:
             tokens[name.partition(".")[0].rpartition("-")[0]].append(name)

@@ -14,13 +14,14 @@ from __future__ import annotations
 import errno
 import os
 import random
+import stat
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final
 
-from brinery.backends._files import PRIVATE, Access
+from brinery.backends._files import PRIVATE, Access, NotRegularError
 from brinery.backends._turns import Turn, holder_in
 from brinery.errors import LockedError, storage_error
 
@@ -100,6 +101,8 @@ class WritersLock:
             self._wait(until)
             try:
                 info = os.fstat(self._fd)
+                if not stat.S_ISREG(info.st_mode):
+                    raise NotRegularError(self._path, info.st_mode)
                 if info.st_nlink > 0:
                     self._share(info.st_mode)
                     turn = Turn(self._fd, info.st_size)

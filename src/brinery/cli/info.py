@@ -22,9 +22,16 @@ def info_command(place: str, id: str, as_json: bool) -> None:
     with open_store(place) as store:
         found = dataclasses.asdict(store.info(id))
     if as_json:
-        click.echo(json.dumps(found, indent=2, default=_plain))
+        click.echo(json.dumps(_with_text_keys(found), indent=2, default=_plain))
     else:
         print_table(("field", "value"), [(name, _shown(value)) for name, value in found.items()])
+
+
+def _with_text_keys(value: Any) -> Any:
+    # A record may say anything of its codec.
+    if isinstance(value, dict):
+        return {str(key): _with_text_keys(item) for key, item in value.items()}
+    return [*map(_with_text_keys, value)] if isinstance(value, (list, tuple)) else value
 
 
 def _plain(value: Any) -> str:

@@ -6,7 +6,7 @@ import click
 
 from brinery.cli.opening import open_store, store_argument
 from brinery.cli.output import print_table, printable
-from brinery.errors import RecordError
+from brinery.errors import RecordError, TrustError
 from brinery.store import Store
 
 
@@ -32,7 +32,7 @@ def list_command(place: str, prefix: str, is_long: bool) -> None:
 def _row(store: Store, id_: str) -> tuple[str, ...]:
     try:
         info = store.info(id_)
-    except RecordError as error:
+    except (RecordError, TrustError) as error:
         return (id_, f"unreadable: {type(error).__name__}", "", "", "", "")
     codec = info.codec if info.protocol is None else f"{info.codec}:{info.protocol}"
     if info.transform:

@@ -26,7 +26,7 @@ from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.memory import MemoryStore
-from brinery.record import parse
+from brinery.parsing import parse
 from brinery.testing import samples
 from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.proofs import CHANGED, PROOFS, UNREADABLE, forge, prove_row

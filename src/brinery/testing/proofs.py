@@ -29,7 +29,8 @@ from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
 from brinery.ids import name_of
 from brinery.memory import MemoryStore
-from brinery.record import build, new_metadata, parse
+from brinery.parsing import parse
+from brinery.record import build, new_metadata
 from brinery.testing import samples
 from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import BASIC, DATA, Node, Plain

@@ -28,7 +28,8 @@ from brinery.codec import Buffer
 from brinery.errors import CorruptRecordError
 from brinery.ids import name_of
 from brinery.memory import MemoryStore
-from brinery.record import Transformation, build, digest_of, new_metadata, parse
+from brinery.parsing import parse
+from brinery.record import Transformation, build, digest_of, new_metadata
 from brinery.transform import Transform
 
 _MEBIBYTE = 1 << 20

@@ -17,7 +17,8 @@ from typing import IO, Any, Final, NamedTuple
 from brinery.backend import ABSENT, ANY, About, Expect, Put, Version
 from brinery.errors import BrineryError, InvalidArgumentError, storage_error
 from brinery.ids import name_of
-from brinery.record import has_magic, parse_metadata
+from brinery.parsing import parse_metadata
+from brinery.record import has_magic
 
 _IN_MEMORY: Final = 256 << 20
 

@@ -6,6 +6,7 @@ Rows go in by ``unnest``: one statement and one round trip for hundreds of rows.
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -54,10 +55,22 @@ def engine_of(place: Place) -> Engine:
 
 def connect_options(place: Place) -> dict[str, Any]:
     """Return what goes to `psycopg.connect` beside the URL."""
-    options: dict[str, Any] = {"application_name": "brinery"}
+    # Whatever the database has: what it lacks it refuses, and SQL_ASCII takes bytes as they are.
+    options: dict[str, Any] = {"application_name": "brinery", "client_encoding": "utf8"}
     if "connect_timeout" not in place.url.query:
         options["connect_timeout"] = max(2, int(place.timeout))
     return {name: value for name, value in options.items() if name not in place.url.query}
+
+
+def types_for(column: Column[Any], dialect: Dialect) -> Iterator[str]:
+    """Yield the statement that makes the type of a column, where it is one of its own."""
+    from sqlalchemy.dialects.postgresql import ENUM, CreateEnumType
+
+    type_ = column.type.dialect_impl(dialect)
+    if isinstance(type_, ENUM):
+        made = str(CreateEnumType(type_).compile(dialect=dialect)).strip()
+        # There is no CREATE TYPE IF NOT EXISTS, and another table may have it already.
+        yield f"DO $$ BEGIN {made}; EXCEPTION WHEN duplicate_object THEN NULL; END $$"
 
 
 def check_size(name: str, size: int) -> None:
@@ -134,11 +147,15 @@ class PostgresSession(Session):
         try:
             self._write(self._text.insert, rows)
         except UniqueViolation as error:
+            if not (error.diag.constraint_name or "").endswith("_pkey"):
+                raise
             raise TakenError from error
 
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
         from psycopg.errors import UniqueViolation
 
+        if _has_spoken(self.connection):
+            return None  # the first step of several may fail without a question left
         values = [[value] for value in self._text.values(row, self._as_text)]
         try:
             if expect is None:
@@ -207,6 +224,16 @@ class PostgresSession(Session):
         return text
 
 
+def _has_spoken(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the server has sent something unasked: that the connection has ended, as a rule."""
+    descriptor = connection.fileno()
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([descriptor], [], [], 0)[0])
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
 def _name_of(row: Row) -> str:
     return row.name
 
@@ -271,7 +298,7 @@ class _Statements:
         self.link = (
             f"INSERT INTO {references} (source, target) "
             "SELECT source, target FROM unnest(%b::text[], %b::text[]) AS new (source, target) "
-            "ORDER BY source, target"
+            "ORDER BY source, target ON CONFLICT DO NOTHING"
         )
         self.unlink = f"DELETE FROM {references} WHERE source = ANY(%b::text[])"
         self.referrers = f"SELECT source FROM {references} WHERE target = %b ORDER BY source"

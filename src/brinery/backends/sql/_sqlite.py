@@ -149,7 +149,13 @@ def _configure(connection: sqlite3.Connection, place: Place) -> None:
     (mode,) = _patiently(
         lambda: connection.execute("PRAGMA journal_mode = WAL").fetchone(), place.timeout
     )
-    if mode != "wal":
+    if mode == "memory":
+        raise StorageError(
+            "open",
+            "each connection would have a database of its own: one in memory is sqlite://",
+            path=place.location,
+        )
+    if mode != "wal" and "immutable" not in place.url.query:  # then nobody writes, and all may read
         raise StorageError(
             "open",
             f"SQLite could not switch to its write-ahead log (it answers {mode!r}): the file system "
@@ -189,12 +195,8 @@ class SqliteSession(Session):
         self._file = None if path is None else _file_at(path)
 
     def get(self, name: str) -> tuple[bytes, int] | None:
-        found: tuple[bytes, int] | None = self.connection.execute(
-            self._text.get, (name,)
-        ).fetchone()
-        if found is None or type(found[0]) is bytes:
-            return found
-        return _bytes(found[0]), found[1]
+        found = self.connection.execute(self._text.get, (name,)).fetchone()
+        return None if found is None else (_bytes(found[0]), found[1])
 
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         # One by one: measured as fast as IN with many names, and only one record is in memory.
@@ -206,7 +208,9 @@ class SqliteSession(Session):
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.connection.execute(self._text.tail, (count, name)).fetchone()
-        return None if found is None else (_bytes(found[0]), found[1], found[2])
+        if found is None:
+            return None
+        return _bytes(found[0]), found[1] if type(found[1]) is int else -1, found[2]
 
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
@@ -216,12 +220,16 @@ class SqliteSession(Session):
             found = self.connection.execute(
                 self._text.names_from, (prefix, prefix + "\U0010ffff")
             ).fetchall()
-        return [name for (name,) in found if name[0] != "."]
+        return [name for (name,) in found if type(name) is str and name[:1] not in ("", ".")]
 
     def referrers(self, name: str) -> Sequence[str]:
         return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
+        self._check_file()
+        self.connection.execute("BEGIN IMMEDIATE")
+
+    def _check_file(self) -> None:
         # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
         if self._path is not None and _file_at(self._path) != self._file:
             raise StorageError(
@@ -230,7 +238,6 @@ class SqliteSession(Session):
                 "the store again",
                 path=self._path,
             )
-        self.connection.execute("BEGIN IMMEDIATE")
 
     def begin_reading(self) -> None:
         self.connection.execute("BEGIN")
@@ -254,11 +261,14 @@ class SqliteSession(Session):
         try:
             self.connection.executemany(self._text.insert, map(self._text.values, rows))
         except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
             raise TakenError from error
 
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
         if expect is not None or targets:
             return None  # nothing is gained: no statement has a way to go
+        self._check_file()
         try:
             self.connection.execute(self._text.insert, self._text.values(row))
         except sqlite3.IntegrityError as error:
@@ -315,7 +325,7 @@ class _Statements:
         own = ", ".join(settings[: len(STANDARD) - 1])
         self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
-        self.link = f"INSERT INTO {references} (source, target) VALUES (?, ?)"
+        self.link = f"INSERT OR IGNORE INTO {references} (source, target) VALUES (?, ?)"
         self.unlink = f"DELETE FROM {references} WHERE source = ?"
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
         self._fields = Fields(schema, dialect) if schema.fields else None

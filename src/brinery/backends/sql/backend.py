@@ -27,7 +27,7 @@ from brinery.backends.sql._pending import Pending
 from brinery.backends.sql._session import Session, TakenError
 from brinery.backends.sql.engine import Place, sessions_of
 from brinery.backends.sql.schema import DEFAULT_TABLE
-from brinery.errors import StorageError
+from brinery.errors import BrineryError, StorageError
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -200,19 +200,47 @@ class SqlBackend(Backend):
 
     def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
         is_optimistic = True
+        lost: Exception | None = None  # what left open whether a former attempt was committed
         for attempt in range(_TRIES):
             try:
+                if lost is not None and self._is_made(pending):
+                    return None
                 return self._attempt(pending, removed, is_optimistic=is_optimistic)
             except TakenError:
                 # Who made the name may have removed it again meanwhile: then it is tried once more.
                 is_optimistic = False
-            except _Again as again:
+            except _LostError as again:
+                if removed or ANY in pending.expected.values():
+                    raise self._unknown(again.error) from again.error
+                # A commit that was made is known by its versions, and one that is still under way keeps
+                # the next from being made, as long as each write expects something.
+                lost, is_optimistic = again.error, False
+            except _AgainError as again:
                 if attempt == _TRIES - 1:
-                    raise self._sessions.failure("commit", again.error) from again.error
+                    failure = self._sessions.failure("commit", again.error)
+                    raise (self._unknown(lost) if lost else failure) from again.error
                 time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))
+            except BrineryError as error:
+                if lost is None:
+                    raise
+                raise self._unknown(lost) from error
+        if lost is not None:
+            raise self._unknown(lost) from lost
         raise StorageError(
             "commit",
             "others kept creating and removing the same records: repeat the call",
+            path=self.location,
+        )
+
+    def _is_made(self, pending: Pending) -> bool:
+        own = pending.versions()
+        return self._read("read", lambda session: _versions(session, own)) == own
+
+    def _unknown(self, error: Exception) -> StorageError:
+        return StorageError(
+            "tell whether a commit was made",
+            f"the connection was lost in the middle of it ({_first_line(error)}); it is there "
+            "as a whole or not at all: look, and repeat the call if need be",
             path=self.location,
         )
 
@@ -236,17 +264,12 @@ class SqlBackend(Backend):
                         session.rollback()
                     raise
         except sessions.errors as error:
-            lost = session is not None and sessions.is_lost(error, session)
-            if lost and is_committing:
-                raise StorageError(
-                    "tell whether a commit was made",
-                    f"the connection was lost in the middle of it ({_first_line(error)}); it is there "
-                    "as a whole or not at all: look, and repeat the call if need be",
-                    path=self.location,
-                ) from error
+            is_lost = session is not None and sessions.is_lost(error, session)
+            if is_lost and is_committing:
+                raise _LostError(error) from error
             # All that is to be written is still here, and nothing of it was committed.
-            if lost or sessions.is_passing(error):
-                raise _Again(error) from error
+            if is_lost or sessions.is_passing(error):
+                raise _AgainError(error) from error
             raise sessions.failure("commit", error) from error
 
     # -- life
@@ -260,12 +283,16 @@ class SqlBackend(Backend):
         self._sessions.close()
 
 
-class _Again(Exception):
+class _AgainError(Exception):
     """A transaction failed in a way that passes."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)
         self.error = error
+
+
+class _LostError(_AgainError):
+    """The connection was lost while a transaction was being committed."""
 
 
 def _there(name: str, found: T | None) -> T:

@@ -176,6 +176,10 @@ class Place:
         from sqlalchemy.schema import CreateColumn, CreateIndex
 
         dialect, table = self.engine.dialect, column.table
+        if self.dialect == "postgresql":
+            from brinery.backends.sql import _postgresql
+
+            yield from _postgresql.types_for(column, dialect)
         what = "ADD" if self.dialect in ("mssql", "oracle") else "ADD COLUMN"
         described = CreateColumn(column).compile(dialect=dialect)
         yield f"ALTER TABLE {dialect.identifier_preparer.format_table(table)} {what} {described}"

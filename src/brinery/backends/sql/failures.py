@@ -26,6 +26,7 @@ _ADVICE: Final = {
     "28P01": "check user and password",
     "28000": "check the user, and what pg_hba.conf of the server allows",
     "3D000": "the server has no such database: create it, or name another in the URL",
+    "22P05": "the encoding of the database lacks it: use a database of ENCODING 'UTF8'",
     "25006": "the server or the transaction is read-only: connect to the primary server",
     "42501": "the user lacks the right: have it granted",
     "53300": "the server has too many connections: close some, or raise max_connections",
@@ -49,7 +50,9 @@ _TOLD: Final = (
         "the table has other columns by now: open the store again",
     ),
 )
-_DATA: Final = "22"  # a class of SQLSTATE
+_DATA: Final = "22"  # classes of SQLSTATE
+_CONSTRAINT: Final = ("23", "SQLITE_CONSTRAINT")
+_DEMAND: Final = "a constraint that somebody has given the table forbids it: brinery's own never do"
 _FIELDS: Final = (
     "a value for extra_fields is none of its column: have the function return one that is, or None"
 )
@@ -87,15 +90,17 @@ def failure(
             id=name,
             path=place.location,
         )
-    advice = _ADVICE.get(code) or _advice_for(said, place)
-    if code.startswith(_DATA) and place.schema.fields:
-        advice = _FIELDS
+    advice = _ADVICE.get(code) or _advice_for(code, said, place)
     return StorageError(
         action, f"{said}; {advice}" if advice else said, id=name, path=place.location
     )
 
 
-def _advice_for(said: str, place: Place) -> str | None:
+def _advice_for(code: str, said: str, place: Place) -> str | None:
+    if code.startswith(_DATA) and place.schema.fields:
+        return _FIELDS
+    if code.startswith(_CONSTRAINT):
+        return _DEMAND
     text = said.lower()
     for pattern, advice in _TOLD:
         if re.search(pattern, text):
