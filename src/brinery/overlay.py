@@ -111,6 +111,19 @@ class Overlay(Backend):
                 return self._bytes(name, change, change.size - most), change.size, change.version
         return self._base.get_tail(name, count)
 
+    def get_tails(
+        self, names: Iterable[str], count: int
+    ) -> Iterator[tuple[str, bytes, int, Version]]:
+        """Yield the name and what `get_tail` returns for those of `names` that there are."""
+        below = []
+        for name in names:
+            if name not in self._changes:
+                below.append(name)
+            elif self._changes[name].version is not None:
+                yield name, *self.get_tail(name, count)
+        if below:
+            yield from self._base.get_tails(below, count)
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, each once, without the dotted."""
         with self._lock:

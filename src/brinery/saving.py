@@ -85,6 +85,8 @@ class _Work:
     """The record that refers to it; None for a root."""
     is_demanded: bool = False
     """Whether the caller said which version is to be replaced."""
+    is_gone: bool = False
+    """Whether the record of an unchanged object is not there any more."""
     # Of what is written; a named tuple beside this one would take 0.2 µs for each record.
     digest: bytes = b""
     codec: Codec | None = None
@@ -189,6 +191,7 @@ class Saver:
         self._written: list[_Work] = []
         self._rely = rely
         self._relied: list[_Work] = []
+        self._unchanged: list[_Work] = []
         self._epoch: Version | None = None
 
     # -- what codecs ask
@@ -248,6 +251,7 @@ class Saver:
                     self._written,
                     self._claims,
                     self._relied,
+                    self._unchanged,
                 ):
                     kept.clear()
                 self.root = self._current = None
@@ -282,7 +286,7 @@ class Saver:
         """
         while self._relied and (epoch := epoch_of(self._backend)) != self._epoch:
             self._epoch = epoch
-            lost = [work for work in self._relied if not self._exists(work.name)]
+            _, lost = self._found(self._relied)
             with suppress(Conflict):  # somebody else has written it: it is looked for once more
                 self._commit(self._puts_of(lost))
                 continue
@@ -349,6 +353,18 @@ class Saver:
             put = self._encode(work)
             if put is not None:
                 yield put
+        yield from self._puts_of_gone(len(self._list))
+
+    def _puts_of_gone(self, count: int) -> Iterator[Put]:
+        # All unchanged records are looked for at once: one by one that would be a round trip for each.
+        unchanged, self._unchanged = self._unchanged, []
+        if not unchanged:
+            return
+        there, gone = self._found(unchanged)
+        self._relied += there
+        yield from (put for put in map(self._encode, gone) if put is not None)
+        if len(self._list) > count:
+            yield from self._puts(count)
 
     def _encode(self, work: _Work) -> Put | None:
         if (kept := record_of(work.obj)) is not None and self._is_kept(work, kept):
@@ -364,9 +380,11 @@ class Saver:
             if entry.digest != digest and entry.is_loaded:
                 self._compare_again(work, entry, digest)
             if entry.digest == digest:
-                if not self._relies_on(work) and not work.is_demanded:
-                    expect = ABSENT  # somebody removed it: it is new again
+                if work.is_gone:
+                    # Somebody removed it: it is new again, unless that very record was demanded.
+                    expect = expect if work.is_demanded else ABSENT
                 elif not self._is_transform_asked_for or self._is_stored_so(work, sink, codec):
+                    self._note_unchanged(work)
                     return None
         payload: Sequence[Buffer] = pieces
         stored_digest, transform = digest, None
@@ -433,7 +451,8 @@ class Saver:
         if expect is ANY and work.chosen:
             self._check_is_record(work)
         if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
-            if self._relies_on(work):
+            if not work.is_gone:
+                self._note_unchanged(work)
                 return None
             expect = ABSENT
         record = build(
@@ -511,24 +530,21 @@ class Saver:
         self._writers[id(codec)] = writer
         return writer  # type: ignore[no-any-return]
 
-    def _relies_on(self, work: _Work) -> bool:
-        """Tell whether a record exists that need not be written; if so, it must exist at the end, too."""
-        if not self._relied:
+    def _note_unchanged(self, work: _Work) -> None:
+        """Note that a record is not written because it stands; so it must stand at the end, too."""
+        if not (self._relied or self._unchanged):
             self._epoch = epoch_of(self._backend)
         if self._rely is not None:
             self._rely(work.id, work.obj)
-        self._relied.append(work)
-        if self._exists(work.name):
-            return True
-        self._relied.pop()
-        return False
+        self._unchanged.append(work)
 
-    def _exists(self, name: str) -> bool:
-        try:
-            self._backend.get_tail(name, 0)
-        except Missing:
-            return False
-        return True
+    def _found(self, works: Sequence[_Work]) -> tuple[list[_Work], list[_Work]]:
+        """Return those whose records are there, and those whose records are gone, marked as such."""
+        names = [work.name for work in works]
+        found = {name for name, *_ in self._backend.get_tails(names, 0)}
+        for work in works:
+            work.is_gone = work.name not in found
+        return [w for w in works if not w.is_gone], [w for w in works if w.is_gone]
 
     def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
         entry = work.entry

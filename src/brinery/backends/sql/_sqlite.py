@@ -210,7 +210,15 @@ class SqliteSession(Session):
         found = self.connection.execute(self._text.tail, (count, name)).fetchone()
         if found is None:
             return None
-        return _bytes(found[0]), found[1] if type(found[1]) is int else -1, found[2]
+        return _bytes(found[0]), _size(found[1]), found[2]
+
+    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
+        if count:
+            return super().tails(names, count)
+        # Only whether they are there, which needs nothing of the record.
+        execute, text = self.connection.execute, self._text.sizes
+        found = ((name, execute(text, (name,)).fetchone()) for name in names)
+        return [(name, b"", _size(row[0]), row[1]) for name, row in found if row is not None]
 
     def names(self, prefix: str) -> Sequence[str]:
         if not prefix:
@@ -317,6 +325,7 @@ class _Statements:
             f"SELECT substr(data, max(1, size - ?1 + 1), ?1), size, version "
             f"FROM {records} WHERE name = ?2"
         )
+        self.sizes = f"SELECT size, version FROM {records} WHERE name = ?"
         self.names = f"SELECT name FROM {records} ORDER BY name"
         self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
         self.version = f"SELECT version FROM {records} WHERE name = ?"
@@ -350,6 +359,10 @@ def _bytes(value: Any) -> bytes:
     if type(value) is bytes:
         return value
     return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+
+
+def _size(value: Any) -> int:
+    return value if type(value) is int else -1
 
 
 def _record_of(row: Row) -> tuple[Any, ...]:
