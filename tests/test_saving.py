@@ -27,8 +27,10 @@ from brinery import (
     MemoryStore,
     Persistable,
     StorageError,
+    Store,
 )
 from brinery.backends import _files
+from brinery.backends.memory import MemoryBackend
 
 
 class Thing(Persistable):
@@ -269,6 +271,46 @@ def test_a_record_that_somebody_removed_is_written_again(tmp_path: Path) -> None
         FilesystemStore(tmp_path).remove(child.persistent_id)
         store.save(store.load(id_))
         assert FilesystemStore(tmp_path).load(id_).child.x == child.x
+
+
+class AskedBackend(MemoryBackend):
+    """A backend that counts how often it is asked."""
+
+    asked = 0
+
+    def get_tail(self, name: str, count: int) -> Any:
+        self.asked += 1
+        return super().get_tail(name, count)
+
+    def get_tails(self, names: Any, count: int) -> Any:
+        self.asked += 1
+        return [(name, *super(AskedBackend, self).get_tail(name, count)) for name in names]
+
+
+def test_unchanged_records_are_looked_for_at_once() -> None:
+    """On a server each question is a round trip."""
+    backend = AskedBackend()
+    store = Store(backend)
+    root = Thing(children=[Thing(x=n) for n in range(50)])
+    store.save(root)
+    root.x = 1
+    before = backend.asked
+    store.save(root)
+    assert backend.asked - before < 5
+
+
+def test_many_that_somebody_removed_are_written_again() -> None:
+    """New ones that only these refer to are as well."""
+    backend = MemoryBackend()
+    store = Store(backend)
+    children = [Thing(x=n) for n in range(5)]
+    root = Thing(children=children)
+    id_ = store.save(root)
+    gone = [str(child.persistent_id) for child in children[1:4]]
+    backend.commit([], gone)
+    store.save(root)
+    again = Store(backend).load(id_)
+    assert [child.x for child in again.children] == [0, 1, 2, 3, 4]
 
 
 def test_an_encode_error_of_a_hook_names_the_object() -> None:
