@@ -122,7 +122,7 @@ class Checker:
             self._guard,
         )
         try:
-            loader.load([id_])
+            loader.load([id_], keeps_fetched=True)
         except BrineryError as error:
             self._enter_failure(id_, error, loader)
         except Exception as error:  # noqa: BLE001 - one record must not end the run

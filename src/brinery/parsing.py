@@ -250,7 +250,7 @@ def _metadata_as_written(described: bytes) -> Metadata | None:
     codec, config, codec_version, protocol, python, _ = common
     # fmt: off
     return tuple.__new__(Metadata, (
-        id_, codec, config.copy(), codec_version, protocol, python, class_, tuple(references), size,
+        id_, codec, config, codec_version, protocol, python, class_, tuple(references), size,
         digest, (), created, nonce, None, versions, libraries, None,
     ))
     # fmt: on

@@ -166,7 +166,7 @@ class Rewriter:
 
     def _encoded_anew(self, id_: str, around: Strangers) -> Rewritten | None:
         loader = self._loader(self._backend, around)
-        (obj,) = loader.load([id_])
+        (obj,) = loader.load([id_], keeps_fetched=True)
         read = loader.fetched[id_]
         old = read.record.metadata
         trial = _Trial(self._backend)

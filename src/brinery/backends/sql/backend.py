@@ -96,7 +96,7 @@ class SqlBackend(Backend):
         try:
             self.place.prepare(create=create, migrate=migrate)
         except BaseException:
-            self._sessions.close()
+            self.close()
             raise
 
     # -- reading
@@ -281,6 +281,7 @@ class SqlBackend(Backend):
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
         self._sessions.close()
+        self.place.close()
 
 
 class _AgainError(Exception):

@@ -187,6 +187,10 @@ class Place:
             if column.name in index.columns:
                 yield str(CreateIndex(index).compile(dialect=dialect))
 
+    def close(self) -> None:
+        """Let go of what the engine holds: of a database in memory, the connection that it is."""
+        self.engine.dispose()
+
     def is_open_to_others(self) -> str | None:
         """Return in which way others can write to the database, as far as files tell."""
         return None if self._openness is None else self._openness.reason()
