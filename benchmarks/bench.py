@@ -46,6 +46,11 @@ class Sizes:
     jobs: int = 50_000
     some: int = 200
     """Operations on single records: in a store of many, or of all jobs."""
+    rows: int = 100_000
+    """Jobs in a database, among which the single ones are that follow."""
+    loads: int = 2_000
+    saves: int = 5_000
+    changes: int = 1_000
     megabytes: int = 64
     workers: int = 1
     """How many contenders run at a time; with more than one the figures mean nothing."""
@@ -66,6 +71,10 @@ QUICK = Sizes(
     many_records=200,
     jobs=200,
     some=10,
+    rows=400,
+    loads=10,
+    saves=20,
+    changes=10,
     megabytes=1,
     workers=2,
 )

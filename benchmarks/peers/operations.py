@@ -40,6 +40,13 @@ def save_all(name: str, directory: str, count: int) -> Sample:
     return sample
 
 
+def fill(name: str, directory: str, count: int, more: int) -> None:
+    """Save more jobs beside those that are there; no figure."""
+    with opened(name, directory) as peer:
+        config = peer.load(CONFIG) if peer.links != ALONE else None
+        peer.save_all(workflows(peer, more, first=count, config=config))
+
+
 def load_all(name: str, directory: str, count: int) -> Sample:
     """Load all jobs, and compare each."""
     with _ready(name, directory) as peer:
@@ -114,15 +121,15 @@ def delete_some(name: str, directory: str, count: int, few: int) -> Sample:
     return sample
 
 
-def check_changes(name: str, directory: str, count: int, few: int) -> None:
+def check_changes(name: str, directory: str, count: int, saved: int, changed: int) -> None:
     """Raise `AssertionError` unless the jobs are what the operations before have made of them."""
-    gone = {key_of(number) for number in _some(count, few, upper=True)}
+    gone = {key_of(number) for number in _some(count, changed, upper=True)}
     with opened(name, directory) as peer:
-        expected = {CONFIG, *map(key_of, range(count + few))} - gone
+        expected = {CONFIG, *map(key_of, range(count + saved))} - gone
         assert set(map(str, peer.keys())) == expected
-        for number in _some(count, few):
+        for number in _some(count, changed):
             check_job(peer, peer.load(key_of(number)), number, state="done")
-        for number in range(count, count + few):
+        for number in range(count, count + saved):
             check_job(peer, peer.load(key_of(number)), number, ring=1)
 
 

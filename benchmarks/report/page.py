@@ -53,7 +53,8 @@ even the upper quartile of the other's time, divided by brinery's in the same ro
 
 DATABASES = """\
 The same operations on {jobs:,} jobs in databases: `SqlStore` beside bare drivers with pickle,
-beside stores that use SQLite, and beside ZODB. Single operations: {some:,} of each. PostgreSQL is a
+beside stores that use SQLite, and beside ZODB. Then they are {rows:,} jobs, of which the keys are listed;
+{loads:,} are loaded one by one, {saves:,} saved, {changes:,} changed and as many deleted. PostgreSQL is a
 server on the same machine, reached by a unix socket, which flushes every commit; the sizes on the
 disk leave it out. Times are medians of {few} rounds.
 """

@@ -14,7 +14,7 @@ from tests.postgres import PostgresCluster, binaries
 
 from benchmarks.bench import Bench
 from benchmarks.peers.contenders import DATABASES
-from benchmarks.sections.peers import Entry
+from benchmarks.sections.peers import Entry, Singles
 from benchmarks.sections.peers import entries as measured
 
 _URL = "BRINERY_BENCH_POSTGRES"  # as in benchmarks.peers.psycopg, which needs it to be imported
@@ -23,7 +23,9 @@ _URL = "BRINERY_BENCH_POSTGRES"  # as in benchmarks.peers.psycopg, which needs i
 def entries(bench: Bench) -> list[Entry]:
     """Prove and measure; return one entry for each contender."""
     with _server():
-        return measured(bench, tuple(DATABASES), _place_of)
+        sizes = bench.sizes
+        singles = Singles(max(sizes.jobs, sizes.rows), sizes.loads, sizes.saves, sizes.changes)
+        return measured(bench, tuple(DATABASES), _place_of, singles)
 
 
 def _place_of(name: str) -> str:

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from benchmarks.bench import Bench, Phase, PhaseError
 from benchmarks.files import size
@@ -27,15 +27,29 @@ Entry = dict[str, Any]
 """What is known of one contender, as it stands in the document."""
 
 
+class Singles(NamedTuple):
+    """How many operations on single jobs are measured, and among how many jobs."""
+
+    among: int
+    loads: int
+    saves: int
+    changes: int
+    """And as many deletions."""
+
+
 def entries(
     bench: Bench,
     names: Sequence[str] = tuple(CONTENDERS),
     place_of: Callable[[str], str] = lambda name: "",
+    singles: Singles | None = None,
 ) -> list[Entry]:
     """Prove and measure; return one entry for each contender.
 
-    `place_of` tells for a name beside which of brinery's places it stands; see `baseline`.
+    `place_of` tells for a name beside which of brinery's places it stands; see `baseline`.  `singles`
+    defaults to `some` of each, among the jobs that are saved and loaded together.
     """
+    some = bench.sizes.some
+    singles = singles or Singles(bench.sizes.jobs, some, some, some)
     found = {name: _described(name, place_of(name)) for name in names}
     running = [entry for entry in found.values() if not entry["missing"]]
     with ThreadPoolExecutor(bench.sizes.workers) as pool:
@@ -43,7 +57,7 @@ def entries(
         for number in range(bench.sizes.few):
             bench.tell(f"peers, round {number + 1} of {bench.sizes.few}")
             left = [entry for entry in running if not entry["error"]]
-            list(pool.map(partial(_round, bench), left if number % 2 == 0 else left[::-1]))
+            list(pool.map(partial(_round, bench, singles), left if number % 2 == 0 else left[::-1]))
     return list(found.values())
 
 
@@ -99,20 +113,24 @@ def contradictions(entry: Entry) -> list[str]:
 # -- operations
 
 
-def _round(bench: Bench, entry: Entry) -> None:
+def _round(bench: Bench, singles: Singles, entry: Entry) -> None:
     sizes = bench.sizes
-    jobs, some = {"count": sizes.jobs}, {"count": sizes.jobs, "few": sizes.some}
+    among = singles.among
     with _directory(bench, entry) as directory:
         run = _runner(entry, directory)
-        run(operations.save_all, sizes.jobs, **jobs)
+        run(operations.save_all, sizes.jobs, count=sizes.jobs)
         entry["size"] = size(str(directory))
-        run(operations.load_all, sizes.jobs, **jobs)
-        run(operations.list_keys, sizes.jobs, **jobs)
-        run(operations.load_some, sizes.some, **some)
-        run(operations.save_some, sizes.some, **some)
-        run(operations.update_some, sizes.some, **some)
-        run(operations.delete_some, sizes.some, **some)
-        Phase(operations.check_changes, name=entry["name"], directory=directory, **some).run()
+        run(operations.load_all, sizes.jobs, count=sizes.jobs)
+        if more := among - sizes.jobs:
+            fill = Phase(operations.fill, name=entry["name"], directory=directory)
+            fill.run(count=sizes.jobs, more=more)
+        run(operations.list_keys, among, count=among)
+        run(operations.load_some, singles.loads, count=among, few=singles.loads)
+        run(operations.save_some, singles.saves, count=among, few=singles.saves)
+        run(operations.update_some, singles.changes, count=among, few=singles.changes)
+        run(operations.delete_some, singles.changes, count=among, few=singles.changes)
+        check = Phase(operations.check_changes, name=entry["name"], directory=directory)
+        check.run(count=among, saved=singles.saves, changed=singles.changes)
     if entry["error"]:
         return
     with _directory(bench, entry) as directory:
