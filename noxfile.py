@@ -56,7 +56,9 @@ os.environ["PATH"] = os.pathsep.join([*_directories(), os.environ["PATH"]])
 def test(session: nox.Session) -> None:
     """Run the tests against an installed wheel; a Python that is not there is skipped."""
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "-n", "auto", "-m", "not slow and not torture", *session.posargs)
+    session.run(
+        "python", "-m", "pytest", "-n", "auto", "-m", "not slow and not torture", *session.posargs
+    )
 
 
 @nox.session(python=False)
