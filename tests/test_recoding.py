@@ -15,7 +15,17 @@ from typing import Any
 import pytest
 
 import brinery
-from brinery import FilesystemStore, Id, MemoryStore, Persistable, SqlStore, Store, upgrades
+from brinery import (
+    FilesystemStore,
+    Id,
+    MemoryStore,
+    Persistable,
+    SealError,
+    SqlStore,
+    Store,
+    Trust,
+    upgrades,
+)
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
@@ -460,3 +470,20 @@ def test_progress_is_told(store: Store) -> None:
     with reopened(store, protocol=2) as new:
         brinery.recode(new, progress=lambda *at: told.append(at))
     assert (told[0][1], told[-1]) == (4, (4, 4))
+
+
+def test_a_sealed_store_is_not_recoded_without_its_key(tmp_path: Path) -> None:
+    """Nor does it take the settings of somebody who has none, who could not save in it either."""
+    plain = FilesystemStore(tmp_path, codec="pickle")
+    plain.list()
+    key = os.urandom(32)
+    with FilesystemStore(tmp_path, trust=Trust(key=key)) as store:
+        store.save([1], id="one")
+    with pytest.raises(SealError):
+        plain.remember()
+    with FilesystemStore(tmp_path, codec="dill") as other:
+        with pytest.raises(SealError):
+            brinery.recode(other)
+        assert brinery.recode(other, dry_run=True).left
+    with FilesystemStore(tmp_path, trust=Trust(key=key)) as store:
+        assert (store.codec.name, store.load("one")) == ("pickle", [1])

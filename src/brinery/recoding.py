@@ -71,8 +71,11 @@ def recode(store: Store, *, dry_run: bool = False, progress: Show | None = None)
     reported.  At the end the store remembers its settings.  With `dry_run` nothing is written.  `progress`
     is called with the number of records done and that of all, at most ten times a second.
 
-    Decoding runs the code that records name.  Raise `StorageError`.
+    Decoding runs the code that records name.  Raise `StorageError`, and `SealError` for a sealed store
+    that was opened without a key.
     """
+    if not dry_run:
+        store._check_seal()
     return _Recoder(store, dry_run).run(progress)
 
 
