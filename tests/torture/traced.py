@@ -136,6 +136,19 @@ def _split(log: Path, endings: Sequence[tuple[int, int]]) -> list[list[str]]:
     return list(by_process.values())
 
 
+def _fork() -> int:
+    """Fork without a call on files: from Python 3.12 on, `os.fork` reads one to count the threads."""
+    ctypes.pythonapi.PyOS_BeforeFork()
+    child: int = ctypes.PyDLL(None).fork()
+    if child == 0:
+        ctypes.pythonapi.PyOS_AfterFork_Child()
+    else:
+        ctypes.pythonapi.PyOS_AfterFork_Parent()
+    if child < 0:
+        raise OSError("cannot fork")
+    return child
+
+
 def _run_all(
     caller: socket.socket, errors: str, operations: Sequence[Callable[[], object]]
 ) -> None:
@@ -148,7 +161,7 @@ def _run_all(
             return
         endings = []
         for operation in operations:
-            child = os.fork()
+            child = _fork()
             if child == 0:
                 os._exit(_outcome(operation, errors))
             status = os.waitpid(child, 0)[1]
