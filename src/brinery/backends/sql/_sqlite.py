@@ -207,7 +207,7 @@ class SqliteSession(Session):
                 yield name, _bytes(found[0]), found[1]
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
-        found = self.connection.execute(self._text.tail, (count, name)).fetchone()
+        found = self.connection.execute(self._text.tail, (count, count, name)).fetchone()
         if found is None:
             return None
         return _bytes(found[0]), _size(found[1]), found[2]
@@ -322,8 +322,8 @@ class _Statements:
         settings = [f"{column} = ?" for column in columns[1:]]
         self.get = f"SELECT data, version FROM {records} WHERE name = ?"
         self.tail = (
-            f"SELECT substr(data, max(1, size - ?1 + 1), ?1), size, version "
-            f"FROM {records} WHERE name = ?2"
+            f"SELECT substr(data, max(1, size - ? + 1), ?), size, version "
+            f"FROM {records} WHERE name = ?"
         )
         self.sizes = f"SELECT size, version FROM {records} WHERE name = ?"
         self.names = f"SELECT name FROM {records} ORDER BY name"
