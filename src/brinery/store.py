@@ -280,15 +280,18 @@ class Store(ForkSafe, MutableMapping[str, Any]):
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
         with self._lock, self._open():
-            self._check_seal()
             self._remember_once()
+            self._adopt_identity()
             write_settings(self._base, self._settings(), overwrite=True)
 
-    def _check_seal(self) -> None:
-        """Raise `SealError` where the store is sealed by now, and was opened without a key."""
+    def _adopt_identity(self) -> None:
         # Somebody else may have sealed the first record since this store was opened.
         current = read_settings(self._base)
         self._guard.adopt(current.identity if current else None)
+
+    def _check_seal(self) -> None:
+        """Raise `SealError` where the store is sealed by now, and was opened without a key."""
+        self._adopt_identity()
         self._guard.check_saving([])
 
     def _remember_once(self) -> None:
