@@ -159,6 +159,9 @@ class LoneSaver(Saver):
                 f"it holds a persistable {type(obj).__name__} that has no record yet",
                 advice="Load and save it instead",
             )
-        if found is not None:
-            self._references[found] = None
-        return found
+        if found is None:
+            return None
+        # A plain string, as payloads have it: an `Id` would be one more class that they name.
+        reference = str.__str__(found)
+        self._references[reference] = None
+        return reference
