@@ -9,11 +9,11 @@ import os
 from typing import Any, Final
 
 from brinery.absent import AbsentCodec
-from brinery.backend import About, Backend, Missing, Put
+from brinery.backend import Backend, Missing, Put
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
 from brinery.parsing import parse
-from brinery.record import Metadata, Record, build
+from brinery.record import Metadata, Record, about_of, build
 from brinery.renames import Renames
 from brinery.seal import Seals
 from brinery.settings import Settings, read_settings
@@ -112,9 +112,7 @@ class Guard:
             record = parse(data, version, path=path, seals=seals)
         metadata = record.metadata
         pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
-        references = tuple(dict.fromkeys(metadata.references))
-        about = About(metadata.class_name, metadata.codec, metadata.created, references, None)
-        self._backend.commit([Put(name, pieces, version, about)])
+        self._backend.commit([Put(name, pieces, version, about_of(metadata, None))])
         return True
 
     # -- what is read

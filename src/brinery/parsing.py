@@ -195,7 +195,7 @@ def _common_from(head: bytes) -> tuple[Any, ...] | None:
 
 
 def _metadata_as_written(described: bytes) -> Metadata | None:
-    """Return what `_metadata_from` does, in half of the time; None where that has to look.
+    """Return what `_metadata_from` does, in less time; None where that has to look.
 
     That is so where the metadata are in another order than `Writer` has, are transformed, or wrong.
     """
@@ -453,7 +453,7 @@ def parse(
 
 def _parsed_as_written(data: bytes, id: str | None) -> Metadata | None:
     # The metadata of a record that is as `Writer` writes nearly all; None where `_parsed_metadata` has to
-    # look, which has an error for everything.  Half of the time of a load is in here.
+    # look, which has an error for everything.
     start = len(data) - TAIL_SIZE
     if start < 0 or type(data) is not bytes:
         return None

@@ -29,6 +29,7 @@ from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from brinery.backend import About
 from brinery.clock import now
 from brinery.codec import Buffer
 from brinery.errors import (
@@ -368,6 +369,12 @@ def build(
         dict(m.versions),
         dict(m.libraries),
     )
+
+
+def about_of(metadata: Metadata, fields: Mapping[str, Any] | None) -> About:
+    """Return what an engine with columns keeps beside a record; `fields` as `About` has it."""
+    references = tuple(dict.fromkeys(metadata.references))
+    return About(metadata.class_name, metadata.codec, metadata.created, references, fields)
 
 
 def has_magic(tail: Buffer) -> bool:

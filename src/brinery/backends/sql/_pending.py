@@ -18,7 +18,7 @@ from brinery.backend import ABSENT, ANY, About, Expect, Put, Version
 from brinery.errors import BrineryError, InvalidArgumentError, storage_error
 from brinery.ids import name_of
 from brinery.parsing import parse_metadata
-from brinery.record import has_magic
+from brinery.record import about_of, has_magic
 
 _IN_MEMORY: Final = 256 << 20
 
@@ -140,7 +140,5 @@ class Pending:
 
 def _about(data: bytes) -> About | None:
     with suppress(BrineryError):  # damaged: it is kept as it is, and found out when it is read
-        metadata = parse_metadata(data, len(data))
-        references = tuple(dict.fromkeys(metadata.references))
-        return About(metadata.class_name, metadata.codec, metadata.created, references)
+        return about_of(parse_metadata(data, len(data)), {})
     return None
