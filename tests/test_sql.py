@@ -58,6 +58,7 @@ from brinery import (
     make_store,
 )
 from brinery.backends.sql import SqlBackend, _networks, _postgresql, _sqlite
+from brinery.backends.sql._sqlite_session import SqliteSession
 
 
 class Task(Persistable):
@@ -788,7 +789,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
         store.save(Task("small"))
         assert isinstance(store.backend, SqlBackend)
         with store.backend._sessions.use() as session:
-            assert isinstance(session, _sqlite.SqliteSession)
+            assert isinstance(session, SqliteSession)
             (pages,) = session.connection.execute("pragma page_count").fetchone()
             session.connection.execute(f"pragma max_page_count = {pages + 10}")
         with pytest.raises(StorageError, match="full") as caught:

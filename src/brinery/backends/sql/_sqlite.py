@@ -1,4 +1,4 @@
-"""Sessions on SQLite, by the driver of the standard library.
+"""Where an SQLite database is, and how it is opened.
 
 Settings, each with its reason (https://sqlite.org/pragma.html):
 
@@ -7,9 +7,6 @@ synchronous = FULL     NORMAL loses acknowledged commits in a power cut
 page_size = 8192       of a new file: records of some KB keep out of overflow pages
 cache_size = 64 MB     the index of names stays in memory
 BEGIN IMMEDIATE        a transaction that reads first and writes then would fail, not wait
-
-Measured against SQLAlchemy Core on the same connection: reading a record 4 µs and 17, adding one to a
-batch 3 µs and 11.
 """
 
 from __future__ import annotations
@@ -17,18 +14,13 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends._openness import Openness
 from brinery.backends.sql import failures
-from brinery.backends.sql._fields import Fields
 from brinery.backends.sql._networks import network_of
-from brinery.backends.sql._pending import Row
-from brinery.backends.sql._session import Session, Sessions, TakenError
-from brinery.backends.sql.schema import STANDARD
 from brinery.errors import (
-    BrineryError,
     MissingTableError,
     StorageError,
     UrlError,
@@ -46,7 +38,8 @@ _CACHE: Final = 64 << 10  # KiB
 _DRIVER_OPTIONS: Final = frozenset(
     {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
 )
-_MEMORY: Final = (None, "", ":memory:")
+MEMORY: Final = (None, "", ":memory:")
+"""Paths of databases in memory."""
 # https://sqlite.org/limits.html: the row as a whole; what stands beside the record is far below 1 MB.
 _LARGEST: Final = 1_000_000_000 - (1 << 20)
 _ELSEWHERE: Final = "keep it in a directory (file:///…), or as several smaller objects"
@@ -64,19 +57,20 @@ def absolute(url: URL) -> URL:
             f"neither the store nor sqlite3 has an option {', '.join(map(repr, sorted(unknown)))}",
         )
     path = url.database
-    if path in _MEMORY or _is_uri(path):
+    if path in MEMORY or is_uri(path):
         return url
     return url.set(database=os.path.abspath(os.path.expanduser(path)))
 
 
-def _is_uri(path: str | None) -> bool:
+def is_uri(path: str | None) -> bool:
+    """Tell whether a path is a URI of SQLite, with options of its own."""
     return path is not None and path.startswith("file:")
 
 
 def prepare(place: Place, *, create: bool) -> None:
     """Make the directory of the file.  Raise `MissingTableError`, `StorageError`."""
     path = place.url.database
-    if path in _MEMORY or _is_uri(path):
+    if path in MEMORY or is_uri(path):
         return
     directory = os.path.dirname(path)
     if not os.path.exists(path):
@@ -102,7 +96,7 @@ def openness(url: URL) -> Openness | None:
     Whoever can make a file in its directory can plant a log, which SQLite writes into the database.
     """
     path = url.database
-    if path in _MEMORY or _is_uri(path):
+    if path in MEMORY or is_uri(path):
         return None
     real = os.path.realpath(path)  # as SQLite follows links, and has its log where they lead
     directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(path)))
@@ -114,7 +108,7 @@ def engine_of(place: Place) -> Engine:
     from sqlalchemy import create_engine, event
     from sqlalchemy.pool import NullPool, StaticPool
 
-    is_in_memory = place.url.database in _MEMORY
+    is_in_memory = place.url.database in MEMORY
     engine = create_engine(
         place.url,
         poolclass=StaticPool if is_in_memory else NullPool,
@@ -122,7 +116,7 @@ def engine_of(place: Place) -> Engine:
         connect_args={"timeout": place.timeout, "check_same_thread": False},
         hide_parameters=True,
     )
-    event.listen(engine, "connect", lambda connection, _: _configure(connection, place))
+    event.listen(engine, "connect", lambda connection, _: configure(connection, place))
     event.listen(engine, "begin", _begin)
     return engine
 
@@ -132,7 +126,8 @@ def _begin(connection: Any) -> None:
     connection.exec_driver_sql(how)
 
 
-def _configure(connection: sqlite3.Connection, place: Place) -> None:
+def configure(connection: sqlite3.Connection, place: Place) -> None:
+    """Set a new connection up.  Raise `StorageError` where the file system cannot do what is needed."""
     connection.isolation_level = None  # transactions are begun here, not by the driver
     full = place.durability == "full"
     for pragma in (
@@ -142,7 +137,7 @@ def _configure(connection: sqlite3.Connection, place: Place) -> None:
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if place.url.database in _MEMORY:
+    if place.url.database in MEMORY:
         return
     if full and hasattr(os, "fchmod"):
         connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
@@ -180,249 +175,3 @@ def check_size(name: str, size: int) -> None:
     """Raise `ValueTooLargeError` for a record that is too large for a row."""
     if size > _LARGEST:
         raise ValueTooLargeError(name, size, _LARGEST, "SQLite", _ELSEWHERE)
-
-
-class SqliteSession(Session):
-    """One connection."""
-
-    def __init__(
-        self, connection: sqlite3.Connection, statements: _Statements, path: str | None = None
-    ) -> None:
-        """`path` is the file of the database, if it is one."""
-        self.connection = connection
-        self._text = statements
-        self._path = path
-        self._file = None if path is None else _file_at(path)
-
-    def get(self, name: str) -> tuple[bytes, int] | None:
-        found = self.connection.execute(self._text.get, (name,)).fetchone()
-        return None if found is None else (_bytes(found[0]), found[1])
-
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        # One by one: measured as fast as IN with many names, and only one record is in memory.
-        execute, text = self.connection.execute, self._text.get
-        for name in names:
-            found = execute(text, (name,)).fetchone()
-            if found is not None:
-                yield name, _bytes(found[0]), found[1]
-
-    def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
-        found = self.connection.execute(self._text.tail, (count, count, name)).fetchone()
-        if found is None:
-            return None
-        return _bytes(found[0]), _size(found[1]), found[2]
-
-    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
-        if count:
-            return super().tails(names, count)
-        # Only whether they are there, which needs nothing of the record.
-        execute, text = self.connection.execute, self._text.sizes
-        found = ((name, execute(text, (name,)).fetchone()) for name in names)
-        return [(name, b"", _size(row[0]), row[1]) for name, row in found if row is not None]
-
-    def names(self, prefix: str) -> Sequence[str]:
-        if not prefix:
-            found = self.connection.execute(self._text.names).fetchall()
-        else:
-            # Every name that starts with the prefix sorts before the prefix and the last character.
-            found = self.connection.execute(
-                self._text.names_from, (prefix, prefix + "\U0010ffff")
-            ).fetchall()
-        return [name for (name,) in found if type(name) is str and name[:1] not in ("", ".")]
-
-    def referrers(self, name: str) -> Sequence[str]:
-        return [source for (source,) in self.connection.execute(self._text.referrers, (name,))]
-
-    def begin(self) -> None:
-        self._check_file()
-        self.connection.execute("BEGIN IMMEDIATE")
-
-    def _check_file(self) -> None:
-        # SQLite goes on with a file that has no name any more, and what it writes is gone with the process.
-        if self._path is not None and _file_at(self._path) != self._file:
-            raise StorageError(
-                "write",
-                "the database file was removed or replaced while the store was open: put it back, or open "
-                "the store again",
-                path=self._path,
-            )
-
-    def begin_reading(self) -> None:
-        self.connection.execute("BEGIN")
-
-    def commit(self) -> None:
-        self.connection.execute("COMMIT")
-
-    def rollback(self) -> None:
-        if self.connection.in_transaction:
-            self.connection.execute("ROLLBACK")
-
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
-        execute, text, found = self.connection.execute, self._text.version, {}
-        for name in names:
-            row = execute(text, (name,)).fetchone()
-            if row is not None:
-                found[name] = row[0]
-        return found
-
-    def insert(self, rows: Iterable[Row]) -> None:
-        try:
-            self.connection.executemany(self._text.insert, map(self._text.values, rows))
-        except sqlite3.IntegrityError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-                raise
-            raise TakenError from error
-
-    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
-        if expect is not None or targets:
-            return None  # nothing is gained: no statement has a way to go
-        self._check_file()
-        try:
-            self.connection.execute(self._text.insert, self._text.values(row))
-        except sqlite3.IntegrityError as error:
-            raise TakenError from error
-        return True
-
-    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        if with_fields:
-            self.connection.executemany(
-                self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
-            )
-        else:
-            self.connection.executemany(
-                self._text.update_record, ((*_record_of(row)[1:], row.name) for row in rows)
-            )
-
-    def unlink(self, sources: Sequence[str]) -> None:
-        self.connection.executemany(self._text.unlink, ((source,) for source in sources))
-
-    def link(self, references: Iterable[tuple[str, str]]) -> None:
-        self.connection.executemany(self._text.link, references)
-
-    def delete(self, names: Sequence[str]) -> None:
-        self.connection.executemany(self._text.delete, ((name,) for name in names))
-
-    def is_idle(self) -> bool:
-        return not self.connection.in_transaction
-
-    def close(self) -> None:
-        self.connection.close()
-
-
-class _Statements:
-    """The text of the statements of one store, and the values that go into them."""
-
-    def __init__(self, place: Place) -> None:
-        dialect = place.engine.dialect
-        quote = dialect.identifier_preparer.quote
-        schema = place.schema
-        records, references = quote(schema.records.name), quote(schema.references.name)
-        columns = [*STANDARD, *map(quote, schema.fields)]
-        marks = ", ".join("?" * len(columns))
-        settings = [f"{column} = ?" for column in columns[1:]]
-        self.get = f"SELECT data, version FROM {records} WHERE name = ?"
-        self.tail = (
-            f"SELECT substr(data, max(1, size - ? + 1), ?), size, version "
-            f"FROM {records} WHERE name = ?"
-        )
-        self.sizes = f"SELECT size, version FROM {records} WHERE name = ?"
-        self.names = f"SELECT name FROM {records} ORDER BY name"
-        self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
-        self.version = f"SELECT version FROM {records} WHERE name = ?"
-        self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES ({marks})"
-        self.update = f"UPDATE {records} SET {', '.join(settings)} WHERE name = ?"
-        own = ", ".join(settings[: len(STANDARD) - 1])
-        self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
-        self.delete = f"DELETE FROM {records} WHERE name = ?"
-        self.link = f"INSERT OR IGNORE INTO {references} (source, target) VALUES (?, ?)"
-        self.unlink = f"DELETE FROM {references} WHERE source = ?"
-        self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
-        self._fields = Fields(schema, dialect) if schema.fields else None
-
-    def values(self, row: Row) -> tuple[Any, ...]:
-        """Return the values of a row, in the order of the columns."""
-        if self._fields is None:
-            return _record_of(row)
-        return *_record_of(row), *self._fields.values(row.about, _fitting)
-
-
-def _file_at(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
-
-
-def _bytes(value: Any) -> bytes:
-    # Somebody else's statement may have left a text, or nothing: no record, as every reader finds.
-    if type(value) is bytes:
-        return value
-    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
-
-
-def _size(value: Any) -> int:
-    return value if type(value) is int else -1
-
-
-def _record_of(row: Row) -> tuple[Any, ...]:
-    name, version, size, about, data = row
-    if about is None:
-        return name, version, size, None, None, None, data
-    return name, version, size, about.class_name, about.codec, about.created, data
-
-
-def _fitting(_: Any, value: Any) -> Any:
-    # What the driver finds out later would end the whole commit.
-    if isinstance(value, str):
-        value.encode()
-    elif isinstance(value, int):
-        value.to_bytes(8, "big", signed=True)
-    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
-        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
-    return value
-
-
-class SqliteSessions(Sessions):
-    """Connections to one SQLite database."""
-
-    errors = (sqlite3.Error,)
-
-    def __init__(self, place: Place) -> None:
-        super().__init__()
-        self._place = place
-        self._statements = _Statements(place)
-        self._is_in_memory = place.url.database in _MEMORY
-        self.most = 1 if self._is_in_memory else None
-
-    def new(self) -> SqliteSession:
-        """Open a connection."""
-        if self._is_in_memory:
-            # The database is its connection, which the engine holds as well.
-            held = self._place.engine.raw_connection().driver_connection
-            assert isinstance(held, sqlite3.Connection)
-            return SqliteSession(held, self._statements)
-        arguments, given = self._place.engine.dialect.create_connect_args(self._place.url)
-        options: Any = {
-            **given,
-            "timeout": self._place.timeout,
-            "check_same_thread": False,
-            "cached_statements": 64,
-        }
-        connection: sqlite3.Connection
-        connection = sqlite3.connect(*arguments, **options)  # type: ignore[call-overload]
-        try:
-            _configure(connection, self._place)
-        except BaseException:
-            connection.close()
-            raise
-        path = self._place.url.database
-        return SqliteSession(connection, self._statements, None if _is_uri(path) else path)
-
-    def check_size(self, name: str, size: int) -> None:
-        """Raise `ValueTooLargeError` for a record that is too large for a row."""
-        check_size(name, size)
-
-    def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
-        """Return the error of brinery that stands for one of SQLite."""
-        return failures.failure(self._place, action, error, name)

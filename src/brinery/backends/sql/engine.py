@@ -243,7 +243,7 @@ class Place:
 def sessions_of(place: Place, *, native: bool) -> Sessions:
     """Return what makes connections to a place: through the driver where `native` and known."""
     if native and place.dialect == "sqlite":
-        from brinery.backends.sql._sqlite import SqliteSessions
+        from brinery.backends.sql._sqlite_session import SqliteSessions
 
         return SqliteSessions(place)
     if native and place.dialect == "postgresql" and place.url.get_driver_name() == "psycopg":
