@@ -18,7 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brinery import parsing
+from brinery import onepass, parsing
 from brinery import record as module
 from brinery.codec import Sink
 from brinery.errors import (
@@ -127,7 +127,7 @@ def maps(draw: st.DrawFn) -> bytes:
 @given(maps())
 def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> None:
     """The fast way answers as the careful one does, or not at all."""
-    quick = parsing._metadata_as_written(packed)
+    quick = onepass.metadata_as_written(packed)
     if quick is not None:
         assert quick == parsing._metadata_from(packed, None, None)
 
@@ -144,8 +144,8 @@ def test_what_is_written_is_read_in_one_pass(
     is_encodable = not any(
         "\ud800" <= char <= "\udfff" for char in class_name + "".join(references)
     )
-    assert (parsing._parsed_as_written(data, "Task.1") == metadata) == is_encodable
-    assert parse(data).metadata == metadata
+    assert (onepass.record_as_written(data, 7, "Task.1") is not None) == is_encodable
+    assert parse(data, 7) == Record(metadata, data, 7)
 
 
 def fields_of(data: bytes) -> dict[str, Any]:

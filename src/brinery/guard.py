@@ -12,6 +12,7 @@ from brinery.absent import AbsentCodec
 from brinery.backend import Backend, Missing, Put
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
+from brinery.onepass import record_as_written
 from brinery.parsing import parse
 from brinery.record import Metadata, Record, about_of, build
 from brinery.renames import Renames
@@ -34,6 +35,8 @@ class Guard:
         self._backend = backend
         self._seals: Seals | None = None
         self._admitted: set[tuple[str, bool]] = set()
+        # Whether records without a seal are accepted, of any codec.
+        self._accepts_plain = not self.is_sealing and trust.codecs is None
         self.identity = settings.identity if settings else None
         self._check_identity()
 
@@ -124,6 +127,8 @@ class Guard:
 
         Raise `RecordError` or `TrustError`.
         """
+        if self._accepts_plain and (record := record_as_written(data, version, id)) is not None:
+            return record
         return parse(data, version, id=id, path=path, seals=self.seals, admit=self._admit)
 
     def _admit(self, metadata: Metadata) -> None:

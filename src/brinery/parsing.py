@@ -1,18 +1,15 @@
 """Taking records apart: every byte is checked before any of the payload is decoded.
 
-Nearly all records are as `brinery.record.Writer` writes them, and are read in one pass.  All others, damaged
-and foreign ones among them, go the careful way, which has an error for everything.  The format is specified
-in `docs/design/record-format.md`.
+This is the careful way, which has an error for everything; nearly all records are read in one pass, by
+`brinery.onepass`.  The format is specified in `docs/design/record-format.md`.
 """
 
 from __future__ import annotations
 
-import functools
 import operator
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from hashlib import blake2b
-from types import MappingProxyType
 from typing import Any, Final
 
 from brinery.clock import FAR_FUTURE
@@ -26,15 +23,12 @@ from brinery.errors import (
     SealError,
     TruncatedRecordError,
 )
+from brinery.onepass import libraries_from, record_as_written, typed, versions_from
 from brinery.record import (
-    COMMON,
     DIGEST_SIZE,
     FORMAT_VERSION,
     MAGIC,
     MAX_METADATA,
-    NO_LIBRARIES,
-    NO_VERSIONS,
-    OWN,
     TAIL,
     TAIL_SIZE,
     Metadata,
@@ -42,9 +36,7 @@ from brinery.record import (
     Transformation,
     aligned,
     digest_of,
-    map_of,
     packing,
-    plain_unpacking,
 )
 from brinery.seal import ALGORITHM, NO_SEAL, Seals
 
@@ -167,95 +159,6 @@ def _owner(
     return owner
 
 
-# How the metadata that `brinery.record.Writer` writes are taken apart in one pass.
-_OWN_NAMES: Final = [*OWN]
-_OWN_TYPES: Final = (str, str, list, int, bytes, list, float, bytes)
-_OWN_START: Final = b"\xa2id"
-_OWN_HEADS: Final = {
-    0x80 | len(COMMON) + len(OWN) + more: b"\xdc" + (2 * (len(OWN) + more)).to_bytes(2, "big")
-    for more in (0, 1)
-}
-_MOST_COMMON: Final = 1 << 10
-
-
-@functools.lru_cache(maxsize=64)
-def _common_from(head: bytes) -> tuple[Any, ...] | None:
-    # The values of `COMMON`, where this is how `Writer` begins metadata without a transform.
-    try:
-        found = packing()[1](map_of(len(COMMON)) + head[1:])
-    except ValueError:
-        return None
-    if tuple(found) != COMMON:
-        return None
-    values = tuple(found.values())
-    types = (*map(type, values),)
-    if types[:3] != (str, dict, str) or types[4:] != (str, type(None)):
-        return None
-    return values if types[3] in (int, type(None)) else None
-
-
-def _metadata_as_written(described: bytes) -> Metadata | None:
-    """Return what `_metadata_from` does, in less time; None where that has to look.
-
-    That is so where the metadata are in another order than `Writer` has, are transformed, or wrong.
-    """
-    at = described.find(_OWN_START, 1, _MOST_COMMON)
-    head = _OWN_HEADS.get(described[0]) if at > 0 else None
-    if head is None or (common := _common_from(described[:at])) is None:
-        return None
-    try:
-        own = plain_unpacking()(head + described[at:])
-    except ValueError:
-        return None
-    if own[: 2 * len(OWN) : 2] != _OWN_NAMES:
-        return None
-    (
-        _,
-        id_,
-        _,
-        class_,
-        _,
-        references,
-        _,
-        size,
-        _,
-        digest,
-        _,
-        buffers,
-        _,
-        created,
-        _,
-        nonce,
-        *more,
-    ) = own
-    own_types = (
-        type(id_), type(class_), type(references), type(size), type(digest), type(buffers),
-        type(created), type(nonce),
-    )  # fmt: skip
-    if own_types != _OWN_TYPES or buffers or size < 0 or not 0 <= created < FAR_FUTURE:
-        return None
-    if references and {*map(type, references)} != {str}:
-        return None
-    versions, libraries = NO_VERSIONS, NO_LIBRARIES
-    if more:
-        try:
-            if more[0] == "versions":
-                versions = _versions(more[1])
-            elif more[0] == "libraries":
-                libraries = _libraries(more[1])
-            else:
-                return None
-        except (TypeError, ValueError):
-            return None
-    codec, config, codec_version, protocol, python, _ = common
-    # fmt: off
-    return tuple.__new__(Metadata, (
-        id_, codec, config, codec_version, protocol, python, class_, tuple(references), size,
-        digest, (), created, nonce, None, versions, libraries, None,
-    ))
-    # fmt: on
-
-
 def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
     _, unpack = packing()
     try:
@@ -269,15 +172,15 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         # Lists stay lists in the configuration alone: it goes back to the codec as it came.
         values[_REFERENCES] = references = tuple(values[_REFERENCES])
         values[_BUFFERS] = (
-            tuple((_size(n), _typed(digest, bytes)) for n, digest in values[_BUFFERS])
+            tuple((_size(n), typed(digest, bytes)) for n, digest in values[_BUFFERS])
             if values[_BUFFERS]
             else ()
         )
         if transform is not None:
             values[_TRANSFORM] = _transformation(transform)
         if len(found) > len(_FIELDS):
-            values.append(_versions(found.get("versions", {})))
-            values.append(_libraries(found.get("libraries", {})))
+            values.append(versions_from(found.get("versions", {})))
+            values.append(libraries_from(found.get("libraries", {})))
             values.append(_content(found.get("seal")))
         metadata = Metadata(*values)
         if metadata.payload_size < 0 or not 0 <= metadata.created < FAR_FUTURE:
@@ -318,50 +221,28 @@ _TRANSFORM: Final = _FIELDS.index("transform")
 _TYPES_WITHOUT_PROTOCOL: Final = (*_TYPES[:4], type(None), *_TYPES[5:])
 
 
-def _typed(value: Any, cls: type) -> Any:
-    if type(value) is not cls:
-        raise TypeError(f"{value!r:.80} is not of type {cls.__name__}")
-    return value
-
-
 def _transformation(value: Any) -> Transformation:
-    found = _typed(value, dict)
+    found = typed(value, dict)
     return Transformation(
-        _typed(found["name"], str),
-        _typed(found["config"], dict),
+        typed(found["name"], str),
+        typed(found["config"], dict),
         _size(found["size"]),
-        _typed(found["digest"], bytes),
+        typed(found["digest"], bytes),
     )
-
-
-def _versions(value: Any) -> Mapping[str, int]:
-    found: dict[str, int] = _typed(value, dict)
-    for name, version in found.items():
-        if _typed(version, int) < 2:
-            raise ValueError(f"{_typed(name, str):.80} has a version below 2")
-    return MappingProxyType(found)
-
-
-def _libraries(value: Any) -> Mapping[str, str]:
-    found: dict[str, str] = _typed(value, dict)
-    for name, version in found.items():
-        if type(name) is not str or type(version) is not str:
-            raise TypeError("a library or its version is not a string")
-    return MappingProxyType(found)
 
 
 def _content(value: Any) -> bytes | None:
     if value is None:
         return None
-    found = _typed(value, dict)
+    found = typed(value, dict)
     if found["algorithm"] != ALGORITHM:
         raise ValueError(f"a seal by {found['algorithm']!r:.80} is not known")
-    content: bytes = _typed(found["content"], bytes)
+    content: bytes = typed(found["content"], bytes)
     return content
 
 
 def _size(value: Any) -> int:
-    if _typed(value, int) < 0:
+    if typed(value, int) < 0:
         raise ValueError("a size is negative")
     return int(value)
 
@@ -415,15 +296,8 @@ def parse(
     any byte differs from what was written, or when `id` is given and the record is another object's;
     a `SealError` when `seals` are given and none of their keys has sealed it; and what `admit` raises.
     """
-    if seals is None and (found := _parsed_as_written(data, id)) is not None:
-        if admit is not None:
-            admit(found)
-        if (
-            blake2b(data[: found.payload_size], digest_size=DIGEST_SIZE).digest()
-            != found.payload_digest
-        ):
-            raise _damaged("the digest of its payload does not match", id, path)
-        return tuple.__new__(Record, (found, data, version, None))
+    if seals is None and admit is None and (found := record_as_written(data, version, id)):
+        return found
     try:
         metadata, owner = _parsed_metadata(data, len(data), id, path, seals)
     except ForeignRecordError as error:
@@ -449,24 +323,6 @@ def parse(
             raise _damaged("the padding before a buffer is not zero", id, path)
         end = start + size
     return record
-
-
-def _parsed_as_written(data: bytes, id: str | None) -> Metadata | None:
-    # The metadata of a record that is as `Writer` writes nearly all; None where `_parsed_metadata` has to
-    # look, which has an error for everything.
-    start = len(data) - TAIL_SIZE
-    if start < 0 or type(data) is not bytes:
-        return None
-    length, digest, seal, version, magic = TAIL.unpack_from(data, start)
-    if magic != MAGIC or version != FORMAT_VERSION or seal != NO_SEAL or length > start:
-        return None
-    described = data[start - length : start]
-    if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
-        return None
-    metadata = _metadata_as_written(described)
-    if metadata is None or metadata.payload_size + length != start:
-        return None
-    return metadata if id is None or metadata.id == id else None
 
 
 def _check_content(
