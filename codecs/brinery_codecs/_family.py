@@ -8,6 +8,7 @@ import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
 
@@ -186,6 +187,13 @@ class PickleFamily(Codec):
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
         names = self._names(links)
+        refilled = names.refilled(source)
+        if refilled is not None:
+            data, first = refilled
+            try:
+                return pickle.loads(data, buffers=chain(first, buffers))
+            except Exception:  # noqa: BLE001 - once more, by an unpickler that can tell where it fails
+                links.restart()
         self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
@@ -197,21 +205,20 @@ class PickleFamily(Codec):
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
-    ) -> Callable[[], Any]:
-        """Decode until the root is constructed; return what goes on to the end."""
+    ) -> Callable[[], Any] | None:
+        """Decode until the root is constructed; return what goes on to the end, None for `load`."""
         names = self._names(links)
-        self._scan(source, names)
-        cls = names.known_root(source)
+        cls = names.opened_root(source)
         if cls is not None:
             links.construct(None, NEW, (cls,))
-            return lambda: self.load(source, links, buffers)
+            return None
+        self._scan(source, names)
         unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
         try:
             obj = unpickler.load()
         except Suspended:
-            names.learn_root(source)
             # To decode anew in C is faster than to go on in Python.
-            return lambda: self.load(source, links, buffers)
+            return None
         except InexactError:
             return self._begin_exactly(source, names, links, buffers)
         except OldStateError:

@@ -4,14 +4,19 @@ A pickler writes a global by importing its module and comparing what stands ther
 which is half of what a small object costs: 5.5 µs for one with two references, 2.0 where its globals
 are known.  So the globals of a class are pickled once, and the bytes begin the payload of each of its
 objects; the pickler starts with the memo that belongs to them.
+
+Reading goes the same way: what an opening puts into the memo of an unpickler is found once.  A payload that
+names nothing else is read by `pickle.loads`, without a file and without a call for each global: 2.4 µs,
+where an unpickler that does all that takes 3.9.
 """
 
 from __future__ import annotations
 
 import copyreg
+import functools
 import pickle
 import sys
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from brinery.codec import Sink
 from brinery.placeholder import Placeholder
@@ -68,3 +73,79 @@ def _is_ordinary(cls: Any) -> bool:
         and not hasattr(cls, "__getnewargs_ex__")
         and not issubclass(cls, Placeholder)
     )
+
+
+# The opening that `opening_of` makes of ``(new_root, external, cls)`` at protocol 5, in parts: between them
+# stand the length of a frame, and the module and the name of the class, each behind its length.
+_START: Final = b"\x80\x05\x95"
+_FRAME: Final = 8
+_REFERENCES: Final = (
+    b"\x8c\x11brinery.reference\x94\x8c\x08new_root\x94\x93\x94h\x00\x8c\x08external\x94\x93\x94"
+)
+_END: Final = b"\x94\x93\x94\x87\x940"
+_AFTER: Final = _END + _START
+_CALL: Final = b"h\x02h\x07\x85\x94R"
+"""Calls the root function with the class alone."""
+_LONGEST: Final = 600  # bytes; both names are shorter than 256
+
+
+def end_of_opening(source: bytes) -> int:
+    """Return where the opening of a payload of protocol 5 ends, 0 where it has none."""
+    at = source.find(_AFTER, 0, _LONGEST)
+    return at + len(_END) if at > 0 else 0
+
+
+def calls_root(source: bytes, end: int) -> bool:
+    """Tell whether a payload goes on after its opening with making the root from its class alone."""
+    start = end + len(_START) + _FRAME
+    return source[start : start + len(_CALL)] == _CALL
+
+
+def refilled(source: bytes, end: int) -> bytes | None:
+    """Return a pickle that begins with `REFILL` in place of the opening that ends at `end`.
+
+    None where it may name further globals: `pickle.loads` would look for them as it likes.
+    """
+    body = source[end + len(_START) + _FRAME :]
+    # Any of them may be part of a value; then nothing but time is lost.
+    if b"\x93" in body or b"\x82" in body or b"\x83" in body or b"\x84" in body:
+        return None
+    return REFILL + body
+
+
+@functools.lru_cache(maxsize=256)
+def class_of(opening: bytes) -> tuple[str, str] | None:
+    """Return module and name of the class of an opening, None where it is any other."""
+    start = len(_START) + _FRAME
+    if not opening.startswith(_START) or not opening.startswith(_REFERENCES, start):
+        return None
+    names, at = [], start + len(_REFERENCES)
+    for mark in (b"\x8c", b"\x94\x8c"):
+        if not opening.startswith(mark, at) or len(opening) <= (at := at + len(mark)):
+            return None
+        names.append(opening[at + 1 : at + 1 + opening[at]])
+        at += 1 + opening[at]
+    if opening[at:] != _END:
+        return None
+    try:
+        module, name = (name.decode() for name in names)
+    except UnicodeDecodeError:
+        return None
+    return module, name
+
+
+def memo_after(named: tuple[str, str], new_root: Any, external: Any, cls: Any) -> tuple[Any, ...]:
+    """Return what the memo has after an opening that names the class `named`.
+
+    `new_root`, `external` and `cls` stand for the globals.
+    """
+    functions = ("brinery.reference", "new_root", new_root, "external", external)
+    return (*functions, *named, cls, (new_root, external, cls))
+
+
+REFILL: Final = pickle.MARK + (pickle.NEXT_BUFFER + pickle.MEMOIZE) * 9 + pickle.POP_MARK
+"""Stands for an opening: puts what `memo_after` returns into the memo, handed in as out-of-band buffers.
+
+There is no other way to set the memo of an unpickler in C: what is assigned to it leaves the place of the
+next entry as it was (CPython 3.11 to 3.13).
+"""

@@ -7,12 +7,13 @@ import copyreg
 import io
 import pickle
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 from brinery.codec import Buffer, Codec, ReadLinks, Restriction
-from brinery.errors import DecodeError, MissingClassError
+from brinery.errors import DecodeError, MissingClassError, TrustError
 from brinery.reference import named
 from brinery_codecs._calls import OWN
+from brinery_codecs._openings import calls_root, class_of, end_of_opening, memo_after, refilled
 from brinery_codecs._slots import refused_attribute, refused_name, refused_object
 
 NEW = copyreg.__newobj__  # type: ignore[attr-defined]
@@ -63,7 +64,7 @@ class Names(dict[tuple[str, str], Any]):
         self.codec = codec
         self._own = own
         self.restriction = links.restriction
-        self._roots: dict[bytes, type] = {}
+        self._openings: dict[bytes, Opened | None] = {}
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         own = self._own.get(key)
@@ -72,24 +73,52 @@ class Names(dict[tuple[str, str], Any]):
         found = self[key] = own(self._links, self)
         return found
 
-    def known_root(self, source: Buffer) -> type | None:
-        """Return the class of a root made by its ``__new__`` alone, if another payload began like this.
+    def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
+        """Return a pickle of the same object that names nothing, and the first buffers that it takes.
+
+        None where the payload may name more than its opening does; see `_openings`.
+        """
+        if not isinstance(source, bytes) or not (end := end_of_opening(source)):
+            return None
+        opened = self._opened(source[:end])
+        data = refilled(source, end) if opened is not None else None
+        return None if opened is None or data is None else (data, opened.memo)
+
+    def opened_root(self, source: Buffer) -> type | None:
+        """Return the class of a root made by its ``__new__`` alone, where the opening is known.
 
         In a ring every object is begun before its turn: 1.4 µs for each so, where an unpickler takes 5.8.
         """
-        return self._roots.get(_start_of(source)) if self._roots else None
+        if not isinstance(source, bytes) or not (end := end_of_opening(source)):
+            return None
+        opened = self._opened(source[:end]) if calls_root(source, end) else None
+        return None if opened is None else opened.root
 
-    def learn_root(self, source: Buffer) -> None:
-        """Remember what makes the root of a payload, where its first bytes alone decide that."""
-        start = _start_of(source)
-        if start:
+    def _opened(self, opening: bytes) -> Opened | None:
+        # What an opening stands for; None where an unpickler has to read it.
+        try:
+            return self._openings[opening]
+        except KeyError:
+            pass
+        named = class_of(opening)
+        found = None
+        if named is not None and self.restriction is None:
+            cls = self._lasting(*named)
+            if cls is None:
+                return None  # for this record
+            functions = self[_NEW_ROOT], self[_EXTERNAL]
+            found = Opened(memo_after(named, *functions, cls), cls)
+        self._openings[opening] = found
+        return found
+
+    def _lasting(self, module: str, name: str) -> Any:
+        # The global, None where it is not the same for all records of this load, or missing.
+        if (module, name) not in self:
             try:
-                # The opening has to end where it seems to, not in the middle of a string.
-                _RootProbe(start[: -_CALL_LENGTH - len(pickle.POP)], self).load()
-                cls = _RootProbe(start, self).root()
-            except Exception:  # noqa: BLE001 - the next one is begun like this one
-                return
-            self._roots[start] = cls
+                self.find(finder_of(b"\x80\x05"), module, name)
+            except (DecodeError, TrustError, OldStateError):  # whoever reads all of it tells so
+                return None
+        return self.get((module, name))
 
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
         """Look the global `name` of `module` up by `find_class`; the next time it is here.
@@ -128,45 +157,15 @@ class Names(dict[tuple[str, str], Any]):
         return found, self._links.upgrader(module, name, found)
 
 
-def _start_of(source: Buffer) -> bytes:
-    # The opening of a payload (see `_openings`) and the call that makes its root; empty where it has
-    # none.  Between them stands the length of the frame.
-    data = bytes(source[:_LONGEST_START])
-    at = data.find(_AFTER_OPENING)
-    begin = at + len(_AFTER_OPENING) + _FRAME_LENGTH
-    return data[: at + 1] + data[begin : begin + _CALL_LENGTH] if at > 0 else b""
+class Opened(NamedTuple):
+    """What an unpickler has at the end of an opening; see `_openings`."""
+
+    memo: tuple[Any, ...]
+    root: type
 
 
-_AFTER_OPENING = pickle.POP + pickle.PROTO + b"\x05" + pickle.FRAME
-_FRAME_LENGTH = 8
-_CALL_LENGTH = 7  # two places of the memo, then TUPLE1, MEMOIZE, REDUCE
-_LONGEST_START = 512
-
-
-class _RootProbe(pickle.Unpickler):
-    """Decodes the start of a payload, to see that it makes a root and nothing else."""
-
-    def __init__(self, start: bytes, names: Names) -> None:
-        super().__init__(io.BytesIO(start + pickle.STOP))
-        self._names = names
-        self._made: list[tuple[Any, ...]] = []
-
-    def root(self) -> type:
-        """Return the class of the root; raise any exception where there is more to it."""
-        if self.load() is not self._made or len(self._made) != 1:
-            raise ValueError("this is not the call of one root")
-        ((cls,),) = self._made
-        return cls  # type: ignore[no-any-return]
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return a global that is the same for all records; raise `KeyError` for others."""
-        if (module, name) == ("brinery.reference", "new_root"):
-            return self._make
-        return self._names[module, name]
-
-    def _make(self, *args: Any) -> Any:
-        self._made.append(args)
-        return self._made
+_NEW_ROOT = ("brinery.reference", "new_root")
+_EXTERNAL = ("brinery.reference", "external")
 
 
 class OldStateError(BaseException):

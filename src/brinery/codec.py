@@ -270,8 +270,8 @@ class Codec(ABC):
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
-    ) -> Callable[[], Any]:
-        """Decode until the root is constructed; return what goes on to the end.
+    ) -> Callable[[], Any] | None:
+        """Decode until the root is constructed; return what goes on to the end, None where `load` does.
 
         A store asks for this where a cycle of records needs an object before its turn.  By the time
         this method returns, `links.construct` has been called, unless the root is made otherwise; the

@@ -19,7 +19,7 @@ from brinery.absent import AbsentCodec
 from brinery.backend import Backend
 from brinery.collector import CollectorPause
 from brinery.compression import Restorer
-from brinery.errors import DecodeError, MissingClassError, TrustError, refusal_of
+from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
 from brinery.evolution import (
     MISSING,
     RENAMED,
@@ -106,7 +106,7 @@ class Loader:
         self._bare = False
         self._early: dict[str, Mapping[str, Any]] = {}
         self._met_bare = False
-        self._begun: dict[str, Callable[[FetchedRecord], Any]] = {}
+        self._begun: dict[str, Callable[[], Any]] = {}
 
     def load(self, ids: Sequence[str], *, keeps_fetched: bool = False) -> list[Any]:
         """Return the objects `ids`, with all that they refer to.
@@ -235,29 +235,37 @@ class Loader:
 
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
+        objects = self._objects
         self._current = id_
         self._bare = False
-        is_new = id_ not in self._objects
+        is_new = id_ not in objects
         self._is_made = not is_new
+        finish = self._begun.pop(id_, None) if self._begun else None
         try:
-            obj = self._decode(id_, read, self._begun.pop(id_, self._load))
-        except DecodeError as error:
-            if is_new and self._stands_in and MISSING in self.evolved.get(id_, ()):
-                # What was found in place of the class is not good enough for the rest of the record.
-                self._forget_root()
-                obj = self._opaque(read, error.reason)
-            elif not (is_new and self._early.get(id_)):
-                raise
-            else:
-                obj = self._decode_hashable(id_, read)
+            obj = self._load(read) if finish is None else finish()
+        except Exception as error:  # noqa: BLE001 - what comes of it is told below
+            obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
         if self._stands_in and is_placeholder(obj) and record_of(obj) is None:
             keep_record(obj, read)
-        if self._objects.setdefault(id_, obj) is not obj:
+        if objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
                 id_, read, "its constructor is not announced, yet it is part of a cycle"
             )
         if self._incomplete:
             self._incomplete.pop(id(obj), None)
+
+    def _decode_otherwise(
+        self, id_: str, read: FetchedRecord, failure: BrineryError, is_new: bool
+    ) -> Any:
+        # What a record that failed is all the same; raise `failure` where it is nothing.
+        if isinstance(failure, DecodeError) and is_new:
+            if self._stands_in and MISSING in self.evolved.get(id_, ()):
+                # What was found in place of the class is not good enough for the rest of the record.
+                self._forget_root()
+                return self._opaque(read, failure.reason)
+            if self._early.get(id_):
+                return self._decode_hashable(id_, read)
+        raise failure from failure.__cause__
 
     def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
         # A value-hashed object that is a key inside its own record has to have its plain attributes
@@ -267,37 +275,43 @@ class Loader:
         if issubclass(type(obj), list):
             list.clear(obj)  # what was appended is appended again
         _set_attributes(obj, self._early[id_])
-        return self._decode(id_, read, self._load)
+        try:
+            return self._load(read)
+        except Exception as error:
+            raise self._failure(id_, read, error) from error
 
     def _load(self, read: FetchedRecord) -> Any:
-        if type(read.codec) is AbsentCodec:
-            return self._opaque(read, read.codec.reason)
-        return read.codec.load(read.record.payload, self, read.record.buffers)
+        record, codec = read
+        if type(codec) is AbsentCodec:
+            return self._opaque(read, codec.reason)
+        return codec.load(record.payload, self, record.buffers)
 
-    def _begin(self, read: FetchedRecord) -> Callable[[], Any]:
+    def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
         if type(read.codec) is AbsentCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
         return read.codec.begin(read.record.payload, self, read.record.buffers)
 
-    def _decode(self, id_: str, read: FetchedRecord, step: Callable[[FetchedRecord], Any]) -> Any:
-        try:
-            return step(read)
-        except TrustError as error:
+    def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
+        # The error of the store for one that came while a record was decoded, which is its cause.
+        failure: BrineryError
+        if isinstance(error, TrustError):
             where = self._backend.where(name_of(id_))
-            raise refusal_of(error, id_, read.record.metadata.codec, where) from error
-        except DecodeError as error:
+            failure = refusal_of(error, id_, read.record.metadata.codec, where)
+        elif isinstance(error, DecodeError):
             path = self._path_of(read, error)
-            raise self._decode_error(
+            failure = self._decode_error(
                 id_, read, error.reason, error, type(error), path, error.advice
-            ) from error
-        except Exception as error:
-            raise self._decode_error(
+            )
+        else:
+            failure = self._decode_error(
                 id_,
                 read,
                 f"{type(error).__name__}: {error}",
                 object_path=self._locate(read, error) or None,
-            ) from error
+            )
+        failure.__cause__ = error
+        return failure
 
     def _path_of(self, read: FetchedRecord, error: DecodeError) -> str | None:
         inner = error.object_path
@@ -337,10 +351,9 @@ class Loader:
 
     def resolve(self, id: str) -> Any:
         """Return the object `id`: complete, or bare where a cycle needs it before its turn."""
-        try:
-            return self._objects[id]
-        except KeyError:
-            pass
+        obj = self._objects.get(id, NOTHING)
+        if obj is not NOTHING:
+            return obj
         if self._bare:
             raise _Needed(id)
         self._make_bare(id)
@@ -453,26 +466,31 @@ class Loader:
         outer, was_made = self._current, self._is_made
         self._bare = self._met_bare = True
         try:
-            pending = [id_]
-            while pending:
-                needed = self._try_bare(pending[-1])
-                if needed is None:
-                    pending.pop()
-                elif needed in pending:
-                    names = " and ".join(repr(str(name)) for name in pending)
-                    raise DecodeError(
-                        f"{names} need each other to be constructed",
-                        codec=self._read[id_].codec.name,
-                        advice="Give one of them its reference after construction",
-                    )
-                else:
-                    pending.append(needed)
+            needed = self._try_bare(id_)
+            if needed is not None:
+                self._make_needed([id_, needed])
         finally:
             self._current, self._is_made = outer, was_made
             self._bare = False
-        is_hashable = id(self._objects[id_]) in self._incomplete
+        is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
             raise _BetterFirst(outer)
+
+    def _make_needed(self, pending: list[str]) -> None:
+        # Each of `pending` needs the next one to be made.
+        while pending:
+            needed = self._try_bare(pending[-1])
+            if needed is None:
+                pending.pop()
+            elif needed in pending:
+                names = " and ".join(repr(str(name)) for name in pending)
+                raise DecodeError(
+                    f"{names} need each other to be constructed",
+                    codec=self._read[pending[0]].codec.name,
+                    advice="Give one of them its reference after construction",
+                )
+            else:
+                pending.append(needed)
 
     def _try_bare(self, id_: str) -> str | None:
         # Return the ID that must be made first, if any.
@@ -484,13 +502,17 @@ class Loader:
         self._current = id_
         self._is_made = False
         try:
-            finish = self._decode(id_, read, self._begin)
+            finish = self._begin(read)
         except _Needed as needed:
             return needed.id
+        except Exception as error:
+            raise self._failure(id_, read, error) from error
+        if finish is None:
+            return None
         if id_ not in self._objects:
             # Made without announcement: it is complete already.
             self._objects[id_] = finish()
-        self._begun[id_] = lambda _: finish()
+        self._begun[id_] = finish
         return None
 
 
