@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _compat_pickle
 import copyreg
+import functools
 import io
 import pickle
 from collections.abc import Callable, Iterable, Mapping
@@ -494,8 +495,12 @@ def finder_of(source: Buffer) -> FindClass:
 
     It looks up what it is asked for and nothing else: present names go by no further ones.
     """
+    return _finder(bytes(source[:2]) if source[:1] == b"\x80" else b"")
+
+
+@functools.cache
+def _finder(head: bytes) -> FindClass:
     # An unpickler in C learns the protocol, on which its search for names depends, by loading.
-    head = source[:2] if source[:1] == b"\x80" else b""
     unpickler = pickle.Unpickler(io.BytesIO(b"".join((head, b"N."))))
     unpickler.load()
     return unpickler.find_class

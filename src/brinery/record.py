@@ -130,8 +130,10 @@ class Record(NamedTuple):
     @property
     def payload(self) -> bytes | memoryview:
         """Return the bytes of the payload as the codec wrote them."""
-        if self.metadata.transform is None:
-            return self.stored
+        metadata = self.metadata
+        if metadata.transform is None:
+            size = metadata.payload_size
+            return self.data[:size] if size < _SMALL else memoryview(self.data)[:size]
         if self.raw is None:
             raise ValueError("the payload is transformed: restore the record first")
         return memoryview(self.raw)
