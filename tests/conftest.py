@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.postgres import MISSING, PostgresCluster, binaries
@@ -42,3 +43,12 @@ def mortal_postgres(postgres: PostgresCluster) -> Iterator[PostgresCluster]:
     """The same server for a test that stops, kills and starts it: it runs again afterwards."""
     yield postgres
     postgres.start()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/jobs.db"
+    found: str = request.getfixturevalue("postgres_url")
+    return found

@@ -24,9 +24,8 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    create_engine,
-    text,
 )
+from tests.databases import execute
 from tests.postgres import PostgresCluster, connect
 
 from brinery import (
@@ -68,29 +67,10 @@ class Task(Persistable):
         self.name, self.links, self.state, self.priority = name, list(links), state, priority
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/jobs.db"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 @pytest.fixture
 def store(url: str) -> Iterator[SqlStore]:
     with SqlStore(url) as store:
         yield store
-
-
-def execute(url: str, statement: str, **values: Any) -> list[Any]:
-    """Run SQL beside brinery."""
-    engine = create_engine(url)
-    try:
-        with engine.begin() as connection:
-            done = connection.execute(text(statement), values)
-            return list(done) if done.returns_rows else []
-    finally:
-        engine.dispose()
 
 
 # -- graphs

@@ -56,14 +56,6 @@ class State(StrEnum):
     DONE = "done"
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/jobs.db"
-    found: str = request.getfixturevalue("postgres_url")
-    return found
-
-
 def open_with(url: str, column: Column[Any], **options: Any) -> SqlStore:
     """Open a store whose objects fill one column with their value."""
     return SqlStore(url, extra_fields={column: GET.value}, **options)

@@ -183,12 +183,25 @@ class Backend(ABC):
         """
         return None
 
+    def get_closure(
+        self, name: str, without: Sequence[str], most: int
+    ) -> Sequence[tuple[str, bytes, Version]] | None:
+        """Return the record `name` and all that it refers to, near and far, in one state of the store.
+
+        Each is its name, bytes and version, in any order.  What is reached through the names `without`
+        alone, and these themselves, may be missing.  None, as from the base class, stands for an engine
+        that keeps no index of references, and for records that are more than `most` or large: the store
+        then reads wave by wave.  An engine for which a call is a round trip overrides this.
+        """
+        return None
+
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
         """Yield the name and what `get_tail` returns for those of `names` that there are.
 
-        In any order.  An engine for which a call is a round trip overrides this.
+        In any order, but what stands first in `names` is looked at first, or all at one moment.  An engine
+        for which a call is a round trip overrides this.
         """
         for name in names:
             try:

@@ -7,11 +7,11 @@ each distance from the root, before any of them is decoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
-from brinery.backend import Backend, Missing
+from brinery.backend import Backend, Missing, Version
 from brinery.codec import Codec
 from brinery.compression import Restorer
 from brinery.errors import (
@@ -28,6 +28,12 @@ from brinery.record import Metadata, Record
 
 CodecOf = Callable[[str, Mapping[str, Any]], Codec]
 """Makes the codec of a record from its name and configuration."""
+
+GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes, Version]]]
+"""Yields name, bytes and version of what there is; see `Backend.get_many`."""
+
+_MOST_AHEAD: Final = 200
+"""Records of a graph that are read at once: some may be of objects that are alive, and read in vain."""
 
 
 class FetchedRecord(NamedTuple):
@@ -51,29 +57,56 @@ def fetch(
     restorer: Restorer,
     guard: Guard,
     excluded: Collection[str] = (),
+    references: Sequence[str] = (),
 ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
     """Return the living objects that a graph reaches, and the records of the others, by ID.
 
     The living objects of the IDs `excluded` do not count.  A graph is read in one state of the store,
-    where the engine can give one.
+    where the engine can give one.  `references` are those of the only one of `ids`, where they are known:
+    then all is read at once, if the engine can do so.
     The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
     `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
     """
     guard.begin()
-    found: tuple[dict[str, Any], dict[str, FetchedRecord]]
-    found = backend.read_one_state(
-        lambda view: _fetch(ids, view, identity, codec_of, restorer, guard, excluded)
-    )
-    return found
+
+    def read(view: Backend, get_many: GetMany) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
+        return _fetch(ids, view, get_many, identity, codec_of, restorer, guard, excluded)
+
+    if references:
+        held: dict[str, Any] = {}
+        _missing(references, identity, held, excluded)
+        closure = backend.get_closure(name_of(ids[0]), [*map(name_of, held)], _MOST_AHEAD)
+        if closure is not None:
+            with suppress(_IncompleteError):
+                return read(backend, _Closure(closure))
+    return backend.read_one_state(lambda view: read(view, view.get_many))
+
+
+class _IncompleteError(Exception):
+    """Something that is needed was not read."""
+
+
+class _Closure:
+    """Gives, as `Backend.get_many` does, of what was read at once."""
+
+    def __init__(self, found: Iterable[tuple[str, bytes, Version]]) -> None:
+        self._found = {name: (name, data, version) for name, data, version in found}
+
+    def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        for name in names:
+            if name not in self._found:
+                # Removed, or an object that was alive is not any more: the other way tells.
+                raise _IncompleteError
+            yield self._found[name]
 
 
 def fetch_alone(
     id: str, backend: Backend, codec_of: CodecOf, restorer: Restorer, guard: Guard
-) -> FetchedRecord | None:
-    """Return the record `id`, None where it refers to others.
+) -> FetchedRecord | Sequence[str]:
+    """Return the record `id`; where it refers to others, return the IDs of these.
 
-    It needs no state of the store to be read in, and to ask for one costs more than to read it.  Raise what
-    `fetch` does.
+    A record alone needs no state of the store to be read in, and to ask for one costs more than to read it.
+    Raise what `fetch` does.
     """
     guard.begin()
     name = name_of(id)
@@ -84,7 +117,7 @@ def fetch_alone(
     record = _parsed(name, data, version, id, backend, guard)
     metadata = record.metadata
     if metadata.references:
-        return None
+        return metadata.references
     codec = _codec_for(metadata, codec_of)
     guard.check_codec(codec, metadata)
     if metadata.transform is not None:
@@ -95,6 +128,7 @@ def fetch_alone(
 def _fetch(
     ids: Sequence[str],
     backend: Backend,
+    get_many: GetMany,
     identity: IdentityMap,
     codec_of: CodecOf,
     restorer: Restorer,
@@ -111,7 +145,7 @@ def _fetch(
     while wave:
         following: list[str] = []
         wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
-        for place, data, version in backend.get_many(list(wanted)):
+        for place, data, version in get_many(list(wanted)):
             id_ = wanted.pop(place)
             record = _parsed(place, data, version, id_, backend, guard)
             metadata = record.metadata

@@ -117,13 +117,14 @@ class Loader:
         `StorageError`; then nothing of this load is remembered.
         """
         try:
-            is_alone = len(ids) == 1 and self._fetch_alone(ids[0])
+            references = self._fetch_alone(ids[0]) if len(ids) == 1 else ()
+            is_alone = bool(self._read)
             if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
                 self._decode_in_some_order(ids, {})
                 self._publish()
                 return [self._objects[ids[0]]]
             with CollectorPause():
-                self._decode_in_some_order(ids, {} if is_alone else self._fetch(ids))
+                self._decode_in_some_order(ids, {} if is_alone else self._fetch(ids, references))
                 self._publish()
                 found = [self._objects[id_] for id_ in ids]
                 if not keeps_fetched:
@@ -136,14 +137,15 @@ class Loader:
             self.shared.clear()
             self._begun.clear()
 
-    def _fetch_alone(self, id_: str) -> bool:
-        read = fetch_alone(id_, self._backend, self._codec_of, self._restorer, self._guard)
-        if read is None:
-            return False
-        self._read = {id_: read}
-        return True
+    def _fetch_alone(self, id_: str) -> Sequence[str]:
+        # Read a record that refers to no other; return the references where it does.
+        found = fetch_alone(id_, self._backend, self._codec_of, self._restorer, self._guard)
+        if not isinstance(found, FetchedRecord):
+            return found
+        self._read = {id_: found}
+        return ()
 
-    def _fetch(self, ids: Sequence[str]) -> dict[str, Any]:
+    def _fetch(self, ids: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
         # The living objects that are reached.
         excluded = () if self._stands_in else self._identity.partial
         alive, self._read = fetch(
@@ -154,6 +156,7 @@ class Loader:
             self._restorer,
             self._guard,
             excluded,
+            references,
         )
         return alive
 

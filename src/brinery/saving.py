@@ -53,6 +53,7 @@ from brinery.record import (
 from brinery.reloading import Reloading
 from brinery.renames import Renames
 from brinery.transform import Transform
+from brinery.trash import NAME as EPOCH
 from brinery.trash import epoch_of
 from brinery.versions import version_of
 
@@ -532,8 +533,6 @@ class Saver:
 
     def _note_unchanged(self, work: _Work) -> None:
         """Note that a record is not written because it stands; so it must stand at the end, too."""
-        if not (self._relied or self._unchanged):
-            self._epoch = epoch_of(self._backend)
         if self._rely is not None:
             self._rely(work.id, work.obj)
         self._unchanged.append(work)
@@ -541,7 +540,11 @@ class Saver:
     def _found(self, works: Sequence[_Work]) -> tuple[list[_Work], list[_Work]]:
         """Return those whose records are there, and those whose records are gone, marked as such."""
         names = [work.name for work in works]
-        found = {name for name, *_ in self._backend.get_tails(names, 0)}
+        if not self._relied:
+            names.insert(0, EPOCH)
+        found = {name: version for name, _, _, version in self._backend.get_tails(names, 0)}
+        if not self._relied:
+            self._epoch = found.get(EPOCH)
         for work in works:
             work.is_gone = work.name not in found
         return [w for w in works if not w.is_gone], [w for w in works if w.is_gone]

@@ -33,12 +33,13 @@ from brinery.ids import name_of
 from brinery.testing.concurrency import ConcurrencyContract
 from brinery.testing.processes import Opener
 from brinery.testing.records import HOSTILE_IDS, body
+from brinery.testing.references import ReferencesContract
 from brinery.testing.tasks import increase
 
 __all__ = ["HOSTILE_IDS", "BackendContract", "Opener", "body", "increase"]
 
 
-class BackendContract(ConcurrencyContract):
+class BackendContract(ConcurrencyContract, ReferencesContract):
     """What every backend does.  Subclass it and give the fixture `opener`, or `backend`."""
 
     bulk_count: ClassVar[int] = 2_000

@@ -7,9 +7,13 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
+from typing import Final
 
 from brinery.backends.sql._pending import Row
 from brinery.errors import BrineryError
+
+LARGEST_AHEAD: Final = 1 << 16
+"""Bytes of a record that is read before it is known to be needed."""
 
 
 class TakenError(Exception):
@@ -30,6 +34,12 @@ class Session(ABC):
     @abstractmethod
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         """Yield name, data and version of those that there are."""
+
+    def closure(
+        self, name: str, without: Sequence[str], most: int
+    ) -> Sequence[tuple[str, bytes, int]] | None:
+        """Return what `Backend.get_closure` does, by one statement."""
+        return None
 
     @abstractmethod
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:

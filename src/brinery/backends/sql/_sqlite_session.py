@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from brinery.backends.sql import failures
 from brinery.backends.sql._pending import Row
-from brinery.backends.sql._session import Session, Sessions, TakenError
+from brinery.backends.sql._session import LARGEST_AHEAD, Session, Sessions, TakenError
 from brinery.backends.sql._sqlite import MEMORY, check_size, configure, is_uri
 from brinery.backends.sql._sqlite_statements import Statements, of_names, record_of
 from brinery.errors import BrineryError, StorageError
@@ -46,6 +46,14 @@ class SqliteSession(Session):
         # Row by row, so that only one record is in memory.
         for statement, some in of_names(text, names):
             yield from self.connection.execute(statement, some)
+
+    def closure(
+        self, name: str, without: Sequence[str], most: int
+    ) -> Sequence[tuple[str, bytes, int]] | None:
+        statement, values = self._text.closure(name, without, most + 1, LARGEST_AHEAD)
+        found = self.connection.execute(statement, values).fetchall()
+        is_whole = len(found) <= most and all(type(data) is bytes for _, data, _ in found)
+        return found if is_whole else None
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.connection.execute(self._text.tail, (count, count, name)).fetchone()

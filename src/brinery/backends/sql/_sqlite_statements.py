@@ -60,7 +60,24 @@ class Statements:
         self._link_pairs = self._link + ", (?, ?)" * (_PAIRS - 1)
         self.unlink = f"DELETE FROM {references} WHERE source = ?"
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
+        self._closure = (
+            "WITH RECURSIVE reached (name) AS (SELECT ? UNION "
+            f"SELECT target FROM reached CROSS JOIN {references} ON source = reached.name%s LIMIT ?) "
+            "SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
+            f"FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name"
+        )
         self._fields = Fields(schema, dialect) if schema.fields else None
+
+    def closure(
+        self, name: str, without: Sequence[str], most: int, largest: int
+    ) -> tuple[str, Sequence[Any]]:
+        """Return the statement that follows references from `name`, `most` names at most, and its values."""
+        some = without[: _LISTS[0]]
+        left_out = ""
+        if some:
+            some = [*some, *[some[-1]] * (_LISTS[0] - len(some))]
+            left_out = f" WHERE target NOT IN ({', '.join('?' * len(some))})"
+        return self._closure % left_out, (name, *some, most, largest)
 
     def values(self, row: Row) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""

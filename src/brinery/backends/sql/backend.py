@@ -123,6 +123,12 @@ class SqlBackend(Backend):
         while some := list(islice(names, _AT_ONCE)):
             yield from self._read("read", lambda session: list(session.get_some(some)))
 
+    def get_closure(
+        self, name: str, without: Sequence[str], most: int
+    ) -> Sequence[tuple[str, bytes, Version]] | None:
+        """Return the record `name` and all that it refers to; see `Backend`."""
+        return self._read("read", lambda session: session.closure(name, without, most), name)
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names that start with `prefix`, in order, without the dotted."""
         return iter(self._read("list", lambda session: session.names(prefix)))

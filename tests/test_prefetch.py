@@ -1,0 +1,173 @@
+"""Databases give a graph by one statement; what they leave out is found all the same."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+from tests.databases import execute
+
+from brinery import DanglingReferenceError, Persistable, SqlStore
+
+
+class Node(Persistable):
+    """Refers to others."""
+
+    def __init__(self, name: str, *links: Any) -> None:
+        self.name = name
+        self.links = list(links)
+
+
+def ring(count: int) -> list[Node]:
+    """Return nodes, each of which refers to the next and the last."""
+    nodes = [Node(f"n{number}") for number in range(count)]
+    for number, node in enumerate(nodes):
+        node.links = [nodes[number - 1], nodes[(number + 1) % count]]
+    return nodes
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Count the statements that read."""
+    from brinery.backends.sql import SqlBackend
+
+    counts = {"closures": 0, "states": 0, "gets": 0}
+
+    def counting(name: str, key: str) -> None:
+        method = getattr(SqlBackend, name)
+
+        def call(self: SqlBackend, *args: Any) -> Any:
+            counts[key] += 1
+            return method(self, *args)
+
+        monkeypatch.setattr(SqlBackend, name, call)
+
+    counting("get_closure", "closures")
+    counting("read_one_state", "states")
+    counting("get", "gets")
+    return counts
+
+
+def check(found: Any, count: int) -> None:
+    """Raise `AssertionError` unless `found` is a node of a ring of `count`."""
+    seen, node = [], found
+    for _ in range(count):
+        seen.append(node.name)
+        assert node.links[1].links[0] is node
+        node = node.links[1]
+    assert node is found
+    assert len(set(seen)) == count
+
+
+def test_a_graph_takes_one_statement_after_the_first_record(
+    url: str, counted: dict[str, int]
+) -> None:
+    """However far it reaches; a wave for each distance would take ten."""
+    with SqlStore(url) as store:
+        store.save_many(ring(20))
+    with SqlStore(url) as store:
+        counted.update(dict.fromkeys(counted, 0))
+        check(store.load("Node.7"), 20)
+    assert counted == {"closures": 1, "states": 0, "gets": 1}
+
+
+def test_a_record_alone_takes_one_statement(url: str, counted: dict[str, int]) -> None:
+    """It is not asked for what it refers to."""
+    with SqlStore(url) as store:
+        store.save(Node("alone"))
+    with SqlStore(url) as store:
+        counted.update(dict.fromkeys(counted, 0))
+        assert store.load("Node.1").name == "alone"
+    assert counted == {"closures": 0, "states": 0, "gets": 1}
+
+
+def test_a_graph_larger_than_what_is_read_ahead_comes_back(
+    url: str, counted: dict[str, int]
+) -> None:
+    """Wave by wave, in one state of the store."""
+    with SqlStore(url) as store:
+        store.save_many(ring(500))
+    with SqlStore(url) as store:
+        counted.update(dict.fromkeys(counted, 0))
+        check(store.load("Node.1"), 500)
+    assert counted["states"] == 1
+
+
+def test_a_graph_with_a_large_record_comes_back(url: str) -> None:
+    """It is not read before it is known to be needed."""
+    large = Node("large")
+    large.blob = bytes(3 << 20)  # type: ignore[attr-defined]
+    with SqlStore(url) as store:
+        store.save(Node("root", Node("between", large), large), "root")
+    with SqlStore(url) as store:
+        root = store.load("root")
+        assert root.links[0].links[0] is root.links[1]
+        assert len(root.links[1].blob) == 3 << 20
+
+
+def test_what_is_alive_is_not_read_again(url: str) -> None:
+    """And stays the same object, with its changes, also where others lead to it."""
+    shared = Node("shared")
+    with SqlStore(url) as store:
+        store.save_many([Node("a", shared, Node("b", shared)), shared], ["a", "shared"])
+    with SqlStore(url) as store:
+        alive = store.load("shared")
+        alive.name = "changed"
+        a = store.load("a")
+        assert a.links[0] is alive is a.links[1].links[0]
+        assert alive.name == "changed"
+        far = a.links[1]
+        far.name = "changed as well"
+        del a
+        gc.collect()
+        store.invalidate_cache()
+        assert store.load("a").links[1] is not far
+
+
+def test_an_index_without_a_reference_loses_nothing(url: str) -> None:
+    """The records tell what they refer to; the index is there to be fast."""
+    with SqlStore(url) as store:
+        store.save_many(ring(20))
+    execute(url, "DELETE FROM store_references WHERE source IN ('Node.3', 'Node.17', 'Node.9')")
+    with SqlStore(url) as store:
+        check(store.load("Node.10"), 20)
+
+
+def test_an_index_with_a_reference_too_many_harms_nothing(url: str) -> None:
+    """What it leads to is not there, or not needed."""
+    with SqlStore(url) as store:
+        store.save(Node("root", Node("leaf")), "root")
+        store.save(Node("other"), "other")
+    execute(
+        url,
+        "INSERT INTO store_references (source, target) VALUES ('root', 'nothing'), ('root', 'other')",
+    )
+    with SqlStore(url) as store:
+        root = store.load("root")
+        assert [link.name for link in root.links] == ["leaf"]
+        assert store.load("other").name == "other"
+
+
+def test_a_reference_to_nothing_is_told_as_everywhere(url: str) -> None:
+    """With the path to it."""
+    with SqlStore(url) as store:
+        store.save(Node("root", Node("between", Node("leaf"))), "root")
+        leaf = store.load("root").links[0].links[0].persistent_id
+        store.remove(leaf)
+    with SqlStore(url) as store, pytest.raises(DanglingReferenceError) as caught:
+        store.load("root")
+    assert caught.value.id == leaf
+    assert ".links[0]" in str(caught.value)
+
+
+def test_inside_a_transaction_its_own_writes_are_seen(url: str) -> None:
+    """What is read ahead would be what stands in the database."""
+    with SqlStore(url) as store:
+        store.save(Node("root", Node("old")), "root")
+    with SqlStore(url) as store, store.transaction():
+        root = store.load("root")
+        root.links = [Node("new")]
+        store.save(root)
+        store.invalidate_cache()
+        assert [link.name for link in store.load("root").links] == ["new"]
