@@ -19,6 +19,7 @@ Document = dict[str, Any]
 ORDER: Sequence[str] = (
     "peers",
     "databases",
+    "parts",
     "growth",
     "store",
     "codecs",

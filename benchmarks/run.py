@@ -32,6 +32,7 @@ from benchmarks.sections import (
     durability,
     growth,
     imports,
+    parts,
     peers,
     rings,
     tasks,
@@ -42,6 +43,7 @@ from benchmarks.sections import (
 GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
     "peers": {},
     "databases": {},
+    "parts": {"parts": parts.figures},
     "growth": {"growth": growth.figures},
     "store": {
         "save": trees.save_figures,

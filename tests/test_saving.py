@@ -284,7 +284,10 @@ class AskedBackend(MemoryBackend):
 
     def get_tails(self, names: Any, count: int) -> Any:
         self.asked += 1
-        return [(name, *super(AskedBackend, self).get_tail(name, count)) for name in names]
+        found = self.get_many(names)
+        return [
+            (name, data[len(data) - count :], len(data), version) for name, data, version in found
+        ]
 
 
 def test_unchanged_records_are_looked_for_at_once() -> None:
@@ -296,7 +299,9 @@ def test_unchanged_records_are_looked_for_at_once() -> None:
     root.x = 1
     before = backend.asked
     store.save(root)
-    assert backend.asked - before < 5
+    assert (
+        backend.asked - before == 2
+    )  # the second: whether a garbage collection was at work meanwhile
 
 
 def test_many_that_somebody_removed_are_written_again() -> None:

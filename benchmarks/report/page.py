@@ -17,6 +17,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 TITLES: Mapping[str, str] = {
     "peers": "Side by side with others",
     "databases": "Databases",
+    "parts": "The parts of a graph on SQLite",
     "growth": "More records",
     "store": "The store against bare pickle",
     "codecs": "Codecs against their libraries",
@@ -57,6 +58,14 @@ beside stores that use SQLite, and beside ZODB. Then they are {rows:,} jobs, of 
 {loads:,} are loaded one by one, {saves:,} saved, {changes:,} changed and as many deleted. PostgreSQL is a
 server on the same machine, reached by a unix socket, which flushes every commit; the sizes on the
 disk leave it out. Times are medians of {few} rounds.
+"""
+
+PARTS = """\
+{jobs:,} jobs in workflows of ten, saved by one call and loaded by one call, on the disk when the call
+returns. *The parts* are a loop with no store around it (`benchmarks/sections/parts.py`): for each job it
+makes a pickle, digests, metadata and the same rows of the same tables, in one transaction, and reads and
+checks them again. So their time is what is left when all that a store is for is left out. A result is a
+ratio, taken round by round, of the first and the second.
 """
 
 GROWTH = """\
@@ -112,6 +121,17 @@ def _growth(document: Document) -> list[str]:
     return [GROWTH.format(**document["sizes"]), *markdown_table([*titles[:2], *titles[4:]], table)]
 
 
+def _parts(document: Document) -> list[str]:
+    titles = headings(document)
+    shown = [*titles[:2], *titles[4:]]
+    table = [[*row[:2], *row[4:]] for row in rows(document)]
+    renamed = {"brinery": "the first", "bare": "the second"}
+    return [
+        PARTS.format(**document["sizes"]),
+        *markdown_table([renamed.get(title, title) for title in shown], table),
+    ]
+
+
 def _peers(document: Document) -> list[str]:
     text = DATABASES if document["group"] == "databases" else PEERS
     lines = [text.format(**document["sizes"])]
@@ -126,6 +146,7 @@ def _peers(document: Document) -> list[str]:
 
 _BODIES: Mapping[str, Callable[[Document], list[str]]] = {
     "growth": _growth,
+    "parts": _parts,
     "peers": _peers,
     "databases": _peers,
 }

@@ -98,10 +98,32 @@ class Session:
     """A pickler that waits for the next record, and where it writes to."""
 
 
-class Relay(Sink):
-    """A sink that gives its pieces to that of the record at hand."""
+class Target(Protocol):
+    """What a pickler writes to."""
 
-    __slots__ = ()
+    @property
+    def write(self) -> Callable[[bytes], Any]:
+        """Take what is written."""
+
+
+class Relay:
+    """Takes what a pickler writes, at the price of a list, and gives it to the sink of the record at hand."""
+
+    __slots__ = ("_pieces", "write")
+
+    def __init__(self) -> None:
+        self._pieces: list[Any] = []
+        self.write = self._pieces.append
+
+    def give(self, head: bytes, sink: Sink) -> None:
+        """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
+        pieces = self._pieces
+        if len(pieces) == 1 and type(pieces[0]) is bytes:
+            sink.pieces.append(head + pieces[0])
+        else:
+            for piece in (head, *pieces) if head else pieces:
+                sink.write(piece)
+        pieces.clear()
 
 
 class PickleFamily(Codec):
@@ -133,7 +155,7 @@ class PickleFamily(Codec):
         session = links.shared.get(id(self))
         if session is None:
             session = links.shared[id(self)] = self._session(links)
-        else:
+        elif session.table.met:
             session.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
             self._write(obj, sink, session, None)
@@ -144,7 +166,12 @@ class PickleFamily(Codec):
 
     def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
         try:
-            self._write_fast(obj, sink, session, take)
+            if take is None:
+                self._write_small(obj, sink, session)
+                return
+            writer = self._pickler(sink, session, take)
+            writer.dump(obj)
+            self._check(writer, sink)
             return
         except Exception as error:
             if not is_too_deep(error):
@@ -155,12 +182,7 @@ class PickleFamily(Codec):
         pickler.dump(obj)
         self._check(pickler, sink)
 
-    def _write_fast(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
-        if take is not None:
-            writer = self._pickler(sink, session, take)
-            writer.dump(obj)
-            self._check(writer, sink)
-            return
+    def _write_small(self, obj: Any, sink: Sink, session: Session) -> None:
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
         idle, session.idle = session.idle, None
         pickler: Any
@@ -169,19 +191,22 @@ class PickleFamily(Codec):
             pickler = self._pickler(relay, session, None)
         else:
             pickler, relay = idle
-        relay.pieces = sink.pieces
-        opening = self._opening(type(obj), session)
+        cls = type(obj)
+        try:
+            opening = session.openings[cls]
+        except KeyError:
+            opening = session.openings[cls] = self._opening(cls, session)
         if opening is None:
+            head = b""
             pickler.dump(obj)
         else:
             head, pickler.memo = opening
-            sink.pieces.append(head)
             pickler.dump(obj)
-            # One piece is less to do for everybody who comes after.
-            sink.pieces[:2] = [b"".join(sink.pieces[:2])]
+        relay.give(head, sink)
         self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.
-        if sum(map(len, sink.pieces)) < _SMALL and self._renew(pickler):
+        size = len(sink.pieces[0]) if len(sink.pieces) == 1 else _SMALL
+        if size < _SMALL and self._renew(pickler):
             session.idle = pickler, relay
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
@@ -287,7 +312,7 @@ class PickleFamily(Codec):
                 found(module, name)
 
     @abstractmethod
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler: ...
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> Pickler: ...
 
     def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler:
         """Return the pickler for what is too deep for the other one."""

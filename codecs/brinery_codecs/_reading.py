@@ -81,9 +81,12 @@ class Names(dict[tuple[str, str], Any]):
         """
         if not isinstance(source, bytes) or not (end := end_of_opening(source)):
             return None
-        opened = self._opened(source[:end])
-        data = refilled(source, end) if opened is not None else None
-        return None if opened is None or data is None else (data, opened.memo)
+        # For each record: known openings without a further call.
+        opening = source[:end]
+        opened = self._openings[opening] if opening in self._openings else self._opened(opening)
+        if opened is None or (data := refilled(source, end)) is None:
+            return None
+        return data, opened.memo
 
     def opened_root(self, source: Buffer) -> type | None:
         """Return the class of a root made by its ``__new__`` alone, where the opening is known.
@@ -92,15 +95,14 @@ class Names(dict[tuple[str, str], Any]):
         """
         if not isinstance(source, bytes) or not (end := end_of_opening(source)):
             return None
-        opened = self._opened(source[:end]) if calls_root(source, end) else None
+        if not calls_root(source, end):
+            return None
+        opening = source[:end]
+        opened = self._openings[opening] if opening in self._openings else self._opened(opening)
         return None if opened is None else opened.root
 
     def _opened(self, opening: bytes) -> Opened | None:
-        # What an opening stands for; None where an unpickler has to read it.
-        try:
-            return self._openings[opening]
-        except KeyError:
-            pass
+        # What a new opening stands for; None where an unpickler has to read it.
         named = class_of(opening)
         found = None
         if named is not None and self.restriction is None:

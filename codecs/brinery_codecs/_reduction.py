@@ -45,7 +45,8 @@ class ReducerTable(dict[type, Reducer]):
         self._noted: set[type] = set()
         self._library = links.note_library
         self._of_libraries: dict[type, tuple[Reducer, Sequence[Note]]] = {}
-        self._met: list[type] = []
+        self.met: list[type] = []
+        """Types of which the record at hand has told, and the next one has to tell anew."""
         self.without_version: set[str | None] = set()
         """Modules about which `note_library` need not be asked again."""
         self._protocol = protocol
@@ -76,9 +77,9 @@ class ReducerTable(dict[type, Reducer]):
 
     def begin(self) -> None:
         """Prepare for the next record."""
-        for cls in self._met:
+        for cls in self.met:
             del self[cls]
-        self._met.clear()
+        self.met.clear()
 
     def note_library(self, module: Any) -> None:
         """Note that the record at hand names something of a module."""
@@ -94,7 +95,7 @@ class ReducerTable(dict[type, Reducer]):
         for note in libraries:
             note()
         self[cls] = reducer
-        self._met.append(cls)
+        self.met.append(cls)
         return reducer
 
     def _libraries(self, cls: type) -> Sequence[Note]:

@@ -14,7 +14,7 @@ import cloudpickle
 
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take
+from brinery_codecs._family import PickleFamily, Session, Take, Target
 from brinery_codecs._reduction import Reducer
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import canonical_class, is_importable, is_made_in_c, shared_class
@@ -60,8 +60,8 @@ class CloudpickleCodec(PickleFamily):
         """Return the version of cloudpickle."""
         return str(cloudpickle.__version__)
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _Pickler:
-        return _Pickler(sink, self.protocol, session, take)
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> _Pickler:
+        return _Pickler(target, self.protocol, session, take)
 
     def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
         # Another pickler, which writes nothing, tells how functions and classes are reduced.
@@ -75,10 +75,10 @@ class CloudpickleCodec(PickleFamily):
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, sink: Sink, protocol: int, session: Session, take: Take | None) -> None:
+    def __init__(self, target: Target, protocol: int, session: Session, take: Take | None) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table
-        super().__init__(sink, protocol=protocol, buffer_callback=take)
+        super().__init__(target, protocol=protocol, buffer_callback=take)
         self._is_persistable = session.table.is_persistable
         self._note_library = session.table.note_library
         self._without_version = session.table.without_version

@@ -13,7 +13,7 @@ from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.placeholder import PlaceholderType
 from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take, void
+from brinery_codecs._family import PickleFamily, Session, Take, Target, void
 from brinery_codecs._reading import Names
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import (
@@ -122,8 +122,8 @@ class DillCodec(PickleFamily):
             if any(id(vars(module)) in written for module in list(sys.modules.values())):
                 raise NotExactError
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _FastPickler:
-        return _FastPickler(sink, self, session, take)
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> _FastPickler:
+        return _FastPickler(target, self, session, take)
 
     def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
         # Another pickler, which writes nothing, tells how functions and classes are reduced.
@@ -143,10 +143,12 @@ _MARKS_OF_A_MODULE = (b"\x11_frozen_importlib", b"\x1a_frozen_importlib", b"c_fr
 class _FastPickler(pickle.Pickler):
     """Walks the data in C; what dill has to say to an object is asked of dill by `DillReducers`."""
 
-    def __init__(self, sink: Sink, codec: DillCodec, session: Session, take: Take | None) -> None:
+    def __init__(
+        self, target: Target, codec: DillCodec, session: Session, take: Take | None
+    ) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = session.table
-        super().__init__(sink, codec.protocol, buffer_callback=take)
+        super().__init__(target, codec.protocol, buffer_callback=take)
         self._note_library = session.table.note_library
         self._without_version = session.table.without_version
         self._by_value = not codec.byref

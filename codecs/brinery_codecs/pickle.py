@@ -9,7 +9,7 @@ from typing import Any
 
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take
+from brinery_codecs._family import PickleFamily, Session, Take, Target
 from brinery_codecs._openings import FRAMED, Opening, is_in_place, opening_of
 
 
@@ -32,24 +32,19 @@ class PickleCodec(PickleFamily):
         """Return the version of Python, whose pickle module does the work."""
         return platform.python_version()
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> pickle.Pickler:
-        pickler = pickle.Pickler(sink, self.protocol, buffer_callback=take)
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> pickle.Pickler:
+        pickler = pickle.Pickler(target, self.protocol, buffer_callback=take)
         pickler.dispatch_table = session.table
         return pickler
 
     def _opening(self, cls: type, session: Session) -> Opening | None:
         if self.protocol < FRAMED:
             return None
-        try:
-            return session.openings[cls]
-        except KeyError:
-            pass
-        found = None
-        if session.table.is_persistable(cls):
-            found = session.kept_openings.get(cls)
-            if found is None or not is_in_place(cls):
-                found = session.kept_openings[cls] = opening_of(cls, self.protocol)
-        session.openings[cls] = found
+        if not session.table.is_persistable(cls):
+            return None
+        found = session.kept_openings.get(cls)
+        if found is None or not is_in_place(cls):
+            found = session.kept_openings[cls] = opening_of(cls, self.protocol)
         return found
 
     def portable(self) -> PortablePickleCodec:
@@ -68,8 +63,8 @@ class PortablePickleCodec(PickleCodec):
     so it is asked only where another codec can take over.
     """
 
-    def _pickler(self, sink: Sink, session: Session, take: Take | None) -> _PortablePickler:
-        pickler = _PortablePickler(sink, self.protocol, buffer_callback=take)
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> _PortablePickler:
+        pickler = _PortablePickler(target, self.protocol, buffer_callback=take)
         pickler.dispatch_table = session.table
         return pickler
 

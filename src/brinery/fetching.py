@@ -114,7 +114,10 @@ def fetch_alone(
         data, version = backend.get(name)
     except Missing as missing:
         raise NotFoundError(id, backend.location) from missing
-    record = _parsed(name, data, version, id, backend, guard)
+    try:
+        record = guard.parsed(data, version, id)
+    except (RecordError, TrustError):
+        record = guard.parsed(data, version, id, backend.where(name))
     metadata = record.metadata
     if metadata.references:
         return metadata.references
@@ -147,7 +150,11 @@ def _fetch(
         wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
         for place, data, version in get_many(list(wanted)):
             id_ = wanted.pop(place)
-            record = _parsed(place, data, version, id_, backend, guard)
+            try:
+                record = guard.parsed(data, version, id_)
+            except (RecordError, TrustError):
+                # Once more, for an error that says where: only then is the path made.
+                record = guard.parsed(data, version, id_, backend.where(place))
             metadata = record.metadata
             # Most records of a graph are of one codec.
             if (
@@ -185,16 +192,6 @@ def _missing(
         else:
             alive[id_] = obj
     return missing
-
-
-def _parsed(
-    name: str, data: bytes, version: Any, id_: str, backend: Backend, guard: Guard
-) -> Record:
-    try:
-        return guard.parsed(data, version, id_)
-    except (RecordError, TrustError):
-        # Once more, for an error that says where: only then is the path made.
-        return guard.parsed(data, version, id_, backend.where(name))
 
 
 def _not_found(

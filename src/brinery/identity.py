@@ -115,7 +115,10 @@ class IdentityMap:
             if point is not None:
                 point.note_state(entry)
         else:
-            entry = self._made(obj)
+            try:
+                entry = _Weak(obj, self._callback)
+            except TypeError:
+                entry = self._held_entry(obj)
             entry.id = id_
             entry.key = key
             if known is None or known() is not obj:
@@ -135,11 +138,8 @@ class IdentityMap:
         if point is not None:
             point.entered[id(entry)] = entry
 
-    def _made(self, obj: Any) -> Entry:
-        try:
-            return _Weak(obj, self._callback)
-        except TypeError:
-            entry = _Held(obj)
+    def _held_entry(self, obj: Any) -> Entry:
+        entry = _Held(obj)
         if len(self._held) >= self._sweep_at:
             self._sweep()
         self._held.append(entry)

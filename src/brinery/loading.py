@@ -198,8 +198,8 @@ class Loader:
         if self.evolved or identity.partial:
             known = identity.partial if self._stands_in else ()
             partial = partial_ids(self.evolved, self._read, known)
-        for name, read in self._read.items():
-            obj, id_, record = self._objects[name], as_id(name), read.record
+        for name, (record, codec) in self._read.items():
+            obj, id_ = self._objects[name], as_id(name)
             digest = record.metadata.raw_digest
             is_current = True
             if self.evolved and name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
@@ -207,7 +207,7 @@ class Loader:
             if identity.partial and name in identity.partial:
                 identity.partial.discard(name)
                 identity.forget(name)
-            identity.set(id_, obj, record.version, digest, read.codec, is_loaded=is_current)
+            identity.set(id_, obj, record.version, digest, codec, is_loaded=is_current)
             set_courtesy(obj, id_)
         if partial:
             identity.partial |= partial
@@ -287,13 +287,15 @@ class Loader:
         record, codec = read
         if type(codec) is AbsentCodec:
             return self._opaque(read, codec.reason)
-        return codec.load(record.payload, self, record.buffers)
+        payload, buffers = record.parts
+        return codec.load(payload, self, buffers)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
         if type(read.codec) is AbsentCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
-        return read.codec.begin(read.record.payload, self, read.record.buffers)
+        payload, buffers = read.record.parts
+        return read.codec.begin(payload, self, buffers)
 
     def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
         # The error of the store for one that came while a record was decoded, which is its cause.

@@ -279,7 +279,7 @@ def set_record(obj: Any, record: Any) -> None:
 
 def record_of(obj: Any) -> Any:
     """Return the record that a placeholder is, None if it is none."""
-    return obj._record if is_placeholder(obj) else None
+    return obj._record if issubclass(type(obj), Placeholder) else None
 
 
 def reconstruct(cls: Any, base: Any, state: Any) -> Any:

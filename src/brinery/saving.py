@@ -165,6 +165,8 @@ class Saver:
         self._identity = identity
         self._factory = factory
         self._codec = codec
+        # Found out once: the class is abstract, and asks its registry about each instance.
+        self._chain = codec if isinstance(codec, CodecChain) else None
         self._is_asked_for = is_asked_for
         self._able = able
         self._check = check
@@ -551,8 +553,8 @@ class Saver:
 
     def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
         entry = work.entry
-        if isinstance(self._codec, CodecChain):
-            return self._dumped_by_chain(work, self._codec)
+        if self._chain is not None:
+            return self._dumped_by_chain(work, self._chain)
         if entry is None or self._is_asked_for or entry.codec == self._codec:
             return self._codec, self._dump(work, self._codec)
         # The record is of another codec.  It stays so while nothing has changed, and where the

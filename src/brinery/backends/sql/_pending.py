@@ -21,6 +21,7 @@ from brinery.parsing import parse_metadata
 from brinery.record import about_of, has_magic
 
 _IN_MEMORY: Final = 256 << 20
+_UNCHECKED: Final = 1 << 20  # bytes: no engine refuses as few
 
 
 class Row(NamedTuple):
@@ -51,6 +52,8 @@ class Pending:
         self._file: IO[bytes] | None = None
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
+        self.is_new = True
+        """Whether each of them is expected to be new."""
 
     def __enter__(self) -> Pending:
         return self
@@ -66,11 +69,14 @@ class Pending:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
             data = b"".join(pieces)
             size = len(data)
-            self._check_size(name, size)
+            if size > _UNCHECKED:
+                self._check_size(name, size)
             # What the store has set aside under a name of its own is no object of it.
             if about is None and name[0] != "." and has_magic(data):
                 about = _about(data)
             self.expected[name] = expect
+            if expect is not ABSENT:
+                self.is_new = False
             version = self._base + len(self.expected)
             self._in_memory += size
             if self._in_memory > _IN_MEMORY:

@@ -62,9 +62,9 @@ class Statements:
         self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
         self._closure = (
             "WITH RECURSIVE reached (name) AS (SELECT ? UNION "
-            f"SELECT target FROM reached CROSS JOIN {references} ON source = reached.name%s LIMIT ?) "
-            "SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
-            f"FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name"
+            f"SELECT target FROM reached CROSS JOIN {references} ON source = reached.name",
+            " LIMIT ?) SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
+            f"FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name",
         )
         self._fields = Fields(schema, dialect) if schema.fields else None
 
@@ -77,7 +77,7 @@ class Statements:
         if some:
             some = [*some, *[some[-1]] * (_LISTS[0] - len(some))]
             left_out = f" WHERE target NOT IN ({', '.join('?' * len(some))})"
-        return self._closure % left_out, (name, *some, most, largest)
+        return left_out.join(self._closure), (name, *some, most, largest)
 
     def values(self, row: Row) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""

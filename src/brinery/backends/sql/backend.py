@@ -327,7 +327,7 @@ def _write(
     session: Session, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
 ) -> None:
     expected = pending.expected
-    if is_optimistic and not removed and {*expected.values()} == {ABSENT}:
+    if is_optimistic and not removed and pending.is_new:
         # Whoever made one of them meanwhile is found out by the insertion.
         session.insert(pending.rows(expected))
         session.link(pending.references(expected))
