@@ -96,7 +96,6 @@ class IdentityMap:
         version: Any,
         digest: bytes,
         codec: Codec,
-        *,
         is_loaded: bool = False,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""

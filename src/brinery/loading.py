@@ -193,24 +193,34 @@ class Loader:
         self._met_bare = False
 
     def _publish(self) -> None:
+        if self.evolved or self._identity.partial:
+            self._publish_evolved()
+            return
+        enter, objects = self._identity.set, self._objects
+        for name, (record, codec) in self._read.items():
+            obj, id_, metadata = objects[name], as_id(name), record.metadata
+            done = metadata.transform
+            digest = metadata.payload_digest if done is None else done.digest
+            enter(id_, obj, record.version, digest, codec, True)
+            set_courtesy(obj, id_)
+
+    def _publish_evolved(self) -> None:
+        # Some are not what their records say, or stand for what is missing.
         identity = self._identity
-        partial: set[str] = set()
-        if self.evolved or identity.partial:
-            known = identity.partial if self._stands_in else ()
-            partial = partial_ids(self.evolved, self._read, known)
+        known = identity.partial if self._stands_in else ()
+        partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():
             obj, id_ = self._objects[name], as_id(name)
             digest = record.metadata.raw_digest
-            is_current = True
-            if self.evolved and name in self.evolved and self.evolved[name] & {RENAMED, UPGRADED}:
-                is_current, digest = False, b""  # differs from its record whatever that holds
-            if identity.partial and name in identity.partial:
+            is_current = not self.evolved.get(name, set()) & {RENAMED, UPGRADED}
+            if not is_current:
+                digest = b""  # differs from its record whatever that holds
+            if name in identity.partial:
                 identity.partial.discard(name)
                 identity.forget(name)
-            identity.set(id_, obj, record.version, digest, codec, is_loaded=is_current)
+            identity.set(id_, obj, record.version, digest, codec, is_current)
             set_courtesy(obj, id_)
-        if partial:
-            identity.partial |= partial
+        identity.partial |= partial
 
     @property
     def fetched(self) -> Mapping[str, FetchedRecord]:

@@ -105,7 +105,6 @@ class Strangers(IdentityMap):
         version: Any,
         digest: bytes,
         codec: Codec,
-        *,
         is_loaded: bool = False,
     ) -> None:
         """Do nothing: the object at hand stays unknown, so that it can be decoded again."""

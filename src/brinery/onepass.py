@@ -22,6 +22,7 @@ from brinery.record import (
     NO_LIBRARIES,
     NO_VERSIONS,
     OWN,
+    SMALL,
     TAIL_SIZE,
     Metadata,
     Record,
@@ -63,7 +64,12 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
         metadata is None
         or metadata[_SIZE] != end
         or (id is not None and metadata[0] != id)
-        or blake2b(data[:end], digest_size=DIGEST_SIZE).digest() != metadata[_PAYLOAD_DIGEST]
+        or blake2b(
+            # To copy a few bytes takes a third of the time that a view takes.
+            data[:end] if end < SMALL else memoryview(data)[:end],
+            digest_size=DIGEST_SIZE,
+        ).digest()
+        != metadata[_PAYLOAD_DIGEST]
     ):
         return None
     return _new(Record, (metadata, data, version, None))

@@ -46,7 +46,8 @@ MAX_METADATA: Final = 1 << 30
 # metadata length, metadata digest, seal (zeros: none), format version, magic; little-endian
 TAIL: Final = struct.Struct("<I16s26sH8s")
 TAIL_SIZE: Final = TAIL.size
-_SMALL: Final = 1 << 12
+SMALL: Final = 1 << 12
+"""Bytes that are rather copied than looked at by a view."""
 _PYTHON: Final = platform.python_version()
 NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 NO_LIBRARIES: Final[Mapping[str, str]] = MappingProxyType({})
@@ -125,7 +126,7 @@ class Record(NamedTuple):
         """Return the bytes of the payload as they are stored."""
         size = self.metadata.payload_size
         # To copy a few bytes takes a third of the time that two views take.
-        return self.data[:size] if size < _SMALL else memoryview(self.data)[:size]
+        return self.data[:size] if size < SMALL else memoryview(self.data)[:size]
 
     @property
     def payload(self) -> bytes | memoryview:
@@ -141,7 +142,7 @@ class Record(NamedTuple):
         """Return `payload` and `buffers`."""
         metadata = self.metadata
         # Of nearly all records; one call for each.
-        if metadata.transform is None and not metadata.buffers and metadata.payload_size < _SMALL:
+        if metadata.transform is None and not metadata.buffers and metadata.payload_size < SMALL:
             return self.data[: metadata.payload_size], ()
         return self.payload, self.buffers
 
@@ -320,7 +321,7 @@ class Writer:
         if self.seals is not None:
             seal = self.seals.seal(described, tail)
             tail = TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
-        if not buffers and size < _SMALL:
+        if not buffers and size < SMALL:
             # One piece spares whoever writes it a loop.
             return [b"".join((*payload, described, tail))]
         return [*payload, *_padded(buffers, size), described + tail]

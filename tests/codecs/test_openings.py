@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from brinery import MemoryStore, Persistable
+from brinery import DecodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
 from brinery.parsing import parse
 from brinery.testing.samples import Node
-from brinery_codecs._openings import is_in_place, opening_of
+from brinery_codecs._openings import class_of, is_in_place, opening_of
 
 
 class Reduced(Persistable):
@@ -97,3 +97,75 @@ def test_an_unchanged_object_is_written_as_it_was() -> None:
     payloads = [parse(s.backend.get(name_of(s.save(Node("x"))))[0]).payload for s in (store, other)]
     assert payloads[0] == payloads[1]
     assert store.load(id_) is nodes[0]
+
+
+def test_a_reader_knows_the_class_of_an_opening() -> None:
+    """By all of its bytes but for the length of the frame; of any others it knows nothing."""
+    opening = opening_of(Node, 5)
+    assert opening is not None
+    head = opening.head
+    assert class_of(head) == ("brinery.testing.samples", "Node")
+    for at in range(len(head)):
+        changed = bytearray(head)
+        changed[at] ^= 0x20
+        found = class_of(bytes(changed))
+        if not 3 <= at < 11:
+            assert found != ("brinery.testing.samples", "Node")
+        for cut in (head[:at], head + head[:at], head[at:]):
+            assert class_of(cut) is None or cut == head
+    assert class_of(b"") is None
+
+
+@pytest.mark.parametrize(
+    "value", ["plain", "a – dash", "\x93", b"\x82\x83\x84", 0x93, 3.7e-5, "Node", "new_root"]
+)
+def test_values_that_look_like_opcodes_come_back(value: Any) -> None:
+    """An object with them is read by an unpickler that looks at each global."""
+    store = MemoryStore()
+    first, second = Node("brinery.testing.samples"), Node("external")
+    first.value, second.value = [value, second], (value, first)  # type: ignore[attr-defined]
+    id_ = store.save(first)
+    again = Store(store.backend)
+    loaded = again.load(id_)
+    assert loaded.label == "brinery.testing.samples"
+    assert loaded.value[0] == value
+    assert loaded.value[1].value == (value, loaded)
+    assert loaded.value[1].label == "external"
+
+
+def test_a_class_that_was_made_anew_makes_the_next_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a notebook: what was learned in one load does not outlive it."""
+    store = MemoryStore()
+    id_ = store.save(Node("one"))
+    store.invalidate_cache()
+    assert type(store.load(id_)) is Node
+    store.invalidate_cache()
+    new = type("Node", (Node,), {"__module__": Node.__module__})
+    monkeypatch.setattr("brinery.testing.samples.Node", new)
+    assert type(store.load(id_)) is new
+
+
+class Counted(Persistable):
+    """Counts how often its state is set, and refuses it."""
+
+    count = 0
+
+    def __getstate__(self) -> Any:
+        return {"a": [1, 2]}
+
+    def __setstate__(self, state: Any) -> None:
+        Counted.count += 1
+        raise ValueError("not this state")
+
+
+def test_what_fails_is_tried_by_an_unpickler_that_tells_where() -> None:
+    """The constructor and the state are asked for once more, and the error has the path."""
+    store = MemoryStore()
+    node = Node("root")
+    node.child = Counted()  # type: ignore[attr-defined]
+    store.save(node, "root")
+    Counted.count = 0
+    with pytest.raises(DecodeError, match="not this state") as caught:
+        Store(store.backend).load("root")
+    assert caught.value.id == node.child.persistent_id  # type: ignore[attr-defined]
+    assert Counted.count == 2

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
+from collections import OrderedDict
+
 import pytest
 
-from brinery.codec import Codec
+from brinery.codec import Codec, Sink
 from brinery.testing.codec import CodecContract
+from brinery.testing.codec import _Alone as Alone
 from brinery.testing.samples import SLOTTED
 from brinery_codecs.pickle import PickleCodec
 
@@ -39,3 +43,37 @@ class TestPickleCodecOfOldProtocols(TestPickleCodecOfMiddleProtocols):
     def codec(self, request: pytest.FixtureRequest) -> Codec:
         """Give the codec at one protocol."""
         return PickleCodec(request.param)
+
+
+class TestLargePayloads:
+    """Read without a copy of the whole; small ones are read from a copy."""
+
+    LARGE = bytes(range(256)) * 1024
+
+    @pytest.mark.parametrize("protocol", range(6))
+    def test_large_values_come_back(self, protocol: int) -> None:
+        """Bytes, arrays and texts, and what stands between them."""
+        obj = [self.LARGE, "small", bytearray(self.LARGE), "ä" * 100_000, {"x": [self.LARGE, None]}]
+        codec, sink = PickleCodec(protocol), Sink()
+        codec.dump(obj, sink, Alone(None))
+        assert codec.load(memoryview(b"".join(sink.pieces) + b"and more"), Alone(None)) == obj
+
+    def test_what_was_cut_off_is_an_error(self) -> None:
+        """Wherever the end is missing."""
+        codec, sink = PickleCodec(5), Sink()
+        codec.dump([self.LARGE, bytearray(self.LARGE), "end"], sink, Alone(None))
+        whole = b"".join(sink.pieces)
+        for size in (1 << 16 | 1, len(self.LARGE) + 4, len(whole) - 70_000, len(whole) - 1):
+            with pytest.raises((pickle.UnpicklingError, EOFError)):
+                codec.load(whole[:size], Alone(None))
+
+    @pytest.mark.parametrize("line", [b"collections\nOrderedDict\n", b"collections\nOrderedDict"])
+    def test_opcodes_with_lines_are_read_too(self, line: bytes) -> None:
+        """No pickler writes them beside large values; an end without a line is an error."""
+        filler = pickle.BINBYTES8 + len(self.LARGE).to_bytes(8, "little") + self.LARGE + pickle.POP
+        payload = b"\x80\x04" + filler + pickle.GLOBAL + line
+        if line.endswith(b"\n"):
+            assert PickleCodec(4).load(payload + pickle.STOP, Alone(None)) is OrderedDict
+        else:
+            with pytest.raises((pickle.UnpicklingError, EOFError)):
+                PickleCodec(4).load(payload, Alone(None))
