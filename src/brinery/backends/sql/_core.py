@@ -157,7 +157,7 @@ class CoreSession(Session):
         for start in range(0, len(names), _ROWS):
             self.connection.execute(delete(table).where(column.in_(names[start : start + _ROWS])))
 
-    def link(self, references: Iterable[tuple[str, str]]) -> None:
+    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
         from sqlalchemy import insert
 
         pairs = ({"source": source, "target": target} for source, target in references)

@@ -2,12 +2,15 @@
 
 Rows go in by ``unnest``: one statement and one round trip for hundreds of rows.  Measured for rows of
 400 bytes over a unix socket: 7 µs a row, against 17 by SQLAlchemy's insertmanyvalues and 105 one by one.
+Many new ones are copied (COPY in its binary form), in half that time; a row that is there ends the copy.
 """
 
 from __future__ import annotations
 
 import select
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.sql import failures
@@ -31,6 +34,9 @@ _BATCH: Final = 4 << 20  # bytes of one statement
 _ROWS: Final = 500
 _LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 
+_MANY: Final = 100
+"""New rows that are copied: 3.6 µs for a record and 2.0 for a reference, by unnest 5.9 and 5.3."""
+_COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "bytea")
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "bytea")
 
 # Every statement goes by names, whatever these are.  To plan one anew takes as long as to carry it out: the
@@ -156,14 +162,20 @@ class PostgresSession(Session):
         return dict(self._cursor.execute(self._text.versions, (list(names),)).fetchall())
 
     def insert(self, rows: Iterable[Row]) -> None:
-        from psycopg.errors import UniqueViolation
+        some = iter(rows)
+        first = list(islice(some, _MANY))
+        with _taken():
+            if len(first) < _MANY or not self._text.is_plain:
+                self._write(self._text.insert, chain(first, some))
+            else:
+                values = (self._text.values(row, self._as_text) for row in chain(first, some))
+                self._copy(self._text.copy, _COPIED, values)
 
-        try:
-            self._write(self._text.insert, rows)
-        except UniqueViolation as error:
-            if not (error.diag.constraint_name or "").endswith("_pkey"):
-                raise
-            raise TakenError from error
+    def _copy(self, text: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        with self._cursor.copy(text) as copy:
+            copy.set_types(types)
+            for row in rows:
+                copy.write_row(row)
 
     def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
         from psycopg.errors import UniqueViolation
@@ -188,8 +200,12 @@ class PostgresSession(Session):
     def unlink(self, sources: Sequence[str]) -> None:
         self._cursor.execute(self._text.unlink, (list(sources),))
 
-    def link(self, references: Iterable[tuple[str, str]]) -> None:
+    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
         pairs = list(references)
+        if are_new and len(pairs) >= _MANY:
+            with _taken():
+                self._copy(self._text.copy_references, ("text", "text"), pairs)
+            return
         for start in range(0, len(pairs), 10 * _ROWS):
             some = pairs[start : start + 10 * _ROWS]
             columns = [source for source, _ in some], [target for _, target in some]
@@ -205,10 +221,9 @@ class PostgresSession(Session):
         self.connection.close()
 
     def _write(self, text: str, rows: Iterable[Row]) -> None:
-        # In one order everywhere, so that no two writers wait for each other.
         columns: tuple[list[Any], ...] = tuple([] for _ in range(self._text.width))
         size = 0
-        for row in sorted(rows, key=_name_of) if not isinstance(rows, list) else rows:
+        for row in rows:
             for column, value in zip(columns, self._text.values(row, self._as_text), strict=True):
                 column.append(value)
             size += row.size
@@ -248,8 +263,16 @@ def _has_spoken(connection: psycopg.Connection[Any]) -> bool:
     return bool(waiting.poll(0))
 
 
-def _name_of(row: Row) -> str:
-    return row.name
+@contextmanager
+def _taken() -> Iterator[None]:
+    from psycopg.errors import UniqueViolation
+
+    try:
+        yield
+    except UniqueViolation as error:
+        if not (error.diag.constraint_name or "").endswith("_pkey"):
+            raise
+        raise TakenError from error
 
 
 class _Statements:
@@ -266,6 +289,12 @@ class _Statements:
             # Already quoted, with a % twice, as psycopg reads it.
             casts[quote(column.name)] = quote(column.name) + _cast_of(column, dialect)
         self.width = len(casts)
+        self.is_plain = not self._fields.columns
+        # Without values psycopg reads no %% either.
+        self.copy, self.copy_references = (
+            f"COPY {table} ({', '.join(some)}) FROM STDIN (FORMAT BINARY)".replace("%%", "%")
+            for table, some in ((records, columns), (references, ("source", "target")))
+        )
         arrays = ", ".join(
             f"%b::{type_}[]" for type_ in (*_TYPES, *("text" for _ in self._fields.columns))
         )
@@ -294,7 +323,6 @@ class _Statements:
         )
         self.tail = f"SELECT {end} = %b"
         self.tails = f"SELECT name, {end} = ANY(%b::text[])"
-        # Without values psycopg reads no %% either.
         self.names = f"SELECT name FROM {records} ORDER BY name".replace("%%", "%")
         self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
         self.versions = (
@@ -322,7 +350,7 @@ class _Statements:
         self.link = (
             f"INSERT INTO {references} (source, target) "
             "SELECT source, target FROM unnest(%b::text[], %b::text[]) AS new (source, target) "
-            "ORDER BY source, target ON CONFLICT DO NOTHING"
+            "ON CONFLICT DO NOTHING"
         )
         self.unlink = f"DELETE FROM {references} WHERE source = ANY(%b::text[])"
         self.referrers = f"SELECT source FROM {references} WHERE target = %b ORDER BY source"

@@ -80,11 +80,11 @@ class Session(ABC):
 
     @abstractmethod
     def insert(self, rows: Iterable[Row]) -> None:
-        """Add new records.  Raise `TakenError` where one is there."""
+        """Add new records, ordered by name.  Raise `TakenError` where one is there."""
 
     @abstractmethod
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        """Set records that are there, and that `versions` has told of in this transaction.
+        """Set records that are there, ordered by name, and that `versions` has told of in this transaction.
 
         Without `with_fields`, the further columns stay as they are.
         """
@@ -102,8 +102,11 @@ class Session(ABC):
         """Remove the references of records."""
 
     @abstractmethod
-    def link(self, references: Iterable[tuple[str, str]]) -> None:
-        """Add references, as pairs of source and target."""
+    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
+        """Add references, as pairs of source and target; some may be there.
+
+        `are_new` says that none should be: where one is, `TakenError` may be raised.
+        """
 
     @abstractmethod
     def delete(self, names: Sequence[str]) -> None:

@@ -140,7 +140,7 @@ class SqliteSession(Session):
     def unlink(self, sources: Sequence[str]) -> None:
         self.connection.executemany(self._text.unlink, ((source,) for source in sources))
 
-    def link(self, references: Iterable[tuple[str, str]]) -> None:
+    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
         for statement, values in self._text.links(references):
             self.connection.execute(statement, values)
 

@@ -329,8 +329,8 @@ def _write(
     expected = pending.expected
     if is_optimistic and not removed and pending.is_new:
         # Whoever made one of them meanwhile is found out by the insertion.
-        session.insert(pending.rows(expected))
-        session.link(pending.references(expected))
+        session.insert(pending.rows(sorted(expected)))
+        session.link(pending.references(expected), are_new=True)
         return
     new = pending.named(ABSENT)
     watched = pending.named() + pending.named(ANY)
@@ -346,8 +346,9 @@ def _write(
         wrong.update(_versions(session, set(new)))
         names = dict.fromkeys((*expected, *(name for name, _ in demanded)))
         raise Conflict([name for name in names if name in wrong])
-    standing = [name for name in watched if name in found]
-    new = [name for name in expected if name not in found] if found else [*expected]
+    # In one order everywhere, so that no two writers wait for each other.
+    standing = sorted(name for name in watched if name in found)
+    new = sorted(name for name in expected if name not in found)
     if new:
         session.insert(pending.rows(new))
     if standing:

@@ -1,4 +1,4 @@
-"""Databases give a graph by one statement; what they leave out is found all the same."""
+"""Databases take and give graphs by few statements; what is not as they expect is dealt with all the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.databases import execute
 
-from brinery import DanglingReferenceError, Persistable, SqlStore
+from brinery import DanglingReferenceError, IdTakenError, Persistable, SqlStore
 
 
 class Node(Persistable):
@@ -171,3 +171,30 @@ def test_inside_a_transaction_its_own_writes_are_seen(url: str) -> None:
         store.save(root)
         store.invalidate_cache()
         assert [link.name for link in store.load("root").links] == ["new"]
+
+
+def test_of_many_new_ones_that_are_there_nothing_is_written(url: str) -> None:
+    """However many go in by one statement or one copy; all that are taken are named."""
+    with SqlStore(url) as first, SqlStore(url) as second:
+        first.save_many(["mine", "mine as well"], ["x.77", "x.142"])
+        with pytest.raises(IdTakenError) as caught:
+            second.save_many([[n] for n in range(300)], [f"x.{n}" for n in range(300)])
+        assert caught.value.id == "x.77"
+        assert set(second.list()) == {"x.77", "x.142"}
+        assert second.load("x.77") == "mine"
+        second.save_many([[n] for n in range(300)], [f"y.{n}" for n in range(300)])
+        assert first.load("y.299") == [299]
+
+
+def test_references_that_were_left_over_are_no_obstacle(url: str) -> None:
+    """Somebody may have removed rows of the one table alone."""
+    with SqlStore(url) as store:
+        store.save("there", "there")
+        execute(
+            url,
+            "INSERT INTO store_references (source, target) VALUES ('Node.7', 'Node.5'), ('Node.9', 'x')",
+        )
+        store.save(ring(200)[0])
+        assert sorted(store.referrers("Node.5")) == ["Node.3", "Node.7"]
+    with SqlStore(url) as store:
+        check(store.load("Node.1"), 200)
