@@ -17,6 +17,7 @@ import pytest
 from brinery import (
     BrineryError,
     CallTooDeepError,
+    ConflictError,
     DecodeError,
     EncodeError,
     FilesystemStore,
@@ -277,6 +278,11 @@ class AskedBackend(MemoryBackend):
     """A backend that counts how often it is asked."""
 
     asked = 0
+    got = 0
+
+    def get(self, name: str) -> Any:
+        self.got += 1
+        return super().get(name)
 
     def get_tail(self, name: str, count: int) -> Any:
         self.asked += 1
@@ -302,6 +308,30 @@ def test_unchanged_records_are_looked_for_at_once() -> None:
     assert (
         backend.asked - before == 2
     )  # the second: whether a garbage collection was at work meanwhile
+
+
+def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
+    """Whether it has changed is told by the record, which is still at hand."""
+    backend = AskedBackend()
+    store = Store(backend)
+    ids = [store.save(Thing(x=n)) for n in range(200)]
+    store.save(Thing(x="large" * 20_000), "large")
+    for id_, reads in ((ids[0], 0), ("large", 1)):
+        store.invalidate_cache()
+        thing = store.load(id_)
+        thing.x = "changed"
+        before = backend.got
+        store.save(thing)
+        assert backend.got - before == reads
+        assert Store(backend).load(id_).x == "changed"
+    store.invalidate_cache()
+    early = store.load(ids[1])
+    later = [store.load(id_) for id_ in ids[2:]]
+    Store(backend).replace(ids[1], "somebody else's")
+    early.x = "changed"
+    with pytest.raises(ConflictError):
+        store.save(early)
+    assert len(later) == 198
 
 
 def test_many_that_somebody_removed_are_written_again() -> None:

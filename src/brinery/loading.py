@@ -36,6 +36,7 @@ from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
+from brinery.reloading import RecentRecords
 from brinery.renames import Renames
 from brinery.saving import set_courtesy
 from brinery.versions import upgrade_from, version_of
@@ -196,6 +197,10 @@ class Loader:
         if self.evolved or self._identity.partial:
             self._publish_evolved()
             return
+        if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
+            recent = RecentRecords.of(self.kept)
+            for name, (record, _) in self._read.items():
+                recent.add(name, record)
         enter, objects = self._identity.set, self._objects
         for name, (record, codec) in self._read.items():
             obj, id_, metadata = objects[name], as_id(name), record.metadata

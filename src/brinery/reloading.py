@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from brinery.codec import Codec, Restriction, Sink
 from brinery.finding import Finder
@@ -12,6 +12,40 @@ from brinery.persistable import is_persistable_type
 from brinery.placeholder import is_placeholder, with_record_of_its_own
 from brinery.record import Record, digest_of
 from brinery.renames import Renames
+
+
+class RecentRecords:
+    """The records of the last small loads: what is loaded, changed and saved need not be read again."""
+
+    _MOST: Final = 64
+    _LARGEST: Final = 1 << 16  # bytes
+    MOST_OF_ONE_LOAD: Final = 16
+
+    def __init__(self) -> None:
+        self._records: dict[str, Record] = {}
+
+    @classmethod
+    def of(cls, kept: dict[Any, Any]) -> RecentRecords:
+        """Return those of a store."""
+        found = kept.get(cls)
+        if found is None:
+            found = kept[cls] = cls()
+        return found
+
+    def add(self, id: str, record: Record) -> None:
+        """Keep a record that was just loaded."""
+        if len(record.data) > self._LARGEST:
+            return
+        records = self._records
+        records.pop(id, None)
+        while len(records) >= self._MOST:
+            del records[next(iter(records))]
+        records[id] = record
+
+    def get(self, id: str, version: Any) -> Record | None:
+        """Return the record `id`, if it is kept in this version."""
+        record = self._records.get(id)
+        return record if record is not None and record.version == version else None
 
 
 class Reloading:

@@ -50,7 +50,7 @@ from brinery.record import (
     digest_of,
     has_magic,
 )
-from brinery.reloading import Reloading
+from brinery.reloading import RecentRecords, Reloading
 from brinery.renames import Renames
 from brinery.transform import Transform
 from brinery.trash import NAME as EPOCH
@@ -511,14 +511,17 @@ class Saver:
         # is therefore compared with the record as it is when it was loaded as well.
         entry.is_loaded = False
         with suppress(Exception):  # then it counts as changed
-            data, version = self._backend.get(work.name)
-            if version == entry.version:
+            record = RecentRecords.of(self.kept).get(work.reference, entry.version)
+            if record is None:
+                data, version = self._backend.get(work.name)
+                if version != entry.version:
+                    return
                 record = self._guard.parsed(data, version, id=work.id)
                 self._guard.check_codec(entry.codec, record.metadata)
                 record = self._restorer.restored(record)
-                links = self._reloading()
-                if links.digest(entry.codec, record) == digest:
-                    entry.digest = digest
+            links = self._reloading()
+            if links.digest(entry.codec, record) == digest:
+                entry.digest = digest
 
     def _reloading(self) -> Reloading:
         return Reloading(self._identity, self.kept, self._renames, self._guard.restriction)
