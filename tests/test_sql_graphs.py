@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from tests.databases import execute
 
-from brinery import DanglingReferenceError, IdTakenError, Persistable, SqlStore
+from brinery import DanglingReferenceError, IdTakenError, Persistable, SqlStore, Store
+from brinery.backends.sql import SqlBackend
 
 
 class Node(Persistable):
@@ -30,8 +31,6 @@ def ring(count: int) -> list[Node]:
 @pytest.fixture
 def counted(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """Count the statements that read."""
-    from brinery.backends.sql import SqlBackend
-
     counts = {"closures": 0, "states": 0, "gets": 0}
 
     def counting(name: str, key: str) -> None:
@@ -186,9 +185,10 @@ def test_of_many_new_ones_that_are_there_nothing_is_written(url: str) -> None:
         assert first.load("y.299") == [299]
 
 
-def test_references_that_were_left_over_are_no_obstacle(url: str) -> None:
+@pytest.mark.parametrize("native", [True, False])
+def test_references_that_were_left_over_are_no_obstacle(url: str, native: bool) -> None:
     """Somebody may have removed rows of the one table alone."""
-    with SqlStore(url) as store:
+    with Store(SqlBackend(url, native=native)) as store:
         store.save("there", "there")
         execute(
             url,

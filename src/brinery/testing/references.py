@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import ClassVar
 
-from brinery.backend import ABSENT, About, Backend, Put
+from brinery.backend import ABSENT, ANY, About, Backend, Put
 from brinery.ids import name_of
 from brinery.record import about_of, build, new_metadata
 
@@ -42,6 +44,8 @@ def records(
 
 class ReferencesContract:
     """What backends tell of records that refer to each other."""
+
+    rewrite_count: ClassVar[int] = 30
 
     def test_a_closure_is_all_that_is_reached(self, backend: Backend) -> None:
         """Once each, with the versions that there are; or None, where the engine cannot tell."""
@@ -101,3 +105,30 @@ class ReferencesContract:
             found = backend.get_closure(root, (), 100)
             if found is not None:
                 assert sorted(name for name, _, _ in found) == sorted(map(name_of, reached))
+
+    def test_the_index_is_that_of_the_record_that_stands(self, backend: Backend) -> None:
+        """Of many threads that write one name, and remove it now and then, none leaves a reference behind."""
+        targets = [f"Target.{number}" for number in range(8)]
+        backend.commit(
+            Put(name, (data,), ABSENT, about)
+            for name, (data, about) in records(dict.fromkeys(targets, ())).items()
+        )
+        versions = [records({"Task.1": (target,)})["Task.1"] for target in targets]
+
+        def write(number: int) -> None:
+            data, about = versions[number]
+            for turn in range(self.rewrite_count):
+                if turn % 5 == number % 5:
+                    backend.delete("Task.1")
+                else:
+                    backend.commit([Put("Task.1", (data,), ANY, about)])
+
+        with ThreadPoolExecutor(len(targets)) as pool:
+            list(pool.map(write, range(len(targets))))
+        for wanted, (data, about) in zip(targets, versions, strict=True):
+            backend.commit([Put("Task.1", (data,), ANY, about)])
+            found = [list(backend.referrers(target) or ()) for target in targets]
+            if backend.referrers(targets[0]) is not None:
+                assert found == [["Task.1"] if target == wanted else [] for target in targets]
+        backend.delete("Task.1")
+        assert not any(list(backend.referrers(target) or ()) for target in targets)

@@ -159,10 +159,16 @@ class CoreSession(Session):
 
     def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
         from sqlalchemy import insert
+        from sqlalchemy.exc import IntegrityError
 
         pairs = ({"source": source, "target": target} for source, target in references)
-        for some in _batches(pairs):
-            self.connection.execute(insert(self._references), some)
+        try:
+            for some in _batches(pairs):
+                self.connection.execute(insert(self._references), some)
+        except IntegrityError as error:
+            if not are_new:
+                raise
+            raise TakenError from error
 
     def is_idle(self) -> bool:
         return not self.connection.in_transaction()

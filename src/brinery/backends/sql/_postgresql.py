@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backend import ABSENT, ANY, Expect, Version
 from brinery.backends.sql import failures
 from brinery.backends.sql._fields import Fields, Fit
 from brinery.backends.sql._pending import Row
@@ -177,22 +178,45 @@ class PostgresSession(Session):
             for row in rows:
                 copy.write_row(row)
 
-    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
-        from psycopg.errors import UniqueViolation
-
+    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
         if _has_spoken(self.connection):
             return None  # the first step of several may fail without a question left
         values = [[value] for value in self._text.values(row, self._as_text)]
-        try:
-            if expect is None:
-                asked = self._cursor.execute(self._text.insert_alone, (*values, [*targets]))
+        linked = [*targets]
+        with _taken():
+            if expect is ABSENT:
+                asked = self._cursor.execute(self._text.insert_alone, (*values, linked))
+            elif expect is ANY:
+                names = [row.name] * len(linked)
+                return self._at_once(
+                    (self._text.upsert, values),
+                    (self._text.unlink, ([row.name],)),
+                    (self._text.link, (names, linked)),
+                )
             else:
                 asked = self._cursor.execute(
-                    self._text.update_alone, (*values, expect, [*targets], [*targets])
+                    self._text.update_alone, (*values, expect, linked, linked)
                 )
-        except UniqueViolation as error:
-            raise TakenError from error
         return asked.fetchone() == (1,)
+
+    def delete_alone(self, name: str) -> bool:
+        if _has_spoken(self.connection):
+            return False
+        return self._at_once((self._text.delete, ([name],)), (self._text.unlink, ([name],)))
+
+    def _at_once(self, *statements: tuple[str, Sequence[Any]]) -> bool:
+        # A transaction in one round trip; False where the driver cannot do that.  Not one statement: what
+        # somebody else has just linked is seen by the next one only, after the row was waited for.
+        from psycopg import Pipeline
+
+        if not Pipeline.is_supported():
+            return False
+        with self.connection.pipeline():
+            self._cursor.execute("BEGIN")
+            for text, values in statements:
+                self._cursor.execute(text, values)
+            self._cursor.execute("COMMIT")
+        return True
 
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
         self._write(self._text.update if with_fields else self._text.update_record, rows)
@@ -346,6 +370,8 @@ class _Statements:
             f"unlinked AS (DELETE FROM {references} USING put "
             f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
         )
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in [*casts][1:])
+        self.upsert = f"{self.insert} ON CONFLICT (name) DO UPDATE SET {replaced}"
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
         self.link = (
             f"INSERT INTO {references} (source, target) "

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Final
 
+from brinery.backend import Expect, Version
 from brinery.backends.sql._pending import Row
 from brinery.errors import BrineryError
 
@@ -89,13 +90,20 @@ class Session(ABC):
         Without `with_fields`, the further columns stay as they are.
         """
 
-    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
+    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
         """Write one record and its references in a transaction of its own, in fewer steps than many.
 
-        `expect` is the version that is there, None where there is no record.  Return whether that was so;
-        None where the engine has no such way.  Raise `TakenError` for a new one that is there.
+        Return whether what stands there was as expected; None where the engine has no such way.  Raise
+        `TakenError` for a new one that is there.
         """
         return None
+
+    def delete_alone(self, name: str) -> bool:
+        """Remove one record and its references in a transaction of its own, in fewer steps than many.
+
+        Return False where the engine has no such way.
+        """
+        return False
 
     @abstractmethod
     def unlink(self, sources: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from brinery.backend import ABSENT, Expect, Version
 from brinery.backends.sql import failures
 from brinery.backends.sql._pending import Row
 from brinery.backends.sql._session import LARGEST_AHEAD, Session, Sessions, TakenError
@@ -117,8 +118,8 @@ class SqliteSession(Session):
                 raise
             raise TakenError from error
 
-    def put_alone(self, row: Row, expect: int | None, targets: Sequence[str]) -> bool | None:
-        if expect is not None or targets:
+    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
+        if expect is not ABSENT or targets:
             return None  # nothing is gained: no statement has a way to go
         self._check_file()
         try:

@@ -256,9 +256,9 @@ class SqlBackend(Backend):
         try:
             with sessions.use() as session:
                 try:
-                    if is_optimistic and not removed and len(pending.expected) == 1:
+                    if is_optimistic and len(pending.expected) + len(removed) == 1:
                         is_committing = True
-                        if _put_alone(session, pending):
+                        if _write_alone(session, pending, removed):
                             return
                         is_committing = False
                     session.begin()
@@ -312,15 +312,20 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _put_alone(session: Session, pending: Pending) -> bool | None:
+def _write_alone(session: Session, pending: Pending, removed: Sequence[Delete]) -> bool | None:
+    """Make the one write that there is by one statement; return whether that was possible."""
+    if removed:
+        ((name, expect),) = removed
+        return expect is ANY and session.delete_alone(name)
     ((name, expect),) = pending.expected.items()
-    if expect is not ABSENT and type(expect) is not int:
-        return None  # a version of this backend is a number: `_write` says what is wrong
-    if expect is not ABSENT and pending.keeps_fields(name):
-        return None
+    if expect is not ABSENT:
+        if expect is not ANY and type(expect) is not int:
+            return None  # a version of this backend is a number: `_write` says what is wrong
+        if pending.keeps_fields(name):
+            return None
     (row,) = pending.rows((name,))
     targets = [target for _, target in pending.references((name,))]
-    return session.put_alone(row, expect if isinstance(expect, int) else None, targets)
+    return session.put_alone(row, expect, targets)
 
 
 def _write(
@@ -351,6 +356,10 @@ def _write(
     new = sorted(name for name in expected if name not in found)
     if new:
         session.insert(pending.rows(new))
+        if not is_optimistic:
+            session.unlink(
+                new
+            )  # what somebody may have left over, who removed rows of the one table alone
     if standing:
         kept = [name for name in standing if pending.keeps_fields(name)]
         if kept:
@@ -360,9 +369,10 @@ def _write(
         session.unlink(standing)
     session.link(pending.references(expected))
     if removed:
-        gone = [*dict.fromkeys(name for name, _ in removed)]
-        session.unlink(gone)
+        gone = sorted({name for name, _ in removed})
+        # First the records: whoever is writing them has them locked, and may be about to link them.
         session.delete(gone)
+        session.unlink(gone)
 
 
 def _fits(expect: Version | Expect, found: int | None) -> bool:
