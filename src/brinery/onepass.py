@@ -17,8 +17,7 @@ from brinery.clock import FAR_FUTURE
 from brinery.record import (
     COMMON,
     DIGEST_SIZE,
-    FORMAT_VERSION,
-    MAGIC,
+    END,
     NO_LIBRARIES,
     NO_VERSIONS,
     OWN,
@@ -30,11 +29,9 @@ from brinery.record import (
     packing,
     plain_unpacking,
 )
-from brinery.seal import NO_SEAL
 
-# The tail: four bytes of length, the digest of the metadata, and then this.
+# The tail is four bytes of length, the digest of the metadata, and then `END`.
 _DIGEST: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
-_END: Final = NO_SEAL + FORMAT_VERSION.to_bytes(2, "little") + MAGIC
 _OWN_START: Final = b"\xa2id"
 _MOST_COMMON: Final = 1 << 10
 _NAMES: Final = [*OWN]
@@ -50,7 +47,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     Nothing is wrong with what is returned, and it is that of `id` where one is given.
     """
     # Called for each record that is read: its parts are not functions of their own.
-    if type(data) is not bytes or data[_END_START:] != _END:
+    if type(data) is not bytes or data[_END_START:] != END:
         return None
     start = len(data) - TAIL_SIZE
     end = start - int.from_bytes(data[start : start + 4], "little")
@@ -75,7 +72,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     return _new(Record, (metadata, data, version, None))
 
 
-_END_START: Final = -len(_END)
+_END_START: Final = -len(END)
 _SIZE: Final = Metadata._fields.index("payload_size")
 _PAYLOAD_DIGEST: Final = Metadata._fields.index("payload_digest")
 

@@ -46,6 +46,8 @@ MAX_METADATA: Final = 1 << 30
 # metadata length, metadata digest, seal (zeros: none), format version, magic; little-endian
 TAIL: Final = struct.Struct("<I16s26sH8s")
 TAIL_SIZE: Final = TAIL.size
+END: Final = NO_SEAL + FORMAT_VERSION.to_bytes(2, "little") + MAGIC
+"""How the tail of a record without a seal ends, after length and digest."""
 SMALL: Final = 1 << 12
 """Bytes that are rather copied than looked at by a view."""
 _PYTHON: Final = platform.python_version()
@@ -317,7 +319,7 @@ class Writer:
                 id=id,
             )
         checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
-        tail = TAIL.pack(len(described), checked, NO_SEAL, FORMAT_VERSION, MAGIC)
+        tail = len(described).to_bytes(4, "little") + checked + END
         if self.seals is not None:
             seal = self.seals.seal(described, tail)
             tail = TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
