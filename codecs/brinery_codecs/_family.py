@@ -102,27 +102,29 @@ class Target(Protocol):
     """What a pickler writes to."""
 
     @property
-    def write(self) -> Callable[[bytes], Any]:
+    def write(self) -> Callable[[Buffer], Any]:
         """Take what is written."""
 
 
 class Relay:
-    """Takes what a pickler writes, at the price of a list, and gives it to the sink of the record at hand."""
+    """Takes what a pickler writes, and gives it to the sink of the record at hand."""
 
-    __slots__ = ("_pieces", "write")
+    __slots__ = ("_pieces",)
 
     def __init__(self) -> None:
-        self._pieces: list[Any] = []
-        self.write = self._pieces.append
+        self._pieces: list[bytes] = []
+
+    def write(self, data: Buffer) -> None:
+        """Take `data`; a mutable buffer is copied, for what is encoded after it may change it."""
+        self._pieces.append(data if type(data) is bytes else bytes(data))
 
     def give(self, head: bytes, sink: Sink) -> None:
         """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
         pieces = self._pieces
-        if len(pieces) == 1 and type(pieces[0]) is bytes:
+        if len(pieces) == 1:
             sink.pieces.append(head + pieces[0])
         else:
-            for piece in (head, *pieces) if head else pieces:
-                sink.write(piece)
+            sink.pieces += (head, *pieces) if head else pieces
         pieces.clear()
 
 
