@@ -215,12 +215,25 @@ class PickleFamily(Codec):
         """Return the object of the pickle that `source` starts with."""
         names = self._names(links)
         refilled = names.refilled(source)
-        if refilled is not None:
-            data, first = refilled
+        if refilled is None:
+            return self._load(source, names, links, buffers)
+        data, first = refilled
+        try:
+            return pickle.loads(data, buffers=chain(first, buffers))
+        except Exception as failure:  # noqa: BLE001 - once more, by one that can tell where it fails
+            links.restart()
             try:
-                return pickle.loads(data, buffers=chain(first, buffers))
-            except Exception:  # noqa: BLE001 - once more, by an unpickler that can tell where it fails
-                links.restart()
+                return self._load(source, names, links, buffers)
+            except Exception as again:
+                # What fails for another reason now may do so because it was tried before.
+                reason = _place_of(failure)
+                if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
+                    raise
+                raise failure from failure.__cause__
+
+    def _load(
+        self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
+    ) -> Any:
         self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
@@ -290,7 +303,7 @@ class PickleFamily(Codec):
         from brinery_codecs._locating import path_of_failure
 
         family = PickleFamily
-        holders = (family.load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
+        holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
         return path_of_failure(source, error, (holder.__code__ for holder in holders))
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
@@ -365,6 +378,15 @@ class PickleFamily(Codec):
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)
+
+
+def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
+    # Where an exception was raised.
+    code, at, traceback = None, 0, error.__traceback__
+    while traceback is not None:
+        code, at = traceback.tb_frame.f_code, traceback.tb_lasti
+        traceback = traceback.tb_next
+    return code, at
 
 
 def _class_reader(links: ReadLinks, names: Names) -> ClassReader:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -230,3 +230,26 @@ def test_an_array_that_changes_while_its_record_is_made_is_written_as_it_was(cod
     node.changing = Changing(node.array)  # type: ignore[attr-defined]
     store.save(node, "root")
     assert len(Store(store.backend).load("root").array) == 200_000
+
+
+class Registered(Persistable):
+    """Registers itself before it finds out what is wrong."""
+
+    names: ClassVar[set[str]] = set()
+
+    def __setstate__(self, state: Any) -> None:
+        if state["name"] in Registered.names:
+            raise LookupError("registered already")
+        Registered.names.add(state["name"])
+        raise ValueError("the real reason")
+
+
+def test_the_error_is_that_of_the_first_attempt() -> None:
+    """The second one may fail because of the first, which explains nothing."""
+    store = MemoryStore()
+    registered = Registered()
+    registered.name = "one"  # type: ignore[attr-defined]
+    store.save(registered, "root")
+    Registered.names.clear()
+    with pytest.raises(DecodeError, match="the real reason"):
+        Store(store.backend).load("root")
