@@ -699,6 +699,67 @@ def test_old_states_are_upgraded(programs: Programs, codec: str, protocol: int) 
 
 @each_codec
 @pytest.mark.parametrize("protocol", [2, 5])
+def test_a_record_with_old_states_fills_the_object_that_others_have_met(
+    programs: Programs, codec: str, protocol: int
+) -> None:
+    """What is found out in the middle of a record changes neither who is who nor how much there is."""
+    old = """
+        from brinery import Persistable
+        class Item:
+            pass
+        class Key:
+            pass
+        class Table(Persistable, dict):
+            pass
+        class Root(Persistable):
+            pass
+        class Holder(Persistable):
+            def __new__(cls, held):
+                made = super().__new__(cls)
+                made.held = held
+                return made
+            def __getnewargs__(self):
+                return (self.held,)
+            def __getstate__(self):
+                return {"size": 1}
+    """
+    programs.module("work", old)
+    programs.run(
+        """
+        import work
+        store = FilesystemStore(directory, codec=codec, protocol=protocol)
+        root = work.Root()
+        root.holder, root.item = work.Holder(root), work.Item()
+        store.save(root.holder, "holder")
+        table = work.Table({work.Key(): 1})
+        table.root, table.item = work.Root(), work.Item()
+        table.root.table = table
+        store.save(table, "table")
+        """,
+        codec=codec,
+        protocol=protocol,
+    )
+    new = """
+        from brinery import upgrades
+        @upgrades(Item, to=2)
+        def _(state):
+            return {"count": 2}
+    """
+    programs.module("work", old + new)
+    programs.run(
+        """
+        import work
+        store = FilesystemStore(directory)
+        holder, table = store.load("holder"), store.load("table")
+        assert holder.held.item.count == table.item.count == 2
+        assert holder.held.holder is holder
+        assert table.root.table is table and len(table) == 1, table
+        """
+    )
+
+
+@each_codec
+@each_protocol
 def test_nested_classes_are_renamed_and_upgraded(
     programs: Programs, codec: str, protocol: int
 ) -> None:

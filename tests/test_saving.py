@@ -334,6 +334,20 @@ def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
     assert len(later) == 198
 
 
+def test_what_is_small_only_when_compressed_is_read_again_to_save_it() -> None:
+    """It is not kept at hand: what counts is the memory that it takes."""
+    backend = AskedBackend()
+    store = Store(backend, compress="gzip")
+    id_ = store.save(Thing(x="large" * 200_000))
+    assert store.info(id_).size < 1 << 14
+    store.invalidate_cache()
+    thing = store.load(id_)
+    thing.x = "changed"
+    before = backend.got
+    store.save(thing)
+    assert backend.got - before == 1
+
+
 def test_many_that_somebody_removed_are_written_again() -> None:
     """New ones that only these refer to are as well."""
     backend = MemoryBackend()

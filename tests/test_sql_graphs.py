@@ -198,3 +198,34 @@ def test_references_that_were_left_over_are_no_obstacle(url: str, native: bool) 
         assert sorted(store.referrers("Node.5")) == ["Node.3", "Node.7"]
     with SqlStore(url) as store:
         check(store.load("Node.1"), 200)
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        [
+            f"ALTER TABLE {table} {what}"
+            for table in ("store", "store_references")
+            for what in ("ENABLE ROW LEVEL SECURITY", "FORCE ROW LEVEL SECURITY")
+        ]
+        + [f"CREATE POLICY p ON {table} USING (true)" for table in ("store", "store_references")],
+        [
+            "ALTER TABLE store RENAME TO inner_store",
+            "CREATE VIEW store AS SELECT * FROM inner_store",
+        ],
+    ],
+    ids=["row-level security", "view"],
+)
+def test_many_records_go_where_the_server_copies_nothing(
+    postgres_url: str, statements: list[str]
+) -> None:
+    """It refuses COPY there, and takes INSERT."""
+    SqlStore(postgres_url).close()
+    for statement in statements:
+        execute(postgres_url, statement)
+    with SqlStore(postgres_url) as store:
+        store.save_many(ring(150))
+        store.save_many(ring(150))
+    with SqlStore(postgres_url) as store:
+        check(store.load("Node.7"), 150)
+        assert len(list(store)) == 300

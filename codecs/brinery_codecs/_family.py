@@ -102,27 +102,29 @@ class Target(Protocol):
     """What a pickler writes to."""
 
     @property
-    def write(self) -> Callable[[bytes], Any]:
+    def write(self) -> Callable[[Buffer], Any]:
         """Take what is written."""
 
 
 class Relay:
-    """Takes what a pickler writes, at the price of a list, and gives it to the sink of the record at hand."""
+    """Takes what a pickler writes, and gives it to the sink of the record at hand."""
 
-    __slots__ = ("_pieces", "write")
+    __slots__ = ("_pieces",)
 
     def __init__(self) -> None:
-        self._pieces: list[Any] = []
-        self.write = self._pieces.append
+        self._pieces: list[bytes] = []
+
+    def write(self, data: Buffer) -> None:
+        """Take `data`; a mutable buffer is copied, for what is encoded after it may change it."""
+        self._pieces.append(data if type(data) is bytes else bytes(data))
 
     def give(self, head: bytes, sink: Sink) -> None:
         """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
         pieces = self._pieces
-        if len(pieces) == 1 and type(pieces[0]) is bytes:
+        if len(pieces) == 1:
             sink.pieces.append(head + pieces[0])
         else:
-            for piece in (head, *pieces) if head else pieces:
-                sink.write(piece)
+            sink.pieces += (head, *pieces) if head else pieces
         pieces.clear()
 
 
@@ -213,12 +215,25 @@ class PickleFamily(Codec):
         """Return the object of the pickle that `source` starts with."""
         names = self._names(links)
         refilled = names.refilled(source)
-        if refilled is not None:
-            data, first = refilled
+        if refilled is None:
+            return self._load(source, names, links, buffers)
+        data, first = refilled
+        try:
+            return pickle.loads(data, buffers=chain(first, buffers))
+        except Exception as failure:  # noqa: BLE001 - once more, by one that can tell where it fails
+            links.restart()
             try:
-                return pickle.loads(data, buffers=chain(first, buffers))
-            except Exception:  # noqa: BLE001 - once more, by an unpickler that can tell where it fails
-                links.restart()
+                return self._load(source, names, links, buffers)
+            except Exception as again:
+                # What fails for another reason now may do so because it was tried before.
+                reason = _place_of(failure)
+                if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
+                    raise
+                raise failure from failure.__cause__
+
+    def _load(
+        self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
+    ) -> Any:
         self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
@@ -288,7 +303,7 @@ class PickleFamily(Codec):
         from brinery_codecs._locating import path_of_failure
 
         family = PickleFamily
-        holders = (family.load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
+        holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
         return path_of_failure(source, error, (holder.__code__ for holder in holders))
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
@@ -363,6 +378,15 @@ class PickleFamily(Codec):
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)
+
+
+def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
+    # Where an exception was raised.
+    code, at, traceback = None, 0, error.__traceback__
+    while traceback is not None:
+        code, at = traceback.tb_frame.f_code, traceback.tb_lasti
+        traceback = traceback.tb_next
+    return code, at
 
 
 def _class_reader(links: ReadLinks, names: Names) -> ClassReader:

@@ -11,6 +11,7 @@ full decode fills that same object.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -290,8 +291,7 @@ class Loader:
         # from the start.  Not done at once: it changes the order of the attributes.  The object stays
         # the same, for others may refer to it already.
         obj = self._objects[id_]
-        if issubclass(type(obj), list):
-            list.clear(obj)  # what was appended is appended again
+        _empty(obj)
         _set_attributes(obj, self._early[id_])
         try:
             return self._load(read)
@@ -450,8 +450,8 @@ class Loader:
         """Prepare to decode the record at hand from its start."""
         if not self._is_made:
             self._forget_root()
-        elif issubclass(type(obj := self._objects[self._current]), list):
-            list.clear(obj)  # what was appended is appended again
+        else:
+            _empty(self._objects[self._current])
 
     def _forget_root(self) -> None:
         obj = self._objects.pop(self._current, NOTHING)
@@ -490,7 +490,8 @@ class Loader:
             if needed is not None:
                 self._make_needed([id_, needed])
         finally:
-            self._current, self._is_made = outer, was_made
+            # What was made here may refer to the object at hand, which has to stay the same then.
+            self._current, self._is_made = outer, was_made or outer in self._objects
             self._bare = False
         is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
@@ -534,6 +535,14 @@ class Loader:
             self._objects[id_] = finish()
         self._begun[id_] = finish
         return None
+
+
+def _empty(obj: Any) -> None:
+    # What was put into a list or a dictionary is put there again, and a key may be equal to itself alone.
+    for base in (list, OrderedDict, dict):
+        if issubclass(type(obj), base):
+            base.clear(obj)
+            return
 
 
 def _set_attributes(obj: Any, attributes: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -169,3 +169,87 @@ def test_what_fails_is_tried_by_an_unpickler_that_tells_where() -> None:
         Store(store.backend).load("root")
     assert caught.value.id == node.child.persistent_id  # type: ignore[attr-defined]
     assert Counted.count == 2
+
+
+class Holder(Persistable):
+    """Takes what it holds when it is made, and has no state that would set it once more."""
+
+    def __new__(cls, held: Any) -> Holder:
+        made = super().__new__(cls)
+        made.held = held  # type: ignore[attr-defined]
+        return made
+
+    def __getnewargs__(self) -> Any:
+        return (self.held,)  # type: ignore[attr-defined]
+
+    def __getstate__(self) -> Any:
+        return {"size": 1}
+
+
+class Passing(Persistable):
+    """Fails once, in a way that passes: a lock that somebody has, a file that is busy."""
+
+    failures = 0
+
+    def __setstate__(self, state: Any) -> None:
+        if Passing.failures:
+            Passing.failures -= 1
+            raise OSError("not now")
+        vars(self).update(state)
+
+
+def test_a_second_attempt_fills_the_object_that_others_have_met() -> None:
+    """Those that the first attempt has made refer to it."""
+    store = MemoryStore()
+    passing = Passing()
+    passing.holder = Holder(passing)  # type: ignore[attr-defined]
+    store.save(passing.holder, "holder")  # type: ignore[attr-defined]
+    Passing.failures = 1
+    loaded = Store(store.backend).load("holder")
+    assert loaded.held.holder is loaded
+    assert loaded.held.holder.held is loaded.held
+
+
+class Changing:
+    """Makes an array shorter while it is encoded itself."""
+
+    def __init__(self, array: bytearray) -> None:
+        self.array = array
+
+    def __reduce__(self) -> Any:
+        del self.array[-1000:]
+        return int, ()
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
+def test_an_array_that_changes_while_its_record_is_made_is_written_as_it_was(codec: str) -> None:
+    """A large one is handed to whoever writes as it is, not as a copy."""
+    store = MemoryStore(codec=codec)
+    node = Node("root")
+    node.array = bytearray(200_000)  # type: ignore[attr-defined]
+    node.changing = Changing(node.array)  # type: ignore[attr-defined]
+    store.save(node, "root")
+    assert len(Store(store.backend).load("root").array) == 200_000
+
+
+class Registered(Persistable):
+    """Registers itself before it finds out what is wrong."""
+
+    names: ClassVar[set[str]] = set()
+
+    def __setstate__(self, state: Any) -> None:
+        if state["name"] in Registered.names:
+            raise LookupError("registered already")
+        Registered.names.add(state["name"])
+        raise ValueError("the real reason")
+
+
+def test_the_error_is_that_of_the_first_attempt() -> None:
+    """The second one may fail because of the first, which explains nothing."""
+    store = MemoryStore()
+    registered = Registered()
+    registered.name = "one"  # type: ignore[attr-defined]
+    store.save(registered, "root")
+    Registered.names.clear()
+    with pytest.raises(DecodeError, match="the real reason"):
+        Store(store.backend).load("root")

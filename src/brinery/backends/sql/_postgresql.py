@@ -166,17 +166,24 @@ class PostgresSession(Session):
         some = iter(rows)
         first = list(islice(some, _MANY))
         with _taken():
-            if len(first) < _MANY or not self._text.is_plain:
+            if len(first) < _MANY or not (self._text.is_plain and self._text.copies):
                 self._write(self._text.insert, chain(first, some))
             else:
                 values = (self._text.values(row, self._as_text) for row in chain(first, some))
                 self._copy(self._text.copy, _COPIED, values)
 
     def _copy(self, text: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        with self._cursor.copy(text) as copy:
-            copy.set_types(types)
-            for row in rows:
-                copy.write_row(row)
+        from psycopg.errors import FeatureNotSupported, WrongObjectType
+
+        try:
+            with self._cursor.copy(text) as copy:
+                copy.set_types(types)
+                for row in rows:
+                    copy.write_row(row)
+        except (FeatureNotSupported, WrongObjectType) as error:
+            # A table with row-level security, or a view: once more from the start, by INSERT.
+            self._text.copies = False
+            raise TakenError from error
 
     def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
         if _has_spoken(self.connection):
@@ -226,7 +233,7 @@ class PostgresSession(Session):
 
     def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
         pairs = list(references)
-        if are_new and len(pairs) >= _MANY:
+        if are_new and len(pairs) >= _MANY and self._text.copies:
             with _taken():
                 self._copy(self._text.copy_references, ("text", "text"), pairs)
             return
@@ -314,6 +321,8 @@ class _Statements:
             casts[quote(column.name)] = quote(column.name) + _cast_of(column, dialect)
         self.width = len(casts)
         self.is_plain = not self._fields.columns
+        self.copies = True
+        """Whether the server copies into these tables, as far as is known."""
         # Without values psycopg reads no %% either.
         self.copy, self.copy_references = (
             f"COPY {table} ({', '.join(some)}) FROM STDIN (FORMAT BINARY)".replace("%%", "%")
