@@ -7,11 +7,16 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Final
+from typing import Final, TypeVar
 
-from brinery.backend import Expect, Version
+from brinery.backend import Expect, Missing, Version
 from brinery.backends.sql._pending import Row
 from brinery.errors import BrineryError
+
+T = TypeVar("T")
+
+AT_ONCE: Final = 500
+"""Names in one statement."""
 
 LARGEST_AHEAD: Final = 1 << 16
 """Bytes of a record that is read before it is known to be needed."""
@@ -243,3 +248,10 @@ class _Lent:
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._sessions.take_back(self._session, error)
+
+
+def there(name: str, found: T | None) -> T:
+    """Return what was found under a name.  Raise `Missing` where that is nothing."""
+    if found is None:
+        raise Missing(name)
+    return found

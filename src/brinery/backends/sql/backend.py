@@ -4,27 +4,25 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from brinery.backend import (
-    ABSENT,
     ANY,
     Backend,
     BackendCapabilities,
-    Conflict,
     Delete,
-    Expect,
-    Missing,
     Put,
     Version,
     as_delete,
 )
 from brinery.backends.sql._pending import Pending
-from brinery.backends.sql._session import Session, TakenError
+from brinery.backends.sql._session import AT_ONCE, Session, TakenError, there
+from brinery.backends.sql._view import View
+from brinery.backends.sql._writes import versions_of, write, write_alone
 from brinery.backends.sql.engine import Place, sessions_of
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.errors import BrineryError, StorageError
@@ -34,8 +32,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_AT_ONCE: Final = 500
-"""Names in one statement."""
 _TRIES: Final = 12
 _FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
 
@@ -103,24 +99,24 @@ class SqlBackend(Backend):
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return what stands under `name`, and its version.  Raise `Missing`."""
-        return _there(name, self._read("read", lambda session: session.get(name), name))
+        return there(name, self._read("read", lambda session: session.get(name), name))
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
-        return _there(name, self._read("read", lambda session: session.tail(name, count), name))
+        return there(name, self._read("read", lambda session: session.tail(name, count), name))
 
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
         """Yield the name and what `get_tail` returns for those of `names` that there are."""
         names = iter(names)
-        while some := list(islice(names, _AT_ONCE)):
+        while some := list(islice(names, AT_ONCE)):
             yield from self._read("read", lambda session: session.tails(some, count))
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for those of `names` that there are."""
         names = iter(names)
-        while some := list(islice(names, _AT_ONCE)):
+        while some := list(islice(names, AT_ONCE)):
             yield from self._read("read", lambda session: list(session.get_some(some)))
 
     def get_closure(
@@ -159,7 +155,7 @@ class SqlBackend(Backend):
         def in_transaction(session: Session) -> T:
             session.begin_reading()
             try:
-                return read(_View(self, session))
+                return read(View(self, session))
             finally:
                 # Nothing was written: a failure here changes nothing, and a lost connection is told
                 # of by what failed before.
@@ -240,7 +236,7 @@ class SqlBackend(Backend):
 
     def _is_made(self, pending: Pending) -> bool:
         own = pending.versions()
-        return self._read("read", lambda session: _versions(session, own)) == own
+        return self._read("read", lambda session: versions_of(session, own)) == own
 
     def _unknown(self, error: Exception) -> StorageError:
         return StorageError(
@@ -258,11 +254,11 @@ class SqlBackend(Backend):
                 try:
                     if is_optimistic and len(pending.expected) + len(removed) == 1:
                         is_committing = True
-                        if _write_alone(session, pending, removed):
+                        if write_alone(session, pending, removed):
                             return
                         is_committing = False
                     session.begin()
-                    _write(session, pending, removed, is_optimistic)
+                    write(session, pending, removed, is_optimistic)
                     is_committing = True
                     session.commit()
                 except BaseException:
@@ -302,131 +298,5 @@ class _LostError(_AgainError):
     """The connection was lost while a transaction was being committed."""
 
 
-def _there(name: str, found: T | None) -> T:
-    if found is None:
-        raise Missing(name)
-    return found
-
-
 def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
-
-
-def _write_alone(session: Session, pending: Pending, removed: Sequence[Delete]) -> bool | None:
-    """Make the one write that there is by one statement; return whether that was possible."""
-    if removed:
-        ((name, expect),) = removed
-        return expect is ANY and session.delete_alone(name)
-    ((name, expect),) = pending.expected.items()
-    if expect is not ABSENT:
-        if expect is not ANY and type(expect) is not int:
-            return None  # a version of this backend is a number: `_write` says what is wrong
-        if pending.keeps_fields(name):
-            return None
-    (row,) = pending.rows((name,))
-    targets = [target for _, target in pending.references((name,))]
-    return session.put_alone(row, expect, targets)
-
-
-def _write(
-    session: Session, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
-) -> None:
-    expected = pending.expected
-    if is_optimistic and not removed and pending.is_new:
-        # Whoever made one of them meanwhile is found out by the insertion.
-        session.insert(pending.rows(sorted(expected)))
-        session.link(pending.references(expected), are_new=True)
-        return
-    new = pending.named(ABSENT)
-    watched = pending.named() + pending.named(ANY)
-    if not is_optimistic:
-        watched += new
-    demanded = [delete for delete in removed if delete.expect is not ANY]
-    found = _versions(session, {*watched, *(name for name, _ in demanded)})
-    looked_at = found.keys() & expected.keys() | {*watched}
-    wrong = {name for name in looked_at if not _fits(expected[name], found.get(name))}
-    wrong.update(name for name, expect in demanded if not _fits(expect, found.get(name)))
-    if wrong:
-        # Those that are to be new may not have been looked at yet: the caller wants to know of all.
-        wrong.update(_versions(session, set(new)))
-        names = dict.fromkeys((*expected, *(name for name, _ in demanded)))
-        raise Conflict([name for name in names if name in wrong])
-    # In one order everywhere, so that no two writers wait for each other.
-    standing = sorted(name for name in watched if name in found)
-    new = sorted(name for name in expected if name not in found)
-    if new:
-        session.insert(pending.rows(new))
-        if not is_optimistic:
-            session.unlink(
-                new
-            )  # what somebody may have left over, who removed rows of the one table alone
-    if standing:
-        kept = [name for name in standing if pending.keeps_fields(name)]
-        if kept:
-            session.update(pending.rows(kept), with_fields=False)
-        if len(kept) < len(standing):
-            session.update(pending.rows(n for n in standing if not pending.keeps_fields(n)))
-        session.unlink(standing)
-    session.link(pending.references(expected))
-    if removed:
-        gone = sorted({name for name, _ in removed})
-        # First the records: whoever is writing them has them locked, and may be about to link them.
-        session.delete(gone)
-        session.unlink(gone)
-
-
-def _fits(expect: Version | Expect, found: int | None) -> bool:
-    if expect is ANY:
-        return True
-    return found is None if expect is ABSENT else found == expect
-
-
-def _versions(session: Session, names: Collection[str]) -> dict[str, int]:
-    # In one order everywhere: two writers that lock the same rows must not wait for each other.
-    ordered, found = sorted(names), {}
-    for start in range(0, len(ordered), _AT_ONCE):
-        found.update(session.versions(ordered[start : start + _AT_ONCE]))
-    return found
-
-
-class _View(Backend):
-    """Reads in the transaction of one session; writes are those of the backend."""
-
-    capabilities = SqlBackend.capabilities
-
-    def __init__(self, backend: SqlBackend, session: Session) -> None:
-        self.location = backend.location
-        self._backend = backend
-        self._session = session
-
-    def get(self, name: str) -> tuple[bytes, Version]:
-        return _there(name, self._session.get(name))
-
-    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
-        return _there(name, self._session.tail(name, count))
-
-    def get_tails(
-        self, names: Iterable[str], count: int
-    ) -> Iterator[tuple[str, bytes, int, Version]]:
-        names = iter(names)
-        while some := list(islice(names, _AT_ONCE)):
-            yield from self._session.tails(some, count)
-
-    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        names = iter(names)
-        while some := list(islice(names, _AT_ONCE)):
-            yield from self._session.get_some(some)
-
-    def list(self, prefix: str = "") -> Iterator[str]:
-        return iter(self._session.names(prefix))
-
-    def commit(
-        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
-    ) -> Mapping[str, Version]:
-        return self._backend.commit(puts, deletes)
-
-    def referrers(self, name: str) -> Iterator[str]:
-        return iter(self._session.referrers(name))
-
-    def where(self, name: str) -> str:
-        return self._backend.where(name)
