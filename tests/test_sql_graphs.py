@@ -229,3 +229,16 @@ def test_many_records_go_where_the_server_copies_nothing(
     with SqlStore(postgres_url) as store:
         check(store.load("Node.7"), 150)
         assert len(list(store)) == 300
+
+
+@pytest.mark.parametrize("name", ["Sur\udcffrogate", "Größe"])
+@pytest.mark.parametrize("native", [True, False])
+def test_classes_of_any_name_are_kept(url: str, native: bool, name: str) -> None:
+    """The column shows what an engine cannot hold in another way."""
+    odd = type("Odd", (Node,), {})
+    odd.__qualname__ = name
+    with Store(SqlBackend(url, native=native), codec="cloudpickle") as store:
+        store.save(odd("odd"), "odd")
+        assert store.info("odd").class_name == f"{__name__}:{name}"
+    found = [row[0] for row in execute(url, "SELECT class_name FROM store WHERE name = 'odd'")]
+    assert found == [f"{__name__}:{name}".replace("\udcff", "\\udcff")]

@@ -9,7 +9,7 @@ import os
 from typing import Any, Final
 
 from brinery.absent import AbsentCodec
-from brinery.backend import Backend, Missing, Put
+from brinery.backend import Backend, Missing, Put, Version
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
 from brinery.onepass import record_as_written
@@ -98,25 +98,26 @@ class Guard:
         """Raise `SealError` where the store has no identity: nothing in it is sealed."""
         _ = self.seals
 
-    def reseal(self, name: str, *, unsealed: bool) -> bool:
-        """Write a record anew, sealed by the first key; return whether that was necessary.
+    def reseal(self, name: str, *, unsealed: bool) -> tuple[Version, Version] | None:
+        """Write a record anew, sealed by the first key; return its version before and after.
 
-        With `unsealed`, a record without a seal is accepted as well.
+        None stands for a record that was removed meanwhile.  With `unsealed`, one without a seal is
+        accepted as well.
         """
         seals = self.seals
         assert seals is not None
         try:
             data, version = self._backend.get(name)
         except Missing:
-            return False  # removed meanwhile
+            return None
         path = self._backend.where(name)
         record = parse(data, version, path=path)
         if record.metadata.content is not None or not unsealed:
             record = parse(data, version, path=path, seals=seals)
         metadata = record.metadata
         pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
-        self._backend.commit([Put(name, pieces, version, about_of(metadata, None))])
-        return True
+        put = Put(name, pieces, version, about_of(metadata, None))
+        return version, self._backend.commit([put])[name]
 
     # -- what is read
 

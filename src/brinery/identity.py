@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from brinery.codec import Codec
+from brinery.ids import name_of
 from brinery.savepoint import Savepoint
 
 NOTHING: Final = object()
@@ -191,6 +192,16 @@ class IdentityMap:
         for point in self._savepoints:
             if id_ in point.ids:
                 point.ids[id_] = None
+
+    def renew(self, versions: Mapping[str, tuple[Any, Any]]) -> None:
+        """Note that records were written anew and say what they said.
+
+        `versions` are those before and after, by name.
+        """
+        for entry in [*self._by_id.values(), *self._by_key.values()]:
+            former, present = versions.get(name_of(entry.id), (None, None))
+            if former is not None and entry.version == former:
+                entry.version = present
 
     def forget_objects(self) -> None:
         """Make later loads read anew; living objects keep their IDs."""

@@ -541,11 +541,15 @@ class Store(ForkSafe, MutableMapping[str, Any]):
             if self._guard.identity is None and not unsealed:
                 self._guard.check_sealed()
             self._remember_once()
-            count = 0
-            for name in list(self._backend.list()):
-                count += self._guard.reseal(name, unsealed=unsealed)
-            self._identity = IdentityMap()
-            return count
+            written: dict[str, Any] = {}
+            try:
+                for name in list(self._backend.list()):
+                    if (versions := self._guard.reseal(name, unsealed=unsealed)) is not None:
+                        written[name] = versions
+            finally:
+                # Living objects are still those of their records.
+                self._identity.renew(written)
+            return len(written)
 
     def _codec_of(self, name: str, config: Any) -> Codec:
         key = (name, *config.items())

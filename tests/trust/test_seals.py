@@ -11,6 +11,7 @@ from tests.trust.things import Task
 
 from brinery import (
     BrineryError,
+    ConflictError,
     CorruptRecordError,
     FilesystemStore,
     Id,
@@ -151,6 +152,22 @@ class TestKeys:
         count = reopened(store, Trust(key=[OTHER, KEY])).reseal()
         assert count == 2
         assert reopened(store, Trust(key=OTHER)).load("old").after[0].name == "second"
+
+    def test_living_objects_stay_those_of_their_records(self, store: FilesystemStore) -> None:
+        """They are changed and saved as before, and what somebody else changed is found out."""
+        store.save(Task("first", Task("second")), "one")
+        store.save(Task("third"), "two")
+        both = reopened(store, Trust(key=[OTHER, KEY]))
+        first, third = both.load("one"), both.load("two")
+        reopened(store, Trust(key=KEY)).replace("two", Task("somebody else's"))
+        assert both.reseal() == 3
+        assert both.load("one") is first
+        first.name = "changed"
+        assert both.save(first) == "one"
+        assert len(both.list()) == 3
+        third.name = "changed"
+        with pytest.raises(ConflictError):
+            both.save(third)
 
     def test_resealing_seals_a_store_that_was_not(self, tmp_path: Path) -> None:
         """On demand only: whoever asks vouches for what is there."""

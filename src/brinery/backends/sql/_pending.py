@@ -74,6 +74,8 @@ class Pending:
             # What the store has set aside under a name of its own is no object of it.
             if about is None and name[0] != "." and has_magic(data):
                 about = _about(data)
+            if about is not None and not about.class_name.isascii():
+                about = about._replace(class_name=_encodable(about.class_name))
             self.expected[name] = expect
             if expect is not ABSENT:
                 self.is_new = False
@@ -148,3 +150,8 @@ def _about(data: bytes) -> About | None:
     with suppress(BrineryError):  # damaged: it is kept as it is, and found out when it is read
         return about_of(parse_metadata(data, len(data)), {})
     return None
+
+
+def _encodable(text: str) -> str:
+    # The column is there to be looked for; the record has the name as it is.
+    return text.encode("utf-8", "backslashreplace").decode()
