@@ -202,7 +202,7 @@ class TestFormat:
         """With these keys, and digests of 16 bytes."""
         found = fields_of(SAMPLE)
         digests = [blake2b(data, digest_size=16).digest() for data in (b"first", b"", b"x" * 70)]
-        assert found.pop("created") == pytest.approx(time.time(), abs=600)
+        assert found.pop("created") == pytest.approx(time.time(), abs=7200)
         assert len(found.pop("nonce")) == 12
         assert found.pop("python").count(".") == 2
         assert found == {

@@ -763,6 +763,17 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
             assert found == (wanted,)
 
 
+def test_statements_are_planned_once_and_not_compiled(postgres_url: str) -> None:
+    """To plan one takes as long as to carry it out, and to compile it many times as long."""
+    with SqlStore(postgres_url) as store:
+        assert isinstance(store.backend, SqlBackend)
+        with store.backend._sessions.use() as session:
+            assert isinstance(session, _postgresql.PostgresSession)
+            ask = session.connection.execute
+            assert ask("show plan_cache_mode").fetchone() == ("force_generic_plan",)
+            assert ask("show jit").fetchone() == ("off",)
+
+
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     """SQLite's own page limit gives the error that a full disk gives."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:

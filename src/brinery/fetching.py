@@ -125,7 +125,7 @@ def fetch_alone(
     guard.check_codec(codec, metadata)
     if metadata.transform is not None:
         record = restorer.restored(record, backend.where(name))
-    return FetchedRecord(record, codec)
+    return _new_fetched((record, codec))
 
 
 def _fetch(

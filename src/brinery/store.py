@@ -444,9 +444,13 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         return self._load([_required(id_) for id_ in _several("ids", ids)], missing)
 
     def _load(self, wanted: Sequence[str], missing: str) -> list[Any]:
-        stands_in = one_of("missing", missing, ("error", "placeholder")) == "placeholder"
+        stands_in = (
+            missing != "error"
+            and one_of("missing", missing, ("error", "placeholder")) == "placeholder"
+        )
         with self._lock, self._open():
-            self._identity.expose(wanted)
+            if self._transactions:
+                self._identity.expose(wanted)
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
                 if living is not NOTHING and (stands_in or wanted[0] not in self._identity.partial):

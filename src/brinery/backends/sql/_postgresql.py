@@ -41,8 +41,12 @@ _COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "bytea")
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "bytea")
 
 # Every statement goes by names, whatever these are.  To plan one anew takes as long as to carry it out: the
-# one that replaces a record and its references takes 577 µs, and 354 with a plan that is kept.
-_PLANNED_ONCE: Final = "SET plan_cache_mode = force_generic_plan"
+# one that replaces a record and its references takes 577 µs, and 354 with a plan that is kept.  Nor is one
+# worth compiling: where the planner expects many rows, as without statistics, that takes 5 ms each time.
+_PLANNED_ONCE: Final = (
+    "SELECT set_config('plan_cache_mode', 'force_generic_plan', false), "
+    "set_config('jit', 'off', false)"
+)
 _PLANS_CHOSEN: Final = 120000
 
 # A server, a database or a role may be set to acknowledge commits that a power cut takes.
