@@ -81,6 +81,29 @@ def test_a_record_alone_takes_one_statement(url: str, counted: dict[str, int]) -
     assert counted == {"closures": 0, "states": 0, "gets": 1}
 
 
+def test_a_record_that_refers_to_living_objects_alone_takes_one_statement(
+    url: str, counted: dict[str, int]
+) -> None:
+    """As most that share a configuration do; a reference to itself does not count."""
+    config = Node("config")
+    with SqlStore(url) as store:
+        for number in range(3):
+            node = Node(f"n{number}", config)
+            node.links.append(node)
+            store.save(node, f"n{number}")
+    with SqlStore(url) as store:
+        first = store.load("n0")
+        counted.update(dict.fromkeys(counted, 0))
+        second = store.load("n1")
+        assert counted == {"closures": 0, "states": 0, "gets": 1}
+        assert second.links[0] is first.links[0]
+        assert second.links[1] is second
+        del first, second
+        gc.collect()
+        assert store.load("n2").links[0].name == "config"
+    assert counted == {"closures": 1, "states": 0, "gets": 2}
+
+
 def test_a_graph_larger_than_what_is_read_ahead_comes_back(
     url: str, counted: dict[str, int]
 ) -> None:

@@ -101,12 +101,19 @@ class _Closure:
 
 
 def fetch_alone(
-    id: str, backend: Backend, codec_of: CodecOf, restorer: Restorer, guard: Guard
+    id: str,
+    alive: dict[str, Any],
+    backend: Backend,
+    identity: IdentityMap,
+    codec_of: CodecOf,
+    restorer: Restorer,
+    guard: Guard,
+    excluded: Collection[str] = (),
 ) -> FetchedRecord | Sequence[str]:
-    """Return the record `id`; where it refers to others, return the IDs of these.
+    """Return the record `id`; where it refers to others that have to be read, return its references.
 
-    A record alone needs no state of the store to be read in, and to ask for one costs more than to read it.
-    Raise what `fetch` does.
+    The living objects that it refers to are put into `alive`.  A single record needs no state of the store
+    to be read in, and to ask for one costs more than to read it.  Raise what `fetch` does.
     """
     guard.begin()
     name = name_of(id)
@@ -120,7 +127,9 @@ def fetch_alone(
         record = guard.parsed(data, version, id, backend.where(name))
     metadata = record.metadata
     if metadata.references:
-        return metadata.references
+        unread = _missing(metadata.references, identity, alive, excluded)
+        if unread and unread != [id]:
+            return metadata.references
     codec = _codec_for(metadata, codec_of)
     guard.check_codec(codec, metadata)
     if metadata.transform is not None:

@@ -12,7 +12,7 @@ full decode fills that same object.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -119,14 +119,17 @@ class Loader:
         `StorageError`; then nothing of this load is remembered.
         """
         try:
-            references = self._fetch_alone(ids[0]) if len(ids) == 1 else ()
+            alive: dict[str, Any] = {}
+            references = self._fetch_alone(ids[0], alive) if len(ids) == 1 else ()
             is_alone = bool(self._read)
             if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
-                self._decode_in_some_order(ids, {})
+                self._decode_in_some_order(ids, alive)
                 self._publish()
                 return [self._objects[ids[0]]]
             with CollectorPause():
-                self._decode_in_some_order(ids, {} if is_alone else self._fetch(ids, references))
+                if not is_alone:
+                    alive = self._fetch(ids, references)
+                self._decode_in_some_order(ids, alive)
                 self._publish()
                 found = [self._objects[id_] for id_ in ids]
                 if not keeps_fetched:
@@ -139,9 +142,24 @@ class Loader:
             self.shared.clear()
             self._begun.clear()
 
-    def _fetch_alone(self, id_: str) -> Sequence[str]:
-        # Read a record that refers to no other; return the references where it does.
-        found = fetch_alone(id_, self._backend, self._codec_of, self._restorer, self._guard)
+    @property
+    def _excluded(self) -> Collection[str]:
+        # IDs whose living objects do not count.
+        return () if self._stands_in else self._identity.partial
+
+    def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
+        # Read a record that refers to no other, or to living objects alone; return the references where
+        # others are to be read.
+        found = fetch_alone(
+            id_,
+            alive,
+            self._backend,
+            self._identity,
+            self._codec_of,
+            self._restorer,
+            self._guard,
+            self._excluded,
+        )
         if not isinstance(found, FetchedRecord):
             return found
         self._read = {id_: found}
@@ -149,7 +167,6 @@ class Loader:
 
     def _fetch(self, ids: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
         # The living objects that are reached.
-        excluded = () if self._stands_in else self._identity.partial
         alive, self._read = fetch(
             ids,
             self._backend,
@@ -157,7 +174,7 @@ class Loader:
             self._codec_of,
             self._restorer,
             self._guard,
-            excluded,
+            self._excluded,
             references,
         )
         return alive
