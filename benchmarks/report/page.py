@@ -122,14 +122,10 @@ def _growth(document: Document) -> list[str]:
 
 
 def _parts(document: Document) -> list[str]:
-    titles = headings(document)
-    shown = [*titles[:2], *titles[4:]]
-    table = [[*row[:2], *row[4:]] for row in rows(document)]
     renamed = {"brinery": "the first", "bare": "the second"}
-    return [
-        PARTS.format(**document["sizes"]),
-        *markdown_table([renamed.get(title, title) for title in shown], table),
-    ]
+    titles = [renamed.get(title, title) for title in headings(document)]
+    table = [[cell.replace("NO", "**NO**") for cell in row] for row in rows(document)]
+    return [PARTS.format(**document["sizes"]), *markdown_table(titles, table)]
 
 
 def _peers(document: Document) -> list[str]:
