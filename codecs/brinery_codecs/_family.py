@@ -169,7 +169,7 @@ class PickleFamily(Codec):
     def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
         try:
             if take is None:
-                self._write_small(obj, sink, session)
+                self._write_in_band(obj, sink, session)
                 return
             writer = self._pickler(sink, session, take)
             writer.dump(obj)
@@ -184,7 +184,7 @@ class PickleFamily(Codec):
         pickler.dump(obj)
         self._check(pickler, sink)
 
-    def _write_small(self, obj: Any, sink: Sink, session: Session) -> None:
+    def _write_in_band(self, obj: Any, sink: Sink, session: Session) -> None:
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
         idle, session.idle = session.idle, None
         pickler: Any

@@ -52,8 +52,6 @@ class Pending:
         self._file: IO[bytes] | None = None
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
-        self.is_new = True
-        """Whether each of them is expected to be new."""
 
     def __enter__(self) -> Pending:
         return self
@@ -77,14 +75,17 @@ class Pending:
             if about is not None and not about.class_name.isascii():
                 about = about._replace(class_name=_encodable(about.class_name))
             self.expected[name] = expect
-            if expect is not ABSENT:
-                self.is_new = False
             version = self._base + len(self.expected)
             self._in_memory += size
             if self._in_memory > _IN_MEMORY:
                 self._spooled[name] = self._spool(data)
                 data = b""
             self._held[name] = _new_row((name, version, size, about, data))
+
+    @property
+    def is_new(self) -> bool:
+        """Tell whether each of them is expected to be new."""
+        return all(expect is ABSENT for expect in self.expected.values())
 
     def versions(self) -> dict[str, int]:
         """Return the new versions by name."""

@@ -58,9 +58,8 @@ def write(
     if new:
         session.insert(pending.rows(new))
         if not is_optimistic:
-            session.unlink(
-                new
-            )  # what somebody may have left over, who removed rows of the one table alone
+            # What somebody may have left over, who removed rows of the one table alone.
+            session.unlink(new)
     if standing:
         kept = [name for name in standing if pending.keeps_fields(name)]
         if kept:
