@@ -6,7 +6,7 @@ import platform
 from importlib.metadata import version
 from pathlib import Path
 
-from brinery.bench.machine import machine as described
+from brinery.bench.run.machine import machine as described
 
 LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard")
 

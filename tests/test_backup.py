@@ -30,7 +30,7 @@ from brinery import (
 from brinery.backend import Backend, BackendCapabilities, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.label import NAME, read_label
+from brinery.operations.backup_manifest import NAME, read_label
 
 make = test_copying.make  # the fixture
 

@@ -18,7 +18,7 @@ from brinery import (
     UnknownCodecError,
     make_store,
 )
-from brinery.chain import AUTO, CodecChain
+from brinery.registry.chain import AUTO, CodecChain
 from brinery.testing.samples import Node, Plain
 from brinery_codecs.dill import DillCodec
 from brinery_codecs.msgpack import MsgpackCodec

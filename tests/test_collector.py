@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from brinery import BrineryError, MemoryStore
-from brinery.collector import CollectorPause
+from brinery.session.gc_pause import CollectorPause
 
 
 @pytest.fixture(autouse=True)

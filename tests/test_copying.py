@@ -36,7 +36,7 @@ from brinery import (
 from brinery.backend import Backend, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.parsing import parse_metadata
+from brinery.record.reader import parse_metadata
 
 KINDS = ("flat", "sharded", "memory", "sqlite")
 Make = Callable[[str], Store]

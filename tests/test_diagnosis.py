@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brinery import EncodeError, MemoryStore, Persistable, UnsupportedObjectError
-from brinery.diagnosis import path_to_failure, path_to_object
+from brinery.graph.object_path import path_to_failure, path_to_object
 
 
 class Node:

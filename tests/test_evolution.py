@@ -21,10 +21,10 @@ from brinery.errors import (
     InvalidArgumentError,
     MissingClassError,
 )
-from brinery.parsing import parse
-from brinery.renames import Renames
-from brinery.store import Store
-from brinery.versions import upgrade_from, version_of
+from brinery.evolution.renames import Renames
+from brinery.evolution.upgrades import upgrade_from, version_of
+from brinery.record.reader import parse
+from brinery.stores.store import Store
 
 FAMILY = ("pickle", "cloudpickle", "dill")
 each_codec = pytest.mark.parametrize("codec", FAMILY)
@@ -274,7 +274,7 @@ WRITE_ALL = """
 
 KEEP = """
     def contents(path):
-        from brinery.parsing import parse
+        from brinery.record.reader import parse
         found = {}
         for file in Path(path).iterdir():
             if file.is_file():
@@ -393,9 +393,9 @@ def test_a_missing_codec_gives_opaque_placeholders(programs: Programs) -> None:
     payloads = programs.records()
     said = programs.run(
         """
-        from brinery import registry
-        table = dict(registry._CODECS, pickle=("no_such_module:Codec", "pip install nothing"))
-        registry._CODECS = table
+        from brinery.registry import table
+        codecs = dict(table._CODECS, pickle=("no_such_module:Codec", "pip install nothing"))
+        table._CODECS = codecs
         store = FilesystemStore(directory, codec="msgpack")
         try:
             store.load("list")

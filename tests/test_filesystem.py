@@ -47,7 +47,7 @@ from brinery import (
     make_store,
     register,
 )
-from brinery.record import FORMAT_VERSION
+from brinery.record.record import FORMAT_VERSION
 
 
 class Task(Persistable):

@@ -17,7 +17,7 @@ PRELUDE = """
 import os, signal, sys, threading, time
 import brinery
 from brinery import ConflictError, FilesystemStore, MemoryStore, Persistable, TransactionError
-from brinery import forking
+from brinery.session import forking
 
 signal.alarm(60)
 

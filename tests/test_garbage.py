@@ -31,8 +31,8 @@ from brinery import (
 )
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
-from brinery.trash import NAME as TRASH
-from brinery.trash import Removed, Trash
+from brinery.catalog.trash import NAME as TRASH
+from brinery.catalog.trash import Removed, Trash
 
 
 class Task(Persistable):

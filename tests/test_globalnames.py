@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from brinery.globalnames import undefined_names
+from brinery.verify.undefined_names import undefined_names
 
 
 def moved(function: Any, **names: Any) -> Any:

@@ -14,7 +14,7 @@ from tests.graph_recipes import FUNCTIONS, KINDS, Recipe, recipes
 
 from brinery import MemoryStore
 from brinery.persistable import is_persistable_type
-from brinery.testing.graphs import assert_isomorphic
+from brinery.verify.isomorphism import assert_isomorphic
 
 DUMPS: dict[str, Callable[[Any], bytes]] = {
     "pickle": pickle.dumps,

@@ -9,7 +9,6 @@ import pytest
 
 from brinery import MemoryStore, Persistable
 from brinery.errors import DecodeError, EncodeError
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import (
     INSTANCES,
     Colour,
@@ -21,6 +20,7 @@ from brinery.testing.samples import (
     StatefulNode,
     TupleNode,
 )
+from brinery.verify.isomorphism import assert_isomorphic
 
 CODECS = ["pickle", "cloudpickle", "dill"]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from brinery import FilesystemStore, MemoryStore
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import ListNode, Node
+from brinery.verify.isomorphism import assert_isomorphic
 
 
 def chain(size: int) -> Node:

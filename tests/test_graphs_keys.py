@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from brinery import MemoryStore, Persistable
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import (
     DictNode,
     FrozenNode,
@@ -22,6 +21,7 @@ from brinery.testing.samples import (
     Plain,
     SlottedNode,
 )
+from brinery.verify.isomorphism import assert_isomorphic
 
 
 @dataclass(frozen=True)

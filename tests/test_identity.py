@@ -6,8 +6,8 @@ import gc
 import threading
 from typing import Any
 
-from brinery.identity import NOTHING, IdentityMap
-from brinery.registry import make_codec
+from brinery.registry.table import make_codec
+from brinery.session.identity import NOTHING, IdentityMap
 
 CODEC = make_codec("pickle")
 

@@ -86,10 +86,9 @@ def test_import_does_less_than_three_modules_of_the_standard_library() -> None:
 
 
 def test_every_public_name_can_be_imported() -> None:
-    """`__all__` and the table of homes agree."""
+    """And comes from the module that the stub names."""
     assert {name for name in brinery.__all__ if getattr(brinery, name) is None} == {
         "DEFAULT_PROTOCOL"
     }
-    assert set(brinery.__all__) == {*brinery._HOME_OF, "__version__"}
     with pytest.raises(AttributeError):
-        _ = brinery.nothing
+        getattr(brinery, "nothing")  # noqa: B009 - a name that type checkers refuse

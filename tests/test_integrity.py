@@ -31,9 +31,9 @@ from brinery import (
     Store,
     fsck,
 )
+from brinery.catalog.quarantine import NAME as QUARANTINE
 from brinery.ids import name_of
-from brinery.quarantine import NAME as QUARANTINE
-from brinery.record import FORMAT_VERSION
+from brinery.record.record import FORMAT_VERSION
 
 Damage = Callable[[bytes], bytes]
 

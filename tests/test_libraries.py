@@ -14,9 +14,9 @@ from tests.test_record import built, fields_of, sealed
 
 from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistable, upgrades
 from brinery.errors import DecodeError, MissingClassError
-from brinery.libraries import Libraries, differing
-from brinery.parsing import parse
-from brinery.record import Metadata, build
+from brinery.evolution.libraries import Libraries, differing
+from brinery.record.reader import parse
+from brinery.record.record import Metadata, build
 
 FAMILY = ("pickle", "cloudpickle", "dill")
 each_codec = pytest.mark.parametrize("codec", [*FAMILY, "auto"])

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
-from brinery.overlay import IN_MEMORY, Overlay
+from brinery.backends.overlay import IN_MEMORY, Overlay
 from brinery.testing.backend import BackendContract, body
 
 

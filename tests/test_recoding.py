@@ -29,7 +29,7 @@ from brinery import (
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
-from brinery.testing.graphs import assert_isomorphic
+from brinery.verify.isomorphism import assert_isomorphic
 
 
 class Node(Persistable):

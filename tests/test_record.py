@@ -18,8 +18,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brinery import onepass, parsing
-from brinery import record as module
 from brinery.codec import Sink
 from brinery.errors import (
     CorruptRecordError,
@@ -30,8 +28,10 @@ from brinery.errors import (
     TruncatedRecordError,
 )
 from brinery.ids import Id
-from brinery.parsing import metadata_length, parse, parse_metadata
-from brinery.record import (
+from brinery.record import fast_reader, reader
+from brinery.record import record as module
+from brinery.record.reader import metadata_length, parse, parse_metadata
+from brinery.record.record import (
     ALIGNMENT,
     DIGEST_SIZE,
     FORMAT_VERSION,
@@ -127,9 +127,9 @@ def maps(draw: st.DrawFn) -> bytes:
 @given(maps())
 def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> None:
     """The fast way answers as the careful one does, or not at all."""
-    quick = onepass.metadata_as_written(packed)
+    quick = fast_reader.metadata_as_written(packed)
     if quick is not None:
-        assert quick == parsing._metadata_from(packed, None, None)
+        assert quick == reader._metadata_from(packed, None, None)
 
 
 @given(
@@ -144,7 +144,7 @@ def test_what_is_written_is_read_in_one_pass(
     is_encodable = not any(
         "\ud800" <= char <= "\udfff" for char in class_name + "".join(references)
     )
-    assert (onepass.record_as_written(data, 7, "Task.1") is not None) == is_encodable
+    assert (fast_reader.record_as_written(data, 7, "Task.1") is not None) == is_encodable
     assert parse(data, 7) == Record(metadata, data, 7)
 
 
@@ -354,8 +354,8 @@ class TestThreads:
 _BUILD_IN_THREADS = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from brinery.parsing import parse
-from brinery.record import build, new_metadata
+from brinery.record.reader import parse
+from brinery.record.record import build, new_metadata
 
 def build_and_parse(n):
     fields = {"codec": "c", "config": {}, "codec_version": "1", "protocol": 5, "class_name": "a:b"}

@@ -30,7 +30,7 @@ from brinery import (
     StorageError,
     Store,
 )
-from brinery.backends import _files
+from brinery.backends.directory import files
 from brinery.backends.memory import MemoryBackend
 
 
@@ -146,7 +146,7 @@ def test_a_save_that_is_cut_off_after_its_commit_is_known(
         raise error
 
     with monkeypatch.context() as patch:
-        patch.setattr(_files, "sync_directory", fail)
+        patch.setattr(files, "sync_directory", fail)
         for obj in (old, new):
             with pytest.raises((KeyboardInterrupt, StorageError)):
                 store.save(obj)

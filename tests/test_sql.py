@@ -56,8 +56,9 @@ from brinery import (
     make_sqlstore,
     make_store,
 )
-from brinery.backends.sql import SqlBackend, _networks, _postgresql, _sqlite
-from brinery.backends.sql._sqlite_session import SqliteSession
+from brinery.backends.sql import SqlBackend
+from brinery.backends.sql.dialects import network_drives, postgresql, sqlite
+from brinery.backends.sql.dialects.sqlite_connection import SqliteSession
 
 
 class Task(Persistable):
@@ -629,7 +630,7 @@ def test_a_dangling_reference_is_told(store: SqlStore) -> None:
 
 def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
     """The error names the limit and what to do; nothing of that size is made for this test."""
-    for module, size in ((_sqlite, 1_000_000_001), (_postgresql, (256 << 20) + 1)):
+    for module, size in ((sqlite, 1_000_000_001), (postgresql, (256 << 20) + 1)):
         with pytest.raises(ValueTooLargeError, match="directory") as caught:
             module.check_size("Task.1", size)
         assert caught.value.limit < size
@@ -639,7 +640,7 @@ def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
 def test_sqlite_takes_what_the_limit_allows() -> None:
     """The limit lies below that of the library which is in use."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= _sqlite._LARGEST
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= sqlite._LARGEST
 
 
 def test_network_file_systems_are_recognised() -> None:
@@ -649,10 +650,10 @@ def test_network_file_systems_are_recognised() -> None:
         "30 22 0:26 / /home rw - nfs4 server:/home rw\n"
         "31 30 0:27 / /home/me/local\\040disk rw - ext4 /dev/vdb rw\n"
     )
-    assert _networks.network_of("/home/me", mounts) == "nfs4"
-    assert _networks.network_of("/home/me/local disk/x", mounts) is None
-    assert _networks.network_of("/homes", mounts) is None
-    assert _networks.network_of("/srv", "nonsense\n") is None
+    assert network_drives.network_of("/home/me", mounts) == "nfs4"
+    assert network_drives.network_of("/home/me/local disk/x", mounts) is None
+    assert network_drives.network_of("/homes", mounts) is None
+    assert network_drives.network_of("/srv", "nonsense\n") is None
 
 
 # -- failures
@@ -758,7 +759,7 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
         with SqlStore(url, durability=durability) as store:
             assert isinstance(store.backend, SqlBackend)
             with store.backend._sessions.use() as session:
-                assert isinstance(session, _postgresql.PostgresSession)
+                assert isinstance(session, postgresql.PostgresSession)
                 found = session.connection.execute("show synchronous_commit").fetchone()
             assert found == (wanted,)
 
@@ -768,7 +769,7 @@ def test_statements_are_planned_once_and_not_compiled(postgres_url: str) -> None
     with SqlStore(postgres_url) as store:
         assert isinstance(store.backend, SqlBackend)
         with store.backend._sessions.use() as session:
-            assert isinstance(session, _postgresql.PostgresSession)
+            assert isinstance(session, postgresql.PostgresSession)
             ask = session.connection.execute
             assert ask("show plan_cache_mode").fetchone() == ("force_generic_plan",)
             assert ask("show jit").fetchone() == ("off",)

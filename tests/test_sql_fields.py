@@ -40,7 +40,7 @@ from brinery import (
     Trust,
     copy,
 )
-from brinery.integrity import fsck
+from brinery.operations.fsck import fsck
 
 
 class Job(Persistable):

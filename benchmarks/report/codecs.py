@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from brinery.bench import Result
-from brinery.bench.advice import advice
+from brinery.bench.report.advice import advice
+from brinery.bench.report.table import HEADS, heading, rows_of
 from brinery.bench.result import Graph
-from brinery.bench.table import HEADS, heading, rows_of
 
 ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "benchmarks" / "results" / "codecs"

@@ -24,8 +24,8 @@ from benchmarks.measure import Sample, timed
 from benchmarks.objects import check_tasks, tasks
 from brinery import FilesystemStore
 from brinery.backend import Put
-from brinery.backends import _sync
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory import sync
+from brinery.backends.directory.backend import DirectoryBackend
 
 DURABILITIES = ("full", "process")
 FLUSHED = 500
@@ -187,7 +187,7 @@ def _singly(fds: list[int]) -> None:
 
 
 def _at_once(fds: list[int]) -> None:
-    whole = _sync.syncfs()
+    whole = sync.syncfs()
     if whole is None:
         raise OSError("there is no syncfs that reports errors")
     whole(fds[0])
@@ -195,7 +195,7 @@ def _at_once(fds: list[int]) -> None:
 
 _FLUSH: dict[str, Callable[[list[int]], None]] = {
     "one by one": _singly,
-    "by eight threads": _sync.sync_files,
+    "by eight threads": sync.sync_files,
     "by syncfs": _at_once,
 }
 

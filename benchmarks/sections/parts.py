@@ -20,7 +20,7 @@ from benchmarks.figures import Figure, ratio, values
 from benchmarks.measure import Sample, timed
 from benchmarks.peers.brinery import Config, GraphInTableOnDisk, Job
 from benchmarks.peers.jobs import CONFIG, check_job, key_of, workflows
-from brinery.collector import CollectorPause
+from brinery.session.gc_pause import CollectorPause
 
 SIDES = ("the parts", "brinery", "ZODB")
 GOALS = {"save": 0.6, "load": 0.7}
@@ -46,7 +46,7 @@ class Parts:
         import msgpack
 
         from brinery.backend import About
-        from brinery.backends.sql._pending import Row
+        from brinery.backends.sql.pending import Row
 
         keys = {id(obj): key for key, obj in objects.items()}
         references: list[str] = []

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
-from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take, Target
-from brinery_codecs._reduction import Reducer
+from brinery_codecs._pickle.deep import DeepPickler
+from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target
+from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import canonical_class, is_importable, is_made_in_c, shared_class
 

@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 
 from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
-from brinery.placeholder import PlaceholderType
-from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take, Target, void
-from brinery_codecs._reading import Names
+from brinery.evolution.placeholder import PlaceholderType
+from brinery_codecs._pickle.deep import DeepPickler
+from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target, void
+from brinery_codecs._pickle.unpicklers import Names
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import (
     ClassWriter,
@@ -33,7 +33,7 @@ import dill  # noqa: E402
 if not _was_imported:
     dill.extend(use_dill=False)
 
-from brinery_codecs._dill_reductions import DillReducers, NotExactError, is_array  # noqa: E402
+from brinery_codecs._pickle.dill_reductions import DillReducers, NotExactError, is_array  # noqa: E402
 
 
 class DillCodec(PickleFamily):

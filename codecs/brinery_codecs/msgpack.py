@@ -46,9 +46,9 @@ import msgpack
 
 from brinery.codec import Buffer, Capabilities, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError
-from brinery_codecs._msgpack_places import path_of_failure, references
-from brinery_codecs._msgpack_survey import Refusal, Survey, Types
-from brinery_codecs._msgpack_types import BY_CODE, EXTERNAL, KINDS, Hashes, Kind
+from brinery_codecs._msgpack.kinds import BY_CODE, EXTERNAL, KINDS, Hashes, Kind
+from brinery_codecs._msgpack.paths import path_of_failure, references
+from brinery_codecs._msgpack.survey import Refusal, Survey, Types
 
 _TUPLE: Final = KINDS[tuple].mark
 _SORTABLE: Final = frozenset({int, str, bytes})

@@ -8,9 +8,9 @@ from types import FunctionType
 from typing import Any
 
 from brinery.codec import Capabilities, Sink
-from brinery_codecs._deep import DeepPickler
-from brinery_codecs._family import PickleFamily, Session, Take, Target
-from brinery_codecs._openings import FRAMED, Opening, is_in_place, opening_of
+from brinery_codecs._pickle.deep import DeepPickler
+from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target
+from brinery_codecs._pickle.prefixes import FRAMED, Opening, is_in_place, opening_of
 
 
 class PickleCodec(PickleFamily):

@@ -1,281 +1,34 @@
 """brinery: a persistent store for Python object graphs, with a pluggable codec layer.
 
-Names are imported on first use, so that ``import brinery`` costs next to nothing and loads no codec
-library.
+Public names are listed in `__init__.pyi` and imported on first use, so that ``import brinery`` costs next to
+nothing and loads no codec library.
 """
 
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from brinery.accessors import GET, GetValue
-    from brinery.backup import BackupReport
-    from brinery.checking import CheckedRecord, Report
-    from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
-    from brinery.copying import CopyReport, DamagedRecord, copy
-    from brinery.errors import (
-        AlreadySavedError,
-        BackupError,
-        BrineryError,
-        CallTooDeepError,
-        ClosedError,
-        CodecNotInstalledError,
-        ConflictError,
-        CopyConflictError,
-        CorruptRecordError,
-        DanglingReferenceError,
-        DecodeError,
-        DriverNotInstalledError,
-        EncodeError,
-        Finding,
-        ForeignRecordError,
-        IdTakenError,
-        InvalidArgumentError,
-        LockedError,
-        MisplacedRecordError,
-        MissingClassError,
-        MissingColumnsError,
-        MissingTableError,
-        NotFoundError,
-        ProtocolError,
-        RecordError,
-        RecordTooLargeError,
-        RecordVersionError,
-        SealError,
-        SettingsError,
-        StorageError,
-        StorageFullError,
-        TransactionError,
-        TransformNotInstalledError,
-        TruncatedRecordError,
-        TrustError,
-        UnknownCodecError,
-        UnknownSchemeError,
-        UnknownTransformError,
-        UnsupportedObjectError,
-        UrlError,
-        ValueTooLargeError,
-        VerificationError,
-    )
-    from brinery.filesystem import FilesystemStore, make_filesystemstore
-    from brinery.garbage import GcReport
-    from brinery.ids import Id, IdFactory, JobIdFactory, UuidFactory
-    from brinery.info import RecordInfo
-    from brinery.integrity import ExaminedRecord, FsckReport, fsck
-    from brinery.memory import MemoryStore
-    from brinery.needs import Need
-    from brinery.persistable import Persistable
-    from brinery.placeholder import Placeholder
-    from brinery.quarantine import Quarantine, QuarantinedRecord
-    from brinery.recoding import LeftRecord, RecodeReport, recode
-    from brinery.reference import ExternalReference
-    from brinery.registry import (
-        known_codecs,
-        known_transforms,
-        make_codec,
-        make_store,
-        make_transform,
-        register,
-    )
-    from brinery.renames import renamed_from
-    from brinery.restoring import RestoreReport, restore
-    from brinery.sql import SqlStore, make_sqlstore
-    from brinery.store import Store
-    from brinery.transform import Transform
-    from brinery.trust import Trust
-    from brinery.url import Url
-    from brinery.verification import FreshProcess
-    from brinery.versions import upgrades
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "accessors": ("GET", "GetValue"),
-    "backup": ("BackupReport",),
-    "checking": ("CheckedRecord", "Report"),
-    "codec": ("DEFAULT_PROTOCOL", "Capabilities", "Codec"),
-    "copying": ("CopyReport", "DamagedRecord", "copy"),
-    "errors": (
-        "AlreadySavedError",
-        "BackupError",
-        "BrineryError",
-        "CallTooDeepError",
-        "ClosedError",
-        "CodecNotInstalledError",
-        "ConflictError",
-        "CopyConflictError",
-        "CorruptRecordError",
-        "DanglingReferenceError",
-        "DecodeError",
-        "DriverNotInstalledError",
-        "EncodeError",
-        "Finding",
-        "ForeignRecordError",
-        "IdTakenError",
-        "InvalidArgumentError",
-        "LockedError",
-        "MisplacedRecordError",
-        "MissingClassError",
-        "MissingColumnsError",
-        "MissingTableError",
-        "NotFoundError",
-        "ProtocolError",
-        "RecordError",
-        "RecordTooLargeError",
-        "RecordVersionError",
-        "SealError",
-        "SettingsError",
-        "StorageError",
-        "StorageFullError",
-        "TransactionError",
-        "TransformNotInstalledError",
-        "TruncatedRecordError",
-        "TrustError",
-        "UnknownCodecError",
-        "UnknownSchemeError",
-        "UnknownTransformError",
-        "UnsupportedObjectError",
-        "UrlError",
-        "ValueTooLargeError",
-        "VerificationError",
-    ),
-    "filesystem": ("FilesystemStore", "make_filesystemstore"),
-    "integrity": ("ExaminedRecord", "FsckReport", "fsck"),
-    "quarantine": ("Quarantine", "QuarantinedRecord"),
-    "garbage": ("GcReport",),
-    "ids": ("Id", "IdFactory", "JobIdFactory", "UuidFactory"),
-    "persistable": ("Persistable",),
-    "placeholder": ("Placeholder",),
-    "recoding": ("LeftRecord", "RecodeReport", "recode"),
-    "reference": ("ExternalReference",),
-    "registry": (
-        "known_codecs",
-        "known_transforms",
-        "make_codec",
-        "make_store",
-        "make_transform",
-        "register",
-    ),
-    "renames": ("renamed_from",),
-    "versions": ("upgrades",),
-    "info": ("RecordInfo",),
-    "memory": ("MemoryStore",),
-    "restoring": ("RestoreReport", "restore"),
-    "sql": ("SqlStore", "make_sqlstore"),
-    "needs": ("Need",),
-    "store": ("Store",),
-    "transform": ("Transform",),
-    "trust": ("Trust",),
-    "url": ("Url",),
-    "verification": ("FreshProcess",),
-}
-_HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
 
-__all__ = [
-    "DEFAULT_PROTOCOL",
-    "GET",
-    "AlreadySavedError",
-    "BackupError",
-    "BackupReport",
-    "BrineryError",
-    "CallTooDeepError",
-    "Capabilities",
-    "CheckedRecord",
-    "ClosedError",
-    "Codec",
-    "CodecNotInstalledError",
-    "ConflictError",
-    "CopyConflictError",
-    "CopyReport",
-    "CorruptRecordError",
-    "DamagedRecord",
-    "DanglingReferenceError",
-    "DecodeError",
-    "DriverNotInstalledError",
-    "EncodeError",
-    "ExaminedRecord",
-    "ExternalReference",
-    "FilesystemStore",
-    "Finding",
-    "ForeignRecordError",
-    "FreshProcess",
-    "FsckReport",
-    "GcReport",
-    "GetValue",
-    "Id",
-    "IdFactory",
-    "IdTakenError",
-    "InvalidArgumentError",
-    "JobIdFactory",
-    "LeftRecord",
-    "LockedError",
-    "MemoryStore",
-    "MisplacedRecordError",
-    "MissingClassError",
-    "MissingColumnsError",
-    "MissingTableError",
-    "Need",
-    "NotFoundError",
-    "Persistable",
-    "Placeholder",
-    "ProtocolError",
-    "Quarantine",
-    "QuarantinedRecord",
-    "RecodeReport",
-    "RecordError",
-    "RecordInfo",
-    "RecordTooLargeError",
-    "RecordVersionError",
-    "Report",
-    "RestoreReport",
-    "SealError",
-    "SettingsError",
-    "SqlStore",
-    "StorageError",
-    "StorageFullError",
-    "Store",
-    "TransactionError",
-    "Transform",
-    "TransformNotInstalledError",
-    "TruncatedRecordError",
-    "Trust",
-    "TrustError",
-    "UnknownCodecError",
-    "UnknownSchemeError",
-    "UnknownTransformError",
-    "UnsupportedObjectError",
-    "Url",
-    "UrlError",
-    "UuidFactory",
-    "ValueTooLargeError",
-    "VerificationError",
-    "__version__",
-    "copy",
-    "fsck",
-    "known_codecs",
-    "known_transforms",
-    "make_codec",
-    "make_filesystemstore",
-    "make_sqlstore",
-    "make_store",
-    "make_transform",
-    "recode",
-    "register",
-    "renamed_from",
-    "restore",
-    "upgrades",
-]
+def _modules() -> dict[str, str]:
+    """Map each public name to the module that defines it, as the stub says."""
+    stub = __spec__.loader.get_data(f"{__path__[0]}/__init__.pyi").decode("utf-8")
+    lines = (line.split() for line in stub.splitlines() if line.startswith("from "))
+    return {name: module for _, module, _, name, _, _ in lines}
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOME_OF:
+def __getattr__(name: str) -> object:
+    found: object
+    if name == "__all__":
+        found = sorted([*_modules(), "__version__"])
+    elif not name.startswith("__") and (module := _modules().get(name)):
+        found = getattr(importlib.import_module(module), name)
+    else:
         raise AttributeError(f"module 'brinery' has no attribute {name!r}")
-    found = getattr(importlib.import_module(f"brinery.{_HOME_OF[name]}"), name)
     globals()[name] = found
     return found
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return list(__getattr__("__all__"))

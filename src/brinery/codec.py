@@ -112,7 +112,7 @@ class WriteLinks(Protocol):
 
 
 class Restriction(Protocol):
-    """What the reader lets payloads name; see `brinery.trust`."""
+    """What the reader lets payloads name; see `brinery.trust.policy`."""
 
     def admits(self, module: str, qualname: str, /) -> bool:
         """Tell whether a payload may name this global; nothing is imported to find out."""

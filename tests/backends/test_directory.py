@@ -15,11 +15,11 @@ from typing import Any, Literal
 import pytest
 
 from brinery.backend import ABSENT, Backend, Conflict, Missing, Put
-from brinery.backends._places import shard_of
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.backends.directory.layout import shard_of
 from brinery.errors import BrineryError, InvalidArgumentError, StorageError
 from brinery.ids import UuidFactory
-from brinery.record import MAGIC
+from brinery.record.record import MAGIC
 from brinery.testing.backend import BackendContract, Opener, body
 
 Layout = Literal["flat", "sharded"]

@@ -22,9 +22,9 @@ from typing import Any
 import pytest
 
 from brinery.backend import ABSENT, Conflict, Put
-from brinery.backends import _staging, _sync
-from brinery.backends._lock import WritersLock
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory import staging, sync
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.backends.directory.lock import WritersLock
 from brinery.errors import LockedError, StorageError, StorageFullError
 from brinery.testing.backend import body
 
@@ -241,7 +241,7 @@ def test_what_is_made_is_private_or_the_groups(
         backend = DirectoryBackend(root, layout=layout, shared=shared, durability="process")
         backend.put("Task.1", b"")
         backend.commit([put(1, body("new")), put(2), Put(".settings", (b"",))])
-        staged = _staging.Staging(backend._places)
+        staged = staging.Staging(backend._places)
         staged.add(put(3))
     finally:
         os.umask(before)
@@ -439,7 +439,7 @@ def test_a_failed_sync_fails_the_commit(
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(os, "fsync", fail)
-    monkeypatch.setattr(_sync, "syncfs", lambda: None if portable else fail)
+    monkeypatch.setattr(sync, "syncfs", lambda: None if portable else fail)
     puts = (put(number, body("new")) for number in range(count))
     with nothing_changes(tmp_path), pytest.raises(StorageError, match="device reports"):
         backend.commit(puts)
@@ -455,7 +455,7 @@ def test_every_file_and_every_directory_is_synced(
     backend = DirectoryBackend(tmp_path)
     backend.put("Other.1", b"")  # makes what directories there are to make
     log: list[str] = []
-    fsync, syncfs, link = os.fsync, None if portable else _sync.syncfs(), os.link
+    fsync, syncfs, link = os.fsync, None if portable else sync.syncfs(), os.link
 
     def observed_fsync(fd: int) -> None:
         log.append("directory" if os.path.isdir(f"/proc/self/fd/{fd}") else "file")
@@ -479,7 +479,7 @@ def test_every_file_and_every_directory_is_synced(
     monkeypatch.setattr(os, "fsync", observed_fsync)
     monkeypatch.setattr(os, "link", observed_link)
     monkeypatch.setattr(os, "rename", observed_rename)
-    monkeypatch.setattr(_sync, "syncfs", lambda: observed_syncfs if syncfs else None)
+    monkeypatch.setattr(sync, "syncfs", lambda: observed_syncfs if syncfs else None)
     backend.commit(put(number) for number in range(count))
     files = ["all"] if count > 16 and syncfs else ["file"] * count
     if count == 1:
@@ -495,7 +495,7 @@ def test_a_large_commit_has_few_files_open(
 ) -> None:
     """However many puts there are, the number of descriptors stays small."""
     if portable:
-        monkeypatch.setattr(_sync, "syncfs", lambda: None)
+        monkeypatch.setattr(sync, "syncfs", lambda: None)
     counts = []
 
     def puts() -> Iterator[Put]:
@@ -505,7 +505,7 @@ def test_a_large_commit_has_few_files_open(
 
     before = len(os.listdir("/proc/self/fd"))
     DirectoryBackend(tmp_path).commit(puts())
-    assert max(counts) <= before + _sync.MOST_SINGLY
+    assert max(counts) <= before + sync.MOST_SINGLY
 
 
 # -- the lock

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from brinery.backend import Backend, Missing, Put
-from brinery.backends._leftovers import OLD
-from brinery.backends._lock import WritersLock
-from brinery.backends._turns import LONGEST, TURN, mark_at
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.backends.directory.lock import WritersLock
+from brinery.backends.directory.lock_state import LONGEST, TURN, mark_at
+from brinery.backends.directory.stale import OLD
 from brinery.errors import LockedError, StorageError
 from brinery.testing.backend import body
 
@@ -169,7 +169,7 @@ def test_the_log_of_turns_stays_small(tmp_path: Path) -> None:
 DIE = """
 import os, signal, sys
 from brinery.backend import Put
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
 from brinery.testing.backend import body
 
 call, turn, root = sys.argv[1], int(sys.argv[2]), sys.argv[3]
@@ -288,7 +288,7 @@ def test_who_may_not_write_reads_through_the_journal(
 
 def test_two_who_finish_at_once_do_no_harm(killed: tuple[Path, dict[str, bytes]]) -> None:
     """Recovery may run in several processes at the same time: where locks are not honoured, too."""
-    from brinery.backends._moves import recover
+    from brinery.backends.directory.recovery import recover
 
     root, expected = killed
     backends = [opened(root) for _ in range(4)]

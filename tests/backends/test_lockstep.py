@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
 from brinery.backends.sql import SqlBackend
 from brinery.ids import name_of

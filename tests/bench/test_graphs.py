@@ -10,8 +10,8 @@ import pytest
 
 from brinery import MemoryStore
 from brinery.bench.graphs import GRAPHS
-from brinery.bench.nodes import nodes_of
-from brinery.testing.graphs import assert_isomorphic
+from brinery.bench.run.nodes import nodes_of
+from brinery.verify.isomorphism import assert_isomorphic
 
 _TABLES = ("arrays", "frame")  # whose nodes are arrays
 

@@ -18,8 +18,8 @@ from typing import Any
 
 import pytest
 
-from brinery.bench.page import render
-from brinery.bench.page_values import date, duration, figure, label, number, size, text
+from brinery.bench.report.page import render
+from brinery.bench.report.page_values import date, duration, figure, label, number, size, text
 from brinery.errors import InvalidArgumentError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -273,7 +273,8 @@ def test_the_wheel_has_the_parts_of_the_page(tmp_path: Path) -> None:
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
-    assert {f"brinery/bench/page.{kind}" for kind in ("py", "html", "css", "js")} <= names
+    assert "brinery/__init__.pyi" in names  # the table of public names
+    assert {f"brinery/bench/report/page.{kind}" for kind in ("py", "html", "css", "js")} <= names
 
 
 def test_values_are_shown_with_three_digits_and_the_unit_that_suits() -> None:

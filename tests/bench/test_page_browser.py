@@ -18,7 +18,7 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support.ui import Select
 
-from brinery.bench.page import render
+from brinery.bench.report.page import render
 
 SAMPLE = Path(__file__).with_name("sample_results.json")
 FLAGS = [

@@ -14,8 +14,8 @@ import pytest
 from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
 from brinery.ids import name_of
-from brinery.parsing import parse
-from brinery.record import build
+from brinery.record.reader import parse
+from brinery.record.record import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -22,7 +22,7 @@ from tests.graph_recipes import KINDS, Recipe, recipes
 from brinery import EncodeError, MemoryStore
 from brinery.codec import Sink
 from brinery.testing.samples import DictNode, FrozenSlots, Key, Node, Plain, Slotted
-from brinery_codecs._deep import DeepPickler
+from brinery_codecs._pickle.deep import DeepPickler
 
 BY_VALUE = ("cloudpickle", "dill")
 CODECS = ("pickle", *BY_VALUE)

@@ -10,8 +10,8 @@ import pytest
 from brinery import DanglingReferenceError, DecodeError, MemoryStore, Persistable
 from brinery.codec import Mention
 from brinery.ids import name_of
-from brinery.parsing import parse
-from brinery.record import build, new_metadata
+from brinery.record.reader import parse
+from brinery.record.record import build, new_metadata
 from brinery_codecs.msgpack import MsgpackCodec
 
 BAD_DATE = [msgpack.ExtType(8, b""), 2020, 13, 1]

@@ -28,8 +28,8 @@ from hypothesis import strategies as st
 from brinery.codec import Codec, PlainLinks, Sink
 from brinery.errors import DecodeError, NotFoundError, UnsupportedObjectError
 from brinery.testing.codec import CodecContract
-from brinery_codecs._msgpack_survey import MAX_DEPTH
-from brinery_codecs._msgpack_types import BY_CODE
+from brinery_codecs._msgpack.kinds import BY_CODE
+from brinery_codecs._msgpack.survey import MAX_DEPTH
 from brinery_codecs.msgpack import MsgpackCodec
 
 CODEC = MsgpackCodec()
@@ -639,7 +639,7 @@ def test_a_million_levels_are_refused_and_not_a_crash() -> None:
 
 def test_tuples_that_double_at_every_level_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """2**60 entries in 60 tuples: neither time nor memory is spent on them."""
-    monkeypatch.setattr("brinery_codecs._msgpack_survey._MAX_REPEATS", 10_000)
+    monkeypatch.setattr("brinery_codecs._msgpack.survey._MAX_REPEATS", 10_000)
     bomb: Any = ()
     for _ in range(60):
         bomb = (bomb, bomb)
@@ -648,7 +648,7 @@ def test_tuples_that_double_at_every_level_are_refused(monkeypatch: pytest.Monke
 
 def test_one_tuple_in_many_places_is_no_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long list of one constant is what it looks like."""
-    monkeypatch.setattr("brinery_codecs._msgpack_survey._MAX_REPEATS", 1000)
+    monkeypatch.setattr("brinery_codecs._msgpack.survey._MAX_REPEATS", 1000)
     constant = ((1, 2), (3, 4))
     assert kept([constant] * 10_000) == [constant] * 10_000
 

@@ -10,9 +10,9 @@ import pytest
 
 from brinery import DecodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
-from brinery.parsing import parse
+from brinery.record.reader import parse
 from brinery.testing.samples import Node
-from brinery_codecs._openings import class_of, is_in_place, opening_of
+from brinery_codecs._pickle.prefixes import class_of, is_in_place, opening_of
 
 
 class Reduced(Persistable):

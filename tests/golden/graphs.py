@@ -13,7 +13,6 @@ from fractions import Fraction
 from typing import Any
 from uuid import UUID
 
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import (
     Colour,
     DictNode,
@@ -37,6 +36,7 @@ from brinery.testing.samples import (
     StrNode,
     TupleNode,
 )
+from brinery.verify.isomorphism import assert_isomorphic
 
 Make = Callable[[], Any]
 

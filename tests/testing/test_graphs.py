@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from brinery.persistable import Persistable
-from brinery.testing.graphs import SharingError, assert_isomorphic
+from brinery.verify.isomorphism import SharingError, assert_isomorphic
 
 
 class Node(Persistable):

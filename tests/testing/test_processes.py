@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from brinery.backend import Backend
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
 from brinery.testing.backend import Opener, body
 from brinery.testing.generations import Generations
 from brinery.testing.processes import Tell, WorkerProcess, in_processes

@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
-from brinery.parsing import metadata_length, parse
-from brinery.record import TAIL_SIZE, build, digest_of, new_metadata
-from brinery.registry import transform_from
-from brinery.seal import Seals
+from brinery.record.reader import metadata_length, parse
+from brinery.record.record import TAIL_SIZE, build, digest_of, new_metadata
+from brinery.record.seal import Seals
+from brinery.registry.table import transform_from
 
 Engine = Literal["memory", "directory", "SQLite"]
 

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.torture.opcodes import FAMILY
 
 from brinery import BrineryError, MemoryStore, Trust
-from brinery.parsing import parse, parse_metadata
-from brinery.record import MAGIC, TAIL_SIZE, Metadata, digest_of
-from brinery.seal import Seals
+from brinery.record.reader import parse, parse_metadata
+from brinery.record.record import MAGIC, TAIL_SIZE, Metadata, digest_of
+from brinery.record.seal import Seals
 
 KEY = b"a key of the tests of parsers"
 _SEALS = Seals([KEY], b"identity")

@@ -28,8 +28,8 @@ from tests.torture.payloads import GROUPS
 from tests.trust import things
 
 from brinery import BrineryError, MemoryStore, Trust, TrustError
-from brinery_codecs._opcodes import KINDS, UNKNOWN
-from brinery_codecs._scanning import scan
+from brinery_codecs._pickle.analysis.opcodes import KINDS, UNKNOWN
+from brinery_codecs._pickle.analysis.scan import scan
 
 _LONGEST = 4_000
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.torture import page
 
-from brinery.bench.machine import machine, versions
+from brinery.bench.run.machine import machine, versions
 
 DIRECTORY = Path(os.environ.get("BRINERY_TORTURE_RESULTS", page.RESULTS))
 

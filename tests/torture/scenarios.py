@@ -10,9 +10,9 @@ from tests.torture.scenario import Scenario
 
 from brinery import Persistable, Store, make_store
 from brinery.backend import Put
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.catalog.trash import Trash
 from brinery.testing.backend import body
-from brinery.trash import Trash
 
 
 class Node(Persistable):

@@ -12,7 +12,7 @@ from tests.torture.disk import Disk, State
 from tests.torture.scenario import Scenario, Stage
 from tests.torture.scenarios import SCENARIOS, nothing, see_records
 
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
 from brinery.testing.backend import body
 
 MOST = 30

@@ -12,7 +12,7 @@ from tests.torture.opcodes import THINGS
 from tests.torture.payloads import GROUPS
 
 from brinery import Trust, TrustError
-from brinery_codecs._scanning import scan
+from brinery_codecs._pickle.analysis.scan import scan
 
 
 def test_a_sample_of_hostile_payloads_does_nothing() -> None:

@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brinery.errors import BrineryError, NotFoundError
-from brinery.forking import ForkGuard
+from brinery.session.forking import ForkGuard
 
 DONE, CLEAN, NOT_FOUND, UNCLEAN, LEAK, KILLED = 0, 10, 11, 12, 13, 137
 

@@ -31,8 +31,8 @@ from brinery import (
     make_store,
 )
 from brinery.codec import Buffer
-from brinery.parsing import parse
-from brinery.record import Record, Transformation, build, digest_of, new_metadata
+from brinery.record.reader import parse
+from brinery.record.record import Record, Transformation, build, digest_of, new_metadata
 from brinery.transform import Transform
 from brinery.transforms.gzip import GzipTransform
 from brinery.transforms.lz4 import Lz4Transform
@@ -593,7 +593,7 @@ def test_a_record_of_a_transform_that_cannot_be_had_is_named(
 
 def test_buffers_stay_as_they_are() -> None:
     """A transform is for the payload alone."""
-    from brinery.compression import Restorer
+    from brinery.record.payload import Restorer
 
     payload = pickle.dumps(TEXT)
     stored = b"".join(GzipTransform().encode([payload]))

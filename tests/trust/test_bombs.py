@@ -14,7 +14,7 @@ from tests.torture.opcodes import Case, call, name, pack, text, whole
 from tests.trust.things import Numbers, Plain
 
 from brinery import DecodeError, MemoryStore, Trust, TrustError
-from brinery_codecs._scanning import scan
+from brinery_codecs._pickle.analysis.scan import scan
 
 N = 1_500
 HEAVY = b")\x85" + b"2\x86" * 20

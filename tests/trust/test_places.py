@@ -16,8 +16,8 @@ from tests.trust.things import Plain, Task
 
 import brinery
 from brinery import BrineryError, FilesystemStore, StorageError, Trust, TrustError
-from brinery.backends._openness import open_to_others
-from brinery.backends.directory import DirectoryBackend
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.backends.permissions import open_to_others
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="modes and links are those of POSIX")
 

@@ -24,8 +24,8 @@ from brinery import (
     TrustError,
     fsck,
 )
-from brinery.parsing import parse
-from brinery.record import build
+from brinery.record.reader import parse
+from brinery.record.record import build
 
 KEY = b"0123456789abcdef"
 OTHER = b"another key of mine"
@@ -365,8 +365,8 @@ def _forged(data: bytes, **change: Any) -> bytes:
     # As an attacker can make it: all digests right, the seal the old one.
     import msgpack
 
-    from brinery.parsing import metadata_length
-    from brinery.record import TAIL_SIZE, digest_of
+    from brinery.record.reader import metadata_length
+    from brinery.record.record import TAIL_SIZE, digest_of
 
     length = metadata_length(data, len(data), id=None, path=None) - TAIL_SIZE
     metadata = msgpack.unpackb(data[-TAIL_SIZE - length : -TAIL_SIZE])

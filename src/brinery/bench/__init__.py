@@ -10,7 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brinery.bench._compare import compare
+    from brinery.bench.compare import compare
     from brinery.bench.result import Result
 
 __all__ = ["Result", "compare"]

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
-from brinery.bench.writing import write_atomically
+from brinery.bench.report.writing import write_atomically
 from brinery.errors import InvalidArgumentError
 
 SCHEMA: Final = "brinery.bench/1"
@@ -240,13 +240,13 @@ class Result:
 
     def to_csv(self, path: str | Path) -> None:
         """Write one line per case to a file, for a spreadsheet."""
-        from brinery.bench.table import csv_text
+        from brinery.bench.report.table import csv_text
 
         write_atomically(path, csv_text(self))
 
     def to_html(self, path: str | Path) -> None:
         """Write the result to a file as a page that needs no network."""
-        from brinery.bench.page import render
+        from brinery.bench.report.page import render
 
         write_atomically(path, render(self.to_dict()))
 
@@ -262,12 +262,12 @@ class Result:
         return cls.from_dict(value)
 
     def __str__(self) -> str:
-        from brinery.bench.table import text
+        from brinery.bench.report.table import text
 
         return text(self)
 
     def _repr_html_(self) -> str:
-        from brinery.bench.table import html
+        from brinery.bench.report.table import html
 
         return html(self)
 

@@ -14,10 +14,8 @@ from typing import Any, Final
 
 import click
 
-from brinery.bench.bar import bar
-from brinery.bench.child import Effort
-from brinery.bench.choice import choices
-from brinery.bench.comparison import (
+from brinery.bench.graphs import GRAPHS, LARGE, SMALL
+from brinery.bench.report.comparison import (
     SAME,
     STEADY,
     UNSTEADY,
@@ -26,14 +24,16 @@ from brinery.bench.comparison import (
     differing,
     is_steady,
 )
-from brinery.bench.fidelity import DEPTHS
-from brinery.bench.graphs import GRAPHS, LARGE, SMALL
+from brinery.bench.report.table import HEADS, NUMBERS, heading, rows_of
+from brinery.bench.report.writing import check_writable
 from brinery.bench.result import Result
-from brinery.bench.runner import Limits, Runner
-from brinery.bench.session import Plan, Progress, run
-from brinery.bench.source import BuiltIn, Factory, Source, Stored
-from brinery.bench.table import HEADS, NUMBERS, heading, rows_of
-from brinery.bench.writing import check_writable
+from brinery.bench.run.bar import bar
+from brinery.bench.run.child import Effort
+from brinery.bench.run.choice import choices
+from brinery.bench.run.fidelity import DEPTHS
+from brinery.bench.run.plan import Plan, Progress, run
+from brinery.bench.run.runner import Limits, Runner
+from brinery.bench.run.source import BuiltIn, Factory, Source, Stored
 from brinery.cli.opening import open_store
 from brinery.cli.output import print_table
 from brinery.errors import BrineryError

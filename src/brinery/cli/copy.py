@@ -6,8 +6,8 @@ import click
 
 from brinery.cli.opening import open_store
 from brinery.cli.output import print_lines, progress
-from brinery.copying import copy
 from brinery.errors import DanglingReferenceError, RecordError
+from brinery.operations.copy import copy
 
 
 @click.command("copy")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
+from brinery.backends.opening import opened
+from brinery.catalog.quarantine import Quarantine
 from brinery.cli.opening import check_place, store_argument
 from brinery.cli.output import print_lines, print_table, printable, progress
-from brinery.endpoint import opened
-from brinery.integrity import fsck
-from brinery.quarantine import Quarantine
-from brinery.trust import Trust
+from brinery.operations.fsck import fsck
+from brinery.trust.policy import Trust
 
 
 @click.command("fsck")

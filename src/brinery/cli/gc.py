@@ -6,10 +6,10 @@ from typing import IO
 
 import click
 
+from brinery.backends.opening import opened
 from brinery.cli.opening import check_place, store_argument
 from brinery.cli.output import printable, progress
-from brinery.endpoint import opened
-from brinery.garbage import collect
+from brinery.operations.collect import collect
 
 
 @click.command("gc")

@@ -7,7 +7,7 @@ import click
 from brinery.cli.opening import open_store, store_argument
 from brinery.cli.output import print_table, printable
 from brinery.errors import RecordError, TrustError
-from brinery.store import Store
+from brinery.stores.store import Store
 
 
 @click.command("list")

@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from brinery.errors import BrineryError
-from brinery.filesystem import FilesystemStore
-from brinery.registry import SQL_SCHEMES, make_store
-from brinery.store import Store
-from brinery.trust import Trust
+from brinery.registry.table import SQL_SCHEMES, make_store
+from brinery.stores.filesystem import FilesystemStore
+from brinery.stores.store import Store
+from brinery.trust.policy import Trust
 from brinery.url import Url
 
 

@@ -9,7 +9,7 @@ import click
 
 from brinery.cli.opening import open_store, pairs_of, rename_option, store_argument
 from brinery.cli.output import print_lines, progress
-from brinery.recoding import recode
+from brinery.operations.recode import recode
 
 
 @click.command("recode")

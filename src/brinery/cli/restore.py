@@ -6,7 +6,7 @@ import click
 
 from brinery.cli.opening import open_store
 from brinery.cli.output import printable, progress
-from brinery.restoring import restore
+from brinery.operations.restore import restore
 
 
 @click.command("restore")

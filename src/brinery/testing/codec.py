@@ -25,12 +25,12 @@ import pytest  # noqa: TID253 - only those who test import this module
 from brinery.codec import Buffer, Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
-from brinery.memory import MemoryStore
-from brinery.parsing import parse
+from brinery.record.reader import parse
+from brinery.stores.memory import MemoryStore
 from brinery.testing import samples
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.proofs import CHANGED, PROOFS, UNREADABLE, forge, prove_row
 from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable
+from brinery.verify.isomorphism import assert_isomorphic
 
 
 class CodecContract:

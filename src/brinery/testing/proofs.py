@@ -28,12 +28,12 @@ from typing import Any, Final
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
 from brinery.ids import name_of
-from brinery.memory import MemoryStore
-from brinery.parsing import parse
-from brinery.record import build, new_metadata
+from brinery.record.reader import parse
+from brinery.record.record import build, new_metadata
+from brinery.stores.memory import MemoryStore
 from brinery.testing import samples
-from brinery.testing.graphs import assert_isomorphic
 from brinery.testing.samples import BASIC, DATA, Node, Plain
+from brinery.verify.isomorphism import assert_isomorphic
 
 KEPT: Final = "kept"
 REFUSED: Final = "refused"

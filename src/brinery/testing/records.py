@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brinery.record import MAGIC
+from brinery.record.record import MAGIC
 
 HOSTILE_IDS: tuple[str, ...] = (
     "",

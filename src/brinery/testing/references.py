@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from brinery.backend import ABSENT, ANY, About, Backend, Put
 from brinery.ids import name_of
-from brinery.record import about_of, build, new_metadata
+from brinery.record.record import about_of, build, new_metadata
 
 GRAPH: Mapping[str, Sequence[str]] = {
     "Task.1": ("Task.2", "Task.3", "../odd"),

@@ -27,9 +27,9 @@ import pytest  # noqa: TID253 - only those who test import this module
 from brinery.codec import Buffer
 from brinery.errors import CorruptRecordError
 from brinery.ids import name_of
-from brinery.memory import MemoryStore
-from brinery.parsing import parse
-from brinery.record import Transformation, build, digest_of, new_metadata
+from brinery.record.reader import parse
+from brinery.record.record import Transformation, build, digest_of, new_metadata
+from brinery.stores.memory import MemoryStore
 from brinery.transform import Transform
 
 _MEBIBYTE = 1 << 20

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Sequence
 
 from brinery.codec import Buffer
-from brinery.transforms._compressor import Compressor
+from brinery.transforms.compressor import Compressor
 
 _GZIP = 16 + zlib.MAX_WBITS  # with header and checksum; zlib sets no time, so equal bytes come out
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import lz4.frame
 
 from brinery.codec import Buffer
-from brinery.transforms._compressor import Compressor
+from brinery.transforms.compressor import Compressor
 
 
 class Lz4Transform(Compressor):

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import zstandard
 
 from brinery.codec import Buffer
-from brinery.transforms._compressor import Compressor
+from brinery.transforms.compressor import Compressor
 
 # Up to this size the working memory of a compressor is small, and kept; a new one takes 8 µs.
 _SMALL = 1 << 17

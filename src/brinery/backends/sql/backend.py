@@ -19,12 +19,12 @@ from brinery.backend import (
     Version,
     as_delete,
 )
-from brinery.backends.sql._pending import Pending
-from brinery.backends.sql._session import AT_ONCE, Session, TakenError, there
-from brinery.backends.sql._view import View
-from brinery.backends.sql._writes import versions_of, write, write_alone
-from brinery.backends.sql.engine import Place, sessions_of
+from brinery.backends.sql.connection import AT_ONCE, Session, TakenError, there
+from brinery.backends.sql.database import Place, sessions_of
+from brinery.backends.sql.pending import Pending
 from brinery.backends.sql.schema import DEFAULT_TABLE
+from brinery.backends.sql.snapshot import View
+from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.errors import BrineryError, StorageError
 
 if TYPE_CHECKING:

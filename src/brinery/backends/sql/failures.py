@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from brinery.errors import BrineryError, StorageError, StorageFullError
 
 if TYPE_CHECKING:
-    from brinery.backends.sql.engine import Place
+    from brinery.backends.sql.database import Place
 
 # By the primary code of SQLite (https://sqlite.org/rescode.html) or the class of SQLSTATE
 # (https://www.postgresql.org/docs/current/errcodes-appendix.html).

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from brinery.bench.graphs import closures, containers, imports, instances, jobs, tables, trees
-from brinery.bench.graphs._graph import LARGE, SMALL, Graph
+from brinery.bench.graphs.graph import LARGE, SMALL, Graph
 
 __all__ = ["GRAPHS", "LARGE", "SMALL", "Graph"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, Final
 
-from brinery.bench.graphs._graph import Graph
+from brinery.bench.graphs.graph import Graph
 
 
 def wide(nodes: int, seed: int) -> list[Any]:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from brinery.bench.graphs._graph import Graph
+from brinery.bench.graphs.graph import Graph
 from brinery.bench.graphs.trees import standard_library
-from brinery.bench.nodes import nodes_of
+from brinery.bench.run.nodes import nodes_of
 
 
 def imports(nodes: int, seed: int) -> Any:

@@ -6,7 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any, Final
 
-from brinery.bench.graphs._graph import Graph
+from brinery.bench.graphs.graph import Graph
 from brinery.persistable import Persistable
 
 

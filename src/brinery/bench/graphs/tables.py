@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from brinery.bench.graphs._graph import Graph
+from brinery.bench.graphs.graph import Graph
 
 
 def arrays(nodes: int, seed: int) -> dict[str, Any]:

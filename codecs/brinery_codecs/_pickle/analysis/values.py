@@ -1,0 +1,143 @@
+"""Slots, which stand for objects while a pickle is looked through, and the errors that end it.
+
+`brinery_codecs._pickle.analysis.scan` says which slot stands for what.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from brinery.errors import TrustError
+
+Admits = Callable[[str, str], bool]
+Slot = Any
+
+DATA: Final = 0
+FRESH: Final = -1
+NUMBER: Final = -2
+EXTERNAL: Final = -3
+FRESH_LIST: Final = -4
+SHARED: Final = -5
+SHARED_LIST: Final = -6
+FIRST: Final = -10
+
+SHARED_FORMS: Final = {DATA: SHARED, FRESH: SHARED, FRESH_LIST: SHARED_LIST}
+"""What an object is once it stands in two places."""
+
+MOST_DEPTH: Final = 1_000
+"""Tuples within tuples: to hash one takes a level of the stack of C for each."""
+MOST_WEIGHT: Final = 1 << 24
+"""Items of a tuple, counted as often as they are reached: to hash it takes as many steps."""
+MOST_REUSED: Final = 1 << 20
+"""Items of states that are set on several objects, each of which takes a copy."""
+HEAVY: Final = 64
+"""Items from which on a tuple is worth counting wherever it stands."""
+MOST_EQUAL: Final = 1_000
+"""Different integers of one hash: as keys, each is compared with all before it."""
+MODULUS: Final = sys.hash_info.modulus
+LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
+
+
+def is_unknown(slot: Slot) -> bool:
+    """Tell whether a slot stands for an object that may hold any number of others."""
+    return slot is DATA or slot is SHARED or slot is SHARED_LIST
+
+
+def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
+    return TrustError(reason, names=names)
+
+
+def refused_name(module: str, name: str) -> TrustError:
+    """Return the error for a global that is not admitted."""
+    text = f"{module}:{name}"
+    return refused(
+        f"it names {text}, which the trust policy does not admit. If you trust it with any argument, "
+        f"add {text!r} to trust=Trust(classes=[…]), or the whole package "
+        f"({module.partition('.')[0] + '.*'!r}) for its classes",
+        [text],
+    )
+
+
+def refused_object(module: str, name: str, found: Any) -> TrustError:
+    """Return the error for what stands under an admitted name and is not admitted itself."""
+    text = f"{module}:{name}"
+    return refused(
+        f"{text} is a {type(found).__name__}, and the name of a package admits only classes that are "
+        f"defined in it. If you trust it with any argument, add {text!r} itself to "
+        "trust=Trust(classes=[…])",
+        [text],
+    )
+
+
+def refused_attribute(name: str) -> TrustError:
+    """Return the error for an attribute of what is no class."""
+    return refused(f"it asks for the attribute {name[:80]!r} of what is no class")
+
+
+class Made:
+    """Stands for an object that is freed by recursion in C: a slice, a deque, an exception of Python.
+
+    Python ends when it frees some ten thousand of them in each other.
+    """
+
+    __slots__ = ("depth", "is_inside", "is_slice")
+
+    depth: int
+    is_inside: bool
+    """Whether it is in another one already, whose depth does not grow any more with its own."""
+    is_slice: bool
+
+    def __init__(self, items: Sequence[Slot], *, is_slice: bool = False) -> None:
+        self.depth = 1
+        self.is_inside = False
+        self.is_slice = is_slice
+        self.hold(items)
+
+    def hold(self, items: Sequence[Slot]) -> bool:
+        """Take in items; return whether any of them is deep itself."""
+        deepest = 0
+        for item in items:
+            if type(item) is Made:
+                item.is_inside = True
+                deepest = max(deepest, item.depth)
+            elif type(item) is Tuple:
+                deepest = max(deepest, item.depth)
+        if deepest >= self.depth:
+            self.depth = deepest + 1
+        if self.depth > MOST_DEPTH:
+            raise refused(f"it has objects in objects, more than {MOST_DEPTH} deep")
+        return deepest > 0
+
+
+class Tuple:
+    """Stands for a tuple."""
+
+    __slots__ = ("depth", "items", "weight")
+
+    depth: int
+    items: Sequence[Slot]
+    weight: int
+
+    def __init__(self, items: Sequence[Slot]) -> None:
+        self.items = items
+        weight, depth = 1 + len(items), 1
+        for item in items:
+            if type(item) is Tuple:
+                weight += item.weight
+                if item.depth >= depth:
+                    depth = item.depth + 1
+            elif type(item) is Made:
+                item.is_inside = True
+                if item.depth >= depth:
+                    depth = item.depth + 1
+        if depth > MOST_DEPTH:
+            raise refused(f"it has tuples in tuples, more than {MOST_DEPTH} deep")
+        if weight > MOST_WEIGHT:
+            raise refused(f"it has a tuple that reaches more than {MOST_WEIGHT} items")
+        self.weight = weight
+        self.depth = depth
+
+
+EMPTY: Final = Tuple(())

@@ -1,0 +1,409 @@
+"""What the codecs of the pickle family share: protocols, dumping, loading, classes by value."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import weakref
+from abc import abstractmethod
+from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from types import CodeType
+from typing import Any, ClassVar, Final, Protocol
+
+from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
+from brinery.errors import DecodeError, ProtocolError, is_too_deep
+from brinery_codecs._pickle.analysis.scan import scan
+from brinery_codecs._pickle.deep import DeepPickler
+from brinery_codecs._pickle.prefixes import Opening
+from brinery_codecs._pickle.reducers import Reducer, ReducerTable
+from brinery_codecs._pickle.unpicklers import (
+    NEW,
+    REFERENCES,
+    Beginning,
+    InexactError,
+    Names,
+    OldStateError,
+    Own,
+    SuspendableUnpickler,
+    Suspended,
+    Upgrading,
+    UpgradingUnpickler,
+    admitted,
+    finder_of,
+    names_unpickler,
+)
+from brinery_codecs.shared_classes import (
+    ClassReader,
+    ClassWriter,
+    NoExternals,
+    canonical_code,
+    classes_of,
+    shared_class,
+)
+
+HIGHEST = 5
+"""Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
+
+_SMALL: Final = 1 << 12  # bytes of a record after which a pickler is used again
+
+
+class Take(list[Buffer]):
+    """Takes the buffers that go out of band."""
+
+    def __call__(self, buffer: Any) -> None:
+        """Keep a `pickle.PickleBuffer`."""
+        self.append(buffer.raw())
+
+
+def void(sink: Sink, take: Take | None) -> None:
+    """Forget what an attempt has written that failed."""
+    sink.pieces.clear()
+    if take is not None:
+        take.clear()
+
+
+class Pickler(Protocol):
+    """Anything that dumps."""
+
+    def dump(self, obj: Any, /) -> None:
+        """Write the pickle of `obj`."""
+
+
+class Unpickler(Protocol):
+    """Anything that loads."""
+
+    def load(self) -> Any:
+        """Return the object."""
+
+    def find_class(self, module: str, name: str, /) -> Any:
+        """Return a global."""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the records of one save share."""
+
+    table: ReducerTable
+    classes: ClassWriter
+    """Describes classes by value; only the codecs that write such ask it."""
+    is_canonical: bool = False
+    """Whether classes are written to be compared, not to be read."""
+    openings: dict[type, Opening | None] = field(default_factory=dict)
+    """What the payloads of a class begin with, as far as this save has asked."""
+    kept_openings: dict[type, Opening | None] = field(default_factory=dict)
+    """The same, of all saves of a store."""
+    idle: tuple[Any, Relay] | None = None
+    """A pickler that waits for the next record, and where it writes to."""
+
+
+class Target(Protocol):
+    """What a pickler writes to."""
+
+    @property
+    def write(self) -> Callable[[Buffer], Any]:
+        """Take what is written."""
+
+
+class Relay:
+    """Takes what a pickler writes, and gives it to the sink of the record at hand."""
+
+    __slots__ = ("_pieces",)
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def write(self, data: Buffer) -> None:
+        """Take `data`; a mutable buffer is copied, for what is encoded after it may change it."""
+        self._pieces.append(data if type(data) is bytes else bytes(data))
+
+    def give(self, head: bytes, sink: Sink) -> None:
+        """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
+        pieces = self._pieces
+        if len(pieces) == 1:
+            sink.pieces.append(head + pieces[0])
+        else:
+            sink.pieces += (head, *pieces) if head else pieces
+        pieces.clear()
+
+
+class PickleFamily(Codec):
+    """A codec whose payload is a pickle, of a protocol to choose."""
+
+    protocols: ClassVar[range] = range(HIGHEST + 1)
+    protocol: int
+    special: ClassVar[MutableMapping[type, Reducer]] = {}
+    """Reducers of the wrapped library, by type."""
+
+    def __init__(self, protocol: int | None = None) -> None:
+        if protocol is None:
+            protocol = HIGHEST
+        if type(protocol) is not int or protocol not in self.protocols:
+            raise ProtocolError(protocol, self.name, self.protocols)
+        self.protocol = protocol
+        # Protocol 5 (PEP 574) brought out-of-band buffers.
+        kept = type(self).capabilities
+        self.capabilities = replace(kept, out_of_band=kept.out_of_band and protocol >= 5)
+
+    def config(self) -> dict[str, Any]:
+        """Return the keyword arguments that make this codec again."""
+        return {"protocol": self.protocol}
+
+    def dump(
+        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+    ) -> None:
+        """Write the pickle of `obj`."""
+        session = links.shared.get(id(self))
+        if session is None:
+            session = links.shared[id(self)] = self._session(links)
+        elif session.table.met:
+            session.table.begin()
+        if buffers is None or not self.capabilities.out_of_band:
+            self._write(obj, sink, session, None)
+            return
+        taken = Take()
+        self._write(obj, sink, session, taken)
+        buffers += taken
+
+    def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+        try:
+            if take is None:
+                self._write_in_band(obj, sink, session)
+                return
+            writer = self._pickler(sink, session, take)
+            writer.dump(obj)
+            self._check(writer, sink)
+            return
+        except Exception as error:
+            if not is_too_deep(error):
+                raise
+        # The attempt has cost what a thousand objects cost, and what it wrote is void.
+        void(sink, take)
+        pickler = self._deep_pickler(sink, session, take)
+        pickler.dump(obj)
+        self._check(pickler, sink)
+
+    def _write_in_band(self, obj: Any, sink: Sink, session: Session) -> None:
+        # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
+        idle, session.idle = session.idle, None
+        pickler: Any
+        if idle is None:
+            relay = Relay()
+            pickler = self._pickler(relay, session, None)
+        else:
+            pickler, relay = idle
+        cls = type(obj)
+        try:
+            opening = session.openings[cls]
+        except KeyError:
+            opening = session.openings[cls] = self._opening(cls, session)
+        if opening is None:
+            head = b""
+            pickler.dump(obj)
+        else:
+            head, pickler.memo = opening
+            pickler.dump(obj)
+        relay.give(head, sink)
+        self._check(pickler, sink)
+        # Forgetting takes as long as the table is large, and that does not shrink.
+        size = len(sink.pieces[0]) if len(sink.pieces) == 1 else _SMALL
+        if size < _SMALL and self._renew(pickler):
+            session.idle = pickler, relay
+
+    def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
+        """Return the object of the pickle that `source` starts with."""
+        names = self._names(links)
+        refilled = names.refilled(source)
+        if refilled is None:
+            return self._load(source, names, links, buffers)
+        data, first = refilled
+        try:
+            return pickle.loads(data, buffers=chain(first, buffers))
+        except Exception as failure:  # noqa: BLE001 - once more, by one that can tell where it fails
+            links.restart()
+            try:
+                return self._load(source, names, links, buffers)
+            except Exception as again:
+                # What fails for another reason now may do so because it was tried before.
+                reason = _place_of(failure)
+                if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
+                    raise
+                raise failure from failure.__cause__
+
+    def _load(
+        self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
+    ) -> Any:
+        self._scan(source, names)
+        unpickler = self._unpickler(source, names, buffers)
+        try:
+            return unpickler.load()
+        except OldStateError:
+            links.restart()
+        del unpickler  # it does not tell where the next one fails: see `locate`
+        return self._load_old(source, names, buffers)
+
+    def begin(
+        self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
+    ) -> Callable[[], Any] | None:
+        """Decode until the root is constructed; return what goes on to the end, None for `load`."""
+        names = self._names(links)
+        cls = names.opened_root(source)
+        if cls is not None:
+            links.construct(None, NEW, (cls,))
+            return None
+        self._scan(source, names)
+        unpickler = self._unpickler(source, Beginning(names, links, exact=False), buffers)
+        try:
+            obj = unpickler.load()
+        except Suspended:
+            # To decode anew in C is faster than to go on in Python.
+            return None
+        except InexactError:
+            return self._begin_exactly(source, names, links, buffers)
+        except OldStateError:
+            links.restart()
+        else:
+            return lambda: obj
+        del unpickler
+        old = Upgrading(names)
+        beginning = Beginning(old, links, exact=True)
+        return self._old(source, beginning, old, buffers).begin()  # type: ignore[no-any-return]
+
+    def _load_old(self, source: Buffer, names: Names, buffers: Iterable[Buffer]) -> Any:
+        old = Upgrading(names)
+        try:
+            return self._old(source, old, old, buffers).whole()
+        except OldStateError as error:
+            raise DecodeError(
+                f"a class that it has by value holds an object of {error}, in an older version"
+            ) from error
+
+    def _old(
+        self,
+        source: Buffer,
+        names: Beginning | Upgrading,
+        old: Upgrading,
+        buffers: Iterable[Buffer],
+    ) -> UpgradingUnpickler:
+        return UpgradingUnpickler(source, names, buffers, finder_of(source), old.upgrades)
+
+    def _begin_exactly(
+        self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
+    ) -> Callable[[], Any]:
+        exact = Beginning(names, links, exact=True)
+        unpickler = SuspendableUnpickler(source, exact, buffers, finder_of(source))
+        return unpickler.begin()  # type: ignore[no-any-return]
+
+    def _reducers(self) -> Mapping[type, Reducer]:
+        return self.special
+
+    def locate(self, source: Buffer, error: Exception) -> str | None:
+        """Return the path inside the object at which decoding failed; see `_locating`."""
+        from brinery_codecs._pickle.analysis.failure import path_of_failure
+
+        family = PickleFamily
+        holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
+        return path_of_failure(source, error, (holder.__code__ for holder in holders))
+
+    def mentions(self, source: Buffer) -> Iterable[Mention]:
+        """Return the globals and external references that a payload names."""
+        from brinery_codecs._pickle.analysis.trace import Trace
+
+        return list(Trace(source).mentions())
+
+    def needs(self, source: Buffer) -> Iterable[tuple[str, str]]:
+        """Return module and qualname of each global that decoding a payload would import."""
+        return list(scan(source, None).needed)
+
+    @staticmethod
+    def _scan(source: Buffer, names: Names) -> None:
+        # What the reader restricts is checked before the first opcode is carried out.
+        restriction = names.restriction
+        if restriction is not None:
+            for module, name in scan(source, restriction.admits).extensions:
+                # An unpickler may have it already, and not ask for it.
+                found = admitted(pickle.Unpickler(io.BytesIO()).find_class, restriction)
+                found(module, name)
+
+    @abstractmethod
+    def _pickler(self, target: Target, session: Session, take: Take | None) -> Pickler: ...
+
+    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler:
+        """Return the pickler for what is too deep for the other one."""
+        return DeepPickler(sink, self.protocol, session.table, buffer_callback=take)
+
+    def _opening(self, cls: type, session: Session) -> Opening | None:
+        """Return what the payload of a persistable object of a class begins with, if anything."""
+        return None
+
+    def _check(self, pickler: Any, sink: Sink) -> None:
+        """Raise an exception if what was written is not as it has to be."""
+
+    def _renew(self, pickler: Any) -> bool:
+        """Make a pickler as it was when it was new; return whether that is possible."""
+        return False
+
+    def _unpickler(
+        self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]
+    ) -> Unpickler:
+        return names_unpickler(source, names, buffers)
+
+    def _session(self, links: WriteLinks) -> Session:
+        table = ReducerTable(links, self.protocol, self._reducers())
+        kept = links.kept.setdefault((Opening, self.protocol), {})
+        return Session(table, self._class_writer(links, classes_of(links)), kept_openings=kept)
+
+    def _names(self, links: ReadLinks) -> Names:
+        # Asked for each record.  `dump` keeps its session under the ID itself.
+        names = links.shared.get(-id(self))
+        if names is None:
+            # One table for all codecs of a name: they may differ in the protocol alone.
+            names = links.shared.get((Names, self.name))
+            if names is None:
+                names = Names(links, self, _OWN_NAMES)
+                links.shared[Names, self.name] = names
+            links.shared[-id(self)] = names
+        return names
+
+    def _class_writer(
+        self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
+    ) -> ClassWriter:
+        def encode(writer: ClassWriter, group: tuple[type, ...], canonical: bool) -> bytes:
+            sink = Sink()
+            table = ReducerTable(NoExternals(links), self.protocol, self._reducers())
+            if canonical:
+                table[CodeType] = canonical_code
+            self._write([*group], sink, Session(table, writer, canonical), None)
+            return b"".join(sink.pieces)
+
+        return ClassWriter(encode, known)
+
+
+def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
+    # Where an exception was raised.
+    code, at, traceback = None, 0, error.__traceback__
+    while traceback is not None:
+        code, at = traceback.tb_frame.f_code, traceback.tb_lasti
+        traceback = traceback.tb_next
+    return code, at
+
+
+def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
+    # A weak reference: what refers back to itself would wait for the collector.
+    codec, known = names.codec, weakref.ref(names)
+    assert isinstance(codec, PickleFamily)
+
+    def decode(blob: bytes) -> Any:
+        living = known()
+        assert living is not None  # it reads the payload at hand
+        codec._scan(blob, living)
+        return codec._unpickler(blob, living, ()).load()
+
+    return ClassReader(links, lambda: codec._class_writer(links), decode)
+
+
+_OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
+    **REFERENCES,
+    (shared_class.__module__, shared_class.__name__): _class_reader,
+}

@@ -1,0 +1,112 @@
+"""One state of a directory whose commits were cut off, for those who may not finish them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import ClassVar, TypeVar
+
+from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
+from brinery.backends.directory import files
+from brinery.backends.directory.journal import UNDO, Journal, pending, read
+from brinery.backends.directory.layout import Places
+from brinery.backends.directory.staging import failure
+from brinery.errors import StorageError
+
+T = TypeVar("T")
+
+
+class JournalView(Backend):
+    """Reads each name as the journals that stand in a directory say.
+
+    A commit that is made is seen as finished, one that is taken back as never made.
+    """
+
+    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(fork_safe=True)
+
+    def __init__(self, directory: Backend, places: Places) -> None:
+        self.location = directory.location
+        self._directory = directory
+        self._places = places
+        self._moved: dict[str, str] = {}
+        self._hidden: set[str] = set()
+        for path in pending(places):
+            try:
+                journal = read(places, path)
+                if journal is not None:
+                    self._take(journal, undone=path.endswith(UNDO) or not journal.is_whole())
+            except OSError as error:
+                raise failure("read", error, "", path) from error
+
+    def _take(self, journal: Journal, *, undone: bool) -> None:
+        for entry in journal.entries:
+            name = self._places.name_at(entry.home)
+            aside = journal.backup(entry) if undone else journal.staged(entry)
+            if entry.how != "-" and not undone:
+                self._moved[name] = aside
+            elif entry.how == "-" and not undone:
+                self._hidden.add(name)
+            elif files.stands(aside):
+                self._moved[name] = aside
+            elif entry.how in "+~" and (
+                files.same(journal.staged(entry), entry.home) or journal.is_home(entry)
+            ):
+                self._hidden.add(name)
+
+    def get(self, name: str) -> tuple[bytes, Version]:
+        """Return what stands under `name`, and its version.  Raise `Missing`."""
+
+        def aside(path: str) -> tuple[bytes, Version]:
+            data = files.read_file(path)
+            return data, files.version_of(data, len(data))
+
+        return self._read(name, aside, lambda: self._directory.get(name))
+
+    def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
+        """Return the last `count` bytes (or all), the full size in bytes, and the version."""
+
+        def aside(path: str) -> tuple[bytes, int, Version]:
+            tail, size = files.read_tail(path, max(count, files.VERSION_TAIL))
+            return tail[-count:] if count else b"", size, files.version_of(tail, size)
+
+        return self._read(name, aside, lambda: self._directory.get_tail(name, count))
+
+    def _read(self, name: str, aside: Callable[[str], T], home: Callable[[], T]) -> T:
+        if name in self._hidden:
+            raise Missing(name)
+        path = self._moved.get(name)
+        if path is not None:
+            try:
+                return aside(path)
+            except FileNotFoundError:
+                pass  # it has its name already
+            except OSError as error:
+                raise failure("read", error, name, path) from error
+        return home()
+
+    def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        """Yield name, bytes and version for those of `names` that there are."""
+        for name in names:
+            try:
+                data, version = self.get(name)
+            except Missing:
+                continue
+            yield name, data, version
+
+    def list(self, prefix: str = "") -> Iterator[str]:
+        """Yield the names of objects that start with `prefix`, each once, in any order."""
+        moved = {name for name in self._moved if name[0] != "." and name.startswith(prefix)}
+        yield from moved
+        for name in self._directory.list(prefix):
+            if name not in moved and name not in self._hidden:
+                yield name
+
+    def where(self, name: str) -> str:
+        """Return the path of the file of `name`."""
+        path = self._moved.get(name)
+        return path if path is not None and files.stands(path) else self._directory.where(name)
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        """Raise `StorageError`: this is for reading."""
+        raise StorageError("write", "this shows one state, for reading only", path=self.location)

@@ -1,0 +1,219 @@
+"""The lock that lets one writer at a time into a directory.
+
+On POSIX it is flock(2) on a descriptor that is opened for each use: the system lets go of it when the
+holder dies, however it dies, and threads exclude each other as processes do.  `filelock.FileLock`
+takes the same lock on the same file, but one use of it costs 75-150 µs against 4 µs here (measured
+with filelock 4.2, ext4 and tmpfs, against 20-50 µs for the write itself), so it serves only where
+there is no flock: on Windows, and on file systems that refuse it (Lustre without ``-o flock``).
+
+The lock orders the writers, and no more: where it is not honoured, the atomic steps of a commit decide.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import stat
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Any, Final
+
+from brinery.backends.directory.files import PRIVATE, Access, NotRegularError
+from brinery.backends.directory.lock_state import Turn, holder_in
+from brinery.errors import LockedError, storage_error
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
+_SAFE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+_WRITE: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | _SAFE
+_NO_FLOCK: Final = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # the last: NFS without lockd
+_FIRST_WAIT: Final = 0.0001
+_LONGEST_WAIT: Final = 0.005
+
+
+class WritersLock:
+    """A context manager, for one use, that holds the lock on the file `path` and gives a `Turn`.
+
+    `prepare` is called when the directory of the file is missing.  `changing`: names change from the
+    beginning of the turn on.  Raise `LockedError` when the lock is not free within `timeout` seconds,
+    `StorageError` when the file cannot be opened.
+    """
+
+    __slots__ = ("_access", "_changing", "_fd", "_other", "_path", "_prepare", "_timeout", "_turn")
+
+    def __init__(
+        self,
+        path: str,
+        timeout: float,
+        prepare: Callable[[], None],
+        *,
+        access: Access = PRIVATE,
+        changing: bool = False,
+    ) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._prepare = prepare
+        self._access = access
+        self._changing = changing
+        self._fd = -1
+        self._turn: Turn | None = None
+        self._other: Any = None
+
+    def __enter__(self) -> Turn:
+        until = time.monotonic() + self._timeout
+        try:
+            while self._turn is None:
+                self._acquire(until)
+        except OSError as error:
+            raise storage_error("lock", error, path=self._path) from error
+        return self._turn
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        assert self._turn is not None
+        # What fails here undoes nothing of what was done: the next one looks whether there is something
+        # to finish, and finds nothing; and the system closes what it says that it did not.  An interrupt
+        # may come after any call, and must not leave the lock locked.
+        with suppress(OSError):
+            try:
+                self._turn.end()
+            finally:
+                try:
+                    # Not left to close(): a child forked meanwhile has a copy of the descriptor.
+                    self._release()
+                finally:
+                    os.close(self._fd)
+
+    def _acquire(self, until: float) -> None:
+        """Take the lock, unless someone removed its file, and a new one is needed."""
+        self._fd = self._open()
+        try:
+            self._wait(until)
+            try:
+                info = os.fstat(self._fd)
+                if not stat.S_ISREG(info.st_mode):
+                    raise NotRegularError(self._path, info.st_mode)
+                if info.st_nlink > 0:
+                    self._share(info.st_mode)
+                    turn = Turn(self._fd, info.st_size)
+                    turn.begin(changing=self._changing)
+                    self._turn = turn
+            finally:
+                if self._turn is None:
+                    self._release()
+        finally:
+            if self._turn is None:
+                os.close(self._fd)
+
+    def _open(self) -> int:
+        # Windows locks the bytes of a file against writing: the turns are in a file of their own.
+        path = self._path if fcntl is not None else f"{self._path}.turns"
+        try:
+            return os.open(path, _WRITE, self._access.file)
+        except FileNotFoundError:
+            self._prepare()
+            return os.open(path, _WRITE, self._access.file)
+
+    def _share(self, mode: int) -> None:
+        if self._access.shared and mode & self._access.file != self._access.file:
+            with suppress(PermissionError):  # it is somebody else's, who has to do it
+                os.fchmod(self._fd, self._access.file)
+
+    def _wait(self, until: float) -> None:
+        if fcntl is None:  # pragma: no cover - Windows
+            self._acquire_other()
+            return
+        try:
+            wait_for(self._fd, fcntl.LOCK_EX, until)
+        except BlockingIOError:
+            raise _locked(self._path, self._timeout) from None
+        except OSError as error:
+            if error.errno not in _NO_FLOCK:
+                raise
+            self._acquire_other()
+
+    def _acquire_other(self) -> None:
+        import filelock
+
+        # A file of its own: a soft lock is held by whoever created the file.
+        kind = filelock.FileLock if fcntl is None else filelock.SoftFileLock
+        lock = kind(self._path if fcntl is None else self._path + ".soft", timeout=self._timeout)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise _locked(self._path, self._timeout) from None
+        self._other = lock
+
+    def _release(self) -> None:
+        if self._other is not None:
+            self._other.release()
+        else:
+            fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+
+class ReadersLock:
+    """A context manager, for one use, that keeps writers out for one who may not write himself.
+
+    Where there is no file to lock, or no flock, it does nothing.
+    """
+
+    __slots__ = ("_fd", "_path", "_timeout")
+
+    def __init__(self, path: str, timeout: float) -> None:
+        self._path = path
+        self._timeout = timeout
+        self._fd = -1
+
+    def __enter__(self) -> None:
+        try:
+            self._fd = os.open(self._path, os.O_RDONLY | _SAFE)
+            if fcntl is not None:
+                wait_for(self._fd, fcntl.LOCK_SH, time.monotonic() + self._timeout)
+        except (FileNotFoundError, PermissionError):
+            return
+        except BlockingIOError:
+            self.__exit__()
+            raise _locked(self._path, self._timeout) from None
+        except OSError as error:
+            self.__exit__()
+            if error.errno not in _NO_FLOCK:
+                raise storage_error("lock", error, path=self._path) from error
+
+    def __exit__(self, *_: object) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+
+def _locked(path: str, timeout: float) -> LockedError:
+    holder = holder_in(path)
+    if holder is None:
+        return LockedError(path, timeout)
+    return LockedError(path, timeout, holder.pid, holder.host, holder.since)
+
+
+def wait_for(fd: int, how: int, until: float) -> None:
+    """Take a flock by polling, for a waiting flock() has no time limit; raise `BlockingIOError`.
+
+    The wait is drawn at random so that many waiters do not come in step.
+    """
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            fcntl.flock(fd, how | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                raise
+            time.sleep(wait * random.uniform(0.5, 1.5))
+            wait = min(2 * wait, _LONGEST_WAIT)

@@ -1,0 +1,64 @@
+"""The backend of what a caller names: a store, a backend, a URL or a path."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from brinery.backend import Backend
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.catalog.settings import read_settings
+from brinery.errors import InvalidArgumentError, SettingsError, StorageError
+from brinery.registry.table import make_store
+from brinery.url import Url
+
+
+@contextmanager
+def opened(place: Any) -> Iterator[Backend]:
+    """Give the backend of `place`, and close it at the end if it was opened here.
+
+    A directory is opened without its codec, which need not be installed, and also where its settings
+    are damaged.  Raise what `make_store` does.
+    """
+    held = place if isinstance(place, Backend) else getattr(place, "backend", None)
+    if isinstance(held, Backend):
+        yield held
+        return
+    url = Url(place)
+    if url.scheme == "file":
+        yield _directory(url)
+        return
+    store = make_store(url)
+    try:
+        if not isinstance(getattr(store, "backend", None), Backend):
+            raise InvalidArgumentError(f"{place!r:.80} opens what has no backend of brinery")
+        yield store.backend
+    finally:
+        store.close()
+
+
+def options_of(backend: Backend) -> Mapping[str, Any]:
+    """Return what the settings of a store in `backend` remember of its place; see `Settings.options`."""
+    if isinstance(backend, DirectoryBackend):
+        return {"layout": backend.layout, "shared": backend.shared}
+    return {}
+
+
+def _directory(url: Url) -> DirectoryBackend:
+    path = url.local_path()
+    options: dict[str, Any] = {**_remembered(DirectoryBackend(path)), **url.options()}
+    return DirectoryBackend(
+        path,
+        layout=options.get("layout") or "flat",
+        shared=options.get("shared") or "private",
+        durability=options.get("durability", "full"),
+    )
+
+
+def _remembered(backend: Backend) -> Mapping[str, Any]:
+    try:
+        settings = read_settings(backend)
+    except (SettingsError, StorageError):
+        return {}  # whoever needs them is told
+    return settings.options if settings else {}

@@ -1,0 +1,219 @@
+"""What a process measures that was started for one case.
+
+It tells of each thing that it found as soon as it knows it, as one line of JSON, so that whoever started it
+has what there is when the process is ended in the middle.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from brinery.bench.result import FAILED, OK, REFUSED
+from brinery.bench.run.fidelity import callable_elsewhere, compared, deepest
+from brinery.bench.run.memory import peak_of, resident
+from brinery.bench.run.nodes import has_functions, nodes_of
+from brinery.bench.run.source import source_from
+from brinery.codec import Codec
+from brinery.errors import BrineryError, EncodeError
+from brinery.registry.table import codec_from
+from brinery.stores.memory import MemoryStore
+from brinery.stores.store import Store
+
+Send = Callable[..., None]
+"""Tells the process that waits of one or several findings, by name."""
+
+_PR_SET_PDEATHSIG: Final = 1
+_LEAK: Final = 1 << 20  # bytes that may stay after each repetition, beside a quarter of the records
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How long a case is measured."""
+
+    seconds: float
+    """For the repetitions of encoding, and as much for those of decoding."""
+    least: int = 3
+    most: int = 50
+
+
+def main(job: Mapping[str, Any], descriptor: int) -> None:
+    """Do the job that a fresh interpreter was given, and write the findings to a descriptor."""
+    send = sender(descriptor)
+    end_with_parent()
+    try:
+        roots = source_from(job["source"]).build()
+    except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
+        send(
+            status=FAILED,
+            error=f"the graph cannot be made: {_brief(error)}",
+            traceback=trace(error),
+        )
+        return
+    codec = codec_from(job["codec"], job["config"]) if "codec" in job else None
+    run(roots, codec, job, send)
+
+
+def end_with_parent() -> None:
+    """Have the system end this process when the one that waits for it has been killed (prctl(2))."""
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
+    if prctl is not None:  # on Linux; elsewhere the next finding that nobody reads ends it
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def sender(descriptor: int) -> Send:
+    """Return what writes findings to a descriptor."""
+
+    def send(**found: Any) -> None:
+        line = json.dumps(found).encode() + b"\n"
+        while line:
+            line = line[os.write(descriptor, line) :]
+
+    return send
+
+
+def run(roots: Sequence[Any], codec: Codec | None, job: Mapping[str, Any], send: Send) -> None:
+    """Measure a graph with a codec; or count its nodes only, where there is no codec."""
+    try:
+        nodes = nodes_of(roots)
+        send(nodes=len(nodes), has_functions=has_functions(nodes))
+        if codec is not None:
+            functions = has_functions(nodes)
+            del nodes
+            _Measurement(roots, codec, job, send).run(functions)
+        send(status=OK)
+    except EncodeError as error:
+        send(status=REFUSED, error=" ".join(str(error).split()))
+    except BaseException as error:  # noqa: BLE001 - one case must not end the others
+        send(status=FAILED, error=_brief(error))
+
+
+def probe(codec: Codec, depths: Sequence[int], send: Send) -> None:
+    """Find out how deep a codec goes."""
+    try:
+        send(depth=deepest(codec, depths), status=OK)
+    except BaseException as error:  # noqa: BLE001
+        send(status=FAILED, error=_brief(error))
+
+
+class _Measurement:
+    def __init__(
+        self, roots: Sequence[Any], codec: Codec, job: Mapping[str, Any], send: Send
+    ) -> None:
+        self._roots = roots
+        self._codec = codec
+        self._compress = job["compress"]
+        self._effort = Effort(**job["effort"])
+        self._seconds_elsewhere = job["timeout"]
+        self._is_timed_only = job.get("is_timed_only", False)
+        self._send = send
+
+    def run(self, functions: bool) -> None:
+        # A trifle first: what is imported on use is not part of the measurement.
+        trifle = self._new_store()
+        trifle.load(trifle.save([], "trifle"))
+        saved = self._measure_encoding()
+        self._measure_decoding(*saved)
+        if not self._is_timed_only:
+            self._compare(*saved, functions)
+
+    def _new_store(self) -> Store:
+        return MemoryStore(codec=self._codec, compress=self._compress)
+
+    def _save(self, store: Store, **options: Any) -> list[Any]:
+        return store.save_many(self._roots, **options)
+
+    def _measure_encoding(self) -> tuple[Store, list[Any]]:
+        first = self._new_store()
+        ids: list[Any] = []
+        if self._is_timed_only:
+            ids += self._save(first)
+        else:
+            self._send(peak_encode_bytes=peak_of(lambda: ids.extend(self._save(first))))
+        infos = [first.info(id_) for id_ in first.list()]
+        size = sum(info.size for info in infos)
+        self._send(bytes=size, used=sorted({info.codec for info in infos}))
+
+        def once() -> float:
+            store = self._new_store()
+            start = time.perf_counter()
+            self._save(store)
+            return time.perf_counter() - start
+
+        self._repeat("encode", once, size)
+        return first, ids
+
+    def _measure_decoding(self, saved: Store, ids: list[Any]) -> None:
+        def load() -> float:
+            store = self._reopened(saved)
+            start = time.perf_counter()
+            found = store.load_many(ids)
+            seconds = time.perf_counter() - start
+            del found
+            return seconds
+
+        if not self._is_timed_only:
+            self._send(peak_decode_bytes=peak_of(load))
+        self._repeat("decode", load, sum(saved.info(id_).size for id_ in saved.list()))
+
+    def _reopened(self, saved: Store) -> Store:
+        # With the codec at hand: it may be registered nowhere.
+        return Store(saved.backend, codec=self._codec, compress=self._compress)
+
+    def _repeat(self, name: str, once: Callable[[], float], size: int) -> None:
+        once()  # warms up
+        levels: list[int] = []
+        end = time.perf_counter() + self._effort.seconds
+        for count in range(self._effort.most):
+            gc.collect()
+            levels.append(resident() or 0)
+            self._send(**{name: once()})
+            if count + 1 >= self._effort.least and time.perf_counter() > end:
+                break
+        self._tell_of_leak(name, levels, size)
+
+    def _tell_of_leak(self, name: str, levels: Sequence[int], size: int) -> None:
+        settled = levels[1:]
+        if len(settled) < 2:
+            return
+        growth = (settled[-1] - settled[0]) / (len(settled) - 1)
+        if growth > _LEAK + size / 4:
+            self._send(leak=f"{name[:-1]}ing leaves {growth / 1e6:,.1f} MB behind each time")
+
+    def _compare(self, saved: Store, ids: list[Any], functions: bool) -> None:
+        fidelity = compared(self._roots, self._reopened(saved).load_many(ids))
+        if functions:
+            works, lacks = callable_elsewhere(
+                lambda verify: self._save(self._new_store(), verify=verify),
+                self._seconds_elsewhere,
+            )
+            fidelity = replace(fidelity, closures=works, losses=(*fidelity.losses, *lacks))
+        self._send(fidelity=asdict(fidelity))
+
+
+def _brief(error: BaseException) -> str:
+    if isinstance(error, BrineryError):
+        return " ".join(str(error).split())
+    return " ".join("".join(traceback.format_exception_only(error)).split())
+
+
+def trace(error: BaseException) -> str:
+    """Return the traceback of an error from the first line on that is not brinery's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
+    foreign = [frame for frame in frames if not frame.filename.startswith((own, "<frozen"))]
+    told = traceback.format_list(foreign) + traceback.format_exception_only(error)
+    return "".join(told)
+
+
+if __name__ == "__main__":
+    main(json.load(sys.stdin), int(sys.argv[1]))

@@ -1,0 +1,111 @@
+"""What is compared: codecs, protocols, compressions, as the command line names them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brinery.codec import Codec
+from brinery.errors import BrineryError, InvalidArgumentError
+from brinery.registry.chain import CodecChain
+from brinery.registry.table import (
+    CodecArgument,
+    builtin_codecs,
+    codec_class,
+    known_codecs,
+    make_codec,
+    make_transform,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One codec with one compression."""
+
+    title: str
+    """The codec as it was named: "pickle", "auto"; without the protocol."""
+    codec: Codec
+    compress: str | None = None
+
+    @property
+    def protocol(self) -> int | None:
+        """Return the protocol that is written, where the codec has several."""
+        return None if isinstance(self.codec, CodecChain) else self.codec.protocol
+
+    def described(self) -> dict[str, Any]:
+        """Return JSON types from which another process makes the same choice."""
+        return {
+            "codec": self.codec.name,
+            "config": self.codec.config(),
+            "compress": self.compress,
+        }
+
+
+def choices(
+    codecs: str | Iterable[CodecArgument] | None, compress: str | Iterable[str] | None
+) -> list[Choice]:
+    """Return all combinations of the codecs and compressions that are asked for.
+
+    A codec is ``"pickle"``, ``"pickle:2"``, ``"auto"``, a `Codec`, or a list of these: a chain.  By
+    default all that are installed, and ``"auto"``; and no compression.  Raise `BrineryError` for a name that
+    is not known, or not installed.
+    """
+    named = [_named(codec) for codec in _listed(codecs) or _installed()]
+    stages = [_stage(name) for name in _listed(compress) or ["none"]]
+    found = [Choice(title, codec, stage) for title, codec in named for stage in stages]
+    return list({(c.title, c.protocol, c.compress, id(_own(c))): c for c in found}.values())
+
+
+def _own(choice: Choice) -> Any:
+    # Two instances with other options go by one name, and are two choices all the same.
+    return choice.codec if choice.title == choice.codec.name and choice.codec.config() else None
+
+
+def _listed(values: Any) -> list[Any]:
+    if values is None:
+        return []
+    if isinstance(values, str):
+        return [part.strip() for part in values.split(",") if part.strip()]
+    if isinstance(values, Codec):
+        return [values]
+    return list(values)
+
+
+def _installed() -> list[str]:
+    found = []
+    for name in [*builtin_codecs(), *(n for n in known_codecs() if n not in builtin_codecs())]:
+        try:
+            codec_class(name)
+        except BrineryError:
+            continue
+        found.append(name)
+    return [*found, "auto"]
+
+
+def _named(codec: CodecArgument) -> tuple[str, Codec]:
+    if isinstance(codec, str):
+        name, colon, protocol = codec.partition(":")
+        if not colon:
+            return name, make_codec(name)
+        if not protocol.isdecimal():
+            raise InvalidArgumentError(
+                f"the codec {codec!r}: what follows the colon is a protocol, a whole number"
+            )
+        return name, make_codec(name, int(protocol))
+    made = make_codec(codec)
+    if isinstance(made, CodecChain):
+        return " or ".join(member.name for member in made.codecs), made
+    return made.name, made
+
+
+def _stage(name: str) -> str | None:
+    if name == "none":
+        return None
+    make_transform(name)  # an unknown name, or one whose library is missing, is an error now
+    return name
+
+
+def titles(chosen: Sequence[Choice]) -> str:
+    """Return the names of the choices, for messages."""
+    return ", ".join(dict.fromkeys(choice.title for choice in chosen))

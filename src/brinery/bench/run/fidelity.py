@@ -1,0 +1,75 @@
+"""What came back of a graph, found by comparing it with what was saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from brinery.bench.result import Fidelity
+from brinery.codec import Codec
+from brinery.errors import BrineryError, VerificationError
+from brinery.testing.proofs import greatest_depth, linked, nested
+from brinery.verify.fresh_process import FreshProcess
+from brinery.verify.isomorphism import SharingError, assert_isomorphic, is_by_name
+
+DEPTHS: Final = (100, 1_000, 10_000)
+"""The depths that are tried in a run of ordinary size."""
+_SHOWN: Final = 300  # characters of an explanation
+
+
+def compared(first: Sequence[Any], second: Sequence[Any]) -> Fidelity:
+    """Compare the roots of a graph with what came back of them: values, and then what is shared."""
+    if any(one is other and not is_by_name(one) for one, other in zip(first, second, strict=True)):
+        told = "what came back is the very object that was saved, not what was written of it"
+        return Fidelity(equal=False, identity=False, losses=(told,))
+    try:
+        assert_isomorphic(list(first), list(second))
+    except SharingError as error:
+        return _without_identity(first, second, error)
+    except AssertionError as error:
+        return Fidelity(equal=False, identity=None, losses=(f"changed {_said(error)}",))
+    except Exception as error:  # noqa: BLE001 - what came back may fail in any way when it is looked at
+        told = f"what came back cannot be compared: {type(error).__name__}: {_said(error)}"
+        return Fidelity(equal=False, identity=None, losses=(told,))
+    return Fidelity(equal=True, identity=True)
+
+
+def _without_identity(first: Sequence[Any], second: Sequence[Any], why: SharingError) -> Fidelity:
+    losses = [f"identity lost {_said(why)}"]
+    try:
+        assert_isomorphic(list(first), list(second), sharing=False)
+    except AssertionError as error:
+        losses.append(f"changed {_said(error)}")
+        return Fidelity(equal=False, identity=False, losses=tuple(losses))
+    return Fidelity(equal=True, identity=False, losses=tuple(losses))
+
+
+def callable_elsewhere(
+    save: Callable[[FreshProcess], Any], seconds: float
+) -> tuple[bool, tuple[str, ...]]:
+    """Try functions in a fresh interpreter; return whether they can be called, and what they lack.
+
+    ``save(verify)`` saves the graph with that argument.
+    """
+    try:
+        save(FreshProcess(seconds))
+    except VerificationError as error:
+        return False, tuple(
+            f"in a fresh interpreter: {_said(each.problem)}" for each in error.findings
+        )
+    except BrineryError as error:
+        return False, (f"in a fresh interpreter: {_said(error)}",)
+    return True, ()
+
+
+def deepest(codec: Codec, depths: Sequence[int] = DEPTHS) -> int | None:
+    """Return the greatest of `depths` that a codec keeps in one record, None if it changes the data.
+
+    Tried with a linked list of instances, or with lists in lists where it keeps no instances.
+    """
+    return greatest_depth(codec, linked if codec.capabilities.instances else nested, depths)
+
+
+def _said(error: object) -> str:
+    text = " ".join(str(error).split())
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,0 +1,183 @@
+"""Running cases, each in a process of its own, within limits of time and memory.
+
+A process tells its findings line by line (`brinery.bench.run.child`); what it has told when it is ended
+counts. Importing dill changes the whole process, and a peak of memory shows in a fresh one only.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import selectors
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Final
+
+from brinery.bench.result import FAILED, INTERRUPTED, MEMORY, OK, TIMEOUT, Case, Fidelity, Timing
+from brinery.bench.run import child
+from brinery.bench.run.choice import Choice
+from brinery.bench.run.memory import available, resident
+from brinery.bench.run.process import Process, end_of, forked, fresh
+from brinery.bench.run.source import Given, Source
+
+_POLL: Final = 0.02  # seconds between two looks at a process
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one case may take."""
+
+    timeout: float = 60.0
+    """Seconds of wall clock, from the start of its process."""
+    memory: int | None = None
+    """Resident bytes of the process, above those of a process that it is a copy of; None for three
+    quarters of what is free."""
+
+    @property
+    def memory_bytes(self) -> int:
+        """Return the limit of memory in bytes."""
+        return self.memory if self.memory is not None else available() * 3 // 4
+
+
+class Interrupted(Exception):
+    """Ctrl-C came while a case ran; `case` is what is known of it."""
+
+    def __init__(self, case: Case) -> None:
+        super().__init__()
+        self.case = case
+
+
+class Runner:
+    """Runs cases one after another."""
+
+    def __init__(
+        self,
+        effort: child.Effort,
+        limits: Limits,
+        depths: Sequence[int],
+        processes: int = 1,
+    ) -> None:
+        """`processes` is how many measure the times of each case; only the first looks at the rest."""
+        self._effort = effort
+        self._limits = limits
+        self._memory = limits.memory_bytes
+        self._depths = tuple(depths)
+        self._processes = processes
+        self._depth_of: dict[tuple[str, str], int | None] = {}
+
+    def look_at(self, source: Source) -> Mapping[str, Any]:
+        """Build the graph once and return its `nodes`; or `status`, `error` and `traceback`."""
+        found, ended = self._run(source, None)
+        return {**found, **ended}
+
+    def case(self, source: Source, choice: Choice, graph: str) -> Case:
+        """Measure one case; raise `Interrupted` on Ctrl-C."""
+        case = Case(
+            graph,
+            choice.title,
+            choice.protocol,
+            choice.compress,
+            safe_to_read=choice.codec.capabilities.safe_to_read,
+        )
+        found: dict[str, Any] = {}
+        try:
+            for number in range(self._processes):
+                _, ended = self._run(source, choice, found, is_timed_only=number > 0)
+                if ended["status"] != OK:
+                    break
+            depth = self._depth(choice)
+        except KeyboardInterrupt:
+            ended = {"status": INTERRUPTED, "error": "interrupted by Ctrl-C"}
+            raise Interrupted(_with(case, {**found, **ended}, None)) from None
+        return _with(case, {**found, **ended}, depth)
+
+    def _depth(self, choice: Choice) -> int | None:
+        key = choice.title, repr(choice.codec.config())
+        if key not in self._depth_of:
+            found: dict[str, Any] = {}
+            with forked(lambda send: child.probe(choice.codec, self._depths, send)) as process:
+                self._follow(process, found)
+            self._depth_of[key] = found.get("depth")
+        return self._depth_of[key]
+
+    def _run(
+        self,
+        source: Source,
+        choice: Choice | None,
+        found: dict[str, Any] | None = None,
+        *,
+        is_timed_only: bool = False,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:
+        found = {} if found is None else found
+        job: dict[str, Any] = {
+            "effort": asdict(self._effort),
+            "timeout": self._limits.timeout,
+            "is_timed_only": is_timed_only,
+            "compress": None if choice is None else choice.compress,
+        }
+        if isinstance(source, Given):
+            codec = None if choice is None else choice.codec
+            started = forked(lambda send: child.run(source.build(), codec, job, send))
+        else:
+            described = {} if choice is None else choice.described()
+            started = fresh({**job, **described, "source": source.to_job()})
+        with started as process:
+            return found, self._follow(process, found)
+
+    def _follow(self, process: Process, found: dict[str, Any]) -> dict[str, Any]:
+        """Gather what a process tells until it ends or reaches a limit; return how it ended."""
+        end = time.monotonic() + self._limits.timeout
+        with selectors.DefaultSelector() as selector:
+            selector.register(process.findings, selectors.EVENT_READ)
+            unread = b""
+            while True:
+                if selector.select(_POLL):
+                    data = os.read(process.findings, 1 << 16)
+                    if not data:
+                        break
+                    *lines, unread = (unread + data).split(b"\n")
+                    for line in lines:
+                        _enter(found, json.loads(line))
+                if (used := (resident(process.pid) or 0) - process.base) > self._memory:
+                    process.kill()
+                    told = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
+                    return {"status": MEMORY, "error": told}
+                if time.monotonic() > end:
+                    process.kill()
+                    told = f"did not end within {self._limits.timeout:g} s"
+                    return {"status": TIMEOUT, "error": told}
+        code = process.wait()
+        if "status" in found:
+            return {"status": found.pop("status"), "error": found.pop("error", None)}
+        return {"status": FAILED, "error": end_of(code, process.said())}
+
+
+def _enter(found: dict[str, Any], told: Mapping[str, Any]) -> None:
+    for name, value in told.items():
+        if name in ("encode", "decode"):
+            found.setdefault(name, []).append(value)
+        elif name == "leak":
+            found.setdefault("leaks", []).append(value)
+        else:
+            found[name] = value
+
+
+def _with(case: Case, found: Mapping[str, Any], depth: int | None) -> Case:
+    fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": depth})
+    losses = (*fidelity.losses, *found.get("leaks", ()))
+    used = tuple(found.get("used", ()))
+    return replace(
+        case,
+        status=found.get("status", OK),
+        error=found.get("error"),
+        nodes=found.get("nodes"),
+        encode=Timing.of(found.get("encode", ())),
+        decode=Timing.of(found.get("decode", ())),
+        bytes=found.get("bytes"),
+        peak_encode_bytes=found.get("peak_encode_bytes"),
+        peak_decode_bytes=found.get("peak_decode_bytes"),
+        fidelity=replace(fidelity, losses=losses),
+        leaks=bool(found.get("leaks")),
+        used=() if used == (case.codec,) else used,
+    )

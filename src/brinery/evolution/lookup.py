@@ -1,0 +1,71 @@
+"""Looking up the classes and functions that payloads name."""
+
+from __future__ import annotations
+
+import copyreg
+from collections.abc import Callable
+from typing import Any
+
+from brinery.evolution.placeholder import PlaceholderType, missing_class, reconstruct
+from brinery.evolution.renames import Renames
+
+LookUp = Callable[[str, str], Any]
+
+
+class Finder:
+    """Finds globals under their present names; where `stands_in`, missing ones get a placeholder."""
+
+    def __init__(self, renames: Renames, kept: dict[Any, Any], *, stands_in: bool = False) -> None:
+        self.renames = renames
+        self.kept = kept
+        self.stands_in = stands_in
+        self.was_renamed = False
+        """Whether what was found last has another name now."""
+
+    def find(self, module: str, name: str, look_up: LookUp, version: int = 1) -> Any:
+        """Return the global that was called `name` of `module`.
+
+        `version` is that of the class in the record, for its placeholder.  `look_up` answers for a
+        present name.  Raise `ImportError` or `AttributeError`.
+        """
+        present = self.renames.present(module, name)
+        try:
+            found = look_up(*present)
+        except (ImportError, AttributeError) as error:
+            # The attempt may have imported a class that says that it was called so.
+            later = self.renames.present(module, name, is_missing=True)
+            if later == present:
+                self.was_renamed = False
+                if not self.stands_in:
+                    _tell_of_rename(error, (module, name), present)
+                    raise
+                return missing_class(module, name, self.kept, version)
+            present = later
+            found = self._found(module, name, present, look_up, version)
+        self.was_renamed = present != (module, name)
+        if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
+            return reconstruct
+        return found
+
+    def _found(
+        self, module: str, name: str, present: tuple[str, str], look_up: LookUp, version: int
+    ) -> Any:
+        try:
+            return look_up(*present)
+        except (ImportError, AttributeError) as error:
+            if not self.stands_in:
+                _tell_of_rename(error, (module, name), present)
+                raise
+            return missing_class(module, name, self.kept, version)
+
+
+def _tell_of_rename(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:
+    # What is not found under the name that a rename leads to is told under that name.
+    if present != old:
+        reason = f"it was renamed to {':'.join(present)}, which is not found: {error}"
+        raise ImportError(reason) from error
+
+
+def is_missing(found: Any) -> bool:
+    """Tell whether what was found stands for something that is not there."""
+    return type(found) is PlaceholderType

@@ -1,0 +1,33 @@
+"""The record that a placeholder stands for, and is written back as."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from brinery.codec import Codec
+from brinery.record.record import Record
+
+
+@dataclass(frozen=True, slots=True)
+class KeptRecord:
+    """The record that a placeholder is."""
+
+    record: Record
+    codec: Codec
+    reason: str
+    """Why it was not decoded; empty if it was."""
+
+    @property
+    def class_name(self) -> str:
+        """Return `module:qualname` of the class, as recorded."""
+        return self.record.metadata.class_name
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """Return the IDs that the record refers to."""
+        return self.record.metadata.references
+
+    @property
+    def payload(self) -> bytes | memoryview:
+        """Return the payload."""
+        return self.record.payload

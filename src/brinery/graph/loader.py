@@ -1,0 +1,567 @@
+"""Loading a graph: children before parents, never recursion.
+
+Once all records of the graph are read (see `brinery.graph.fetch`), an iterative walk in post-order decodes
+each object after those that it refers to; so children are complete before their parents exist, exactly as
+in a pickle.
+
+Only in a true cycle is an object needed before its turn.  Its payload is then decoded just until the
+constructor has been called; that bare object is what the others refer to, and when its turn comes the
+full decode fills that same object.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any
+
+from brinery.backend import Backend
+from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
+from brinery.evolution.lookup import Finder, LookUp, is_missing
+from brinery.evolution.missing_codec import AbsentCodec
+from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
+from brinery.evolution.renames import Renames
+from brinery.evolution.upgrades import upgrade_from, version_of
+from brinery.graph.comparison import RecentRecords
+from brinery.graph.fetch import CodecOf, FetchedRecord, fetch, fetch_alone
+from brinery.graph.outcome import (
+    MISSING,
+    RENAMED,
+    UPGRADED,
+    compared,
+    keep_record,
+    partial_ids,
+    tolerant,
+)
+from brinery.graph.saver import set_courtesy
+from brinery.ids import as_id, name_of
+from brinery.persistable import is_persistable_type
+from brinery.record.payload import Restorer
+from brinery.session.gc_pause import CollectorPause
+from brinery.session.identity import NOTHING, IdentityMap
+from brinery.trust.gate import Guard
+
+
+class _BetterFirst(BaseException):
+    """It is better to begin with the object `id`."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+class _Needed(BaseException):
+    """A bare object cannot be made before another one is.
+
+    Not an `Exception`: the constructors of user classes must not catch it.
+    """
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+# Each new order repeats what was decoded so far.
+_MOST_ORDERS = 8
+_SMALL = 1 << 14
+"""Bytes of a record whose objects are so few that the collector need not be paused."""
+
+
+class Loader:
+    """One load.  It is also the `ReadLinks` that codecs get."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        identity: IdentityMap,
+        codec_of: CodecOf,
+        kept: dict[Any, Any],
+        renames: Renames,
+        restorer: Restorer,
+        guard: Guard,
+        *,
+        stands_in: bool = False,
+    ) -> None:
+        """Prepare a load; `stands_in` asks for placeholders where a class or codec is missing."""
+        self._restorer = restorer
+        self._guard = guard
+        self.restriction = guard.restriction
+        self._backend = backend
+        self._identity = identity
+        self._codec_of = tolerant(codec_of) if stands_in else codec_of
+        self._finder = Finder(renames, kept, stands_in=stands_in)
+        self._stands_in = stands_in
+        self.evolved: dict[str, set[str]] = {}
+        self._with_versions: set[str] = set()
+        self._is_made = False
+        self._is_particular = False
+        self.kept = kept
+        self.shared: dict[Any, Any] = {}
+        self.is_external_type = is_persistable_type
+        self._objects: dict[str, Any] = {}
+        self._read: dict[str, FetchedRecord] = {}
+        self._first: list[str] = []
+        self._to_enter: set[str] = set()
+        self._incomplete: dict[int, str] = {}
+        self._current = ""
+        self._bare = False
+        self._early: dict[str, Mapping[str, Any]] = {}
+        self._met_bare = False
+        self._begun: dict[str, Callable[[], Any]] = {}
+
+    def load(self, ids: Sequence[str], *, keeps_fetched: bool = False) -> list[Any]:
+        """Return the objects `ids`, with all that they refer to.
+
+        With `keeps_fetched`, `fetched` has the records afterwards.
+
+        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
+        `StorageError`; then nothing of this load is remembered.
+        """
+        try:
+            alive: dict[str, Any] = {}
+            references = self._fetch_alone(ids[0], alive) if len(ids) == 1 else ()
+            is_alone = bool(self._read)
+            if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
+                self._decode_in_some_order(ids, alive)
+                self._publish()
+                return [self._objects[ids[0]]]
+            with CollectorPause():
+                if not is_alone:
+                    alive = self._fetch(ids, references)
+                self._decode_in_some_order(ids, alive)
+                self._publish()
+                found = [self._objects[id_] for id_ in ids]
+                if not keeps_fetched:
+                    # At the end of the pause the collector walks all that was made since: an eighth of the
+                    # time of a load more, if that were the records as well.
+                    self._read, self._objects = {}, {}
+                return found
+        finally:
+            # What codecs keep refers back to this object: undone, nothing waits for the collector.
+            self.shared.clear()
+            self._begun.clear()
+
+    @property
+    def _excluded(self) -> Collection[str]:
+        # IDs whose living objects do not count.
+        return () if self._stands_in else self._identity.partial
+
+    def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
+        # Read a record that refers to no other, or to living objects alone; return the references where
+        # others are to be read.
+        found = fetch_alone(
+            id_,
+            alive,
+            self._backend,
+            self._identity,
+            self._codec_of,
+            self._restorer,
+            self._guard,
+            self._excluded,
+        )
+        if not isinstance(found, FetchedRecord):
+            return found
+        self._read = {id_: found}
+        return ()
+
+    def _fetch(self, ids: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
+        # The living objects that are reached.
+        alive, self._read = fetch(
+            ids,
+            self._backend,
+            self._identity,
+            self._codec_of,
+            self._restorer,
+            self._guard,
+            self._excluded,
+            references,
+        )
+        return alive
+
+    def _decode_in_some_order(self, ids: Sequence[str], alive: dict[str, Any]) -> None:
+        # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
+        # serve as a key, and its hash needs what it does not have yet), begin anew with the object
+        # that met it: then all that this refers to is complete before it.
+        for read in self._read.values():
+            if read.record.metadata.versions:
+                self._with_versions.update(read.record.metadata.versions)
+        self._objects = dict(alive)
+        self._to_enter = set(self._read)
+        while True:
+            try:
+                for id_ in (*self._first, *ids):
+                    if id_ in self._to_enter:
+                        self._decode_graph(id_)
+                return
+            except _BetterFirst as better:
+                self._first.insert(0, better.id)
+            except DecodeError as error:
+                failed = error.id
+                if not self._met_bare or failed not in self._read or failed in self._first:
+                    raise
+                self._first.insert(0, failed)
+            self._start_anew(alive)
+
+    def _start_anew(self, alive: dict[str, Any]) -> None:
+        self._objects = dict(alive)
+        self._to_enter = set(self._read)
+        self._early.clear()
+        self._incomplete.clear()
+        self._begun.clear()
+        self._met_bare = False
+
+    def _publish(self) -> None:
+        if self.evolved or self._identity.partial:
+            self._publish_evolved()
+            return
+        if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
+            recent = RecentRecords.of(self.kept)
+            for name, (record, _) in self._read.items():
+                recent.add(name, record)
+        enter, objects = self._identity.set, self._objects
+        for name, (record, codec) in self._read.items():
+            obj, id_, metadata = objects[name], as_id(name), record.metadata
+            done = metadata.transform
+            digest = metadata.payload_digest if done is None else done.digest
+            enter(id_, obj, record.version, digest, codec, True)
+            set_courtesy(obj, id_)
+
+    def _publish_evolved(self) -> None:
+        # Some are not what their records say, or stand for what is missing.
+        identity = self._identity
+        known = identity.partial if self._stands_in else ()
+        partial = partial_ids(self.evolved, self._read, known)
+        for name, (record, codec) in self._read.items():
+            obj, id_ = self._objects[name], as_id(name)
+            digest = record.metadata.raw_digest
+            is_current = not self.evolved.get(name, set()) & {RENAMED, UPGRADED}
+            if not is_current:
+                digest = b""  # differs from its record whatever that holds
+            if name in identity.partial:
+                identity.partial.discard(name)
+                identity.forget(name)
+            identity.set(id_, obj, record.version, digest, codec, is_current)
+            set_courtesy(obj, id_)
+        identity.partial |= partial
+
+    @property
+    def fetched(self) -> Mapping[str, FetchedRecord]:
+        """Return the records that were read, by ID; of a load that was successful, only if they are kept."""
+        return self._read
+
+    # -- order
+
+    def _decode_graph(self, root: str) -> None:
+        # Each frame: an ID and the references of its record that are still to visit.
+        read = self._read
+        stack = [(root, iter(read[root].record.metadata.references))]
+        to_enter = self._to_enter
+        to_enter.remove(root)
+        while stack:
+            id_, references = stack[-1]
+            for reference in references:
+                if reference in to_enter:
+                    to_enter.remove(reference)
+                    stack.append((reference, iter(read[reference].record.metadata.references)))
+                    break
+            else:
+                stack.pop()
+                self._decode_full(id_)
+
+    def _decode_full(self, id_: str) -> None:
+        read = self._read[id_]
+        objects = self._objects
+        self._current = id_
+        self._bare = False
+        is_new = id_ not in objects
+        self._is_made = not is_new
+        finish = self._begun.pop(id_, None) if self._begun else None
+        try:
+            obj = self._load(read) if finish is None else finish()
+        except Exception as error:  # noqa: BLE001 - what comes of it is told below
+            obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
+        if self._stands_in and is_placeholder(obj) and record_of(obj) is None:
+            keep_record(obj, read)
+        if objects.setdefault(id_, obj) is not obj:
+            raise self._decode_error(
+                id_, read, "its constructor is not announced, yet it is part of a cycle"
+            )
+        if self._incomplete:
+            self._incomplete.pop(id(obj), None)
+
+    def _decode_otherwise(
+        self, id_: str, read: FetchedRecord, failure: BrineryError, is_new: bool
+    ) -> Any:
+        # What a record that failed is all the same; raise `failure` where it is nothing.
+        if isinstance(failure, DecodeError) and is_new:
+            if self._stands_in and MISSING in self.evolved.get(id_, ()):
+                # What was found in place of the class is not good enough for the rest of the record.
+                self._forget_root()
+                return self._opaque(read, failure.reason)
+            if self._early.get(id_):
+                return self._decode_hashable(id_, read)
+        raise failure from failure.__cause__
+
+    def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
+        # A value-hashed object that is a key inside its own record has to have its plain attributes
+        # from the start.  Not done at once: it changes the order of the attributes.  The object stays
+        # the same, for others may refer to it already.
+        obj = self._objects[id_]
+        _empty(obj)
+        _set_attributes(obj, self._early[id_])
+        try:
+            return self._load(read)
+        except Exception as error:
+            raise self._failure(id_, read, error) from error
+
+    def _load(self, read: FetchedRecord) -> Any:
+        record, codec = read
+        if type(codec) is AbsentCodec:
+            return self._opaque(read, codec.reason)
+        payload, buffers = record.parts
+        return codec.load(payload, self, buffers)
+
+    def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
+        if type(read.codec) is AbsentCodec:
+            obj = self._opaque(read, read.codec.reason)
+            return lambda: obj
+        payload, buffers = read.record.parts
+        return read.codec.begin(payload, self, buffers)
+
+    def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
+        # The error of the store for one that came while a record was decoded, which is its cause.
+        failure: BrineryError
+        if isinstance(error, TrustError):
+            where = self._backend.where(name_of(id_))
+            failure = refusal_of(error, id_, read.record.metadata.codec, where)
+        elif isinstance(error, DecodeError):
+            path = self._path_of(read, error)
+            failure = self._decode_error(
+                id_, read, error.reason, error, type(error), path, error.advice
+            )
+        else:
+            failure = self._decode_error(
+                id_,
+                read,
+                f"{type(error).__name__}: {error}",
+                object_path=self._locate(read, error) or None,
+            )
+        failure.__cause__ = error
+        return failure
+
+    def _path_of(self, read: FetchedRecord, error: DecodeError) -> str | None:
+        inner = error.object_path
+        if error.id is None:  # raised by the codec itself
+            return inner or self._locate(read, error) or None
+        # That of a record which was needed on the way: the path leads through the reference to it.
+        outer = self._locate(read, error)
+        return None if outer is None else outer + (inner or "") or None
+
+    def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
+        with suppress(Exception):  # the error at hand is the one to tell of
+            return read.codec.locate(read.record.payload, error)
+        return None
+
+    def _decode_error(
+        self,
+        id_: str,
+        read: FetchedRecord,
+        reason: str,
+        cause: Exception | None = None,
+        kind: type[DecodeError] = DecodeError,
+        object_path: str | None = None,
+        advice: str | None = None,
+    ) -> DecodeError:
+        metadata = read.record.metadata
+        differences = compared(metadata, read.codec, in_full=kind is MissingClassError)
+        return kind(
+            reason,
+            id=id_,
+            codec=metadata.codec,
+            path=self._backend.where(name_of(id_)),
+            object_path=object_path,
+            advice=". ".join(filter(None, (advice, differences))) or None,
+        )
+
+    # -- what codecs ask
+
+    def resolve(self, id: str) -> Any:
+        """Return the object `id`: complete, or bare where a cycle needs it before its turn."""
+        obj = self._objects.get(id, NOTHING)
+        if obj is not NOTHING:
+            return obj
+        if self._bare:
+            raise _Needed(id)
+        self._make_bare(id)
+        return self._objects[id]
+
+    def construct(
+        self,
+        early: Mapping[str, Any] | None,
+        constructor: Callable[..., Any],
+        args: Sequence[Any],
+    ) -> Any:
+        """Return the root of the record at hand, made unless a cycle had it made before."""
+        id_ = self._current
+        obj = self._objects.get(id_, NOTHING)
+        if obj is NOTHING:
+            if self._incomplete:
+                self._check_members(constructor, args)
+            obj = self._objects[id_] = constructor(*args)
+            if self._stands_in and is_placeholder(obj):
+                with_record_of_its_own(obj)
+            elif early is not None:
+                self._enter_hashable(id_, obj, early)
+        return obj
+
+    def find(self, module: str, name: str, look_up: LookUp) -> Any:
+        """Return a global under its present name, or its placeholder; see `ReadLinks`."""
+        version = 1
+        if self._with_versions:
+            versions = self._read[self._current].record.metadata.versions
+            version = versions.get(f"{module}:{name}", 1)
+        found = self._finder.find(module, name, look_up, version)
+        if is_missing(found):
+            self._note(MISSING)
+        elif self._finder.was_renamed:
+            self._note(RENAMED)
+        return found
+
+    def is_lasting(self, module: str, name: str) -> bool:
+        """Tell whether every record of this load that names a global is to get the same answer."""
+        return not (
+            self._is_particular
+            or self._finder.was_renamed
+            or (self._with_versions and f"{module}:{name}" in self._with_versions)
+        )
+
+    def _note(self, what: str) -> None:
+        self.evolved.setdefault(self._current, set()).add(what)
+
+    def upgrader(self, module: str, name: str, cls: Any) -> Callable[[Any], Any] | None:
+        """Return what upgrades the states that this record has of a class; see `ReadLinks`."""
+        self._is_particular = is_missing(cls)
+        if not isinstance(cls, type) or self._is_particular:
+            return None
+        if not self._with_versions and version_of(cls) == 1:
+            return None
+        written = f"{module}:{name}"
+        if version_of(cls) == 1 and written not in self._with_versions:
+            return None
+        self._is_particular = True
+        read = self._read[self._current]
+        try:
+            upgrade = upgrade_from(cls, read.record.metadata.versions.get(written, 1))
+        except LookupError as error:
+            raise DecodeError(str(error), codec=read.codec.name) from error
+        if upgrade is not None:
+            self._note(UPGRADED)
+        return upgrade
+
+    def note_version(self, cls: type) -> Callable[[], None] | None:
+        """Answer as when saving."""
+        return None if version_of(cls) == 1 else lambda: None
+
+    def restart(self) -> None:
+        """Prepare to decode the record at hand from its start."""
+        if not self._is_made:
+            self._forget_root()
+        else:
+            _empty(self._objects[self._current])
+
+    def _forget_root(self) -> None:
+        obj = self._objects.pop(self._current, NOTHING)
+        self._incomplete.pop(id(obj), None)
+        self._early.pop(self._current, None)
+
+    def _opaque(self, read: FetchedRecord, reason: str) -> Any:
+        self._note(MISSING)
+        obj = opaque(read.record.metadata.class_name, self.kept)
+        keep_record(obj, read, reason)
+        return obj
+
+    def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
+        self._early[id_] = early
+        if self._bare:
+            _set_attributes(obj, early)
+        self._incomplete[id(obj)] = id_
+
+    def _check_members(self, constructor: Any, args: Sequence[Any]) -> None:
+        # A set takes its members when it is constructed, and asks them for their hashes.
+        if isinstance(constructor, type) and issubclass(constructor, (set, frozenset)):
+            for member in args[0] if args else ():
+                if id(member) in self._incomplete:
+                    raise DecodeError(
+                        f"it has {self._incomplete[id(member)]!r} as a member, whose hash needs what "
+                        "in turn refers to this set",
+                        codec=self._read[self._current].codec.name,
+                        advice="Keep the members in an attribute of an object instead",
+                    )
+
+    def _make_bare(self, id_: str) -> None:
+        outer, was_made = self._current, self._is_made
+        self._bare = self._met_bare = True
+        try:
+            needed = self._try_bare(id_)
+            if needed is not None:
+                self._make_needed([id_, needed])
+        finally:
+            # What was made here may refer to the object at hand, which has to stay the same then.
+            self._current, self._is_made = outer, was_made or outer in self._objects
+            self._bare = False
+        is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
+        if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
+            raise _BetterFirst(outer)
+
+    def _make_needed(self, pending: list[str]) -> None:
+        # Each of `pending` needs the next one to be made.
+        while pending:
+            needed = self._try_bare(pending[-1])
+            if needed is None:
+                pending.pop()
+            elif needed in pending:
+                names = " and ".join(repr(str(name)) for name in pending)
+                raise DecodeError(
+                    f"{names} need each other to be constructed",
+                    codec=self._read[pending[0]].codec.name,
+                    advice="Give one of them its reference after construction",
+                )
+            else:
+                pending.append(needed)
+
+    def _try_bare(self, id_: str) -> str | None:
+        # Return the ID that must be made first, if any.
+        if id_ in self._objects:
+            return None
+        read = self._read.get(id_)
+        if read is None:
+            raise DecodeError(f"it refers to {id_!r}, which its metadata do not list")
+        self._current = id_
+        self._is_made = False
+        try:
+            finish = self._begin(read)
+        except _Needed as needed:
+            return needed.id
+        except Exception as error:
+            raise self._failure(id_, read, error) from error
+        if finish is None:
+            return None
+        if id_ not in self._objects:
+            # Made without announcement: it is complete already.
+            self._objects[id_] = finish()
+        self._begun[id_] = finish
+        return None
+
+
+def _empty(obj: Any) -> None:
+    # What was put into a list or a dictionary is put there again, and a key may be equal to itself alone.
+    for base in (list, OrderedDict, dict):
+        if issubclass(type(obj), base):
+            base.clear(obj)
+            return
+
+
+def _set_attributes(obj: Any, attributes: Mapping[str, Any]) -> None:
+    for name, value in attributes.items():
+        object.__setattr__(obj, name, value)

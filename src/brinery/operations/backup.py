@@ -1,0 +1,309 @@
+"""Backups: what a store held at one moment, in another place, brought up to date again and again.
+
+Records travel as bytes.  Whether two are the same is told by size and tail: the tail has the digest of the
+metadata, these have a nonce and the digests of all else, so that an unchanged record is not read.
+
+1.  A backup that was never finished is filled in batches, each durable by itself, whatever the source
+    does meanwhile.  Its label says that it is not finished.
+2.  The ends of all records of the source are read in one state, and what differs from the backup is
+    committed to it at once, with settings, counter and label.  A record that is no longer the one that was
+    seen undoes the commit, and the step is repeated.
+3.  Where the source never holds still for that long, what still differs is read in one state, too, and held
+    back until the commit.
+
+So a finished backup is one state of the source at any moment, also when its renewal is killed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Final, TypeVar
+
+from brinery.backend import ABSENT, Backend, Conflict, Expect, Put, Version
+from brinery.backends.opening import opened, options_of
+from brinery.backends.overlay import Overlay
+from brinery.catalog.sequence import put_after
+from brinery.catalog.settings import Settings, put_of, read_settings
+from brinery.errors import BackupError
+from brinery.operations.backup_manifest import NAME, Label, read_label
+from brinery.operations.fingerprint import (
+    Mark,
+    Marks,
+    batches,
+    digest_of,
+    last_number,
+    mark_in,
+    marks_of,
+)
+from brinery.operations.fsck import checked
+from brinery.operations.progress import Progress, Show
+from brinery.record.seal import Seals
+
+T = TypeVar("T")
+
+_ATTEMPTS: Final = 3
+
+
+@dataclass(frozen=True, slots=True)
+class BackupReport:
+    """What a backup did."""
+
+    copied: int
+    """Records that were written."""
+    unchanged: int
+    """Records that stood in the backup already, byte for byte."""
+    pruned: int
+    """Records that were removed from the backup, because the store has them no longer."""
+    size: int
+    """Bytes of the records that were written."""
+    kept: int = 0
+    """Records of the backup that the store has no longer."""
+
+    def __str__(self) -> str:
+        plural = "" if self.copied == 1 else "s"
+        line = (
+            f"{self.copied} record{plural} copied ({self.size:,} bytes), {self.unchanged} unchanged"
+        )
+        if self.pruned:
+            line += f", {self.pruned} pruned"
+        return line + (f", {self.kept} kept that the store has no longer" if self.kept else "")
+
+
+def back_up(
+    source: Backend,
+    target: Any,
+    *,
+    prune: bool = False,
+    seals: Callable[[], Seals | None] = lambda: None,
+    progress: Show | None = None,
+) -> BackupReport:
+    """Bring the backup `target`, a URL, path, store or backend, to the present state of `source`.
+
+    With `prune`, records that the source has no longer are removed from it.  `seals` gives what checks
+    the seals of records.  Raise `BackupError`, `RecordError` for a damaged record of the source,
+    `StorageError`.
+    """
+    with opened(target) as backend:
+        if backend is source:
+            reason = "it is the store itself: choose another place"
+            raise BackupError("back up to", reason, source.location)
+        return _Run(source, backend, prune, seals, progress).report()
+
+
+class _ChangedError(Exception):
+    """The source is not as it was seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    marks: Marks
+    settings: Settings | None
+    last: int
+    """The highest number that was given out."""
+
+
+def _state_of(view: Backend) -> _State:
+    marks = marks_of(view)
+    return _State(marks, read_settings(view), last_number(view, marks))
+
+
+class _Run:
+    """One backup."""
+
+    def __init__(
+        self,
+        source: Backend,
+        target: Backend,
+        prune: bool,
+        seals: Callable[[], Seals | None],
+        show: Show | None,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._prune = prune
+        self._seals = seals
+        self._show = show
+        self._held: dict[str, Mark] = {}  # what the target has
+        self._copied: dict[str, int] = {}  # sizes by name
+        self._label: Label | None = None
+        self._version: Version | Expect = ABSENT  # of the label
+
+    def report(self) -> BackupReport:
+        self._label, self._version = read_label(self._target)
+        self._held = marks_of(self._target)
+        self._check_target()
+        is_whole = self._label is not None and self._label.is_finished
+        if not (is_whole and self._target.capabilities.atomic_batch):
+            self._begin()
+            self._fill()
+        try:
+            for _ in range(_ATTEMPTS):
+                try:
+                    return self._finish(self._one_state(lambda view, state: state))
+                except _ChangedError:
+                    continue
+            return self._finish_held_back()
+        except _ChangedError:
+            reason = "it changes faster than it can be read: try again when it is less busy"
+            raise BackupError("back up", reason, self._source.location) from None
+
+    def _check_target(self) -> None:
+        where = self._target.location
+        if self._label is None and self._held:
+            raise BackupError(
+                "back up to",
+                "records stand there that are no backup, and that a backup would replace: choose an "
+                "empty place",
+                where,
+            )
+        own, others = read_settings(self._source), read_settings(self._target)
+        if own and others and own.identity and others.identity not in (None, own.identity):
+            raise BackupError(
+                "back up to",
+                "it is the backup of another store, whose seals are bound to another identity: choose "
+                "a place for each store",
+                where,
+            )
+
+    # -- filling
+
+    def _begin(self) -> None:
+        time_ = self._label.time if self._label else None
+        self._label = Label(is_finished=False, time=time_)
+        with self._alone():
+            versions = self._target.commit([self._label.put(self._version)])
+        self._version = versions[NAME]
+
+    def _fill(self) -> None:
+        """Copy what differs, as it is when it is read; it need not be one state."""
+        marks = marks_of(self._source)
+        progress = Progress(self._show, len(marks))
+        names = self._differing(marks)
+        done = len(marks) - len(names)
+        for batch in batches(names, marks):
+            found = [(name, data) for name, data, _ in self._source.get_many(batch)]
+            self._target.commit([self._put(name, data) for name, data in found])
+            self._count((name, mark_in(data)) for name, data in found)
+            done += len(batch)
+            progress(done)
+
+    def _put(self, name: str, data: bytes) -> Put:
+        checked(name, data, path=self._source.where(name), seals=self._seals())
+        return Put(name, (data,))
+
+    def _differing(self, marks: Marks) -> Sequence[str]:
+        return [name for name, mark in marks.items() if self._held.get(name) != mark]
+
+    def _count(self, written: Iterable[tuple[str, Mark]]) -> None:
+        for name, mark in written:
+            self._held[name] = mark
+            self._copied[name] = mark.size
+
+    # -- finishing
+
+    def _one_state(self, read: Callable[[Backend, _State], T]) -> T:
+        """Call `read` with one state of the source; raise `_ChangedError` where there was none."""
+
+        def look(view: Backend) -> T:
+            state = _state_of(view)
+            answer = read(view, state)
+            # An engine that promises no state has kept one if all is still the same.
+            if not self._source.capabilities.snapshot_reads and marks_of(view) != state.marks:
+                raise _ChangedError
+            return answer
+
+        return self._source.read_one_state(look)
+
+    def _finish(self, state: _State) -> BackupReport:
+        names = self._differing(state.marks)
+        puts = self._seen(self._source, names, state.marks)
+        return self._publish(state, names, puts, self._target)
+
+    def _finish_held_back(self) -> BackupReport:
+        overlay = Overlay(self._target)
+
+        def read(view: Backend, state: _State) -> tuple[_State, Sequence[str]]:
+            nonlocal overlay
+            overlay.close()
+            overlay = Overlay(self._target)  # it may be called again
+            names = self._differing(state.marks)
+            for batch in batches(names, state.marks):
+                overlay.commit(self._seen(view, batch, state.marks))
+            return state, names
+
+        try:
+            state, names = self._one_state(read)
+            return self._publish(state, names, (), overlay)
+        finally:
+            overlay.close()
+
+    def _seen(self, view: Backend, names: Sequence[str], marks: Marks) -> Iterator[Put]:
+        """Yield puts of the records that were seen; raise `_ChangedError` for any other."""
+        for batch in batches(names, marks):
+            left = set(batch)
+            for name, data, _ in view.get_many(batch):
+                if mark_in(data) != marks[name]:
+                    raise _ChangedError
+                left.discard(name)
+                yield self._put(name, data)
+            if left:
+                raise _ChangedError
+
+    def _publish(
+        self, state: _State, names: Sequence[str], puts: Iterable[Put], target: Backend
+    ) -> BackupReport:
+        """Commit the last records with all that makes a backup of them."""
+        marks, gone = state.marks, [name for name in self._held if name not in state.marks]
+        was_never_finished = self._label is None or self._label.time is None
+        if not (self._prune or was_never_finished):
+            # Those that came and went while this was at work were never in a backup.
+            kept = [name for name in gone if name not in self._copied]
+        else:
+            kept = []
+        doomed = sorted(set(gone).difference(kept))
+        whole = {**marks, **{name: self._held[name] for name in kept}}
+        label = Label(True, time.time(), len(whole), digest_of(whole))
+        progress = Progress(self._show, len(marks))
+
+        def all_puts() -> Iterator[Put]:
+            done = len(marks) - len(names)
+            for put in puts:
+                yield put
+                done += 1
+                progress(done)
+            yield from self._about(state)
+            yield label.put(self._version)
+
+        with self._alone():
+            target.commit(all_puts(), doomed)
+            if isinstance(target, Overlay):
+                target.publish()
+        self._count((name, marks[name]) for name in names)
+        progress.end()
+        copied = {name: size for name, size in self._copied.items() if name in marks}
+        return BackupReport(
+            copied=len(copied),
+            unchanged=len(marks) - len(copied),
+            pruned=sum(name not in self._copied for name in doomed),
+            size=sum(copied.values()),
+            kept=len(kept),
+        )
+
+    def _about(self, state: _State) -> Iterator[Put]:
+        """Yield the puts of settings and counter."""
+        if state.settings is not None:
+            own = replace(state.settings, options=options_of(self._target))
+            yield from put_of(self._target, own)
+        yield from put_after(self._target, max(state.last, last_number(self._target, self._held)))
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Raise `BackupError` where somebody else writes to the target."""
+        try:
+            yield
+        except Conflict as conflict:
+            reason = "another backup is at work there: try again when it has finished"
+            raise BackupError("back up to", reason, self._target.location) from conflict

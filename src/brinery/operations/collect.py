@@ -1,0 +1,257 @@
+"""Removing the records that no root reaches, while others save.
+
+References are read from the ends of all records, a wave of bulk reads; nothing is decoded.  Then:
+
+1.  What neither the roots nor young records reach is garbage, each in the version that was seen.
+2.  The ends are read again.  Whatever was written since counts as a root, too.
+3.  What is still garbage, in the same version, is moved to the trash.
+4.  The ends are read a third time: what was taken up at the last moment is put back.
+5.  The trash is deleted.
+
+A save that refers to a record without writing it may commit at any moment.  If it commits before step 4, that
+step sees it.  If later, the save itself finds that the epoch of the trash has changed since it looked for
+that record, looks again, and writes it anew.  See `brinery.catalog.trash`, and `Saver` for the other side.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from brinery.backend import Backend, Version
+from brinery.catalog.trash import Removed, Trash
+from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundError, RecordError
+from brinery.ids import Id, id_of, name_of
+from brinery.operations.progress import Progress, Show
+from brinery.operations.reference_order import components
+from brinery.record.info import read_metadata
+from brinery.record.reader import metadata_length, parse_metadata
+from brinery.record.record import Metadata
+
+_END: Final = 4096  # bytes read at first: enough for the metadata of most records
+_BATCH: Final = 500
+_MOST_BYTES: Final = 16 << 20  # of the records that are moved at once
+
+
+@dataclass(frozen=True, slots=True)
+class GcReport:
+    """What a garbage collection found, and did."""
+
+    records: int
+    """How many records the store had."""
+    garbage: Sequence[Id]
+    """Those that no root reaches; of a run that was not dry, those that were removed.  Sorted."""
+    size: int
+    """Their size in bytes."""
+    dry_run: bool
+    put_back: Sequence[Id] = ()
+    """Those that a save has taken up at the last moment, or that a killed run had left in the trash."""
+
+    def __str__(self) -> str:
+        count = len(self.garbage)
+        done = "would be" if self.dry_run else "was" if count == 1 else "were"
+        line = f"{self.records} records: {count} that no root reaches {done} removed"
+        return line + (f", {len(self.put_back)} put back" if self.put_back else "")
+
+
+class _Outline(NamedTuple):
+    version: Version
+    size: int
+    created: float
+    references: tuple[str, ...]
+    """The names of the records that it refers to."""
+
+
+_Outlines = Mapping[str, _Outline]
+
+
+def collect(
+    backend: Backend,
+    roots: Iterable[str],
+    *,
+    dry_run: bool = True,
+    older_than: float = 3600.0,
+    progress: Show | None = None,
+) -> GcReport:
+    """Remove what none of the IDs `roots` reaches, unless it is a `dry_run`.
+
+    Records written in the last `older_than` seconds, and what they reach, are kept.  Raise
+    `NotFoundError` for a root that is not there, `RecordError` where the references of a record cannot be
+    read, `StorageError`.
+    """
+    wanted = list(dict.fromkeys(map(name_of, roots)))
+    if not wanted:
+        raise InvalidArgumentError(
+            "gc without roots would remove everything: name the IDs that are to stay, or call clear()"
+        )
+    if not isinstance(older_than, (int, float)) or not older_than >= 0:
+        raise InvalidArgumentError(f"older_than is a number of seconds, not {older_than!r:.40}")
+    return _Run(backend, wanted, time.time() - older_than, progress).report(dry_run=dry_run)
+
+
+class _Run:
+    """One garbage collection."""
+
+    def __init__(
+        self, backend: Backend, roots: Sequence[str], oldest: float, progress: Show | None
+    ) -> None:
+        self._backend = backend
+        self._roots = roots
+        self._oldest = oldest
+        self._show = progress
+        self._ids: dict[str, str] = {}  # of names that do not tell them
+        self._names: dict[str, str] = {}  # one string for each name, however many refer to it
+
+    def report(self, *, dry_run: bool) -> GcReport:
+        put_back: Sequence[str] = ()
+        trash = None
+        if not dry_run:
+            trash = Trash(self._backend)
+            put_back = self._finish(trash)
+        seen = self._scanned({})
+        for root in self._roots:
+            if root not in seen:
+                raise NotFoundError(id_of(root) or root, self._backend.location)
+        garbage = seen.keys() - self._live(seen, self._roots)
+        if trash is not None and garbage:
+            removed, again = self._remove(trash, seen, garbage)
+            garbage, put_back = removed - set(again), [*put_back, *again]
+        return GcReport(
+            records=len(seen),
+            garbage=self._sorted(garbage),
+            size=sum(seen[name].size for name in garbage),
+            dry_run=dry_run,
+            put_back=self._sorted(put_back),
+        )
+
+    def _sorted(self, names: Iterable[str]) -> Sequence[Id]:
+        ids = (self._ids.get(name, id_of(name)) for name in names)
+        return tuple(sorted((Id(id_) for id_ in ids if id_ is not None), key=Id._key))
+
+    # -- the phases
+
+    def _finish(self, trash: Trash) -> Sequence[str]:
+        """Finish a run that was killed: put back what any record refers to, delete the rest."""
+        if not trash.boxes():
+            return ()
+        trash.next_epoch()  # from here on that run, if it lives, gives up
+        seen = dict(self._scanned({}))
+        standing = list(seen)
+        for name, data in trash.records():
+            seen.setdefault(name, self._outline(name, data, len(data), None))
+        back = trash.put_back(self._live(seen, standing).difference(standing))
+        trash.clear()
+        return back
+
+    def _remove(
+        self, trash: Trash, first: _Outlines, garbage: Collection[str]
+    ) -> tuple[set[str], Sequence[str]]:
+        """Remove garbage; return the names that were moved, and those that were put back."""
+        second = self._scanned(first)
+        kept = self._live(second, [*self._roots, *_written_since(first, second)])
+        moved: dict[str, _Outline] = {}
+        doomed = [name for name in garbage if name not in kept and second.get(name) == first[name]]
+        # What refers goes before what it refers to: then nothing is dangling between two batches, nor
+        # where a run is killed there.  (A cycle of more records than a batch takes is torn all the same.)
+        graph = {name: first[name].references for name in doomed}
+        ordered = [name for found in components(graph) for name in found][::-1]
+        for records in self._read(ordered, first):
+            moved.update((name, first[name]) for name in trash.move(records))
+        if not moved:
+            return set(), ()
+        trash.next_epoch()
+        third = self._scanned(second)
+        kept = self._live({**moved, **third}, [*self._roots, *_written_since(first, third)])
+        back = trash.put_back(kept & moved.keys())
+        trash.clear()
+        # What a save has written anew is not put back, and was not removed in the end.
+        return {name for name in moved if name not in kept or name in back}, back
+
+    def _read(self, names: Sequence[str], seen: _Outlines) -> Iterator[list[Removed]]:
+        """Yield the records in batches, without those that have changed."""
+        batch: list[Removed] = []
+        size = 0
+        for chunk in _chunks(names):
+            for name, data, version in self._backend.get_many(chunk):
+                if version != seen[name].version:
+                    continue
+                if batch and (len(batch) == _BATCH or size + len(data) > _MOST_BYTES):
+                    yield batch
+                    batch, size = [], 0
+                batch.append(Removed(name, data, version))
+                size += len(data)
+        if batch:
+            yield batch
+
+    # -- reading
+
+    def _scanned(self, known: _Outlines) -> _Outlines:
+        """Return the outlines of all records; those of `known` are parsed only if they have changed."""
+        names = list(self._backend.list())
+        progress = Progress(self._show, len(names))
+        found: dict[str, _Outline] = {}
+        # What is referred to and not listed has come meanwhile, or looks like a stray file.
+        while names:
+            following: dict[str, None] = {}
+            for chunk in _chunks(names):
+                for name, end, size, version in self._backend.get_tails(chunk, _END):
+                    outline = known.get(name)
+                    if outline is None or outline.version != version:
+                        try:
+                            outline = self._outline(name, end, size, version)
+                        except NotFoundError:  # removed since
+                            continue
+                    found[name] = outline
+                    following.update(dict.fromkeys(outline.references))
+                progress(len(found))
+            asked = set(names)
+            names = [name for name in following if name not in found and name not in asked]
+        progress.end()
+        return found
+
+    def _outline(self, name: str, end: bytes, size: int, version: Version) -> _Outline:
+        try:
+            metadata = self._metadata(name, end, size)
+        except RecordError:
+            # Once more, for an error that says where; or for what was replaced meanwhile.
+            metadata, size = read_metadata(self._backend, name, id_of(name))
+        if id_of(name) is None:
+            if name_of(metadata.id) != name:
+                raise MisplacedRecordError(metadata.id, id=name, path=self._backend.where(name))
+            self._ids[name] = metadata.id
+        references = tuple(
+            self._names.setdefault(each, each) for each in map(name_of, metadata.references)
+        )
+        return _Outline(version, size, metadata.created, references)
+
+    def _metadata(self, name: str, end: bytes, size: int) -> Metadata:
+        id_ = id_of(name)
+        if metadata_length(end, size, id=id_, path=None) > len(end):
+            return read_metadata(self._backend, name, id_)[0]
+        return parse_metadata(end, size, id=id_)
+
+    def _live(self, seen: _Outlines, roots: Iterable[str]) -> set[str]:
+        """Return what `roots` and young records reach, these included."""
+        pending = [name for name, outline in seen.items() if outline.created > self._oldest]
+        pending += roots
+        live = set(pending)
+        while pending:
+            outline = seen.get(pending.pop())
+            for name in outline.references if outline is not None else ():
+                if name not in live:
+                    live.add(name)
+                    pending.append(name)
+        return live
+
+
+def _written_since(first: _Outlines, later: _Outlines) -> Iterator[str]:
+    for name, outline in later.items():
+        if name not in first or first[name].version != outline.version:
+            yield name
+
+
+def _chunks(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(names), _BATCH):
+        yield names[start : start + _BATCH]

@@ -1,0 +1,385 @@
+"""Copying records from one store to another, as bytes.
+
+The ends of the records tell what refers to what, so the order is known before anything is written: what
+is referred to comes first, a cycle at once.  Records are then read in batches, checked by their digests,
+compared with what the target has, and committed.  IDs and references of all are held in memory; of the
+records themselves there is never more than a batch, unless a backend holds a commit in memory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from brinery.backend import ABSENT, Conflict, Expect, Put, Version
+from brinery.catalog.settings import read_settings, write_settings
+from brinery.errors import (
+    ConflictError,
+    CopyConflictError,
+    InvalidArgumentError,
+    NotFoundError,
+    RecordError,
+    SealError,
+)
+from brinery.ids import Id, id_of, name_of
+from brinery.operations.progress import Progress, Show
+from brinery.operations.reference_order import components
+from brinery.operations.reseal import Resealer
+from brinery.operations.scan import Outline, Scan, mark_of
+from brinery.record.info import read_metadata
+from brinery.stores.store import Store
+
+MOST_RECORDS: Final = 1_000
+"""Records of a batch, cycles that are longer aside."""
+MOST_BYTES: Final = 16 << 20
+"""Bytes of the records of a batch that are in memory at once, a single record that is larger aside."""
+_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class DamagedRecord:
+    """A record that was left out because it cannot be used, and why."""
+
+    id: Id
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CopyReport:
+    """What a copy did."""
+
+    copied: int
+    """Records that were written, those overwritten among them."""
+    skipped: int
+    """Records that stood in the target already, byte for byte."""
+    size: int
+    """Bytes of the records that were written."""
+    overwritten: int = 0
+    """Records that took the place of others in the target."""
+    kept: Sequence[Id] = ()
+    """The IDs under which the target has another record, which was left there."""
+    damaged: Sequence[DamagedRecord] = ()
+    """Records of the source that were left out."""
+    dangling: Sequence[Id] = ()
+    """The IDs that records of the source refer to, and that it does not have."""
+    foreign: Sequence[str] = ()
+    """What stands in the source and is no record."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether no record was damaged or missing."""
+        return not (self.damaged or self.dangling)
+
+    def __str__(self) -> str:
+        plural = "" if self.copied == 1 else "s"
+        lines = [f"{self.copied} record{plural} copied ({self.size:,} bytes)"]
+        if self.overwritten:
+            lines[0] += f", {self.overwritten} of them over others"
+        if self.skipped:
+            lines[0] += f", {self.skipped} were there already"
+        lines += [f"{id_}: kept, the target has another record" for id_ in self.kept]
+        lines += [f"{found.id}: left out: {found.reason}" for found in self.damaged]
+        lines += [f"{id_}: is referred to, and not there" for id_ in self.dangling]
+        lines += [f"{name}: left out, no record" for name in self.foreign]
+        return "\n".join(lines)
+
+
+def copy(
+    source: Store,
+    target: Store,
+    ids: Iterable[str] | None = None,
+    *,
+    overwrite: bool = False,
+    skip_existing: bool = False,
+    keep_going: bool = False,
+    progress: Show | None = None,
+) -> CopyReport:
+    """Copy all records of `source`, or `ids` and all that they reach, to `target`.
+
+    Records travel as bytes, checked by their digests; nothing is decoded.  IDs stay.  What the target has
+    already is skipped, so that a copy can be repeated.  Where it has another record under an ID, raise
+    `CopyConflictError` before anything is written; `overwrite` replaces that record, `skip_existing`
+    keeps it.  `progress` is called with the number of records done and that of all, at most ten times a
+    second.
+
+    Where both stores were opened with keys, seals are checked by those of the source, and made anew for the
+    target.  Raise `SealError`, before anything is written, where the target would refuse what is copied.
+
+    Where a record is damaged or missing, raise `RecordError` or `DanglingReferenceError`; the target then
+    has what was copied until then, and all that this refers to.  With `keep_going` leave damaged and
+    unsealed records out, and report them.  Raise `NotFoundError` for one of `ids` that is not there,
+    `StorageError`.
+    """
+    if overwrite and skip_existing:
+        raise InvalidArgumentError("overwrite and skip_existing: say one of the two")
+    if isinstance(ids, str):
+        raise InvalidArgumentError(f"ids are several, as in a list, not {ids!r:.60}")
+    for store in (source, target):
+        store.check_open()
+    wanted = None if ids is None else list(ids)
+    copier = _Copier(source, target, wanted, overwrite, skip_existing, keep_going)
+    return copier.run(progress)
+
+
+class _ChangedError(Exception):
+    """A record of the source is not the one that was planned with; `id` is its ID."""
+
+    def __init__(self, id: str) -> None:
+        super().__init__(id)
+        self.id = id
+
+
+class _Item(NamedTuple):
+    id: str
+    outline: Outline
+
+
+class _Attempt:
+    """What one attempt at a batch has come to; it counts once the batch is committed."""
+
+    def __init__(self) -> None:
+        self.copied: list[_Item] = []
+        self.overwritten = 0
+        self.skipped: list[str] = []
+        self.kept: list[str] = []
+        self.damaged: dict[str, RecordError | SealError] = {}
+
+
+class _Copier:
+    def __init__(
+        self,
+        source: Store,
+        target: Store,
+        ids: Sequence[str] | None,
+        overwrite: bool,
+        skip_existing: bool,
+        keep_going: bool,
+    ) -> None:
+        self._source = source
+        self._target = target
+        self._ids = ids
+        self._overwrite = overwrite
+        self._skip_existing = skip_existing
+        self._keep_going = keep_going
+        # What this run has written, by name: a hash of the version tells whether it is still that.
+        self._own: dict[str, int] = {}
+        self._size = self._overwritten = 0
+        self._resealer = Resealer(source, target)
+
+    def run(self, show: Show | None) -> CopyReport:
+        """Copy; where the source changes meanwhile, plan anew with what is left."""
+        changed = ""
+        for _ in range(_ATTEMPTS):
+            try:
+                return self._copy(self._scan(), show)
+            except _ChangedError as error:
+                changed = error.id
+        raise ConflictError([changed], self._source.backend.location)
+
+    def _scan(self) -> Scan:
+        scan = Scan(self._source.backend, self._resealer.seals_of_source())
+        found = scan.everything() if self._ids is None else scan.reachable(self._ids)
+        if not self._keep_going:
+            for error in (*found.damaged.values(), *found.dangling()):
+                raise error
+        return found
+
+    def _copy(self, scan: Scan, show: Show | None) -> CopyReport:
+        total = _Attempt()
+        total.damaged.update(scan.damaged)
+        if scan.found:
+            self._resealer.check()
+        present = self._present(scan)
+        differing = [id_ for id_, is_same in present.items() if not is_same]
+        if differing and not (self._overwrite or self._skip_existing):
+            raise CopyConflictError(differing, self._target.backend.location)
+        if scan.found:
+            self._prepare(scan)
+        progress = Progress(show, len(scan.found))
+        for batch in _batches(scan):
+            self._commit(batch, present, total)
+            progress(len(total.copied) + len(total.skipped) + len(total.kept))
+        progress.end()
+        return self._report(scan, total)
+
+    def _report(self, scan: Scan, total: _Attempt) -> CopyReport:
+        return CopyReport(
+            copied=len(self._own),
+            skipped=sum(name_of(id_) not in self._own for id_ in total.skipped),
+            size=self._size,
+            overwritten=self._overwritten,
+            kept=tuple(sorted(map(Id, total.kept))),
+            damaged=tuple(
+                DamagedRecord(Id(id_), str(error)) for id_, error in sorted(total.damaged.items())
+            ),
+            dangling=tuple(sorted(Id(str(error.id)) for error in scan.dangling())),
+            foreign=tuple(sorted(scan.foreign)),
+        )
+
+    # -- before the first batch
+
+    def _present(self, scan: Scan) -> dict[str, bool]:
+        # The IDs that the target has, and whether their records seem to be the same.
+        backend = self._target.backend
+        names = set(backend.list()) if self._ids is None else None
+        found = {}
+        for id_, outline in scan.found.items():
+            name = name_of(id_)
+            if names is not None and name not in names:
+                continue
+            try:
+                metadata, size = read_metadata(backend, name, id_)
+                is_same = (mark_of(metadata), size) == (outline.mark, outline.size)
+            except NotFoundError:
+                continue
+            except RecordError:
+                is_same = False
+            found[id_] = is_same or self._is_own(name, backend.get_tail(name, 0)[2])
+        return found
+
+    def _is_own(self, name: str, version: Version) -> bool:
+        return self._own.get(name) == hash(version)
+
+    def _prepare(self, scan: Scan) -> None:
+        # Before any record stands there: a killed copy must not leave numbers to be used twice.
+        target, source = self._target, self._source
+        numbers = (Id(id_).number or 0 for id_ in scan.found)
+        target._counter.reach(max(source._counter.last(), *numbers))
+        settings = read_settings(source.backend)
+        if settings is not None:
+            own = target._settings().options
+            settings = dataclasses.replace(settings, options=own)
+            write_settings(target.backend, settings, overwrite=False)
+        self._resealer.begin()
+
+    # -- a batch
+
+    def _commit(
+        self, batch: Sequence[Sequence[_Item]], present: Collection[str], total: _Attempt
+    ) -> None:
+        conflict: Sequence[str] = ()
+        for number in range(_ATTEMPTS):
+            attempt = _Attempt()
+            # Once others have come between, all that may stand there now is looked at.
+            puts = self._puts(batch, present if not number else None, attempt)
+            try:
+                versions = self._target.backend.commit(puts)
+            except Conflict as error:
+                conflict = error.names
+                continue
+            self._count(attempt, total)
+            self._own.update((name, hash(version)) for name, version in versions.items())
+            return
+        ids = [id_of(name) or name for name in conflict]
+        raise CopyConflictError(ids, self._target.backend.location)
+
+    def _count(self, attempt: _Attempt, total: _Attempt) -> None:
+        total.copied += attempt.copied
+        total.skipped += attempt.skipped
+        total.kept += attempt.kept
+        total.damaged.update(attempt.damaged)
+        self._overwritten += attempt.overwritten
+        self._size += sum(item.outline.size for item in attempt.copied)
+
+    def _puts(
+        self,
+        batch: Sequence[Sequence[_Item]],
+        present: Collection[str] | None,
+        attempt: _Attempt,
+    ) -> Iterator[Put]:
+        for piece in batch:
+            names = [name_of(item.id) for item in piece]
+            asked = [name_of(i.id) for i in piece if present is None or i.id in present]
+            there = {
+                name: (data, version)
+                for name, data, version in self._target.backend.get_many(asked)
+            }
+            read = {name: data for name, data, _ in self._source.backend.get_many(names)}
+            differing: list[str] = []
+            for item, name in zip(piece, names, strict=True):
+                data = read.get(name)
+                if data is None:
+                    raise _ChangedError(item.id)  # removed
+                fitting = self._fitting(item, name, data, attempt)
+                if fitting is None:
+                    continue
+                data = fitting
+                expect: Version | Expect | None = ABSENT
+                if name in there:
+                    expect = self._over(item.id, data, *there[name], attempt, differing)
+                if expect is not None:
+                    attempt.copied.append(item)
+                    yield Put(name, (data,), expect)
+            if differing:
+                raise CopyConflictError(differing, self._target.backend.location)
+
+    def _over(
+        self,
+        id_: str,
+        data: bytes,
+        held: bytes,
+        version: Version,
+        attempt: _Attempt,
+        differing: list[str],
+    ) -> Version | None:
+        # The version to be replaced by a record; None where what the target has is to stay.
+        if held == data:
+            attempt.skipped.append(id_)
+        elif self._overwrite or self._is_own(name_of(id_), version):
+            attempt.overwritten += 1
+            return version
+        elif self._skip_existing:
+            attempt.kept.append(id_)
+        else:
+            differing.append(id_)
+        return None
+
+    def _fitting(self, item: _Item, name: str, data: bytes, attempt: _Attempt) -> bytes | None:
+        # The record as the target is to have it; None where it cannot be used.
+        where = self._source.backend.where(name)
+        try:
+            metadata, fitting = self._resealer.resealed(data, item.id, where)
+        except (RecordError, SealError) as error:
+            if not self._keep_going:
+                raise
+            attempt.damaged[item.id] = error
+            return None
+        if mark_of(metadata) != item.outline.mark:
+            raise _ChangedError(item.id)
+        return fitting
+
+
+def _batches(scan: Scan) -> Iterator[list[list[_Item]]]:
+    """Yield what is to be committed at once, in the pieces in which it is read.
+
+    Within a batch what refers comes first, as a store commits it; see `brinery.backends.directory.commit`.
+    """
+    pending: list[_Item] = []
+    size = 0
+    for component in components({id_: outline.references for id_, outline in scan.found.items()}):
+        items = [_Item(id_, scan.found[id_]) for id_ in component]
+        weight = sum(item.outline.size for item in items)
+        if pending and (len(pending) + len(items) > MOST_RECORDS or size + weight > MOST_BYTES):
+            yield [pending[::-1]]
+            pending, size = [], 0
+        if len(items) > MOST_RECORDS or weight > MOST_BYTES:
+            yield list(_pieces(items))
+        else:
+            pending += items
+            size += weight
+    if pending:
+        yield [pending[::-1]]
+
+
+def _pieces(items: Iterable[_Item]) -> Iterator[list[_Item]]:
+    piece: list[_Item] = []
+    size = 0
+    for item in items:
+        if piece and (len(piece) == MOST_RECORDS or size + item.outline.size > MOST_BYTES):
+            yield piece
+            piece, size = [], 0
+        piece.append(item)
+        size += item.outline.size
+    yield piece

@@ -1,0 +1,189 @@
+"""A dry run over a whole store: which records would load, be upgraded, or fail.
+
+Each graph is loaded as `Store.load` would, beside the objects of the store, and dropped.  What was decoded on
+the way counts for all of it, so that each record is decoded once; what refers to a record that fails is
+not tried.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from brinery.backend import Backend
+from brinery.errors import (
+    BrineryError,
+    CodecNotInstalledError,
+    MissingClassError,
+    TransformNotInstalledError,
+    TrustError,
+    UnknownCodecError,
+    UnknownTransformError,
+)
+from brinery.evolution.renames import Renames
+from brinery.graph.fetch import CodecOf
+from brinery.graph.loader import Loader
+from brinery.graph.outcome import RENAMED, UPGRADED
+from brinery.ids import Id, name_of
+from brinery.operations.progress import Progress, Show
+from brinery.record.info import read_info
+from brinery.record.payload import Restorer
+from brinery.session.identity import IdentityMap
+from brinery.trust.gate import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedRecord:
+    """What a dry run says of one record."""
+
+    id: Id
+    status: str
+    """"loads", "upgraded", "renamed", or "refused" (see `TrustError`), "missing class", "missing codec",
+    "missing transform", "fails"."""
+    reason: str = ""
+    """Why it fails; empty where it loads."""
+
+    @property
+    def is_loadable(self) -> bool:
+        """Tell whether `load` would return the object."""
+        return self.status in _LOADABLE
+
+
+_LOADABLE: Final = frozenset({"loads", "upgraded", "renamed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a dry run says of a store: a `CheckedRecord` for each record, sorted by ID."""
+
+    records: Sequence[CheckedRecord]
+
+    @property
+    def is_good(self) -> bool:
+        """Tell whether every record would load."""
+        return all(checked.is_loadable for checked in self.records)
+
+    @property
+    def failures(self) -> Sequence[CheckedRecord]:
+        """Return the records that would not load."""
+        return tuple(checked for checked in self.records if not checked.is_loadable)
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Return how many records there are of each status that occurs."""
+        return dict(Counter(checked.status for checked in self.records))
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        lines = [f"{len(self.records)} records" + (f": {counts}" if counts else "")]
+        lines += [f"{checked.id}: {checked.status}: {checked.reason}" for checked in self.failures]
+        return "\n".join(lines)
+
+
+class Checker:
+    """One dry run."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        codec_of: CodecOf,
+        renames: Renames,
+        restorer: Restorer,
+        guard: Guard,
+    ) -> None:
+        self._backend = backend
+        self._guard = guard
+        self._codec_of = codec_of
+        self._renames = renames
+        self._restorer = restorer
+        self._found: dict[str, CheckedRecord] = {}
+        self._referrers: dict[str, list[str]] = {}
+
+    def check(self, ids: Sequence[Id], show: Show | None) -> Report:
+        """Return what there is to say of the records `ids`."""
+        progress = Progress(show, len(ids))
+        for id_ in ids:
+            progress(len(self._found))
+            while id_ not in self._found:
+                self._try(id_)
+        progress.end()
+        return Report(tuple(self._found[id_] for id_ in ids))
+
+    def _try(self, id_: Id) -> None:
+        loader = Loader(
+            self._backend,
+            IdentityMap(),
+            self._codec_of,
+            {},
+            self._renames,
+            self._restorer,
+            self._guard,
+        )
+        try:
+            loader.load([id_], keeps_fetched=True)
+        except BrineryError as error:
+            self._enter_failure(id_, error, loader)
+        except Exception as error:  # noqa: BLE001 - one record must not end the run
+            self._enter(CheckedRecord(id_, "fails", f"{type(error).__name__}: {error}"))
+        else:
+            for name in loader.fetched:
+                self._enter(CheckedRecord(Id(name), _status(loader.evolved.get(name, ()))))
+
+    def _enter_failure(self, id_: Id, error: BrineryError, loader: Loader) -> None:
+        self._note_references(id_, loader)
+        status = "fails"
+        if isinstance(error, TrustError):
+            status = "refused"
+        elif isinstance(error, MissingClassError):
+            status = "missing class"
+        elif isinstance(error, (CodecNotInstalledError, UnknownCodecError)):
+            status = "missing codec"
+        elif isinstance(error, (TransformNotInstalledError, UnknownTransformError)):
+            status = "missing transform"
+        # The record that fails may be another than the one that was asked for.
+        culprit = Id(error.id) if error.id is not None else id_
+        culprit = Id(getattr(error, "referrer", culprit))
+        self._enter(CheckedRecord(culprit, status, str(error)))
+        pending = [str(culprit)]
+        while pending:
+            failed = pending.pop()
+            for referrer in self._referrers.get(failed, ()):
+                if referrer not in self._found:
+                    reason = f"it refers to {failed!r}, which fails"
+                    self._enter(CheckedRecord(Id(referrer), "fails", reason))
+                    pending.append(referrer)
+        if id_ not in self._found:
+            self._enter(
+                CheckedRecord(id_, "fails", f"it needs {str(culprit)!r}, which fails: {error}")
+            )
+
+    def _note_references(self, id_: Id, loader: Loader) -> None:
+        # Where reading failed, the loader has nothing: the metadata are walked instead.
+        references = {
+            name: tuple(read.record.metadata.references) for name, read in loader.fetched.items()
+        }
+        pending = [] if references else [str(id_)]
+        while pending:
+            name = pending.pop()
+            if name in references:
+                continue
+            try:
+                info = read_info(self._backend, name_of(name), name)
+                references[name] = tuple(map(str, info.references))
+            except BrineryError:  # it is the culprit, or will be one in its turn
+                references[name] = ()
+            pending += references[name]
+        for name, targets in references.items():
+            for target in targets:
+                self._referrers.setdefault(target, []).append(name)
+
+    def _enter(self, checked: CheckedRecord) -> None:
+        self._found.setdefault(str(checked.id), checked)
+
+
+def _status(met: Any) -> str:
+    if UPGRADED in met:
+        return "upgraded"
+    return "renamed" if RENAMED in met else "loads"

@@ -1,0 +1,68 @@
+"""What tells records apart without reading them: their sizes and tails.
+
+The tail of a record has the digest of the metadata, and these have a nonce and the digests of all else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from hashlib import blake2b
+from typing import Final, NamedTuple
+
+from brinery.backend import Backend
+from brinery.catalog.sequence import Counter
+from brinery.ids import Id, id_of, is_hashed
+from brinery.record.record import TAIL_SIZE
+
+_MOST_RECORDS: Final = 500
+_MOST_BYTES: Final = 16 << 20  # of the records of a batch, a single one that is larger aside
+
+
+class Mark(NamedTuple):
+    """What tells one writing of a record from every other."""
+
+    size: int
+    tail: bytes
+
+
+Marks = Mapping[str, Mark]
+
+
+def mark_in(data: bytes) -> Mark:
+    """Return the mark of a record."""
+    return Mark(len(data), data[-TAIL_SIZE:])
+
+
+def marks_of(backend: Backend) -> dict[str, Mark]:
+    """Return the marks of all records by name, without what stands among them and has no ID."""
+    names = [name for name in backend.list() if id_of(name) is not None or is_hashed(name)]
+    return {name: Mark(size, tail) for name, tail, size, _ in backend.get_tails(names, TAIL_SIZE)}
+
+
+def batches(names: Iterable[str], marks: Marks) -> Iterator[list[str]]:
+    """Yield the names in portions whose records fit into memory."""
+    batch: list[str] = []
+    size = 0
+    for name in names:
+        if batch and (len(batch) == _MOST_RECORDS or size + marks[name].size > _MOST_BYTES):
+            yield batch
+            batch, size = [], 0
+        batch.append(name)
+        size += marks[name].size
+    if batch:
+        yield batch
+
+
+def last_number(backend: Backend, names: Iterable[str]) -> int:
+    """Return the highest number that the store gave out, as its counter and its records tell."""
+    numbers = (Id(id_of(name) or "").number or 0 for name in names)
+    return max(Counter(backend, lambda: 0).last(), max(numbers, default=0))
+
+
+def digest_of(marks: Marks) -> str:
+    """Return a digest of names and marks, in hexadecimal."""
+    state = blake2b(digest_size=16)
+    for name in sorted(marks):
+        size, tail = marks[name]
+        state.update(b"%s\0%d\0%s" % (name.encode(), size, tail))
+    return state.hexdigest()

@@ -1,0 +1,171 @@
+"""Rewriting a whole store in place, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from brinery.backend import Conflict, Version
+from brinery.errors import BrineryError, NotFoundError, StorageError
+from brinery.ids import Id
+from brinery.operations.progress import Progress, Show
+from brinery.operations.rewrite import Rewriter, Rewritten
+from brinery.session.identity import NOTHING
+from brinery.stores.store import Store
+
+MOST_RECORDS: Final = 1_000
+"""Records of a commit."""
+MOST_BYTES: Final = 16 << 20
+"""Bytes of new records that wait for a commit."""
+_ATTEMPTS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class LeftRecord:
+    """A record that was left as it is, and why."""
+
+    id: Id
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecodeReport:
+    """What a recoding did, or, as a dry run, would do."""
+
+    recoded: int
+    """Records that were written anew."""
+    unchanged: int
+    """Records that were as they should be already."""
+    size_before: int
+    """Bytes of the recoded records before."""
+    size_after: int
+    """Bytes of the recoded records after."""
+    left: Sequence[LeftRecord] = ()
+    """Records that could not be recoded."""
+    uncompared: Sequence[Id] = ()
+    """Of the recoded, those that decode, but cannot be compared with what they were."""
+    is_dry_run: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Tell whether every record is as it should be."""
+        return not self.left
+
+    def __str__(self) -> str:
+        plural = "" if self.recoded == 1 else "s"
+        sizes = f"{self.size_before:,} bytes before, {self.size_after:,} after"
+        done = "would be recoded" if self.is_dry_run else "recoded"
+        lines = [f"{self.recoded} record{plural} {done} ({sizes}), {self.unchanged} unchanged"]
+        lines += [f"{id_}: decoded, not compared" for id_ in self.uncompared]
+        lines += [f"{found.id}: left as it is: {found.reason}" for found in self.left]
+        return "\n".join(lines)
+
+
+def recode(store: Store, *, dry_run: bool = False, progress: Show | None = None) -> RecodeReport:
+    """Rewrite the records of a store with the codec and transform that it was opened with.
+
+    IDs and references stay.  Each new record is decoded and compared with the old one before it is
+    committed, and only over the version that was read.  Records that are as they should be are skipped, so
+    that a run that was killed can be repeated; those that cannot be rewritten are left and
+    reported.  At the end the store remembers its settings.  With `dry_run` nothing is written.  `progress`
+    is called with the number of records done and that of all, at most ten times a second.
+
+    Decoding runs the code that records name.  Raise `StorageError`, and `SealError` for a sealed store
+    that was opened without a key.
+    """
+    if not dry_run:
+        store._check_seal()
+    return _Recoder(store, dry_run).run(progress)
+
+
+class _Recoder:
+    def __init__(self, store: Store, is_dry_run: bool) -> None:
+        self._store = store
+        self._is_dry_run = is_dry_run
+        self._rewriter = Rewriter(store)
+        self._batch: list[Rewritten] = []
+        self._waiting = 0  # bytes
+        self._recoded = self._unchanged = 0
+        self._size_before = self._size_after = 0
+        self._uncompared: list[Id] = []
+        self._left: list[LeftRecord] = []
+        self._changed: list[Id] = []
+
+    def run(self, show: Show | None) -> RecodeReport:
+        """Rewrite all records; those that somebody changes meanwhile once more."""
+        pending = self._store.list()
+        progress = Progress(show, len(pending))
+        for _ in range(_ATTEMPTS):
+            self._changed = []
+            for id_ in pending:
+                self._look_at(id_)
+                progress(self._recoded + self._unchanged + len(self._left))
+            self._flush()
+            pending = self._changed
+            if not pending:
+                break
+        self._left += [LeftRecord(id_, "it changes faster than it is rewritten") for id_ in pending]
+        if not self._is_dry_run:
+            self._store.remember()
+        progress.end()
+        return self._report()
+
+    def _report(self) -> RecodeReport:
+        return RecodeReport(
+            recoded=self._recoded,
+            unchanged=self._unchanged,
+            size_before=self._size_before,
+            size_after=self._size_after,
+            left=tuple(sorted(self._left, key=lambda left: left.id)),
+            uncompared=tuple(sorted(self._uncompared)),
+            is_dry_run=self._is_dry_run,
+        )
+
+    def _look_at(self, id_: Id) -> None:
+        try:
+            found = self._rewriter.rewritten(id_)
+        except StorageError:
+            raise
+        except BrineryError as error:
+            if not (
+                isinstance(error, NotFoundError) and error.id == id_
+            ):  # else: removed meanwhile
+                self._left.append(LeftRecord(id_, str(error)))
+            return
+        if found is None:
+            self._unchanged += 1
+            return
+        self._batch.append(found)
+        self._waiting += found.size
+        if len(self._batch) >= MOST_RECORDS or self._waiting >= MOST_BYTES:
+            self._flush()
+
+    def _flush(self) -> None:
+        batch, self._batch, self._waiting = self._batch, [], 0
+        while batch and not self._is_dry_run:
+            with self._store._lock, self._store._open():
+                try:
+                    versions = self._store.backend.commit([found.put for found in batch])
+                except Conflict as conflict:
+                    changed = set(conflict.names)
+                    self._changed += [Id(f.id) for f in batch if f.put.name in changed]
+                    batch = [found for found in batch if found.put.name not in changed]
+                    continue
+                for found in batch:
+                    self._enter(found, versions[found.put.name])
+            break
+        for found in batch:
+            self._recoded += 1
+            self._size_before += found.old_size
+            self._size_after += found.size
+            if not found.is_compared:
+                self._uncompared.append(Id(found.id))
+
+    def _enter(self, found: Rewritten, version: Version) -> None:
+        # A living object is still that of the record: its next save is no conflict.
+        identity = self._store._identity
+        living = identity.get(found.id)
+        entry = None if living is NOTHING else identity.entry(living)
+        if entry is not None and entry.version == found.put.expect:
+            identity.set(found.id, living, version, found.raw_digest, found.codec, is_loaded=True)

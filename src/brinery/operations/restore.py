@@ -1,0 +1,217 @@
+"""Bringing a backup back: verified as a whole, then written in one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Put
+from brinery.backends.opening import opened, options_of
+from brinery.catalog.sequence import put_after
+from brinery.catalog.settings import Settings, put_of, read_settings
+from brinery.errors import BackupError, RecordError, SealError
+from brinery.operations.backup_manifest import Label, read_label
+from brinery.operations.fingerprint import Marks, batches, digest_of, last_number, mark_in, marks_of
+from brinery.operations.fsck import checked
+from brinery.operations.progress import Progress, Show
+from brinery.record.seal import Seals
+from brinery.stores.store import Store
+from brinery.trust.gate import check_identity
+from brinery.trust.policy import Trust
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What was restored."""
+
+    restored: int
+    """Records that were written."""
+    overwritten: int
+    """Those of them that took the place of others."""
+    size: int
+    """Bytes of the records that were written."""
+
+    def __str__(self) -> str:
+        plural = "" if self.restored == 1 else "s"
+        line = f"{self.restored} record{plural} restored ({self.size:,} bytes)"
+        return line + (f", {self.overwritten} of them over others" if self.overwritten else "")
+
+
+def restore(
+    source: Any, target: Any, *, overwrite: bool = False, progress: Show | None = None
+) -> RestoreReport:
+    """Bring the backup `source` back into the empty place `target`; both are URLs, paths or stores.
+
+    Every byte is checked first, and the seals where `source` or `target` is a store that was opened with a
+    key; then all is written in one commit: IDs, settings, and the counter, so that no number is given
+    twice.  With `overwrite` the target may have records: those under the same IDs are replaced, the others
+    stay.  `progress` is called with the number of records checked or written and twice that of all, at
+    most ten times a second.
+
+    Raise a `RecordError` that names a damaged record, `SealError` for one that is not sealed,
+    `BackupError` where `source` is no finished backup, has lost a record or has been changed, or where
+    `target` cannot take it, `StorageError`; nothing is restored then.
+    """
+    for place in (source, target):
+        if isinstance(place, Store):
+            place.check_open()
+    with opened(source) as backup, opened(target) as backend:
+        seals = source._guard.seals if isinstance(source, Store) else None
+        restoring = _Restoring(backup, backend, overwrite, seals, progress)
+        if isinstance(target, Store):
+            restoring.check_for(target.trust)
+        report = restoring.report()
+        if isinstance(target, Store):
+            target._counter.reach(restoring.last)
+            target._guard.adopt(restoring.identity)
+            target.invalidate_cache()
+    return report
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    label: Label | None
+    marks: Marks
+    settings: Settings | None
+    last: int
+
+
+def _content(view: Backend) -> _Content:
+    marks = marks_of(view)
+    return _Content(read_label(view)[0], marks, read_settings(view), last_number(view, marks))
+
+
+class _Restoring:
+    def __init__(
+        self,
+        backup: Backend,
+        target: Backend,
+        overwrite: bool,
+        seals: Seals | None,
+        show: Show | None,
+    ) -> None:
+        self._backup = backup
+        self._target = target
+        self._overwrite = overwrite
+        self._seals = seals
+        self._content = backup.read_one_state(_content)
+        self._progress = Progress(show, 2 * len(self._content.marks))
+        self._done = 0
+        self.last = max(self._content.last, last_number(target, target.list()))
+        """The highest number that either place gave out."""
+        self.identity = self._content.settings.identity if self._content.settings else None
+
+    def check_for(self, trust: Trust) -> None:
+        """Check seals for a target that was opened with `trust`, unless the keys of the backup do it."""
+        check_identity(trust, self.identity, self._backup.location)
+        if not trust.secrets or self._seals is not None:
+            return
+        if self.identity is None:
+            raise SealError(
+                "nothing in this backup is sealed, and the target was opened with a key. If you know where "
+                "its records are from, restore it to a store that was opened without a key, and seal them "
+                "there with reseal(unsealed=True)",
+                path=self._backup.location,
+            )
+        self._seals = Seals(trust.secrets, bytes.fromhex(self.identity))
+
+    def report(self) -> RestoreReport:
+        self._check_label()
+        present = set(self._target.list())
+        self._check_target(present)
+        self._verify()
+        marks = self._content.marks
+        try:
+            self._target.commit(self._puts(present))
+        except Conflict as conflict:
+            reason = "others write to it. Restore to a place that nobody uses"
+            raise BackupError("restore to", reason, self._target.location) from conflict
+        self._progress.end()
+        size = sum(mark.size for mark in marks.values())
+        return RestoreReport(len(marks), len(present & marks.keys()), size)
+
+    def _check_label(self) -> None:
+        label = self._content.label
+        if label is None:
+            reason = "it is no backup. brinery.copy takes records from any store"
+        elif not label.is_finished:
+            reason = "it was cut off. Run the backup again; brinery.copy takes what is there"
+        else:
+            return
+        raise BackupError("restore", reason, self._backup.location)
+
+    def _check_target(self, present: set[str]) -> None:
+        where = self._target.location
+        if read_label(self._target)[0] is not None:
+            raise BackupError("restore to", "it is a backup. Choose another place", where)
+        if present and not self._overwrite:
+            raise BackupError(
+                "restore to",
+                "it is not empty. Choose an empty place, or restore with overwrite=True (--overwrite) to "
+                "replace the records that have the same IDs",
+                where,
+            )
+        own = read_settings(self._target)
+        if present and own is not None and own.identity not in (None, self.identity):
+            raise BackupError(
+                "restore to",
+                "its records are sealed as those of another store. Choose an empty place",
+                where,
+            )
+
+    def _verify(self) -> None:
+        damaged: dict[str, RecordError] = {}
+        for name, data in self._read():
+            try:
+                self._check(name, data)
+            except RecordError as error:
+                damaged[name] = error
+        if damaged:
+            first = damaged[min(damaged)]
+            others = f" So are {len(damaged) - 1} others." if len(damaged) > 1 else ""
+            advice = f"{first}.{others} Nothing was restored; brinery fsck lists what is damaged"
+            first.args = (advice, *first.args[1:])
+            raise first
+        label = self._content.label
+        if label is not None and label.digest != digest_of(self._content.marks):
+            raise BackupError(
+                "restore",
+                f"it had {label.records} records when it was finished, and has {len(self._content.marks)} "
+                "now, or others: some were lost or changed since. Run the backup again; brinery.copy takes "
+                "what is there",
+                self._backup.location,
+            )
+
+    def _check(self, name: str, data: bytes) -> None:
+        checked(name, data, path=self._backup.where(name), seals=self._seals)
+
+    def _read(self) -> Iterator[tuple[str, bytes]]:
+        """Yield name and bytes of all records of the backup, which must still be what they were."""
+        marks = self._content.marks
+        for batch in batches(marks, marks):
+            left = set(batch)
+            for name, data, _ in self._backup.get_many(batch):
+                if mark_in(data) == marks[name]:
+                    left.discard(name)
+                yield name, data
+                self._done += 1
+                self._progress(self._done)
+            if left:
+                reason = "it is being changed. Try again when nobody writes to it"
+                raise BackupError("restore", reason, self._backup.location)
+
+    def _puts(self, present: set[str]) -> Iterator[Put]:
+        expect = ANY if self._overwrite else ABSENT
+        for name, data in self._read():
+            self._check(name, data)
+            yield Put(name, (data,), expect)
+        yield from self._about()
+
+    def _about(self) -> Sequence[Put]:
+        settings = self._content.settings
+        puts = list(put_after(self._target, self.last))
+        if settings is not None:
+            own = replace(settings, options=options_of(self._target))
+            puts += put_of(self._target, own)
+        return puts

@@ -1,0 +1,277 @@
+"""Rewriting single records with the codec and the transform that a store has now.
+
+Where only the transform differs, the payload passes unchanged.  Otherwise the record is decoded by
+itself (see `brinery.graph.isolation`) and encoded by the very code that saves, and before anybody sees
+the new record it is decoded again.  If what comes back has the bytes of the old payload when the old
+codec encodes it, nothing can have been lost.  Bytes need not be the same, though: sets have the order of
+the process, equal strings are one object or two.  Then the two objects are compared, part by part.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from brinery.backend import Backend, Delete, Put, Version
+from brinery.backends.memory import MemoryBackend
+from brinery.codec import Codec
+from brinery.errors import (
+    BrineryError,
+    DecodeError,
+    EncodeError,
+    MissingClassError,
+)
+from brinery.graph.fetch import FetchedRecord, fetch
+from brinery.graph.isolation import Among, LoneSaver, Strangers, TouchedError
+from brinery.graph.loader import Loader
+from brinery.graph.saver import Root
+from brinery.ids import Id, name_of
+from brinery.record.clock import now
+from brinery.record.info import read_metadata
+from brinery.record.payload import Stored, stored
+from brinery.record.reader import parse
+from brinery.record.record import Metadata, build
+from brinery.registry.chain import CodecChain
+from brinery.session.identity import NOTHING, IdentityMap
+from brinery.stores.store import Store
+from brinery.transform import Transform
+from brinery.verify.isomorphism import assert_isomorphic
+
+
+class Rewritten(NamedTuple):
+    """A record that was rewritten, and is to be committed."""
+
+    id: str
+    put: Put
+    """What to commit; it expects the version that was read."""
+    old_size: int
+    """Bytes of the record as it was."""
+    size: int
+    """Bytes of the new record."""
+    raw_digest: bytes
+    """Digest of the new payload, before any transform."""
+    codec: Codec
+    is_compared: bool
+    """Whether what comes back is known to be the same."""
+
+
+class Rewriter:
+    """Rewrites the records of a store, one by one; commits nothing."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._backend = store.backend
+        codec = store.codec
+        self._codec = codec
+        self._first = codec.codecs[0] if isinstance(codec, CodecChain) else codec
+        self._transform = store.transform
+        # Classes by value are made once for all records of the run.
+        self._kept: dict[Any, Any] = {}
+        self._graph: tuple[IdentityMap, Any] = IdentityMap(), None
+
+    def rewritten(self, id_: str) -> Rewritten | None:
+        """Return a record anew, None where it is as it should be.
+
+        Raise `NotFoundError`, `StorageError`; and any other `BrineryError` where it has to stay as it is.
+        """
+        metadata, _ = read_metadata(self._backend, name_of(id_), id_)
+        if self._is_current(metadata):
+            return None
+        around = Strangers(id_)
+        if self._has_codec(metadata) and self._store._fields is None:
+            store = self._store
+            _, read = fetch(
+                [id_], self._backend, around, store._codec_of, store._restorer, store._guard
+            )
+            if self._has_codec(read[id_].record.metadata):
+                return self._transformed(id_, read[id_])
+        try:
+            return self._encoded_anew(id_, around)
+        except TouchedError:
+            pass
+        except DecodeError as error:
+            if isinstance(error, MissingClassError) or not metadata.references:
+                raise
+        return self._encoded_anew(id_, self._among(id_))
+
+    def _has_codec(self, metadata: Metadata) -> bool:
+        return _is_of(metadata, self._first)
+
+    def _is_current(self, metadata: Metadata) -> bool:
+        if not self._has_codec(metadata):
+            return False
+        done, wanted = metadata.transform, self._transform
+        if done is None or wanted is None:
+            return done is None and wanted is None
+        return (done.name, done.config) == (wanted.name, wanted.config())
+
+    # -- another transform
+
+    def _transformed(self, id_: str, read: FetchedRecord) -> Rewritten | None:
+        record = read.record
+        metadata = record.metadata
+        payload = self._stored(id_, read)
+        if payload.transform == metadata.transform:
+            return None  # plain, for it gets no smaller
+        described = metadata._replace(
+            payload_size=sum(map(len, payload.pieces)),
+            payload_digest=payload.digest,
+            transform=payload.transform,
+            created=now(),
+            nonce=os.urandom(12),
+        )
+        data = b"".join(build(described, payload.pieces, record.buffers, self._store._guard.seals))
+        # Raises unless the payload comes back, by its digest.
+        self._store._restorer.restored(parse(data, id=id_))
+        put = Put(name_of(id_), (data,), record.version)
+        sizes = len(record.data), len(data)
+        return Rewritten(id_, put, *sizes, metadata.raw_digest, read.codec, is_compared=True)
+
+    def _stored(self, id_: str, read: FetchedRecord) -> Stored:
+        raw, digest = read.record.payload, read.record.metadata.raw_digest
+        if self._transform is None:
+            return Stored([raw], digest, None)
+        try:
+            return stored(self._transform, [raw], digest, self._store.max_expanded)
+        except Exception as error:
+            reason = (
+                f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
+            )
+            raise EncodeError(reason, id=id_) from error
+
+    # -- another codec
+
+    def _among(self, id_: str) -> Among:
+        # Records that need their graph come in crowds: the last one serves while it has them.
+        graph, _ = self._graph
+        if graph.get(id_) is NOTHING:
+            graph = IdentityMap()
+            self._graph = graph, self._loader(self._backend, graph).load([id_])
+        return Among(id_, graph)
+
+    def _loader(self, backend: Backend, identity: IdentityMap) -> Loader:
+        store = self._store
+        return Loader(
+            backend,
+            identity,
+            store._codec_of,
+            self._kept,
+            store._renames,
+            store._restorer,
+            store._guard,
+        )
+
+    def _encoded_anew(self, id_: str, around: Strangers) -> Rewritten | None:
+        loader = self._loader(self._backend, around)
+        (obj,) = loader.load([id_], keeps_fetched=True)
+        read = loader.fetched[id_]
+        old = read.record.metadata
+        trial = _Trial(self._backend)
+        self._save(trial, obj, id_, around, self._codec, self._transform)
+        ((_, pieces, _, about),) = trial.puts
+        data = b"".join(pieces)
+        new = parse(data, id=id_).metadata
+        if set(new.references) != set(old.references):
+            raise EncodeError("encoded anew, it refers to other objects", id=id_)
+        if _same_form(new, old) and new.raw_digest == old.raw_digest:
+            return None  # of several codecs, none but the present one can
+        codec = self._store._codec_of(new.codec, new.config)
+        is_compared = self._is_same(obj, read, trial, id_, around, codec)
+        put = Put(name_of(id_), (data,), read.record.version, about)
+        sizes = len(read.record.data), len(data)
+        return Rewritten(id_, put, *sizes, new.raw_digest, codec, is_compared)
+
+    def _save(
+        self,
+        trial: _Trial,
+        obj: Any,
+        id_: str,
+        around: Strangers,
+        codec: Codec,
+        transform: Transform | None,
+    ) -> None:
+        store = self._store
+        saver = LoneSaver(
+            trial,
+            around,
+            store.idfactory,
+            codec,
+            self._kept,
+            store._renames,
+            is_asked_for=True,
+            transform=transform,
+            restorer=store._restorer,
+            guard=store._guard,
+            fields=store._fields,
+        )
+        saver.around = around
+        saver.save([Root(obj, Id(id_), overwrite=True)])
+
+    # -- whether it is the same
+
+    def _is_same(
+        self,
+        obj: Any,
+        read: FetchedRecord,
+        trial: _Trial,
+        id_: str,
+        around: Strangers,
+        codec: Codec,
+    ) -> bool:
+        # Raise where it is not, return False where that cannot be told.
+        (back,) = self._loader(trial, around).load([id_])
+        digest = self._digest(back, id_, around, read.codec)
+        if digest == read.record.metadata.raw_digest:
+            return True
+        try:
+            with around.visible():
+                assert_isomorphic(obj, back)
+        except AssertionError as error:
+            difference = str(error)
+        except Exception:  # noqa: BLE001 - whatever objects of the user do when they are compared
+            difference = ""
+        else:
+            return True
+        if digest is not None and digest == self._digest(obj, id_, around, read.codec):
+            return True
+        if difference:
+            raise EncodeError(
+                f"what comes back is different: {difference}", id=id_, codec=codec.name
+            )
+        return False
+
+    def _digest(self, obj: Any, id_: str, around: Strangers, codec: Codec) -> bytes | None:
+        trial = _Trial(self._backend)
+        with suppress(BrineryError):  # then the objects are compared by their parts alone
+            self._save(trial, obj, id_, around, codec, None)
+            data, _ = trial.get(name_of(id_))
+            return parse(data, id=id_).metadata.raw_digest
+        return None
+
+
+def _is_of(metadata: Metadata, codec: Codec) -> bool:
+    return (metadata.codec, metadata.config) == (codec.name, codec.config())
+
+
+def _same_form(one: Metadata, other: Metadata) -> bool:
+    return (one.codec, one.config, one.transform) == (other.codec, other.config, other.transform)
+
+
+class _Trial(MemoryBackend):
+    """Takes a record that is tried out, and gets what `backend` would get with it."""
+
+    def __init__(self, backend: Backend) -> None:
+        super().__init__()
+        self.capabilities = dataclasses.replace(  # type: ignore[misc]
+            MemoryBackend.capabilities, keeps_columns=backend.capabilities.keeps_columns
+        )
+        self.puts: list[Put] = []
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        self.puts += puts
+        return super().commit(self.puts, deletes)

@@ -1,0 +1,93 @@
+"""What a record says of itself, read from its end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from brinery.backend import Backend, Missing
+from brinery.errors import NotFoundError
+from brinery.ids import Id
+from brinery.record.reader import metadata_length, parse_metadata
+from brinery.record.record import Metadata
+from brinery.record.seal import Seals
+
+_END = 4096  # bytes read at first: enough for the metadata of most records
+
+
+@dataclass(frozen=True, slots=True)
+class RecordInfo:
+    """What a record says of itself; reading it imports no class of the user's."""
+
+    id: Id
+    codec: str
+    codec_config: dict[str, Any]
+    protocol: int | None
+    class_name: str
+    """`module:qualname` of the object's class."""
+    references: tuple[Id, ...]
+    """The IDs of the persistable objects that the object refers to, in the order met."""
+    size: int
+    """Bytes of the whole record."""
+    created: datetime
+    """When the record was written, in UTC."""
+    python: str
+    """Version of the Python that wrote it."""
+    codec_version: str
+    """Version of the library that encoded it."""
+    transform: str | None
+    """The name of the transform that the payload went through, if any."""
+    transform_config: dict[str, Any]
+    raw_size: int
+    """Bytes of the payload as the codec wrote it."""
+    versions: dict[str, int]
+    """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
+    libraries: dict[str, str]
+    """Versions of the libraries whose classes the record names, by top-level package."""
+    sealed: bool
+    """Whether the record has a seal; with a key it was checked."""
+
+
+def read_metadata(
+    backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
+) -> tuple[Metadata, int]:
+    """Return the metadata of the record `name`, and its size; `id` is the ID that it must be of.
+
+    Raise `NotFoundError`, `RecordError`, `StorageError`, and `SealError` where none of `seals` fits.
+    """
+    path = backend.where(name)
+    try:
+        end, size, _ = backend.get_tail(name, _END)
+        needed = metadata_length(end, size, id=id, path=path)
+        if needed > len(end):
+            end, size, _ = backend.get_tail(name, needed)
+    except Missing as missing:
+        raise NotFoundError(id or name, backend.location) from missing
+    return parse_metadata(end, size, id=id, path=path, seals=seals), size
+
+
+def read_info(
+    backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
+) -> RecordInfo:
+    """Return what the record `name` says; raise as `read_metadata`."""
+    metadata, size = read_metadata(backend, name, id, seals)
+    done = metadata.transform
+    return RecordInfo(
+        id=Id(metadata.id),
+        codec=metadata.codec,
+        codec_config=dict(metadata.config),
+        protocol=metadata.protocol,
+        class_name=metadata.class_name,
+        references=tuple(map(Id, metadata.references)),
+        size=size,
+        created=datetime.fromtimestamp(metadata.created, UTC),
+        python=metadata.python,
+        codec_version=metadata.codec_version,
+        transform=done.name if done else None,
+        transform_config=dict(done.config) if done else {},
+        raw_size=done.size if done else metadata.payload_size,
+        versions=dict(metadata.versions),
+        libraries=dict(metadata.libraries),
+        sealed=metadata.content is not None,
+    )

@@ -1,0 +1,114 @@
+"""Transforms on the way of a payload into a record, and back.
+
+A record is checked as it is stored before anything is expanded; what comes out is checked again, against
+size and digest of the payload as the codec wrote it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+from brinery.codec import Buffer
+from brinery.errors import BrineryError, CorruptRecordError, RecordError, RecordTooLargeError
+from brinery.record.record import Record, Transformation, digest_of
+from brinery.registry.table import transform_from
+from brinery.transform import Transform
+
+MAX_EXPANDED: Final = 1 << 30
+"""The default of the most bytes that a stored payload may expand to."""
+
+# Below this size (bytes) nothing is tried, and so much must be gained: what the metadata say of a
+# transform takes about 60 bytes.
+_LEAST: Final = 128
+_LEAST_GAIN: Final = 64
+
+
+class Stored(NamedTuple):
+    """A payload as it is to be stored."""
+
+    pieces: Sequence[Buffer]
+    digest: bytes
+    transform: Transformation | None
+
+
+def stored(transform: Transform, pieces: Sequence[Buffer], digest: bytes, limit: int) -> Stored:
+    """Return a payload transformed, or as it is where that gains nothing or nobody may read it.
+
+    `digest` is that of the payload, `limit` the most bytes that a reader expands.
+    """
+    size = sum(map(len, pieces))
+    if _LEAST <= size <= limit:
+        encoded = transform.encode(pieces)
+        if sum(map(len, encoded)) + _LEAST_GAIN <= size:
+            done = Transformation(transform.name, transform.config(), size, digest)
+            return Stored(encoded, digest_of(encoded), done)
+    return Stored(pieces, digest, None)
+
+
+class Restorer:
+    """Gives records their payloads back, with the transforms that they name."""
+
+    def __init__(self, limit: int) -> None:
+        """`limit` is the most bytes that a stored payload may expand to."""
+        self.limit = limit
+        self._classes: dict[str, type[Transform]] = {}
+        self._made: dict[tuple[str, str], Transform] = {}
+
+    def known(self, transform: Transform | None) -> Transform | None:
+        """Remember the class of a transform that may be registered nowhere; return it."""
+        if transform is not None:
+            self.known_class(type(transform))
+        return transform
+
+    def known_class(self, cls: type[Transform]) -> None:
+        """Remember the class of a transform."""
+        self._classes[cls.name] = cls
+
+    @property
+    def classes(self) -> Mapping[str, type[Transform]]:
+        """Return the remembered classes by name."""
+        return self._classes
+
+    def restored(self, record: Record, path: str | None = None) -> Record:
+        """Return a record with the payload as the codec wrote it.
+
+        Raise `RecordTooLargeError`, `CorruptRecordError`, and where the transform cannot be had
+        `UnknownTransformError` or `TransformNotInstalledError`.
+        """
+        done = record.metadata.transform
+        if done is None:
+            return record
+        id_ = record.metadata.id
+        if done.size > self.limit:
+            raise RecordTooLargeError(done.size, self.limit, id=id_, path=path)
+        transform = self._transform(done.name, done.config, id_)
+        try:
+            raw = transform.decode(record.stored, done.size)
+            if len(raw) != done.size or digest_of((raw,)) != done.digest:
+                raise ValueError("what comes out is not what its metadata announce")
+        except MemoryError as error:
+            reason = f"needs more memory than there is: its payload has {done.size} bytes"
+            raise RecordError(reason, id=id_, path=path) from error
+        except Exception as error:
+            raise CorruptRecordError(
+                f"is damaged: the transform {done.name!r} cannot expand its payload ({error}). "
+                "Restore it from a backup, or remove() it",
+                id=id_,
+                path=path,
+            ) from error
+        return record._replace(raw=raw)
+
+    def _transform(self, name: str, config: Mapping[str, Any], id_: str) -> Transform:
+        key = (name, repr(config))
+        transform = self._made.get(key)
+        if transform is None:
+            try:
+                transform = transform_from(name, config, self._classes.get(name))
+            except BrineryError as error:
+                # The registry knows no IDs.
+                error.id = id_
+                error.args = (f"{id_!r}: {error.args[0]}", *error.args[1:])
+                raise
+            self._made[key] = transform
+        return transform

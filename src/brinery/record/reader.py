@@ -1,0 +1,337 @@
+"""Taking records apart: every byte is checked before any of the payload is decoded.
+
+This is the careful way, which has an error for everything; nearly all records are read in one pass, by
+`brinery.record.fast_reader`.  The format is specified in `docs/design/record-format.md`.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable
+from hashlib import blake2b
+from typing import Any, Final
+
+from brinery.codec import Buffer
+from brinery.errors import (
+    CorruptRecordError,
+    ForeignRecordError,
+    MisplacedRecordError,
+    RecordError,
+    RecordVersionError,
+    SealError,
+    TruncatedRecordError,
+)
+from brinery.record.clock import FAR_FUTURE
+from brinery.record.fast_reader import libraries_from, record_as_written, typed, versions_from
+from brinery.record.record import (
+    DIGEST_SIZE,
+    FORMAT_VERSION,
+    MAGIC,
+    MAX_METADATA,
+    TAIL,
+    TAIL_SIZE,
+    Metadata,
+    Record,
+    Transformation,
+    aligned,
+    digest_of,
+    packing,
+)
+from brinery.record.seal import ALGORITHM, NO_SEAL, Seals
+
+_DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
+_SEAL_IN_TAIL: Final = slice(_DIGEST_IN_TAIL.stop, _DIGEST_IN_TAIL.stop + len(NO_SEAL))
+
+
+def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None) -> int:
+    """Return how many bytes of metadata and tail end a record of `size` bytes.
+
+    `tail` is the end of the record, at least `TAIL_SIZE` bytes where the record has as many.
+    """
+    if not size:
+        raise TruncatedRecordError(
+            "is empty: its writer was cut off, or something truncated it", id=id, path=path
+        )
+    if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
+        raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
+    length, _, _, version, _ = TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
+    if version > FORMAT_VERSION:
+        raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
+    if version < 1 or length > MAX_METADATA or length > size - TAIL_SIZE:
+        raise _damaged("its tail is not one that any brinery writes", id, path)
+    return int(length) + TAIL_SIZE
+
+
+def _without_tail(
+    tail: bytes, size: int, id: str | None, path: str | None
+) -> CorruptRecordError | ForeignRecordError:
+    if tail[-1:] == b"\0" and MAGIC.startswith(tail[-len(MAGIC) :].rstrip(b"\0")):
+        # A block of a file is zeroed as a whole, and may begin anywhere in the tail.
+        return TruncatedRecordError(
+            f"({size} bytes) ends in zero bytes, as a power cut leaves a file",
+            id=id,
+            path=path,
+            is_zero_filled=True,
+        )
+    end = tail.rfind(MAGIC)
+    if end >= 0:
+        more = len(tail) - end - len(MAGIC)
+        return _damaged(f"{more} bytes follow its end", id, path)
+    return ForeignRecordError(
+        f"({size} bytes) does not end as a record of brinery does: it was truncated or extended, or "
+        "something else wrote it. Restore a damaged record from a backup; bring in a bare pickle (of "
+        "GC3Pie or your own) with store.save(pickle.load(file), id=…), if you trust it",
+        id=id,
+        path=path,
+    )
+
+
+def _damaged(how: str, id: str | None, path: str | None) -> CorruptRecordError:
+    return CorruptRecordError(
+        f"is damaged: {how}. Restore it from a backup, or remove() it", id=id, path=path
+    )
+
+
+def parse_metadata(
+    end: Buffer,
+    size: int,
+    *,
+    id: str | None = None,
+    path: str | None = None,
+    seals: Seals | None = None,
+) -> Metadata:
+    """Read the metadata of a record of `size` bytes from its last bytes, `end`.
+
+    Raise a `RecordError` when they are damaged, foreign, or those of another ID than `id`, and a
+    `SealError` when `seals` are given and none of their keys has sealed them.
+    """
+    return _parsed_metadata(end, size, id, path, seals)[0]
+
+
+def _parsed_metadata(
+    end: Buffer, size: int, id: str | None, path: str | None, seals: Seals | None
+) -> tuple[Metadata, int]:
+    # The metadata, and which of the keys has sealed them.
+    needed = metadata_length(end, size, id=id, path=path)
+    if len(end) < needed:
+        raise ValueError(f"{needed} bytes of the end are needed, {len(end)} given")
+    described = end[len(end) - needed : len(end) - TAIL_SIZE]
+    digest = end[_DIGEST_IN_TAIL]
+    if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
+        raise _damaged("the digest of its metadata does not match", id, path)
+    seal = bytes(end[_SEAL_IN_TAIL])
+    # Nothing is made of the metadata before the seal is checked.
+    owner = 0 if seals is None else _owner(seals, seal, described, end, id, path)
+    metadata = _metadata_from(described, id, path)
+    if (metadata.content is None) != (seal == NO_SEAL):
+        raise _damaged("its tail is not one that any brinery writes", id, path)
+    expected = metadata.payload_size
+    if metadata.buffers:
+        for length, _ in metadata.buffers:
+            expected = aligned(expected) + length
+    if expected + needed != size:
+        raise _damaged(f"it has {size} bytes where {expected + needed} are announced", id, path)
+    if id is not None and metadata.id != id:
+        raise MisplacedRecordError(metadata.id, id=id, path=path)
+    return metadata, owner
+
+
+def _owner(
+    seals: Seals, seal: bytes, described: Buffer, end: Buffer, id: str | None, path: str | None
+) -> int:
+    if seal == NO_SEAL:
+        raise SealError(
+            "it has no seal, and the store was opened with a key: whoever wrote it had none. If you know "
+            "where all records without a seal are from, store.reseal(unsealed=True) seals them",
+            id=id,
+            path=path,
+        )
+    tail = b"".join((end[-TAIL_SIZE : _SEAL_IN_TAIL.start], NO_SEAL, end[_SEAL_IN_TAIL.stop :]))
+    owner = seals.owner(seal, described, tail)
+    if owner is None:
+        raise SealError(
+            "none of the keys given has sealed it: it was forged, or moved here from another store, or "
+            "sealed with a key that is not among trust=Trust(key=[…])",
+            id=id,
+            path=path,
+        )
+    return owner
+
+
+def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metadata:
+    _, unpack = packing()
+    try:
+        found = unpack(described)
+        values = [*_fields_of(found)]
+        transform, values[_TRANSFORM] = values[_TRANSFORM], None
+        # Types in one comparison: this is done for each record that is read.
+        types = tuple(map(type, values))
+        if types != _TYPES and types != _TYPES_WITHOUT_PROTOCOL:
+            raise TypeError("a field has the wrong type")
+        # Lists stay lists in the configuration alone: it goes back to the codec as it came.
+        values[_REFERENCES] = references = tuple(values[_REFERENCES])
+        values[_BUFFERS] = (
+            tuple((_size(n), typed(digest, bytes)) for n, digest in values[_BUFFERS])
+            if values[_BUFFERS]
+            else ()
+        )
+        if transform is not None:
+            values[_TRANSFORM] = _transformation(transform)
+        if len(found) > len(_FIELDS):
+            values.append(versions_from(found.get("versions", {})))
+            values.append(libraries_from(found.get("libraries", {})))
+            values.append(_content(found.get("seal")))
+        metadata = Metadata(*values)
+        if metadata.payload_size < 0 or not 0 <= metadata.created < FAR_FUTURE:
+            raise ValueError("a field is out of range")
+        if references and {*map(type, references)} != {str}:
+            raise TypeError("a reference is not a string")
+        return metadata
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise _damaged("its metadata are not what brinery writes", id, path) from error
+
+
+# The names and types of the fields of `Metadata`, as the map of a record has them.
+_FIELDS: Final = (
+    "id",
+    "codec",
+    "config",
+    "codec_version",
+    "protocol",
+    "python",
+    "class",
+    "references",
+    "size",
+    "digest",
+    "buffers",
+    "created",
+    "nonce",
+    "transform",
+)
+_fields_of: Final = operator.itemgetter(*_FIELDS)
+# fmt: off
+_TYPES: Final = (
+    str, str, dict, str, int, str, str, list, int, bytes, list, float, bytes, type(None)
+)
+# fmt: on
+_REFERENCES: Final = _FIELDS.index("references")
+_BUFFERS: Final = _FIELDS.index("buffers")
+_TRANSFORM: Final = _FIELDS.index("transform")
+_TYPES_WITHOUT_PROTOCOL: Final = (*_TYPES[:4], type(None), *_TYPES[5:])
+
+
+def _transformation(value: Any) -> Transformation:
+    found = typed(value, dict)
+    return Transformation(
+        typed(found["name"], str),
+        typed(found["config"], dict),
+        _size(found["size"]),
+        typed(found["digest"], bytes),
+    )
+
+
+def _content(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    found = typed(value, dict)
+    if found["algorithm"] != ALGORITHM:
+        raise ValueError(f"a seal by {found['algorithm']!r:.80} is not known")
+    content: bytes = typed(found["content"], bytes)
+    return content
+
+
+def _size(value: Any) -> int:
+    if typed(value, int) < 0:
+        raise ValueError("a size is negative")
+    return int(value)
+
+
+def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
+    """Return what a record without its tail is, now that all of it can be looked at."""
+    end = data.rfind(MAGIC)
+    if end >= 0:
+        more = len(data) - end - len(MAGIC)
+        return _damaged(f"{more} bytes follow its end", error.id, error.path)
+    # A pickle that does not stop, or the beginning of metadata.
+    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
+    if (is_pickle and data[-1:] != b".") or _METADATA_START.search(data):
+        return TruncatedRecordError(
+            f"has lost its end: {len(data)} bytes of it are left", id=error.id, path=error.path
+        )
+    return error
+
+
+def seems_cut_off(data: bytes) -> bool:
+    """Tell whether bytes that do not end as a record look like one that lost its end.
+
+    For files whose name does not tell that they are records.  They begin as a pickle does and do not end as
+    one, or have the beginning of metadata once, close to their end; an archive of records has it many times.
+    """
+    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
+    starts = [found.start() for found in _METADATA_START.finditer(data)][:2]
+    if len(starts) == 1:
+        return is_pickle or len(data) - starts[0] < _MOST_CUT_OFF
+    return is_pickle and data[-1:] != b"."
+
+
+_MOST_CUT_OFF: Final = 1 << 16
+
+# How `Writer` begins: a map of 14 or more pairs, the first of which is the codec.
+_METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
+
+
+def parse(
+    data: bytes,
+    version: Any = None,
+    *,
+    id: str | None = None,
+    path: str | None = None,
+    seals: Seals | None = None,
+    admit: Callable[[Metadata], object] | None = None,
+) -> Record:
+    """Check a record and take it apart; no payload byte is decoded.
+
+    `admit` is called with the metadata before the payload is looked at.  Raise a `RecordError` when
+    any byte differs from what was written, or when `id` is given and the record is another object's;
+    a `SealError` when `seals` are given and none of their keys has sealed it; and what `admit` raises.
+    """
+    if seals is None and admit is None and (found := record_as_written(data, version, id)):
+        return found
+    try:
+        metadata, owner = _parsed_metadata(data, len(data), id, path, seals)
+    except ForeignRecordError as error:
+        raise _refined(error, data) from error
+    if admit is not None:
+        admit(metadata)
+    record = Record(metadata, data, version)
+    if seals is not None:
+        _check_content(record, seals, owner, id, path)
+        return record
+    if blake2b(record.stored, digest_size=DIGEST_SIZE).digest() != metadata.payload_digest:
+        raise _damaged("the digest of its payload does not match", id, path)
+    if not metadata.buffers:
+        return record
+    for buffer, (_, digest) in zip(record.buffers, metadata.buffers, strict=True):
+        if digest_of((buffer,)) != digest:
+            raise _damaged("the digest of a buffer does not match", id, path)
+    # The padding between buffers is the only place that no digest covers: it must be zero.
+    end = metadata.payload_size
+    for size, _ in metadata.buffers:
+        start = aligned(end)
+        if any(data[end:start]):
+            raise _damaged("the padding before a buffer is not zero", id, path)
+        end = start + size
+    return record
+
+
+def _check_content(
+    record: Record, seals: Seals, owner: int, id: str | None, path: str | None
+) -> None:
+    # One pass: what the key has sealed needs no other digest.
+    metadata = record.metadata
+    end = metadata.payload_size
+    for size, _ in metadata.buffers:
+        end = aligned(end) + size
+    if not seals.is_content(metadata.content or b"", (memoryview(record.data)[:end],), owner):
+        raise _damaged("its payload is not the one that was sealed", id, path)

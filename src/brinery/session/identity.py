@@ -1,0 +1,289 @@
+"""Which living object is which record: the side table of one store.
+
+An entry goes when its object dies.  Objects that take no weak reference (lists, dicts, subclasses of int and
+tuple, …) are held, and let go again once nobody else refers to them; that is found by their reference
+count, in sweeps whose cost is spread over the entries made.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from collections.abc import Callable, Collection, Iterable, Mapping
+from typing import Any, Final
+
+from brinery.codec import Codec
+from brinery.ids import name_of
+from brinery.session.savepoint import Savepoint
+
+NOTHING: Final = object()
+
+# Identity says nothing about these: equal ones may or may not be one object.
+_ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
+_FIRST_SWEEP = 256
+
+
+class _Weak(weakref.ref[Any]):
+    __slots__ = ("codec", "digest", "id", "is_loaded", "key", "version")
+
+    id: str
+    is_loaded: bool
+    key: int
+    version: Any
+    digest: bytes
+    codec: Codec
+
+
+class _Held:
+    __slots__ = ("codec", "digest", "held", "id", "is_loaded", "key", "version")
+
+    id: str
+    is_loaded: bool
+    key: int
+    version: Any
+    digest: bytes
+    codec: Codec
+
+    def __init__(self, obj: Any) -> None:
+        self.held = obj
+
+    def __call__(self) -> Any:
+        return self.held
+
+
+Entry = _Weak | _Held
+"""What a store knows of a living object: its ID, and of its record the version, the digest of the
+payload, and the codec."""
+
+
+def _count(entry: _Held) -> int:
+    return sys.getrefcount(entry.held)
+
+
+_ALONE: Final = _count(_Held(object()))
+
+
+class IdentityMap:
+    """The living objects of one store, by ID and by identity."""
+
+    def __init__(self) -> None:
+        self._by_id: dict[str, Entry] = {}
+        self._by_key: dict[int, Entry] = {}
+        self._held: list[_Held] = []
+        self._sweep_at = _FIRST_SWEEP
+        self.partial: set[str] = set()
+        """IDs whose living objects are placeholders or refer to some."""
+        self._callback = _forget_in(self._by_id, self._by_key)
+        self._savepoints: list[Savepoint] = []
+
+    def get(self, id: str) -> Any:
+        """Return the living object `id`, or `NOTHING`."""
+        entry = self._by_id.get(id)
+        if entry is None:
+            return NOTHING
+        obj = entry()
+        # A dead weak reference answers None, and None itself is never entered.
+        return NOTHING if obj is None else obj
+
+    def entry(self, obj: Any) -> Entry | None:
+        """Return what is known of `obj`."""
+        entry = self._by_key.get(id(obj))
+        return entry if entry is not None and entry() is obj else None
+
+    def set(
+        self,
+        id_: str,
+        obj: Any,
+        version: Any,
+        digest: bytes,
+        codec: Codec,
+        is_loaded: bool = False,
+    ) -> None:
+        """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
+        point = self._savepoints[-1] if self._savepoints else None
+        if point is not None:
+            point.ids.setdefault(id_, self._by_id.get(id_))
+            point.exposed.add(id_)
+        if type(obj) in _ATOMS:
+            self._by_id.pop(id_, None)
+            return
+        key = id(obj)
+        known = self._by_key.get(key)
+        entry: Entry
+        if known is not None and known() is obj and known.id == id_:
+            entry = known
+            if point is not None:
+                point.note_state(entry)
+        else:
+            try:
+                entry = _Weak(obj, self._callback)
+            except TypeError:
+                entry = self._held_entry(obj)
+            entry.id = id_
+            entry.key = key
+            if known is None or known() is not obj:
+                if point is not None:
+                    point.keys.setdefault(key, known)
+                    point.note_new(entry, obj)
+                self._by_key[key] = entry
+        former = self._by_id.get(id_)
+        if former is not None and former is not entry:
+            # The record is another object's now: whoever had it is new again.
+            self._drop(former)
+        entry.is_loaded = is_loaded
+        entry.version = version
+        entry.digest = digest
+        entry.codec = codec
+        self._by_id[id_] = entry
+        if point is not None:
+            point.entered[id(entry)] = entry
+
+    def _held_entry(self, obj: Any) -> Entry:
+        entry = _Held(obj)
+        if len(self._held) >= self._sweep_at:
+            self._sweep()
+        self._held.append(entry)
+        return entry
+
+    def _sweep(self) -> None:
+        kept = []
+        for entry in self._held:
+            if _count(entry) <= _ALONE:
+                self._drop(entry)
+            else:
+                kept.append(entry)
+        self._held = kept
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(kept))
+
+    def _drop(self, entry: Entry) -> None:
+        if self._savepoints:
+            self._note(entry)
+        if self._by_id.get(entry.id) is entry:
+            del self._by_id[entry.id]
+        if self._by_key.get(entry.key) is entry:
+            del self._by_key[entry.key]
+
+    def _note(self, entry: Entry) -> None:
+        point = self._savepoints[-1]
+        point.ids.setdefault(entry.id, self._by_id.get(entry.id))
+        point.keys.setdefault(entry.key, self._by_key.get(entry.key))
+
+    def remove(self, id_: str) -> None:
+        """Forget the object `id_`: it has no record any more."""
+        if self._savepoints:
+            self._savepoints[-1].ids.setdefault(id_, self._by_id.get(id_))
+        # A copy: objects die, and leave the table, whenever another thread lets go of them.
+        for entry in list(self._by_key.values()):
+            if entry.id == id_:
+                self._drop(entry)
+        self._by_id.pop(id_, None)
+        self._held = [entry for entry in self._held if entry.id != id_]
+
+    def clear(self) -> None:
+        """Forget all objects: there are no records any more."""
+        for entry in [*self._by_id.values(), *self._by_key.values()]:
+            self._drop(entry)
+        self._held.clear()
+        self.partial.clear()
+
+    def forget(self, id_: str) -> None:
+        """Make a later load read `id_` anew; its living object keeps the ID."""
+        self._by_id.pop(id_, None)
+        for point in self._savepoints:
+            if id_ in point.ids:
+                point.ids[id_] = None
+
+    def renew(self, versions: Mapping[str, tuple[Any, Any]]) -> None:
+        """Note that records were written anew and say what they said.
+
+        `versions` are those before and after, by name.
+        """
+        for entry in [*self._by_id.values(), *self._by_key.values()]:
+            former, present = versions.get(name_of(entry.id), (None, None))
+            if former is not None and entry.version == former:
+                entry.version = present
+
+    def forget_objects(self) -> None:
+        """Make later loads read anew; living objects keep their IDs."""
+        self._by_id.clear()
+        for point in self._savepoints:
+            point.ids = dict.fromkeys(point.ids)
+        self._sweep()
+
+    def repair(self) -> None:
+        """Drop what another thread had begun to enter when this process was forked."""
+        for key, entry in [*self._by_key.items()]:
+            if not hasattr(entry, "codec"):
+                del self._by_key[key]
+        self.forget_objects()
+
+    # -- transactions
+
+    def begin(self) -> None:
+        """Note from now on what changes, until `commit` or `roll_back`; may be nested."""
+        self._savepoints.append(Savepoint(self.partial))
+
+    def expose(self, ids: Iterable[str]) -> None:
+        """Note that the objects `ids` are handed to the user's code, which may change them."""
+        if self._savepoints:
+            self._savepoints[-1].exposed.update(ids)
+
+    def commit(self, settled: Callable[[str, Any], Any]) -> None:
+        """Keep what was changed; `settled` gives, by ID, the version that takes the place of one."""
+        point = self._savepoints.pop()
+        for entry in point.entered.values():
+            entry.version = settled(entry.id, entry.version)
+        if self._savepoints:
+            point.merge_into(self._savepoints[-1])
+
+    def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
+        """Undo what was changed; return the IDs whose objects the user's code may have changed.
+
+        `is_own` tells the versions of records that go.  Objects that were loaded from other records stay.
+        """
+        point = self._savepoints.pop()
+        point.restore_states(is_own)
+        for key, former in point.keys.items():
+            _put_back(self._by_key, key, former, self._by_key.get(key), is_own)
+        for id_, former in point.ids.items():
+            present = self._by_id.get(id_)
+            _put_back(self._by_id, id_, former, present, is_own)
+            if self._by_id.get(id_) is not present:
+                self.partial.discard(id_)
+                self.partial |= point.partial & {id_}
+        entries = [*self._by_id.values(), *self._by_key.values()]
+        held = {id(entry): entry for entry in entries if isinstance(entry, _Held)}
+        self._held = list(held.values())
+        if self._savepoints:
+            point.merge_into(self._savepoints[-1])
+        return point.exposed
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+
+def _put_back(
+    table: dict[Any, Entry],
+    place: Any,
+    former: Entry | None,
+    present: Entry | None,
+    is_own: Callable[[Any], bool],
+) -> None:
+    is_other = present is not None and present is not former and present() is not None
+    if is_other and present is not None and not is_own(present.version):
+        return  # loaded from a record that stays
+    if former is not None and former() is not None:
+        table[place] = former
+    else:
+        table.pop(place, None)
+
+
+def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
+    # Not a method: a weak reference must not keep the map alive, nor the map's own death fail.
+    def forget(entry: _Weak) -> None:
+        if by_id.get(entry.id) is entry:
+            del by_id[entry.id]
+        if by_key.get(entry.key) is entry:
+            del by_key[entry.key]
+
+    return forget

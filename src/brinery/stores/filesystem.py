@@ -1,0 +1,206 @@
+"""A store in a directory: each object is a file named by its ID."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from brinery.backends.directory.backend import LOCK_TIMEOUT, DirectoryBackend
+from brinery.catalog.settings import read_settings
+from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.errors import InvalidArgumentError, UrlError
+from brinery.ids import IdFactory
+from brinery.record.payload import MAX_EXPANDED
+from brinery.registry.table import CodecArgument
+from brinery.stores.arguments import one_of, seconds
+from brinery.stores.store import Store
+from brinery.transform import Transform
+from brinery.trust.policy import Trust
+from brinery.url import Url
+
+
+class FilesystemStore(Store):
+    """Keeps objects as files in a directory; the file name is the object's ID.
+
+    `directory`
+        A path or a ``file:`` URL; by default a directory of the user's own
+        (``platformdirs.user_data_dir("brinery")``).  It is made on the first save.
+    `idfactory`
+        Makes the IDs; by default the class name and a number.
+    `protocol`, `codec`
+        How new records are written.  Both default to what the store remembers from its making, and
+        then to pickle at protocol 5.
+    `compress`
+        The transform of new records, ``"zstd:3"`` for example; ``"none"`` for none.  Defaults to what
+        the store remembers, and then to none.
+    `max_expanded`
+        The most bytes that a compressed payload may expand to when it is read.
+    `trust`
+        What is accepted from the store: a `Trust`, or ``"anyone"``.
+    `durability`
+        "full": what `save` has returned for is on the disk, and outlives a power cut.  "process": it
+        outlives the process, however that ends; the operating system writes it to the disk when it likes.
+    `layout`
+        "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to what the
+        store remembers, and then to "flat"; files of the other layout are found all the same.
+    `shared`
+        "private": what is made is the user's own.  "group": the group of the directory may read and
+        write it, too, and is trusted not to plant pickles.  Defaults to what the store remembers, which
+        trusts nobody, and then to "private".
+
+    Options of the codec (dill's `recurse`, …) may be given too.  Arguments of the sibling stores
+    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other gives a warning.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | Url | None = None,
+        idfactory: IdFactory | None = None,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+        max_expanded: int = MAX_EXPANDED,
+        durability: str = "full",
+        layout: str | None = None,
+        trust: Trust | str | None = None,
+        shared: str | None = None,
+        lock_timeout: float = LOCK_TIMEOUT,
+        **extra: Any,
+    ) -> None:
+        path = _path_of(directory)
+        # Whom to trust is for the opener to say: neither the store nor its URL does.
+        self._trusts_group = shared == "group"
+        self.durability = one_of("durability", durability, ("full", "process"))
+        if layout is None or shared is None:
+            remembered = read_settings(DirectoryBackend(path))
+            options = remembered.options if remembered else {}
+            layout = layout or options.get("layout") or "flat"
+            shared = shared or options.get("shared") or "private"
+        self.layout = one_of("layout", layout, ("flat", "sharded"))
+        self.shared = one_of("shared", shared, ("private", "group"))
+        self._lock_timeout = seconds("lock_timeout", lock_timeout)
+        self._directory = path
+        self._given_factory = idfactory
+        super().__init__(
+            DirectoryBackend(
+                path,
+                layout=self.layout,
+                durability=self.durability,
+                shared=self.shared,
+                trusts_group=self._trusts_group,
+                lock_timeout=self._lock_timeout,
+            ),
+            idfactory,
+            protocol,
+            codec=codec,
+            compress=compress,
+            max_expanded=max_expanded,
+            remember={"layout": self.layout, "shared": self.shared},
+            trust=trust,
+            **extra,
+        )
+
+    @property
+    def directory(self) -> str:
+        """Return the absolute path of the directory."""
+        return self._directory
+
+    @property
+    def url(self) -> Url:
+        """Return the URL that opens this store again."""
+        return Url(scheme="file", path=self._directory)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A store among the things that are sent to another process opens the same directory there.  A
+        # key is sent nowhere: it refuses to be pickled.
+        place = (self._directory, self._given_factory, self._codec)
+        stored = (self.transform or "none", self.max_expanded)
+        ways = (self.durability, self.layout)
+        more = (
+            self._renames.given,
+            self.shared,
+            self._lock_timeout,
+            self.trust,
+            self._trusts_group,
+        )
+        return _reopened, (*place, *ways, *stored, *more)
+
+
+def _reopened(
+    directory: str,
+    idfactory: IdFactory | None,
+    codec: Codec,
+    durability: str,
+    layout: str,
+    compress: str | Transform = "none",
+    max_expanded: int = MAX_EXPANDED,
+    renames: Mapping[str, str] | None = None,
+    shared: str | None = None,
+    lock_timeout: float = LOCK_TIMEOUT,
+    trust: Trust | None = None,
+    trusts_group: bool = False,
+) -> FilesystemStore:
+    store = FilesystemStore(
+        directory,
+        idfactory,
+        codec=codec,
+        durability=durability,
+        layout=layout,
+        compress=compress,
+        max_expanded=max_expanded,
+        renames=renames,
+        shared=shared,
+        lock_timeout=lock_timeout,
+        trust=trust,
+    )
+    return store if trusts_group else _without_trust_in_group(store)
+
+
+def _without_trust_in_group(store: FilesystemStore) -> FilesystemStore:
+    store._trusts_group = False
+    assert isinstance(store.backend, DirectoryBackend)
+    store.backend.trusts_group = False
+    return store
+
+
+def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
+    if directory is None:
+        import platformdirs
+
+        return platformdirs.user_data_dir("brinery", appauthor=False)
+    if isinstance(directory, str) and (_URL.match(directory) or directory[:5].lower() == "file:"):
+        directory = Url(directory)
+    if isinstance(directory, Url):
+        if directory.query:
+            raise UrlError(
+                directory.without_secrets(),
+                "options in a URL are for make_store(url); give them to FilesystemStore as arguments",
+            )
+        return directory.local_path()
+    try:
+        path = os.fspath(directory)
+    except TypeError as error:
+        raise InvalidArgumentError(f"a directory is a path or a URL, not {directory!r}") from error
+    if not path:
+        raise InvalidArgumentError("the path of the directory is empty")
+    return os.path.abspath(os.path.expanduser(path))
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+
+
+def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:
+    """Return the store at a ``file:`` URL or path; options may stand in the URL's query.
+
+    >>> make_filesystemstore("file:///srv/jobs?codec=dill&protocol=4").codec.protocol
+    4
+    """
+    if url is None:
+        return FilesystemStore(None, *args, **options)
+    parsed = Url(url)
+    place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
+    store = FilesystemStore(place, *args, **{**parsed.options(), **options})
+    return store if options.get("shared") else _without_trust_in_group(store)

@@ -1,0 +1,35 @@
+"""A store in memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brinery.backends.memory import MemoryBackend
+from brinery.codec import DEFAULT_PROTOCOL
+from brinery.ids import IdFactory
+from brinery.registry.table import CodecArgument
+from brinery.stores.store import Store
+from brinery.transform import Transform
+from brinery.url import Url
+
+
+class MemoryStore(Store):
+    """A store that lives in this process only: for tests and for play."""
+
+    def __init__(
+        self,
+        idfactory: IdFactory | None = None,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+        **extra: Any,
+    ) -> None:
+        super().__init__(
+            MemoryBackend(), idfactory, protocol, codec=codec, compress=compress, **extra
+        )
+
+
+def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:
+    """Return a new `MemoryStore`, with the options that stand in a URL (``memory:?codec=dill``)."""
+    return MemoryStore(**{**Url(url).options(), **options})

@@ -1,0 +1,299 @@
+"""A store in a table of a database: SQLite, PostgreSQL, or another one that SQLAlchemy knows."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from brinery.backends.sql import SqlBackend
+from brinery.backends.sql.schema import DEFAULT_TABLE
+from brinery.codec import DEFAULT_PROTOCOL
+from brinery.errors import InvalidArgumentError, UrlError
+from brinery.ids import Id, IdFactory
+from brinery.record.payload import MAX_EXPANDED
+from brinery.registry.table import CodecArgument, codec_options
+from brinery.stores.arguments import seconds, truth_of
+from brinery.stores.store import Store, ids_of
+from brinery.transform import Transform
+from brinery.trust.policy import Trust
+from brinery.url import Url
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, ColumnElement
+    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+    ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
+
+_log: Final = logging.getLogger(__name__)
+
+# What may stand in the query of a URL beside the options of the codec and those of the driver.
+_OPTIONS: Final = frozenset(
+    ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
+)
+
+
+class SqlStore(Store):
+    """Keeps objects as rows of a table, in the line of GC3Pie's `SqlStore`.
+
+    `url`
+        As SQLAlchemy has it: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` (the directory is
+        made), ``postgresql+psycopg://user:password@host/database``, …  ``#table=name`` at its end
+        names the table.
+    `table_name`
+        The table; it wins over that of the URL.  By default ``store``.
+    `idfactory`
+        Makes the IDs; by default the class name and a number.
+    `extra_fields`
+        Further columns (`sqlalchemy.Column`) and for each a function that is called with every object
+        that is saved and returns its value; see `brinery.stores.columns.GET`.  Where it raises, that is
+        logged, and the value is NULL.  `query` looks for them.
+    `create`
+        Make the tables where they are missing; without it, that is a `MissingTableError`.
+    `protocol`, `codec`, `compress`, `max_expanded`, `trust`
+        As for `FilesystemStore`.
+    `durability`
+        "full": what `save` has returned for outlives a power cut.  "process": it outlives the
+        process, however that ends; a power cut may take the last commits.
+    `migrate`
+        Add columns of `extra_fields` that the table does not have yet; NULL for the objects that are
+        there.  Without it, that is a `MissingColumnsError`, which shows the statements.
+    `timeout`
+        Seconds to wait for another writer of an SQLite file, and for a server to answer.
+
+    Options of the codec may be given too.  Arguments of the sibling stores (`directory`, `layout`)
+    are ignored; any other gives a warning.  A pickle of a store holds its URL, password included.
+    """
+
+    def __init__(
+        self,
+        url: str | Url,
+        table_name: str | None = None,
+        idfactory: IdFactory | None = None,
+        extra_fields: ExtraFields | None = None,
+        create: bool = True,
+        protocol: int | None = DEFAULT_PROTOCOL,
+        *,
+        codec: CodecArgument | None = None,
+        compress: str | Transform | None = None,
+        max_expanded: int = MAX_EXPANDED,
+        trust: Trust | str | None = None,
+        durability: str = "full",
+        migrate: bool = False,
+        timeout: float = 60.0,
+        **extra: Any,
+    ) -> None:
+        self._extra_fields = _checked(extra_fields)
+        self._given_factory = idfactory
+        place, table = _split(Url(url))
+        self.table_name = _table(table_name) or table or DEFAULT_TABLE
+        self.durability = durability
+        self._timeout = seconds("timeout", timeout)
+        backend = SqlBackend(
+            place,
+            self.table_name,
+            extra=list(self._extra_fields),
+            create=truth_of("create", create),
+            migrate=truth_of("migrate", migrate),
+            durability=durability,
+            timeout=self._timeout,
+        )
+        try:
+            super().__init__(
+                backend,
+                idfactory,
+                protocol,
+                codec=codec,
+                compress=compress,
+                max_expanded=max_expanded,
+                trust=trust,
+                **extra,
+            )
+        except BaseException:
+            backend.close()
+            raise
+        self._sql = backend
+        if self._extra_fields:
+            self._fields = _values_of(self._extra_fields)
+
+    @property
+    def url(self) -> Url:
+        """Return the URL that opens this store again, with its password."""
+        place = self._sql.place
+        text = place.url.render_as_string(hide_password=False)
+        table = "" if self.table_name == DEFAULT_TABLE else f"#table={self.table_name}"
+        return Url(text + table)
+
+    @property
+    def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
+        """Return the columns for `query`: `class_name`, `codec`, `size`, `created`, and the further ones.
+
+        `created` is in seconds since 1970, UTC; `size` in bytes.
+        """
+        return self._sql.place.schema.records.c
+
+    def query(
+        self,
+        where: ColumnElement[bool] | None = None,
+        *,
+        order_by: Any = None,
+        limit: int | None = None,
+    ) -> list[Id]:
+        """Return the IDs of the objects whose columns fit, decoding nothing.
+
+        `where` is an expression of SQLAlchemy, on `columns` or on those given as `extra_fields`;
+        `order_by` a column or several; without it, the order is that of the names.  Raise
+        `InvalidArgumentError` for what is no expression, and `StorageError`.
+        """
+        with self._lock, self._open():
+            return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        if not self._sql.capabilities.snapshot_reads:
+            raise InvalidArgumentError(
+                "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
+                "brinery.copy"
+            )
+        options = {
+            "codec": self._codec,
+            "compress": self.transform or "none",
+            "max_expanded": self.max_expanded,
+            "durability": self.durability,
+            "timeout": self._timeout,
+            "renames": self._renames.given,
+            "trust": self.trust,
+        }
+        place = str(self.url), self.table_name, self._given_factory, self._extra_fields or None
+        return _reopened, (place, options)
+
+
+def _reopened(place: tuple[Any, ...], options: dict[str, Any]) -> SqlStore:
+    return SqlStore(*place, **options)
+
+
+def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
+    if not fields:
+        return {}
+    from brinery.backends.sql.database import installed
+
+    with installed():
+        from sqlalchemy import Column
+    try:
+        found = dict(fields)
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(
+            f"extra_fields map a sqlalchemy.Column to a function of the object, not {fields!r:.60}"
+        ) from error
+    for column, function in found.items():
+        if not isinstance(column, Column) or not callable(function):
+            raise InvalidArgumentError(
+                f"extra_fields map a sqlalchemy.Column to a function of the object, not "
+                f"{column!r:.60} to {function!r:.60}"
+            )
+        if refusal := _refusal_of(column):
+            raise InvalidArgumentError(f"extra_fields: the column {column.name!r} {refusal}")
+    return found
+
+
+def _refusal_of(column: Column[Any]) -> str | None:
+    # What would be passed over in silence, or could end a save that has nothing wrong about it.
+    if not column.name:
+        return "has no name: Column(name, type)"
+    if column.table is not None:
+        return "is that of another table: give the store one of its own, Column(name, type)"
+    demands = {
+        "primary_key": column.primary_key,
+        "unique": column.unique,
+        "nullable=False": not column.nullable,
+        "a default": column.default is not None or column.server_default is not None,
+        "a foreign key": bool(column.foreign_keys),
+    }
+    asked = [name for name, is_asked in demands.items() if is_asked]
+    if asked:
+        return f"has {', '.join(asked)}: a value may be missing and may repeat, and comes from its function"
+    return None
+
+
+def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Mapping[str, Any]]:
+    functions = [(column.name, function) for column, function in fields.items()]
+
+    def values(obj: Any) -> Mapping[str, Any]:
+        found = {}
+        for name, function in functions:
+            try:
+                found[name] = function(obj)
+            except Exception:  # noqa: BLE001 - as documented: a column must not keep an object from being saved
+                _log.warning(
+                    "no value for the column %r of an object of class %s: NULL is stored",
+                    name,
+                    type(obj).__qualname__,
+                    exc_info=True,
+                )
+                found[name] = None
+        return found
+
+    return values
+
+
+def _split(url: Url) -> tuple[str, str | None]:
+    """Return the URL without its fragment, and the name of the table that the fragment gives."""
+    options = {name for name, _ in _pairs(url)}
+    if not url.scheme.startswith("sqlite"):
+        options -= {"timeout"}  # some drivers have one
+    misplaced = sorted(_OPTIONS & options)
+    if misplaced:
+        raise UrlError(
+            url.without_secrets(),
+            f"options in a URL ({', '.join(misplaced)}) are for make_store(url); give them to "
+            "SqlStore as arguments",
+        )
+    key, equals, table = url.fragment.partition("=")
+    if url.fragment and (key != "table" or not equals or not table):
+        raise UrlError(url.without_secrets(), "what follows # is table=name")
+    return str(url).partition("#")[0], table or None
+
+
+def _table(name: Any) -> str | None:
+    """Return the name of a table if there can be one of that name, and a URL with it."""
+    if name is None:
+        return None
+    if not isinstance(name, str) or not (name.isprintable() and name.strip()):
+        raise InvalidArgumentError(f"table_name is a name that can be printed, not {name!r:.60}")
+    return name
+
+
+def _pairs(url: Url) -> list[tuple[str, str]]:
+    from urllib.parse import parse_qsl
+
+    return parse_qsl(url.query, keep_blank_values=True)
+
+
+def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
+    """Return the store in the database at a URL.
+
+    Options of the store may stand in the URL's query (``sqlite:///jobs.db?codec=dill``); all others there
+    are those of the driver (``?sslmode=require``).  Keyword arguments win.
+    """
+    from urllib.parse import urlencode
+
+    parsed = Url(url)
+    pairs = _pairs(parsed)
+    asked = options.get("codec") or dict(pairs).get("codec") or "pickle"
+    known = _OPTIONS | set(codec_options(asked) if isinstance(asked, str) else ())
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in known:
+            if not value:
+                raise UrlError(parsed.without_secrets(), f"the option {name!r} needs a value")
+            if name in found:
+                raise UrlError(parsed.without_secrets(), f"the option {name!r} stands there twice")
+            found[name] = value
+    rest = urlencode([pair for pair in pairs if pair[0] not in known])
+    place = Url(
+        scheme=parsed.scheme,
+        netloc=parsed.netloc,
+        path=parsed.path,
+        query=rest,
+        fragment=parsed.fragment,
+    )
+    return SqlStore(place, *args, **{**found, **options})

@@ -1,0 +1,141 @@
+"""The program of the fresh interpreter that `brinery.verify.fresh_process` starts.
+
+It loads the records of a directory and writes to a file what is wrong, as JSON.  Nothing of it is bound
+in `__main__`, which has to be as empty as that of a stranger.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import traceback
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from brinery.backends.directory.backend import DirectoryBackend
+from brinery.errors import BrineryError, DecodeError
+from brinery.ids import name_of
+from brinery.record.reader import parse
+from brinery.record.record import Record
+from brinery.stores.store import Store
+from brinery.transform import Transform
+from brinery.trust.policy import Trust
+from brinery.verify.undefined_names import undefined_names
+
+Found = dict[str, str | None]
+
+
+def run(job: Mapping[str, Any]) -> None:
+    """Do the job and write the report."""
+    try:
+        report = list(_Verifier(job).findings())
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module of the user's raises
+        report = [_finding(None, "", "".join(traceback.format_exception_only(error)).strip())]
+    with open(job["report"], "w", encoding="ascii") as file:
+        json.dump(report, file)
+
+
+class _Verifier:
+    def __init__(self, job: Mapping[str, Any]) -> None:
+        self._job = job
+        self._ids: list[str] = job["ids"]
+        self._backend = DirectoryBackend(job["records"], durability="process", create=False)
+        trust = Trust(classes=job["classes"], anyone=True)
+        self._store = Store(self._backend, codec="pickle", trust=trust, **job["options"])
+
+    def findings(self) -> Iterator[Found]:
+        """Yield what keeps the records from being loaded and used here."""
+        unknown = list(self._unknown_codecs())
+        if unknown:
+            yield from unknown
+            return
+        try:
+            loaded = self._store.load_many(self._ids)
+        except BrineryError as error:
+            # All that is missing, and not only the first; or else what the error says.
+            yield from list(self._missing_globals()) or [self._failure(error)]
+            return
+        for root, obj in zip(self._ids, loaded, strict=True):
+            for path, what in undefined_names(obj):
+                yield _finding(root, path, what)
+
+    def _failure(self, error: BrineryError) -> Found:
+        path = self._places().get(str(error.id), "") + (getattr(error, "object_path", None) or "")
+        reason = error.reason if isinstance(error, DecodeError) else str(error)
+        return _finding(self._root_of.get(str(error.id)), path, reason)
+
+    def _unknown_codecs(self) -> Iterator[Found]:
+        for name, path in self._job["codecs"].items():
+            module, _, qualname = path.partition(":")
+            try:
+                found: Any = importlib.import_module(module)
+                for part in qualname.split("."):
+                    found = getattr(found, part)
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
+                what = f"{name!r}, {path}, cannot be imported: {error}"
+                yield _finding(None, "", what)
+            else:
+                if issubclass(found, Transform):
+                    self._store._restorer.known_class(found)
+                else:
+                    self._store._classes[name] = found
+
+    # -- what the records name
+
+    def _missing_globals(self) -> Iterator[Found]:
+        told: dict[str, str | None] = {}
+        places = self._places()
+        for id_, prefix in places.items():
+            for kind, name, path in self._mentions(id_):
+                if kind != "global":
+                    continue
+                if name not in told:
+                    module, _, qualname = name.partition(":")
+                    renamed = self._store._renames.present(module, qualname)
+                    told[name] = _why_missing(*renamed)
+                reason = told[name]
+                if reason is not None:
+                    yield _finding(self._root_of[id_], prefix + path, reason)
+
+    def _places(self) -> dict[str, str]:
+        # The records that the roots reach, with the path from the root.
+        places = dict.fromkeys(self._ids, "")
+        self._root_of = {id_: id_ for id_ in self._ids}
+        line = list(places)
+        for id_ in line:
+            found = {name: path for kind, name, path in self._mentions(id_) if kind == "external"}
+            for reference in self._record(id_).metadata.references:
+                if reference not in places:
+                    places[reference] = places[id_] + found.get(reference, "…")
+                    self._root_of[reference] = self._root_of[id_]
+                    line.append(reference)
+        return places
+
+    def _record(self, id_: str) -> Record:
+        data, version = self._backend.get(name_of(id_))
+        return self._store._restorer.restored(parse(data, version, id=id_))
+
+    def _mentions(self, id_: str) -> list[Any]:
+        record = self._record(id_)
+        codec = self._store._codec_of(record.metadata.codec, record.metadata.config)
+        try:
+            return list(codec.mentions(record.payload))
+        except Exception:  # noqa: BLE001 - a payload that cannot be gone through is tried all the same
+            return []
+
+
+def _why_missing(module: str, qualname: str) -> str | None:
+    try:
+        found: Any = importlib.import_module(module)
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module may raise anything
+        return f"the module {module!r} cannot be imported there: {type(error).__name__}: {error}"
+    try:
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except AttributeError:
+        return f"{module}.{qualname} cannot be imported there"
+    return None
+
+
+def _finding(id_: str | None, path: str, what: str) -> Found:
+    return {"id": id_, "path": path, "what": what}

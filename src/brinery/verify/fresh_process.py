@@ -1,0 +1,188 @@
+"""Trying out a save in a fresh process, before anything of it becomes visible.
+
+The records are written to a temporary directory, together with those that they refer to, and an
+interpreter that knows nothing of this process loads them there: it has the same `sys.path`, the same
+environment and directory, and an empty ``__main__``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from brinery.backend import Backend, Put
+from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
+from brinery.ids import name_of
+from brinery.record.reader import parse_metadata
+from brinery.trust.gate import Guard
+
+FRESH_PROCESS: Final = "fresh-process"
+
+# An expression: it binds no name in `__main__`.
+_PROGRAM: Final = (
+    "(lambda job: (__import__('sys').path.__setitem__(slice(None), job['path']),"
+    " __import__('importlib').import_module('brinery.verify.child').run(job)))"
+    "(__import__('json').load(open(__import__('sys').argv[1], encoding='ascii')))"
+)
+_SHOWN: Final = 2_000  # characters of what a crashed process wrote
+
+
+@dataclass(frozen=True, slots=True)
+class FreshProcess:
+    """Asks a save to try its records out in a new interpreter first.
+
+    `timeout` is in seconds, for starting, loading and checking together.
+    """
+
+    timeout: float = 60.0
+
+    def __post_init__(self) -> None:
+        if type(self.timeout) not in (int, float) or not 0 < self.timeout <= threading.TIMEOUT_MAX:
+            raise InvalidArgumentError(
+                f"timeout is a number of seconds above 0, not {self.timeout!r:.60}"
+            )
+
+    def check(
+        self,
+        puts: Iterable[Put],
+        ids: Sequence[str],
+        backend: Backend,
+        classes: Mapping[str, type],
+        options: Mapping[str, Any],
+        guard: Guard,
+    ) -> None:
+        """Load the objects `ids` of the records `puts` in a new process.
+
+        `backend` holds the records that they refer to and that are not among them, `classes` the
+        codecs and transforms that may be registered nowhere; `options` are for the store that loads
+        them, in JSON types; `guard` lets them through.  Raise `VerificationError`, or `StorageError` where
+        there is no room for temporary files or no process can be started.
+        """
+        if not sys.executable or getattr(sys, "frozen", False):
+            raise InvalidArgumentError(
+                "verify: this program has no interpreter of its own to start"
+            )
+        try:
+            findings = self._findings(puts, ids, backend, classes, options, guard)
+        except OSError as error:
+            raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
+        if findings:
+            raise VerificationError(findings, id=ids[0], path=backend.location)
+
+    def _findings(
+        self,
+        puts: Iterable[Put],
+        ids: Sequence[str],
+        backend: Backend,
+        classes: Mapping[str, type],
+        options: Mapping[str, Any],
+        guard: Guard,
+    ) -> list[Finding]:
+        with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
+            records = Path(scratch, "records")
+            records.mkdir()
+            missing = _copy(puts, ids, backend, records, guard)
+            job = {
+                "path": [os.getcwd() if entry == "" else entry for entry in _search_path()],
+                "records": str(records),
+                "report": str(Path(scratch, "report")),
+                "ids": [str(id_) for id_ in ids],
+                "options": dict(options),
+                # The keys stay here: what they have sealed was checked here, too.
+                "classes": None if guard.trust.classes is None else list(guard.trust.classes),
+                "codecs": {
+                    name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
+                },
+            }
+            return missing or self._run(job, Path(scratch))
+
+    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Finding]:
+        (scratch / "job").write_text(json.dumps(job), encoding="ascii")
+        command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
+        with open(scratch / "errors", "wb") as errors:
+            try:
+                code = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    stderr=errors,
+                    timeout=self.timeout,
+                    check=False,
+                ).returncode
+            except subprocess.TimeoutExpired:
+                return [
+                    Finding(None, "", f"loading it there did not end within {self.timeout:g} s")
+                ]
+        try:
+            report = json.loads((scratch / "report").read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
+            return [
+                Finding(
+                    None,
+                    "",
+                    f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}",
+                )
+            ]
+        return [Finding(each["id"], each["path"], each["what"]) for each in report]
+
+
+def verifier_of(verify: str | FreshProcess) -> FreshProcess:
+    """Return what the argument `verify` of a save asks for."""
+    if isinstance(verify, FreshProcess):
+        return verify
+    if verify != FRESH_PROCESS:
+        raise InvalidArgumentError(f"verify={verify!r}: say {FRESH_PROCESS!r}, or leave it out")
+    return FreshProcess()
+
+
+def _search_path() -> Iterator[str]:
+    return (entry for entry in sys.path if isinstance(entry, str))
+
+
+def _end(code: int) -> str:
+    if code >= 0:
+        return f"the process ended by itself, with status {code}, before it had loaded the object"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = str(-code)
+    return f"the process that loaded it crashed ({name})"
+
+
+def _copy(
+    puts: Iterable[Put], ids: Sequence[str], backend: Backend, records: Path, guard: Guard
+) -> list[Finding]:
+    # The records at hand, and, in waves, those of the store that they lead to.
+    had: set[str] = set()
+    wanted: dict[str, str] = {name_of(id_): "" for id_ in ids}
+    for put in puts:
+        _write(records, put.name, b"".join(put.data), had, wanted)
+    while following := [name for name in wanted if name not in had]:
+        for name, data, version in backend.get_many(following):
+            guard.parsed(data, version, path=backend.where(name))
+            _write(records, name, data, had, wanted)
+        gone = [name for name in following if name not in had]
+        if gone:
+            return [
+                Finding(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
+                for name in gone
+            ]
+    return []
+
+
+def _write(records: Path, name: str, data: bytes, had: set[str], wanted: dict[str, str]) -> None:
+    (records / name).write_bytes(data)
+    had.add(name)
+    metadata = parse_metadata(data, len(data))
+    for reference in metadata.references:
+        wanted.setdefault(name_of(reference), metadata.id)
