@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.graph_recipes import KINDS, Recipe, recipes
+from tests.graph.recipes import KINDS, Recipe, recipes
 
 from brinery import EncodeError, MemoryStore
 from brinery.codec import Sink

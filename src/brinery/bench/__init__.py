@@ -10,12 +10,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brinery.bench.compare import compare
     from brinery.bench.result import Result
+    from brinery.bench.run.compare import compare
 
 __all__ = ["Result", "compare"]
 
-_HOMES = {"Result": "result", "compare": "_compare"}
+_HOMES = {"Result": "result", "compare": "run.compare"}
 
 
 def __getattr__(name: str) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgpack
 import pytest
-from tests.test_record import built, fields_of, sealed
+from tests.record.test_record import built, fields_of, sealed
 
 from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistable, upgrades
 from brinery.errors import DecodeError, MissingClassError

@@ -340,7 +340,7 @@ class TestThreads:
     @pytest.mark.parametrize("pure", ["", "1"], ids=["C", "pure Python"])
     def test_threads_do_not_mix_up_their_records(self, pure: str) -> None:
         """With both of msgpack's implementations; each is chosen when msgpack is imported."""
-        root = Path(__file__).parents[1]
+        root = Path(__file__).parents[2]
         done = subprocess.run(
             [sys.executable, "-c", _BUILD_IN_THREADS],
             env=os.environ | {"MSGPACK_PUREPYTHON": pure, "PYTHONPATH": str(root / "src")},

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 
 import psycopg
 import pytest
-from tests.backends.restarts import restart_under_commits
+from tests.backends.sql.restarts import restart_under_commits
 from tests.postgres import PostgresCluster, connect
 
 from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version

@@ -10,7 +10,7 @@ from typing import Any
 import cloudpickle
 import dill
 from hypothesis import assume, example, given, settings
-from tests.graph_recipes import FUNCTIONS, KINDS, Recipe, recipes
+from tests.graph.recipes import FUNCTIONS, KINDS, Recipe, recipes
 
 from brinery import MemoryStore
 from brinery.persistable import is_persistable_type

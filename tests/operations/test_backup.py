@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import test_copying
-from tests.test_copying import KINDS, Make, Node, damage, held
+from tests.operations import test_copy
+from tests.operations.test_copy import KINDS, Make, Node, damage, held
 
 import brinery
 from brinery import (
@@ -32,7 +32,7 @@ from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.operations.backup_manifest import NAME, read_label
 
-make = test_copying.make  # the fixture
+make = test_copy.make  # the fixture
 
 
 def filled(store: Store) -> Store:

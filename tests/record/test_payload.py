@@ -403,7 +403,7 @@ def test_a_level_for_a_transform_without_levels_is_refused(
     import importlib.metadata
     from importlib.metadata import EntryPoint, EntryPoints
 
-    here = "tests.transforms.test_stores:Broken"
+    here = "tests.record.test_payload:Broken"
     there = "tests.transforms.squeeze:SqueezeTransform"
     points = EntryPoints(
         [

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.bench import faulty_codecs as faulty
+from tests.bench.run import faulty_codecs as faulty
 
 from brinery import InvalidArgumentError, Persistable
 from brinery.bench import Result, compare

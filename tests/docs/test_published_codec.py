@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 PROJECT = ROOT / "examples" / "literal_codec"
 PAGE = ROOT / "docs" / "how-to" / "write-a-codec.md"
 FILES = {

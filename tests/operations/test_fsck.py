@@ -337,7 +337,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         code = """
 import sys
 from brinery import FilesystemStore
-from tests.test_integrity import Task
+from tests.operations.test_fsck import Task
 store = FilesystemStore(sys.argv[1], durability="process")
 while True:
     root = Task("root", *(Task(str(n), Task("leaf")) for n in range(20)))

@@ -134,10 +134,10 @@ def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     meta.mkdir()
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
     (meta / "entry_points.txt").write_text(
-        "[brinery.codecs]\ndrops-identity = tests.bench.faulty_codecs:DropsIdentity\n"
+        "[brinery.codecs]\ndrops-identity = tests.bench.run.faulty_codecs:DropsIdentity\n"
     )
     path = Path(f"{tmp_path}{os.pathsep}{ROOT}")
-    target = "tests.bench.faulty_codecs:shared_list"
+    target = "tests.bench.run.faulty_codecs:shared_list"
     done = bench(target, "--codecs", "drops-identity,pickle", *QUICK, cwd=tmp_path, path=path)
     assert done.returncode == 0, done.stderr
     assert "LOSES [1]" in done.stdout

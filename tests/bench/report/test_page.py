@@ -22,7 +22,7 @@ from brinery.bench.report.page import render
 from brinery.bench.report.page_values import date, duration, figure, label, number, size, text
 from brinery.errors import InvalidArgumentError
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = Path(__file__).with_name("sample_results.json")
 HOSTILE = "</script></style><script>alert(1)</script><img src=x onerror=alert(1)>\"'&amp;$data${x}"
 MAY_BE_EMPTY = {"meta", "input", "br", "link", "img"}

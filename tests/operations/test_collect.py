@@ -428,7 +428,7 @@ class TestOthersSaveMeanwhile:
 WRITER = """
 import random, sys, time
 from brinery import make_store
-from tests.test_garbage import Task
+from tests.operations.test_collect import Task
 store = make_store(sys.argv[1])
 number, until = sys.argv[2], time.monotonic() + float(sys.argv[3])
 root = store.load(f"root{number}")
