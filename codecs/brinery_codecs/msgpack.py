@@ -73,7 +73,7 @@ class MsgpackCodec(Codec):
         self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
     ) -> None:
         """Write `obj` as MessagePack, or refuse it with the place of what cannot be kept."""
-        types: Types = links.shared.setdefault((self, "types"), {})
+        types: Types = links.batch.setdefault((self, "types"), {})
         try:
             survey = Survey(obj, links, types)
             sink.write(_Writer(survey, types).payload(obj))

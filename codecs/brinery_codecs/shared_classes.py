@@ -72,8 +72,8 @@ class NoExternals:
     root: Any = None
 
     def __init__(self, links: WriteLinks | ReadLinks) -> None:
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
         self.is_external_type = links.is_external_type
         self._note_version = links.note_version
 
@@ -231,5 +231,5 @@ class ClassReader:
 
 def classes_of(links: Any) -> dict[tuple[str, int], type]:
     """Return the classes that a store knows by key, from the `kept` of its links."""
-    known: dict[tuple[str, int], type] = links.kept.setdefault("shared classes", {})
+    known: dict[tuple[str, int], type] = links.cache.setdefault("shared classes", {})
     return known

@@ -81,11 +81,11 @@ class WriteLinks(Protocol):
         """The object that the record is about."""
 
     @property
-    def shared(self) -> dict[Any, Any]:
+    def batch(self) -> dict[Any, Any]:
         """A place for what codecs work out once for all records of one save."""
 
     @property
-    def kept(self) -> dict[Any, Any]:
+    def cache(self) -> dict[Any, Any]:
         """A place for what codecs keep for as long as the store is open; `ReadLinks` has the same."""
 
     def is_external_type(self, cls: type, /) -> bool:
@@ -129,11 +129,11 @@ class ReadLinks(Protocol):
         """What the payload may name; None where it may name anything."""
 
     @property
-    def shared(self) -> dict[Any, Any]:
+    def batch(self) -> dict[Any, Any]:
         """A place for what codecs work out once for all records of one load."""
 
     @property
-    def kept(self) -> dict[Any, Any]:
+    def cache(self) -> dict[Any, Any]:
         """A place for what codecs keep for as long as the store is open; `WriteLinks` has the same."""
 
     def is_external_type(self, cls: type, /) -> bool:

@@ -25,8 +25,8 @@ class Links(PlainLinks):
 
     def __init__(self, root: Any = None) -> None:
         self.root = root
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
 
     def is_external_type(self, cls: type, /) -> bool:
         return cls is Node

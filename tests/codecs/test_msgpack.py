@@ -47,8 +47,8 @@ class Writing(PlainLinks):
 
     def __init__(self, root: Any = None, external: type = Task) -> None:
         self.root = root
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
         self.asked: list[type] = []
         self._external = external
 
@@ -64,8 +64,8 @@ class Reading(PlainLinks):
     """The store's side of decoding: each ID is one object."""
 
     def __init__(self) -> None:
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
         self.found: dict[str, Any] = {}
 
     def is_external_type(self, cls: type, /) -> bool:

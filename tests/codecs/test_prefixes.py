@@ -77,7 +77,7 @@ def test_each_object_of_a_ring_is_begun_and_comes_back(protocol: int) -> None:
     store = MemoryStore(protocol=protocol)
     id_ = store.save(_ring(20)[0])
     again = MemoryStore()
-    again._backend = store.backend
+    again.session.backend = store.backend
     found = node = again.load(id_)
     for _ in range(20):
         assert node.child.back is node

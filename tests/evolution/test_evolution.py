@@ -244,7 +244,7 @@ def test_a_store_keeps_its_renames_in_a_pickle(tmp_path: Path) -> None:
     """As its other arguments: a worker process finds what its parent finds."""
     with FilesystemStore(tmp_path, renames={"a": "b"}) as store:
         again = pickle.loads(pickle.dumps(store))
-        assert again._renames.given == {"a": "b"}
+        assert again.session.renames.given == {"a": "b"}
         again.close()
 
 

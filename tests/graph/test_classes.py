@@ -218,7 +218,7 @@ def test_arguments_that_need_each_other_are_an_error() -> None:
         with pytest.raises(DecodeError, match="each other") as caught:
             store.load(id_)
         assert caught.value.id in store.list()
-        assert store._identity.get(id_) is not one
+        assert store.session.identity.get(id_) is not one
 
 
 def _tuple_and_attribute() -> Any:

@@ -51,7 +51,7 @@ def _check(recipe: Recipe, codec: str) -> None:
         id_ = store.save(root)
         saved = {id_: root}
         for obj in objects:
-            entry = store._identity.entry(obj)
+            entry = store.session.identity.entry(obj)
             if entry is not None and is_persistable_type(type(obj)):
                 saved[entry.id] = obj
         assert sorted(saved) == sorted(store.list())

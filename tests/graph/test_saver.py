@@ -303,7 +303,7 @@ def test_a_part_that_is_missing_is_named_with_its_referrer(store: Store) -> None
     with pytest.raises(DanglingReferenceError) as caught:
         store.load(id_)
     assert (caught.value.id, caught.value.referrer) == (missing, id_)
-    assert len(store._identity) == 0
+    assert len(store.session.identity) == 0
 
 
 # -- others who write

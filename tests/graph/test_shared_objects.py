@@ -132,11 +132,11 @@ def test_a_store_does_not_keep_objects_alive() -> None:
         obj = Node("a", part=Node("b"))
         id_ = store.save(obj)
         gone = weakref.ref(obj)
-        assert len(store._identity) == 2
+        assert len(store.session.identity) == 2
         del obj
         gc.collect()
         assert gone() is None
-        assert len(store._identity) == 0
+        assert len(store.session.identity) == 0
         again = store.load(id_)
         assert again.part.label == "b"
 
@@ -148,7 +148,7 @@ def test_objects_without_weak_references_are_let_go(make: Callable[[int], Any]) 
         for number in range(5_000):
             store.save(make(number))
         gc.collect()
-        assert len(store._identity) <= 600
+        assert len(store.session.identity) <= 600
 
 
 def test_objects_without_weak_references_stay_while_they_are_held() -> None:
@@ -169,7 +169,7 @@ def test_loaded_objects_without_weak_references_are_let_go_too() -> None:
         other = Store(store.backend)
         for id_ in ids:
             assert other.load(id_).label
-        assert len(other._identity) <= 600
+        assert len(other.session.identity) <= 600
 
 
 def test_a_closed_store_lets_everything_go() -> None:

@@ -552,7 +552,7 @@ def test_a_sealed_store_keeps_its_seals(tmp_path: Path) -> None:
             if place == "new":
                 brinery.restore(tmp_path / "backup", opened)
             assert isinstance(opened.load("Node.1").after[0], Node)
-            assert opened.identity == store.identity
+            assert opened.store_id == store.store_id
     with (
         FilesystemStore(tmp_path / "new", trust=Trust(key=OTHER)) as wrong,
         pytest.raises(SealError),

@@ -487,7 +487,7 @@ class TestSeals:
                 with pytest.raises(SealError, match="this store is sealed"):
                     new.save([1])
         new = FilesystemStore(tmp_path / "new", trust=KEY)
-        assert new.identity == sealed.identity
+        assert new.store_id == sealed.store_id
         assert fsck(new).is_clean
         assert isinstance(new.load("Node.1").after[0], Node)
 
@@ -528,7 +528,7 @@ class TestSeals:
             with pytest.raises(SealError, match="Open both with their keys"):
                 brinery.copy(old, new)
             assert held(new) == before
-            assert new.identity == FilesystemStore(tmp_path / "new").identity
+            assert new.store_id == FilesystemStore(tmp_path / "new").store_id
 
     def test_an_unsealed_store_is_sealed_first(self, tmp_path: Path) -> None:
         """By whoever vouches for it."""

@@ -593,12 +593,12 @@ def test_a_record_of_a_transform_that_cannot_be_had_is_named(
 
 def test_buffers_stay_as_they_are() -> None:
     """A transform is for the payload alone."""
-    from brinery.record.payload import Restorer
+    from brinery.record.payload import PayloadExpander
 
     payload = pickle.dumps(TEXT)
     stored = b"".join(GzipTransform().encode([payload]))
     record = parse(forged(stored, len(payload), payload, buffers=[b"buffer"]))
-    found: Record = Restorer(1 << 20).restored(record)
+    found: Record = PayloadExpander(1 << 20).restored(record)
     assert bytes(found.payload) == payload
     assert [bytes(buffer) for buffer in found.buffers] == [b"buffer"]
 

@@ -378,7 +378,7 @@ def test_a_timeout_in_the_url_is_for_make_store(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/a.db?timeout=3"
     with make_store(url) as store:
         assert isinstance(store, SqlStore)
-        assert store._timeout == 3
+        assert store._place.timeout == 3
     with pytest.raises(UrlError, match="make_store"):
         SqlStore(url)
 

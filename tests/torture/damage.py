@@ -270,8 +270,8 @@ class Subject:
         )  # fmt: skip
         seals = None
         if kind.sealed:
-            assert self.store.identity is not None
-            seals = Seals([KEY], bytes.fromhex(self.store.identity))
+            assert self.store.store_id is not None
+            seals = Seals([KEY], bytes.fromhex(self.store.store_id))
         self.put(b"".join(build(metadata, [stored], buffers, seals)))
 
     def is_whole(self) -> bool:

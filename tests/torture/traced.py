@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brinery.errors import BrineryError, NotFoundError
-from brinery.session.forking import ForkGuard
+from brinery.session.forking import ForkLock
 
 DONE, CLEAN, NOT_FOUND, UNCLEAN, LEAK, KILLED = 0, 10, 11, 12, 13, 137
 
@@ -154,7 +154,7 @@ def _run_all(
 ) -> None:
     try:
         # The stores of other tests are alive here as well, and each has something to do at each fork.
-        ForkGuard._stores.clear()
+        ForkLock._stores.clear()
         # Yama lets only ancestors trace a process, unless that says who may: here, anyone.
         ctypes.CDLL(None).prctl(0x59616D61, ctypes.c_long(-1), 0, 0, 0)
         if not caller.recv(2):

@@ -103,9 +103,9 @@ class TestUse:
     def test_a_store_in_memory_can_be_sealed(self) -> None:
         """It has an identity, too."""
         store = MemoryStore(trust=Trust(key=KEY))
-        assert store.identity is None
+        assert store.store_id is None
         store.save([1], "one")
-        assert store.identity is not None
+        assert store.store_id is not None
         store.invalidate_cache()
         assert store.load("one") == [1]
 
@@ -129,7 +129,7 @@ class TestUse:
         store.save([1], "one")
         early.remember()
         assert reopened(store).load("one") == [1]
-        assert early.identity == store.identity
+        assert early.store_id == store.store_id
 
 
 class TestKeys:
@@ -292,7 +292,7 @@ class TestForgery:
         other = FilesystemStore(tmp_path / "other", trust=Trust(key=KEY))
         other.save([666], "one")
         store.save([1], "one")
-        pinned = Trust(key=KEY, store=store.identity)
+        pinned = Trust(key=KEY, store=store.store_id)
         assert reopened(store, pinned).load("one") == [1]
         with pytest.raises(SealError, match="another store"):
             reopened(other, pinned)
@@ -424,7 +424,7 @@ class TestFsck:
 
     def test_another_store_in_its_place_is_told(self, graph: FilesystemStore) -> None:
         """Where the opener says which it is to be."""
-        assert fsck(graph.directory, trust=Trust(key=KEY, store=graph.identity)).is_clean
+        assert fsck(graph.directory, trust=Trust(key=KEY, store=graph.store_id)).is_clean
         with pytest.raises(SealError, match="another store"):
             fsck(graph.directory, trust=Trust(key=KEY, store="00" * 16))
 
@@ -438,4 +438,4 @@ def test_the_seals_of_a_store_show_no_key() -> None:
     """Neither the object nor what it hangs on."""
     store = Store(MemoryStore().backend, trust=Trust(key=KEY))
     store.save([1], "one")
-    assert KEY.decode() not in f"{store!r} {store._guard.seals!r} {store.trust!r}"
+    assert KEY.decode() not in f"{store!r} {store.session.gate.seals!r} {store.trust!r}"

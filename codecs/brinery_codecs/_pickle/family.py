@@ -154,9 +154,9 @@ class PickleFamily(Codec):
         self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
     ) -> None:
         """Write the pickle of `obj`."""
-        session = links.shared.get(id(self))
+        session = links.batch.get(id(self))
         if session is None:
-            session = links.shared[id(self)] = self._session(links)
+            session = links.batch[id(self)] = self._session(links)
         elif session.table.met:
             session.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
@@ -351,19 +351,19 @@ class PickleFamily(Codec):
 
     def _session(self, links: WriteLinks) -> Session:
         table = ReducerTable(links, self.protocol, self._reducers())
-        kept = links.kept.setdefault((Opening, self.protocol), {})
+        kept = links.cache.setdefault((Opening, self.protocol), {})
         return Session(table, self._class_writer(links, classes_of(links)), kept_openings=kept)
 
     def _names(self, links: ReadLinks) -> Names:
         # Asked for each record.  `dump` keeps its session under the ID itself.
-        names = links.shared.get(-id(self))
+        names = links.batch.get(-id(self))
         if names is None:
             # One table for all codecs of a name: they may differ in the protocol alone.
-            names = links.shared.get((Names, self.name))
+            names = links.batch.get((Names, self.name))
             if names is None:
                 names = Names(links, self, _OWN_NAMES)
-                links.shared[Names, self.name] = names
-            links.shared[-id(self)] = names
+                links.batch[Names, self.name] = names
+            links.batch[-id(self)] = names
         return names
 
     def _class_writer(

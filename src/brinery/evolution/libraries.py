@@ -6,9 +6,13 @@ version of Python, and brinery that of the format; what stands in ``__main__`` h
 
 from __future__ import annotations
 
+import platform
 import sys
 from collections.abc import Mapping
 from typing import Any, Final
+
+from brinery.codec import Codec
+from brinery.record.record import Metadata
 
 _WITHOUT: Final = sys.stdlib_module_names | {
     "__main__",
@@ -30,14 +34,6 @@ class Libraries(dict[str, tuple[str, str] | None]):
         version = None if name in _WITHOUT else _loaded(name) or _installed(name)
         found = self[module] = None if version is None else (name, version)
         return found
-
-
-def libraries_of(kept: dict[Any, Any]) -> Libraries:
-    """Return the `Libraries` among what a store keeps."""
-    found: Libraries | None = kept.get(Libraries)
-    if found is None:
-        found = kept[Libraries] = Libraries()
-    return found
 
 
 def differing(written: Mapping[str, str], *, in_full: bool = False) -> list[str]:
@@ -90,3 +86,23 @@ def _is_there(name: str) -> bool:
         return name in sys.modules or find_spec(name) is not None
     except (ImportError, ValueError):
         return False
+
+
+def compared(metadata: Metadata, codec: Codec, *, in_full: bool = False) -> str | None:
+    """Say how the writer's Python and libraries differ from those here; None if they do not.
+
+    `in_full` names them also where they are the same.
+    """
+    here = platform.python_version()
+    python = f"written by Python {metadata.python}, this is {here}"
+    library = f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
+    found = [python] if in_full or metadata.python != here else []
+    # The version of the codec pickle is that of Python.
+    if (in_full and codec.version != here) or (
+        metadata.codec_version != codec.version and codec.version != here
+    ):
+        found.append(library)
+    # What was said of the codec is not said again.
+    others = {name: it for name, it in metadata.libraries.items() if name != metadata.codec}
+    found += differing(others, in_full=in_full)
+    return "; ".join(found) or None

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NoReturn
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
+from brinery.errors import CodecNotInstalledError, UnknownCodecError
+
+CodecFor = Callable[[str, Mapping[str, Any]], Codec]
+"""Gives the codec of a record from its name and configuration."""
 
 
 class AbsentCodec(Codec):
@@ -36,3 +40,15 @@ class AbsentCodec(Codec):
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> NoReturn:
         """Raise: there is nothing that could decode."""
         raise TypeError(self.reason)
+
+
+def codec_or_missing(codec_for: CodecFor) -> CodecFor:
+    """Return a function that gives an `AbsentCodec` where `codec_for` finds no codec."""
+
+    def found(name: str, config: Mapping[str, Any]) -> Codec:
+        try:
+            return codec_for(name, config)
+        except (CodecNotInstalledError, UnknownCodecError) as error:
+            return AbsentCodec(name, config, str(error))
+
+    return found

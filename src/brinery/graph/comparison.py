@@ -3,50 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from brinery.codec import Codec, Restriction, Sink
+from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import Finder
 from brinery.evolution.placeholder import is_placeholder, with_record_of_its_own
-from brinery.evolution.renames import Renames
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
-from brinery.session.identity import NOTHING, IdentityMap
-
-
-class RecentRecords:
-    """The records of the last small loads: what is loaded, changed and saved need not be read again."""
-
-    _MOST: Final = 64
-    _LARGEST: Final = 1 << 16  # bytes
-    MOST_OF_ONE_LOAD: Final = 16
-
-    def __init__(self) -> None:
-        self._records: dict[str, Record] = {}
-
-    @classmethod
-    def of(cls, kept: dict[Any, Any]) -> RecentRecords:
-        """Return those of a store."""
-        found = kept.get(cls)
-        if found is None:
-            found = kept[cls] = cls()
-        return found
-
-    def add(self, id: str, record: Record) -> None:
-        """Keep a record that was just loaded."""
-        restored = 0 if record.raw is None else len(record.raw)
-        if len(record.data) + restored > self._LARGEST:
-            return
-        records = self._records
-        records.pop(id, None)
-        while len(records) >= self._MOST:
-            del records[next(iter(records))]
-        records[id] = record
-
-    def get(self, id: str, version: Any) -> Record | None:
-        """Return the record `id`, if it is kept in this version."""
-        record = self._records.get(id)
-        return record if record is not None and record.version == version else None
+from brinery.session.identity import NOTHING
+from brinery.session.session import Session
 
 
 class Reloading:
@@ -57,18 +22,12 @@ class Reloading:
 
     is_external_type = staticmethod(is_persistable_type)
 
-    def __init__(
-        self,
-        identity: IdentityMap,
-        kept: dict[Any, Any],
-        renames: Renames,
-        restriction: Restriction | None,
-    ) -> None:
-        self._identity = identity
-        self.restriction = restriction
-        self._finder = Finder(renames, kept, stands_in=True)
-        self.kept = kept
-        self.shared: dict[Any, Any] = {}
+    def __init__(self, session: Session) -> None:
+        self._identity = session.identity
+        self.restriction = session.gate.restriction
+        self._finder = Finder(session.renames, session.caches.missing_classes, stands_in=True)
+        self.cache = session.caches.codecs
+        self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._versions: Mapping[str, int] = {}
 
@@ -77,10 +36,10 @@ class Reloading:
         self._versions = record.metadata.versions
         try:
             loaded = codec.load(record.payload, self, record.buffers)
-            self.shared.clear()
+            self.batch.clear()
             return self.digest_of_living(codec, loaded)
         finally:
-            self.shared.clear()
+            self.batch.clear()
 
     def digest_of_living(self, codec: Codec, obj: Any) -> bytes:
         """Return the digest of what `codec` writes for `obj`.
@@ -93,7 +52,7 @@ class Reloading:
             codec.dump(obj, sink, self)
             return digest_of(sink.pieces)
         finally:
-            self.shared.clear()
+            self.batch.clear()
             self.root = None
 
     def external(self, obj: Any) -> str | None:

@@ -20,14 +20,11 @@ from brinery.errors import (
     RecordError,
     TrustError,
 )
+from brinery.evolution.missing_codec import codec_or_missing
 from brinery.ids import name_of
-from brinery.record.payload import Restorer
 from brinery.record.record import Metadata, Record
-from brinery.session.identity import NOTHING, IdentityMap
-from brinery.trust.gate import Guard
-
-CodecOf = Callable[[str, Mapping[str, Any]], Codec]
-"""Makes the codec of a record from its name and configuration."""
+from brinery.session.identity import NOTHING
+from brinery.session.session import Session
 
 GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes, Version]]]
 """Yields name, bytes and version of what there is; see `Backend.get_many`."""
@@ -49,37 +46,139 @@ _new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools
 )
 
 
-def fetch(
-    ids: Sequence[str],
-    backend: Backend,
-    identity: IdentityMap,
-    codec_of: CodecOf,
-    restorer: Restorer,
-    guard: Guard,
-    excluded: Collection[str] = (),
-    references: Sequence[str] = (),
-) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-    """Return the living objects that a graph reaches, and the records of the others, by ID.
+class Fetcher:
+    """Reads the records of one load.
 
-    The living objects of the IDs `excluded` do not count.  A graph is read in one state of the store,
-    where the engine can give one.  `references` are those of the only one of `ids`, where they are known:
-    then all is read at once, if the engine can do so.
-    The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
-    `RecordError`, `TrustError`, `StorageError`, and what `codec_of` and `restorer` raise.
+    With `placeholders`, living objects that are placeholders or refer to some are read again, and a
+    codec that is missing is no error.
     """
-    guard.begin()
 
-    def read(view: Backend, get_many: GetMany) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-        return _fetch(ids, view, get_many, identity, codec_of, restorer, guard, excluded)
+    def __init__(self, session: Session, *, placeholders: bool = False) -> None:
+        self._session = session
+        self._backend = session.backend
+        self._identity = session.identity
+        self._gate = session.gate
+        codec_for = session.codecs.codec_for
+        self._codec_for = codec_or_missing(codec_for) if placeholders else codec_for
+        # IDs whose living objects do not count.
+        self._excluded: Collection[str] = () if placeholders else session.identity.partial
 
-    if references:
-        held: dict[str, Any] = {}
-        _missing(references, identity, held, excluded)
-        closure = backend.get_closure(name_of(ids[0]), [*map(name_of, held)], _MOST_AHEAD)
-        if closure is not None:
-            with suppress(_IncompleteError):
-                return read(backend, _Closure(closure))
-    return backend.read_one_state(lambda view: read(view, view.get_many))
+    def fetch(
+        self, ids: Sequence[str], references: Sequence[str] = ()
+    ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
+        """Return the living objects that a graph reaches, and the records of the others, by ID.
+
+        A graph is read in one state of the store, where the engine can give one.  `references` are those of
+        the only one of `ids`, where they are known: then all is read at once, if the engine can do so.
+        The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
+        `RecordError`, `TrustError`, `StorageError`, and the errors of codecs and transforms that are missing.
+        """
+        self._gate.begin()
+        if references:
+            held: dict[str, Any] = {}
+            self._missing(references, held)
+            closure = self._backend.get_closure(name_of(ids[0]), [*map(name_of, held)], _MOST_AHEAD)
+            if closure is not None:
+                with suppress(_IncompleteError):
+                    return self._read(ids, self._backend, _Closure(closure))
+        return self._backend.read_one_state(lambda view: self._read(ids, view, view.get_many))
+
+    def fetch_alone(self, id: str, alive: dict[str, Any]) -> FetchedRecord | Sequence[str]:
+        """Return the record `id`; where it refers to others that have to be read, return its references.
+
+        The living objects that it refers to are put into `alive`.  A single record needs no state of the
+        store to be read in, and to ask for one costs more than to read it.  Raise what `fetch` does.
+        """
+        gate = self._gate
+        backend = self._backend
+        gate.begin()
+        name = name_of(id)
+        try:
+            data, version = backend.get(name)
+        except Missing as missing:
+            raise NotFoundError(id, backend.location) from missing
+        try:
+            record = gate.parsed(data, version, id)
+        except (RecordError, TrustError):
+            record = gate.parsed(data, version, id, backend.where(name))
+        metadata = record.metadata
+        if metadata.references:
+            unread = self._missing(metadata.references, alive)
+            if unread and unread != [id]:
+                return metadata.references
+        codec = self._codec_of(metadata)
+        gate.check_codec(codec, metadata)
+        if metadata.transform is not None:
+            record = self._session.expander.restored(record, backend.where(name))
+        return _new_fetched((record, codec))
+
+    def _read(
+        self, ids: Sequence[str], backend: Backend, get_many: GetMany
+    ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
+        gate = self._gate
+        alive: dict[str, Any] = {}
+        read: dict[str, FetchedRecord] = {}
+        referrers: dict[str, str | None] = dict.fromkeys(ids)
+        wave = list(referrers)
+        codec: Codec | None = None
+        name, is_sealed = "", False
+        config: Mapping[str, Any] = {}
+        while wave:
+            following: list[str] = []
+            wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
+            for place, data, version in get_many(list(wanted)):
+                id_ = wanted.pop(place)
+                try:
+                    record = gate.parsed(data, version, id_)
+                except (RecordError, TrustError):
+                    # Once more, for an error that says where: only then is the path made.
+                    record = gate.parsed(data, version, id_, backend.where(place))
+                metadata = record.metadata
+                # Most records of a graph are of one codec.
+                if (
+                    codec is None
+                    or metadata.codec != name
+                    or metadata.config != config
+                    or (metadata.content is not None) is not is_sealed
+                ):
+                    codec = self._codec_of(metadata)
+                    name, config = metadata.codec, metadata.config
+                    is_sealed = metadata.content is not None
+                    gate.check_codec(codec, metadata)
+                if metadata.transform is not None:
+                    record = self._session.expander.restored(record, backend.where(place))
+                read[id_] = _new_fetched((record, codec))
+                for reference in metadata.references:
+                    if reference not in referrers:
+                        referrers[reference] = id_
+                        following.append(reference)
+            for id_ in wanted.values():
+                raise _not_found(id_, referrers[id_], backend, read)
+            wave = following
+        return alive, read
+
+    def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
+        # Those of a wave that are not alive.  The others are held: they must not die before the end.
+        identity, excluded = self._identity, self._excluded
+        missing = []
+        for id_ in wave:
+            obj = identity.get(id_)
+            if obj is NOTHING or (excluded and id_ in excluded):
+                missing.append(id_)
+            else:
+                alive[id_] = obj
+        return missing
+
+    def _codec_of(self, metadata: Metadata) -> Codec:
+        try:
+            return self._codec_for(metadata.codec, metadata.config)
+        except BrineryError as error:
+            if error.id is None:
+                # The registry knows no IDs.
+                error.id = metadata.id
+                writer = f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
+                error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
+            raise
 
 
 class _IncompleteError(Exception):
@@ -95,112 +194,9 @@ class _Closure:
     def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         for name in names:
             if name not in self._found:
-                # Removed, or an object that was alive is not any more: the other way tells.
+                # Removed, or an object that was alive is not any more: the other way finds out.
                 raise _IncompleteError
             yield self._found[name]
-
-
-def fetch_alone(
-    id: str,
-    alive: dict[str, Any],
-    backend: Backend,
-    identity: IdentityMap,
-    codec_of: CodecOf,
-    restorer: Restorer,
-    guard: Guard,
-    excluded: Collection[str] = (),
-) -> FetchedRecord | Sequence[str]:
-    """Return the record `id`; where it refers to others that have to be read, return its references.
-
-    The living objects that it refers to are put into `alive`.  A single record needs no state of the store
-    to be read in, and to ask for one costs more than to read it.  Raise what `fetch` does.
-    """
-    guard.begin()
-    name = name_of(id)
-    try:
-        data, version = backend.get(name)
-    except Missing as missing:
-        raise NotFoundError(id, backend.location) from missing
-    try:
-        record = guard.parsed(data, version, id)
-    except (RecordError, TrustError):
-        record = guard.parsed(data, version, id, backend.where(name))
-    metadata = record.metadata
-    if metadata.references:
-        unread = _missing(metadata.references, identity, alive, excluded)
-        if unread and unread != [id]:
-            return metadata.references
-    codec = _codec_for(metadata, codec_of)
-    guard.check_codec(codec, metadata)
-    if metadata.transform is not None:
-        record = restorer.restored(record, backend.where(name))
-    return _new_fetched((record, codec))
-
-
-def _fetch(
-    ids: Sequence[str],
-    backend: Backend,
-    get_many: GetMany,
-    identity: IdentityMap,
-    codec_of: CodecOf,
-    restorer: Restorer,
-    guard: Guard,
-    excluded: Collection[str],
-) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-    alive: dict[str, Any] = {}
-    read: dict[str, FetchedRecord] = {}
-    referrers: dict[str, str | None] = dict.fromkeys(ids)
-    wave = list(referrers)
-    codec: Codec | None = None
-    name, is_sealed = "", False
-    config: Mapping[str, Any] = {}
-    while wave:
-        following: list[str] = []
-        wanted = {name_of(id_): id_ for id_ in _missing(wave, identity, alive, excluded)}
-        for place, data, version in get_many(list(wanted)):
-            id_ = wanted.pop(place)
-            try:
-                record = guard.parsed(data, version, id_)
-            except (RecordError, TrustError):
-                # Once more, for an error that says where: only then is the path made.
-                record = guard.parsed(data, version, id_, backend.where(place))
-            metadata = record.metadata
-            # Most records of a graph are of one codec.
-            if (
-                codec is None
-                or metadata.codec != name
-                or metadata.config != config
-                or (metadata.content is not None) is not is_sealed
-            ):
-                codec = _codec_for(metadata, codec_of)
-                name, config = metadata.codec, metadata.config
-                is_sealed = metadata.content is not None
-                guard.check_codec(codec, metadata)
-            if metadata.transform is not None:
-                record = restorer.restored(record, backend.where(place))
-            read[id_] = _new_fetched((record, codec))
-            for reference in metadata.references:
-                if reference not in referrers:
-                    referrers[reference] = id_
-                    following.append(reference)
-        for id_ in wanted.values():
-            raise _not_found(id_, referrers[id_], backend, read)
-        wave = following
-    return alive, read
-
-
-def _missing(
-    wave: Sequence[str], identity: IdentityMap, alive: dict[str, Any], excluded: Collection[str]
-) -> list[str]:
-    # Those of a wave that are not alive.  The others are held: they must not die meanwhile.
-    missing = []
-    for id_ in wave:
-        obj = identity.get(id_)
-        if obj is NOTHING or (excluded and id_ in excluded):
-            missing.append(id_)
-        else:
-            alive[id_] = obj
-    return missing
 
 
 def _not_found(
@@ -218,17 +214,3 @@ def path_of(id: str, referrer: FetchedRecord) -> str | None:
             if mention.kind == "external" and mention.name == id:
                 return mention.path or None
     return None
-
-
-def _codec_for(metadata: Metadata, codec_of: CodecOf) -> Codec:
-    try:
-        return codec_of(metadata.codec, metadata.config)
-    except BrineryError as error:
-        if error.id is None:
-            # The registry knows no IDs.
-            error.id = metadata.id
-            writer = (
-                f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
-            )
-            error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
-        raise

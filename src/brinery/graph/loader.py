@@ -12,35 +12,30 @@ full decode fills that same object.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from brinery.backend import Backend
 from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
+from brinery.evolution.libraries import compared
 from brinery.evolution.lookup import Finder, LookUp, is_missing
 from brinery.evolution.missing_codec import AbsentCodec
 from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
-from brinery.evolution.renames import Renames
 from brinery.evolution.upgrades import upgrade_from, version_of
-from brinery.graph.comparison import RecentRecords
-from brinery.graph.fetch import CodecOf, FetchedRecord, fetch, fetch_alone
+from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.outcome import (
     MISSING,
     RENAMED,
     UPGRADED,
-    compared,
     keep_record,
     partial_ids,
-    tolerant,
 )
-from brinery.graph.saver import set_courtesy
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.record.payload import Restorer
 from brinery.session.gc_pause import CollectorPause
-from brinery.session.identity import NOTHING, IdentityMap
-from brinery.trust.gate import Guard
+from brinery.session.identity import NOTHING, set_persistent_id
+from brinery.session.recent import RecentRecords
+from brinery.session.session import Session
 
 
 class _BetterFirst(BaseException):
@@ -71,33 +66,23 @@ _SMALL = 1 << 14
 class Loader:
     """One load.  It is also the `ReadLinks` that codecs get."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        identity: IdentityMap,
-        codec_of: CodecOf,
-        kept: dict[Any, Any],
-        renames: Renames,
-        restorer: Restorer,
-        guard: Guard,
-        *,
-        stands_in: bool = False,
-    ) -> None:
-        """Prepare a load; `stands_in` asks for placeholders where a class or codec is missing."""
-        self._restorer = restorer
-        self._guard = guard
-        self.restriction = guard.restriction
-        self._backend = backend
-        self._identity = identity
-        self._codec_of = tolerant(codec_of) if stands_in else codec_of
-        self._finder = Finder(renames, kept, stands_in=stands_in)
-        self._stands_in = stands_in
+    def __init__(self, session: Session, *, placeholders: bool = False) -> None:
+        """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
+        self.restriction = session.gate.restriction
+        self._backend = session.backend
+        self._identity = session.identity
+        self._caches = session.caches
+        self._fetcher = Fetcher(session, placeholders=placeholders)
+        self._finder = Finder(
+            session.renames, session.caches.missing_classes, stands_in=placeholders
+        )
+        self._placeholders = placeholders
+        self.cache = session.caches.codecs
+        self.batch: dict[Any, Any] = {}
         self.evolved: dict[str, set[str]] = {}
         self._with_versions: set[str] = set()
         self._is_made = False
         self._is_particular = False
-        self.kept = kept
-        self.shared: dict[Any, Any] = {}
         self.is_external_type = is_persistable_type
         self._objects: dict[str, Any] = {}
         self._read: dict[str, FetchedRecord] = {}
@@ -128,7 +113,7 @@ class Loader:
                 return [self._objects[ids[0]]]
             with CollectorPause():
                 if not is_alone:
-                    alive = self._fetch(ids, references)
+                    alive, self._read = self._fetcher.fetch(ids, references)
                 self._decode_in_some_order(ids, alive)
                 self._publish()
                 found = [self._objects[id_] for id_ in ids]
@@ -139,45 +124,17 @@ class Loader:
                 return found
         finally:
             # What codecs keep refers back to this object: undone, nothing waits for the collector.
-            self.shared.clear()
+            self.batch.clear()
             self._begun.clear()
-
-    @property
-    def _excluded(self) -> Collection[str]:
-        # IDs whose living objects do not count.
-        return () if self._stands_in else self._identity.partial
 
     def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
         # Read a record that refers to no other, or to living objects alone; return the references where
         # others are to be read.
-        found = fetch_alone(
-            id_,
-            alive,
-            self._backend,
-            self._identity,
-            self._codec_of,
-            self._restorer,
-            self._guard,
-            self._excluded,
-        )
+        found = self._fetcher.fetch_alone(id_, alive)
         if not isinstance(found, FetchedRecord):
             return found
         self._read = {id_: found}
         return ()
-
-    def _fetch(self, ids: Sequence[str], references: Sequence[str]) -> dict[str, Any]:
-        # The living objects that are reached.
-        alive, self._read = fetch(
-            ids,
-            self._backend,
-            self._identity,
-            self._codec_of,
-            self._restorer,
-            self._guard,
-            self._excluded,
-            references,
-        )
-        return alive
 
     def _decode_in_some_order(self, ids: Sequence[str], alive: dict[str, Any]) -> None:
         # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
@@ -216,7 +173,7 @@ class Loader:
             self._publish_evolved()
             return
         if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
-            recent = RecentRecords.of(self.kept)
+            recent = self._caches.recent
             for name, (record, _) in self._read.items():
                 recent.add(name, record)
         enter, objects = self._identity.set, self._objects
@@ -225,12 +182,12 @@ class Loader:
             done = metadata.transform
             digest = metadata.payload_digest if done is None else done.digest
             enter(id_, obj, record.version, digest, codec, True)
-            set_courtesy(obj, id_)
+            set_persistent_id(obj, id_)
 
     def _publish_evolved(self) -> None:
         # Some are not what their records say, or stand for what is missing.
         identity = self._identity
-        known = identity.partial if self._stands_in else ()
+        known = identity.partial if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():
             obj, id_ = self._objects[name], as_id(name)
@@ -242,7 +199,7 @@ class Loader:
                 identity.partial.discard(name)
                 identity.forget(name)
             identity.set(id_, obj, record.version, digest, codec, is_current)
-            set_courtesy(obj, id_)
+            set_persistent_id(obj, id_)
         identity.partial |= partial
 
     @property
@@ -281,7 +238,7 @@ class Loader:
             obj = self._load(read) if finish is None else finish()
         except Exception as error:  # noqa: BLE001 - what comes of it is told below
             obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
-        if self._stands_in and is_placeholder(obj) and record_of(obj) is None:
+        if self._placeholders and is_placeholder(obj) and record_of(obj) is None:
             keep_record(obj, read)
         if objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
@@ -295,7 +252,7 @@ class Loader:
     ) -> Any:
         # What a record that failed is all the same; raise `failure` where it is nothing.
         if isinstance(failure, DecodeError) and is_new:
-            if self._stands_in and MISSING in self.evolved.get(id_, ()):
+            if self._placeholders and MISSING in self.evolved.get(id_, ()):
                 # What was found in place of the class is not good enough for the rest of the record.
                 self._forget_root()
                 return self._opaque(read, failure.reason)
@@ -409,7 +366,7 @@ class Loader:
             if self._incomplete:
                 self._check_members(constructor, args)
             obj = self._objects[id_] = constructor(*args)
-            if self._stands_in and is_placeholder(obj):
+            if self._placeholders and is_placeholder(obj):
                 with_record_of_its_own(obj)
             elif early is not None:
                 self._enter_hashable(id_, obj, early)
@@ -477,7 +434,7 @@ class Loader:
 
     def _opaque(self, read: FetchedRecord, reason: str) -> Any:
         self._note(MISSING)
-        obj = opaque(read.record.metadata.class_name, self.kept)
+        obj = opaque(read.record.metadata.class_name, self._caches.missing_classes)
         keep_record(obj, read, reason)
         return obj
 

@@ -1,19 +1,13 @@
-"""What became of a record's classes, codec and libraries since it was written."""
+"""What was renamed, upgraded or missing in a load."""
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from brinery.codec import Codec
-from brinery.errors import CodecNotInstalledError, UnknownCodecError
-from brinery.evolution.libraries import differing
-from brinery.evolution.missing_codec import AbsentCodec
 from brinery.evolution.original import KeptRecord
 from brinery.evolution.placeholder import set_record
-from brinery.graph.fetch import CodecOf, FetchedRecord
-from brinery.record.record import Metadata
+from brinery.graph.fetch import FetchedRecord
 
 RENAMED: Final = "renamed"
 UPGRADED: Final = "upgraded"
@@ -23,18 +17,6 @@ MISSING: Final = "missing"
 def keep_record(obj: Any, read: FetchedRecord, reason: str = "") -> None:
     """Give a placeholder the record that it stands for."""
     set_record(obj, KeptRecord(read.record, read.codec, reason))
-
-
-def tolerant(codec_of: CodecOf) -> CodecOf:
-    """Return what makes an `AbsentCodec` where `codec_of` finds no codec."""
-
-    def codec_or_absent(name: str, config: Mapping[str, Any]) -> Codec:
-        try:
-            return codec_of(name, config)
-        except (CodecNotInstalledError, UnknownCodecError) as error:
-            return AbsentCodec(name, config, str(error))
-
-    return codec_or_absent
 
 
 def partial_ids(
@@ -61,23 +43,3 @@ def partial_ids(
                 found.add(id_)
                 pending.append(id_)
     return found
-
-
-def compared(metadata: Metadata, codec: Codec, *, in_full: bool = False) -> str | None:
-    """Say how the writer's Python and libraries differ from those here; None if they do not.
-
-    `in_full` names them also where they are the same.
-    """
-    here = platform.python_version()
-    python = f"written by Python {metadata.python}, this is {here}"
-    library = f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
-    found = [python] if in_full or metadata.python != here else []
-    # The version of the codec pickle is that of Python.
-    if (in_full and codec.version != here) or (
-        metadata.codec_version != codec.version and codec.version != here
-    ):
-        found.append(library)
-    # What was said of the codec is not said again.
-    others = {name: it for name, it in metadata.libraries.items() if name != metadata.codec}
-    found += differing(others, in_full=in_full)
-    return "; ".join(found) or None

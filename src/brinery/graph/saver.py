@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brinery.backend import ABSENT, ANY, About, Backend, Conflict, Expect, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
 from brinery.codec import Buffer, Codec, PlainLinks, Sink
@@ -32,18 +32,16 @@ from brinery.errors import (
     UnsupportedObjectError,
     is_too_deep,
 )
-from brinery.evolution.libraries import libraries_of
 from brinery.evolution.original import KeptRecord
 from brinery.evolution.placeholder import record_of
-from brinery.evolution.renames import Renames
 from brinery.evolution.upgrades import version_of
-from brinery.graph.comparison import RecentRecords, Reloading
+from brinery.graph.comparison import Reloading
 from brinery.graph.object_path import path_to_failure, path_to_object
-from brinery.ids import Id, IdFactory, name_of
-from brinery.persistable import Persistable, is_persistable_type
+from brinery.ids import Id, name_of
+from brinery.persistable import is_persistable_type
 from brinery.record.clock import now
 from brinery.record.info import read_metadata
-from brinery.record.payload import Restorer, Stored, stored
+from brinery.record.payload import Stored, stored
 from brinery.record.record import (
     TAIL_SIZE,
     Writer,
@@ -52,10 +50,11 @@ from brinery.record.record import (
     has_magic,
 )
 from brinery.registry.chain import CodecChain
+from brinery.registry.table import codecs_that_keep_more
 from brinery.session.gc_pause import CollectorPause
-from brinery.session.identity import Entry, IdentityMap
-from brinery.transform import Transform
-from brinery.trust.gate import Guard
+from brinery.session.identity import Entry, set_persistent_id
+from brinery.session.options import SaveOptions
+from brinery.session.session import Session
 
 
 @dataclass(slots=True)
@@ -127,59 +126,31 @@ _new_about: Final[Callable[[Any], About]] = functools.partial(tuple.__new__, Abo
 class Saver:
     """One save.  It is also the `WriteLinks` that codecs get."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        identity: IdentityMap,
-        factory: IdFactory,
-        codec: Codec,
-        kept: dict[Any, Any],
-        renames: Renames,
-        *,
-        is_asked_for: bool = False,
-        able: Callable[[Codec], Sequence[str]] = lambda codec: (),
-        transform: Transform | None,
-        is_transform_asked_for: bool = False,
-        restorer: Restorer,
-        guard: Guard,
-        check: Callable[[Sequence[Put], Sequence[str]], None] | None = None,
-        fields: Callable[[Any], Mapping[str, Any]] | None = None,
-        rely: Callable[[str, Any], None] | None = None,
-    ) -> None:
-        """Prepare a save.
-
-        `is_asked_for` says that this very save is to use `codec`; otherwise a record of another codec
-        is left as it is while its object is unchanged.  `able` names the codecs that keep all that
-        a codec keeps and more, for messages.  `transform` is for the records that are written;
-        `is_transform_asked_for` says that an unchanged one of another transform is, too.  `check` is
-        called with all records and the IDs of the roots before anything is committed; what it raises
-        ends the save.  `fields` makes the values of an object's further columns, where the engine
-        keeps any.  `rely` is told of each object that is not written because its record stands, before
-        that is looked for: the record must stand at the end of a transaction, too.
-        """
-        self._transform = transform
-        self._is_transform_asked_for = is_transform_asked_for
-        self._restorer = restorer
-        self._guard = guard
-        self._backend = backend
-        self._identity = identity
-        self._factory = factory
-        self._codec = codec
+    def __init__(self, session: Session, options: SaveOptions) -> None:
+        """Prepare a save."""
+        self._session = session
+        self._backend = session.backend
+        self._identity = session.identity
+        self._factory = session.idfactory
+        self._gate = session.gate
+        self._caches = session.caches
+        self._options = options
+        self._codec = options.codec
+        self._transform = options.transform
         # Found out once: the class is abstract, and asks its registry about each instance.
-        self._chain = codec if isinstance(codec, CodecChain) else None
-        self._is_asked_for = is_asked_for
-        self._able = able
-        self._check = check
-        self._keeps_columns = backend.capabilities.keeps_columns
-        self._fields = fields
-        self.kept = kept
-        self.shared: dict[Any, Any] = {}
+        self._chain = options.codec if isinstance(options.codec, CodecChain) else None
+        self._keeps_columns = session.backend.capabilities.keeps_columns
+        # An object that is not written because its record is there must have it at the end of the
+        # outermost transaction, too.
+        outermost = session.outermost
+        self._rely = None if outermost is None else outermost.rely
+        self.cache = session.caches.codecs
+        self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
-        self._renames = renames
         self._versions: dict[str, int] = {}
-        self._library = libraries_of(kept)
+        self._library = session.caches.libraries
         self._libraries: dict[str, str] = {}
         self._now = now()
         self._nonce = os.urandom(12)
@@ -192,7 +163,6 @@ class Saver:
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Work] = []
-        self._rely = rely
         self._relied: list[_Work] = []
         self._unchanged: list[_Work] = []
         self._epoch: Version | None = None
@@ -248,7 +218,7 @@ class Saver:
             finally:
                 # What codecs keep refers back to this object: undone, nothing waits for the collector.
                 for kept in (
-                    self.shared,
+                    self.batch,
                     self._works,
                     self._list,
                     self._written,
@@ -262,9 +232,9 @@ class Saver:
     def _save(self, roots: Sequence[Root]) -> list[Any]:
         ids = [self._enlist_root(root) for root in roots]
         puts: Iterable[Put] = self._puts()
-        if self._check is not None:
+        if self._options.check is not None:
             puts = list(puts)
-            self._check(puts, ids)
+            self._options.check(puts, ids)
         try:
             self._commit(puts)
             self._write_what_was_collected()
@@ -277,7 +247,7 @@ class Saver:
         return ids
 
     def _commit(self, puts: Iterable[Put]) -> None:
-        versions = self._backend.commit(puts)
+        versions = self._session.commit(puts)
         for work in self._written:
             if work.name in versions:
                 self._enter(work, versions[work.name])
@@ -386,7 +356,7 @@ class Saver:
                 if work.is_gone:
                     # Somebody removed it: it is new again, unless that very record was demanded.
                     expect = expect if work.is_demanded else ABSENT
-                elif not self._is_transform_asked_for or self._is_stored_so(work, sink, codec):
+                elif not self._options.forces_transform or self._is_stored_so(work, sink, codec):
                     self._note_unchanged(work)
                     return None
         payload: Sequence[Buffer] = pieces
@@ -414,7 +384,7 @@ class Saver:
         if self._transform is None:
             return Stored(pieces, digest, None)
         try:
-            return stored(self._transform, pieces, digest, self._restorer.limit)
+            return stored(self._transform, pieces, digest, self._session.expander.limit)
         except Exception as error:
             reason = (
                 f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
@@ -466,7 +436,7 @@ class Saver:
             ),
             [bytes(kept.record.stored)],
             kept.record.buffers,
-            self._guard.seals,
+            self._gate.seals,
         )
         return self._put(work, record, expect, metadata.raw_digest, kept.codec, metadata.references)
 
@@ -487,7 +457,8 @@ class Saver:
         return _new_put((work.name, record, expect, about))
 
     def _about(self, work: _Work, codec: str, references: Sequence[str]) -> About:
-        fields = self._fields(work.obj) if self._fields is not None else {}
+        values = self._session.fields
+        fields = {} if values is None else values(work.obj)
         name = self._class_names[type(work.obj)]
         return _new_about((name, codec, self._now, references, fields))
 
@@ -511,30 +482,32 @@ class Saver:
         # is therefore compared with the record as it is when it was loaded as well.
         entry.is_loaded = False
         with suppress(Exception):  # then it counts as changed
-            record = RecentRecords.of(self.kept).get(work.reference, entry.version)
+            record = self._caches.recent.get(work.reference, entry.version)
             if record is None:
                 data, version = self._backend.get(work.name)
                 if version != entry.version:
                     return
-                record = self._guard.parsed(data, version, id=work.id)
-                self._guard.check_codec(entry.codec, record.metadata)
-                record = self._restorer.restored(record)
+                record = self._gate.parsed(data, version, id=work.id)
+                self._gate.check_codec(entry.codec, record.metadata)
+                record = self._session.expander.restored(record)
             links = self._reloading()
             if links.digest(entry.codec, record) == digest:
                 entry.digest = digest
 
     def _reloading(self) -> Reloading:
-        return Reloading(self._identity, self.kept, self._renames, self._guard.restriction)
+        return Reloading(self._session)
 
     def _writer(self, codec: Codec) -> Writer:
         # Most saves of a store are by one codec: what its records have in common is kept.
-        seals = self._guard.seals
-        known, writer = self.kept.get(Writer, (None, None))
-        if known is not codec or writer.seals is not seals:
+        seals = self._gate.seals
+        known = self._caches.writer
+        if known is not None and known[0] is codec and known[1].seals is seals:
+            writer = known[1]
+        else:
             writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, seals=seals)
-            self.kept[Writer] = codec, writer
+            self._caches.writer = codec, writer
         self._writers[id(codec)] = writer
-        return writer  # type: ignore[no-any-return]
+        return writer
 
     def _note_unchanged(self, work: _Work) -> None:
         """Note that a record is not written because it stands; so it must stand at the end, too."""
@@ -558,7 +531,7 @@ class Saver:
         entry = work.entry
         if self._chain is not None:
             return self._dumped_by_chain(work, self._chain)
-        if entry is None or self._is_asked_for or entry.codec == self._codec:
+        if entry is None or self._options.forces_codec or entry.codec == self._codec:
             return self._codec, self._dump(work, self._codec)
         # The record is of another codec.  It stays so while nothing has changed, and where the
         # codec of the store cannot hold the object.
@@ -577,7 +550,7 @@ class Saver:
 
     def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Sink]:
         entry = work.entry
-        if entry is not None and not self._is_asked_for and entry.codec != chain.codecs[0]:
+        if entry is not None and not self._options.forces_codec and entry.codec != chain.codecs[0]:
             # The record stays with its codec while nothing has changed.
             with suppress(Exception):
                 sink = self._encoded(work, entry.codec)
@@ -621,7 +594,7 @@ class Saver:
             )
             return _located(work, codec, deep)
         path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
-        able = self._able(codec) if "pickle" in str(error) else ()
+        able = codecs_that_keep_more(codec) if "pickle" in str(error) else ()
         advice = f"Codecs that keep more: {', '.join(able)}" if able else None
         reason = f"{type(error).__name__}: {error}"
         unsupported = UnsupportedObjectError(reason, object_path=path, advice=advice)
@@ -678,7 +651,7 @@ class Saver:
         assert work.codec is not None
         self._identity.set(work.id, work.obj, version, work.digest, work.codec)
         if work.entry is None:
-            set_courtesy(work.obj, work.id)
+            set_persistent_id(work.obj, work.id)
 
 
 def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
@@ -702,18 +675,9 @@ class _Probe(PlainLinks):
 
     def __init__(self, root: Any, saver: Saver) -> None:
         self.root = root
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
         self.is_external_type = saver.is_external_type
 
     def external(self, obj: Any) -> str | None:
         return None if obj is self.root or not self.is_external_type(type(obj)) else "probe"
-
-
-def set_courtesy(obj: Any, id: str) -> None:
-    """Set `persistent_id` on an object of a `Persistable` class, where it has room for it."""
-    if Persistable in type(obj).__mro__:
-        try:
-            object.__setattr__(obj, "persistent_id", id)
-        except (AttributeError, TypeError):
-            pass  # no __dict__, no slot of that name: the store's own table has it

@@ -1,26 +1,28 @@
-"""Changing one object that others change, too."""
+"""Changing one object that other processes change, too."""
 
 from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable
 from typing import Any, Final
 
-from brinery.backend import Backend, Missing, Version
-from brinery.errors import InvalidArgumentError, NotFoundError
-from brinery.evolution.renames import Renames
+from brinery.backend import Missing, Version
+from brinery.errors import ConflictError, IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.graph.comparison import Reloading
+from brinery.graph.load import load
+from brinery.graph.save import save, transaction
+from brinery.graph.saver import Root
 from brinery.ids import name_of
-from brinery.record.payload import Restorer
-from brinery.session.identity import NOTHING, IdentityMap
+from brinery.session.identity import NOTHING
+from brinery.session.session import Session
 from brinery.session.transaction import forget_reached
-from brinery.trust.gate import Guard
 
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.1
 
 
-class Attempts:
+class Backoff:
     """Counts the attempts of one update, and waits between them.
 
     Waits are drawn at random from a range that doubles, so that those who met once do not meet again.
@@ -46,38 +48,63 @@ class Attempts:
         return True
 
 
-def version_to_replace(backend: Backend, id: str) -> Version:
-    """Return the version of the record `id`.  Raise `NotFoundError`, `StorageError`."""
+def update(session: Session, id: str, function: Callable[[Any], Any], backoff: Backoff) -> Any:
+    """Load the object `id`, call `function` with it and save it, again after each conflict.
+
+    Return what was saved.  Raise `ConflictError` after the last attempt.
+    """
+    is_first = True
+    while True:
+        try:
+            with transaction(session):
+                return _updated(session, id, function)
+        except ConflictError as error:
+            # An ID that another object has stays taken, unless both are the same one, loaded at two
+            # times: now everything is loaded again.
+            is_vain = isinstance(error, IdTakenError) and not is_first
+            is_first = False
+            if is_vain or not backoff.wait_for_next():
+                raise
+
+
+def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
+    _forget_if_changed(session, id)
+    # Before the load: where it is of an older record than the object, saving is a conflict.
+    version = _version_to_replace(session, id)
+    (obj,) = load(session, [id])
+    entry = session.identity.entry(obj)
+    if entry is not None and entry.id == id:
+        version = entry.version
+    result = function(obj)
+    saved = obj if result is None else result
+    save(session, [Root(saved, id, expect=version)], session.save_options)
+    return saved
+
+
+def _version_to_replace(session: Session, id: str) -> Version:
     try:
-        return backend.get_tail(name_of(id), 0)[2]
+        return session.backend.get_tail(name_of(id), 0)[2]
     except Missing as missing:
-        raise NotFoundError(id, backend.location) from missing
+        raise NotFoundError(id, session.backend.location) from missing
 
 
-def forget_if_changed(
-    id: str,
-    backend: Backend,
-    identity: IdentityMap,
-    kept: dict[Any, Any],
-    renames: Renames,
-    restorer: Restorer,
-    guard: Guard,
-) -> None:
-    """Make the next load of `id` read its graph anew, unless its living object is as it is stored."""
+def _forget_if_changed(session: Session, id: str) -> None:
+    # The next load of `id` reads its graph again, unless its living object is as it is stored.
+    identity = session.identity
     obj = identity.get(id)
     if obj is NOTHING or id in identity.partial:
         return
     entry = identity.entry(obj)
     try:
-        data, version = backend.get(name_of(id))
+        data, version = session.backend.get(name_of(id))
         if entry is not None and entry.version == version and entry.id == id:
-            links = Reloading(identity, kept, renames, guard.restriction)
+            links = Reloading(session)
             digest = links.digest_of_living(entry.codec, obj)
             if digest == entry.digest:
                 return
-            record = restorer.restored(guard.parsed(data, version, id=id))
+            record = session.expander.restored(session.gate.parsed(data, version, id=id))
             if entry.is_loaded and links.digest(entry.codec, record) == digest:
                 return
-    except Exception:  # noqa: BLE001 - then it is read anew, and that raises what there is to raise
+    except Exception:  # noqa: BLE001 - then it is read again, and that raises what there is to raise
         pass
-    forget_reached([id], backend, identity)
+    forget_reached([id], session.backend, identity)

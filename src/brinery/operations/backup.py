@@ -41,6 +41,7 @@ from brinery.operations.fingerprint import (
 from brinery.operations.fsck import checked
 from brinery.operations.progress import Progress, Show
 from brinery.record.seal import Seals
+from brinery.session.session import Session, session_of
 
 T = TypeVar("T")
 
@@ -73,24 +74,22 @@ class BackupReport:
 
 
 def back_up(
-    source: Backend,
-    target: Any,
-    *,
-    prune: bool = False,
-    seals: Callable[[], Seals | None] = lambda: None,
-    progress: Show | None = None,
+    session: Session, target: Any, *, prune: bool = False, progress: Show | None = None
 ) -> BackupReport:
-    """Bring the backup `target`, a URL, path, store or backend, to the present state of `source`.
+    """Bring the backup `target`, a URL, path, store or backend, to the present state of a store.
 
-    With `prune`, records that the source has no longer are removed from it.  `seals` gives what checks
-    the seals of records.  Raise `BackupError`, `RecordError` for a damaged record of the source,
-    `StorageError`.
+    With `prune`, records that the store has no longer are removed from it.  The seals of records are checked
+    where the store was opened with a key.  Raise `BackupError`, `RecordError` for a damaged record of the
+    store, `StorageError`.
     """
+    session.check_open()
+    session_of(target)
+    source, gate = session.base, session.gate
     with opened(target) as backend:
         if backend is source:
             reason = "it is the store itself: choose another place"
             raise BackupError("back up to", reason, source.location)
-        return _Run(source, backend, prune, seals, progress).report()
+        return _Backup(source, backend, prune, lambda: gate.seals, progress).report()
 
 
 class _ChangedError(Exception):
@@ -110,7 +109,7 @@ def _state_of(view: Backend) -> _State:
     return _State(marks, read_settings(view), last_number(view, marks))
 
 
-class _Run:
+class _Backup:
     """One backup."""
 
     def __init__(

@@ -88,10 +88,11 @@ def collect(
         )
     if not isinstance(older_than, (int, float)) or not older_than >= 0:
         raise InvalidArgumentError(f"older_than is a number of seconds, not {older_than!r:.40}")
-    return _Run(backend, wanted, time.time() - older_than, progress).report(dry_run=dry_run)
+    run = _Collection(backend, wanted, time.time() - older_than, progress)
+    return run.report(dry_run=dry_run)
 
 
-class _Run:
+class _Collection:
     """One garbage collection."""
 
     def __init__(

@@ -29,7 +29,7 @@ from brinery.operations.reference_order import components
 from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, mark_of
 from brinery.record.info import read_metadata
-from brinery.stores.store import Store
+from brinery.session.session import OpenedStore, Session
 
 MOST_RECORDS: Final = 1_000
 """Records of a batch, cycles that are longer aside."""
@@ -87,8 +87,8 @@ class CopyReport:
 
 
 def copy(
-    source: Store,
-    target: Store,
+    source: OpenedStore,
+    target: OpenedStore,
     ids: Iterable[str] | None = None,
     *,
     overwrite: bool = False,
@@ -117,9 +117,16 @@ def copy(
     if isinstance(ids, str):
         raise InvalidArgumentError(f"ids are several, as in a list, not {ids!r:.60}")
     for store in (source, target):
-        store.check_open()
+        store.session.check_open()
     wanted = None if ids is None else list(ids)
-    copier = _Copier(source, target, wanted, overwrite, skip_existing, keep_going)
+    copier = _Copier(
+        source.session.outside(),
+        target.session.outside(),
+        wanted,
+        overwrite,
+        skip_existing,
+        keep_going,
+    )
     return copier.run(progress)
 
 
@@ -150,8 +157,8 @@ class _Attempt:
 class _Copier:
     def __init__(
         self,
-        source: Store,
-        target: Store,
+        source: Session,
+        target: Session,
         ids: Sequence[str] | None,
         overwrite: bool,
         skip_existing: bool,
@@ -246,10 +253,10 @@ class _Copier:
         # Before any record stands there: a killed copy must not leave numbers to be used twice.
         target, source = self._target, self._source
         numbers = (Id(id_).number or 0 for id_ in scan.found)
-        target._counter.reach(max(source._counter.last(), *numbers))
+        target.sequence.reach(max(source.sequence.last(), *numbers))
         settings = read_settings(source.backend)
         if settings is not None:
-            own = target._settings().options
+            own = target.remembers
             settings = dataclasses.replace(settings, options=own)
             write_settings(target.backend, settings, overwrite=False)
         self._resealer.begin()
@@ -265,7 +272,7 @@ class _Copier:
             # Once others have come between, all that may stand there now is looked at.
             puts = self._puts(batch, present if not number else None, attempt)
             try:
-                versions = self._target.backend.commit(puts)
+                versions = self._target.commit(puts)
             except Conflict as error:
                 conflict = error.names
                 continue

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from brinery.backend import Backend
 from brinery.errors import (
     BrineryError,
     CodecNotInstalledError,
@@ -22,16 +21,14 @@ from brinery.errors import (
     UnknownCodecError,
     UnknownTransformError,
 )
-from brinery.evolution.renames import Renames
-from brinery.graph.fetch import CodecOf
 from brinery.graph.loader import Loader
 from brinery.graph.outcome import RENAMED, UPGRADED
 from brinery.ids import Id, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.record.info import read_info
-from brinery.record.payload import Restorer
+from brinery.session.cache import Caches
 from brinery.session.identity import IdentityMap
-from brinery.trust.gate import Guard
+from brinery.session.session import Session
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,19 +82,8 @@ class Report:
 class Checker:
     """One dry run."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        codec_of: CodecOf,
-        renames: Renames,
-        restorer: Restorer,
-        guard: Guard,
-    ) -> None:
-        self._backend = backend
-        self._guard = guard
-        self._codec_of = codec_of
-        self._renames = renames
-        self._restorer = restorer
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._found: dict[str, CheckedRecord] = {}
         self._referrers: dict[str, list[str]] = {}
 
@@ -112,15 +98,7 @@ class Checker:
         return Report(tuple(self._found[id_] for id_ in ids))
 
     def _try(self, id_: Id) -> None:
-        loader = Loader(
-            self._backend,
-            IdentityMap(),
-            self._codec_of,
-            {},
-            self._renames,
-            self._restorer,
-            self._guard,
-        )
+        loader = Loader(self._session.beside(IdentityMap(), Caches()))
         try:
             loader.load([id_], keeps_fetched=True)
         except BrineryError as error:
@@ -170,7 +148,7 @@ class Checker:
             if name in references:
                 continue
             try:
-                info = read_info(self._backend, name_of(name), name)
+                info = read_info(self._session.backend, name_of(name), name)
                 references[name] = tuple(map(str, info.references))
             except BrineryError:  # it is the culprit, or will be one in its turn
                 references[name] = ()

@@ -11,8 +11,9 @@ from brinery.errors import BrineryError, NotFoundError, StorageError
 from brinery.ids import Id
 from brinery.operations.progress import Progress, Show
 from brinery.operations.rewrite import Rewriter, Rewritten
+from brinery.operations.scan import ids_in
 from brinery.session.identity import NOTHING
-from brinery.stores.store import Store
+from brinery.session.session import OpenedStore, Session
 
 MOST_RECORDS: Final = 1_000
 """Records of a commit."""
@@ -62,7 +63,9 @@ class RecodeReport:
         return "\n".join(lines)
 
 
-def recode(store: Store, *, dry_run: bool = False, progress: Show | None = None) -> RecodeReport:
+def recode(
+    store: OpenedStore, *, dry_run: bool = False, progress: Show | None = None
+) -> RecodeReport:
     """Rewrite the records of a store with the codec and transform that it was opened with.
 
     IDs and references stay.  Each new record is decoded and compared with the old one before it is
@@ -74,16 +77,17 @@ def recode(store: Store, *, dry_run: bool = False, progress: Show | None = None)
     Decoding runs the code that records name.  Raise `StorageError`, and `SealError` for a sealed store
     that was opened without a key.
     """
+    session = store.session.outside()
     if not dry_run:
-        store._check_seal()
-    return _Recoder(store, dry_run).run(progress)
+        session.check_seal()
+    return _Recoder(session, dry_run).run(progress)
 
 
 class _Recoder:
-    def __init__(self, store: Store, is_dry_run: bool) -> None:
-        self._store = store
+    def __init__(self, session: Session, is_dry_run: bool) -> None:
+        self._session = session
         self._is_dry_run = is_dry_run
-        self._rewriter = Rewriter(store)
+        self._rewriter = Rewriter(session)
         self._batch: list[Rewritten] = []
         self._waiting = 0  # bytes
         self._recoded = self._unchanged = 0
@@ -94,7 +98,7 @@ class _Recoder:
 
     def run(self, show: Show | None) -> RecodeReport:
         """Rewrite all records; those that somebody changes meanwhile once more."""
-        pending = self._store.list()
+        pending = ids_in(self._session)
         progress = Progress(show, len(pending))
         for _ in range(_ATTEMPTS):
             self._changed = []
@@ -107,7 +111,8 @@ class _Recoder:
                 break
         self._left += [LeftRecord(id_, "it changes faster than it is rewritten") for id_ in pending]
         if not self._is_dry_run:
-            self._store.remember()
+            with self._session.lock, self._session.opened():
+                self._session.remember()
         progress.end()
         return self._report()
 
@@ -144,9 +149,9 @@ class _Recoder:
     def _flush(self) -> None:
         batch, self._batch, self._waiting = self._batch, [], 0
         while batch and not self._is_dry_run:
-            with self._store._lock, self._store._open():
+            with self._session.lock, self._session.opened():
                 try:
-                    versions = self._store.backend.commit([found.put for found in batch])
+                    versions = self._session.commit([found.put for found in batch])
                 except Conflict as conflict:
                     changed = set(conflict.names)
                     self._changed += [Id(f.id) for f in batch if f.put.name in changed]
@@ -164,7 +169,7 @@ class _Recoder:
 
     def _enter(self, found: Rewritten, version: Version) -> None:
         # A living object is still that of the record: its next save is no conflict.
-        identity = self._store._identity
+        identity = self._session.identity
         living = identity.get(found.id)
         entry = None if living is NOTHING else identity.entry(living)
         if entry is not None and entry.version == found.put.expect:

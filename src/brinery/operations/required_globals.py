@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from brinery.errors import TrustError, refusal_of
-from brinery.graph.fetch import CodecOf
-from brinery.record.payload import Restorer
+from brinery.backend import Missing
+from brinery.errors import NotFoundError, TrustError, refusal_of
+from brinery.ids import name_of
 from brinery.record.reader import parse
+from brinery.session.session import Session
 
 
 class Need(NamedTuple):
@@ -20,16 +21,20 @@ class Need(NamedTuple):
         return f"{self.module}:{self.qualname}"
 
 
-def needs_of(
-    data: bytes, version: Any, id: str, path: str, codec_of: CodecOf, restorer: Restorer
-) -> list[Need]:
-    """Return what a record needs, sorted.
+def needs_of(session: Session, id: str) -> list[Need]:
+    """Return what the record `id` needs, sorted.
 
-    Raise `RecordError`, what `codec_of` and `restorer` raise, and `TrustError` for a payload that does
-    not tell.
+    Raise `NotFoundError`, `RecordError`, `StorageError`, the errors of codecs and transforms that are
+    missing, and `TrustError` for a payload whose needs cannot be found.
     """
-    record = restorer.restored(parse(data, version, id=id, path=path), path)
-    codec = codec_of(record.metadata.codec, record.metadata.config)
+    backend, name = session.backend, name_of(id)
+    path = backend.where(name)
+    try:
+        data, version = backend.get(name)
+    except Missing as missing:
+        raise NotFoundError(id, backend.location) from missing
+    record = session.expander.restored(parse(data, version, id=id, path=path), path)
+    codec = session.codecs.codec_for(record.metadata.codec, record.metadata.config)
     try:
         found = set(codec.needs(record.payload))
     except TrustError as error:

@@ -16,7 +16,7 @@ from brinery.operations.fingerprint import Marks, batches, digest_of, last_numbe
 from brinery.operations.fsck import checked
 from brinery.operations.progress import Progress, Show
 from brinery.record.seal import Seals
-from brinery.stores.store import Store
+from brinery.session.session import session_of
 from brinery.trust.gate import check_identity
 from brinery.trust.policy import Trust
 
@@ -53,19 +53,18 @@ def restore(
     `BackupError` where `source` is no finished backup, has lost a record or has been changed, or where
     `target` cannot take it, `StorageError`; nothing is restored then.
     """
-    for place in (source, target):
-        if isinstance(place, Store):
-            place.check_open()
+    origin, session = session_of(source), session_of(target)
     with opened(source) as backup, opened(target) as backend:
-        seals = source._guard.seals if isinstance(source, Store) else None
+        seals = None if origin is None else origin.gate.seals
         restoring = _Restoring(backup, backend, overwrite, seals, progress)
-        if isinstance(target, Store):
-            restoring.check_for(target.trust)
+        if session is not None:
+            restoring.check_for(session.gate.trust)
         report = restoring.report()
-        if isinstance(target, Store):
-            target._counter.reach(restoring.last)
-            target._guard.adopt(restoring.identity)
-            target.invalidate_cache()
+        if session is not None:
+            session.sequence.reach(restoring.last)
+            session.gate.adopt(restoring.identity)
+            with session.lock, session.opened():
+                session.identity.forget_objects()
     return report
 
 

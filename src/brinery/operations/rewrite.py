@@ -24,7 +24,7 @@ from brinery.errors import (
     EncodeError,
     MissingClassError,
 )
-from brinery.graph.fetch import FetchedRecord, fetch
+from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.isolation import Among, LoneSaver, Strangers, TouchedError
 from brinery.graph.loader import Loader
 from brinery.graph.saver import Root
@@ -35,8 +35,10 @@ from brinery.record.payload import Stored, stored
 from brinery.record.reader import parse
 from brinery.record.record import Metadata, build
 from brinery.registry.chain import CodecChain
+from brinery.session.cache import Caches
 from brinery.session.identity import NOTHING, IdentityMap
-from brinery.stores.store import Store
+from brinery.session.options import SaveOptions
+from brinery.session.session import Session
 from brinery.transform import Transform
 from brinery.verify.isomorphism import assert_isomorphic
 
@@ -61,15 +63,15 @@ class Rewritten(NamedTuple):
 class Rewriter:
     """Rewrites the records of a store, one by one; commits nothing."""
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
-        self._backend = store.backend
-        codec = store.codec
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._backend = session.backend
+        codec = session.codec
         self._codec = codec
         self._first = codec.codecs[0] if isinstance(codec, CodecChain) else codec
-        self._transform = store.transform
+        self._transform = session.transform
         # Classes by value are made once for all records of the run.
-        self._kept: dict[Any, Any] = {}
+        self._caches = Caches()
         self._graph: tuple[IdentityMap, Any] = IdentityMap(), None
 
     def rewritten(self, id_: str) -> Rewritten | None:
@@ -81,11 +83,8 @@ class Rewriter:
         if self._is_current(metadata):
             return None
         around = Strangers(id_)
-        if self._has_codec(metadata) and self._store._fields is None:
-            store = self._store
-            _, read = fetch(
-                [id_], self._backend, around, store._codec_of, store._restorer, store._guard
-            )
+        if self._has_codec(metadata) and self._session.fields is None:
+            _, read = Fetcher(self._view(self._backend, around)).fetch([id_])
             if self._has_codec(read[id_].record.metadata):
                 return self._transformed(id_, read[id_])
         try:
@@ -123,9 +122,9 @@ class Rewriter:
             created=now(),
             nonce=os.urandom(12),
         )
-        data = b"".join(build(described, payload.pieces, record.buffers, self._store._guard.seals))
+        data = b"".join(build(described, payload.pieces, record.buffers, self._session.gate.seals))
         # Raises unless the payload comes back, by its digest.
-        self._store._restorer.restored(parse(data, id=id_))
+        self._session.expander.restored(parse(data, id=id_))
         put = Put(name_of(id_), (data,), record.version)
         sizes = len(record.data), len(data)
         return Rewritten(id_, put, *sizes, metadata.raw_digest, read.codec, is_compared=True)
@@ -135,7 +134,7 @@ class Rewriter:
         if self._transform is None:
             return Stored([raw], digest, None)
         try:
-            return stored(self._transform, [raw], digest, self._store.max_expanded)
+            return stored(self._transform, [raw], digest, self._session.expander.limit)
         except Exception as error:
             reason = (
                 f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
@@ -152,17 +151,11 @@ class Rewriter:
             self._graph = graph, self._loader(self._backend, graph).load([id_])
         return Among(id_, graph)
 
+    def _view(self, backend: Backend, identity: IdentityMap) -> Session:
+        return self._session.over(backend).beside(identity, self._caches)
+
     def _loader(self, backend: Backend, identity: IdentityMap) -> Loader:
-        store = self._store
-        return Loader(
-            backend,
-            identity,
-            store._codec_of,
-            self._kept,
-            store._renames,
-            store._restorer,
-            store._guard,
-        )
+        return Loader(self._view(backend, identity))
 
     def _encoded_anew(self, id_: str, around: Strangers) -> Rewritten | None:
         loader = self._loader(self._backend, around)
@@ -178,7 +171,7 @@ class Rewriter:
             raise EncodeError("encoded anew, it refers to other objects", id=id_)
         if _same_form(new, old) and new.raw_digest == old.raw_digest:
             return None  # of several codecs, none but the present one can
-        codec = self._store._codec_of(new.codec, new.config)
+        codec = self._session.codecs.codec_for(new.codec, new.config)
         is_compared = self._is_same(obj, read, trial, id_, around, codec)
         put = Put(name_of(id_), (data,), read.record.version, about)
         sizes = len(read.record.data), len(data)
@@ -193,20 +186,8 @@ class Rewriter:
         codec: Codec,
         transform: Transform | None,
     ) -> None:
-        store = self._store
-        saver = LoneSaver(
-            trial,
-            around,
-            store.idfactory,
-            codec,
-            self._kept,
-            store._renames,
-            is_asked_for=True,
-            transform=transform,
-            restorer=store._restorer,
-            guard=store._guard,
-            fields=store._fields,
-        )
+        options = SaveOptions(codec, transform, forces_codec=True)
+        saver = LoneSaver(self._view(trial, around), options)
         saver.around = around
         saver.save([Root(obj, Id(id_), overwrite=True)])
 

@@ -18,8 +18,10 @@ from brinery.errors import (
 )
 from brinery.ids import Id, id_of, is_hashed, name_of
 from brinery.record.info import read_metadata
+from brinery.record.listing import ids_of
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
+from brinery.session.session import Session
 
 
 def mark_of(metadata: Metadata) -> bytes:
@@ -104,6 +106,14 @@ class Scan:
         references = tuple(self._ids.setdefault(each, each) for each in metadata.references)
         self.found[metadata.id] = Outline(references, size, mark_of(metadata))
         return True
+
+
+def ids_in(session: Session, prefix: str = "") -> list[Id]:
+    """Return the IDs of all objects whose ID starts with `prefix`, sorted."""
+    with session.lock, session.opened():
+        ids = ids_of(session.backend, session.backend.list())
+        found = [Id(id_) for id_ in ids if id_.startswith(prefix)]
+    return sorted(found, key=Id._key)
 
 
 def referrers(backend: Backend, id: str) -> list[Id]:

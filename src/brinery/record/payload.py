@@ -46,7 +46,7 @@ def stored(transform: Transform, pieces: Sequence[Buffer], digest: bytes, limit:
     return Stored(pieces, digest, None)
 
 
-class Restorer:
+class PayloadExpander:
     """Gives records their payloads back, with the transforms that they name."""
 
     def __init__(self, limit: int) -> None:

@@ -11,7 +11,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from brinery.codec import Codec
+from brinery.codec import Capabilities, Codec
 from brinery.errors import (
     BrineryError,
     CodecNotInstalledError,
@@ -324,3 +324,24 @@ def _constructor(url: Url) -> StoreConstructor:
         return points[base].load()  # type: ignore[no-any-return]
     known = sorted({*_registered, *_STORES, *points})
     raise UnknownSchemeError(url.without_secrets(), url.scheme, known)
+
+
+# The capabilities that say what comes back, as against how it is written.
+_FIDELITY = (
+    "references",
+    "cycles",
+    "shared_identity",
+    "instances",
+    "closures",
+    "classes_by_value",
+)
+
+
+def codecs_that_keep_more(codec: Codec) -> list[str]:
+    """Return the names of the codecs that keep all that `codec` keeps, and more."""
+
+    def kept_by(capabilities: Capabilities) -> set[str]:
+        return {flag for flag in _FIDELITY if getattr(capabilities, flag)}
+
+    had = kept_by(codec.capabilities)
+    return codecs_that(lambda capabilities: had < kept_by(capabilities))

@@ -27,7 +27,7 @@ class ForkSafe:
     def _prepare_forks(self) -> None:
         self._lock = threading.RLock()
         self._forks = 0
-        ForkGuard.protect(self)
+        ForkLock.protect(self)
 
     def _before_fork(self) -> None:
         """Let go of what a child must not share; no other thread is in the middle of a call."""
@@ -76,7 +76,7 @@ class _Holds(threading.local):
         self.stack: list[list[tuple[ForkSafe, bool]]] = []
 
 
-class ForkGuard:
+class ForkLock:
     """The stores of this process, and the hooks around its forks."""
 
     # A fork concerns the whole process.

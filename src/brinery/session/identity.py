@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from brinery.codec import Codec
 from brinery.ids import name_of
+from brinery.persistable import Persistable
 from brinery.session.savepoint import Savepoint
 
 NOTHING: Final = object()
@@ -193,6 +194,11 @@ class IdentityMap:
             if id_ in point.ids:
                 point.ids[id_] = None
 
+    def forget_each(self, ids: Iterable[str]) -> None:
+        """Make later loads read `ids` again; their living objects keep the IDs."""
+        for id_ in ids:
+            self.forget(id_)
+
     def renew(self, versions: Mapping[str, tuple[Any, Any]]) -> None:
         """Note that records were written anew and say what they said.
 
@@ -287,3 +293,12 @@ def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
             del by_key[entry.key]
 
     return forget
+
+
+def set_persistent_id(obj: Any, id: str) -> None:
+    """Set `persistent_id` on an object of a `Persistable` class, where it has room for it."""
+    if Persistable in type(obj).__mro__:
+        try:
+            object.__setattr__(obj, "persistent_id", id)
+        except (AttributeError, TypeError):
+            pass  # no __dict__, no slot of that name: the store's own table has it

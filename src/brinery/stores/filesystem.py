@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from typing import Any
 
 from brinery.backends.directory.backend import LOCK_TIMEOUT, DirectoryBackend
 from brinery.catalog.settings import read_settings
-from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.table import CodecArgument
-from brinery.stores.arguments import one_of, seconds
+from brinery.stores.options import DirectoryOptions, StoreOptions, one_of, seconds
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
@@ -72,97 +71,71 @@ class FilesystemStore(Store):
     ) -> None:
         path = _path_of(directory)
         # Whom to trust is for the opener to say: neither the store nor its URL does.
-        self._trusts_group = shared == "group"
-        self.durability = one_of("durability", durability, ("full", "process"))
+        trusts_group = shared == "group"
         if layout is None or shared is None:
             remembered = read_settings(DirectoryBackend(path))
-            options = remembered.options if remembered else {}
-            layout = layout or options.get("layout") or "flat"
-            shared = shared or options.get("shared") or "private"
-        self.layout = one_of("layout", layout, ("flat", "sharded"))
-        self.shared = one_of("shared", shared, ("private", "group"))
-        self._lock_timeout = seconds("lock_timeout", lock_timeout)
-        self._directory = path
-        self._given_factory = idfactory
-        super().__init__(
-            DirectoryBackend(
-                path,
-                layout=self.layout,
-                durability=self.durability,
-                shared=self.shared,
-                trusts_group=self._trusts_group,
-                lock_timeout=self._lock_timeout,
-            ),
-            idfactory,
-            protocol,
-            codec=codec,
-            compress=compress,
-            max_expanded=max_expanded,
-            remember={"layout": self.layout, "shared": self.shared},
-            trust=trust,
-            **extra,
+            known = remembered.options if remembered else {}
+            layout = layout or known.get("layout") or "flat"
+            shared = shared or known.get("shared") or "private"
+        place = DirectoryOptions(
+            path,
+            one_of("durability", durability, ("full", "process")),
+            one_of("layout", layout, ("flat", "sharded")),
+            one_of("shared", shared, ("private", "group")),
+            trusts_group,
+            seconds("lock_timeout", lock_timeout),
         )
+        renames = extra.pop("renames", None)
+        self._open(
+            place,
+            StoreOptions(idfactory, protocol, codec, compress, max_expanded, renames, trust, extra),
+        )
+
+    def _open(self, place: DirectoryOptions, options: StoreOptions) -> None:
+        self._place = place
+        backend = DirectoryBackend(
+            place.directory,
+            layout=place.layout,
+            durability=place.durability,
+            shared=place.shared,
+            trusts_group=place.trusts_group,
+            lock_timeout=place.lock_timeout,
+        )
+        self._begin(backend, options, place.remembered)
 
     @property
     def directory(self) -> str:
         """Return the absolute path of the directory."""
-        return self._directory
+        return self._place.directory
+
+    @property
+    def durability(self) -> str:
+        """Return "full" or "process"."""
+        return self._place.durability
+
+    @property
+    def layout(self) -> str:
+        """Return "flat" or "sharded"."""
+        return self._place.layout
+
+    @property
+    def shared(self) -> str:
+        """Return "private" or "group"."""
+        return self._place.shared
 
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again."""
-        return Url(scheme="file", path=self._directory)
+        return Url(scheme="file", path=self._place.directory)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A store among the things that are sent to another process opens the same directory there.  A
-        # key is sent nowhere: it refuses to be pickled.
-        place = (self._directory, self._given_factory, self._codec)
-        stored = (self.transform or "none", self.max_expanded)
-        ways = (self.durability, self.layout)
-        more = (
-            self._renames.given,
-            self.shared,
-            self._lock_timeout,
-            self.trust,
-            self._trusts_group,
-        )
-        return _reopened, (*place, *ways, *stored, *more)
+        # A store among the things that are sent to another process opens the same directory there.
+        return _reopened, (self._place, self._options())
 
 
-def _reopened(
-    directory: str,
-    idfactory: IdFactory | None,
-    codec: Codec,
-    durability: str,
-    layout: str,
-    compress: str | Transform = "none",
-    max_expanded: int = MAX_EXPANDED,
-    renames: Mapping[str, str] | None = None,
-    shared: str | None = None,
-    lock_timeout: float = LOCK_TIMEOUT,
-    trust: Trust | None = None,
-    trusts_group: bool = False,
-) -> FilesystemStore:
-    store = FilesystemStore(
-        directory,
-        idfactory,
-        codec=codec,
-        durability=durability,
-        layout=layout,
-        compress=compress,
-        max_expanded=max_expanded,
-        renames=renames,
-        shared=shared,
-        lock_timeout=lock_timeout,
-        trust=trust,
-    )
-    return store if trusts_group else _without_trust_in_group(store)
-
-
-def _without_trust_in_group(store: FilesystemStore) -> FilesystemStore:
-    store._trusts_group = False
-    assert isinstance(store.backend, DirectoryBackend)
-    store.backend.trusts_group = False
+def _reopened(place: DirectoryOptions, options: StoreOptions) -> FilesystemStore:
+    store = FilesystemStore.__new__(FilesystemStore)
+    store._open(place, options)
     return store
 
 
@@ -203,4 +176,9 @@ def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> Filesys
     parsed = Url(url)
     place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
     store = FilesystemStore(place, *args, **{**parsed.options(), **options})
-    return store if options.get("shared") else _without_trust_in_group(store)
+    if not options.get("shared"):
+        # The URL cannot say that the group is trusted.
+        assert isinstance(store.backend, DirectoryBackend)
+        store.backend.trusts_group = False
+        store._place = store._place._replace(trusts_group=False)
+    return store

@@ -11,10 +11,11 @@ from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import Id, IdFactory
+from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.table import CodecArgument, codec_options
-from brinery.stores.arguments import seconds, truth_of
-from brinery.stores.store import Store, ids_of
+from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions, seconds, truth_of
+from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
 from brinery.url import Url
@@ -26,11 +27,6 @@ if TYPE_CHECKING:
     ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
 
 _log: Final = logging.getLogger(__name__)
-
-# What may stand in the query of a URL beside the options of the codec and those of the driver.
-_OPTIONS: Final = frozenset(
-    ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
-)
 
 
 class SqlStore(Store):
@@ -83,46 +79,60 @@ class SqlStore(Store):
         timeout: float = 60.0,
         **extra: Any,
     ) -> None:
-        self._extra_fields = _checked(extra_fields)
-        self._given_factory = idfactory
-        place, table = _split(Url(url))
-        self.table_name = _table(table_name) or table or DEFAULT_TABLE
-        self.durability = durability
-        self._timeout = seconds("timeout", timeout)
-        backend = SqlBackend(
+        fields = _checked(extra_fields)
+        database, table = _split(Url(url))
+        place = SqlOptions(
+            database,
+            _table(table_name) or table or DEFAULT_TABLE,
+            fields,
+            truth_of("create", create),
+            truth_of("migrate", migrate),
+            durability,
+            seconds("timeout", timeout),
+        )
+        renames = extra.pop("renames", None)
+        self._open(
             place,
-            self.table_name,
-            extra=list(self._extra_fields),
-            create=truth_of("create", create),
-            migrate=truth_of("migrate", migrate),
-            durability=durability,
-            timeout=self._timeout,
+            StoreOptions(idfactory, protocol, codec, compress, max_expanded, renames, trust, extra),
+        )
+
+    def _open(self, place: SqlOptions, options: StoreOptions) -> None:
+        self._place = place
+        self._sql = backend = SqlBackend(
+            place.url,
+            place.table_name,
+            extra=list(place.extra_fields),
+            create=place.create,
+            migrate=place.migrate,
+            durability=place.durability,
+            timeout=place.timeout,
         )
         try:
-            super().__init__(
-                backend,
-                idfactory,
-                protocol,
-                codec=codec,
-                compress=compress,
-                max_expanded=max_expanded,
-                trust=trust,
-                **extra,
-            )
+            self._begin(backend, options)
         except BaseException:
             backend.close()
             raise
-        self._sql = backend
-        if self._extra_fields:
-            self._fields = _values_of(self._extra_fields)
+        if place.extra_fields:
+            self.session.fields = _values_of(place.extra_fields)
+
+    @property
+    def table_name(self) -> str:
+        """Return the name of the table."""
+        return self._place.table_name
+
+    @property
+    def durability(self) -> str:
+        """Return "full" or "process"."""
+        return self._place.durability
 
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again, with its password."""
-        place = self._sql.place
-        text = place.url.render_as_string(hide_password=False)
         table = "" if self.table_name == DEFAULT_TABLE else f"#table={self.table_name}"
-        return Url(text + table)
+        return Url(self._url_of_database() + table)
+
+    def _url_of_database(self) -> str:
+        return self._sql.place.url.render_as_string(hide_password=False)
 
     @property
     def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
@@ -145,7 +155,7 @@ class SqlStore(Store):
         `order_by` a column or several; without it, the order is that of the names.  Raise
         `InvalidArgumentError` for what is no expression, and `StorageError`.
         """
-        with self._lock, self._open():
+        with self.session.lock, self.session.opened():
             return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -154,21 +164,15 @@ class SqlStore(Store):
                 "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
                 "brinery.copy"
             )
-        options = {
-            "codec": self._codec,
-            "compress": self.transform or "none",
-            "max_expanded": self.max_expanded,
-            "durability": self.durability,
-            "timeout": self._timeout,
-            "renames": self._renames.given,
-            "trust": self.trust,
-        }
-        place = str(self.url), self.table_name, self._given_factory, self._extra_fields or None
-        return _reopened, (place, options)
+        # The other process finds the table made, and its columns added.
+        place = self._place._replace(url=self._url_of_database(), create=True, migrate=False)
+        return _reopened, (place, self._options())
 
 
-def _reopened(place: tuple[Any, ...], options: dict[str, Any]) -> SqlStore:
-    return SqlStore(*place, **options)
+def _reopened(place: SqlOptions, options: StoreOptions) -> SqlStore:
+    store = SqlStore.__new__(SqlStore)
+    store._open(place, options)
+    return store
 
 
 def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
@@ -240,7 +244,7 @@ def _split(url: Url) -> tuple[str, str | None]:
     options = {name for name, _ in _pairs(url)}
     if not url.scheme.startswith("sqlite"):
         options -= {"timeout"}  # some drivers have one
-    misplaced = sorted(_OPTIONS & options)
+    misplaced = sorted(SQL_URL_OPTIONS & options)
     if misplaced:
         raise UrlError(
             url.without_secrets(),
@@ -279,7 +283,7 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     parsed = Url(url)
     pairs = _pairs(parsed)
     asked = options.get("codec") or dict(pairs).get("codec") or "pickle"
-    known = _OPTIONS | set(codec_options(asked) if isinstance(asked, str) else ())
+    known = SQL_URL_OPTIONS | set(codec_options(asked) if isinstance(asked, str) else ())
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in known:

@@ -3,59 +3,43 @@
 from __future__ import annotations
 
 import functools
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Self, overload
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Self, overload
 
-from brinery.backend import Backend, Missing, Put
-from brinery.catalog.sequence import Counter
-from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
-from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
-from brinery.errors import (
-    CallTooDeepError,
-    ClosedError,
-    ConflictError,
-    IdTakenError,
-    InvalidArgumentError,
-    NotFoundError,
-    SealError,
-)
-from brinery.evolution.renames import Renames
-from brinery.graph.loader import Loader
-from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root, Saver
-from brinery.graph.update import Attempts, forget_if_changed, version_to_replace
-from brinery.ids import Id, IdFactory, id_of, is_hashed, name_of
+from brinery.backend import Backend, Missing
+from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.errors import InvalidArgumentError, NotFoundError
+from brinery.graph.load import load
+from brinery.graph.save import save, transaction
+from brinery.graph.saver import Root
+from brinery.graph.update import Backoff, update
+from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.dry_run import Checker, Report
-from brinery.operations.required_globals import Need, needs_of
-from brinery.operations.scan import referrers
+from brinery.operations.scan import ids_in, referrers
 from brinery.record.info import RecordInfo, read_info
-from brinery.record.payload import MAX_EXPANDED, Restorer
-from brinery.record.record import TAIL_SIZE, has_magic
-from brinery.registry.chain import CodecChain
-from brinery.registry.table import CodecArgument, codec_from, codecs_that, make_codec
-from brinery.session.forking import ForkSafe
-from brinery.session.identity import NOTHING, IdentityMap
-from brinery.session.transaction import Transaction
-from brinery.stores.arguments import (
-    choose_codec,
-    choose_transform,
-    one_of,
-    size_limit,
-    warn_of_unknown,
-)
+from brinery.record.listing import is_listed
+from brinery.record.payload import MAX_EXPANDED
+from brinery.record.record import TAIL_SIZE
+from brinery.registry.table import CodecArgument, make_codec
+from brinery.session.options import Check, SaveOptions
+from brinery.session.session import Session
+from brinery.stores.options import StoreOptions, choose_transform, one_of, session_from
 from brinery.transform import Transform
-from brinery.trust.gate import Guard
 from brinery.trust.policy import Trust
 from brinery.url import Url
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
     from brinery.operations.collect import GcReport
+    from brinery.operations.required_globals import Need
     from brinery.verify.fresh_process import FreshProcess
 
+NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
 
-class Store(ForkSafe, MutableMapping[str, Any]):
+
+class Store(MutableMapping[str, Any]):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that is reached from another lives in a record of its own.  `save` writes
@@ -92,74 +76,82 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         `extra` may hold options of the codec.  Arguments that only sibling stores have are ignored;
         for any other there is a warning.
         """
-        self._base = backend
-        # In a transaction, what shows its writes over those of the base.
-        self._backend = backend
-        self._transactions: list[Transaction] = []
-        self._closed = False
-        self._renames = Renames(renames)
-        self._identity = IdentityMap()
-        self._kept: dict[Any, Any] = {}
-        self._codecs: dict[tuple[Any, ...], Codec] = {}
-        remembered = read_settings(backend)
-        self._is_remembered = remembered is not None
-        self._guard = Guard(Trust.of(trust), backend, self._renames, remembered)
-        self._classes: dict[str, type[Codec]] = {}
-        self._codec = self._known(choose_codec(codec, protocol, extra, remembered))
-        # The limit is the reader's own, never one that the store remembers.
-        self._restorer = Restorer(size_limit("max_expanded", max_expanded))
-        self._transform = self._restorer.known(choose_transform(compress, remembered))
-        warn_of_unknown(type(self).__name__, extra)
-        self._options = remember or {}
-        self._fields: Callable[[Any], Mapping[str, Any]] | None = None
-        # Nothing here may refer to this object: what waits for its end would keep it alive.
-        counter = Counter(backend, functools.partial(_highest_number, backend))
-        self._counter = counter
-        self.idfactory = _factory(idfactory).bound(counter)
-        # Numbers that were reserved and not used go back at the end.
-        self._finalizer = weakref.finalize(self, _finish, counter, backend)
-        self._prepare_forks()
+        options = StoreOptions(
+            idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
+        )
+        self._begin(backend, options, remember or {})
+
+    def _begin(
+        self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
+    ) -> None:
+        # Every constructor ends here.
+        self._session = session_from(type(self).__name__, backend, options)
+        self._session.remembers = remembers
+        self._idfactory = options.idfactory
+
+    def _options(self) -> StoreOptions:
+        # What opens this store again, in another process.  A key refuses to be pickled.
+        session = self._session
+        return StoreOptions(
+            idfactory=self._idfactory,
+            codec=session.codec,
+            compress=session.transform or "none",
+            max_expanded=session.expander.limit,
+            renames=session.renames.given,
+            trust=session.gate.trust,
+        )
 
     # -- what it is
 
     @property
+    def session(self) -> Session:
+        """Return what the opened store consists of, for code that works on whole stores."""
+        return self._session
+
+    @property
     def codec(self) -> Codec:
         """Return the codec that new records are written with."""
-        return self._codec
+        return self._session.codec
 
     @property
     def transform(self) -> Transform | None:
         """Return the transform that new records go through, None where they are stored as they are."""
-        return self._transform
+        return self._session.transform
 
     @property
     def max_expanded(self) -> int:
         """Return the most bytes that a compressed payload may expand to when it is read."""
-        return self._restorer.limit
+        return self._session.expander.limit
+
+    @property
+    def idfactory(self) -> IdFactory:
+        """Return what makes the IDs of new objects."""
+        return self._session.idfactory
 
     @property
     def trust(self) -> Trust:
         """Return what is accepted from the store."""
-        return self._guard.trust
+        return self._session.gate.trust
 
     @property
-    def identity(self) -> str | None:
+    def store_id(self) -> str | None:
         """Return what the seals of this store are bound to, None while nothing was sealed in it."""
-        return self._guard.identity
+        return self._session.gate.identity
 
     @property
     def backend(self) -> Backend:
         """Return what keeps the records."""
-        return self._base
+        return self._session.base
 
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again."""
-        return Url(self._backend.location)
+        return Url(self._session.base.location)
 
     def __repr__(self) -> str:
-        state = ", closed" if self._closed else ""
-        return f"{type(self).__name__}({self._backend.location!r}, codec={self._codec!r}{state})"
+        session = self._session
+        state = ", closed" if session.is_closed else ""
+        return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
 
     # -- saving
 
@@ -184,7 +176,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
         loaded here, `VerificationError`, `StorageError`.  After any error the store is as it was.
         """
-        return self._save([Root(obj, _checked(id))], codec, compress, verify)[0]
+        options = self._save_options(codec, compress, verify)
+        return save(self._session, [Root(obj, _checked(id))], options)[0]
 
     def save_many(
         self,
@@ -200,9 +193,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
-        return self._save(
-            [Root(o, i) for o, i in zip(found, names, strict=True)], codec, compress, verify
-        )
+        roots = [Root(obj, id_) for obj, id_ in zip(found, names, strict=True)]
+        return save(self._session, roots, self._save_options(codec, compress, verify))
 
     def replace(
         self,
@@ -217,96 +209,39 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         wanted = _checked(id)
         if wanted is None:
             raise InvalidArgumentError("replace needs an ID")
-        self._save([Root(obj, wanted, overwrite=True)], codec, compress, verify)
+        options = self._save_options(codec, compress, verify)
+        save(self._session, [Root(obj, wanted, overwrite=True)], options)
 
-    def _save(
+    def _save_options(
         self,
-        roots: Sequence[Root],
         codec: CodecArgument | None,
         compress: str | Transform | None,
         verify: str | FreshProcess | None,
-    ) -> list[Any]:
-        chosen = self._codec if codec is None else self._known(make_codec(codec))
-        transform = self._transform
+    ) -> SaveOptions:
+        session = self._session
+        if codec is None and compress is None and verify is None:
+            return session.save_options
+        transform = session.transform
         if compress is not None:
-            transform = self._restorer.known(choose_transform(compress, None))
-        check = None if verify is None else self._checking(verify)
-        members = chosen.codecs if isinstance(chosen, CodecChain) else (chosen,)
-        with self._lock, self._open():
-            self._guard.check_saving([codec.name for codec in members])
-            self._remember_once()
-            for attempt in range(10):
-                saver = Saver(
-                    self._backend,
-                    self._identity,
-                    self.idfactory,
-                    chosen,
-                    self._kept,
-                    self._renames,
-                    is_asked_for=codec is not None,
-                    able=_able,
-                    transform=transform,
-                    is_transform_asked_for=compress is not None,
-                    restorer=self._restorer,
-                    guard=self._guard,
-                    check=check,
-                    fields=self._fields,
-                    rely=self._transactions[0].rely if self._transactions else None,
-                )
-                try:
-                    return saver.save(roots)
-                except RecordsGoneError:
-                    # Another process removed what has changed here: it is written anew.
-                    continue
-                except NumberTakenError as taken:
-                    # Records were brought in from elsewhere: count on after them.
-                    if attempt == 9 or not isinstance(self.idfactory.next_id_fn, Counter):
-                        raise IdTakenError(taken.ids[0], self._backend.location) from taken
-                    self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
-        raise ConflictError([root.id or "" for root in roots], self._backend.location)
+            transform = session.expander.known(choose_transform(compress, None))
+        return SaveOptions(
+            session.codec if codec is None else session.codecs.known(make_codec(codec)),
+            transform,
+            forces_codec=codec is not None,
+            forces_transform=compress is not None,
+            check=None if verify is None else self._check_of(verify),
+        )
 
-    def _checking(
-        self, verify: str | FreshProcess
-    ) -> Callable[[Sequence[Put], Sequence[str]], None]:
+    def _check_of(self, verify: str | FreshProcess) -> Check:
         # Imported on use: nobody else needs to start processes.
         from brinery.verify.fresh_process import verifier_of
 
-        verifier = verifier_of(verify)
-        classes = {**self._classes, **self._restorer.classes}
-        options = {"renames": dict(self._renames.given), "max_expanded": self.max_expanded}
-        guard = self._guard
-        return lambda puts, ids: verifier.check(puts, ids, self._backend, classes, options, guard)
+        return functools.partial(verifier_of(verify).check, self._session)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
-        with self._lock, self._open():
-            self._remember_once()
-            self._adopt_identity()
-            write_settings(self._base, self._settings(), overwrite=True)
-
-    def _adopt_identity(self) -> None:
-        # Somebody else may have sealed the first record since this store was opened.
-        current = read_settings(self._base)
-        self._guard.adopt(current.identity if current else None)
-
-    def _check_seal(self) -> None:
-        """Raise `SealError` where the store is sealed by now, and was opened without a key."""
-        self._adopt_identity()
-        self._guard.check_saving([])
-
-    def _remember_once(self) -> None:
-        if not self._is_remembered:
-            write_settings(self._base, self._settings(), overwrite=False)
-            self._is_remembered = True
-        if self._guard.is_sealing and self._guard.identity is None:
-            identity = give_identity(self._base, self._guard.new_identity())
-            self._guard.adopt(identity)
-
-    def _settings(self) -> Settings:
-        used = self._transform
-        transform = None if used is None else (used.name, used.config())
-        identity = self._guard.identity
-        return Settings(self._codec.name, self._codec.config(), self._options, transform, identity)
+        with self._session.lock, self._session.opened():
+            self._session.remember()
 
     # -- what belongs together
 
@@ -321,30 +256,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `ConflictError` at the end, naming all records that somebody else changed since they
         were read, `TransactionError`, `StorageError`; then nothing was written.
         """
-        with self._lock:
-            self.check_open()
-            transaction = Transaction(self._backend, self._identity)
-            self._transactions.append(transaction)
-            self._backend = transaction.overlay
-            try:
-                try:
-                    yield
-                finally:
-                    self._leave(transaction)
-                transaction.commit()
-                if collected := transaction.collected():
-                    roots = [Root(obj, id_) for id_, obj in collected.items()]
-                    self._save(roots, None, None, None)
-            finally:
-                transaction.roll_back()
-                transaction.close()
-
-    def _leave(self, transaction: Transaction) -> None:
-        while transaction in self._transactions:
-            inner = self._transactions.pop()
-            self._backend = self._transactions[-1].overlay if self._transactions else self._base
-            if inner is not transaction:
-                inner.roll_back()
+        with transaction(self._session):
+            yield
 
     @overload  # type: ignore[override] # one form more than that of mappings
     def update(
@@ -391,41 +304,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         attempts: int = 100,
         timeout: float = 60.0,
     ) -> Any:
-        _required(id)
-        left = Attempts(attempts, timeout)
-        is_first = True
-        while True:
-            try:
-                with self.transaction():
-                    return self._updated(id, function)
-            except ConflictError as error:
-                # An ID that another object has stays taken, unless both are the same one, loaded at two
-                # times: now everything is loaded anew.
-                is_vain = isinstance(error, IdTakenError) and not is_first
-                is_first = False
-                if is_vain or not left.wait_for_next():
-                    raise
-
-    def _updated(self, id: str, function: Callable[[Any], Any]) -> Any:
-        forget_if_changed(
-            id,
-            self._backend,
-            self._identity,
-            self._kept,
-            self._renames,
-            self._restorer,
-            self._guard,
-        )
-        # Before the load: where it is of an older record than the object, saving is a conflict.
-        version = version_to_replace(self._backend, id)
-        obj = self.load(id)
-        entry = self._identity.entry(obj)
-        if entry is not None and entry.id == id:
-            version = entry.version
-        result = function(obj)
-        saved = obj if result is None else result
-        self._save([Root(saved, id, expect=version)], None, None, None)
-        return saved
+        return update(self._session, _required(id), function, Backoff(attempts, timeout))
 
     # -- loading
 
@@ -437,35 +316,12 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.
         """
-        return self._load([_required(id)], missing)[0]
+        return load(self._session, [_required(id)], placeholders=_placeholders(missing))[0]
 
     def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
         """Return several objects, read together, in order; `missing` as `load` has it."""
-        return self._load([_required(id_) for id_ in _several("ids", ids)], missing)
-
-    def _load(self, wanted: Sequence[str], missing: str) -> list[Any]:
-        stands_in = (
-            missing != "error"
-            and one_of("missing", missing, ("error", "placeholder")) == "placeholder"
-        )
-        with self._lock, self._open():
-            if self._transactions:
-                self._identity.expose(wanted)
-            if len(wanted) == 1:
-                living = self._identity.get(wanted[0])
-                if living is not NOTHING and (stands_in or wanted[0] not in self._identity.partial):
-                    return [living]
-            loader = Loader(
-                self._backend,
-                self._identity,
-                self._codec_of,
-                self._kept,
-                self._renames,
-                self._restorer,
-                self._guard,
-                stands_in=stands_in,
-            )
-            return loader.load(wanted)
+        wanted = [_required(id_) for id_ in _several("ids", ids)]
+        return load(self._session, wanted, placeholders=_placeholders(missing))
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> Report:
         """Try to decode every record, and report what would load, be upgraded or fail.
@@ -473,11 +329,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
         with the number of records that were looked at and that of all, at most ten times a second.
         """
-        with self._lock, self._open():
-            checker = Checker(
-                self._backend, self._codec_of, self._renames, self._restorer, self._guard
-            )
-            return checker.check(self.list(), progress)
+        with self._session.lock, self._session.opened():
+            return Checker(self._session).check(self.list(), progress)
 
     def gc(
         self,
@@ -496,14 +349,14 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         from brinery.operations.collect import collect
 
         wanted = [_required(root) for root in _several("roots", roots)]
-        with self._lock, self._open():
+        with self._session.lock, self._session.opened():
+            backend, identity = self._session.backend, self._session.identity
             report = collect(
-                self._backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
+                backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
             )
             if not dry_run:
-                for id_ in report.garbage:
-                    self._identity.forget(id_)
-        return report
+                identity.forget_each(report.garbage)
+            return report
 
     def backup(
         self,
@@ -521,13 +374,8 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         """
         from brinery.operations.backup import back_up
 
-        for store in (self, target):
-            if isinstance(store, Store):
-                store.check_open()  # nobody need wait for the end
-        guard = self._guard
-        return back_up(
-            self._base, target, prune=prune, seals=lambda: guard.seals, progress=progress
-        )
+        # Without the lock: nobody need wait for the end.
+        return back_up(self._session, target, prune=prune, progress=progress)
 
     def reseal(self, *, unsealed: bool = False) -> int:
         """Seal every record with the first key; return how many were written.
@@ -536,41 +384,10 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         seal: whoever asks for that vouches for them.  Nothing is decoded.  Run it after the keys were
         changed.  Raise `TrustError`, `RecordError`, `StorageError`; what was written before stays.
         """
-        with self._lock, self._open():
-            if not self._guard.is_sealing:
-                raise SealError(
-                    "a seal needs a key: open it with trust=Trust(key=…)",
-                    path=self._backend.location,
-                )
-            if self._guard.identity is None and not unsealed:
-                self._guard.check_sealed()
-            self._remember_once()
-            written: dict[str, Any] = {}
-            try:
-                for name in list(self._backend.list()):
-                    if (versions := self._guard.reseal(name, unsealed=unsealed)) is not None:
-                        written[name] = versions
-            finally:
-                # Living objects are still those of their records.
-                self._identity.renew(written)
-            return len(written)
+        from brinery.operations.reseal import reseal
 
-    def _codec_of(self, name: str, config: Any) -> Codec:
-        key = (name, *config.items())
-        try:
-            codec = self._codecs.get(key)
-        except TypeError:  # an option that is a list or a map
-            key = (name, repr(config))
-            codec = self._codecs.get(key)
-        if codec is None:
-            codec = self._codecs[key] = codec_from(name, config, self._classes.get(name))
-        return codec
-
-    def _known(self, codec: Codec) -> Codec:
-        # A codec that was handed over may be registered nowhere: its records are to be read, too.
-        for member in codec.codecs if isinstance(codec, CodecChain) else (codec,):
-            self._classes[member.name] = type(member)
-        return codec
+        with self._session.lock, self._session.opened():
+            return reseal(self._session, unsealed=unsealed)
 
     # -- records
 
@@ -579,21 +396,15 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
         Objects that refer to it stay, and cannot be loaded any more.
         """
-        name = name_of(_required(id))
-        with self._lock, self._open():
+        session, name = self._session, name_of(_required(id))
+        with session.lock, session.opened():
             self._end(id, 0)
-            self._backend.delete(name)
-            self._identity.remove(id)
+            session.commit((), [name])
+            session.identity.remove(id)
 
     def list(self, prefix: str | None = None) -> list[Id]:
         """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
-        with self._lock, self._open():
-            _checked(prefix)
-            names = self._backend.list()
-            found = [
-                Id(id_) for id_ in ids_of(self._backend, names) if id_.startswith(prefix or "")
-            ]
-        return sorted(found, key=Id._key)
+        return ids_in(self._session, _checked(prefix) or "")
 
     def info(self, id: str) -> RecordInfo:
         """Return what the record `id` says of itself, without decoding the object.
@@ -601,8 +412,9 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Raise `NotFoundError`, `RecordError`, `StorageError`; where the store was opened with a key,
         also `SealError`.
         """
-        with self._lock, self._open():
-            return read_info(self._backend, name_of(_required(id)), id, self._guard.seals)
+        with self._session.lock, self._session.opened():
+            session = self._session
+            return read_info(session.backend, name_of(_required(id)), id, session.gate.seals)
 
     def needs(self, id: str) -> Sequence[Need]:
         """Return the classes and functions that decoding the record `id` would import, sorted.
@@ -611,15 +423,10 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         `NotFoundError`, `RecordError`, `StorageError`, and `TrustError` for a payload that does
         not tell what it would import.
         """
-        name = name_of(_required(id))
-        with self._lock, self._open():
-            try:
-                data, version = self._backend.get(name)
-            except Missing as missing:
-                raise NotFoundError(id, self._backend.location) from missing
-            return needs_of(
-                data, version, id, self._backend.where(name), self._codec_of, self._restorer
-            )
+        from brinery.operations.required_globals import needs_of
+
+        with self._session.lock, self._session.opened():
+            return needs_of(self._session, _required(id))
 
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
@@ -631,14 +438,14 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         Nothing is decoded.  A backend without an index of references has the ends of all records read.
         Raise `RecordError` where one of them cannot be: it may refer to that object, too.
         """
-        with self._lock, self._open():
-            return referrers(self._backend, _required(id))
+        with self._session.lock, self._session.opened():
+            return referrers(self._session.backend, _required(id))
 
     def _end(self, id_: str, count: int) -> bytes:
         try:
-            return self._backend.get_tail(name_of(id_), count)[0]
+            return self._session.backend.get_tail(name_of(id_), count)[0]
         except Missing as missing:
-            raise NotFoundError(id_, self._backend.location) from missing
+            raise NotFoundError(id_, self._session.backend.location) from missing
 
     # -- the mapping protocol
 
@@ -654,7 +461,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
     def __contains__(self, id: object) -> bool:
         if not isinstance(id, str):
             return False
-        with self._lock, self._open():
+        with self._session.lock, self._session.opened():
             try:
                 end = self._end(id, TAIL_SIZE)
             except NotFoundError:
@@ -665,14 +472,14 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         return iter(self.list())
 
     def __len__(self) -> int:
-        with self._lock, self._open():
-            return sum(1 for _ in self._backend.list())
+        with self._session.lock, self._session.opened():
+            return sum(1 for _ in self._session.backend.list())
 
     def clear(self) -> None:
         """Remove all objects in one commit; none is loaded."""
-        with self._lock, self._open():
-            self._backend.commit((), list(self._backend.list()))
-            self._identity.clear()
+        with self._session.lock, self._session.opened():
+            self._session.commit((), list(self._session.backend.list()))
+            self._session.identity.clear()
 
     # A store equals itself alone: comparing contents would load everything.
     __eq__ = object.__eq__
@@ -685,37 +492,23 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
         Objects that are still alive keep their IDs.
         """
-        with self._lock, self._open():
-            self._identity.forget_objects()
+        with self._session.lock, self._session.opened():
+            self._session.identity.forget_objects()
 
-    def _before_fork(self) -> None:
-        if not self._closed:
-            self._base.pre_fork()
+    def pre_fork(self) -> None:
+        """Prepare for a fork: no call of another thread is under way until `post_fork`.
 
-    def _after_fork(self) -> None:
-        if not self._closed:
-            self._base.post_fork()
+        `os.fork` does so by itself, for all stores.
+        """
+        self._session.pre_fork()
 
-    def _begin_child(self, *, is_whole: bool) -> None:
-        self._backend = self._base
-        while self._transactions:
-            self._transactions.pop().abandon()
-        if not is_whole:
-            self._identity.repair()
-        self.idfactory.forget_reserved()
-        self._after_fork()
+    def post_fork(self) -> None:
+        """Go on after a fork, in the parent and in the child."""
+        self._session.post_fork()
 
     def close(self) -> None:
         """Let go of everything; a second call does nothing.  Objects stay usable."""
-        if self._closed:
-            return
-        with self._lock:
-            while self._transactions:
-                self._transactions.pop().roll_back()
-            self._backend = self._base
-            self._closed = True
-            self._finalizer()
-            self._identity = IdentityMap()
+        self._session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -725,88 +518,13 @@ class Store(ForkSafe, MutableMapping[str, Any]):
 
     def check_open(self) -> None:
         """Raise `ClosedError` where the store was closed."""
-        if self._closed:
-            raise ClosedError(self._backend.location)
-
-    def _open(self) -> _Opened:
-        return _Opened(self)
+        self._session.check_open()
 
 
-class _Opened:
-    """A context in which a store is open; within, what is too deep is the caller's depth.
-
-    What is too deep in an object is an error of its own.  Used together with the lock of the store, which
-    is its own context: an interrupt then finds it taken and released, or not taken.
-    """
-
-    __slots__ = ("_store",)
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def __enter__(self) -> None:
-        self._store.check_open()
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, RecursionError):
-            raise CallTooDeepError(self._store._backend.location) from error
-
-
-def _factory(idfactory: Any) -> IdFactory:
-    if idfactory is None:
-        return IdFactory()
-    if not isinstance(idfactory, IdFactory):
-        raise InvalidArgumentError(f"idfactory is an IdFactory, not {idfactory!r:.60}")
-    return idfactory
-
-
-def is_listed(id: str, end: bytes) -> bool:
-    """Tell whether what stands under `id` and ends in `end` counts as an object of a store.
-
-    A record does.  So does whatever has the form of a generated ID, for a damaged record must
-    not vanish; any other file is a stray one.
-    """
-    return has_magic(end) or Id(id).number is not None
-
-
-def ids_of(backend: Backend, names: Iterable[str]) -> Iterator[str]:
-    """Yield the IDs of names, in their order, without those of stray files."""
-    for name in names:
-        id_ = id_of(name)
-        if id_ is not None:
-            yield id_
-        elif is_hashed(name):
-            # Only the record knows an ID that is too long to be a name.
-            yield read_info(backend, name).id
-
-
-def _highest_number(backend: Backend) -> int:
-    numbers = (Id(id_).number for id_ in ids_of(backend, backend.list()))
-    return max((number for number in numbers if number is not None), default=0)
-
-
-def _finish(counter: Counter, backend: Backend) -> None:
-    counter.give_back()
-    backend.close()
-
-
-# The capabilities that say what comes back, as against how it is written.
-_FIDELITY = (
-    "references",
-    "cycles",
-    "shared_identity",
-    "instances",
-    "closures",
-    "classes_by_value",
-)
-
-
-def _able(codec: Codec) -> list[str]:
-    def kept_by(capabilities: Capabilities) -> set[str]:
-        return {flag for flag in _FIDELITY if getattr(capabilities, flag)}
-
-    had = kept_by(codec.capabilities)
-    return codecs_that(lambda capabilities: had < kept_by(capabilities))
+def _placeholders(missing: str) -> bool:
+    if missing == "error":
+        return False
+    return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")
 
 
 def _checked(id_: str | None) -> str | None:

@@ -356,8 +356,8 @@ class _Alone(PlainLinks):
 
     def __init__(self, root: Any) -> None:
         self.root = root
-        self.shared: dict[Any, Any] = {}
-        self.kept: dict[Any, Any] = {}
+        self.batch: dict[Any, Any] = {}
+        self.cache: dict[Any, Any] = {}
 
     def is_external_type(self, cls: type) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""The guard: lets records of one store through as far as the trust policy of its opener allows.
+"""The gate: lets records of one store through as far as the trust policy of its opener allows.
 
 Whatever is decoded goes by here first: codec, seal, and whether others can write to the store.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Final
 
-from brinery.backend import Backend, Missing, Put, Version
+from brinery.backend import Backend
 from brinery.catalog.settings import Settings, read_settings
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
@@ -16,15 +16,15 @@ from brinery.evolution.missing_codec import AbsentCodec
 from brinery.evolution.renames import Renames
 from brinery.record.fast_reader import record_as_written
 from brinery.record.reader import parse
-from brinery.record.record import Metadata, Record, about_of, build
+from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 from brinery.trust.policy import Trust
 
 _IDENTITY: Final = 16  # bytes
 
 
-class Guard:
-    """One for each store; `trust` is its opener's."""
+class TrustGate:
+    """Applies the trust policy of a store's opener to what is read from the store."""
 
     def __init__(
         self, trust: Trust, backend: Backend, renames: Renames, settings: Settings | None
@@ -97,27 +97,6 @@ class Guard:
     def check_sealed(self) -> None:
         """Raise `SealError` where the store has no identity: nothing in it is sealed."""
         _ = self.seals
-
-    def reseal(self, name: str, *, unsealed: bool) -> tuple[Version, Version] | None:
-        """Write a record anew, sealed by the first key; return its version before and after.
-
-        None stands for a record that was removed meanwhile.  With `unsealed`, one without a seal is
-        accepted as well.
-        """
-        seals = self.seals
-        assert seals is not None
-        try:
-            data, version = self._backend.get(name)
-        except Missing:
-            return None
-        path = self._backend.where(name)
-        record = parse(data, version, path=path)
-        if record.metadata.content is not None or not unsealed:
-            record = parse(data, version, path=path, seals=seals)
-        metadata = record.metadata
-        pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
-        put = Put(name, pieces, version, about_of(metadata, None))
-        return version, self._backend.commit([put])[name]
 
     # -- what is read
 

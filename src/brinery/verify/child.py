@@ -14,10 +14,13 @@ from typing import Any
 
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.errors import BrineryError, DecodeError
+from brinery.evolution.renames import Renames
+from brinery.graph.load import load
 from brinery.ids import name_of
+from brinery.record.payload import PayloadExpander
 from brinery.record.reader import parse
 from brinery.record.record import Record
-from brinery.stores.store import Store
+from brinery.session.session import Session
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
 from brinery.verify.undefined_names import undefined_names
@@ -41,7 +44,8 @@ class _Verifier:
         self._ids: list[str] = job["ids"]
         self._backend = DirectoryBackend(job["records"], durability="process", create=False)
         trust = Trust(classes=job["classes"], anyone=True)
-        self._store = Store(self._backend, codec="pickle", trust=trust, **job["options"])
+        expander = PayloadExpander(job["max_expanded"])
+        self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
 
     def findings(self) -> Iterator[Found]:
         """Yield what keeps the records from being loaded and used here."""
@@ -50,7 +54,7 @@ class _Verifier:
             yield from unknown
             return
         try:
-            loaded = self._store.load_many(self._ids)
+            loaded = load(self._session, self._ids)
         except BrineryError as error:
             # All that is missing, and not only the first; or else what the error says.
             yield from list(self._missing_globals()) or [self._failure(error)]
@@ -76,9 +80,9 @@ class _Verifier:
                 yield _finding(None, "", what)
             else:
                 if issubclass(found, Transform):
-                    self._store._restorer.known_class(found)
+                    self._session.expander.known_class(found)
                 else:
-                    self._store._classes[name] = found
+                    self._session.codecs.classes[name] = found
 
     # -- what the records name
 
@@ -91,7 +95,7 @@ class _Verifier:
                     continue
                 if name not in told:
                     module, _, qualname = name.partition(":")
-                    renamed = self._store._renames.present(module, qualname)
+                    renamed = self._session.renames.present(module, qualname)
                     told[name] = _why_missing(*renamed)
                 reason = told[name]
                 if reason is not None:
@@ -113,11 +117,11 @@ class _Verifier:
 
     def _record(self, id_: str) -> Record:
         data, version = self._backend.get(name_of(id_))
-        return self._store._restorer.restored(parse(data, version, id=id_))
+        return self._session.expander.restored(parse(data, version, id=id_))
 
     def _mentions(self, id_: str) -> list[Any]:
         record = self._record(id_)
-        codec = self._store._codec_of(record.metadata.codec, record.metadata.config)
+        codec = self._session.codecs.codec_for(record.metadata.codec, record.metadata.config)
         try:
             return list(codec.mentions(record.payload))
         except Exception:  # noqa: BLE001 - a payload that cannot be gone through is tried all the same

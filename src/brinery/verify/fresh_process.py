@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from brinery.backend import Backend, Put
+from brinery.backend import Put
 from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
-from brinery.trust.gate import Guard
+from brinery.session.session import Session
 
 FRESH_PROCESS: Final = "fresh-process"
 
@@ -51,54 +51,41 @@ class FreshProcess:
                 f"timeout is a number of seconds above 0, not {self.timeout!r:.60}"
             )
 
-    def check(
-        self,
-        puts: Iterable[Put],
-        ids: Sequence[str],
-        backend: Backend,
-        classes: Mapping[str, type],
-        options: Mapping[str, Any],
-        guard: Guard,
-    ) -> None:
+    def check(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> None:
         """Load the objects `ids` of the records `puts` in a new process.
 
-        `backend` holds the records that they refer to and that are not among them, `classes` the
-        codecs and transforms that may be registered nowhere; `options` are for the store that loads
-        them, in JSON types; `guard` lets them through.  Raise `VerificationError`, or `StorageError` where
-        there is no room for temporary files or no process can be started.
+        The store of the session holds the records that they refer to and that are not among them.  Raise
+        `VerificationError`, or `StorageError` where there is no room for temporary files or no process
+        can be started.
         """
         if not sys.executable or getattr(sys, "frozen", False):
             raise InvalidArgumentError(
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            findings = self._findings(puts, ids, backend, classes, options, guard)
+            findings = self._findings(session, puts, ids)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
         if findings:
-            raise VerificationError(findings, id=ids[0], path=backend.location)
+            raise VerificationError(findings, id=ids[0], path=session.backend.location)
 
-    def _findings(
-        self,
-        puts: Iterable[Put],
-        ids: Sequence[str],
-        backend: Backend,
-        classes: Mapping[str, type],
-        options: Mapping[str, Any],
-        guard: Guard,
-    ) -> list[Finding]:
+    def _findings(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Finding]:
+        trust = session.gate.trust
+        # Codecs and transforms that were passed as instances may be registered nowhere.
+        classes = {**session.codecs.classes, **session.expander.classes}
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
             records.mkdir()
-            missing = _copy(puts, ids, backend, records, guard)
+            missing = _copy(session, puts, ids, records)
             job = {
                 "path": [os.getcwd() if entry == "" else entry for entry in _search_path()],
                 "records": str(records),
                 "report": str(Path(scratch, "report")),
                 "ids": [str(id_) for id_ in ids],
-                "options": dict(options),
+                "renames": dict(session.renames.given),
+                "max_expanded": session.expander.limit,
                 # The keys stay here: what they have sealed was checked here, too.
-                "classes": None if guard.trust.classes is None else list(guard.trust.classes),
+                "classes": None if trust.classes is None else list(trust.classes),
                 "codecs": {
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
                 },
@@ -160,7 +147,7 @@ def _end(code: int) -> str:
 
 
 def _copy(
-    puts: Iterable[Put], ids: Sequence[str], backend: Backend, records: Path, guard: Guard
+    session: Session, puts: Iterable[Put], ids: Sequence[str], records: Path
 ) -> list[Finding]:
     # The records at hand, and, in waves, those of the store that they lead to.
     had: set[str] = set()
@@ -168,8 +155,8 @@ def _copy(
     for put in puts:
         _write(records, put.name, b"".join(put.data), had, wanted)
     while following := [name for name in wanted if name not in had]:
-        for name, data, version in backend.get_many(following):
-            guard.parsed(data, version, path=backend.where(name))
+        for name, data, version in session.backend.get_many(following):
+            session.gate.parsed(data, version, path=session.backend.where(name))
             _write(records, name, data, had, wanted)
         gone = [name for name in following if name not in had]
         if gone:

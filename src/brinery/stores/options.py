@@ -1,15 +1,16 @@
-"""The keyword arguments of stores: codec and transform, those of sibling stores, and typing errors."""
+"""The options of stores: one value for each kind, checked, and what a URL may say of them."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, Literal, NamedTuple
 
+from brinery.backend import Backend
 from brinery.catalog.settings import Settings
-from brinery.codec import Codec
+from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.errors import (
     CodecNotInstalledError,
     InvalidArgumentError,
@@ -18,6 +19,9 @@ from brinery.errors import (
     UnknownCodecError,
     UnknownTransformError,
 )
+from brinery.evolution.renames import Renames
+from brinery.ids import IdFactory
+from brinery.record.payload import MAX_EXPANDED, PayloadExpander
 from brinery.registry.chain import CodecChain
 from brinery.registry.table import (
     CodecArgument,
@@ -26,37 +30,67 @@ from brinery.registry.table import (
     make_transform,
     transform_from,
 )
+from brinery.session.session import Session
 from brinery.transform import Transform
+from brinery.trust.policy import Trust
 
 DEFAULT_CODEC = "pickle"
 
+
+class StoreOptions(NamedTuple):
+    """What every kind of store can be opened with; `Store` documents each."""
+
+    idfactory: IdFactory | None = None
+    protocol: int | str | None = DEFAULT_PROTOCOL
+    codec: CodecArgument | None = None
+    compress: str | Transform | None = None
+    max_expanded: int | str = MAX_EXPANDED
+    renames: Mapping[str, str] | None = None
+    trust: Trust | str | None = None
+    extra: Mapping[str, Any] | None = None
+    """Options of the codec, arguments of the sibling stores, and what is neither."""
+
+
+class DirectoryOptions(NamedTuple):
+    """What a `FilesystemStore` can be opened with beside `StoreOptions`."""
+
+    directory: str
+    """The absolute path."""
+    durability: Literal["full", "process"]
+    layout: Literal["flat", "sharded"]
+    shared: Literal["private", "group"]
+    trusts_group: bool
+    """Whether the opener has said that the group is trusted; neither the store nor its URL can."""
+    lock_timeout: float
+    """Seconds."""
+
+    @property
+    def remembered(self) -> Mapping[str, Any]:
+        """Return what the store is to find again in `Settings.options`."""
+        return {"layout": self.layout, "shared": self.shared}
+
+
+class SqlOptions(NamedTuple):
+    """What a `SqlStore` can be opened with beside `StoreOptions`."""
+
+    url: str
+    """With its password, without the name of the table."""
+    table_name: str
+    extra_fields: Mapping[Any, Callable[[Any], Any]]
+    create: bool
+    migrate: bool
+    durability: str
+    timeout: float
+    """Seconds."""
+
+
+# What the query of the URL of a database may say beside the options of the codec and those of the driver.
+SQL_URL_OPTIONS: Final = frozenset(
+    ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
+)
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
-_SIBLINGS = frozenset(
-    {
-        *("table_name", "extra_fields", "create", "migrate", "timeout", "url"),
-        *("directory", "layout", "shared", "lock_timeout", "durability"),
-    }
-)
-_KNOWN = (
-    "directory",
-    "idfactory",
-    "protocol",
-    "codec",
-    "compress",
-    "max_expanded",
-    "durability",
-    "layout",
-    "shared",
-    "lock_timeout",
-    "renames",
-    "url",
-    "table_name",
-    "extra_fields",
-    "create",
-    "migrate",
-    "timeout",
-    "trust",
-)
+_SIBLINGS: Final = frozenset({*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group"})
+_KNOWN: Final = sorted(_SIBLINGS | {*StoreOptions._fields} - {"extra"})
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -178,9 +212,13 @@ def _level() -> int:
     # The frame that a warning is about: the first one outside this package.
     level = 2
     frame = sys._getframe(level)
-    while frame.f_back is not None and frame.f_globals.get("__package__") == __package__:
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__package__")):
         frame, level = frame.f_back, level + 1
     return level
+
+
+def _is_ours(package: str | None) -> bool:
+    return (package or "").partition(".")[0] == "brinery"
 
 
 def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
@@ -188,3 +226,19 @@ def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
     if value not in allowed:
         raise InvalidArgumentError(f"{name}={value!r}: say {' or '.join(map(repr, allowed))}")
     return value
+
+
+def session_from(store: str, backend: Backend, options: StoreOptions) -> Session:
+    """Return the session of a store that is opened with `options`; `store` is the name of its class."""
+    # The limit is the reader's own, never one that the store remembers.
+    expander = PayloadExpander(size_limit("max_expanded", options.max_expanded))
+    session = Session(backend, Trust.of(options.trust), Renames(options.renames), expander)
+    extra = dict(options.extra or {})
+    codec = choose_codec(options.codec, options.protocol, extra, session.settings)
+    session.write_with(codec, choose_transform(options.compress, session.settings))
+    warn_of_unknown(store, extra)
+    factory = IdFactory() if options.idfactory is None else options.idfactory
+    if not isinstance(factory, IdFactory):
+        raise InvalidArgumentError(f"idfactory is an IdFactory, not {factory!r:.60}")
+    session.idfactory = factory.bound(session.sequence)
+    return session

@@ -1,0 +1,26 @@
+"""A load as a store asks for it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from brinery.graph.loader import Loader
+from brinery.session.identity import NOTHING
+from brinery.session.session import Session
+
+
+def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) -> list[Any]:
+    """Return the objects `ids`, in order, with all that they refer to.
+
+    `placeholders` asks for placeholders where a class or codec is missing.  Raise as `Loader.load`.
+    """
+    with session.lock, session.opened():
+        identity = session.identity
+        if session.outermost is not None:
+            identity.expose(ids)
+        if len(ids) == 1:
+            living = identity.get(ids[0])
+            if living is not NOTHING and (placeholders or ids[0] not in identity.partial):
+                return [living]
+        return Loader(session, placeholders=placeholders).load(ids)

@@ -1,0 +1,64 @@
+"""A save as a store asks for it, and what a transaction saves at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from brinery.catalog.sequence import Counter
+from brinery.errors import ConflictError, IdTakenError
+from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root, Saver
+from brinery.ids import Id
+from brinery.registry.chain import CodecChain
+from brinery.session.options import SaveOptions
+from brinery.session.session import Session
+
+_ATTEMPTS: Final = 10
+
+
+def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[Any]:
+    """Save objects and all that they reach, in one commit; return the IDs of `roots`, in order.
+
+    Raise `TrustError` where what is saved could not be loaded, and as `Saver.save`.
+    """
+    codec = options.codec
+    members = codec.codecs if isinstance(codec, CodecChain) else (codec,)
+    with session.lock, session.opened():
+        session.gate.check_saving([member.name for member in members])
+        session.remember_once()
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                return Saver(session, options).save(roots)
+            except RecordsGoneError:
+                # Another process removed objects that have changed here: they are written again.
+                continue
+            except NumberTakenError as taken:
+                # Records were brought in from elsewhere: count on after them.
+                if attempt == _ATTEMPTS or not isinstance(session.idfactory.next_id_fn, Counter):
+                    raise IdTakenError(taken.ids[0], session.backend.location) from taken
+                session.sequence.skip([Id(id_).number or 0 for id_ in taken.ids])
+    raise ConflictError([root.id or "" for root in roots], session.backend.location)
+
+
+@contextmanager
+def transaction(session: Session) -> Iterator[None]:
+    """Save what the calls in the block write at its end, all at once; an exception undoes it all.
+
+    Raise `ConflictError` at the end, `TransactionError`, `StorageError`; then nothing was written.
+    """
+    with session.lock:
+        session.check_open()
+        held_back = session.begin()
+        try:
+            try:
+                yield
+            finally:
+                session.leave(held_back)
+            held_back.commit()
+            if collected := held_back.collected():
+                roots = [Root(obj, id_) for id_, obj in collected.items()]
+                save(session, roots, session.save_options)
+        finally:
+            held_back.roll_back()
+            held_back.close()

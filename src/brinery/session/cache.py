@@ -1,0 +1,26 @@
+"""What lives as long as a store is open, one attribute for each kind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brinery.codec import Codec
+from brinery.evolution.libraries import Libraries
+from brinery.record.record import Writer
+from brinery.session.recent import RecentRecords
+
+
+class Caches:
+    """The caches of one session; each can be dropped at any time."""
+
+    __slots__ = ("codecs", "libraries", "missing_classes", "recent", "writer")
+
+    def __init__(self) -> None:
+        self.codecs: dict[Any, Any] = {}
+        """What codecs keep, under keys of their own: `links.cache`."""
+        self.libraries = Libraries()
+        self.missing_classes: dict[Any, Any] = {}
+        """The classes of placeholders, one for each class that is missing."""
+        self.recent = RecentRecords()
+        self.writer: tuple[Codec, Writer] | None = None
+        """The writer of the last save, with its codec: most saves of a store are by one."""

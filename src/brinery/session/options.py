@@ -1,0 +1,26 @@
+"""What one save is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from brinery.backend import Put
+from brinery.codec import Codec
+from brinery.transform import Transform
+
+Check = Callable[[Sequence[Put], Sequence[str]], None]
+"""Called with all records of a save and the IDs of its roots; what it raises ends the save."""
+
+
+class SaveOptions(NamedTuple):
+    """How the records of one save are written."""
+
+    codec: Codec
+    transform: Transform | None
+    forces_codec: bool = False
+    """Write unchanged records of another codec again, too."""
+    forces_transform: bool = False
+    """Write unchanged records of another transform again, too."""
+    check: Check | None = None
+    """Called before anything is committed."""

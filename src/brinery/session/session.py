@@ -1,0 +1,249 @@
+"""The session: one opened store, and the only one that commits to it.
+
+The algorithms of `brinery.graph` and the operations of `brinery.operations` take a session and nothing
+else of the store.  A *view* of a session differs from it in one part: another backend, or an identity
+map and caches of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+import weakref
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Protocol
+
+from brinery.backend import Backend, Delete, Put, Version
+from brinery.catalog.sequence import Counter
+from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
+from brinery.codec import Codec
+from brinery.errors import CallTooDeepError, ClosedError
+from brinery.evolution.renames import Renames
+from brinery.ids import IdFactory
+from brinery.record.listing import highest_number
+from brinery.record.payload import PayloadExpander
+from brinery.session.cache import Caches
+from brinery.session.codecs import CodecTable
+from brinery.session.forking import ForkSafe
+from brinery.session.identity import IdentityMap
+from brinery.session.options import SaveOptions
+from brinery.session.transaction import Transaction
+from brinery.transform import Transform
+from brinery.trust.gate import TrustGate
+from brinery.trust.policy import Trust
+
+
+class OpenedStore(Protocol):
+    """What an operation needs of the store that a user hands over."""
+
+    @property
+    def session(self) -> Session:
+        """Return what the opened store consists of."""
+
+
+def session_of(place: Any) -> Session | None:
+    """Return the session of a store; None for a URL, a path or a backend.  Raise `ClosedError`."""
+    session = getattr(place, "session", None)
+    if not isinstance(session, Session):
+        return None
+    session.check_open()
+    return session
+
+
+class Session(ForkSafe):
+    """What an opened store consists of."""
+
+    codec: Codec
+    """Writes new records.  Set by `write_with`; a session that only reads has none."""
+    transform: Transform | None
+    """What the payloads of new records go through."""
+
+    def __init__(
+        self, backend: Backend, trust: Trust, renames: Renames, expander: PayloadExpander
+    ) -> None:
+        self.base = backend
+        """Keeps the records."""
+        self.backend = backend
+        """What calls see: the base, or in a transaction its writes over the base."""
+        self.identity = IdentityMap()
+        self.renames = renames
+        self.expander = expander
+        self.codecs = CodecTable()
+        self.caches = Caches()
+        self.settings = read_settings(backend)
+        """What the store remembered when it was opened, or has come to remember since."""
+        self.gate = TrustGate(trust, backend, renames, self.settings)
+        self.fields: Callable[[Any], Mapping[str, Any]] | None = None
+        """Makes the values of an object's further columns, where the engine keeps any."""
+        self.remembers: Mapping[str, Any] = {}
+        """What the kind of store wants to find again in `Settings.options`."""
+        self.is_closed = False
+        self._transactions: list[Transaction] = []
+        # Nothing here may refer to this object: the finalizer would keep it alive.
+        self.sequence = Counter(backend, functools.partial(highest_number, backend))
+        self.idfactory = IdFactory().bound(self.sequence)
+        # Numbers that were reserved and not used go back at the end.
+        self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)
+        self._prepare_forks()
+
+    def write_with(self, codec: Codec, transform: Transform | None) -> None:
+        """Write new records with `codec` and `transform`."""
+        self.codec = self.codecs.known(codec)
+        self.transform = self.expander.known(transform)
+        self.save_options = SaveOptions(self.codec, self.transform)
+        """Those of a save that asks for nothing special."""
+
+    # -- views
+
+    def outside(self) -> Session:
+        """Return a view outside of all transactions: it reads and commits to the base."""
+        return self._view(backend=self.base)
+
+    def over(self, backend: Backend) -> Session:
+        """Return a view of this session that reads from and commits to `backend`."""
+        return self._view(backend=backend)
+
+    def beside(self, identity: IdentityMap, caches: Caches) -> Session:
+        """Return a view of this session with living objects and caches of its own."""
+        return self._view(identity=identity, caches=caches)
+
+    def _view(self, **parts: Any) -> Session:
+        # No transaction of the session concerns a view, and the session alone closes the backend.
+        view = object.__new__(Session)
+        view.__dict__.update(self.__dict__, _transactions=[], **parts)
+        return view
+
+    # -- writing
+
+    def commit(
+        self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
+    ) -> Mapping[str, Version]:
+        """Write and delete records, all or nothing; return the new versions by name.
+
+        Raise `Conflict`, `StorageError`.
+        """
+        return self.backend.commit(puts, deletes)
+
+    # -- what the store remembers
+
+    def current_settings(self) -> Settings:
+        """Return the settings of this opening."""
+        used = self.transform
+        transform = None if used is None else (used.name, used.config())
+        identity = self.gate.identity
+        return Settings(self.codec.name, self.codec.config(), self.remembers, transform, identity)
+
+    def remember_once(self) -> None:
+        """Write the settings of this opening where the store has none, and its identity if it seals."""
+        if self.settings is None:
+            self.settings = self.current_settings()
+            write_settings(self.base, self.settings, overwrite=False)
+        if self.gate.is_sealing and self.gate.identity is None:
+            self.gate.adopt(give_identity(self.base, self.gate.new_identity()))
+
+    def remember(self) -> None:
+        """Make the settings of this opening those of the store."""
+        self.remember_once()
+        self.adopt_identity()
+        write_settings(self.base, self.current_settings(), overwrite=True)
+
+    def adopt_identity(self) -> None:
+        """Take the identity that the store has now: another process may have sealed its first record."""
+        current = read_settings(self.base)
+        self.gate.adopt(current.identity if current else None)
+
+    def check_seal(self) -> None:
+        """Raise `SealError` where the store is sealed by now, and was opened without a key."""
+        self.adopt_identity()
+        self.gate.check_saving([])
+
+    # -- transactions
+
+    @property
+    def outermost(self) -> Transaction | None:
+        """Return the transaction that commits to the base; None outside of any."""
+        return self._transactions[0] if self._transactions else None
+
+    def begin(self) -> Transaction:
+        """Hold back all writes from now on; return the transaction, which `leave` ends."""
+        transaction = Transaction(self.backend, self.identity)
+        self._transactions.append(transaction)
+        self.backend = transaction.overlay
+        return transaction
+
+    def leave(self, transaction: Transaction) -> None:
+        """Write to what was below the transaction again; inner ones that are open are rolled back."""
+        while transaction in self._transactions:
+            inner = self._transactions.pop()
+            self.backend = self._transactions[-1].overlay if self._transactions else self.base
+            if inner is not transaction:
+                inner.roll_back()
+
+    # -- life
+
+    @property
+    def lock(self) -> Any:
+        """Return the lock that a call holds: calls of several threads follow each other."""
+        return self._lock
+
+    def opened(self) -> _Opened:
+        """Return a context in which the store is open.  Raise `ClosedError`."""
+        return _Opened(self)
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` where the store was closed."""
+        if self.is_closed:
+            raise ClosedError(self.backend.location)
+
+    def close(self) -> None:
+        """Let go of everything; a second call does nothing.  Objects stay usable."""
+        if self.is_closed:
+            return
+        with self._lock:
+            while self._transactions:
+                self._transactions.pop().roll_back()
+            self.backend = self.base
+            self.is_closed = True
+            self._finalizer()
+            self.identity = IdentityMap()
+
+    def _before_fork(self) -> None:
+        if not self.is_closed:
+            self.base.pre_fork()
+
+    def _after_fork(self) -> None:
+        if not self.is_closed:
+            self.base.post_fork()
+
+    def _begin_child(self, *, is_whole: bool) -> None:
+        self.backend = self.base
+        while self._transactions:
+            self._transactions.pop().abandon()
+        if not is_whole:
+            self.identity.repair()
+        self.idfactory.forget_reserved()
+        self._after_fork()
+
+
+class _Opened:
+    """A context in which a store is open; within, a `RecursionError` means that the caller is too deep.
+
+    An object that is too deep has an error of its own.  Used together with the lock of the session, which
+    is its own context: an interrupt then finds it taken and released, or not taken.
+    """
+
+    __slots__ = ("_session",)
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def __enter__(self) -> None:
+        self._session.check_open()
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, RecursionError):
+            raise CallTooDeepError(self._session.backend.location) from error
+
+
+def _finish(sequence: Counter, backend: Backend) -> None:
+    sequence.give_back()
+    backend.close()
