@@ -35,15 +35,16 @@ class Id(str):
     @property
     def prefix(self) -> str:
         """Return what stands before the number; the whole ID where there is no number."""
-        return self._key()[0]
+        return self.sort_key()[0]
 
     @property
     def number(self) -> int | None:
         """Return the sequence number, None where there is none."""
-        number = self._key()[1]
+        number = self.sort_key()[1]
         return None if number < 0 else number
 
-    def _key(self) -> tuple[str, int, str]:
+    def sort_key(self) -> tuple[str, int, str]:
+        """Return what sorts IDs: the text before the number, the number, the ID."""
         found = _NUMBERED.fullmatch(self)
         # A number of more digits than int() takes is no sequence number.
         if found is None or len(found[2]) > 1000:
@@ -51,16 +52,16 @@ class Id(str):
         return found[1], int(found[2]), str(self)
 
     def __lt__(self, other: str) -> bool:
-        return self._key() < Id._key(other)  # type: ignore[arg-type]
+        return self.sort_key() < Id.sort_key(other)  # type: ignore[arg-type]
 
     def __le__(self, other: str) -> bool:
-        return self._key() <= Id._key(other)  # type: ignore[arg-type]
+        return self.sort_key() <= Id.sort_key(other)  # type: ignore[arg-type]
 
     def __gt__(self, other: str) -> bool:
-        return self._key() > Id._key(other)  # type: ignore[arg-type]
+        return self.sort_key() > Id.sort_key(other)  # type: ignore[arg-type]
 
     def __ge__(self, other: str) -> bool:
-        return self._key() >= Id._key(other)  # type: ignore[arg-type]
+        return self.sort_key() >= Id.sort_key(other)  # type: ignore[arg-type]
 
     def __repr__(self) -> str:
         return f"Id({str.__repr__(self)})"

@@ -15,7 +15,7 @@ from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
 from brinery.ids import name_of
 from brinery.record.reader import parse
-from brinery.record.record import build
+from brinery.record.writer import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -11,7 +11,8 @@ from brinery import DanglingReferenceError, DecodeError, MemoryStore, Persistabl
 from brinery.codec import Mention
 from brinery.ids import name_of
 from brinery.record.reader import parse
-from brinery.record.record import build, new_metadata
+from brinery.record.record import new_metadata
+from brinery.record.writer import build
 from brinery_codecs.msgpack import MsgpackCodec
 
 BAD_DATE = [msgpack.ExtType(8, b""), 2020, 13, 1]

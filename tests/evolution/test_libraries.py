@@ -16,7 +16,8 @@ from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistabl
 from brinery.errors import DecodeError, MissingClassError
 from brinery.evolution.libraries import Libraries, differing
 from brinery.record.reader import parse
-from brinery.record.record import Metadata, build
+from brinery.record.record import Metadata
+from brinery.record.writer import build
 
 FAMILY = ("pickle", "cloudpickle", "dill")
 each_codec = pytest.mark.parametrize("codec", [*FAMILY, "auto"])

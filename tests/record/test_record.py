@@ -28,8 +28,7 @@ from brinery.errors import (
     TruncatedRecordError,
 )
 from brinery.ids import Id
-from brinery.record import fast_reader, reader
-from brinery.record import record as module
+from brinery.record import fast_reader, reader, writer
 from brinery.record.reader import metadata_length, parse, parse_metadata
 from brinery.record.record import (
     ALIGNMENT,
@@ -40,11 +39,11 @@ from brinery.record.record import (
     Metadata,
     Record,
     Transformation,
-    build,
     digest_of,
     has_magic,
     new_metadata,
 )
+from brinery.record.writer import build
 
 # The format, stated here once more: these tests do not ask the code what it is.
 TAIL = struct.Struct("<I16s26sH8s")
@@ -329,7 +328,7 @@ class TestRoundTrip:
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Before writing what could not be read."""
-        monkeypatch.setattr(module, "MAX_METADATA", 300)
+        monkeypatch.setattr(writer, "MAX_METADATA", 300)
         with pytest.raises(RecordError, match="split the container"):
             built(references=[f"Task.{n}" for n in range(100)])
 
@@ -355,7 +354,7 @@ _BUILD_IN_THREADS = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from brinery.record.reader import parse
-from brinery.record.record import build, new_metadata
+from brinery.record.writer import build, new_metadata
 
 def build_and_parse(n):
     fields = {"codec": "c", "config": {}, "codec_version": "1", "protocol": 5, "class_name": "a:b"}

@@ -18,8 +18,9 @@ from typing import Any, Literal, NamedTuple
 
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
 from brinery.record.reader import metadata_length, parse
-from brinery.record.record import TAIL_SIZE, build, digest_of, new_metadata
+from brinery.record.record import TAIL_SIZE, digest_of, new_metadata
 from brinery.record.seal import Seals
+from brinery.record.writer import build
 from brinery.registry.table import transform_from
 
 Engine = Literal["memory", "directory", "SQLite"]

@@ -25,7 +25,7 @@ from brinery import (
     fsck,
 )
 from brinery.record.reader import parse
-from brinery.record.record import build
+from brinery.record.writer import build
 
 KEY = b"0123456789abcdef"
 OTHER = b"another key of mine"

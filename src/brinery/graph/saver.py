@@ -40,15 +40,11 @@ from brinery.graph.object_path import path_to_failure, path_to_object
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.record.clock import now
+from brinery.record.encoded import Encoded
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
-from brinery.record.record import (
-    TAIL_SIZE,
-    Writer,
-    build,
-    digest_of,
-    has_magic,
-)
+from brinery.record.record import TAIL_SIZE, digest_of, has_magic
+from brinery.record.writer import Writer, build
 from brinery.registry.chain import CodecChain
 from brinery.registry.table import codecs_that_keep_more
 from brinery.session.gc_pause import CollectorPause
@@ -121,6 +117,7 @@ class _NameTable(dict[type, str]):
 # In half the time that a call of the class takes: for each record.
 _new_put: Final[Callable[[Any], Put]] = functools.partial(tuple.__new__, Put)
 _new_about: Final[Callable[[Any], About]] = functools.partial(tuple.__new__, About)
+_new_encoded: Final[Callable[[Any], Encoded]] = functools.partial(tuple.__new__, Encoded)
 
 
 class Saver:
@@ -340,11 +337,10 @@ class Saver:
             yield from self._puts(count)
 
     def _encode(self, work: _Work) -> Put | None:
-        if (kept := record_of(work.obj)) is not None and self._is_kept(work, kept):
-            return self._put_kept(work, kept)
-        codec, sink = self._dumped(work)
-        pieces = sink.pieces
-        digest = digest_of(pieces)
+        if (original := record_of(work.obj)) is not None and self._is_original(work, original):
+            return self._put_original(work, original)
+        codec, encoded = self._dumped(work)
+        digest = encoded.digest
         expect = work.expect
         entry = work.entry
         if expect is ANY and work.chosen:
@@ -356,71 +352,60 @@ class Saver:
                 if work.is_gone:
                     # Somebody removed it: it is new again, unless that very record was demanded.
                     expect = expect if work.is_demanded else ABSENT
-                elif not self._options.forces_transform or self._is_stored_so(work, sink, codec):
+                elif not self._options.forces_transform or self._is_stored_so(work, codec, encoded):
                     self._note_unchanged(work)
                     return None
-        payload: Sequence[Buffer] = pieces
-        stored_digest, transform = digest, None
-        if self._transform is not None:
-            payload, stored_digest, transform = self._stored(work, pieces, digest, codec)
+        payload = None if self._transform is None else self._stored(work, codec, encoded)
         writer = self._writers.get(id(codec)) or self._writer(codec)
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
-        references = tuple(self._references)
-        record = writer.build(
-            work.id,
-            self._class_names[type(work.obj)],
-            references,
-            payload,
-            stored_digest,
-            self._now,
-            nonce,
-            transform=transform,
-            versions=self._versions,
-            libraries=self._libraries,
-        )
-        return self._put(work, record, expect, digest, codec, references)
+        name = self._class_names[type(work.obj)]
+        record = writer.build(work.id, name, encoded, (self._now, nonce), payload)
+        self._enlist_written(work, codec, digest, record)
+        return self._put(work, record, expect, encoded.references)
 
-    def _stored(self, work: _Work, pieces: Sequence[Buffer], digest: bytes, codec: Codec) -> Stored:
-        if self._transform is None:
-            return Stored(pieces, digest, None)
+    def _stored(self, work: _Work, codec: Codec, encoded: Encoded) -> Stored:
+        assert self._transform is not None
         try:
-            return stored(self._transform, pieces, digest, self._session.expander.limit)
+            limit = self._session.expander.limit
+            return stored(self._transform, encoded.pieces, encoded.digest, limit)
         except Exception as error:
             reason = (
                 f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
             )
             raise _located(work, codec, EncodeError(reason)) from error
 
-    def _is_stored_so(self, work: _Work, sink: Sink, codec: Codec) -> bool:
+    def _is_stored_so(self, work: _Work, codec: Codec, encoded: Encoded) -> bool:
         # Whether the record of an unchanged object has the transform that was asked for.
-        asked = self._stored(work, sink.pieces, digest_of(sink.pieces), codec)
+        asked = None
+        if self._transform is not None:
+            asked = self._stored(work, codec, encoded).transform
         try:
             metadata, _ = read_metadata(self._backend, work.name, work.id)
         except (RecordError, NotFoundError):
             return False
-        return metadata.transform == asked.transform
+        return metadata.transform == asked
 
-    def _is_kept(self, work: _Work, kept: KeptRecord) -> bool:
+    def _is_original(self, work: _Work, original: KeptRecord) -> bool:
         # A placeholder is written back as the record that it was, unless what it shows was changed or
         # it now refers to other records, in another store.
-        if kept.reason:
-            if kept.references and self._identity.entry(work.obj) is None:
+        if original.reason:
+            if original.references and self._identity.entry(work.obj) is None:
                 alien = EncodeError(
                     f"a placeholder that was not decoded refers to records of another store: "
-                    f"{kept.reason}",
+                    f"{original.reason}",
                     advice="Install what is missing, and load it anew, before saving it elsewhere",
                 )
                 raise _located(work, self._codec, alien)
             return True
         try:
-            digest = digest_of(self._dump(work, kept.codec).pieces)
+            digest = self._dump(work, original.codec).digest
             links = self._reloading()
-            return links.digest(kept.codec, kept.record) == digest
+            return links.digest(original.codec, original.record) == digest
         except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
             return False
 
-    def _put_kept(self, work: _Work, kept: KeptRecord) -> Put | None:
-        metadata, expect, entry = kept.record.metadata, work.expect, work.entry
+    def _put_original(self, work: _Work, original: KeptRecord) -> Put | None:
+        metadata, expect, entry = original.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
             self._check_is_record(work)
         if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
@@ -434,33 +419,35 @@ class Saver:
                 created=self._now,
                 nonce=self._nonce + len(self._written).to_bytes(4, "big"),
             ),
-            [bytes(kept.record.stored)],
-            kept.record.buffers,
+            [bytes(original.record.stored)],
+            original.record.buffers,
             self._gate.seals,
         )
-        return self._put(work, record, expect, metadata.raw_digest, kept.codec, metadata.references)
+        self._enlist_written(work, original.codec, metadata.raw_digest, record)
+        return self._put(work, record, expect, metadata.references)
+
+    def _enlist_written(
+        self, work: _Work, codec: Codec, digest: bytes, record: Sequence[Buffer]
+    ) -> None:
+        work.digest, work.codec, work.last = digest, codec, record[-1]
+        self._written.append(work)
 
     def _put(
         self,
         work: _Work,
         record: Sequence[Buffer],
         expect: Version | Expect,
-        digest: bytes,
-        codec: Codec,
         references: Sequence[str],
     ) -> Put:
-        work.digest, work.codec, work.last = digest, codec, record[-1]
-        self._written.append(work)
-        about = None
-        if self._keeps_columns:
-            about = self._about(work, codec.name, references)
+        about = self._about(work, references) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
-    def _about(self, work: _Work, codec: str, references: Sequence[str]) -> About:
+    def _about(self, work: _Work, references: Sequence[str]) -> About:
+        assert work.codec is not None
         values = self._session.fields
         fields = {} if values is None else values(work.obj)
         name = self._class_names[type(work.obj)]
-        return _new_about((name, codec, self._now, references, fields))
+        return _new_about((name, work.codec.name, self._now, references, fields))
 
     def _check_is_record(self, work: _Work) -> None:
         # What is overwritten on demand is a record, whole at its end, not somebody's notes.
@@ -527,7 +514,7 @@ class Saver:
             work.is_gone = work.name not in found
         return [w for w in works if not w.is_gone], [w for w in works if w.is_gone]
 
-    def _dumped(self, work: _Work) -> tuple[Codec, Sink]:
+    def _dumped(self, work: _Work) -> tuple[Codec, Encoded]:
         entry = work.entry
         if self._chain is not None:
             return self._dumped_by_chain(work, self._chain)
@@ -535,34 +522,31 @@ class Saver:
             return self._codec, self._dump(work, self._codec)
         # The record is of another codec.  It stays so while nothing has changed, and where the
         # codec of the store cannot hold the object.
-        sink = self._dump(work, entry.codec)
-        digest = digest_of(sink.pieces)
-        if digest != entry.digest and entry.is_loaded:
-            self._compare_again(work, entry, digest)
-        if digest == entry.digest:
-            return entry.codec, sink
-        noted = self._references, self._versions, self._libraries
+        encoded = self._dump(work, entry.codec)
+        if encoded.digest != entry.digest and entry.is_loaded:
+            self._compare_again(work, entry, encoded.digest)
+        if encoded.digest == entry.digest:
+            return entry.codec, encoded
         try:
             return self._codec, self._dump(work, self._codec)
         except EncodeError:
-            self._references, self._versions, self._libraries = noted
-            return entry.codec, sink
+            return entry.codec, encoded
 
-    def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Sink]:
+    def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Encoded]:
         entry = work.entry
         if entry is not None and not self._options.forces_codec and entry.codec != chain.codecs[0]:
             # The record stays with its codec while nothing has changed.
             with suppress(Exception):
-                sink = self._encoded(work, entry.codec)
-                if digest_of(sink.pieces) == entry.digest:
-                    return entry.codec, sink
+                encoded = self._encoded(work, entry.codec)
+                if encoded.digest == entry.digest:
+                    return entry.codec, encoded
         *others, (last, writer) = chain.attempts
         for codec, portable in others:
             with suppress(Exception):
                 return codec, self._encoded(work, portable)
         return last, self._dump(work, writer)
 
-    def _dump(self, work: _Work, codec: Codec) -> Sink:
+    def _dump(self, work: _Work, codec: Codec) -> Encoded:
         try:
             return self._encoded(work, codec)
         except EncodeError as error:
@@ -575,7 +559,7 @@ class Saver:
         except Exception as error:
             raise self._encode_error(work, codec, error) from error
 
-    def _encoded(self, work: _Work, codec: Codec) -> Sink:
+    def _encoded(self, work: _Work, codec: Codec) -> Encoded:
         sink = Sink()
         self.root = work.obj
         self._current = work
@@ -583,7 +567,11 @@ class Saver:
         self._versions = {}
         self._libraries = {}
         codec.dump(work.obj, sink, self)
-        return sink
+        pieces = sink.pieces
+        references = tuple(self._references)
+        return _new_encoded(
+            (pieces, digest_of(pieces), references, self._versions, self._libraries, (), ())
+        )
 
     def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:
         if is_too_deep(error):

@@ -129,7 +129,7 @@ class _Collection:
 
     def _sorted(self, names: Iterable[str]) -> Sequence[Id]:
         ids = (self._ids.get(name, id_of(name)) for name in names)
-        return tuple(sorted((Id(id_) for id_ in ids if id_ is not None), key=Id._key))
+        return tuple(sorted((Id(id_) for id_ in ids if id_ is not None), key=Id.sort_key))
 
     # -- the phases
 

@@ -403,7 +403,7 @@ class Examination:
                     reached.add(name)
                     pending.append(name)
         whole = (name for name in self._graph if name in self._good and name not in reached)
-        return tuple(sorted((self._id_of(name) for name in whole), key=Id._key))
+        return tuple(sorted((self._id_of(name) for name in whole), key=Id.sort_key))
 
     def _id_of(self, name: str) -> Id:
         found = self._ids.get(name, id_of(name))
@@ -432,4 +432,4 @@ class Examination:
 
 
 def _by_id(problem: ExaminedRecord) -> Any:
-    return Id._key(Id(problem.name) if problem.id is None else problem.id)
+    return Id.sort_key(Id(problem.name) if problem.id is None else problem.id)

@@ -13,8 +13,9 @@ from brinery.backend import Missing, Put, Version
 from brinery.catalog.settings import read_settings
 from brinery.errors import SealError
 from brinery.record.reader import parse
-from brinery.record.record import Metadata, about_of, build
+from brinery.record.record import Metadata, about_of
 from brinery.record.seal import Seals
+from brinery.record.writer import build
 from brinery.session.session import Session
 from brinery.trust.gate import check_identity
 

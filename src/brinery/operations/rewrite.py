@@ -33,7 +33,8 @@ from brinery.record.clock import now
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
 from brinery.record.reader import parse
-from brinery.record.record import Metadata, build
+from brinery.record.record import Metadata
+from brinery.record.writer import build
 from brinery.registry.chain import CodecChain
 from brinery.session.cache import Caches
 from brinery.session.identity import NOTHING, IdentityMap

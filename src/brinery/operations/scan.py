@@ -113,7 +113,7 @@ def ids_in(session: Session, prefix: str = "") -> list[Id]:
     with session.lock, session.opened():
         ids = ids_of(session.backend, session.backend.list())
         found = [Id(id_) for id_ in ids if id_.startswith(prefix)]
-    return sorted(found, key=Id._key)
+    return sorted(found, key=Id.sort_key)
 
 
 def referrers(backend: Backend, id: str) -> list[Id]:
@@ -134,4 +134,4 @@ def referrers(backend: Backend, id: str) -> list[Id]:
             continue
         if id in metadata.references:
             found.append(Id(metadata.id))
-    return sorted(found, key=Id._key)
+    return sorted(found, key=Id.sort_key)

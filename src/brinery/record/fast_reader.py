@@ -25,10 +25,10 @@ from brinery.record.record import (
     TAIL_SIZE,
     Metadata,
     Record,
-    map_of,
     packing,
     plain_unpacking,
 )
+from brinery.record.writer import map_of
 
 # The tail is four bytes of length, the digest of the metadata, and then `END`.
 _DIGEST: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)

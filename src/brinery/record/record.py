@@ -24,18 +24,15 @@ import functools
 import os
 import platform
 import struct
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
 from brinery.backend import About
 from brinery.codec import Buffer
-from brinery.errors import (
-    RecordError,
-)
 from brinery.record.clock import now
-from brinery.record.seal import ALGORITHM, NO_SEAL, Seals
+from brinery.record.seal import NO_SEAL
 
 FORMAT_VERSION: Final = 1
 MAGIC: Final = b"\x8bBRINERY"
@@ -50,12 +47,12 @@ END: Final = NO_SEAL + FORMAT_VERSION.to_bytes(2, "little") + MAGIC
 """How the tail of a record without a seal ends, after length and digest."""
 SMALL: Final = 1 << 12
 """Bytes that are rather copied than looked at by a view."""
-_PYTHON: Final = platform.python_version()
+PYTHON: Final = platform.python_version()
 NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 NO_LIBRARIES: Final[Mapping[str, str]] = MappingProxyType({})
 
-# The order in which `Writer` writes the metadata: what all records of a codec have in common, which a reader
-# unpacks once, and what is a record's own.
+# The order in which `brinery.record.writer` writes the metadata: what all records of a codec have in
+# common, which a reader unpacks once, and what is a record's own.
 COMMON: Final = ("codec", "config", "codec_version", "protocol", "python", "transform")
 OWN: Final = ("id", "class", "references", "size", "digest", "buffers", "created", "nonce")
 ARRAY_HEAD: Final = 3
@@ -228,7 +225,7 @@ def new_metadata(
         config=config,
         codec_version=codec_version,
         protocol=protocol,
-        python=_PYTHON,
+        python=PYTHON,
         class_name=class_name,
         references=tuple(references),
         payload_size=sum(map(len, payload)),
@@ -237,149 +234,6 @@ def new_metadata(
         created=created or now(),
         nonce=nonce or os.urandom(12),
         transform=transform,
-    )
-
-
-class Writer:
-    """Puts records of one codec together: what they have in common is packed once."""
-
-    def __init__(
-        self,
-        codec: str,
-        config: Mapping[str, Any],
-        codec_version: str,
-        protocol: int | None,
-        python: str = _PYTHON,
-        seals: Seals | None = None,
-    ) -> None:
-        """`seals` seal each record, where they are given."""
-        self._pack, _ = packing()
-        self.seals = seals
-        common = {
-            "codec": codec,
-            "config": config,
-            "codec_version": codec_version,
-            "protocol": protocol,
-            "python": python,
-            "transform": None,
-        }
-        # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
-        first = map_of(len(COMMON) + len(OWN))
-        self._common = first + self._pack(common)[1:]
-        del common["transform"]
-        self._common_of_transformed = first + self._pack(common)[1:]
-
-    def build(
-        self,
-        id: str,
-        class_name: str,
-        references: Sequence[str],
-        payload: Sequence[Buffer],
-        digest: bytes,
-        created: float,
-        nonce: bytes,
-        buffers: Sequence[Buffer] = (),
-        listed: Sequence[tuple[int, bytes]] = (),
-        transform: Transformation | None = None,
-        versions: Mapping[str, int] | None = None,
-        libraries: Mapping[str, str] | None = None,
-    ) -> list[Buffer]:
-        """Return the pieces of the record, in order; joined they are its bytes.
-
-        `digest` is that of the payload; `listed` has size and digest of each of the buffers.
-        Where `transform` is given, `payload` and `digest` are of what it left.
-        """
-        # Most payloads are one piece: no list and no sum for these.
-        size = len(payload[0]) if len(payload) == 1 else sum(map(len, payload))
-        # fmt: off
-        own = self._pack((
-            "id", id,
-            "class", class_name,
-            "references", references,
-            "size", size,
-            "digest", digest,
-            "buffers", listed,
-            "created", created,
-            "nonce", nonce,
-        ))
-        # fmt: on
-        if transform is None:
-            described = self._common + own[ARRAY_HEAD:]
-        else:
-            done = self._pack({"transform": transform._asdict()})
-            described = self._common_of_transformed + done[1:] + own[ARRAY_HEAD:]
-        if versions or libraries or self.seals is not None:
-            content = None
-            if self.seals is not None:
-                content = self.seals.content([*payload, *_padded(buffers, size)])
-            described = self._with_more(described, versions, libraries, content)
-        if len(described) > MAX_METADATA:
-            raise RecordError(
-                f"has {len(references)} references, more than a record can hold: split the container",
-                id=id,
-            )
-        checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
-        tail = len(described).to_bytes(4, "little") + checked + END
-        if self.seals is not None:
-            seal = self.seals.seal(described, tail)
-            tail = TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
-        if not buffers and size < SMALL:
-            # One piece spares whoever writes it a loop.
-            return [b"".join((*payload, described, tail))]
-        return [*payload, *_padded(buffers, size), described + tail]
-
-    def _with_more(
-        self,
-        described: bytes,
-        versions: Mapping[str, int] | None,
-        libraries: Mapping[str, str] | None,
-        content: bytes | None,
-    ) -> bytes:
-        more: dict[str, Any] = {}
-        if versions:
-            more["versions"] = versions
-        if libraries:
-            more["libraries"] = libraries
-        if content is not None:
-            more["seal"] = {"algorithm": ALGORITHM, "content": content}
-        return map_of(len(COMMON) + len(OWN) + len(more)) + described[1:] + self._pack(more)[1:]
-
-
-def _padded(buffers: Sequence[Buffer], offset: int) -> Iterator[Buffer]:
-    # The buffers, each with the padding before it, that follow a payload of `offset` bytes.
-    for buffer in buffers:
-        yield bytes(aligned(offset) - offset)
-        yield buffer
-        offset = aligned(offset) + memoryview(buffer).nbytes
-
-
-def map_of(count: int) -> bytes:
-    """Return how msgpack begins a map of `count` pairs."""
-    return bytes((0x80 | count,)) if count < 16 else b"\xde" + count.to_bytes(2, "big")
-
-
-def build(
-    metadata: Metadata,
-    payload: Sequence[Buffer],
-    buffers: Sequence[Buffer] = (),
-    seals: Seals | None = None,
-) -> list[Buffer]:
-    """Return the pieces of the record that `metadata` describe, in order; it is sealed by `seals`."""
-    m = metadata
-    writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.python, seals)
-    return writer.build(
-        m.id,
-        m.class_name,
-        m.references,
-        payload,
-        m.payload_digest,
-        m.created,
-        m.nonce,
-        buffers,
-        m.buffers,
-        m.transform,
-        dict(m.versions),
-        dict(m.libraries),
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
-from brinery.record.record import Writer
+from brinery.record.writer import Writer
 from brinery.session.recent import RecentRecords
 
 

@@ -13,7 +13,8 @@ from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.table import CodecArgument
-from brinery.stores.options import DirectoryOptions, StoreOptions, one_of, seconds
+from brinery.stores.arguments import one_of, seconds
+from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from brinery.backend import Backend
 from brinery.catalog.settings import Settings
@@ -30,9 +31,14 @@ from brinery.registry.table import (
     make_transform,
     transform_from,
 )
+from brinery.session.options import Check, SaveOptions
 from brinery.session.session import Session
+from brinery.stores.arguments import size_limit, typed
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+
+if TYPE_CHECKING:
+    from brinery.verify.fresh_process import FreshProcess
 
 DEFAULT_CODEC = "pickle"
 
@@ -91,7 +97,6 @@ SQL_URL_OPTIONS: Final = frozenset(
 # Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
 _SIBLINGS: Final = frozenset({*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group"})
 _KNOWN: Final = sorted(_SIBLINGS | {*StoreOptions._fields} - {"extra"})
-_TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
 def choose_codec(
@@ -112,7 +117,7 @@ def choose_codec(
     else:
         name = codec
     kinds = codec_options(name) if extra else {}
-    options = {key: _typed(key, extra.pop(key), kinds[key]) for key in list(extra) if key in kinds}
+    options = {key: typed(key, extra.pop(key), kinds[key]) for key in list(extra) if key in kinds}
     if codec is None and remembered is not None:
         options = {**remembered.config, **options}
         if number is not None:
@@ -153,27 +158,6 @@ def _remembered(name: str, other: str) -> Iterator[None]:
         raise
 
 
-def size_limit(name: str, value: Any) -> int:
-    """Return a number of bytes; raise `InvalidArgumentError` for what is none."""
-    number = _typed(name, value, int)
-    if type(number) is not int or number < 0:
-        raise InvalidArgumentError(f"{name}={value!r}: say a number of bytes")
-    return number
-
-
-def seconds(name: str, value: Any) -> float:
-    """Return a time in seconds; raise `InvalidArgumentError` for what is none."""
-    number = _typed(name, value, float)
-    if type(number) not in (int, float) or not number >= 0:
-        raise InvalidArgumentError(f"{name}={value!r}: say a number of seconds")
-    return float(number)
-
-
-def truth_of(name: str, value: Any) -> bool:
-    """Return a truth value, also of the text that a URL has."""
-    return bool(_typed(name, value, bool))
-
-
 def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | None:
     if not isinstance(protocol, str):
         return protocol
@@ -181,20 +165,6 @@ def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | 
         return int(protocol)
     except ValueError as error:
         raise ProtocolError(protocol, str(codec or DEFAULT_CODEC), range(6)) from error
-
-
-def _typed(name: str, value: Any, kind: type) -> Any:
-    # Values from a URL are strings.
-    if not isinstance(value, str) or kind is str:
-        return value
-    if kind is bool:
-        if value.lower() not in _TRUTH:
-            raise InvalidArgumentError(f"{name}={value!r}: say true or false")
-        return _TRUTH[value.lower()]
-    try:
-        return kind(value)
-    except ValueError as error:
-        raise InvalidArgumentError(f"{name}={value!r}: not of type {kind.__name__}") from error
 
 
 def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
@@ -221,13 +191,6 @@ def _is_ours(package: str | None) -> bool:
     return (package or "").partition(".")[0] == "brinery"
 
 
-def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
-    """Return `value` if it is among `allowed`; raise `InvalidArgumentError` otherwise."""
-    if value not in allowed:
-        raise InvalidArgumentError(f"{name}={value!r}: say {' or '.join(map(repr, allowed))}")
-    return value
-
-
 def session_from(store: str, backend: Backend, options: StoreOptions) -> Session:
     """Return the session of a store that is opened with `options`; `store` is the name of its class."""
     # The limit is the reader's own, never one that the store remembers.
@@ -242,3 +205,31 @@ def session_from(store: str, backend: Backend, options: StoreOptions) -> Session
         raise InvalidArgumentError(f"idfactory is an IdFactory, not {factory!r:.60}")
     session.idfactory = factory.bound(session.sequence)
     return session
+
+
+def save_options(
+    session: Session,
+    codec: CodecArgument | None,
+    compress: str | Transform | None,
+    verify: str | FreshProcess | None,
+) -> SaveOptions:
+    """Return the options of one save, from the keywords of `Store.save`."""
+    if codec is None and compress is None and verify is None:
+        return session.save_options
+    transform = session.transform
+    if compress is not None:
+        transform = session.expander.known(choose_transform(compress, None))
+    return SaveOptions(
+        session.codec if codec is None else session.codecs.known(make_codec(codec)),
+        transform,
+        forces_codec=codec is not None,
+        forces_transform=compress is not None,
+        check=None if verify is None else _check_of(session, verify),
+    )
+
+
+def _check_of(session: Session, verify: str | FreshProcess) -> Check:
+    # Imported on use: nobody else needs to start processes.
+    from brinery.verify.fresh_process import verifier_of
+
+    return functools.partial(verifier_of(verify).check, session)

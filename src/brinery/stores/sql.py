@@ -14,7 +14,8 @@ from brinery.ids import Id, IdFactory
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.table import CodecArgument, codec_options
-from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions, seconds, truth_of
+from brinery.stores.arguments import seconds, truth_of
+from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Self, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from brinery.backend import Backend, Missing
-from brinery.codec import DEFAULT_PROTOCOL, Codec
+from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, NotFoundError
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
@@ -22,13 +20,12 @@ from brinery.record.info import RecordInfo, read_info
 from brinery.record.listing import is_listed
 from brinery.record.payload import MAX_EXPANDED
 from brinery.record.record import TAIL_SIZE
-from brinery.registry.table import CodecArgument, make_codec
-from brinery.session.options import Check, SaveOptions
-from brinery.session.session import Session
-from brinery.stores.options import StoreOptions, choose_transform, one_of, session_from
+from brinery.registry.table import CodecArgument
+from brinery.stores.arguments import optional_id, required_id, several, wants_placeholders
+from brinery.stores.handle import Handle
+from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.url import Url
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
@@ -36,10 +33,8 @@ if TYPE_CHECKING:
     from brinery.operations.required_globals import Need
     from brinery.verify.fresh_process import FreshProcess
 
-NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
 
-
-class Store(MutableMapping[str, Any]):
+class Store(Handle, MutableMapping[str, Any]):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that is reached from another lives in a record of its own.  `save` writes
@@ -81,78 +76,6 @@ class Store(MutableMapping[str, Any]):
         )
         self._begin(backend, options, remember or {})
 
-    def _begin(
-        self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
-    ) -> None:
-        # Every constructor ends here.
-        self._session = session_from(type(self).__name__, backend, options)
-        self._session.remembers = remembers
-        self._idfactory = options.idfactory
-
-    def _options(self) -> StoreOptions:
-        # What opens this store again, in another process.  A key refuses to be pickled.
-        session = self._session
-        return StoreOptions(
-            idfactory=self._idfactory,
-            codec=session.codec,
-            compress=session.transform or "none",
-            max_expanded=session.expander.limit,
-            renames=session.renames.given,
-            trust=session.gate.trust,
-        )
-
-    # -- what it is
-
-    @property
-    def session(self) -> Session:
-        """Return what the opened store consists of, for code that works on whole stores."""
-        return self._session
-
-    @property
-    def codec(self) -> Codec:
-        """Return the codec that new records are written with."""
-        return self._session.codec
-
-    @property
-    def transform(self) -> Transform | None:
-        """Return the transform that new records go through, None where they are stored as they are."""
-        return self._session.transform
-
-    @property
-    def max_expanded(self) -> int:
-        """Return the most bytes that a compressed payload may expand to when it is read."""
-        return self._session.expander.limit
-
-    @property
-    def idfactory(self) -> IdFactory:
-        """Return what makes the IDs of new objects."""
-        return self._session.idfactory
-
-    @property
-    def trust(self) -> Trust:
-        """Return what is accepted from the store."""
-        return self._session.gate.trust
-
-    @property
-    def store_id(self) -> str | None:
-        """Return what the seals of this store are bound to, None while nothing was sealed in it."""
-        return self._session.gate.identity
-
-    @property
-    def backend(self) -> Backend:
-        """Return what keeps the records."""
-        return self._session.base
-
-    @property
-    def url(self) -> Url:
-        """Return the URL that opens this store again."""
-        return Url(self._session.base.location)
-
-    def __repr__(self) -> str:
-        session = self._session
-        state = ", closed" if session.is_closed else ""
-        return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
-
     # -- saving
 
     def save(
@@ -176,8 +99,8 @@ class Store(MutableMapping[str, Any]):
         `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
         loaded here, `VerificationError`, `StorageError`.  After any error the store is as it was.
         """
-        options = self._save_options(codec, compress, verify)
-        return save(self._session, [Root(obj, _checked(id))], options)[0]
+        options = save_options(self._session, codec, compress, verify)
+        return save(self._session, [Root(obj, optional_id(id))], options)[0]
 
     def save_many(
         self,
@@ -189,12 +112,12 @@ class Store(MutableMapping[str, Any]):
         verify: str | FreshProcess | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order."""
-        found = list(_several("objects", objects))
-        names = [None] * len(found) if ids is None else [_checked(id_) for id_ in ids]
+        found = list(several("objects", objects))
+        names = [None] * len(found) if ids is None else [optional_id(id_) for id_ in ids]
         if len(names) != len(found):
             raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
         roots = [Root(obj, id_) for obj, id_ in zip(found, names, strict=True)]
-        return save(self._session, roots, self._save_options(codec, compress, verify))
+        return save(self._session, roots, save_options(self._session, codec, compress, verify))
 
     def replace(
         self,
@@ -206,37 +129,8 @@ class Store(MutableMapping[str, Any]):
         verify: str | FreshProcess | None = None,
     ) -> None:
         """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
-        wanted = _checked(id)
-        if wanted is None:
-            raise InvalidArgumentError("replace needs an ID")
-        options = self._save_options(codec, compress, verify)
-        save(self._session, [Root(obj, wanted, overwrite=True)], options)
-
-    def _save_options(
-        self,
-        codec: CodecArgument | None,
-        compress: str | Transform | None,
-        verify: str | FreshProcess | None,
-    ) -> SaveOptions:
-        session = self._session
-        if codec is None and compress is None and verify is None:
-            return session.save_options
-        transform = session.transform
-        if compress is not None:
-            transform = session.expander.known(choose_transform(compress, None))
-        return SaveOptions(
-            session.codec if codec is None else session.codecs.known(make_codec(codec)),
-            transform,
-            forces_codec=codec is not None,
-            forces_transform=compress is not None,
-            check=None if verify is None else self._check_of(verify),
-        )
-
-    def _check_of(self, verify: str | FreshProcess) -> Check:
-        # Imported on use: nobody else needs to start processes.
-        from brinery.verify.fresh_process import verifier_of
-
-        return functools.partial(verifier_of(verify).check, self._session)
+        options = save_options(self._session, codec, compress, verify)
+        save(self._session, [Root(obj, required_id(id), overwrite=True)], options)
 
     def remember(self) -> None:
         """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
@@ -304,7 +198,7 @@ class Store(MutableMapping[str, Any]):
         attempts: int = 100,
         timeout: float = 60.0,
     ) -> Any:
-        return update(self._session, _required(id), function, Backoff(attempts, timeout))
+        return update(self._session, required_id(id), function, Backoff(attempts, timeout))
 
     # -- loading
 
@@ -316,12 +210,12 @@ class Store(MutableMapping[str, Any]):
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.
         """
-        return load(self._session, [_required(id)], placeholders=_placeholders(missing))[0]
+        return load(self._session, [required_id(id)], placeholders=wants_placeholders(missing))[0]
 
     def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
         """Return several objects, read together, in order; `missing` as `load` has it."""
-        wanted = [_required(id_) for id_ in _several("ids", ids)]
-        return load(self._session, wanted, placeholders=_placeholders(missing))
+        wanted = [required_id(id_) for id_ in several("ids", ids)]
+        return load(self._session, wanted, placeholders=wants_placeholders(missing))
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> Report:
         """Try to decode every record, and report what would load, be upgraded or fail.
@@ -348,7 +242,7 @@ class Store(MutableMapping[str, Any]):
         """
         from brinery.operations.collect import collect
 
-        wanted = [_required(root) for root in _several("roots", roots)]
+        wanted = [required_id(root) for root in several("roots", roots)]
         with self._session.lock, self._session.opened():
             backend, identity = self._session.backend, self._session.identity
             report = collect(
@@ -396,7 +290,7 @@ class Store(MutableMapping[str, Any]):
 
         Objects that refer to it stay, and cannot be loaded any more.
         """
-        session, name = self._session, name_of(_required(id))
+        session, name = self._session, name_of(required_id(id))
         with session.lock, session.opened():
             self._end(id, 0)
             session.commit((), [name])
@@ -404,7 +298,7 @@ class Store(MutableMapping[str, Any]):
 
     def list(self, prefix: str | None = None) -> list[Id]:
         """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
-        return ids_in(self._session, _checked(prefix) or "")
+        return ids_in(self._session, optional_id(prefix) or "")
 
     def info(self, id: str) -> RecordInfo:
         """Return what the record `id` says of itself, without decoding the object.
@@ -414,7 +308,7 @@ class Store(MutableMapping[str, Any]):
         """
         with self._session.lock, self._session.opened():
             session = self._session
-            return read_info(session.backend, name_of(_required(id)), id, session.gate.seals)
+            return read_info(session.backend, name_of(required_id(id)), id, session.gate.seals)
 
     def needs(self, id: str) -> Sequence[Need]:
         """Return the classes and functions that decoding the record `id` would import, sorted.
@@ -426,7 +320,7 @@ class Store(MutableMapping[str, Any]):
         from brinery.operations.required_globals import needs_of
 
         with self._session.lock, self._session.opened():
-            return needs_of(self._session, _required(id))
+            return needs_of(self._session, required_id(id))
 
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
@@ -439,7 +333,7 @@ class Store(MutableMapping[str, Any]):
         Raise `RecordError` where one of them cannot be: it may refer to that object, too.
         """
         with self._session.lock, self._session.opened():
-            return referrers(self._session.backend, _required(id))
+            return referrers(self._session.backend, required_id(id))
 
     def _end(self, id_: str, count: int) -> bytes:
         try:
@@ -484,60 +378,3 @@ class Store(MutableMapping[str, Any]):
     # A store equals itself alone: comparing contents would load everything.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
-
-    # -- life
-
-    def invalidate_cache(self) -> None:
-        """Forget the loaded objects: the next load reads anew.
-
-        Objects that are still alive keep their IDs.
-        """
-        with self._session.lock, self._session.opened():
-            self._session.identity.forget_objects()
-
-    def pre_fork(self) -> None:
-        """Prepare for a fork: no call of another thread is under way until `post_fork`.
-
-        `os.fork` does so by itself, for all stores.
-        """
-        self._session.pre_fork()
-
-    def post_fork(self) -> None:
-        """Go on after a fork, in the parent and in the child."""
-        self._session.post_fork()
-
-    def close(self) -> None:
-        """Let go of everything; a second call does nothing.  Objects stay usable."""
-        self._session.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def check_open(self) -> None:
-        """Raise `ClosedError` where the store was closed."""
-        self._session.check_open()
-
-
-def _placeholders(missing: str) -> bool:
-    if missing == "error":
-        return False
-    return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")
-
-
-def _checked(id_: str | None) -> str | None:
-    return None if id_ is None else _required(id_)
-
-
-def _several(name: str, values: Any) -> Iterable[Any]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"{name} are several, as in a list, not {values!r:.60}")
-    return values
-
-
-def _required(id_: Any) -> str:
-    if not isinstance(id_, str):
-        raise InvalidArgumentError(f"an ID is a string, not {id_!r:.60}")
-    return id_

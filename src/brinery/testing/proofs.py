@@ -29,7 +29,8 @@ from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
 from brinery.ids import name_of
 from brinery.record.reader import parse
-from brinery.record.record import build, new_metadata
+from brinery.record.record import new_metadata
+from brinery.record.writer import build
 from brinery.stores.memory import MemoryStore
 from brinery.testing import samples
 from brinery.testing.samples import BASIC, DATA, Node, Plain

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 from brinery.backend import ABSENT, ANY, About, Backend, Put
 from brinery.ids import name_of
-from brinery.record.record import about_of, build, new_metadata
+from brinery.record.record import about_of, new_metadata
+from brinery.record.writer import build
 
 GRAPH: Mapping[str, Sequence[str]] = {
     "Task.1": ("Task.2", "Task.3", "../odd"),

@@ -1,0 +1,76 @@
+"""The arguments that users pass: values checked, and texts of URLs turned into values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+from brinery.errors import InvalidArgumentError
+
+_TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
+
+def typed(name: str, value: Any, kind: type) -> Any:
+    """Return a value of the type `kind`, also from the text that a URL has."""
+    if not isinstance(value, str) or kind is str:
+        return value
+    try:
+        return _TRUTH[value.lower()] if kind is bool else kind(value)
+    except (ValueError, KeyError) as error:
+        wanted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
+        raise InvalidArgumentError(f"{name}: expected {wanted}, got {value!r:.60}") from error
+
+
+def truth_of(name: str, value: Any) -> bool:
+    """Return a truth value, also of the text that a URL has."""
+    return bool(typed(name, value, bool))
+
+
+def size_limit(name: str, value: Any) -> int:
+    """Return a number of bytes.  Raise `InvalidArgumentError`."""
+    number = typed(name, value, int)
+    if type(number) is not int or number < 0:
+        raise InvalidArgumentError(f"{name}: expected a number of bytes, got {value!r:.60}")
+    return number
+
+
+def seconds(name: str, value: Any) -> float:
+    """Return a time in seconds.  Raise `InvalidArgumentError`."""
+    number = typed(name, value, float)
+    if type(number) not in (int, float) or not number >= 0:
+        raise InvalidArgumentError(f"{name}: expected a number of seconds, got {value!r:.60}")
+    return float(number)
+
+
+def one_of(name: str, value: Any, allowed: tuple[str, ...]) -> Any:
+    """Return `value` if it is among `allowed`; raise `InvalidArgumentError` otherwise."""
+    if value not in allowed:
+        listed = " or ".join(map(repr, allowed))
+        raise InvalidArgumentError(f"{name}: expected {listed}, got {value!r:.60}")
+    return value
+
+
+def several(name: str, values: Any) -> Iterable[Any]:
+    """Return an iterable that is not a text.  Raise `InvalidArgumentError`."""
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise InvalidArgumentError(f"{name}: expected a list, got {values!r:.60}")
+    return values
+
+
+def required_id(id: Any) -> str:
+    """Return an ID.  Raise `InvalidArgumentError`."""
+    if not isinstance(id, str):
+        raise InvalidArgumentError(f"ID: expected a string, got {id!r:.60}")
+    return id
+
+
+def optional_id(id: str | None) -> str | None:
+    """Return an ID, or None where there is none.  Raise `InvalidArgumentError`."""
+    return None if id is None else required_id(id)
+
+
+def wants_placeholders(missing: str) -> bool:
+    """Tell whether the argument `missing` of a load asks for placeholders."""
+    if missing == "error":
+        return False
+    return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")

@@ -1,0 +1,129 @@
+"""The handle of an opened store: its session, its parts, and its life."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final, Self
+
+from brinery.backend import Backend
+from brinery.codec import Codec
+from brinery.ids import IdFactory
+from brinery.session.session import Session
+from brinery.stores.options import StoreOptions, session_from
+from brinery.transform import Transform
+from brinery.trust.policy import Trust
+from brinery.url import Url
+
+NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+class Handle:
+    """What holds a session for its user; also a context that closes it."""
+
+    def _begin(
+        self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
+    ) -> None:
+        # Every constructor ends here.
+        self._session = session_from(type(self).__name__, backend, options)
+        self._session.remembers = remembers
+        self._idfactory = options.idfactory
+
+    def _options(self) -> StoreOptions:
+        # What opens this store again, in another process.  A key refuses to be pickled.
+        session = self._session
+        return StoreOptions(
+            idfactory=self._idfactory,
+            codec=session.codec,
+            compress=session.transform or "none",
+            max_expanded=session.expander.limit,
+            renames=session.renames.given,
+            trust=session.gate.trust,
+        )
+
+    # -- what it is
+
+    @property
+    def session(self) -> Session:
+        """Return what the opened store consists of, for code that works on whole stores."""
+        return self._session
+
+    @property
+    def codec(self) -> Codec:
+        """Return the codec that new records are written with."""
+        return self._session.codec
+
+    @property
+    def transform(self) -> Transform | None:
+        """Return the transform that new records go through, None where they are stored as they are."""
+        return self._session.transform
+
+    @property
+    def max_expanded(self) -> int:
+        """Return the most bytes that a compressed payload may expand to when it is read."""
+        return self._session.expander.limit
+
+    @property
+    def idfactory(self) -> IdFactory:
+        """Return what makes the IDs of new objects."""
+        return self._session.idfactory
+
+    @property
+    def trust(self) -> Trust:
+        """Return what is accepted from the store."""
+        return self._session.gate.trust
+
+    @property
+    def store_id(self) -> str | None:
+        """Return what the seals of this store are bound to, None while nothing was sealed in it."""
+        return self._session.gate.identity
+
+    @property
+    def backend(self) -> Backend:
+        """Return what keeps the records."""
+        return self._session.base
+
+    @property
+    def url(self) -> Url:
+        """Return the URL that opens this store again."""
+        return Url(self._session.base.location)
+
+    def __repr__(self) -> str:
+        session = self._session
+        state = ", closed" if session.is_closed else ""
+        return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
+
+    # -- life
+
+    def invalidate_cache(self) -> None:
+        """Forget the loaded objects: the next load reads anew.
+
+        Objects that are still alive keep their IDs.
+        """
+        with self._session.lock, self._session.opened():
+            self._session.identity.forget_objects()
+
+    def pre_fork(self) -> None:
+        """Prepare for a fork: no call of another thread is under way until `post_fork`.
+
+        `os.fork` does so by itself, for all stores.
+        """
+        self._session.pre_fork()
+
+    def post_fork(self) -> None:
+        """Go on after a fork, in the parent and in the child."""
+        self._session.post_fork()
+
+    def close(self) -> None:
+        """Let go of everything; a second call does nothing.  Objects stay usable."""
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` where the store was closed."""
+        self._session.check_open()
