@@ -210,7 +210,7 @@ def codec_from(name: str, config: Mapping[str, Any], cls: type[Codec] | None = N
         raise
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"the codec {name!r} does not take the options {dict(config)!r}: {error}", codec=name
+            f"the codec {name!r} does not take the options {dict(config)!r}: {error}"
         ) from error
 
 
