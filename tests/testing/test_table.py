@@ -12,7 +12,7 @@ import pytest
 
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import InvalidArgumentError
-from brinery.registry.table import builtin_codecs, make_codec
+from brinery.registry.codecs import builtin_codecs, make_codec
 from brinery.testing import table
 from brinery.testing.codec import CodecContract
 from brinery.testing.proofs import (

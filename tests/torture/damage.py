@@ -20,7 +20,7 @@ from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, Sql
 from brinery.record.reader import metadata_length, parse
 from brinery.record.record import TAIL_SIZE, build, digest_of, new_metadata
 from brinery.record.seal import Seals
-from brinery.registry.table import transform_from
+from brinery.registry.transforms import transform_from
 
 Engine = Literal["memory", "directory", "SQLite"]
 

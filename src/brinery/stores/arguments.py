@@ -19,13 +19,8 @@ from brinery.errors import (
     UnknownTransformError,
 )
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import (
-    CodecArgument,
-    codec_options,
-    make_codec,
-    make_transform,
-    transform_from,
-)
+from brinery.registry.codecs import CodecArgument, codec_options, make_codec
+from brinery.registry.transforms import make_transform, transform_from
 from brinery.transform import Transform
 
 DEFAULT_CODEC = "pickle"

@@ -12,7 +12,7 @@ from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import Id, IdFactory
 from brinery.record.payload import MAX_EXPANDED
-from brinery.registry.table import CodecArgument, codec_options
+from brinery.registry.codecs import CodecArgument, codec_options
 from brinery.stores.arguments import seconds, truth_of
 from brinery.stores.store import Store, ids_of
 from brinery.transform import Transform

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Self, overload
 from brinery.backend import Backend, Missing, Put
 from brinery.catalog.sequence import Counter
 from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
-from brinery.codec import DEFAULT_PROTOCOL, Capabilities, Codec
+from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.errors import (
     CallTooDeepError,
     ClosedError,
@@ -33,7 +33,7 @@ from brinery.record.info import RecordInfo, read_info
 from brinery.record.payload import MAX_EXPANDED, Restorer
 from brinery.record.record import TAIL_SIZE, has_magic
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import CodecArgument, codec_from, codecs_that, make_codec
+from brinery.registry.codecs import CodecArgument, codec_from, codecs_that_keep_more, make_codec
 from brinery.session.forking import ForkSafe
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.transaction import Transaction
@@ -244,7 +244,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                     self._kept,
                     self._renames,
                     is_asked_for=codec is not None,
-                    able=_able,
+                    able=codecs_that_keep_more,
                     transform=transform,
                     is_transform_asked_for=compress is not None,
                     restorer=self._restorer,
@@ -788,25 +788,6 @@ def _highest_number(backend: Backend) -> int:
 def _finish(counter: Counter, backend: Backend) -> None:
     counter.give_back()
     backend.close()
-
-
-# The capabilities that say what comes back, as against how it is written.
-_FIDELITY = (
-    "references",
-    "cycles",
-    "shared_identity",
-    "instances",
-    "closures",
-    "classes_by_value",
-)
-
-
-def _able(codec: Codec) -> list[str]:
-    def kept_by(capabilities: Capabilities) -> set[str]:
-        return {flag for flag in _FIDELITY if getattr(capabilities, flag)}
-
-    had = kept_by(codec.capabilities)
-    return codecs_that(lambda capabilities: had < kept_by(capabilities))
 
 
 def _checked(id_: str | None) -> str | None:

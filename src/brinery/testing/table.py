@@ -18,7 +18,7 @@ from typing import Final
 
 from brinery.codec import Codec
 from brinery.errors import BrineryError, InvalidArgumentError
-from brinery.registry.table import builtin_codecs, make_codec
+from brinery.registry.codecs import builtin_codecs, make_codec
 from brinery.testing.proofs import CHANGED, DEPTHS, PROOFS, SPEEDS, UNREADABLE, Proof, prove_row
 
 BEGIN: Final = "<!-- table of codecs: begin; written by `make table` -->"
