@@ -1,4 +1,4 @@
-"""What takes the place of a codec that is not installed, so that its records can be kept as they are."""
+"""The codec that takes the place of one that is not installed, so that its records stay as they are."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
 
 
-class AbsentCodec(Codec):
-    """Stands for a codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
+class MissingCodec(Codec):
+    """A codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
 
     name = "absent"
 
@@ -24,7 +24,7 @@ class AbsentCodec(Codec):
         return "not installed"
 
     def config(self) -> dict[str, Any]:
-        """Return what tells one absent codec from another."""
+        """Return the name, options and reason, in which missing codecs differ."""
         return {"named": self.named, "options": self.options_given, "reason": self.reason}
 
     def dump(

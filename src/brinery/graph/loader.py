@@ -19,7 +19,7 @@ from typing import Any
 from brinery.backend import Backend
 from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
 from brinery.evolution.lookup import Finder, LookUp, is_missing
-from brinery.evolution.missing_codec import AbsentCodec
+from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
 from brinery.evolution.renames import Renames
 from brinery.evolution.upgrades import upgrade_from, version_of
@@ -317,13 +317,13 @@ class Loader:
 
     def _load(self, read: FetchedRecord) -> Any:
         record, codec = read
-        if type(codec) is AbsentCodec:
+        if type(codec) is MissingCodec:
             return self._opaque(read, codec.reason)
         payload, buffers = record.parts
         return codec.load(payload, self, buffers)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
-        if type(read.codec) is AbsentCodec:
+        if type(read.codec) is MissingCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
         payload, buffers = read.record.parts

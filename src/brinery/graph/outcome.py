@@ -9,7 +9,7 @@ from typing import Any, Final
 from brinery.codec import Codec
 from brinery.errors import CodecNotInstalledError, UnknownCodecError
 from brinery.evolution.libraries import differing
-from brinery.evolution.missing_codec import AbsentCodec
+from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.original import KeptRecord
 from brinery.evolution.placeholder import set_record
 from brinery.graph.fetch import CodecOf, FetchedRecord
@@ -26,13 +26,13 @@ def keep_record(obj: Any, read: FetchedRecord, reason: str = "") -> None:
 
 
 def tolerant(codec_of: CodecOf) -> CodecOf:
-    """Return what makes an `AbsentCodec` where `codec_of` finds no codec."""
+    """Return what makes an `MissingCodec` where `codec_of` finds no codec."""
 
     def codec_or_absent(name: str, config: Mapping[str, Any]) -> Codec:
         try:
             return codec_of(name, config)
         except (CodecNotInstalledError, UnknownCodecError) as error:
-            return AbsentCodec(name, config, str(error))
+            return MissingCodec(name, config, str(error))
 
     return codec_or_absent
 
