@@ -10,7 +10,7 @@ from brinery.codec import Codec
 from brinery.errors import CodecNotInstalledError, UnknownCodecError
 from brinery.evolution.libraries import differing
 from brinery.evolution.missing_codec import MissingCodec
-from brinery.evolution.original import KeptRecord
+from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import set_record
 from brinery.graph.fetch import CodecOf, FetchedRecord
 from brinery.record.record import Metadata
@@ -22,7 +22,7 @@ MISSING: Final = "missing"
 
 def keep_record(obj: Any, read: FetchedRecord, reason: str = "") -> None:
     """Give a placeholder the record that it stands for."""
-    set_record(obj, KeptRecord(read.record, read.codec, reason))
+    set_record(obj, OriginalRecord(read.record, read.codec, reason))
 
 
 def tolerant(codec_of: CodecOf) -> CodecOf:

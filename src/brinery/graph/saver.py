@@ -33,7 +33,7 @@ from brinery.errors import (
     is_too_deep,
 )
 from brinery.evolution.libraries import libraries_of
-from brinery.evolution.original import KeptRecord
+from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.evolution.renames import Renames
 from brinery.evolution.upgrades import version_of
@@ -430,7 +430,7 @@ class Saver:
             return False
         return metadata.transform == asked.transform
 
-    def _is_kept(self, work: _Work, kept: KeptRecord) -> bool:
+    def _is_kept(self, work: _Work, kept: OriginalRecord) -> bool:
         # A placeholder is written back as the record that it was, unless what it shows was changed or
         # it now refers to other records, in another store.
         if kept.reason:
@@ -449,7 +449,7 @@ class Saver:
         except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
             return False
 
-    def _put_kept(self, work: _Work, kept: KeptRecord) -> Put | None:
+    def _put_kept(self, work: _Work, kept: OriginalRecord) -> Put | None:
         metadata, expect, entry = kept.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
             self._check_is_record(work)
