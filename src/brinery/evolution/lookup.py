@@ -1,4 +1,4 @@
-"""Looking up the classes and functions that payloads name."""
+"""The class or function that a payload names, under its present name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from brinery.evolution.renames import Renames
 LookUp = Callable[[str, str], Any]
 
 
-class Finder:
+class ClassLookup:
     """Finds globals under their present names; where `stands_in`, missing ones get a placeholder."""
 
     def __init__(self, renames: Renames, kept: dict[Any, Any], *, stands_in: bool = False) -> None:

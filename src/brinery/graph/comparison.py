@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from brinery.codec import Codec, Restriction, Sink
-from brinery.evolution.lookup import Finder
+from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import is_placeholder, with_record_of_its_own
 from brinery.evolution.renames import Renames
 from brinery.persistable import is_persistable_type
@@ -66,7 +66,7 @@ class Reloading:
     ) -> None:
         self._identity = identity
         self.restriction = restriction
-        self._finder = Finder(renames, kept, stands_in=True)
+        self._lookup = ClassLookup(renames, kept, stands_in=True)
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None
@@ -127,7 +127,7 @@ class Reloading:
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
         """Return a global, or the placeholder that the living object has in its place."""
         version = self._versions.get(f"{module}:{name}", 1)
-        return self._finder.find(module, name, look_up, version)
+        return self._lookup.find(module, name, look_up, version)
 
     def is_lasting(self, module: str, name: str) -> bool:
         """Return True: there is one record."""

@@ -18,7 +18,7 @@ from typing import Any
 
 from brinery.backend import Backend
 from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
-from brinery.evolution.lookup import Finder, LookUp, is_missing
+from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
 from brinery.evolution.renames import Renames
@@ -90,7 +90,7 @@ class Loader:
         self._backend = backend
         self._identity = identity
         self._codec_of = tolerant(codec_of) if stands_in else codec_of
-        self._finder = Finder(renames, kept, stands_in=stands_in)
+        self._lookup = ClassLookup(renames, kept, stands_in=stands_in)
         self._stands_in = stands_in
         self.evolved: dict[str, set[str]] = {}
         self._with_versions: set[str] = set()
@@ -421,10 +421,10 @@ class Loader:
         if self._with_versions:
             versions = self._read[self._current].record.metadata.versions
             version = versions.get(f"{module}:{name}", 1)
-        found = self._finder.find(module, name, look_up, version)
+        found = self._lookup.find(module, name, look_up, version)
         if is_missing(found):
             self._note(MISSING)
-        elif self._finder.was_renamed:
+        elif self._lookup.was_renamed:
             self._note(RENAMED)
         return found
 
@@ -432,7 +432,7 @@ class Loader:
         """Tell whether every record of this load that names a global is to get the same answer."""
         return not (
             self._is_particular
-            or self._finder.was_renamed
+            or self._lookup.was_renamed
             or (self._with_versions and f"{module}:{name}" in self._with_versions)
         )
 
