@@ -13,12 +13,14 @@ LookUp = Callable[[str, str], Any]
 
 
 class ClassLookup:
-    """Finds globals under their present names; where `stands_in`, missing ones get a placeholder."""
+    """Finds globals under their present names; with `placeholders`, missing ones get a placeholder."""
 
-    def __init__(self, renames: Renames, kept: dict[Any, Any], *, stands_in: bool = False) -> None:
+    def __init__(
+        self, renames: Renames, kept: dict[Any, Any], *, placeholders: bool = False
+    ) -> None:
         self.renames = renames
         self.kept = kept
-        self.stands_in = stands_in
+        self.placeholders = placeholders
         self.was_renamed = False
         """Whether what was found last has another name now."""
 
@@ -36,14 +38,14 @@ class ClassLookup:
             later = self.renames.present(module, name, is_missing=True)
             if later == present:
                 self.was_renamed = False
-                if not self.stands_in:
+                if not self.placeholders:
                     _tell_of_rename(error, (module, name), present)
                     raise
                 return missing_class(module, name, self.kept, version)
             present = later
             found = self._found(module, name, present, look_up, version)
         self.was_renamed = present != (module, name)
-        if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
+        if self.placeholders and found is copyreg._reconstructor:  # type: ignore[attr-defined]
             return reconstruct
         return found
 
@@ -53,7 +55,7 @@ class ClassLookup:
         try:
             return look_up(*present)
         except (ImportError, AttributeError) as error:
-            if not self.stands_in:
+            if not self.placeholders:
                 _tell_of_rename(error, (module, name), present)
                 raise
             return missing_class(module, name, self.kept, version)

@@ -66,7 +66,7 @@ class Reloading:
     ) -> None:
         self._identity = identity
         self.restriction = restriction
-        self._lookup = ClassLookup(renames, kept, stands_in=True)
+        self._lookup = ClassLookup(renames, kept, placeholders=True)
         self.kept = kept
         self.shared: dict[Any, Any] = {}
         self.root: Any = None

@@ -81,17 +81,17 @@ class Loader:
         restorer: Restorer,
         guard: Guard,
         *,
-        stands_in: bool = False,
+        placeholders: bool = False,
     ) -> None:
-        """Prepare a load; `stands_in` asks for placeholders where a class or codec is missing."""
+        """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
         self._restorer = restorer
         self._guard = guard
         self.restriction = guard.restriction
         self._backend = backend
         self._identity = identity
-        self._codec_of = tolerant(codec_of) if stands_in else codec_of
-        self._lookup = ClassLookup(renames, kept, stands_in=stands_in)
-        self._stands_in = stands_in
+        self._codec_of = tolerant(codec_of) if placeholders else codec_of
+        self._lookup = ClassLookup(renames, kept, placeholders=placeholders)
+        self._placeholders = placeholders
         self.evolved: dict[str, set[str]] = {}
         self._with_versions: set[str] = set()
         self._is_made = False
@@ -145,7 +145,7 @@ class Loader:
     @property
     def _excluded(self) -> Collection[str]:
         # IDs whose living objects do not count.
-        return () if self._stands_in else self._identity.partial
+        return () if self._placeholders else self._identity.partial
 
     def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
         # Read a record that refers to no other, or to living objects alone; return the references where
@@ -230,7 +230,7 @@ class Loader:
     def _publish_evolved(self) -> None:
         # Some are not what their records say, or stand for what is missing.
         identity = self._identity
-        known = identity.partial if self._stands_in else ()
+        known = identity.partial if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():
             obj, id_ = self._objects[name], as_id(name)
@@ -281,7 +281,7 @@ class Loader:
             obj = self._load(read) if finish is None else finish()
         except Exception as error:  # noqa: BLE001 - what comes of it is told below
             obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
-        if self._stands_in and is_placeholder(obj) and record_of(obj) is None:
+        if self._placeholders and is_placeholder(obj) and record_of(obj) is None:
             keep_record(obj, read)
         if objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
@@ -295,7 +295,7 @@ class Loader:
     ) -> Any:
         # What a record that failed is all the same; raise `failure` where it is nothing.
         if isinstance(failure, DecodeError) and is_new:
-            if self._stands_in and MISSING in self.evolved.get(id_, ()):
+            if self._placeholders and MISSING in self.evolved.get(id_, ()):
                 # What was found in place of the class is not good enough for the rest of the record.
                 self._forget_root()
                 return self._opaque(read, failure.reason)
@@ -409,7 +409,7 @@ class Loader:
             if self._incomplete:
                 self._check_members(constructor, args)
             obj = self._objects[id_] = constructor(*args)
-            if self._stands_in and is_placeholder(obj):
+            if self._placeholders and is_placeholder(obj):
                 with_record_of_its_own(obj)
             elif early is not None:
                 self._enter_hashable(id_, obj, early)

@@ -444,7 +444,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         return self._load([_required(id_) for id_ in _several("ids", ids)], missing)
 
     def _load(self, wanted: Sequence[str], missing: str) -> list[Any]:
-        stands_in = (
+        placeholders = (
             missing != "error"
             and one_of("missing", missing, ("error", "placeholder")) == "placeholder"
         )
@@ -453,7 +453,9 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                 self._identity.expose(wanted)
             if len(wanted) == 1:
                 living = self._identity.get(wanted[0])
-                if living is not NOTHING and (stands_in or wanted[0] not in self._identity.partial):
+                if living is not NOTHING and (
+                    placeholders or wanted[0] not in self._identity.partial
+                ):
                     return [living]
             loader = Loader(
                 self._backend,
@@ -463,7 +465,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                 self._renames,
                 self._restorer,
                 self._guard,
-                stands_in=stands_in,
+                placeholders=placeholders,
             )
             return loader.load(wanted)
 
