@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Self, overload
 
 from brinery.backend import Backend, Missing, Put
-from brinery.catalog.sequence import Counter
+from brinery.catalog.sequence import NumberSequence
 from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
 from brinery.codec import DEFAULT_PROTOCOL, Codec
 from brinery.errors import (
@@ -113,7 +113,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
         self._options = remember or {}
         self._fields: Callable[[Any], Mapping[str, Any]] | None = None
         # Nothing here may refer to this object: what waits for its end would keep it alive.
-        counter = Counter(backend, functools.partial(_highest_number, backend))
+        counter = NumberSequence(backend, functools.partial(_highest_number, backend))
         self._counter = counter
         self.idfactory = _factory(idfactory).bound(counter)
         # Numbers that were reserved and not used go back at the end.
@@ -260,7 +260,7 @@ class Store(ForkSafe, MutableMapping[str, Any]):
                     continue
                 except NumberTakenError as taken:
                     # Records were brought in from elsewhere: count on after them.
-                    if attempt == 9 or not isinstance(self.idfactory.next_id_fn, Counter):
+                    if attempt == 9 or not isinstance(self.idfactory.next_id_fn, NumberSequence):
                         raise IdTakenError(taken.ids[0], self._backend.location) from taken
                     self._counter.skip([Id(id_).number or 0 for id_ in taken.ids])
         raise ConflictError([root.id or "" for root in roots], self._backend.location)
@@ -787,7 +787,7 @@ def _highest_number(backend: Backend) -> int:
     return max((number for number in numbers if number is not None), default=0)
 
 
-def _finish(counter: Counter, backend: Backend) -> None:
+def _finish(counter: NumberSequence, backend: Backend) -> None:
     counter.give_back()
     backend.close()
 
