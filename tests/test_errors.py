@@ -53,7 +53,7 @@ VALUES: dict[str, Any] = {
     "pid": 4711,
     "host": "here",
     "since": 1e9,
-    "findings": [errors.Finding(None, ".tasks[3].callback", "no such name")],
+    "problems": [errors.Problem(None, ".tasks[3].callback", "no such name")],
     "library": "psycopg",
     "table": "jobs",
     "columns": ["state", "priority"],

@@ -19,7 +19,6 @@ from brinery.errors import DanglingReferenceError as DanglingReferenceError
 from brinery.errors import DecodeError as DecodeError
 from brinery.errors import DriverNotInstalledError as DriverNotInstalledError
 from brinery.errors import EncodeError as EncodeError
-from brinery.errors import Finding as Finding
 from brinery.errors import ForeignRecordError as ForeignRecordError
 from brinery.errors import IdTakenError as IdTakenError
 from brinery.errors import InvalidArgumentError as InvalidArgumentError
@@ -29,6 +28,7 @@ from brinery.errors import MissingClassError as MissingClassError
 from brinery.errors import MissingColumnsError as MissingColumnsError
 from brinery.errors import MissingTableError as MissingTableError
 from brinery.errors import NotFoundError as NotFoundError
+from brinery.errors import Problem as Problem
 from brinery.errors import ProtocolError as ProtocolError
 from brinery.errors import RecordError as RecordError
 from brinery.errors import RecordTooLargeError as RecordTooLargeError

@@ -24,8 +24,8 @@ from brinery.errors.codecs import CodecNotInstalledError as CodecNotInstalledErr
 from brinery.errors.codecs import DecodeError as DecodeError
 from brinery.errors.codecs import DriverNotInstalledError as DriverNotInstalledError
 from brinery.errors.codecs import EncodeError as EncodeError
-from brinery.errors.codecs import Finding as Finding
 from brinery.errors.codecs import MissingClassError as MissingClassError
+from brinery.errors.codecs import Problem as Problem
 from brinery.errors.codecs import ProtocolError as ProtocolError
 from brinery.errors.codecs import TransformNotInstalledError as TransformNotInstalledError
 from brinery.errors.codecs import UnknownCodecError as UnknownCodecError

@@ -102,24 +102,24 @@ class UnsupportedObjectError(EncodeError):
     """An object is of a kind that a codec says it does not keep."""
 
 
-class Finding(NamedTuple):
+class Problem(NamedTuple):
     """Something that would break in another process."""
 
     id: str | None
-    """The ID of the object that was saved; None where the finding is about none in particular."""
+    """The ID of the object that was saved; None if no object in particular is meant."""
     path: str
     """The place inside that object, as in ``.tasks[3].callback``; "" for the object itself."""
-    problem: str
+    reason: str
     """What is wrong there."""
 
     def __str__(self) -> str:
-        return f"at {self.path}: {self.problem}" if self.path else self.problem
+        return f"at {self.path}: {self.reason}" if self.path else self.reason
 
 
 class VerificationError(BrineryError):
     """The objects to be saved do not load in a fresh process, or cannot be used there.
 
-    `findings` are all problems that it found.  The store was not changed.
+    `problems` are all problems that it found.  The store was not changed.
     """
 
     message: str = derived(
@@ -127,15 +127,15 @@ class VerificationError(BrineryError):
         "missing to a module that can be imported, or save with codec='cloudpickle' or codec='dill' "
         "(recurse=True), which take functions and classes of __main__ along with the globals that they use"
     )
-    findings: Sequence[Finding]
+    problems: Sequence[Problem]
     id: str | None = None
     path: str | None = None
 
     @property
     def shown(self) -> str:
         """The first twenty problems, as text."""
-        more = f"; and {len(self.findings) - 20} more" if len(self.findings) > 20 else ""
-        return "; ".join(str(found) for found in self.findings[:20]) + more
+        more = f"; and {len(self.problems) - 20} more" if len(self.problems) > 20 else ""
+        return "; ".join(str(found) for found in self.problems[:20]) + more
 
 
 class DecodeError(BrineryError):

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brinery.backend import Backend, Put
-from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
+from brinery.errors import InvalidArgumentError, Problem, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
 from brinery.trust.gate import Guard
@@ -72,13 +72,13 @@ class FreshProcess:
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            findings = self._findings(puts, ids, backend, classes, options, guard)
+            problems = self._problems(puts, ids, backend, classes, options, guard)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
-        if findings:
-            raise VerificationError(findings, id=ids[0], path=backend.location)
+        if problems:
+            raise VerificationError(problems, id=ids[0], path=backend.location)
 
-    def _findings(
+    def _problems(
         self,
         puts: Iterable[Put],
         ids: Sequence[str],
@@ -86,7 +86,7 @@ class FreshProcess:
         classes: Mapping[str, type],
         options: Mapping[str, Any],
         guard: Guard,
-    ) -> list[Finding]:
+    ) -> list[Problem]:
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
             records.mkdir()
@@ -105,7 +105,7 @@ class FreshProcess:
             }
             return missing or self._run(job, Path(scratch))
 
-    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Finding]:
+    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Problem]:
         (scratch / "job").write_text(json.dumps(job), encoding="ascii")
         command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
         with open(scratch / "errors", "wb") as errors:
@@ -120,20 +120,20 @@ class FreshProcess:
                 ).returncode
             except subprocess.TimeoutExpired:
                 return [
-                    Finding(None, "", f"loading it there did not end within {self.timeout:g} s")
+                    Problem(None, "", f"loading it there did not end within {self.timeout:g} s")
                 ]
         try:
             report = json.loads((scratch / "report").read_text(encoding="ascii"))
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
             return [
-                Finding(
+                Problem(
                     None,
                     "",
                     f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}",
                 )
             ]
-        return [Finding(each["id"], each["path"], each["what"]) for each in report]
+        return [Problem(each["id"], each["path"], each["what"]) for each in report]
 
 
 def verifier_of(verify: str | FreshProcess) -> FreshProcess:
@@ -161,7 +161,7 @@ def _end(code: int) -> str:
 
 def _copy(
     puts: Iterable[Put], ids: Sequence[str], backend: Backend, records: Path, guard: Guard
-) -> list[Finding]:
+) -> list[Problem]:
     # The records at hand, and, in waves, those of the store that they lead to.
     had: set[str] = set()
     wanted: dict[str, str] = {name_of(id_): "" for id_ in ids}
@@ -174,7 +174,7 @@ def _copy(
         gone = [name for name in following if name not in had]
         if gone:
             return [
-                Finding(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
+                Problem(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
                 for name in gone
             ]
     return []

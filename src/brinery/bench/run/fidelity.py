@@ -55,7 +55,7 @@ def callable_elsewhere(
         save(FreshProcess(seconds))
     except VerificationError as error:
         return False, tuple(
-            f"in a fresh interpreter: {_said(each.problem)}" for each in error.findings
+            f"in a fresh interpreter: {_said(each.reason)}" for each in error.problems
         )
     except BrineryError as error:
         return False, (f"in a fresh interpreter: {_said(error)}",)
