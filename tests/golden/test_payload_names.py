@@ -19,7 +19,7 @@ from brinery.record.reader import parse
 from brinery.registry.codecs import make_codec
 from brinery.registry.transforms import transform_from
 from brinery.testing import samples
-from brinery.testing.proofs import payload_of
+from brinery.testing.proofs.proof import payload_of
 
 IN_GOLDEN_FILES = {
     "brinery.ids",
