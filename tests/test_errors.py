@@ -6,6 +6,7 @@ import copy
 import errno
 import inspect
 import pickle
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ CLASSES: list[type[BrineryError]] = sorted(
         for cls in vars(errors).values()
         if isinstance(cls, type)
         and issubclass(cls, BrineryError)
-        and cls.__module__ == errors.__name__
+        and cls.__module__.startswith(errors.__name__)
     ),
     key=lambda cls: cls.__name__,
 )
@@ -52,14 +53,14 @@ VALUES: dict[str, Any] = {
     "pid": 4711,
     "host": "here",
     "since": 1e9,
-    "findings": [(None, ".tasks[3].callback", "no such name")],
+    "problems": [errors.Problem(None, ".tasks[3].callback", "no such name")],
     "library": "psycopg",
     "table": "jobs",
     "columns": ["state", "priority"],
     "statements": ["ALTER TABLE jobs ADD COLUMN state TEXT"],
     "engine": "SQLite",
     "names": ["os:system"],
-    "cause": OSError(errno.EACCES, "Permission denied"),
+    "errno": errno.EACCES,
 }
 OWN_VALUES: dict[str, dict[str, Any]] = {
     "ProtocolError": {"known": [0, 5]},
@@ -173,9 +174,9 @@ def test_the_common_attributes_are_what_was_given(cls: type[BrineryError]) -> No
             expected = "Task.1"
         assert getattr(error, name) == expected
         assert expected is None or expected in str(error) or "message" in given
-    for name in set(given) - {"message", "cause", "id", "codec", "path"}:
-        value = getattr(error, name, None)
-        assert value is not None or name == "reason"
+    for name in set(given) - {"id", "codec", "path"}:
+        value = (VALUES | OWN_VALUES.get(cls.__name__, {}))[name]
+        assert getattr(error, name) == (tuple(value) if isinstance(value, list) else value)
 
 
 @every_class
@@ -261,12 +262,45 @@ def test_a_full_disk_has_its_own_error(number: int) -> None:
     assert "free some space" in str(error)
 
 
-def test_a_storage_error_has_any_cause() -> None:
+def test_a_storage_error_has_any_reason() -> None:
     """Databases and servers give texts, without a number of the operating system."""
-    for cause in ("locked", RuntimeError("locked")):
-        error = StorageError("read", cause)
+    for error in (StorageError("read", "locked"), storage_error("read", OSError("locked"))):
         assert str(error) == "cannot read: locked"
         assert error.errno is None
+
+
+@every_class
+def test_wrong_arguments_are_refused(cls: type[BrineryError]) -> None:
+    """As by a constructor that is written out: one too many, an unknown name, none of those it needs."""
+    given = dict.fromkeys(inspect.signature(cls).parameters)
+    with pytest.raises(TypeError, match=cls.__name__):
+        cls(*given.values(), "one more")
+    with pytest.raises(TypeError, match="unheard_of"):
+        cls(**given, unheard_of=1)
+    first = next(iter(given))
+    with pytest.raises(TypeError, match=first):
+        cls("by position", **{first: "by name"})
+    if cls not in (errors.ClosedError, errors.CallTooDeepError):
+        with pytest.raises(TypeError, match="got 0"):
+            cls()
+
+
+def test_a_template_leaves_out_what_is_not_known() -> None:
+    """A part in brackets with all that it names, or the next after a bar, or nothing."""
+    assert str(_Trip()) == "to nowhere"
+    assert str(_Trip("Rome")) == "to Rome"
+    assert str(_Trip("Rome", by="train", stops=["Bonn", "Ulm"])) == (
+        "to Rome by train, past 'Bonn', 'Ulm'"
+    )
+
+
+class _Trip(BrineryError):
+    """One template with each kind of part."""
+
+    message: str = errors.derived("to [{to}|nowhere][ by {by}][, past {stops}]")
+    to: str | None = None
+    by: str | None = None
+    stops: Sequence[str] = ()
 
 
 def test_a_protocol_error_says_what_there_is() -> None:

@@ -19,7 +19,6 @@ from brinery.errors import DanglingReferenceError as DanglingReferenceError
 from brinery.errors import DecodeError as DecodeError
 from brinery.errors import DriverNotInstalledError as DriverNotInstalledError
 from brinery.errors import EncodeError as EncodeError
-from brinery.errors import Finding as Finding
 from brinery.errors import ForeignRecordError as ForeignRecordError
 from brinery.errors import IdTakenError as IdTakenError
 from brinery.errors import InvalidArgumentError as InvalidArgumentError
@@ -29,6 +28,7 @@ from brinery.errors import MissingClassError as MissingClassError
 from brinery.errors import MissingColumnsError as MissingColumnsError
 from brinery.errors import MissingTableError as MissingTableError
 from brinery.errors import NotFoundError as NotFoundError
+from brinery.errors import Problem as Problem
 from brinery.errors import ProtocolError as ProtocolError
 from brinery.errors import RecordError as RecordError
 from brinery.errors import RecordTooLargeError as RecordTooLargeError
@@ -74,12 +74,12 @@ from brinery.operations.restore import restore as restore
 from brinery.persistable import Persistable as Persistable
 from brinery.record.info import RecordInfo as RecordInfo
 from brinery.reference import ExternalReference as ExternalReference
-from brinery.registry.table import known_codecs as known_codecs
-from brinery.registry.table import known_transforms as known_transforms
-from brinery.registry.table import make_codec as make_codec
-from brinery.registry.table import make_store as make_store
-from brinery.registry.table import make_transform as make_transform
-from brinery.registry.table import register as register
+from brinery.registry.codecs import known_codecs as known_codecs
+from brinery.registry.codecs import make_codec as make_codec
+from brinery.registry.stores import make_store as make_store
+from brinery.registry.stores import register as register
+from brinery.registry.transforms import known_transforms as known_transforms
+from brinery.registry.transforms import make_transform as make_transform
 from brinery.stores.columns import GET as GET
 from brinery.stores.columns import GetValue as GetValue
 from brinery.stores.filesystem import FilesystemStore as FilesystemStore

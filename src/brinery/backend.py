@@ -15,7 +15,7 @@ from enum import Enum
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
-from brinery.errors import BrineryError
+from brinery.errors import BrineryError, derived
 
 T = TypeVar("T")
 
@@ -38,17 +38,15 @@ ABSENT: Final = Expect.ABSENT
 class Missing(BrineryError):
     """A backend holds nothing under a name."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"nothing is stored under {name!r}")
-        self.name = name
+    message: str = derived("nothing is stored under {name!r}")
+    name: str
 
 
 class Conflict(BrineryError):
     """A name does not hold what a write expected.  `names` are all that were found so."""
 
-    def __init__(self, names: Sequence[str]) -> None:
-        super().__init__(f"not as expected: {', '.join(map(repr, names[:5]))}")
-        self.names = tuple(names)
+    message: str = derived("not as expected: {names}")
+    names: Sequence[str]
 
 
 class About(NamedTuple):

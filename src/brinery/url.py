@@ -1,6 +1,6 @@
-"""URLs that name stores: an immutable value, in the line of GC3Pie's `gc3libs.url.Url`.
+"""URLs that name stores: an immutable value, with the constructor of GC3Pie's `gc3libs.url.Url`.
 
-The grammar is that of RFC 3986 for URLs and of RFC 8089 for ``file:``.  What counts as what:
+The grammar is that of RFC 3986 for URLs and of RFC 8089 for ``file:``.  A string is read like this:
 
 - A string with a scheme of two letters or more is a URL; the path of a ``file:`` URL is
   percent-decoded, every other part stays as it is written.
@@ -30,7 +30,7 @@ _NETLOC = re.compile(
     r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?", re.DOTALL
 )
 _NO_SCHEME = re.compile(r"(?:[^/?#]{2,})?://")
-_OPENERS = frozenset({"trust", "key"})  # what only the opener may say
+_OPENERS = frozenset({"trust", "key"})  # arguments, never part of a URL
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
 _SECRET = re.compile(
@@ -91,7 +91,7 @@ class Url:
         host = (username, password, hostname, port)
         parts = (scheme, netloc, path, query, fragment)
         if urlstring is None:
-            parts = _from_keywords(scheme, netloc, _text(path), query, fragment, host)
+            parts = _from_keywords((scheme, netloc, _text(path), query, fragment), host)
         elif host != (None,) * 4 or parts != ("file", "", "", "", ""):
             raise UrlError(_masked(urlstring), "give either a URL or its parts as keywords")
         else:
@@ -140,11 +140,11 @@ class Url:
             if name in _OPENERS:
                 raise UrlError(
                     self.without_secrets(),
-                    f"the option {name!r} is for whoever opens the store, as an argument: a URL may come "
-                    "from anywhere",
+                    f"the option {name!r} is an argument of the program that opens the store, not part "
+                    "of a URL, which may come from anywhere",
                 )
             if name in found:
-                raise UrlError(self.without_secrets(), f"the option {name!r} stands there twice")
+                raise UrlError(self.without_secrets(), f"the option {name!r} is given twice")
             found[name] = value
         return found
 
@@ -237,9 +237,8 @@ def _check(url: Url) -> None:
         raise UrlError(plain, "its parts do not make up a URL: percent-encode them")
 
 
-def _from_keywords(
-    scheme: str, netloc: str, path: str, query: str, fragment: str, host: _Host
-) -> _Parts:
+def _from_keywords(parts: _Parts, host: _Host) -> _Parts:
+    scheme, netloc, path, query, fragment = parts
     if any(part is not None for part in host):
         netloc = _joined_netloc(netloc, host)
     path = path.replace("/", os.sep) if scheme == "file" else path
@@ -275,7 +274,7 @@ def _split(text: str) -> _Parts:
     assert found is not None  # the pattern takes any text
     scheme, netloc, path, query, fragment = (part or "" for part in found.groups())
     if not scheme and _NO_SCHEME.match(text):
-        raise UrlError(_masked(text), "what stands before '://' is not a scheme")
+        raise UrlError(_masked(text), "the text before '://' is not a scheme")
     if scheme.lower() == "file":
         path = _from_file_url(path, _WINDOWS)
     return scheme.lower() or "file", netloc, path, query, fragment

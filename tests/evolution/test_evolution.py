@@ -393,9 +393,9 @@ def test_a_missing_codec_gives_opaque_placeholders(programs: Programs) -> None:
     payloads = programs.records()
     said = programs.run(
         """
-        from brinery.registry import table
-        codecs = dict(table._CODECS, pickle=("no_such_module:Codec", "pip install nothing"))
-        table._CODECS = codecs
+        from brinery.registry import codecs
+        missing = ("no_such_module:Codec", "pip install nothing")
+        codecs._CODECS.builtin = dict(codecs._CODECS.builtin, pickle=missing)
         store = FilesystemStore(directory, codec="msgpack")
         try:
             store.load("list")

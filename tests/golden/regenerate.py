@@ -18,7 +18,7 @@ if __name__ == "__main__":
 from tests.golden.graphs import BY_VALUE, EVERYWHERE, JSON, OLD, PICKLED, Make  # noqa: E402
 
 from brinery import FilesystemStore  # noqa: E402
-from brinery.registry.table import make_codec  # noqa: E402
+from brinery.registry.codecs import make_codec  # noqa: E402
 
 VERSION = "v1"
 

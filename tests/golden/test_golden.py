@@ -11,7 +11,8 @@ from tests.golden.graphs import Make, check
 from tests.golden.regenerate import ROOT, compressed, directories
 
 from brinery import FilesystemStore
-from brinery.registry.table import make_codec, make_transform
+from brinery.registry.codecs import make_codec
+from brinery.registry.transforms import make_transform
 
 PLACES = {path: (codec, protocol, makes) for path, codec, protocol, makes in directories()}
 FILES = [(path, name) for path, (_, _, makes) in PLACES.items() for name in makes]

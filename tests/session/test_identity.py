@@ -6,7 +6,7 @@ import gc
 import threading
 from typing import Any
 
-from brinery.registry.table import make_codec
+from brinery.registry.codecs import make_codec
 from brinery.session.identity import NOTHING, IdentityMap
 
 CODEC = make_codec("pickle")

@@ -12,18 +12,13 @@ import pytest
 
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import InvalidArgumentError
-from brinery.registry.table import builtin_codecs, make_codec
+from brinery.registry.codecs import builtin_codecs, make_codec
 from brinery.testing import table
 from brinery.testing.codec import CodecContract
-from brinery.testing.proofs import (
-    CHANGED,
-    NO,
-    PROOFS,
-    READERS,
-    Proof,
-    prove_row,
-    speed_class,
-)
+from brinery.testing.proofs import PROOFS, prove_row
+from brinery.testing.proofs.promises import speed_class
+from brinery.testing.proofs.proof import CHANGED, NO, Proof
+from brinery.testing.proofs.readers import READERS
 from brinery.testing.samples import BASIC
 
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "choose-a-codec.md"

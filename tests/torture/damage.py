@@ -21,7 +21,7 @@ from brinery.record.reader import metadata_length, parse
 from brinery.record.record import TAIL_SIZE, digest_of, new_metadata
 from brinery.record.seal import Seals
 from brinery.record.writer import build
-from brinery.registry.table import transform_from
+from brinery.registry.transforms import transform_from
 
 Engine = Literal["memory", "directory", "SQLite"]
 

@@ -11,7 +11,7 @@ import pytest
 from tests.transforms.squeeze import SqueezeTransform
 
 from brinery.errors import InvalidArgumentError
-from brinery.registry.table import make_transform
+from brinery.registry.transforms import make_transform
 from brinery.testing.transform import PAYLOADS, TransformContract, encoded, peak
 from brinery.transform import Transform
 

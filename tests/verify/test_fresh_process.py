@@ -35,7 +35,7 @@ def tried(store, obj, **options):
         store.save(obj, verify=options.pop("verify", "fresh-process"), **options)
     except VerificationError as error:
         assert store.list() == before
-        print(json.dumps([[found.path, found.problem] for found in error.findings]))
+        print(json.dumps([[found.path, found.reason] for found in error.problems]))
     else:
         print("[]")
 """
@@ -354,7 +354,7 @@ def test_what_a_constructor_raises_there_is_told_with_its_place() -> None:
     item = Item()
     item.parts = [1, Raises()]  # type: ignore[attr-defined]
     error = refused(MemoryStore(), {"a": item})
-    ((_, path, problem),) = error.findings
+    ((_, path, problem),) = error.problems
     assert (path, problem) == ("['a'].parts[1]", "ValueError: not here")
     assert "at ['a'].parts[1]: ValueError: not here" in str(error)
 
@@ -365,7 +365,7 @@ def test_a_crash_is_told() -> None:
 
     assert ctypes.string_at is not None
     error = refused(MemoryStore(), [Calls("import ctypes; ctypes.string_at(0)")])
-    ((_, _, problem),) = error.findings
+    ((_, _, problem),) = error.problems
     assert "crashed (SIGSEGV)" in problem
     assert "__setstate__" in problem
 
@@ -373,16 +373,16 @@ def test_a_crash_is_told() -> None:
 def test_an_end_before_its_time_is_told() -> None:
     """Of a process that a module ends."""
     error = refused(MemoryStore(), [Calls("os._exit(7)")])
-    assert "with status 7" in error.findings[0].problem
+    assert "with status 7" in error.problems[0].reason
     error = refused(MemoryStore(), [Calls("raise SystemExit(3)")])
-    assert "SystemExit: 3" in error.findings[0].problem
+    assert "SystemExit: 3" in error.problems[0].reason
 
 
 def test_a_process_that_takes_too_long_is_ended() -> None:
     """After the time that the caller sets."""
     obj = [Calls("import time; time.sleep(60)")]
     error = refused(MemoryStore(), obj, FreshProcess(timeout=2))
-    assert error.findings[0].problem == "loading it there did not end within 2 s"
+    assert error.problems[0].reason == "loading it there did not end within 2 s"
 
 
 def test_what_is_printed_there_disturbs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -397,7 +397,7 @@ def test_the_other_ways_of_saving_verify_as_well() -> None:
     store.save([1], "a")
     with pytest.raises(VerificationError) as caught:
         store.save_many([[2], [Raises()]], ["b", "c"], verify="fresh-process")
-    assert [(found.id, found.path) for found in caught.value.findings] == [("c", "[0]")]
+    assert [(found.id, found.path) for found in caught.value.problems] == [("c", "[0]")]
     with pytest.raises(VerificationError):
         store.replace("a", [Raises()], verify="fresh-process")
     assert store.list() == ["a"]

@@ -10,7 +10,7 @@ from brinery.backend import Backend
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.catalog.settings import read_settings
 from brinery.errors import InvalidArgumentError, SettingsError, StorageError
-from brinery.registry.table import make_store
+from brinery.registry.stores import make_store
 from brinery.url import Url
 
 

@@ -1,6 +1,6 @@
 """A list of what a store has set aside, under a dotted name of its backend.
 
-Dotted names are never listed, so what stands under them has to be written down.  A ledger is a JSON object
+Dotted names are never listed, so what stands under them has to be written down.  A list is a JSON object
 that is replaced by compare-and-swap, in one commit with what it tells of.  It ends in a nonce, so that every
 state of it has a version of its own in every engine.
 """
@@ -20,8 +20,8 @@ FORMAT: Final = 1
 Entry = Mapping[str, Any]
 
 
-class Ledger:
-    """The ledger `name` of a backend; its entries have the strings `texts` and the numbers `numbers`."""
+class CasList:
+    """The list `name` of a backend; its entries have the strings `texts` and the numbers `numbers`."""
 
     def __init__(
         self, backend: Backend, name: str, texts: Iterable[str], numbers: Iterable[str]
@@ -32,7 +32,7 @@ class Ledger:
         self._numbers = tuple(numbers)
 
     def read(self) -> tuple[list[Entry], Version | Expect]:
-        """Return the entries, and what a put of the ledger is to expect.
+        """Return the entries, and what a put of the list is to expect.
 
         Raise `CorruptRecordError`, `StorageError`.
         """
@@ -78,7 +78,7 @@ class Ledger:
     ) -> None:
         """Commit `puts`, `deletes` and what `change` makes of the entries, at once.
 
-        Raise `Conflict` when a name other than the ledger's is not as expected.
+        Raise `Conflict` when a name other than the list's is not as expected.
         """
         puts, deletes = tuple(puts), tuple(deletes)
         while True:

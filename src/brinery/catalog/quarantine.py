@@ -1,7 +1,7 @@
 """The quarantine of a store: damaged records, moved out of the way and kept byte for byte.
 
 One mechanism for all engines: the bytes stand under a dotted name, ``.quarantine-`` and a key, which `list`
-leaves out; the ledger ``.quarantine`` has the name that each had, and why it was moved.  A record is moved
+leaves out; the list ``.quarantine`` has the name that each had, and why it was moved.  A record is moved
 in one commit, and only in the version that was found damaged.
 """
 
@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
-from brinery.catalog.cas_list import Entry, Ledger
+from brinery.catalog.cas_list import CasList, Entry
 from brinery.errors import IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.ids import id_of, name_of
 from brinery.record.clock import now
@@ -49,11 +49,11 @@ class Quarantine:
     def __init__(self, store: Any) -> None:
         self._backend: Backend = store if isinstance(store, Backend) else store.backend
         texts = ("key", "name", "status", "reason")
-        self._ledger = Ledger(self._backend, NAME, texts, ("size", "moved"))
+        self._list = CasList(self._backend, NAME, texts, ("size", "moved"))
 
     def entries(self) -> Sequence[QuarantinedRecord]:
         """Return what is there, in the order in which it was moved."""
-        return tuple(map(_from_entry, self._ledger.read()[0]))
+        return tuple(map(_from_entry, self._list.read()[0]))
 
     def read(self, key: str) -> bytes:
         """Return the bytes of a record.  Raise `NotFoundError`."""
@@ -77,7 +77,7 @@ class Quarantine:
         entry = {**asdict(moved), "moved": time}
         put = Put(_place(moved.key), (data,), ABSENT)
         try:
-            self._ledger.change(lambda entries: [*entries, entry], [put], [Delete(name, version)])
+            self._list.change(lambda entries: [*entries, entry], [put], [Delete(name, version)])
         except Conflict:
             return None
         return moved
@@ -91,7 +91,7 @@ class Quarantine:
         target = entry.name if name is None else name_of(name)
         data, version = self._bytes(key)
         try:
-            self._ledger.change(
+            self._list.change(
                 lambda entries: _without(entries, key),
                 [Put(target, (data,), ABSENT)],
                 [Delete(_place(key), version)],
@@ -103,7 +103,7 @@ class Quarantine:
     def drop(self, key: str) -> None:
         """Delete a record for good.  Raise `NotFoundError`."""
         self._entry(key)
-        self._ledger.change(lambda entries: _without(entries, key), (), [_place(key)])
+        self._list.change(lambda entries: _without(entries, key), (), [_place(key)])
 
     def _entry(self, key: str) -> QuarantinedRecord:
         if not isinstance(key, str):

@@ -32,7 +32,7 @@ def _check_headroom(calls: int) -> None:
         list(map(_check_headroom, (calls - 1,)))
 
 
-class Counter:
+class NumberSequence:
     """The numbers of one store, in one process.
 
     `highest` returns the highest number in use; it is asked when the counter is missing or damaged.
@@ -131,6 +131,6 @@ def put_after(backend: Backend, number: int) -> Sequence[Put]:
 
     For a commit that brings the records with these numbers; other writers must be held off.
     """
-    if Counter(backend, lambda: 0).last() >= number:
+    if NumberSequence(backend, lambda: 0).last() >= number:
         return ()
     return (Put(NAME, (b"%d\n" % (number + 1),)),)

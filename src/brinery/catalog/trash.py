@@ -1,8 +1,8 @@
 """What a garbage collection has removed, until it is certain that nobody needs it.
 
-Records are removed in one commit with a box that holds them, under a dotted name, and with the ledger
+Records are removed in one commit with a box that holds them, under a dotted name, and with the list
 ``.trash``, which lists the boxes.  So whatever happens, a removed record stands in a box that is listed.
-The version of the ledger is the epoch of the store: a save that has relied on a record reads it before and
+The version of the list is the epoch of the store: a save that has relied on a record reads it before and
 afterwards, and looks for the record again if it has changed.
 
 A box is a line of JSON, with names and sizes, and then the bytes of the records.
@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
-from brinery.catalog.cas_list import Ledger
+from brinery.catalog.cas_list import CasList
 from brinery.errors import CorruptRecordError, StorageError
 from brinery.ids import id_of, is_hashed
 from brinery.record.clock import now
@@ -45,8 +45,8 @@ class Trash:
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
-        self._ledger = Ledger(backend, NAME, ("box",), ("moved",))
-        self._entries, self._version = self._ledger.read()
+        self._list = CasList(backend, NAME, ("box",), ("moved",))
+        self._entries, self._version = self._list.read()
 
     def boxes(self) -> Sequence[str]:
         """Return the names of the boxes that there are.  Raise `CorruptRecordError`."""
@@ -133,9 +133,9 @@ class Trash:
         puts: Sequence[Put],
         deletes: Sequence[str | Delete],
     ) -> None:
-        ledger = self._ledger.put(entries, self._version)
+        listing = self._list.put(entries, self._version)
         try:
-            versions = self._backend.commit([*puts, ledger], deletes)
+            versions = self._backend.commit([*puts, listing], deletes)
         except Conflict as conflict:
             if NAME in conflict.names:
                 raise _taken_over(self._backend) from conflict

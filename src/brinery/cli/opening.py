@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from brinery.errors import BrineryError
-from brinery.registry.table import SQL_SCHEMES, make_store
+from brinery.registry.stores import SQL_SCHEMES, make_store
 from brinery.stores.filesystem import FilesystemStore
 from brinery.stores.store import Store
 from brinery.trust.policy import Trust

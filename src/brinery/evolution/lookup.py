@@ -1,4 +1,4 @@
-"""Looking up the classes and functions that payloads name."""
+"""The class or function that a payload names, under its present name."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ from brinery.evolution.renames import Renames
 LookUp = Callable[[str, str], Any]
 
 
-class Finder:
-    """Finds globals under their present names; where `stands_in`, missing ones get a placeholder."""
+class ClassLookup:
+    """Finds globals under their present names; with `placeholders`, missing ones get a placeholder."""
 
-    def __init__(self, renames: Renames, kept: dict[Any, Any], *, stands_in: bool = False) -> None:
+    def __init__(
+        self, renames: Renames, kept: dict[Any, Any], *, placeholders: bool = False
+    ) -> None:
         self.renames = renames
         self.kept = kept
-        self.stands_in = stands_in
+        self.placeholders = placeholders
         self.was_renamed = False
         """Whether what was found last has another name now."""
 
@@ -36,14 +38,14 @@ class Finder:
             later = self.renames.present(module, name, is_missing=True)
             if later == present:
                 self.was_renamed = False
-                if not self.stands_in:
+                if not self.placeholders:
                     _tell_of_rename(error, (module, name), present)
                     raise
                 return missing_class(module, name, self.kept, version)
             present = later
             found = self._found(module, name, present, look_up, version)
         self.was_renamed = present != (module, name)
-        if self.stands_in and found is copyreg._reconstructor:  # type: ignore[attr-defined]
+        if self.placeholders and found is copyreg._reconstructor:  # type: ignore[attr-defined]
             return reconstruct
         return found
 
@@ -53,7 +55,7 @@ class Finder:
         try:
             return look_up(*present)
         except (ImportError, AttributeError) as error:
-            if not self.stands_in:
+            if not self.placeholders:
                 _tell_of_rename(error, (module, name), present)
                 raise
             return missing_class(module, name, self.kept, version)

@@ -1,4 +1,4 @@
-"""What takes the place of a codec that is not installed, so that its records can be kept as they are."""
+"""The codec that takes the place of one that is not installed, so that its records stay as they are."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ CodecFor = Callable[[str, Mapping[str, Any]], Codec]
 """Gives the codec of a record from its name and configuration."""
 
 
-class AbsentCodec(Codec):
-    """Stands for a codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
+class MissingCodec(Codec):
+    """A codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
 
     name = "absent"
 
@@ -28,7 +28,7 @@ class AbsentCodec(Codec):
         return "not installed"
 
     def config(self) -> dict[str, Any]:
-        """Return what tells one absent codec from another."""
+        """Return the name, options and reason, in which missing codecs differ."""
         return {"named": self.named, "options": self.options_given, "reason": self.reason}
 
     def dump(
@@ -43,12 +43,12 @@ class AbsentCodec(Codec):
 
 
 def codec_or_missing(codec_for: CodecFor) -> CodecFor:
-    """Return a function that gives an `AbsentCodec` where `codec_for` finds no codec."""
+    """Return a function that gives an `MissingCodec` where `codec_for` finds no codec."""
 
     def found(name: str, config: Mapping[str, Any]) -> Codec:
         try:
             return codec_for(name, config)
         except (CodecNotInstalledError, UnknownCodecError) as error:
-            return AbsentCodec(name, config, str(error))
+            return MissingCodec(name, config, str(error))
 
     return found

@@ -1,4 +1,4 @@
-"""The record that a placeholder stands for, and is written back as."""
+"""The record that a placeholder was loaded from, and is written back as."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from brinery.record.record import Record
 
 
 @dataclass(frozen=True, slots=True)
-class KeptRecord:
-    """The record that a placeholder is."""
+class OriginalRecord:
+    """The record that a placeholder was loaded from."""
 
     record: Record
     codec: Codec

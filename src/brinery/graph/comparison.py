@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from brinery.codec import Codec, Sink
-from brinery.evolution.lookup import Finder
+from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import is_placeholder, with_record_of_its_own
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
@@ -25,7 +25,9 @@ class Reloading:
     def __init__(self, session: Session) -> None:
         self._identity = session.identity
         self.restriction = session.gate.restriction
-        self._finder = Finder(session.renames, session.caches.missing_classes, stands_in=True)
+        self._lookup = ClassLookup(
+            session.renames, session.caches.missing_classes, placeholders=True
+        )
         self.cache = session.caches.codecs
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
@@ -86,7 +88,7 @@ class Reloading:
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
         """Return a global, or the placeholder that the living object has in its place."""
         version = self._versions.get(f"{module}:{name}", 1)
-        return self._finder.find(module, name, look_up, version)
+        return self._lookup.find(module, name, look_up, version)
 
     def is_lasting(self, module: str, name: str) -> bool:
         """Return True: there is one record."""

@@ -18,8 +18,8 @@ from typing import Any
 
 from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
 from brinery.evolution.libraries import compared
-from brinery.evolution.lookup import Finder, LookUp, is_missing
-from brinery.evolution.missing_codec import AbsentCodec
+from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
+from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
 from brinery.evolution.upgrades import upgrade_from, version_of
 from brinery.graph.fetch import FetchedRecord, Fetcher
@@ -73,8 +73,8 @@ class Loader:
         self._identity = session.identity
         self._caches = session.caches
         self._fetcher = Fetcher(session, placeholders=placeholders)
-        self._finder = Finder(
-            session.renames, session.caches.missing_classes, stands_in=placeholders
+        self._lookup = ClassLookup(
+            session.renames, session.caches.missing_classes, placeholders=placeholders
         )
         self._placeholders = placeholders
         self.cache = session.caches.codecs
@@ -274,13 +274,13 @@ class Loader:
 
     def _load(self, read: FetchedRecord) -> Any:
         record, codec = read
-        if type(codec) is AbsentCodec:
+        if type(codec) is MissingCodec:
             return self._opaque(read, codec.reason)
         payload, buffers = record.parts
         return codec.load(payload, self, buffers)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
-        if type(read.codec) is AbsentCodec:
+        if type(read.codec) is MissingCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
         payload, buffers = read.record.parts
@@ -378,10 +378,10 @@ class Loader:
         if self._with_versions:
             versions = self._read[self._current].record.metadata.versions
             version = versions.get(f"{module}:{name}", 1)
-        found = self._finder.find(module, name, look_up, version)
+        found = self._lookup.find(module, name, look_up, version)
         if is_missing(found):
             self._note(MISSING)
-        elif self._finder.was_renamed:
+        elif self._lookup.was_renamed:
             self._note(RENAMED)
         return found
 
@@ -389,7 +389,7 @@ class Loader:
         """Tell whether every record of this load that names a global is to get the same answer."""
         return not (
             self._is_particular
-            or self._finder.was_renamed
+            or self._lookup.was_renamed
             or (self._with_versions and f"{module}:{name}" in self._with_versions)
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from brinery.evolution.original import KeptRecord
+from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import set_record
 from brinery.graph.fetch import FetchedRecord
 
@@ -16,7 +16,7 @@ MISSING: Final = "missing"
 
 def keep_record(obj: Any, read: FetchedRecord, reason: str = "") -> None:
     """Give a placeholder the record that it stands for."""
-    set_record(obj, KeptRecord(read.record, read.codec, reason))
+    set_record(obj, OriginalRecord(read.record, read.codec, reason))
 
 
 def partial_ids(

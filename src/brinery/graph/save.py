@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
 
-from brinery.catalog.sequence import Counter
+from brinery.catalog.sequence import NumberSequence
 from brinery.errors import ConflictError, IdTakenError
 from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root, Saver
 from brinery.ids import Id
@@ -35,7 +35,9 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
                 continue
             except NumberTakenError as taken:
                 # Records were brought in from elsewhere: count on after them.
-                if attempt == _ATTEMPTS or not isinstance(session.idfactory.next_id_fn, Counter):
+                if attempt == _ATTEMPTS or not isinstance(
+                    session.idfactory.next_id_fn, NumberSequence
+                ):
                     raise IdTakenError(taken.ids[0], session.backend.location) from taken
                 session.sequence.skip([Id(id_).number or 0 for id_ in taken.ids])
     raise ConflictError([root.id or "" for root in roots], session.backend.location)

@@ -32,7 +32,7 @@ from brinery.errors import (
     UnsupportedObjectError,
     is_too_deep,
 )
-from brinery.evolution.original import KeptRecord
+from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.evolution.upgrades import version_of
 from brinery.graph.comparison import Reloading
@@ -46,7 +46,7 @@ from brinery.record.payload import Stored, stored
 from brinery.record.record import TAIL_SIZE, digest_of, has_magic
 from brinery.record.writer import Writer, build
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import codecs_that_keep_more
+from brinery.registry.codecs import codecs_that_keep_more
 from brinery.session.gc_pause import CollectorPause
 from brinery.session.identity import Entry, set_persistent_id
 from brinery.session.options import SaveOptions
@@ -385,7 +385,7 @@ class Saver:
             return False
         return metadata.transform == asked
 
-    def _is_original(self, work: _Work, original: KeptRecord) -> bool:
+    def _is_original(self, work: _Work, original: OriginalRecord) -> bool:
         # A placeholder is written back as the record that it was, unless what it shows was changed or
         # it now refers to other records, in another store.
         if original.reason:
@@ -404,7 +404,7 @@ class Saver:
         except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
             return False
 
-    def _put_original(self, work: _Work, original: KeptRecord) -> Put | None:
+    def _put_original(self, work: _Work, original: OriginalRecord) -> Put | None:
         metadata, expect, entry = original.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
             self._check_is_record(work)

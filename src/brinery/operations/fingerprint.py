@@ -10,7 +10,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from brinery.backend import Backend
-from brinery.catalog.sequence import Counter
+from brinery.catalog.sequence import NumberSequence
 from brinery.ids import Id, id_of, is_hashed
 from brinery.record.record import TAIL_SIZE
 
@@ -56,7 +56,7 @@ def batches(names: Iterable[str], marks: Marks) -> Iterator[list[str]]:
 def last_number(backend: Backend, names: Iterable[str]) -> int:
     """Return the highest number that the store gave out, as its counter and its records tell."""
     numbers = (Id(id_of(name) or "").number or 0 for name in names)
-    return max(Counter(backend, lambda: 0).last(), max(numbers, default=0))
+    return max(NumberSequence(backend, lambda: 0).last(), max(numbers, default=0))
 
 
 def digest_of(marks: Marks) -> str:

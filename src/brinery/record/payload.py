@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from brinery.codec import Buffer
 from brinery.errors import BrineryError, CorruptRecordError, RecordError, RecordTooLargeError
 from brinery.record.record import Record, Transformation, digest_of
-from brinery.registry.table import transform_from
+from brinery.registry.transforms import transform_from
 from brinery.transform import Transform
 
 MAX_EXPANDED: Final = 1 << 30

@@ -9,6 +9,16 @@ from typing import Any, Final
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import InvalidArgumentError
 
+FIDELITY: Final = (
+    "references",
+    "cycles",
+    "shared_identity",
+    "instances",
+    "closures",
+    "classes_by_value",
+)
+"""The capabilities that say what a codec keeps of an object; the others are about its bytes."""
+
 AUTO: Final = ("pickle", "cloudpickle", "dill")
 """What the name ``auto`` stands for: plain pickles where they will do."""
 
@@ -40,7 +50,7 @@ class CodecChain(Codec):
         return ", ".join(f"{codec.name} {codec.version}" for codec in self.codecs)
 
     def config(self) -> dict[str, Any]:
-        """Return the codecs as JSON types; `brinery.registry.table` makes them again."""
+        """Return the codecs as JSON types; `brinery.registry.codecs` makes them again."""
         return {"codecs": [[codec.name, codec.config()] for codec in self.codecs]}
 
     def dump(
@@ -71,9 +81,4 @@ class _Rules(dict[str, Callable[[Sequence[Capabilities], str], bool]]):
 
 
 # What one codec keeps, the chain keeps; what is said of the bytes must hold for all of them.
-_ALL_OR_ANY: Final = _Rules(
-    dict.fromkeys(
-        ("references", "cycles", "shared_identity", "instances", "closures", "classes_by_value"),
-        _any,
-    )
-)
+_ALL_OR_ANY: Final = _Rules(dict.fromkeys(FIDELITY, _any))

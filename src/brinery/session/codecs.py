@@ -7,7 +7,7 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import codec_from
+from brinery.registry.codecs import codec_from
 
 
 class CodecTable:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
 
 from brinery.backend import Backend, Delete, Put, Version
-from brinery.catalog.sequence import Counter
+from brinery.catalog.sequence import NumberSequence
 from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
 from brinery.codec import Codec
 from brinery.errors import CallTooDeepError, ClosedError
@@ -79,7 +79,7 @@ class Session(ForkSafe):
         self.is_closed = False
         self._transactions: list[Transaction] = []
         # Nothing here may refer to this object: the finalizer would keep it alive.
-        self.sequence = Counter(backend, functools.partial(highest_number, backend))
+        self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))
         self.idfactory = IdFactory().bound(self.sequence)
         # Numbers that were reserved and not used go back at the end.
         self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)
@@ -244,6 +244,6 @@ class _Opened:
             raise CallTooDeepError(self._session.backend.location) from error
 
 
-def _finish(sequence: Counter, backend: Backend) -> None:
+def _finish(sequence: NumberSequence, backend: Backend) -> None:
     sequence.give_back()
     backend.close()

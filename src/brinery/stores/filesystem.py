@@ -12,7 +12,7 @@ from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
-from brinery.registry.table import CodecArgument
+from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import one_of, seconds
 from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store

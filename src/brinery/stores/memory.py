@@ -7,7 +7,7 @@ from typing import Any
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.ids import IdFactory
-from brinery.registry.table import CodecArgument
+from brinery.registry.codecs import CodecArgument
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.url import Url

@@ -24,13 +24,8 @@ from brinery.evolution.renames import Renames
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED, PayloadExpander
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import (
-    CodecArgument,
-    codec_options,
-    make_codec,
-    make_transform,
-    transform_from,
-)
+from brinery.registry.codecs import CodecArgument, codec_options, make_codec
+from brinery.registry.transforms import make_transform, transform_from
 from brinery.session.options import Check, SaveOptions
 from brinery.session.session import Session
 from brinery.stores.arguments import size_limit, typed

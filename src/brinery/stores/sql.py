@@ -13,7 +13,7 @@ from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import Id, IdFactory
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
-from brinery.registry.table import CodecArgument, codec_options
+from brinery.registry.codecs import CodecArgument, codec_options
 from brinery.stores.arguments import seconds, truth_of
 from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store

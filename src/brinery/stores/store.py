@@ -20,7 +20,7 @@ from brinery.record.info import RecordInfo, read_info
 from brinery.record.listing import is_listed
 from brinery.record.payload import MAX_EXPANDED
 from brinery.record.record import TAIL_SIZE
-from brinery.registry.table import CodecArgument
+from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import optional_id, required_id, several, wants_placeholders
 from brinery.stores.handle import Handle
 from brinery.stores.options import StoreOptions, save_options

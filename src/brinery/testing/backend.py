@@ -19,18 +19,15 @@ The counts are class attributes: lower them where a call costs a round trip.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import closing
-from functools import partial
 from typing import ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Delete, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.codec import Buffer
-from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
-from brinery.testing.concurrency import ConcurrencyContract
+from brinery.testing.commits import CommitsContract
 from brinery.testing.processes import Opener
 from brinery.testing.records import HOSTILE_IDS, body
 from brinery.testing.references import ReferencesContract
@@ -39,11 +36,9 @@ from brinery.testing.tasks import increase
 __all__ = ["HOSTILE_IDS", "BackendContract", "Opener", "body", "increase"]
 
 
-class BackendContract(ConcurrencyContract, ReferencesContract):
+class BackendContract(CommitsContract, ReferencesContract):
     """What every backend does.  Subclass it and give the fixture `opener`, or `backend`."""
 
-    bulk_count: ClassVar[int] = 2_000
-    """Records in the bulk test."""
     large_size: ClassVar[int] = 64 << 20
     """Bytes in the large record."""
 
@@ -263,147 +258,6 @@ class BackendContract(ConcurrencyContract, ReferencesContract):
         backend.put("Task.1", body(2), ANY)
         assert backend.get("Task.1")[0] == body(2)
 
-    # -- many names
-
-    def test_a_commit_makes_puts_and_deletes(self, backend: Backend) -> None:
-        """One commit creates, replaces and deletes; its versions are those that `get` returns."""
-        backend.commit([Put("Task.1", (body(1),)), Put("Task.2", (body(2),))])
-        puts = [Put("Task.1", (body("new"),)), Put("Task.3", (body(3),), ABSENT)]
-        versions = backend.commit(puts, ["Task.2"])
-        assert dict(versions) == {
-            "Task.1": backend.get("Task.1")[1],
-            "Task.3": backend.get("Task.3")[1],
-        }
-        assert sorted(backend.list()) == ["Task.1", "Task.3"]
-
-    def test_an_empty_commit_does_nothing(self, backend: Backend) -> None:
-        """Nothing to put and nothing to delete is no error."""
-        assert dict(backend.commit([])) == {}
-        assert dict(backend.commit(iter(()), iter(()))) == {}
-        assert list(backend.list()) == []
-
-    def test_deletes_come_after_puts(self, backend: Backend) -> None:
-        """A name that a commit both puts and deletes is gone afterwards."""
-        backend.put("Task.1", body(1))
-        backend.commit([Put("Task.1", (body(2),)), Put("Task.2", (body(2),))], ["Task.1", "Task.2"])
-        assert list(backend.list()) == []
-
-    def test_a_deletion_may_expect_a_version(self, backend: Backend) -> None:
-        """A `Delete` removes the name in that version; beside it, bare names expect nothing."""
-        version = backend.put("Task.1", body(1))
-        backend.put("Task.2", body(2))
-        backend.commit([], [Delete("Task.1", version), "Task.2", Delete("Task.3"), "Task.4"])
-        assert list(backend.list()) == []
-        backend.commit([], [Delete("Task.1", ABSENT)])
-
-    def test_a_deletion_of_another_version_is_a_conflict(self, backend: Backend) -> None:
-        """Nothing is put and nothing deleted; the error tells every name, whether gone or changed."""
-        first, second, third = (backend.put(f"Task.{number}", body(number)) for number in (1, 2, 3))
-        backend.put("Task.2", body("new"))
-        backend.delete("Task.3")
-        puts = [Put("Task.9", (body(9),), ABSENT), Put("Task.1", (body("new"),), second)]
-        deletes = [Delete("Task.1", first), Delete("Task.2", second), Delete("Task.3", third)]
-        with pytest.raises(Conflict) as caught:
-            backend.commit(puts[:1], deletes)
-        assert sorted(caught.value.names) == ["Task.2", "Task.3"]
-        with pytest.raises(Conflict) as caught:
-            backend.commit(puts[1:], deletes[1:])
-        assert sorted(caught.value.names) == ["Task.1", "Task.2", "Task.3"]
-        with pytest.raises(Conflict):
-            backend.commit([], [Delete("Task.1", ABSENT)])
-        self._holds(backend, {"Task.1": body(1), "Task.2": body("new")})
-
-    def test_a_deletion_expects_what_was_there_before_the_commit(self, backend: Backend) -> None:
-        """A name that is put and deleted in one commit is gone, if it was as both expect."""
-        version = backend.put("Task.1", body(1))
-        backend.commit([Put("Task.1", (body(2),), version)], [Delete("Task.1", version)])
-        assert list(backend.list()) == []
-        with pytest.raises(Conflict):
-            backend.commit([Put("Task.1", (body(2),))], [Delete("Task.1", version)])
-        assert list(backend.list()) == []
-
-    def test_of_many_threads_that_delete_a_version_one_wins(self, backend: Backend) -> None:
-        """Exactly one conditional deletion succeeds."""
-        for _ in range(5):
-            version = backend.put("Task.1", body(1))
-            won = self._in_threads(partial(self._deletes, backend, version))
-            assert won.count(True) == 1
-
-    def test_the_ends_of_many_records_are_read_at_once(self, backend: Backend) -> None:
-        """`get_tails` yields what `get_tail` returns, and leaves out what is not there."""
-        names = [f"Task.{number}" for number in range(50)]
-        backend.commit(Put(name, (body(name),)) for name in names)
-        found = {name: rest for name, *rest in backend.get_tails(iter([*names, "Task.99"]), 20)}
-        assert found == {name: [*backend.get_tail(name, 20)] for name in names}
-        assert list(backend.get_tails([], 20)) == []
-
-    def test_a_name_cannot_be_put_twice_in_one_commit(self, backend: Backend) -> None:
-        """Which of two puts should win is for the caller to say: nothing is changed."""
-        with pytest.raises(InvalidArgumentError):
-            backend.commit([Put("Task.1", (body(1),)), Put("Task.1", (body(2),))])
-        assert list(backend.list()) == []
-
-    def test_a_conflict_leaves_everything_as_it_was(self, backend: Backend) -> None:
-        """One name that is not as expected undoes the commit; the error tells all such names."""
-        kept = backend.put("Task.1", body(1))
-        stale = backend.put("Task.2", body("old"))
-        backend.put("Task.2", body(2))
-        backend.put("Task.3", body(3))
-        puts = [
-            Put("Task.9", (body(9),), ABSENT),
-            Put("Task.1", (body("new"),), kept),
-            Put("Task.2", (body("new"),), stale),
-            Put("Task.3", (body("new"),), ABSENT),
-            Put("Task.4", (body("new"),), stale),
-        ]
-        with pytest.raises(Conflict) as caught:
-            backend.commit(puts, ["Task.3"])
-        assert sorted(caught.value.names) == ["Task.2", "Task.3", "Task.4"]
-        self._holds(backend, {"Task.1": body(1), "Task.2": body(2), "Task.3": body(3)})
-        assert backend.get("Task.1")[1] == kept
-
-    def test_an_error_in_the_generator_undoes_the_commit(self, backend: Backend) -> None:
-        """Any exception of the puts passes unchanged, and nothing has become visible."""
-        backend.put("Task.1", body(1))
-        for error in (ValueError("user"), OSError(5, "user"), KeyboardInterrupt(), GeneratorExit()):
-            with pytest.raises(type(error)) as caught:
-                backend.commit(self._failing(error), ["Task.1"])
-            assert caught.value is error
-            self._holds(backend, {"Task.1": body(1)})
-
-    def test_nothing_is_visible_before_the_generator_ends(self, backend: Backend) -> None:
-        """The puts may use the backend meanwhile; they see the state before their commit."""
-        backend.put("Task.1", body("old"))
-
-        def puts() -> Iterator[Put]:
-            yield Put("Task.1", (body("new"),))
-            yield Put("Task.2", (body(2),))
-            assert backend.get("Task.1")[0] == body("old")
-            assert list(backend.list()) == ["Task.1"]
-            backend.put("Other.1", body("other"))
-            yield Put("Task.3", (body(3),))
-
-        backend.commit(puts())
-        expected = {"Task.1": body("new"), "Task.2": body(2), "Task.3": body(3)}
-        self._holds(backend, {**expected, "Other.1": body("other")})
-
-    def test_many_records_are_written_and_read_at_once(self, backend: Backend) -> None:
-        """A commit and `get_many` take thousands of names."""
-        held = {f"Task.{number}": body(number) for number in range(self.bulk_count)}
-        versions = backend.commit(Put(name, (data,), ABSENT) for name, data in held.items())
-        self._holds(backend, held)
-        found = {name: version for name, _, version in backend.get_many(held)}
-        assert found == dict(versions)
-        backend.commit((), iter(held))
-        assert list(backend.list()) == []
-
-    def test_get_many_leaves_out_what_is_not_there(self, backend: Backend) -> None:
-        """Absent names are skipped; names may come from a generator."""
-        backend.commit([Put("Task.1", (body(1),)), Put("Task.3", (body(3),))])
-        found = backend.get_many(f"Task.{number}" for number in range(5))
-        assert {name: data for name, data, _ in found} == {"Task.1": body(1), "Task.3": body(3)}
-        assert list(backend.get_many([])) == []
-
     # -- life
 
     def test_what_was_put_is_there_when_opened_again(
@@ -433,24 +287,3 @@ class BackendContract(ConcurrencyContract, ReferencesContract):
         """`location` is text for messages."""
         assert isinstance(backend.location, str)
         assert backend.location
-
-    # -- what the tests share
-
-    @staticmethod
-    def _holds(backend: Backend, expected: dict[str, bytes]) -> None:
-        assert sorted(backend.list()) == sorted(expected)
-        assert {name: data for name, data, _ in backend.get_many(expected)} == expected
-
-    @staticmethod
-    def _failing(error: BaseException) -> Iterator[Put]:
-        yield Put("Task.1", (body("new"),))
-        yield Put("Task.2", (body(2),))
-        raise error
-
-    @staticmethod
-    def _deletes(backend: Backend, version: Version, _: int) -> bool:
-        try:
-            backend.commit([], [Delete("Task.1", version)])
-        except Conflict:
-            return False
-        return True

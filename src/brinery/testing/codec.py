@@ -28,7 +28,9 @@ from brinery.ids import name_of
 from brinery.record.reader import parse
 from brinery.stores.memory import MemoryStore
 from brinery.testing import samples
-from brinery.testing.proofs import CHANGED, PROOFS, UNREADABLE, forge, prove_row
+from brinery.testing.proofs import PROOFS, prove_row
+from brinery.testing.proofs.promises import forge
+from brinery.testing.proofs.proof import CHANGED, UNREADABLE
 from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable
 from brinery.verify.isomorphism import assert_isomorphic
 

@@ -18,8 +18,11 @@ from typing import Final
 
 from brinery.codec import Codec
 from brinery.errors import BrineryError, InvalidArgumentError
-from brinery.registry.table import builtin_codecs, make_codec
-from brinery.testing.proofs import CHANGED, DEPTHS, PROOFS, SPEEDS, UNREADABLE, Proof, prove_row
+from brinery.registry.codecs import builtin_codecs, make_codec
+from brinery.testing.proofs import PROOFS, prove_row
+from brinery.testing.proofs.graphs import DEPTHS
+from brinery.testing.proofs.promises import SPEEDS
+from brinery.testing.proofs.proof import CHANGED, UNREADABLE, Proof
 
 BEGIN: Final = "<!-- table of codecs: begin; written by `make table` -->"
 END: Final = "<!-- table of codecs: end -->"

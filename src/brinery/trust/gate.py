@@ -12,7 +12,7 @@ from brinery.backend import Backend
 from brinery.catalog.settings import Settings, read_settings
 from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
-from brinery.evolution.missing_codec import AbsentCodec
+from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.renames import Renames
 from brinery.record.fast_reader import record_as_written
 from brinery.record.reader import parse
@@ -144,7 +144,7 @@ class TrustGate:
         kind = (codec.name, metadata.content is not None and self.is_sealing)
         if kind in self._admitted:
             return
-        if type(codec) is AbsentCodec:
+        if type(codec) is MissingCodec:
             return  # nothing is decoded
         capabilities = codec.capabilities
         if not capabilities.safe_to_read:

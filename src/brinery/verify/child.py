@@ -31,7 +31,7 @@ Found = dict[str, str | None]
 def run(job: Mapping[str, Any]) -> None:
     """Do the job and write the report."""
     try:
-        report = list(_Verifier(job).findings())
+        report = list(_Verifier(job).problems())
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module of the user's raises
         report = [_finding(None, "", "".join(traceback.format_exception_only(error)).strip())]
     with open(job["report"], "w", encoding="ascii") as file:
@@ -47,7 +47,7 @@ class _Verifier:
         expander = PayloadExpander(job["max_expanded"])
         self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
 
-    def findings(self) -> Iterator[Found]:
+    def problems(self) -> Iterator[Found]:
         """Yield what keeps the records from being loaded and used here."""
         unknown = list(self._unknown_codecs())
         if unknown:

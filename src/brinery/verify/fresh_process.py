@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brinery.backend import Put
-from brinery.errors import Finding, InvalidArgumentError, VerificationError, storage_error
+from brinery.errors import InvalidArgumentError, Problem, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
 from brinery.session.session import Session
@@ -69,7 +69,7 @@ class FreshProcess:
         if findings:
             raise VerificationError(findings, id=ids[0], path=session.backend.location)
 
-    def _findings(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Finding]:
+    def _findings(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Problem]:
         trust = session.gate.trust
         # Codecs and transforms that were passed as instances may be registered nowhere.
         classes = {**session.codecs.classes, **session.expander.classes}
@@ -92,7 +92,7 @@ class FreshProcess:
             }
             return missing or self._run(job, Path(scratch))
 
-    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Finding]:
+    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Problem]:
         (scratch / "job").write_text(json.dumps(job), encoding="ascii")
         command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
         with open(scratch / "errors", "wb") as errors:
@@ -107,20 +107,20 @@ class FreshProcess:
                 ).returncode
             except subprocess.TimeoutExpired:
                 return [
-                    Finding(None, "", f"loading it there did not end within {self.timeout:g} s")
+                    Problem(None, "", f"loading it there did not end within {self.timeout:g} s")
                 ]
         try:
             report = json.loads((scratch / "report").read_text(encoding="ascii"))
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
             return [
-                Finding(
+                Problem(
                     None,
                     "",
                     f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}",
                 )
             ]
-        return [Finding(each["id"], each["path"], each["what"]) for each in report]
+        return [Problem(each["id"], each["path"], each["what"]) for each in report]
 
 
 def verifier_of(verify: str | FreshProcess) -> FreshProcess:
@@ -148,7 +148,7 @@ def _end(code: int) -> str:
 
 def _copy(
     session: Session, puts: Iterable[Put], ids: Sequence[str], records: Path
-) -> list[Finding]:
+) -> list[Problem]:
     # The records at hand, and, in waves, those of the store that they lead to.
     had: set[str] = set()
     wanted: dict[str, str] = {name_of(id_): "" for id_ in ids}
@@ -161,7 +161,7 @@ def _copy(
         gone = [name for name in following if name not in had]
         if gone:
             return [
-                Finding(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
+                Problem(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
                 for name in gone
             ]
     return []

@@ -100,7 +100,7 @@ class Place:
             connection.rollback()
             if missing is None:
                 if not create:
-                    raise MissingTableError(self.schema.records.name, self.location)
+                    raise MissingTableError(self.schema.records.name, path=self.location)
                 self._create(connection)
                 missing = self._missing(connection) or ()
             if missing and not migrate:
@@ -110,7 +110,7 @@ class Place:
                     for text in self._additions(column)
                 ]
                 raise MissingColumnsError(
-                    [column.name for column in missing], statements, self.location
+                    [column.name for column in missing], statements, path=self.location
                 )
             if missing:
                 self._migrate(connection, missing)

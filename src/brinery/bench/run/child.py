@@ -25,7 +25,7 @@ from brinery.bench.run.nodes import has_functions, nodes_of
 from brinery.bench.run.source import source_from
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
-from brinery.registry.table import codec_from
+from brinery.registry.codecs import codec_from
 from brinery.stores.memory import MemoryStore
 from brinery.stores.store import Store
 

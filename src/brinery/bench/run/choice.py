@@ -9,14 +9,14 @@ from typing import Any
 from brinery.codec import Codec
 from brinery.errors import BrineryError, InvalidArgumentError
 from brinery.registry.chain import CodecChain
-from brinery.registry.table import (
+from brinery.registry.codecs import (
     CodecArgument,
     builtin_codecs,
     codec_class,
     known_codecs,
     make_codec,
-    make_transform,
 )
+from brinery.registry.transforms import make_transform
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from brinery.bench.run.choice import choices
 from brinery.bench.run.plan import Plan, run
 from brinery.bench.run.runner import Limits
 from brinery.bench.run.source import Given
-from brinery.registry.table import CodecArgument
+from brinery.registry.codecs import CodecArgument
 
 
 def compare(

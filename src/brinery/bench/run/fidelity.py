@@ -7,8 +7,9 @@ from typing import Any, Final
 
 from brinery.bench.result import Fidelity
 from brinery.codec import Codec
-from brinery.errors import BrineryError, VerificationError
-from brinery.testing.proofs import greatest_depth, linked, nested
+from brinery.errors import BrineryError, EncodeError, VerificationError
+from brinery.stores.memory import MemoryStore
+from brinery.verify.depth import greatest_depth, has_depth_of, linked, nested
 from brinery.verify.fresh_process import FreshProcess
 from brinery.verify.isomorphism import SharingError, assert_isomorphic, is_by_name
 
@@ -55,7 +56,7 @@ def callable_elsewhere(
         save(FreshProcess(seconds))
     except VerificationError as error:
         return False, tuple(
-            f"in a fresh interpreter: {_said(each.problem)}" for each in error.findings
+            f"in a fresh interpreter: {_said(each.reason)}" for each in error.problems
         )
     except BrineryError as error:
         return False, (f"in a fresh interpreter: {_said(error)}",)
@@ -67,7 +68,21 @@ def deepest(codec: Codec, depths: Sequence[int] = DEPTHS) -> int | None:
 
     Tried with a linked list of instances, or with lists in lists where it keeps no instances.
     """
-    return greatest_depth(codec, linked if codec.capabilities.instances else nested, depths)
+
+    def keeps(obj: Any) -> bool | None:
+        with MemoryStore(codec=codec) as store:
+            try:
+                store.save(obj, "deep")
+            except EncodeError:
+                return False
+            store.invalidate_cache()
+            try:
+                found = store.load("deep")
+            except BrineryError:
+                return None
+            return True if has_depth_of(obj, found) else None
+
+    return greatest_depth(keeps, linked if codec.capabilities.instances else nested, depths)
 
 
 def _said(error: object) -> str:

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 from brinery.bench.graphs import GRAPHS
 from brinery.bench.result import Graph
 from brinery.errors import InvalidArgumentError
-from brinery.registry.table import make_store
+from brinery.registry.stores import make_store
 
 
 class Source(ABC):

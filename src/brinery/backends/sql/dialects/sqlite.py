@@ -75,7 +75,7 @@ def prepare(place: Place, *, create: bool) -> None:
     directory = os.path.dirname(path)
     if not os.path.exists(path):
         if not create:
-            raise MissingTableError(place.schema.records.name, place.location)
+            raise MissingTableError(place.schema.records.name, path=place.location)
         try:
             os.makedirs(directory, exist_ok=True)
         except OSError as error:

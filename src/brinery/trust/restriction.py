@@ -1,0 +1,122 @@
+"""Which globals a payload may name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from enum import Enum
+from types import ModuleType
+from typing import Any, Final
+
+from brinery.errors import InvalidArgumentError
+
+_MODULE: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
+_PACKAGE: Final = re.compile(rf"({_MODULE})\.\*")
+_EXACT: Final = re.compile(rf"{_MODULE}:{_MODULE}")
+
+VALUES: Final = (
+    *(f"_codecs:{name}" for name in ("encode",)),
+    *(
+        f"builtins:{name}"
+        for name in (
+            *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
+            *("object", "set", "slice", "str", "tuple", "Ellipsis", "NotImplemented"),
+            *("ArithmeticError", "AssertionError", "AttributeError", "EOFError", "Exception"),
+            *("ImportError", "IndexError", "KeyError", "KeyboardInterrupt", "LookupError"),
+            *("MemoryError", "NotImplementedError", "OSError", "OverflowError", "RecursionError"),
+            *("RuntimeError", "StopIteration", "TimeoutError", "TypeError", "UnicodeError"),
+            *("ValueError", "ZeroDivisionError", "FileNotFoundError", "PermissionError"),
+        )
+    ),
+    *(f"collections:{name}" for name in ("Counter", "OrderedDict", "defaultdict", "deque")),
+    *(f"datetime:{name}" for name in ("date", "datetime", "time", "timedelta", "timezone")),
+    "decimal:Decimal",
+    "fractions:Fraction",
+    *(
+        f"ipaddress:{name}"
+        for name in (
+            *("IPv4Address", "IPv4Interface", "IPv4Network"),
+            *("IPv6Address", "IPv6Interface", "IPv6Network"),
+        )
+    ),
+    *(
+        f"{module}:{name}"
+        for module in ("pathlib", "pathlib._local")
+        for name in (
+            *("Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"),
+        )
+    ),
+    "types:SimpleNamespace",
+    "uuid:SafeUUID",
+    "uuid:UUID",
+    "zoneinfo:ZoneInfo",
+    "zoneinfo:ZoneInfo._unpickle",
+)
+"""Values of the standard library, which a policy with `classes` always admits."""
+
+NUMPY: Final = (
+    "numpy:dtype",
+    "numpy:ndarray",
+    *(
+        f"numpy.{core}.{name}"
+        for core in ("core", "_core")
+        for name in ("multiarray:_reconstruct", "multiarray:scalar", "numeric:_frombuffer")
+    ),
+)
+"""What pickles of numpy arrays and scalars name; put it among `Trust.classes`."""
+
+
+class ClassRestriction:
+    """The part `classes` of a policy, as codecs ask for it."""
+
+    def __init__(self, patterns: Iterable[Any], present: Any) -> None:
+        """Take the patterns of a policy, and what maps an old name to that of today."""
+        given = (*VALUES, *patterns)
+        self._exact = {pattern for pattern in given if ":" in pattern}
+        self._packages = tuple(pattern[:-2] for pattern in given if ":" not in pattern)
+        self._present = present
+
+    def admits(self, module: str, qualname: str) -> bool:
+        """Tell whether a payload may name this global, under its old name or that of today."""
+        if self._may_stand(module, qualname):
+            return True
+        return self._may_stand(*self._present(module, qualname))
+
+    def _may_stand(self, module: str, qualname: str) -> bool:
+        # A member of an enumeration is named as an attribute of its class.
+        outer = qualname.rpartition(".")[0]
+        return self._has(module, qualname) or f"{module}:{outer}" in self._exact
+
+    def _has(self, module: str, qualname: str) -> bool:
+        return f"{module}:{qualname}" in self._exact or any(
+            # To import a package's __main__ is to run its program.
+            module == name or (module.startswith(f"{name}.") and not module.endswith(".__main__"))
+            for name in self._packages
+        )
+
+    def admits_object(self, module: str, qualname: str, found: Any) -> bool:
+        """Tell whether what stands under an admitted name may be used.
+
+        A module never is.  Under the name of a package, classes that it defines are, and members of its
+        enumerations: not its functions, and nothing that it has imported.
+        """
+        if isinstance(found, ModuleType):
+            return False
+        if f"{module}:{qualname}" in self._exact:
+            return True
+        cls = found if isinstance(found, type) else type(found)
+        is_usable = cls is found or isinstance(found, Enum)
+        own = cls.__module__
+        return is_usable and isinstance(own, str) and self._has(own, cls.__qualname__)
+
+
+def pattern_of(given: Any) -> str:
+    """Return a class or package of `Trust.classes` as text; raise `InvalidArgumentError`."""
+    text = given
+    if isinstance(given, tuple) and len(given) == 2 and all(isinstance(x, str) for x in given):
+        text = ":".join(given)
+    if not isinstance(text, str) or not (_PACKAGE.fullmatch(text) or _EXACT.fullmatch(text)):
+        raise InvalidArgumentError(
+            f"a class is 'module:qualname', or 'package.*' for a whole package, not {given!r:.80}"
+        )
+    return text
