@@ -354,7 +354,8 @@ _BUILD_IN_THREADS = """
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from brinery.record.reader import parse
-from brinery.record.writer import build, new_metadata
+from brinery.record.record import new_metadata
+from brinery.record.writer import build
 
 def build_and_parse(n):
     fields = {"codec": "c", "config": {}, "codec_version": "1", "protocol": 5, "class_name": "a:b"}
