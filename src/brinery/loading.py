@@ -36,7 +36,7 @@ from brinery.guard import Guard
 from brinery.identity import NOTHING, IdentityMap
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
+from brinery.placeholder import as_root, is_placeholder, opaque, record_of
 from brinery.reloading import RecentRecords
 from brinery.renames import Renames
 from brinery.saving import set_courtesy
@@ -408,10 +408,11 @@ class Loader:
         if obj is NOTHING:
             if self._incomplete:
                 self._check_members(constructor, args)
-            obj = self._objects[id_] = constructor(*args)
-            if self._stands_in and is_placeholder(obj):
-                with_record_of_its_own(obj)
-            elif early is not None:
+            obj = constructor(*args)
+            if self._stands_in:
+                obj = as_root(obj)
+            self._objects[id_] = obj
+            if early is not None and not (self._stands_in and is_placeholder(obj)):
                 self._enter_hashable(id_, obj, early)
         return obj
 

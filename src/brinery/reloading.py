@@ -9,7 +9,7 @@ from brinery.codec import Codec, Restriction, Sink
 from brinery.finding import Finder
 from brinery.identity import NOTHING, IdentityMap
 from brinery.persistable import is_persistable_type
-from brinery.placeholder import is_placeholder, with_record_of_its_own
+from brinery.placeholder import as_root
 from brinery.record import Record, digest_of
 from brinery.renames import Renames
 
@@ -119,10 +119,7 @@ class Reloading:
         args: Sequence[Any],
     ) -> Any:
         """Return the object, made by its constructor."""
-        obj = constructor(*args)
-        if is_placeholder(obj):
-            with_record_of_its_own(obj)
-        return obj
+        return as_root(constructor(*args))
 
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
         """Return a global, or the placeholder that the living object has in its place."""

@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import enum
 import operator
-from typing import Any
+import sys
+from typing import Any, Final
 
 from brinery import Persistable
+
+IS_BY_NAME: Final = (3, 11, 0) <= sys.version_info[:3] < (3, 11, 5)
+"""Whether this Python writes the names of members by itself."""
 
 
 def by_value(member: Any, proto: object) -> tuple[Any, ...]:
@@ -23,9 +27,9 @@ def by_name(member: Any, proto: object) -> tuple[Any, ...]:
     return getattr, (type(member), member._name_)
 
 
-def combined(flag: Any, proto: object) -> tuple[Any, ...]:
+def combined(member: Any, proto: object) -> tuple[Any, ...]:
     """Reduce flags as Python 3.11.2 does."""
-    cls, value = type(flag), flag._value_
+    cls, value = type(member), member._value_
     known = value & cls._flag_mask_
     if known and (unknown := value & ~known):
         return operator.or_, (cls(known), unknown)
@@ -34,7 +38,12 @@ def combined(flag: Any, proto: object) -> tuple[Any, ...]:
     lowest = known & -known
     if rest := known & ~lowest:
         return operator.or_, (cls(rest), cls(lowest))
-    return getattr, (cls, flag._name_)
+    return getattr, (cls, member._name_)
+
+
+def by_global_name(member: Any, proto: object) -> Any:
+    """Reduce a member as Python 3.11.2 does where its class was made of the constants of a module."""
+    return member._name_
 
 
 class Colour(enum.Enum):
@@ -106,6 +115,23 @@ class NamedGrant(Persistable, enum.Flag):
     READ = 1
     WRITE = 2
     __reduce_ex__ = combined
+
+
+class Family(enum.IntEnum):
+    """By value, with members that are constants of the module."""
+
+    INET = 2
+    __reduce_ex__ = by_value
+
+
+class NamedFamily(enum.IntEnum):
+    """As constants of the module."""
+
+    UNIX = 1
+    __reduce_ex__ = by_global_name
+
+
+INET, UNIX = Family.INET, NamedFamily.UNIX
 
 
 class Outer:

@@ -186,6 +186,11 @@ each_place = pytest.mark.parametrize("path", PLACES)
 each_enumeration = pytest.mark.parametrize("enumeration", [Colour, NamedColour])
 
 
+def made(kind: Any, name: str, **values: int) -> Any:
+    """Return an enumeration that may stand in place of one of `members`."""
+    return kind(name, values, module=members.__name__)
+
+
 def skip_slots(codec: Any, path: str) -> None:
     if codec.protocol < 2 and path in (".second", ".things.first[2]"):
         pytest.skip("protocols below 2 have no slots")
@@ -244,7 +249,7 @@ def test_a_member_of_an_enumeration_that_is_gone_is_found(
     """Its class is there and does not know the value, or the name."""
     skip_slots(codec, path)
     obj = places(lambda: enumeration.BLUE)[path]
-    lacking = enum.Enum(enumeration.__name__, {"RED": 1}, module=members.__name__)  # type: ignore[misc]
+    lacking = made(enum.Enum, enumeration.__name__, RED=1)
 
     def leave() -> None:
         monkeypatch.setattr(members, enumeration.__name__, lacking)
@@ -294,7 +299,7 @@ def test_flags_that_no_longer_fit_together_are_found(
 ) -> None:
     """What combines them is a function in C: their class took bits without a name, and does not now."""
     obj = Item(x=[Node(), [NamedMode.READ | NamedMode.WRITE]], y=[NamedMode.READ | 64], z=Node())
-    strict = enum.Flag("NamedMode", {"READ": 1, "WRITE": 2}, module=members.__name__)  # type: ignore[misc]
+    strict = made(enum.Flag, "NamedMode", READ=1, WRITE=2)
     error = failure(codec, obj, lambda: monkeypatch.setattr(members, "NamedMode", strict))
     assert error.object_path == ".y[0]"
 
