@@ -12,9 +12,24 @@ from benchmarks.peers.peer import DISK, KILL, MappingPeer
 PROMISES = {
     "dbm.dumb": (KILL, "Lib/dbm/dumb.py, _commit: written and closed, no fsync"),
     "dbm.gnu": (DISK, "gdbm manual, gdbm_sync: returns when the disk file is synchronized"),
+    "dbm.ndbm": (KILL, "Python manual, dbm.ndbm: written when it is closed, here at each change"),
     "dbm.sqlite3": (DISK, "Lib/dbm/sqlite3.py: WAL, autocommit; sqlite.org: synchronous is FULL"),
 }
-"""Durability after sync(), by the dbm; whether others flush is not known."""
+"""Durability after sync(), or what stands for it, by the dbm; whether others flush is not known."""
+_WHOLE_INDEX = "it writes its whole index at each"
+_CLOSED = "it has no sync(): the shelf is closed, and opened again, each time"
+NOTES = {
+    # What there is where Python was built without gdbm and before 3.13.
+    "dbm.dumb": {
+        "save_some": f"{_WHOLE_INDEX} sync()",
+        "update_some": f"{_WHOLE_INDEX} sync()",
+        "delete_some": f"{_WHOLE_INDEX} deletion",
+        "load_some": "opening, which reads the whole index, is not in the figure",
+    },
+    # What the Python of Debian 12 has, unless its package of gdbm is installed.
+    "dbm.ndbm": dict.fromkeys(("save_some", "update_some", "delete_some"), _CLOSED),
+}
+"""What must be known of the figures, by the dbm."""
 
 
 class Shelve(MappingPeer):
@@ -23,13 +38,6 @@ class Shelve(MappingPeer):
     # automatically; writeback=False unless entries are changed in place; sync() as soon as an entry
     # is to be on the disk.
     advice = "writeback=False; sync() after each change, or once after many; close()"
-    # Of dbm.dumb, which is what there is where Python was built without gdbm and before 3.13.
-    notes = {
-        "save_some": "it writes its whole index at each sync()",
-        "update_some": "it writes its whole index at each sync()",
-        "delete_some": "it writes its whole index at each deletion",
-        "load_some": "opening, which reads the whole index, is not in the figure",
-    }
 
     @classmethod
     def described(cls) -> dict[str, Any]:
@@ -38,14 +46,21 @@ class Shelve(MappingPeer):
             backend = dbm.whichdb(f"{directory}/shelf") or "unknown"
         found = {**super().described(), "title": f"{cls.title} ({backend})"}
         found["durability"], found["source"] = PROMISES.get(backend, (cls.durability, cls.source))
-        found["notes"] = cls.notes if backend == "dbm.dumb" else {}
+        found["notes"] = NOTES.get(backend, {})
         return found
 
     def __init__(self, directory: str) -> None:
-        self.objects = self.shelf = shelve.open(f"{directory}/shelf")
+        self.path = f"{directory}/shelf"
+        self.objects = self.shelf = shelve.open(self.path)
+        self.has_sync = dbm.whichdb(self.path) != "dbm.ndbm"
 
     def commit(self) -> None:
-        self.shelf.sync()
+        if self.has_sync:
+            self.shelf.sync()
+            return
+        # Without it, nothing is written before the shelf is closed.
+        self.shelf.close()
+        self.objects = self.shelf = shelve.open(self.path)
 
     def close(self) -> None:
         self.shelf.close()

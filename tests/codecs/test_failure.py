@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from tests.codecs import members
+from tests.codecs.members import Colour, NamedColour, NamedMode, NamedRights, Outer, Rights
 from tests.torture.hostile import forged
 from tests.torture.opcodes import Case
 
@@ -113,13 +115,6 @@ class Stateful:
         (self.things,) = state
 
 
-class Colour(enum.Enum):
-    """An enumeration that loses a member."""
-
-    RED = 1
-    BLUE = 2
-
-
 @pytest.fixture(autouse=True)
 def _restore() -> Iterator[None]:
     yield
@@ -188,6 +183,12 @@ def within(obj: Any, path: str) -> str:
 PLACES = list(places(object))
 each_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
 each_place = pytest.mark.parametrize("path", PLACES)
+each_enumeration = pytest.mark.parametrize("enumeration", [Colour, NamedColour])
+
+
+def made(kind: Any, name: str, **values: int) -> Any:
+    """Return an enumeration that may stand in place of one of `members`."""
+    return kind(name, values, module=members.__name__)
 
 
 def skip_slots(codec: Any, path: str) -> None:
@@ -241,22 +242,66 @@ def test_nested_states_are_told_apart(codec: Any, bad: str, path: str | None) ->
 
 @each_codec
 @each_place
+@each_enumeration
 def test_a_member_of_an_enumeration_that_is_gone_is_found(
-    codec: Any, path: str, monkeypatch: pytest.MonkeyPatch
+    codec: Any, path: str, enumeration: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its class is there and does not know the value."""
-    if codec.protocol < 2 and path in (".second", ".things.first[2]"):
-        pytest.skip("protocols below 2 have no slots")
-    obj = places(lambda: Colour.BLUE)[path]
+    """Its class is there and does not know the value, or the name."""
+    skip_slots(codec, path)
+    obj = places(lambda: enumeration.BLUE)[path]
+    lacking = made(enum.Enum, enumeration.__name__, RED=1)
 
     def leave() -> None:
-        monkeypatch.delitem(Colour._value2member_map_, 2)
-        monkeypatch.delitem(Colour._member_map_, "BLUE")
-        monkeypatch.delattr(enum.EnumType, "BLUE", raising=False)
+        monkeypatch.setattr(members, enumeration.__name__, lacking)
 
-    if codec.name == "pickle" and sys.version_info >= (3, 12) and codec.protocol < 4:
-        pytest.skip("written as an attribute of its class")
-    assert failure(codec, [Colour.RED, obj], leave).object_path == within(obj, path)
+    error = failure(codec, [enumeration.RED, obj], leave)
+    assert error.object_path == within(obj, path)
+    assert ("BLUE" if enumeration is NamedColour else "2 is not") in str(error)
+
+
+@each_codec
+@each_enumeration
+def test_an_enumeration_that_is_gone_is_found_where_its_member_is(
+    codec: Any, enumeration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Alone, and as a part of flags that are combined."""
+    flags: Any = NamedRights if enumeration is NamedColour else Rights
+
+    def leave() -> None:
+        monkeypatch.delattr(members, enumeration.__name__)
+        monkeypatch.delattr(members, flags.__name__)
+
+    for member in (enumeration.BLUE, flags.READ | flags.WRITE | flags.RUN):
+        error = failure(codec, Item(x=[Node(), {"a": member}]), leave)
+        assert isinstance(error, MissingClassError)
+        assert error.object_path == ".x[1]['a']"
+        monkeypatch.undo()
+
+
+@each_codec
+@each_enumeration
+def test_an_enumeration_in_a_class_that_is_gone_is_found(
+    codec: Any, enumeration: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Below protocol 4 it is an attribute of the class, and a member one of the enumeration."""
+    member = getattr(Outer, enumeration.__name__).RED
+
+    def leave() -> None:
+        monkeypatch.delattr(members, "Outer")
+
+    error = failure(codec, [Node(), {"a": member}], leave)
+    assert (type(error), error.object_path) == (MissingClassError, "[1]['a']")
+
+
+@each_codec
+def test_flags_that_no_longer_fit_together_are_found(
+    codec: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What combines them is a function in C: their class took bits without a name, and does not now."""
+    obj = Item(x=[Node(), [NamedMode.READ | NamedMode.WRITE]], y=[NamedMode.READ | 64], z=Node())
+    strict = made(enum.Flag, "NamedMode", READ=1, WRITE=2)
+    error = failure(codec, obj, lambda: monkeypatch.setattr(members, "NamedMode", strict))
+    assert error.object_path == ".y[0]"
 
 
 @each_codec
@@ -280,8 +325,10 @@ def test_a_key_whose_hash_raises_is_found_with_its_container(codec: Any) -> None
         (frozenset([1]), "<frozenset>"),
         (Hashed("good"), "<Hashed>"),
         (Colour.RED, "<Colour>"),
+        (NamedColour.RED, "<NamedColour>"),
+        (NamedRights.READ | NamedRights.WRITE | NamedRights.RUN, "<NamedRights>"),
     ],
-    ids=["int", "str", "tuple", "frozenset", "instance", "enum"],
+    ids=["int", "str", "tuple", "frozenset", "instance", "enum", "enum by name", "flags by name"],
 )
 def test_keys_are_shown_as_when_saving_fails(codec: Any, key: Any, shown: str) -> None:
     """Atoms as they are, all else by its class."""

@@ -708,7 +708,7 @@ def test_nothing_of_numpy_is_imported_for_plain_data() -> None:
         "import sys; sys.modules['numpy'] = None; from brinery_codecs.msgpack import MsgpackCodec\n"
         "from brinery.codec import Sink\n"
         "class W:\n"
-        "    shared = {}\n"
+        "    batch = {}\n"
         "    def is_external_type(self, cls): return False\n"
         "    def note_library(self, module): return None\n"
         "sink = Sink(); MsgpackCodec().dump([1, (2,), {3}, 2**99, 1j], sink, W())\n"

@@ -109,9 +109,11 @@ class TestWhatGoes:
         """For an hour, unless another time is given."""
         assert store.gc(["Task.3"]).garbage == ()
         assert store.gc(["Task.3"], older_than=60, dry_run=False).garbage == ()
-        time.sleep(0.3)
+        time.sleep(0.6)
+        began = time.time()
         store.save(Task("young", store.load("Task.2")))
-        report = store.gc(["Task.3"], older_than=0.25, dry_run=False)
+        # Saving may take long on a busy machine.
+        report = store.gc(["Task.3"], older_than=time.time() - began + 0.5, dry_run=False)
         assert report.garbage == (Id("Task.1"), Id("Task.4"), Id("Task.5"))
 
     def test_a_chain_of_thousands_is_followed(self) -> None:
@@ -434,7 +436,7 @@ number, until = sys.argv[2], time.monotonic() + float(sys.argv[3])
 root = store.load(f"root{number}")
 held = [Task(f"{number}-{n}", Task("leaf")) for n in range(10)]
 rounds = 0
-while time.monotonic() < until:
+while rounds <= 20 or time.monotonic() < until:  # on a busy machine it takes longer
     root.links = random.sample(held, random.randrange(1, 5))
     if random.random() < 0.3:
         root.links.append(Task("new", *random.sample(held, 2)))

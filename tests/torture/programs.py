@@ -75,7 +75,7 @@ def pieces() -> list[bytes]:
     found += [
         make(word)
         for make in (opcodes.text, opcodes.short_text)
-        for word in ("a", "value", "posix", "system", "__setstate__", "latin1")
+        for word in ("a", "READ", "value", "posix", "system", "__setstate__", "latin1")
     ]
     found += [b"r\x02\0\0\0", b"I01\n", b"\x8a\x09" + bytes(8) + b"\x40"]
     for module in (
@@ -89,6 +89,7 @@ def pieces() -> list[bytes]:
         found.append(opcodes.text(module))
     for module, name in (
         *((THINGS, name) for name in ("Plain", "Point", "Numbers", "Task", "Colour")),
+        *((THINGS, name) for name in ("Rights", "Rights.READ", "Modes")),
         *((THINGS, name) for name in ("os", "Popen", "rebuild", "calls", "Plain.Inner")),
         *(("builtins", name) for name in ("getattr", "set", "bytes", "bytearray", "list", "eval")),
         *(("copyreg", name) for name in ("_reconstructor", "__newobj__", "__newobj_ex__")),
@@ -101,6 +102,7 @@ def pieces() -> list[bytes]:
             ("_codecs", "encode"),
             ("posix", "system"),
             ("operator", "attrgetter"),
+            ("_operator", "or_"),
         ),
         *(("functools", "partial"), ("fractions", "Fraction"), ("collections", "deque")),
         ("brinery_codecs.shared_classes", "shared_class"),
@@ -119,6 +121,7 @@ def programs(draw: random.Random) -> Iterator[bytes]:
     honest = [case.payload for case in cases if len(case.payload) < 2_000]
     values = [
         *([things.Plain(1), things.Point(1, (2,))], {"a": things.Colour.RED}),
+        [things.Rights.READ | things.Rights.WRITE, things.Modes.READ],
         *({1, 2}, b"abc", things.Numbers([1])),
         [1, "text", b"bytes", {"a": (1, 2.5, None)}, 2**70, True],
         [slice(1, 2), OSError(1, "text"), bytearray(b"x"), frozenset((1, 2)), 1j],

@@ -41,6 +41,23 @@ class Colour(enum.Enum):
     RED = 1
 
 
+RED = Colour.RED
+
+
+class Rights(enum.Flag):
+    """Flags."""
+
+    READ = 1
+    WRITE = 2
+
+
+class Modes(enum.IntFlag):
+    """Flags that are numbers."""
+
+    READ = 1
+    WRITE = 2
+
+
 @dataclass(frozen=True)
 class Point:
     """Hashes by value."""

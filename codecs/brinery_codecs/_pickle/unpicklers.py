@@ -6,8 +6,10 @@ import _compat_pickle
 import copyreg
 import functools
 import io
+import operator
 import pickle
 from collections.abc import Callable, Iterable, Mapping
+from enum import Enum, EnumType
 from typing import Any, ClassVar, Final, NamedTuple
 
 from brinery.codec import Buffer, Codec, ReadLinks, Restriction
@@ -15,6 +17,7 @@ from brinery.errors import DecodeError, MissingClassError, TrustError
 from brinery.reference import named
 from brinery_codecs._pickle.analysis.rules import OWN
 from brinery_codecs._pickle.analysis.values import refused_attribute, refused_name, refused_object
+from brinery_codecs._pickle.members import combining
 from brinery_codecs._pickle.prefixes import (
     calls_root,
     class_of,
@@ -73,6 +76,7 @@ class Names(dict[tuple[str, str], Any]):
         self._own = own
         self.restriction = links.restriction
         self._openings: dict[bytes, Opened | None] = {}
+        self._enumerations: set[type] = set()
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         own = self._own.get(key)
@@ -138,9 +142,10 @@ class Names(dict[tuple[str, str], Any]):
         found, upgrade = self.look_up(find_class, module, name)
         if upgrade is not None:
             raise OldStateError(f"{module}.{name}")
-        if found is getattr or found is named:
+        narrowed = _narrowed(self, module, name, found)
+        if narrowed is not None:
             # Not kept: what refers back to this object would wait for the collector.
-            return _lookup(self, found)
+            return narrowed
         if self._links.is_lasting(module, name):
             self[module, name] = found
         return found
@@ -164,7 +169,19 @@ class Names(dict[tuple[str, str], Any]):
                 codec=self.codec.name,
                 advice=_advice(module, name),
             ) from error
+        if self.restriction is not None and isinstance(found, EnumType):
+            self._enumerations.add(found)
         return found, self._links.upgrader(module, name, found)
+
+    def may_combine(self, cls: type) -> bool:
+        """Tell whether a reader that restricts what is named admits the class of flags."""
+        # A record may refer to flags in records of their own, and not name their class.
+        name = cls.__module__, cls.__qualname__
+        return cls in self._enumerations or (
+            self.restriction is not None
+            and self.restriction.admits(*name)
+            and self.restriction.admits_object(*name, cls)
+        )
 
 
 class Opened(NamedTuple):
@@ -198,14 +215,30 @@ class Upgrading:
         found, upgrade = self._names.look_up(find_class, module, name)
         if upgrade is not None:
             self.upgrades[found] = upgrade
-        return _lookup(self, found) if found is getattr or found is named else found
+        narrowed = _narrowed(self, module, name, found)
+        return found if narrowed is None else narrowed
+
+    def may_combine(self, cls: type) -> bool:
+        """Tell whether a reader that restricts what is named admits the class of flags."""
+        return self._names.may_combine(cls)
 
 
-def _lookup(names: Names | Upgrading, found: Any) -> Callable[..., Any]:
-    # What looks globals up in its turn has to go by the same names.
+def _narrowed(
+    names: Names | Upgrading, module: str, name: str, found: Any
+) -> Callable[..., Any] | None:
+    # What payloads get in place of a function that may do more than they need; None for all others.
     if found is named:
+        # What looks globals up in its turn has to go by the same names.
         return lambda module, name: names.find(named, module, name)
-    return lambda obj, name, *default: _attribute(names, obj, name, default)
+    if found is getattr:
+        return lambda obj, name, *default: _attribute(names, obj, name, default)
+    if (
+        found is operator.or_
+        and names.restriction is not None
+        and not names.restriction.admits_object(module, name, found)
+    ):
+        return combining(names.may_combine)
+    return None
 
 
 def admitted(find_class: FindClass, restriction: Restriction) -> FindClass:
@@ -228,7 +261,7 @@ def admitted(find_class: FindClass, restriction: Restriction) -> FindClass:
 
 
 def _attribute(names: Names | Upgrading, obj: Any, name: str, default: tuple[Any, ...]) -> Any:
-    # Below protocol 4, this is how nested classes are named.
+    # Below protocol 4, this is how nested classes are named; members of enumerations: see `members`.
     if default or not isinstance(obj, type):
         if names.restriction is not None:
             raise refused_attribute(name)
@@ -451,7 +484,8 @@ class UpgradingUnpickler(SuspendableUnpickler):
         return root
 
     def _note(self, obj: Any) -> None:
-        if type(obj) in self._upgrades:
+        # Members of enumerations have no state, and were made with their class.
+        if type(obj) in self._upgrades and not isinstance(obj, Enum):
             self._stateless[id(obj)] = obj
 
     def _build(self) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import copyreg
 import functools
+import operator
 from collections.abc import Sequence
 from typing import Any, Final, NoReturn
 
@@ -35,6 +36,14 @@ class PlaceholderType(type):
             # It may have been a function that sets the state, whose result is thrown away.
             _set(args[0], "_is_exact", False)
         return _made(cls, "call", args, kwargs)
+
+    def __or__(cls, other: Any) -> Any:
+        """Make the placeholder of flags, one of which is missing."""
+        return _combined(cls, other) if cls.missing else super().__or__(other)
+
+    def __ror__(cls, other: Any) -> Any:
+        """Make the placeholder of flags, one of which is missing."""
+        return _combined(other, cls) if cls.missing else super().__ror__(other)
 
     def __repr__(cls) -> str:
         return f"<missing {cls.missing}>" if cls.missing else super().__repr__()
@@ -97,6 +106,12 @@ class Placeholder(metaclass=PlaceholderType):
         _begin(self, "unknown", (), {})
         _set(self, "_is_exact", False)
         return object.__getattribute__(self, name)
+
+    def __or__(self, other: Any) -> Any:
+        return _combined(self, other)
+
+    def __ror__(self, other: Any) -> Any:
+        return _combined(other, self)
 
     def __repr__(self) -> str:
         if self.is_opaque:
@@ -191,6 +206,10 @@ class Placeholder(metaclass=PlaceholderType):
         made: tuple[Any, ...]
         if self._made_by == "call":
             made = (cls, args)
+        elif self._made_by == "name":
+            made = (getattr, (cls, *args))
+        elif self._made_by == "combination":
+            made = (operator.or_, args)
         elif self._made_by == "reconstruct":
             made = (copyreg._reconstructor, (cls, self._base, *args))  # type: ignore[attr-defined]
         elif self._kwargs and protocol < 4:
@@ -247,6 +266,37 @@ def _class(module: str, qualname: str, bases: tuple[type, ...], version: int) ->
         "version": version,
     }
     return PlaceholderType(qualname.rpartition(".")[2], bases, names)
+
+
+def as_root(obj: Any) -> Any:
+    """Return a placeholder as that of an object in a record of its own, for what the constructor gave.
+
+    Where that is a missing name, it is the name of a member of an enumeration.
+    """
+    if type(obj) is PlaceholderType:
+        obj = _made(_class_around(obj), "name", (obj.__name__,), {})
+    if is_placeholder(obj):
+        with_record_of_its_own(obj)
+    return obj
+
+
+def _combined(left: Any, right: Any) -> Any:
+    # Flags whose class is missing are combined by `operator.or_`, where they are pickled by name.
+    first = left if is_stand_in(left) else right
+    cls = _class_around(first) if isinstance(first, PlaceholderType) else type(first)
+    return _made(cls, "combination", (left, right), {})
+
+
+def _class_around(missing: PlaceholderType) -> PlaceholderType:
+    # The class that stands for that of a missing member.
+    module, _, qualname = missing.missing.partition(":")
+    outer = qualname.rpartition(".")[0] or qualname
+    return _class(module, outer, (Placeholder,), missing.version)
+
+
+def is_stand_in(found: Any) -> bool:
+    """Tell whether an object or a class stands for what is missing."""
+    return type(found) is PlaceholderType or is_placeholder(found)
 
 
 def with_record_of_its_own(obj: Any) -> None:

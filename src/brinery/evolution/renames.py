@@ -71,9 +71,20 @@ class Renames:
     def _step(self, module: str, name: str, is_missing: bool) -> tuple[str, str] | None:
         if self.given and (found := _applied(self.given, module, name)):
             return found
-        if (cls := _decorated.get(f"{module}:{name}")) is not None:
-            return cls.__module__, cls.__qualname__
+        if _decorated and (found := _of_classes(module, name)):
+            return found
         return _applied(_installed(), module, name) if is_missing else None
+
+
+def _of_classes(module: str, name: str) -> tuple[str, str] | None:
+    # A class that says what it was called, or what lies in one.
+    outer, rest = name, ""
+    while outer:
+        if (cls := _decorated.get(f"{module}:{outer}")) is not None:
+            return cls.__module__, cls.__qualname__ + rest
+        outer, _, last = outer.rpartition(".")
+        rest = f".{last}{rest}"
+    return None
 
 
 def _applied(table: Mapping[str, str], module: str, name: str) -> tuple[str, str] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
-from brinery.evolution.placeholder import is_placeholder, with_record_of_its_own
+from brinery.evolution.placeholder import as_root
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
 from brinery.session.identity import NOTHING
@@ -80,10 +80,7 @@ class Reloading:
         args: Sequence[Any],
     ) -> Any:
         """Return the object, made by its constructor."""
-        obj = constructor(*args)
-        if is_placeholder(obj):
-            with_record_of_its_own(obj)
-        return obj
+        return as_root(constructor(*args))
 
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any]) -> Any:
         """Return a global, or the placeholder that the living object has in its place."""

@@ -20,7 +20,7 @@ from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustEr
 from brinery.evolution.libraries import compared
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
-from brinery.evolution.placeholder import is_placeholder, opaque, record_of, with_record_of_its_own
+from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
 from brinery.evolution.upgrades import upgrade_from, version_of
 from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.outcome import (
@@ -365,10 +365,11 @@ class Loader:
         if obj is NOTHING:
             if self._incomplete:
                 self._check_members(constructor, args)
-            obj = self._objects[id_] = constructor(*args)
-            if self._placeholders and is_placeholder(obj):
-                with_record_of_its_own(obj)
-            elif early is not None:
+            obj = constructor(*args)
+            if self._placeholders:
+                obj = as_root(obj)
+            self._objects[id_] = obj
+            if early is not None and not (self._placeholders and is_placeholder(obj)):
                 self._enter_hashable(id_, obj, early)
         return obj
 

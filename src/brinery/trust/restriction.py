@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from enum import Enum
 from types import ModuleType
 from typing import Any, Final
@@ -71,8 +72,9 @@ class ClassRestriction:
 
     def __init__(self, patterns: Iterable[Any], present: Any) -> None:
         """Take the patterns of a policy, and what maps an old name to that of today."""
-        given = (*VALUES, *patterns)
-        self._exact = {pattern for pattern in given if ":" in pattern}
+        given = tuple(patterns)
+        self._named = {pattern for pattern in given if ":" in pattern}
+        self._exact = {*VALUES, *self._named}
         self._packages = tuple(pattern[:-2] for pattern in given if ":" not in pattern)
         self._present = present
 
@@ -83,15 +85,36 @@ class ClassRestriction:
         return self._may_stand(*self._present(module, qualname))
 
     def _may_stand(self, module: str, qualname: str) -> bool:
-        # A member of an enumeration is named as an attribute of its class.
+        # A member of an enumeration is named as an attribute of its class, or of the module of that.
         outer = qualname.rpartition(".")[0]
-        return self._has(module, qualname) or f"{module}:{outer}" in self._exact
+        return (
+            f"{module}:{qualname}" in self._exact
+            or self._is_of_a_package(module)
+            or f"{module}:{outer}" in self._exact
+            or (not outer and self._is_member(module, qualname))
+        )
 
-    def _has(self, module: str, qualname: str) -> bool:
-        return f"{module}:{qualname}" in self._exact or any(
+    def _is_of_a_package(self, module: str) -> bool:
+        return any(
             # To import a package's __main__ is to run its program.
             module == name or (module.startswith(f"{name}.") and not module.endswith(".__main__"))
             for name in self._packages
+        )
+
+    def _is_member(self, module: str, name: str) -> bool:
+        # Only a module of which a class is admitted is looked at: that may be imported.
+        if not any(pattern.startswith(f"{module}:") for pattern in self._named):
+            return False
+        try:
+            found = vars(importlib.import_module(module)).get(name)
+        except (Exception, SystemExit):  # noqa: BLE001 - a module may raise anything
+            return False
+        return isinstance(found, Enum) and self._has(type(found), self._named)
+
+    def _has(self, cls: type, names: Container[str]) -> bool:
+        own = cls.__module__
+        return isinstance(own, str) and (
+            f"{own}:{cls.__qualname__}" in names or self._is_of_a_package(own)
         )
 
     def admits_object(self, module: str, qualname: str, found: Any) -> bool:
@@ -104,10 +127,10 @@ class ClassRestriction:
             return False
         if f"{module}:{qualname}" in self._exact:
             return True
-        cls = found if isinstance(found, type) else type(found)
-        is_usable = cls is found or isinstance(found, Enum)
-        own = cls.__module__
-        return is_usable and isinstance(own, str) and self._has(own, cls.__qualname__)
+        if isinstance(found, type):
+            # None of `VALUES` under another name than its own: what these are called with is looked at.
+            return self._has(found, self._named)
+        return isinstance(found, Enum) and self._has(type(found), self._exact)
 
 
 def pattern_of(given: Any) -> str:

@@ -28,6 +28,12 @@ def test_a_graph_has_about_the_nodes_that_are_asked_for(name: str) -> None:
         assert 2_400 <= len(small) <= 3_600
 
 
+@pytest.mark.parametrize("seed", range(2, 12))
+def test_syntax_trees_are_as_many_with_any_seed(seed: int) -> None:
+    """Whatever module of the standard library of this Python comes last."""
+    assert 2_400 <= len(nodes_of([GRAPHS["trees"].build(3_000, seed)])) <= 3_600
+
+
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_comes_back_from_a_store(name: str) -> None:
     """With pickle, or, where there are closures, with cloudpickle."""

@@ -28,6 +28,7 @@ from brinery_codecs._pickle.analysis.values import (
     MOST_EQUAL,
     MOST_WEIGHT,
     NUMBER,
+    SHARED,
     SHARED_LIST,
     Admits,
     Made,
@@ -37,6 +38,7 @@ from brinery_codecs._pickle.analysis.values import (
     refused,
     refused_name,
 )
+from brinery_codecs._pickle.members import COMBINE
 
 _MOST_BLOBS: Final = 8  # classes by value within classes by value
 _LONGEST_NAME: Final = 4_096
@@ -45,6 +47,7 @@ _FRACTION: Final = re.compile(rb"-?[0-9]{1,4300}(?:/[0-9]{1,4300})?")
 
 _REFERENCE: Final = "brinery.reference"
 _ID: Final = ("brinery.ids", "Id")
+_GETATTR: Final = ("builtins", "getattr")
 OWN: Final = frozenset(
     {
         _ID,
@@ -53,7 +56,8 @@ OWN: Final = frozenset(
         (_REFERENCE, "new_root"),
         (_REFERENCE, "hashable_root"),
         (_REFERENCE, "named"),
-        ("builtins", "getattr"),
+        _GETATTR,
+        COMBINE,
         ("copyreg", "_reconstructor"),
         ("copyreg", "__newobj__"),
         ("copyreg", "__newobj_ex__"),
@@ -62,6 +66,8 @@ OWN: Final = frozenset(
 """Globals that records name for their own purposes: admitted always, with arguments that are checked."""
 
 _FUNCTIONS: Final = OWN - {_ID}
+_OF_MEMBERS: Final = frozenset({_GETATTR, COMBINE})
+"""Functions that make members of enumerations, which may have a record of their own."""
 
 _BY_VALUE: Final = ("<class>", "<by value>")
 
@@ -120,6 +126,9 @@ class Calls:
         found = copyreg._inverted_registry.get(code)  # type: ignore[attr-defined]
         if found is None:
             raise refused(f"it has the code {code} of copyreg, under which nothing is registered")
+        if found in _FUNCTIONS:
+            # An unpickler that has it already would not ask for what stands for it here.
+            raise refused(f"it names {':'.join(found)} by a code of copyreg, as no record does")
         self.extensions.append(found)
         return self._named(*found)
 
@@ -187,7 +196,7 @@ class Calls:
         known = type(callee) is int and callee <= FIRST
         name = self._names[FIRST - callee] if known else None
         items = self._items(arguments)
-        if name == ("builtins", "getattr") and items and len(items) == 2:
+        if name == _GETATTR and items and len(items) == 2:
             known = type(items[0]) is int and items[0] <= FIRST
             return self._attribute(name, items) if known else DATA
         if name in (_SHARED_CLASS, (_REFERENCE, "named")):
@@ -225,6 +234,10 @@ class Calls:
         if items is None or len(items) <= place:
             raise refused("it has a root without a constructor")
         constructor = self._name_of(items[place])
+        if constructor in _OF_MEMBERS and name[1] == "root":
+            # Not what the call gives: the root may have been made before, by another one.
+            self._call(items[place], Tuple(items[1:]))
+            return EXTERNAL
         if constructor in _FUNCTIONS and constructor[0] != "copyreg":
             raise refused(f"it has a root that {':'.join(constructor)} makes")
         make = self._new if name[1] == "new_root" else self._call
@@ -260,11 +273,20 @@ class Calls:
         return Made((state,)) if _RULES.get(self._name_of(cls)) in _FREED_DEEPLY else DATA
 
     def _attribute(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
-        # Below protocol 4, this is how nested classes and members of enumerations are named.
+        # How nested classes are named below protocol 4, and members of enumerations: see `members`.
         if items is None or len(items) != 2:
             raise refused("it asks for an attribute with getattr")
         module, qualname = self._name_of(items[0])
         return self._named(module, f"{qualname}.{self._text(items[1])}")
+
+    def _combine(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+        # Flags, as far as they can be told from here; the rest is checked when they are combined.
+        assert self._admits is not None
+        if self._admits(*name):
+            return DATA
+        if items is None or len(items) != 2 or not all(map(_may_be_flag, items)):
+            raise refused("it combines what are no flags of one class")
+        return EXTERNAL
 
     def _by_name(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
         if items is None or len(items) != 2:
@@ -382,6 +404,13 @@ class Calls:
         raise refused(f"it calls {':'.join(name)}, which pickles name and do not call")
 
 
+def _may_be_flag(slot: Slot) -> bool:
+    # A member that is named, the result of a call, one in a record of its own, or bits without a name.
+    if type(slot) is not int:
+        return type(slot) is bytes
+    return slot <= FIRST or slot in (DATA, SHARED, EXTERNAL, NUMBER)
+
+
 Rule = Callable[[Calls, tuple[str, str], "Sequence[Slot] | None"], Slot]
 _SHARED_CLASS: Final = ("brinery_codecs.shared_classes", "shared_class")
 
@@ -407,7 +436,8 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
     (_REFERENCE, "named"): Calls._by_name,
     _SHARED_CLASS: Calls._shared_class,
     _ID: Calls._value,
-    ("builtins", "getattr"): Calls._attribute,
+    _GETATTR: Calls._attribute,
+    COMBINE: Calls._combine,
     ("copyreg", "_reconstructor"): Calls._reconstructor,
     ("copyreg", "__newobj__"): Calls._newobj,
     ("copyreg", "__newobj_ex__"): Calls._newobj_ex,

@@ -13,6 +13,7 @@ import pickletools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from enum import EnumType
 from types import FunctionType
 from typing import Any, Final, Literal
 
@@ -26,10 +27,15 @@ MOST: Final = 1_000_000
 _MOST_STEPS: Final = 1_000
 _MOST_CHARACTERS: Final = 3_000
 _LONGEST_NAME: Final = 200
+_MOST_CLASSES: Final = 20
+"""Classes in classes that are followed to the outermost one."""
 _SHOWN: Final = 20
 """Steps that are told of a path that is longer than these."""
 CUT: Final = "<inside, by a path too long to tell>"
 """What stands for the start of such a path."""
+
+COMBINE: Final = "_operator.or_"
+"""What combines flags; see `members`."""
 
 UNKNOWN: Final = object()
 Real = Callable[["Node"], Any]
@@ -562,14 +568,41 @@ def _partial_state(node: Node, state: Node) -> Iterator[Part]:
 
 
 def _getattr(node: Node) -> Iterator[Part]:
-    # Of a class: a class or function inside it.  Of an object: a bound method.
+    # Of a class: a class or function inside it, or a member.  Of an object: a bound method.
     for arg in node.args[:1]:
-        yield "" if arg.kind == "global" else ".__self__", arg
+        yield "" if _is_class(arg) else ".__self__", arg
+
+
+def _is_class(node: Node) -> bool:
+    if node.kind == "global":
+        return True
+    for _ in range(_MOST_CLASSES):
+        if name_of(node.maker) != "builtins.getattr" or not node.args:
+            break
+        node = node.args[0]
+        if node.kind == "global":
+            return not isinstance(_loaded(node), EnumType)
+    return False
+
+
+def _combined(node: Node) -> Iterator[Part]:
+    # Of flags: parts of one value, which have no place of their own.
+    for index, arg in enumerate(node.args):
+        yield "" if _is_flag(arg) else f"<argument {index}>", arg
+
+
+def _is_flag(node: Node) -> bool:
+    if node.kind != "object":
+        return node.kind == "atom"
+    if name_of(node.maker) in ("builtins.getattr", COMBINE):
+        return True
+    return len(node.args) == 1 and type(node.args[0].value) is int
 
 
 _ARGUMENTS: Final[dict[str, Callable[[Node], Iterator[Part]]]] = {
     **dict.fromkeys(_SETS, _named("")),
     "builtins.getattr": _getattr,
+    COMBINE: _combined,
     "functools.partial": _named(".func"),
     "types.PartialType": _named(".func"),
     "types.MethodType": _named(".__func__", ".__self__"),
@@ -596,8 +629,18 @@ def _short(key: Node) -> str:
         return text if len(text) <= 40 else text[:37] + "…"
     if key.kind in ("tuple", "set"):
         return "<tuple>" if key.kind == "tuple" else "<frozenset>"  # no other set is a key
-    maker = key.maker
-    if maker is not None and name_of(maker) == "copyreg._reconstructor":
-        maker = key.args[0]
-    cls = _loaded(maker)
+    cls = _class_of(key)
     return f"<{cls.__name__}>" if isinstance(cls, type) else "<…>"
+
+
+def _class_of(node: Node) -> Any:
+    # Flags that are combined are of the class of the first: see `members`.
+    while name_of(node.maker) == COMBINE and node.args:
+        node = node.args[0]
+    name = name_of(node.maker)
+    if name == "copyreg._reconstructor":
+        return _loaded(node.args[0])
+    if name == "builtins.getattr":
+        cls = _loaded(node.args[0])
+        return cls if isinstance(cls, EnumType) else UNKNOWN
+    return _loaded(node.maker)

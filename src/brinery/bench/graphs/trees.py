@@ -12,17 +12,21 @@ from typing import Any, Final
 from brinery.bench.graphs.graph import Graph
 from brinery.bench.run.nodes import nodes_of
 
+_LEAST_OVER: Final = 100
+"""Nodes that even a small graph may have too many: some module has a statement of fewer."""
+
 
 def syntax_trees(nodes: int, seed: int) -> list[Any]:
     """Return syntax trees of modules of the standard library, in an order that depends on the seed.
 
-    The last ones keep only statements that are not too many; a module is met again where the library has
-    too few.
+    The last ones keep only statements that are not too many; a module whose statements are all too large
+    for that is passed over, and one is met again where the library has too few.
     """
     paths = standard_library()
     random.Random(seed).shuffle(paths)
     trees: list[Any] = []
     lacking, turns = nodes, itertools.cycle(paths)
+    most_over = max(nodes // 20, _LEAST_OVER)
     while lacking > 0:
         while lacking > 0:
             tree = ast.parse(next(turns).read_bytes())
@@ -30,6 +34,8 @@ def syntax_trees(nodes: int, seed: int) -> list[Any]:
             if size > lacking and tree.body:
                 tree.body = _first(tree.body, lacking)
                 size = len(nodes_of([tree]))
+            if size > lacking + most_over:
+                continue
             trees.append(tree)
             lacking -= size
         # What trees share (operators, interned names) counts once in all of them.
