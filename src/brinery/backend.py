@@ -99,8 +99,6 @@ class BackendCapabilities:
     """`list` yields in the order of the names' code points."""
     persistent: bool = True
     """What is put outlives the process."""
-    fork_safe: bool = False
-    """A child process may use the backend that its parent opened."""
     keeps_columns: bool = False
     """Each put should tell of its record in `about`."""
 

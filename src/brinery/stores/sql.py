@@ -119,8 +119,7 @@ class SqlStore(Store):
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again, with its password."""
-        place = self._sql.place
-        text = place.url.render_as_string(hide_password=False)
+        text = self._sql.database.url.render_as_string(hide_password=False)
         table = "" if self.table_name == DEFAULT_TABLE else f"#table={self.table_name}"
         return Url(text + table)
 
@@ -130,7 +129,7 @@ class SqlStore(Store):
 
         `created` is in seconds since 1970, UTC; `size` in bytes.
         """
-        return self._sql.place.schema.records.c
+        return self._sql.database.schema.records.c
 
     def query(
         self,
@@ -174,7 +173,7 @@ def _reopened(place: tuple[Any, ...], options: dict[str, Any]) -> SqlStore:
 def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
     if not fields:
         return {}
-    from brinery.backends.sql.database import installed
+    from brinery.backends.sql.drivers import installed
 
     with installed():
         from sqlalchemy import Column

@@ -75,7 +75,7 @@ class DirectoryBackend(Backend):
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, snapshot_reads=True, fork_safe=True
+        atomic_batch=True, snapshot_reads=True
     )
 
     def __init__(

@@ -21,7 +21,7 @@ class JournalView(Backend):
     A commit that is made is seen as finished, one that is taken back as never made.
     """
 
-    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(fork_safe=True)
+    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities()
 
     def __init__(self, directory: Backend, places: Places) -> None:
         self.location = directory.location
