@@ -72,7 +72,8 @@ class Put(NamedTuple):
     data: Sequence[Buffer]
     expect: Version | Expect = ANY
     about: About | None = None
-    """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
+    """Given for every record where the engine `keeps_columns`.  The engine reads nothing from the bytes:
+    without it, they have no class and refer to nothing, like bytes of another program."""
 
 
 class Delete(NamedTuple):
@@ -100,7 +101,7 @@ class BackendCapabilities:
     persistent: bool = True
     """What is put outlives the process."""
     keeps_columns: bool = False
-    """Each put should tell of its record in `about`."""
+    """Columns and references are kept from `Put.about`, which every put of a record has."""
 
 
 class Backend(ABC):
@@ -176,8 +177,8 @@ class Backend(ABC):
         """Return the names of the records that refer to the one that has `name`, each once.
 
         None, as from the base class, stands for an engine that keeps no such index: the store then reads
-        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
-        in the metadata of each record that it is given.
+        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs in
+        `About.references` of each put.
         """
         return None
 
