@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from brinery import FilesystemStore
-from brinery.bench import Result
+from brinery.bench import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "brinery.cli", "bench"]
@@ -93,7 +93,7 @@ def test_the_objects_of_a_store_are_measured(tmp_path: Path) -> None:
         (["--codecs", "pikle"], "pikle"),
         (["--compress", "zip"], "zip"),
         (["--graphs", "circles"], "no graph 'circles': there are trees, "),
-        (["--size", "huge"], "say small, large, or a number"),
+        (["--size", "huge"], "expected small, large or a number"),
         (["nothing:function"], "there is no module 'nothing'"),
         (["nothing.py:function"], "there is no file 'nothing.py'"),
         (["json:function"], "'json' has no function 'function'"),
@@ -174,7 +174,7 @@ def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> N
     assert "REFUSED" in out
     assert "INTERRUPTED" in out
     assert "interrupted" in err
-    result = Result.read(tmp_path / "r.json")
+    result = Report.read(tmp_path / "r.json")
     assert result.interrupted
     assert [case.status for case in result] == ["refused", "interrupted"]
 
@@ -213,7 +213,7 @@ def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> Non
         text=True,
         check=False,
     )
-    assert Result.read(tmp_path / "a.json").cases
+    assert Report.read(tmp_path / "a.json").cases
     assert (done.returncode, done.stderr) == (141, "written: a.json\n")
 
 

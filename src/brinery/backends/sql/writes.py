@@ -1,8 +1,8 @@
-"""What a commit does in the transaction of a connection."""
+"""The writes of a commit, in the transaction of a connection."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
 from brinery.backends.sql.connection import AT_ONCE, Connection
@@ -10,14 +10,14 @@ from brinery.backends.sql.pending import Pending
 
 
 def write_alone(connection: Connection, pending: Pending, removed: Sequence[Delete]) -> bool | None:
-    """Make the one write that there is by one statement; return whether that was possible."""
+    """Make the only write of a commit by one statement; return whether that was possible."""
     if removed:
         ((name, expect),) = removed
         return expect is ANY and connection.delete_alone(name)
     ((name, expect),) = pending.expected.items()
     if expect is not ABSENT:
         if expect is not ANY and type(expect) is not int:
-            return None  # a version of this backend is a number: `write` says what is wrong
+            return None  # not a version of this backend, which are numbers: `write` raises the conflict
         if pending.keeps_fields(name):
             return None
     (row,) = pending.rows((name,))
@@ -28,51 +28,65 @@ def write_alone(connection: Connection, pending: Pending, removed: Sequence[Dele
 def write(
     connection: Connection, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
 ) -> None:
-    """Make all writes in the transaction that is open.  Raise `Conflict`, `TakenError`.
+    """Make all writes in the open transaction.  Raise `Conflict`, `TakenError`.
 
-    `is_optimistic` says that new names need not be looked for before.
+    With `is_optimistic`, new names are not looked up first: the insertion finds those that are taken.
     """
-    expected = pending.expected
     if is_optimistic and not removed and pending.is_new:
-        # Whoever made one of them meanwhile is found out by the insertion.
-        connection.insert(pending.rows(sorted(expected)))
-        connection.link(pending.references(expected), are_new=True)
+        connection.insert(pending.rows(sorted(pending.expected)))
+        connection.link(pending.references(pending.expected), are_new=True)
         return
+    found = _checked(connection, pending, removed, is_optimistic)
+    _put(connection, pending, found, is_optimistic)
+    if removed:
+        gone = sorted({name for name, _ in removed})
+        # Records first: a writer of these records holds their locks, and may be about to link them.
+        connection.delete(gone)
+        connection.unlink(gone)
+
+
+def _checked(
+    connection: Connection, pending: Pending, removed: Sequence[Delete], is_optimistic: bool
+) -> dict[str, int]:
+    """Return the versions of the names that exist, of those looked up.  Raise `Conflict`."""
+    expected = pending.expected
     new = pending.named(ABSENT)
-    watched = pending.named() + pending.named(ANY)
-    if not is_optimistic:
-        watched += new
+    watched = {*pending.named(), *pending.named(ANY), *(() if is_optimistic else new)}
     demanded = [delete for delete in removed if delete.expect is not ANY]
-    found = versions_of(connection, {*watched, *(name for name, _ in demanded)})
-    looked_at = found.keys() & expected.keys() | {*watched}
-    wrong = {name for name in looked_at if not _fits(expected[name], found.get(name))}
+    found = versions_of(connection, watched.union(name for name, _ in demanded))
+    known = watched | (found.keys() & expected.keys())
+    wrong = {name for name in known if not _fits(expected[name], found.get(name))}
     wrong.update(name for name, expect in demanded if not _fits(expect, found.get(name)))
     if wrong:
-        # Those that are to be new may not have been looked at yet: the caller wants to know of all.
+        # The caller wants all conflicts: look up the new names, too.
         wrong.update(versions_of(connection, set(new)))
         names = dict.fromkeys((*expected, *(name for name, _ in demanded)))
         raise Conflict([name for name in names if name in wrong])
+    return found
+
+
+def _put(
+    connection: Connection, pending: Pending, found: Mapping[str, int], is_optimistic: bool
+) -> None:
+    """Insert and update the records, and set their references."""
+    expected = pending.expected
     # In one order everywhere, so that no two writers wait for each other.
-    standing = sorted(name for name in watched if name in found)
+    present = sorted(name for name in expected if name in found)
     new = sorted(name for name in expected if name not in found)
     if new:
         connection.insert(pending.rows(new))
         if not is_optimistic:
-            # What somebody may have left over, who removed rows of the one table alone.
+            # References may be left of records that another program removed from the one table only.
             connection.unlink(new)
-    if standing:
-        kept = [name for name in standing if pending.keeps_fields(name)]
-        if kept:
-            connection.update(pending.rows(kept), with_fields=False)
-        if len(kept) < len(standing):
-            connection.update(pending.rows(n for n in standing if not pending.keeps_fields(n)))
-        connection.unlink(standing)
+    if present:
+        keeping = [name for name in present if pending.keeps_fields(name)]
+        if keeping:
+            connection.update(pending.rows(keeping), with_fields=False)
+        if len(keeping) < len(present):
+            rows = pending.rows(name for name in present if not pending.keeps_fields(name))
+            connection.update(rows)
+        connection.unlink(present)
     connection.link(pending.references(expected))
-    if removed:
-        gone = sorted({name for name, _ in removed})
-        # First the records: whoever is writing them has them locked, and may be about to link them.
-        connection.delete(gone)
-        connection.unlink(gone)
 
 
 def _fits(expect: Version | Expect, found: int | None) -> bool:
@@ -82,7 +96,7 @@ def _fits(expect: Version | Expect, found: int | None) -> bool:
 
 
 def versions_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
-    """Return the versions of those that there are, by name."""
+    """Return the versions of those records that exist, by name."""
     # In one order everywhere: two writers that lock the same rows must not wait for each other.
     ordered, found = sorted(names), {}
     for start in range(0, len(ordered), AT_ONCE):

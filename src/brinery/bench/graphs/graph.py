@@ -15,7 +15,7 @@ LARGE: Final = 2_000_000
 class Graph:
     """A shape that can be built in any size.
 
-    ``build(nodes, seed)`` returns a graph of about so many nodes (`brinery.bench.run.nodes`): the same
+    ``build(nodes, seed)`` returns a graph of about so many nodes (`brinery.bench.nodes`): the same
     in each process for the same arguments, Python and libraries.
     """
 

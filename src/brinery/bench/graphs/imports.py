@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from brinery.bench.graphs.graph import Graph
 from brinery.bench.graphs.trees import standard_library
-from brinery.bench.run.nodes import nodes_of
+from brinery.bench.nodes import nodes_of
 
 
 def imports(nodes: int, seed: int) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brinery.bench.graphs.graph import Graph
-from brinery.bench.run.nodes import nodes_of
+from brinery.bench.nodes import nodes_of
 
 
 def syntax_trees(nodes: int, seed: int) -> list[Any]:

@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from brinery.bench.nodes import has_functions, nodes_of
 from brinery.bench.result import FAILED, OK, REFUSED
 from brinery.bench.run.fidelity import callable_elsewhere, compared, deepest
 from brinery.bench.run.memory import peak_of, resident
-from brinery.bench.run.nodes import has_functions, nodes_of
 from brinery.bench.run.source import source_from
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError

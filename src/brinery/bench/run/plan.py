@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from brinery.bench.report.advice import advice
-from brinery.bench.result import Case, Graph, Result
+from brinery.bench.report.report import Report
+from brinery.bench.result import Case, Graph
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import Choice
 from brinery.bench.run.fidelity import DEPTHS
@@ -41,7 +42,7 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Result:
+def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Report:
     """Measure all cases; after Ctrl-C return what there is, marked as interrupted."""
     started = datetime.now(UTC)
     before = machine()
@@ -66,7 +67,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
     except KeyboardInterrupt:
         interrupted = True
     progress("", total, total)
-    return Result(
+    return Report(
         created=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         command=plan.command,
         machine=before,
