@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, Final
 
-from brinery.backends.permissions import Openness
+from brinery.backends.permissions import PermissionCheck
 from brinery.backends.sql.connection import ConnectionPool
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialect import Dialect
@@ -45,13 +45,15 @@ class SqliteDialect(Dialect):
         super().__init__(database)
         path = database.url.database or ""
         self._path = None if is_in_memory(path) or is_uri(path) else path
-        self._openness: Openness | None = None
+        self._permissions: PermissionCheck | None = None
         if self._path is not None:
             # SQLite follows links, and keeps its log where they lead.  A user who can make a file there can
             # plant a log, which SQLite then writes into the database.
             real = os.path.realpath(self._path)
             directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(self._path)))
-            self._openness = Openness([*directories], lambda: (real, f"{real}-wal", f"{real}-shm"))
+            self._permissions = PermissionCheck(
+                [*directories], lambda: (real, f"{real}-wal", f"{real}-shm")
+            )
 
     @classmethod
     def check_url(cls, url: Url) -> None:
@@ -120,7 +122,7 @@ class SqliteDialect(Dialect):
             )
 
     def is_open_to_others(self) -> str | None:
-        return None if self._openness is None else self._openness.reason()
+        return None if self._permissions is None else self._permissions.reason()
 
     def check_size(self, name: str, size: int) -> None:
         if size > LARGEST:
