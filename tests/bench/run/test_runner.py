@@ -93,7 +93,7 @@ def test_a_codec_that_hands_back_the_object_itself_is_caught() -> None:
     """Nothing was written; any comparison would find it equal."""
     result = compare([[1], {}], [faulty.KeepsIt()], seconds=0)
     assert result.cases[0].fidelity.keeps_everything is False
-    assert "the very object" in result.cases[0].fidelity.losses[0]
+    assert "the saved object itself" in result.cases[0].fidelity.losses[0]
     assert not result.recommendations
     assert "nothing is recommended" in str(result)
 
@@ -117,13 +117,13 @@ def test_a_slow_codec_is_not_recommended_and_is_called_slow() -> None:
 
 
 def test_a_codec_that_leaks_memory_is_labelled() -> None:
-    """What stays after each repetition is told."""
+    """Memory that stays allocated after each repetition is reported."""
     result = compare([1], [faulty.Leaks()], seconds=0)
     case = result.cases[0]
     assert case.leaks
     assert not result.recommendations
     assert "everything, LEAKS [1]" in str(result)
-    assert any("encoding leaves 4.0 MB behind" in loss for loss in case.fidelity.losses)
+    assert any("encoding leaves 4.0 MB allocated" in loss for loss in case.fidelity.losses)
     assert not any("leaves" in loss for loss in one([1], "pickle").fidelity.losses)
 
 

@@ -1,4 +1,4 @@
-"""What a built-in graph is."""
+"""The description of a built-in graph."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ class Graph:
     description: str
     build: Callable[[int, int], Any]
     requires: tuple[str, ...] = ()
-    """The modules that it needs."""
+    """The modules that building it imports."""
     share: float = 1.0
-    """How much of the nodes of the size "small" is built: less where a node takes longer than others."""
+    """The part of the nodes that is built in the size "small": less where a node takes longer."""

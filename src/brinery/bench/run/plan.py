@@ -1,4 +1,4 @@
-"""A run: sources by choices, one case after another, and what came out of it."""
+"""A run: every choice on every source, one case after another, and the report."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from brinery.bench.run.runner import Interrupted, Limits, Runner
 from brinery.bench.run.source import Source
 
 Progress = Callable[[str, int, int], None]
-"""Called before each case with its name, how many are done, and how many there are."""
+"""Called before each case with its name, the number of finished cases, and the number of all."""
 
 COLLECTOR: Final = (
     "the cyclic garbage collector is enabled; it is run before each repetition, and brinery pauses it "
@@ -28,7 +28,7 @@ COLLECTOR: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured, and with what effort."""
+    """The cases to measure, the effort for each, and the limits."""
 
     sources: Sequence[Source]
     choices: Sequence[Choice]
@@ -43,7 +43,7 @@ class Plan:
 
 
 def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Report:
-    """Measure all cases; after Ctrl-C return what there is, marked as interrupted."""
+    """Measure all cases; after Ctrl-C return the finished ones, marked as interrupted."""
     started = datetime.now(UTC)
     before = machine()
     runner = Runner(plan.effort, plan.limits, plan.depths, plan.processes)
@@ -91,7 +91,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Repo
 
 
 def _named(graph: Graph, others: Sequence[Graph]) -> Graph:
-    # Two factories may have functions of one name.
+    # Functions of two modules may have one name.
     taken = {other.name for other in others}
     name, count = graph.name, 1
     while name in taken:
