@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from brinery.bench import Result
+from brinery.bench import Report
 from brinery.bench.report.advice import advice
 from brinery.bench.report.table import HEADS, heading, rows_of
 from brinery.bench.result import Graph
@@ -28,21 +28,21 @@ it. They come from `brinery bench`, which does the same for
 """
 
 
-def results(directory: Path = RESULTS) -> dict[str, Result]:
+def results(directory: Path = RESULTS) -> dict[str, Report]:
     """Return what was measured, by the names of the files, with the advice of today."""
-    found = {path.stem: Result.read(path) for path in sorted(directory.glob("*.json"))}
+    found = {path.stem: Report.read(path) for path in sorted(directory.glob("*.json"))}
     return {
         name: replace(result, recommendations=tuple(advice(result.cases)))
         for name, result in found.items()
     }
 
 
-def page(found: dict[str, Result]) -> str:
+def page(found: dict[str, Report]) -> str:
     """Return the text of the page."""
     return "\n".join([_HEAD, *(_section(name, result) for name, result in found.items())])
 
 
-def _section(name: str, result: Result) -> str:
+def _section(name: str, result: Report) -> str:
     machine = ", ".join(f"{key} {value}" for key, value in result.machine.items())
     versions = ", ".join(f"{key} {value}" for key, value in result.versions.items())
     lines = [
@@ -55,7 +55,7 @@ def _section(name: str, result: Result) -> str:
     return "\n".join(lines)
 
 
-def _table(result: Result, graph: Graph) -> Iterator[str]:
+def _table(result: Report, graph: Graph) -> Iterator[str]:
     rows, notes = rows_of(result, graph.name)
     yield f"### {name_of(graph)}\n\n{heading(graph)}.\n"
     yield f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}"

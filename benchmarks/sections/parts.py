@@ -76,11 +76,11 @@ class Parts:
             about = About(type(obj).__name__, "pickle", 0.0, ())
             rows.append(Row(key, version, len(data), about, data))
             pairs += [(key, reference) for reference in references]
-        with self._backend._sessions.use() as session:
-            session.begin()
-            session.insert(rows)
-            session.link(pairs)
-            session.commit()
+        with self._backend._pool.use() as connection:
+            connection.begin()
+            connection.insert(rows)
+            connection.link(pairs)
+            connection.commit()
 
     def load_all(self, keys: Sequence[str]) -> list[Any]:
         """Read all objects; the collector is paused, as by the store."""
@@ -92,9 +92,9 @@ class Parts:
 
         made: dict[str, Any] = {}
         payloads = {}
-        with self._backend._sessions.use() as session:
-            session.begin_reading()
-            for key, data, _ in session.get_some([*keys, CONFIG]):
+        with self._backend._pool.use() as connection:
+            connection.begin_reading()
+            for key, data, _ in connection.get_some([*keys, CONFIG]):
                 start = len(data) - int.from_bytes(data[-4:], "little") - 20
                 metadata = data[start:-20]
                 assert blake2b(metadata, digest_size=16).digest() == data[-20:-4]
@@ -103,7 +103,7 @@ class Parts:
                 assert blake2b(payload, digest_size=16).digest() == described["digest"]
                 payloads[key] = payload
                 made[key] = object.__new__(Job if described["class"] == "Job" else Config)
-            session.commit()
+            connection.commit()
         resolve = made.__getitem__
         for key, payload in payloads.items():
             unpickler = _Unpickler(io.BytesIO(payload))

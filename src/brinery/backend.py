@@ -1,9 +1,9 @@
 """The backend interface: bytes under names, with versions.
 
 A backend keeps records and knows nothing of Python objects.  Names are made by `brinery.ids.name_of`:
-printable, without separators, never empty, at most 255 bytes in UTF-8, so that every engine can take
-them as they are.  A name that starts with a dot is the store's own (its settings, its counter) and
-is left out of `list`.
+printable, without separators, never empty, at most 255 bytes in UTF-8, so that every engine can use
+them as they are.  A name that starts with a dot belongs to the store itself (its settings, its counter),
+and `list` leaves it out.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from brinery.errors import BrineryError, derived
 T = TypeVar("T")
 
 Version = Hashable
-"""Tells one state of a name from another: opaque, comparable for equality, changed by every put of
-other bytes."""
+"""Identifies one state of a name: opaque, comparable for equality, changed by every put of other
+bytes."""
 
 
 class Expect(Enum):
-    """What a name must hold for a write to happen, where it is not a version."""
+    """The condition of a write that does not expect a version."""
 
     ANY = "any"
     ABSENT = "absent"
@@ -43,14 +43,14 @@ class Missing(BrineryError):
 
 
 class Conflict(BrineryError):
-    """A name does not hold what a write expected.  `names` are all that were found so."""
+    """Names do not hold what writes expected.  `names` are all of them."""
 
     message: str = derived("not as expected: {names}")
     names: Sequence[str]
 
 
 class About(NamedTuple):
-    """What an engine with columns keeps beside a record, so that queries need not read records."""
+    """The values that an engine with columns keeps beside a record, so that queries read no records."""
 
     class_name: str
     """`module:qualname` of the object's class."""
@@ -60,21 +60,22 @@ class About(NamedTuple):
     references: Sequence[str]
     """The IDs that the record refers to."""
     fields: Mapping[str, Any] | None = {}
-    """Values of further columns, by their names; None leaves those that stand there."""
+    """Values of extra columns, by their names; None leaves the present values."""
 
 
 class Put(NamedTuple):
-    """One write of a commit: `data` in pieces, to stand under `name`."""
+    """One write of a commit: `name` gets `data`, which is in pieces."""
 
     name: str
     data: Sequence[Buffer]
     expect: Version | Expect = ANY
     about: About | None = None
-    """Given where the engine `keeps_columns`.  Without it, the engine reads it from the record."""
+    """Given for every record where the engine `keeps_columns`.  The engine reads nothing from the bytes:
+    without it, they have no class and refer to nothing, like bytes of another program."""
 
 
 class Delete(NamedTuple):
-    """One deletion of a commit that depends on what stands under `name`."""
+    """One deletion of a commit, which may expect something of `name`."""
 
     name: str
     expect: Version | Expect = ANY
@@ -87,20 +88,18 @@ def as_delete(delete: str | Delete) -> Delete:
 
 @dataclass(frozen=True, slots=True)
 class BackendCapabilities:
-    """What an engine gives beyond the contract."""
+    """The promises of an engine beyond the contract."""
 
     atomic_batch: bool = False
     """`commit` happens wholly or not at all, also when the process is killed in its middle."""
     snapshot_reads: bool = False
-    """`read_one_state` keeps its promise: its reads see one state, whoever commits meanwhile."""
+    """`read_one_state` keeps its promise: its reads see one state, whatever is committed during it."""
     ordered_list: bool = False
     """`list` yields in the order of the names' code points."""
     persistent: bool = True
-    """What is put outlives the process."""
-    fork_safe: bool = False
-    """A child process may use the backend that its parent opened."""
+    """Records outlive the process."""
     keeps_columns: bool = False
-    """Each put should tell of its record in `about`."""
+    """Columns and references are kept from `Put.about`, which every put of a record has."""
 
 
 class Backend(ABC):
@@ -108,7 +107,7 @@ class Backend(ABC):
 
     Every put is atomic: a reader sees the old bytes or the new ones.  The methods may be called from
     several threads.  A failure of the medium is a `StorageError`; only real absence is `Missing`.
-    Whoever made the backend closes it.
+    The caller that made the backend closes it.
     """
 
     capabilities: ClassVar[BackendCapabilities]
@@ -117,11 +116,11 @@ class Backend(ABC):
 
     @abstractmethod
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
 
     @abstractmethod
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are, in any order."""
+        """Yield name, bytes and version for each of `names` that exists, in any order."""
 
     @abstractmethod
     def commit(
@@ -129,22 +128,22 @@ class Backend(ABC):
     ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.
 
-        `puts` may be a generator: it is consumed to its end before anything becomes visible, and
-        an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
-        when any name is not as its put or its `Delete` expects (both of what stood there before the
-        commit), and `InvalidArgumentError` when a name is put twice.  Deleting what is not there is no
-        error, unless a `Delete` expects it.
+        `puts` may be a generator: it is consumed to its end before anything becomes visible, and an
+        exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed, when
+        any name is not as its put or its `Delete` expects (both of the state before the commit), and
+        `InvalidArgumentError` when a name is put twice.  Deleting a name that does not exist is not an
+        error, unless a `Delete` expects a version.
         """
 
     @abstractmethod
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, each once, in any order, without the dotted."""
+        """Yield the names that start with `prefix`, each once, in any order, without dotted ones."""
 
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
         """Call `read` with a backend whose reads all see one state of the store; return its answer.
 
-        `read` may be called again, when a commit got in between.  An engine that cannot promise one
-        state calls it once, with itself.
+        `read` may be called again, if there was a commit during the call.  An engine that cannot promise
+        one state calls it once, with itself.
         """
         return read(self)
 
@@ -169,15 +168,15 @@ class Backend(ABC):
         return data[-count:] if count else b"", len(data), version
 
     def strays(self) -> Iterator[str]:
-        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        """Yield files that are not records, as shown in messages; `list` leaves them out."""
         return iter(())
 
     def referrers(self, name: str) -> Iterator[str] | None:
         """Return the names of the records that refer to the one that has `name`, each once.
 
         None, as from the base class, stands for an engine that keeps no such index: the store then reads
-        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
-        in the metadata of each record that it is given.
+        the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs in
+        `About.references` of each put.
         """
         return None
 
@@ -186,20 +185,20 @@ class Backend(ABC):
     ) -> Sequence[tuple[str, bytes, Version]] | None:
         """Return the record `name` and all that it refers to, near and far, in one state of the store.
 
-        Each is its name, bytes and version, in any order.  What is reached through the names `without`
-        alone, and these themselves, may be missing.  None, as from the base class, stands for an engine
-        that keeps no index of references, and for records that are more than `most` or large: the store
-        then reads wave by wave.  An engine for which a call is a round trip overrides this.
+        Each is its name, bytes and version, in any order.  The names `without`, and records that are
+        reached through these only, may be missing.  None, as from the base class, stands for an engine
+        that keeps no index of references, and for more than `most` records or large ones: the store then
+        reads wave by wave.  An engine for which a call is a round trip overrides this.
         """
         return None
 
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
-        """Yield the name and what `get_tail` returns for those of `names` that there are.
+        """Yield the name and the answer of `get_tail` for each of `names` that exists.
 
-        In any order, but what stands first in `names` is looked at first, or all at one moment.  An engine
-        for which a call is a round trip overrides this.
+        In any order, but the first of `names` are read first, or all at one moment.  An engine for which a
+        call is a round trip overrides this.
         """
         for name in names:
             try:
@@ -209,17 +208,17 @@ class Backend(ABC):
             yield name, end, size, version
 
     def is_open_to_others(self) -> str | None:
-        """Return in which way others than whoever runs this can write here, None where they cannot.
+        """Return why other users can write here, or None if they cannot.
 
         The base class cannot know, and returns None.
         """
         return None
 
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do
-        """Let go of what must not be shared with a child process."""
+        """Release what must not be shared with a child process."""
 
     def post_fork(self) -> None:  # noqa: B027
-        """Take up again what `pre_fork` let go of, in parent and child alike."""
+        """Acquire again what `pre_fork` released, in parent and child."""
 
     def close(self) -> None:  # noqa: B027
-        """Let go of descriptors and connections; a second call does nothing."""
+        """Release descriptors and connections; a second call does nothing."""

@@ -22,7 +22,7 @@ class TestMemoryBackend(BackendContract):
         backend.close()
 
     def test_it_says_that_it_does_not_persist(self, backend: Backend) -> None:
-        """Capabilities and location tell that the bytes end with the process."""
+        """Capabilities and location say that the bytes end with the process."""
         assert not backend.capabilities.persistent
         assert backend.location == "memory:"
 

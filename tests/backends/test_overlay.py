@@ -137,7 +137,7 @@ def test_a_conflict_is_found_at_once_and_again_at_the_end(base: Backend, overlay
 def test_a_name_that_is_written_and_deleted_keeps_its_expectation(
     base: Backend, overlay: Overlay
 ) -> None:
-    """A change that is deleted again still conflicts with a change of somebody else's."""
+    """A change that is deleted again still conflicts with the change of another writer."""
     version = base.get("Task.1")[1]
     overlay.put("Task.1", body("mine"), version)
     overlay.delete("Task.1")
@@ -153,7 +153,7 @@ def test_a_name_that_is_written_and_deleted_keeps_its_expectation(
 
 
 def test_what_is_made_and_deleted_again_leaves_no_trace(base: Backend, overlay: Overlay) -> None:
-    """Nothing is published, and what somebody else makes under that name is seen."""
+    """Nothing is published, and a record that another writer makes under that name is seen."""
     overlay.put("Task.9", body("mine"), ABSENT)
     overlay.delete("Task.9")
     assert overlay.publish() == {}

@@ -56,7 +56,7 @@ def test_losses_are_bold_and_listed() -> None:
 
 
 def test_classes_of_durability_are_not_compared() -> None:
-    """What flushes to the disk has no ratio to what does not, and stands in no common table."""
+    """Contenders that flush to the disk are not compared with others, and have their own table."""
     durable = contender("durable", "brinery-full", [99.0, 99.0, 99.0], durability="disk")
     compared = document(OURS, durable)
     assert contenders.ratio_of(compared, durable, "save_all") is None

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from brinery import FilesystemStore
-from brinery.bench import Result
+from brinery.bench import Report
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "brinery.cli", "bench"]
@@ -93,16 +93,16 @@ def test_the_objects_of_a_store_are_measured(tmp_path: Path) -> None:
         (["--codecs", "pikle"], "pikle"),
         (["--compress", "zip"], "zip"),
         (["--graphs", "circles"], "no graph 'circles': there are trees, "),
-        (["--size", "huge"], "say small, large, or a number"),
+        (["--size", "huge"], "expected small, large or a number"),
         (["nothing:function"], "there is no module 'nothing'"),
         (["nothing.py:function"], "there is no file 'nothing.py'"),
         (["json:function"], "'json' has no function 'function'"),
-        (["json"], "write module:function"),
-        (["--store", "nowhere"], "there is no directory"),
+        (["json"], "expected module:function"),
+        (["--store", "nowhere"], "no directory"),
         (["--store", "empty"], "has no objects"),
         (["--id", "x"], "--id needs --store"),
         (["--json", "same", "--csv", "./same"], "to one file"),
-        (["--json", "no/where.json"], "there is no directory 'no'"),
+        (["--json", "no/where.json"], "no directory 'no'"),
         (["--compare", "a.json", "b.json"], "cannot read 'a.json'"),
     ],
 )
@@ -129,7 +129,7 @@ def test_a_function_that_raises_shows_where(tmp_path: Path) -> None:
 
 
 def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
-    """By its entry point, as any other codec; no name of it stands in brinery."""
+    """By its entry point, like any other codec; brinery does not know its name."""
     meta = tmp_path / "faulty-1.dist-info"
     meta.mkdir()
     (meta / "METADATA").write_text("Metadata-Version: 2.1\nName: faulty\nVersion: 1\n")
@@ -174,13 +174,13 @@ def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> N
     assert "REFUSED" in out
     assert "INTERRUPTED" in out
     assert "interrupted" in err
-    result = Result.read(tmp_path / "r.json")
+    result = Report.read(tmp_path / "r.json")
     assert result.interrupted
     assert [case.status for case in result] == ["refused", "interrupted"]
 
 
 def test_no_process_is_left_when_the_command_is_killed(tmp_path: Path) -> None:
-    """By SIGKILL, against which nothing can be done beforehand."""
+    """By SIGKILL, which no process can catch."""
     (tmp_path / "make.py").write_text(
         "import os, time\ndef hangs():\n"
         "    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(100)\n"
@@ -213,7 +213,7 @@ def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> Non
         text=True,
         check=False,
     )
-    assert Result.read(tmp_path / "a.json").cases
+    assert Report.read(tmp_path / "a.json").cases
     assert (done.returncode, done.stderr) == (141, "written: a.json\n")
 
 

@@ -133,7 +133,7 @@ def test_info_shows_whatever_a_record_says(tmp_path: Path) -> None:
 
 
 def test_check_fails_where_a_record_would_not_load(tmp_path: Path) -> None:
-    """A class that is not found is named; --rename tells where it is now."""
+    """A class that is not found is named; --rename gives its new place."""
     (tmp_path / "old.py").write_text("class Task: pass\n")
     code = "import brinery, old; brinery.FilesystemStore('jobs').save(old.Task(), id='t')"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
@@ -150,7 +150,7 @@ def test_check_fails_where_a_record_would_not_load(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [
-        (["list", "nowhere"], 2, "there is no directory"),
+        (["list", "nowhere"], 2, "no directory"),
         (["list", "gopher://x"], 2, "gopher"),
         (["lists", "."], 2, "No such command 'lists'"),
         (["info", ".", "Job.7"], 1, "Job.7"),

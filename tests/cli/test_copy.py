@@ -72,7 +72,7 @@ def test_damage_is_an_error_that_says_how_to_go_on(parts: Path, tmp_path: Path) 
     done = run("copy", str(parts), str(tmp_path / "new"))
     assert (done.returncode, done.stdout) == (1, "")
     assert "'Part.2'" in done.stderr
-    assert done.stderr.rstrip().endswith("To copy all else, say --keep-going")
+    assert done.stderr.rstrip().endswith("To copy all other records, use --keep-going")
     assert not (tmp_path / "new").exists()
     done = run("copy", str(parts), str(tmp_path / "new"), "--keep-going")
     assert done.returncode == 1

@@ -54,7 +54,7 @@ def test_fsck_tells_orphans_and_strays_when_asked(jobs: Path) -> None:
     assert done.returncode == 0
     assert done.stdout.splitlines()[1:] == [
         "Job.3: orphaned: no root reaches it",
-        "notes.txt: stray: no record",
+        "notes.txt: stray: not a record",
     ]
     assert run("fsck", str(jobs), "--root", "Job.9").returncode == 1
 

@@ -32,7 +32,7 @@ def test_a_store_gets_the_codec_that_is_named(tmp_path: Path) -> None:
 
 
 def test_what_is_left_is_told_and_the_status_is_1(tmp_path: Path) -> None:
-    """--rename tells where a class is now."""
+    """--rename gives the new place of a class."""
     (tmp_path / "old.py").write_text("class Task: pass\n")
     code = "import brinery, old; brinery.FilesystemStore('jobs').save(old.Task(), id='t')"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -57,8 +57,11 @@ from brinery import (
     make_store,
 )
 from brinery.backends.sql import SqlBackend
-from brinery.backends.sql.dialects import network_drives, postgresql, sqlite
-from brinery.backends.sql.dialects.sqlite_connection import SqliteSession
+from brinery.backends.sql.database import Database
+from brinery.backends.sql.dialects import dialect_of, network_drives, sqlite
+from brinery.backends.sql.dialects.postgresql_connection import PostgresConnection
+from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
+from brinery.backends.sql.schema import make_schema
 
 
 class Task(Persistable):
@@ -630,17 +633,19 @@ def test_a_dangling_reference_is_told(store: SqlStore) -> None:
 
 def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
     """The error names the limit and what to do; nothing of that size is made for this test."""
-    for module, size in ((sqlite, 1_000_000_001), (postgresql, (256 << 20) + 1)):
+    for scheme, size in (("sqlite", 1_000_000_001), ("postgresql", (256 << 20) + 1)):
+        kind = dialect_of(scheme)
+        dialect = kind(Database(kind.read(f"{scheme}://"), make_schema("store"), "full", 1))
         with pytest.raises(ValueTooLargeError, match="directory") as caught:
-            module.check_size("Task.1", size)
+            dialect.check_size("Task.1", size)
         assert caught.value.limit < size
-        module.check_size("Task.1", caught.value.limit)
+        dialect.check_size("Task.1", caught.value.limit)
 
 
 def test_sqlite_takes_what_the_limit_allows() -> None:
     """The limit lies below that of the library which is in use."""
     with closing(sqlite3.connect(":memory:")) as connection:
-        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= sqlite._LARGEST
+        assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= sqlite.LARGEST
 
 
 def test_network_file_systems_are_recognised() -> None:
@@ -696,7 +701,7 @@ def test_a_database_that_nobody_writes_is_read(tmp_path: Path) -> None:
 
 def test_a_shared_database_in_memory_is_not_what_it_seems() -> None:
     """The error names the URL of one that works."""
-    with pytest.raises(StorageError, match="one in memory is sqlite://"):
+    with pytest.raises(StorageError, match="write sqlite:// for one in memory"):
         SqlStore("sqlite:///file:shared?mode=memory&cache=shared&uri=true")
 
 
@@ -758,9 +763,9 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
     for durability, wanted in (("full", {"off": "on"}.get(setting, setting)), ("process", "off")):
         with SqlStore(url, durability=durability) as store:
             assert isinstance(store.backend, SqlBackend)
-            with store.backend._sessions.use() as session:
-                assert isinstance(session, postgresql.PostgresSession)
-                found = session.connection.execute("show synchronous_commit").fetchone()
+            with store.backend._pool.use() as connection:
+                assert isinstance(connection, PostgresConnection)
+                found = connection.driver.execute("show synchronous_commit").fetchone()
             assert found == (wanted,)
 
 
@@ -768,9 +773,9 @@ def test_statements_are_planned_once_and_not_compiled(postgres_url: str) -> None
     """To plan one takes as long as to carry it out, and to compile it many times as long."""
     with SqlStore(postgres_url) as store:
         assert isinstance(store.backend, SqlBackend)
-        with store.backend._sessions.use() as session:
-            assert isinstance(session, postgresql.PostgresSession)
-            ask = session.connection.execute
+        with store.backend._pool.use() as connection:
+            assert isinstance(connection, PostgresConnection)
+            ask = connection.driver.execute
             assert ask("show plan_cache_mode").fetchone() == ("force_generic_plan",)
             assert ask("show jit").fetchone() == ("off",)
 
@@ -780,10 +785,10 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         store.save(Task("small"))
         assert isinstance(store.backend, SqlBackend)
-        with store.backend._sessions.use() as session:
-            assert isinstance(session, SqliteSession)
-            (pages,) = session.connection.execute("pragma page_count").fetchone()
-            session.connection.execute(f"pragma max_page_count = {pages + 10}")
+        with store.backend._pool.use() as connection:
+            assert isinstance(connection, SqliteConnection)
+            (pages,) = connection.driver.execute("pragma page_count").fetchone()
+            connection.driver.execute(f"pragma max_page_count = {pages + 10}")
         with pytest.raises(StorageError, match="full") as caught:
             store.save(Task("large", os.urandom(1 << 20)))
         assert type(caught.value).__name__ == "StorageFullError"
@@ -966,8 +971,8 @@ def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> 
 def interrupt(store: SqlStore, step: Callable[[Any], object]) -> None:
     """Take a step on a connection of the store; then comes Ctrl-C."""
     assert isinstance(store.backend, SqlBackend)
-    with store.backend._sessions.use() as session:
-        step(session)
+    with store.backend._pool.use() as connection:
+        step(connection)
         raise KeyboardInterrupt
 
 
@@ -976,7 +981,7 @@ def test_an_interrupted_transaction_is_not_gone_on_with(store: SqlStore, begin: 
     """Ctrl-C between two statements: the connection serves the next call as if it were new."""
     id_ = store.save(Task("a"))
     with pytest.raises(KeyboardInterrupt):
-        interrupt(store, lambda session: (getattr(session, begin)(), session.get(id_)))
+        interrupt(store, lambda connection: (getattr(connection, begin)(), connection.get(id_)))
     with SqlStore(store.url, timeout=1) as other:
         other.replace(id_, Task("later"))
     store.invalidate_cache()
@@ -990,7 +995,7 @@ def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> 
         id_ = store.save(Task("a"))
         ask = b"select 'another answer'"
         with pytest.raises(KeyboardInterrupt):
-            interrupt(store, lambda session: session.connection.pgconn.send_query(ask))
+            interrupt(store, lambda connection: connection.driver.pgconn.send_query(ask))
         store.invalidate_cache()
         assert store.load(id_).name == "a"
         store.save(Task("b"))

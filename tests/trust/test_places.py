@@ -196,7 +196,7 @@ class TestGroup:
             said = _as_user(65534, [1], use)
             assert said.startswith("TrustError")
             assert "belongs to the user 1" in said
-            assert 'shared="group", given as an argument' in said
+            assert 'give shared="group" as an argument' in said
 
     @pytest.mark.parametrize("inside", ["", ".brinery", "5a"])
     @pytest.mark.parametrize(
@@ -409,7 +409,9 @@ class TestJournals:
                 lambda view: DirectoryBackend(store.directory).get("x")
             ),
         ):
-            with pytest.raises(StorageError, match="not one that brinery writes") as caught:
+            with pytest.raises(
+                StorageError, match="brinery does not write such a journal"
+            ) as caught:
                 use()
             assert caught.value.path == str(path)
         assert outside.read_text() == "mine"

@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class MemoryBackend(Backend):
-    """Keeps bytes in a dictionary of this process; they end with it.
+    """Keeps bytes in a dictionary of this process.
 
     >>> backend = MemoryBackend()
     >>> version = backend.put("Task.1", b"some bytes")
@@ -46,7 +46,7 @@ class MemoryBackend(Backend):
         self._commits = 0
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
         with self._lock:
             found = self._held.get(name)
         if found is None:
@@ -54,7 +54,7 @@ class MemoryBackend(Backend):
         return found
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are."""
+        """Yield name, bytes and version for each of `names` that exists."""
         for name in names:
             with self._lock:
                 found = self._held.get(name)
@@ -84,13 +84,13 @@ class MemoryBackend(Backend):
         return versions
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order, without the dotted."""
+        """Yield the names that start with `prefix`, in order, without those that begin with a dot."""
         with self._lock:
             names = [name for name in self._held if name.startswith(prefix) and name[0] != "."]
         return iter(sorted(names))
 
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
-        """Call `read`, and once more with a copy where somebody committed meanwhile."""
+        """Call `read`; if there was a commit during the call, call it again with a copy."""
         before = self._commits
         try:
             answer = read(self)

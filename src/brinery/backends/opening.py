@@ -1,4 +1,4 @@
-"""The backend of what a caller names: a store, a backend, a URL or a path."""
+"""The backend that a caller names: by a store, a backend, a URL or a path."""
 
 from __future__ import annotations
 
@@ -32,14 +32,16 @@ def opened(place: Any) -> Iterator[Backend]:
     store = make_store(url)
     try:
         if not isinstance(getattr(store, "backend", None), Backend):
-            raise InvalidArgumentError(f"{place!r:.80} opens what has no backend of brinery")
+            raise InvalidArgumentError(
+                f"expected the place of a store of brinery, got {place!r:.80}"
+            )
         yield store.backend
     finally:
         store.close()
 
 
 def options_of(backend: Backend) -> Mapping[str, Any]:
-    """Return what the settings of a store in `backend` remember of its place; see `Settings.options`."""
+    """Return the options of `backend` that the settings of its store remember; see `Settings.options`."""
     if isinstance(backend, DirectoryBackend):
         return {"layout": backend.layout, "shared": backend.shared}
     return {}
@@ -60,5 +62,5 @@ def _remembered(backend: Backend) -> Mapping[str, Any]:
     try:
         settings = read_settings(backend)
     except (SettingsError, StorageError):
-        return {}  # whoever needs them is told
+        return {}  # an operation that needs the settings reads them again, and raises
     return settings.options if settings else {}

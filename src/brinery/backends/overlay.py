@@ -1,8 +1,8 @@
 """Writes that are held back: a backend over another one, which stays untouched until all are published.
 
-An overlay keeps, for each name that it has written, the last bytes (or that they are gone) and what the
-name must hold below for the first of these writes to be right.  Reads look here first, then below.
-Overlays can be stacked: to publish is to commit once to the backend below, whatever that is.
+An overlay keeps, for each name that it has written, the last bytes (or the deletion) and what the first of
+these writes expects of the name below.  Reads look here first, then below.  Overlays can be stacked:
+publishing is one commit to the backend below, which may be another overlay.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from brinery.errors import InvalidArgumentError, storage_error
 T = TypeVar("T")
 
 IN_MEMORY: Final = 64 << 20
-"""Bytes that an overlay holds in memory; what is more goes to a temporary file without a name."""
+"""Bytes that an overlay holds in memory; beyond that it uses a temporary file without a name."""
 
 
 class BufferedVersion:
@@ -44,37 +44,37 @@ class BufferedVersion:
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    """What a name holds above, and what it must hold below."""
+    """The write of a name: its bytes here, and what the name must hold below."""
 
     start: int
     size: int
     version: BufferedVersion | None
-    """None where the name is deleted."""
+    """None if the name is deleted."""
     expect: Version | Expect
     put: Put | None
-    """What is to be put below, without its bytes; None after a deletion alone."""
+    """The put for the backend below, without its bytes; None for a mere deletion."""
     batch: int
 
 
 class Overlay(Backend):
     """Holds back what is written over the backend `base`, until `publish`.
 
-    It keeps the contract of backends.  A put is checked against what is to be seen at that moment, and
-    once more, by the backend below, when it is published.  `close` drops what was not published.
+    It keeps the contract of backends.  A put is checked twice: against the state that is seen at that
+    moment, and by the backend below when it is published.  `close` drops writes that are not published.
     """
 
     def __init__(self, base: Backend) -> None:
-        # What the engine below wants to be told of a record is wanted here, too.
+        # Puts must carry here what the engine below needs.
         self.capabilities = replace(  # type: ignore[misc] # that of the class is for engines
             base.capabilities,
             atomic_batch=True,
-            snapshot_reads=False,  # of what is below; what is written here meanwhile is seen
+            snapshot_reads=False,  # only of the backend below: later writes to the overlay are seen
             ordered_list=False,
             persistent=False,
         )
         self.location = base.location
         self._base = base
-        self._mark = object()
+        self._owner = object()
         self._lock = threading.RLock()
         self._changes: dict[str, _Change] = {}
         self._held = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
@@ -84,7 +84,7 @@ class Overlay(Backend):
     # -- reading
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
         with self._lock:
             change = self._changes.get(name)
             if change is not None:
@@ -92,7 +92,7 @@ class Overlay(Backend):
         return self._base.get(name)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are, in any order."""
+        """Yield name, bytes and version for each of `names` that exists, in any order."""
         below = []
         for name in names:
             if name not in self._changes:
@@ -114,7 +114,7 @@ class Overlay(Backend):
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
-        """Yield the name and what `get_tail` returns for those of `names` that there are."""
+        """Yield the name and the answer of `get_tail` for each of `names` that exists."""
         below = []
         for name in names:
             if name not in self._changes:
@@ -125,7 +125,7 @@ class Overlay(Backend):
             yield from self._base.get_tails(below, count)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, each once, without the dotted."""
+        """Yield the names that start with `prefix`, each once, without those that begin with a dot."""
         with self._lock:
             changes = dict(self._changes)
         for name in self._base.list(prefix):
@@ -140,7 +140,7 @@ class Overlay(Backend):
         return self._base.read_one_state(lambda base: read(self._over(base)))
 
     def where(self, name: str) -> str:
-        """Return where the bytes of `name` are, or are going to be."""
+        """Return where the bytes of `name` are, or will be."""
         return self._base.where(name)
 
     def _over(self, base: Backend) -> Overlay:
@@ -160,7 +160,7 @@ class Overlay(Backend):
             self._held.seek(change.start + skip)
             return self._held.read(change.size - skip)
         except OSError as error:
-            raise storage_error("read what a transaction has written", error) from error
+            raise storage_error("read a record of a transaction", error) from error
 
     # -- writing
 
@@ -180,7 +180,7 @@ class Overlay(Backend):
             self._batch += 1
             versions: dict[str, Version] = {}
             for name, (start, size, put) in staged.items():
-                version = versions[name] = BufferedVersion(self._mark)
+                version = versions[name] = BufferedVersion(self._owner)
                 former = self._changes.pop(name, None)
                 below = put.expect if former is None else former.expect
                 self._changes[name] = _Change(start, size, version, below, put, self._batch)
@@ -197,7 +197,7 @@ class Overlay(Backend):
                     self._held.write(memoryview(piece).cast("B") if len(piece) else b"")
                 self._end = self._held.tell()
             except OSError as error:
-                raise storage_error("hold what a transaction writes", error) from error
+                raise storage_error("hold a record of a transaction", error) from error
             return start, self._end - start
 
     def _delete(self, name: str, expect: Version | Expect) -> None:
@@ -205,9 +205,9 @@ class Overlay(Backend):
         if former is None:
             self._changes[name] = _Change(0, 0, None, expect, None, self._batch)
         elif former.put is not None and former.expect is ABSENT:
-            pass  # made and removed again: as if it had never been
+            pass  # made and removed again: nothing is left to publish
         else:
-            # The put stays, for the sake of what it expects: below, deletes come after puts.
+            # The put stays because of its expectation: below, deletes come after puts.
             self._changes[name] = replace(former, version=None, batch=self._batch)
 
     def _check(self, expected: Iterable[tuple[str, Version | Expect]]) -> None:
@@ -227,7 +227,7 @@ class Overlay(Backend):
             if found != expect:
                 wrong.append(name)
         if new:
-            # One bulk call, and nothing to read where all is well.
+            # One bulk call, which reads nothing unless there is a conflict.
             wrong += [name for name, _, _ in self._base.get_many(new)]
         if wrong:
             raise Conflict([*dict.fromkeys(wrong)])
@@ -243,15 +243,15 @@ class Overlay(Backend):
     def publish(self) -> Mapping[str, Version]:
         """Commit everything to the backend below; return the new versions there, by name.
 
-        Raise `Conflict` when a name does not hold there what it held when it was first written here.
+        Raise `Conflict` if a name does not hold there what its first write here expected.
         """
         if not self._changes:
             return {}
         return self._base.commit(self._puts(), self._deletes())
 
     def _puts(self) -> Iterator[Put]:
-        # A container is put before what it contains, as in a single save: what was saved later may
-        # refer to what was saved before.
+        # A container is put before its contents, as in a single save: a later save may refer to the records
+        # of an earlier one.
         for change in sorted(self._changes.values(), key=lambda change: -change.batch):
             if change.put is not None:
                 yield change.put._replace(data=(self._read(change),), expect=change.expect)
@@ -259,11 +259,11 @@ class Overlay(Backend):
     def _deletes(self) -> Iterator[Delete]:
         for name, change in self._changes.items():
             if change.version is None:
-                # What a put expects is expected once: by the put.
+                # If there is a put, it has the expectation.
                 yield Delete(name, ANY if change.put is not None else change.expect)
 
     def is_published(self) -> bool:
-        """Tell whether all of this stands below, after a `publish` whose outcome is not known."""
+        """Return whether everything is below, after a `publish` whose outcome is not known."""
         for name, change in self._changes.items():
             try:
                 data, _ = self._base.get(name)
@@ -280,11 +280,11 @@ class Overlay(Backend):
         return {name: self._version_below(name) for name in self._changes}
 
     def is_own(self, version: Version) -> bool:
-        """Tell whether a version is of a record that this overlay holds or has held."""
-        return type(version) is BufferedVersion and version.owner is self._mark
+        """Return whether a version is that of a record that this overlay holds or has held."""
+        return type(version) is BufferedVersion and version.owner is self._owner
 
     def is_current(self, name: str, version: Version) -> bool:
-        """Tell whether `version` is what this overlay holds under `name`."""
+        """Return whether `version` is the one that this overlay holds under `name`."""
         change = self._changes.get(name)
         return change is not None and change.version is version
 

@@ -1,4 +1,4 @@
-"""Whether others than whoever runs this program can write to a directory."""
+"""Whether other users can write to a directory."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 
-class Openness:
-    """Answers `open_to_others` for some directories, each time anew.
+class PermissionCheck:
+    """Answers `open_to_others` for some directories, as they are at each call.
 
-    While they are those that were found to be closed, with the same owners and rights, a look at each is
-    enough: 2 µs, for each load.
+    As long as they have the owners and rights with which no other user could write, one stat of each is
+    enough: that takes 2 µs, for each load.
     """
 
     def __init__(
         self, directories: Sequence[str], within: Callable[[], Iterable[str]] = tuple
     ) -> None:
-        """`within` names what is in the first one and looked at as well, until all was found closed."""
+        """`within` names files in the first directory that are checked, too, until all are found closed."""
         self._directories = directories
         self._within = within
         self._closed: list[Any] | None = None
 
     def reason(self, *, trusts_group: bool = False) -> str | None:
-        """Return in which way others can write there, None where they cannot."""
+        """Return why other users can write there, or None if they cannot."""
         if os.name != "posix":
             return None
         state: list[Any] = [os.geteuid(), trusts_group]
@@ -32,7 +32,7 @@ class Openness:
             try:
                 found = os.stat(directory)
             except OSError:
-                continue  # what is not there is open to nobody
+                continue  # nobody can write to a missing directory
             rights = found.st_mode, found.st_uid, found.st_gid
             state.append((*rights, found.st_ino, found.st_dev))
         if state == self._closed:
@@ -51,12 +51,12 @@ class Openness:
 def open_to_others(
     directory: str, within: Iterable[str] = (), *, trusts_group: bool = False
 ) -> str | None:
-    """Return in which way others can write to a directory or to those `within` it, None if not.
+    """Return why other users can write to a directory or to those `within` it, or None if they cannot.
 
-    The directory may be a link: what counts is where it leads.  What is not there is open to nobody.  Root
-    may write everywhere, and is not counted.  A group of the user's own, without other members, is
-    not counted either; nor, with `trusts_group`, is the group of the directory, if the user is in it, nor
-    the owner, if he is.  The answer is of the moment: whoever can change the modes can change them back.
+    The directory may be a link, which is followed.  Missing paths are open to nobody.  Root can write
+    everywhere, and does not count.  A group without other members does not count either; nor, with
+    `trusts_group`, does the group of the directory if the user is in it, nor the owner if he is in it.
+    The answer holds for this moment only: a user who can change the modes can change them back.
     """
     if os.name != "posix":
         return None
@@ -66,7 +66,7 @@ def open_to_others(
 
 
 def _own_group(directory: str) -> int | None:
-    """Return the group of a directory, None where this process is not in it."""
+    """Return the group of a directory, or None if this process is not in it."""
     try:
         group = os.stat(directory).st_gid
     except OSError:
@@ -80,7 +80,7 @@ def _reason(path: str, trusted: int | None, follow: bool = False) -> str | None:
     except OSError:
         return None
     user = os.geteuid()
-    # Who owns what is inside could make it because the directory lets him: only its own owner is looked at.
+    # Owners of files inside could make them because the directory let them: check only its own owner.
     is_known = trusted is not None and (not follow or _is_member(found.st_uid, trusted))
     if found.st_uid not in (user, 0) and not is_known:
         return f"{path} belongs to the user {found.st_uid}, who is neither you ({user}) nor root"
@@ -105,7 +105,7 @@ def _is_member(user: int, group: int) -> bool:
 
 
 def _is_private(group: int, user: int) -> bool:
-    # The group of a user's own, as many systems make it: of the same name, without other members.
+    # A private group, as many systems make for each user: of the same name, without other members.
     import grp
     import pwd
 

@@ -1,7 +1,10 @@
-"""The benchmark, which tells what codec suits which objects.
+"""The benchmark, which finds the codec that suits your objects.
 
-`compare` measures codecs on an object from Python; the command ``brinery bench`` does so for graphs of its
-own, for the result of a function, and for the objects of a store.
+A *source* gives the objects to measure: a built-in *graph*, the result of a function, the objects of a
+store, or one object of this process.  A *case* is one codec, protocol and compression on one source.  A
+*plan* lists sources and choices; running it (`run`) gives a *result*, which is data and becomes JSON
+(`result`).  A *report* is a result that renders itself as text, CSV or a page (`report`), with *advice*:
+the codecs to choose.  `compare` does all this for one object; the command ``brinery bench`` for the others.
 """
 
 from __future__ import annotations
@@ -10,12 +13,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from brinery.bench.result import Result
+    from brinery.bench.report.report import Report
     from brinery.bench.run.compare import compare
 
-__all__ = ["Result", "compare"]
+__all__ = ["Report", "compare"]
 
-_HOMES = {"Result": "result", "compare": "run.compare"}
+_HOMES = {"Report": "report.report", "compare": "run.compare"}
 
 
 def __getattr__(name: str) -> Any:

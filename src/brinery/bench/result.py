@@ -1,7 +1,7 @@
-"""What a benchmark found: values that become JSON and come back.
+"""The results of a benchmark: values that become JSON and come back.
 
-The JSON is described in `docs/design/bench-results.md`.  Fields may be added to it; a field never changes its
-meaning under the same `SCHEMA`.
+`docs/design/bench-results.md` describes the JSON.  Fields may be added; under one `SCHEMA` a field never
+changes its meaning.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final, Self
 
-from brinery.bench.report.writing import write_atomically
+from brinery.bench.writing import write_atomically
 from brinery.errors import InvalidArgumentError
 
 SCHEMA: Final = "brinery.bench/1"
@@ -53,22 +53,22 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Fidelity:
-    """What came back of a graph.  None stands for "not tried" and for "nothing there to lose"."""
+    """How much of a graph came back.  None means "not tried", or "the graph has none of it"."""
 
     equal: bool | None = None
-    """Types and values are the same, wherever one looks."""
+    """All types and values are the same."""
     identity: bool | None = None
-    """What was one object is one object, and what was two is two."""
+    """One object came back as one object, and two objects as two."""
     closures: bool | None = None
     """Functions can be called in a fresh interpreter; None for a graph that has none of its own."""
     depth: int | None = None
-    """The greatest depth that the codec kept, of those tried: links of a list of instances or lists."""
+    """The greatest depth that the codec kept, of those tried: links in a list of instances or lists."""
     losses: tuple[str, ...] = ()
-    """What was lost, in sentences."""
+    """The losses, in sentences."""
 
     @property
     def keeps_everything(self) -> bool | None:
-        """Tell whether nothing was lost; None where that was not tried."""
+        """Return whether nothing was lost; None where that was not tried."""
         if False in (self.equal, self.identity, self.closures):
             return False
         return None if None in (self.equal, self.identity) else True
@@ -91,29 +91,29 @@ class Case:
     bytes: int | None = None
     """Size of all records."""
     peak_encode_bytes: int | None = None
-    """What encoding takes at most above what the process had with the graph in it."""
+    """Memory that encoding takes at most, beyond that of the process with the graph in it."""
     peak_decode_bytes: int | None = None
     fidelity: Fidelity = field(default_factory=Fidelity)
     safe_to_read: bool = False
     used: tuple[str, ...] = ()
     """The codecs that wrote records, where a chain chose."""
     leaks: bool = False
-    """Whether memory stays behind after each repetition; `Fidelity.losses` tells how much."""
+    """Whether each repetition leaves memory allocated; `Fidelity.losses` says how much."""
 
     @property
     def name(self) -> str:
-        """Return codec, protocol and compression as the command line has them: ``pickle:5 + lz4``."""
+        """Return codec, protocol and compression as one name: ``pickle:5 + lz4``."""
         codec = self.codec if self.protocol is None else f"{self.codec}:{self.protocol}"
         return codec if self.compress is None else f"{codec} + {self.compress}"
 
     @property
     def key(self) -> tuple[str, str]:
-        """Return what the case has in common with the same case of another run."""
+        """Return the key that the same case has in another run."""
         return self.graph, self.name
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether the case ended well and nothing was lost."""
+        """Return whether the case ended well and nothing was lost."""
         return self.status == OK and self.fidelity.keeps_everything is True
 
     @property
@@ -124,7 +124,7 @@ class Case:
         return self.encode.median_seconds + self.decode.median_seconds
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON types, with the rates that follow from the figures."""
+        """Return JSON types, with the rates computed from the figures."""
         return {
             **asdict(self),
             "nodes_per_second": self._rates(self.nodes),
@@ -142,20 +142,20 @@ class Case:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Self:
-        """Return the case that `to_dict` described; fields of a newer brinery are left out."""
+        """Return the case that `to_dict` described; fields of a newer brinery are ignored."""
         own = _known(cls, value)
         for name in ("encode", "decode"):
             if own.get(name) is not None:
                 own[name] = _timing(own[name])
-        told = _known(Fidelity, own.get("fidelity") or {})
-        own["fidelity"] = Fidelity(**{**told, "losses": tuple(told.get("losses", ()))})
+        fidelity = _known(Fidelity, own.get("fidelity") or {})
+        own["fidelity"] = Fidelity(**{**fidelity, "losses": tuple(fidelity.get("losses", ()))})
         own["used"] = tuple(own.get("used", ()))
         return cls(**own)
 
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """What was encoded."""
+    """A graph of objects that was encoded."""
 
     name: str
     title: str
@@ -168,7 +168,7 @@ class Graph:
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """What to choose, and why."""
+    """A codec to choose, and the reason."""
 
     graph: str
     kind: str
@@ -181,7 +181,10 @@ class Recommendation:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All cases of a run, with what they depend on."""
+    """All cases of a run, with the machine, versions and settings that they depend on.
+
+    `Report` renders it.
+    """
 
     created: str
     """ISO 8601, in UTC."""
@@ -194,7 +197,7 @@ class Result:
     recommendations: tuple[Recommendation, ...] = ()
     interrupted: bool = False
     notes: tuple[str, ...] = ()
-    """What was left out, in sentences."""
+    """What the run left out, in sentences."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON types."""
@@ -208,12 +211,12 @@ class Result:
         }
 
     @classmethod
-    def from_dict(cls, value: Mapping[str, Any]) -> Result:
-        """Return the result that `to_dict` described; raise InvalidArgumentError for anything else."""
+    def from_dict(cls, value: Mapping[str, Any]) -> Self:
+        """Return the result that `to_dict` described.  Raise `InvalidArgumentError` for anything else."""
         if value.get("schema") != SCHEMA:
             raise InvalidArgumentError(
-                f"this is no result of a benchmark that can be read: its schema is "
-                f"{value.get('schema')!r}, not {SCHEMA!r}"
+                f"expected the result of a benchmark with the schema {SCHEMA!r}, got "
+                f"{value.get('schema')!r:.60}"
             )
         try:
             own = _known(cls, value)
@@ -238,38 +241,19 @@ class Result:
         """Write the result to a file."""
         write_atomically(path, json.dumps(self.to_dict(), indent=1) + "\n")
 
-    def to_csv(self, path: str | Path) -> None:
-        """Write one line per case to a file, for a spreadsheet."""
-        from brinery.bench.report.table import csv_text
-
-        write_atomically(path, csv_text(self))
-
-    def to_html(self, path: str | Path) -> None:
-        """Write the result to a file as a page that needs no network."""
-        from brinery.bench.report.page import render
-
-        write_atomically(path, render(self.to_dict()))
-
     @classmethod
-    def read(cls, path: str | Path) -> Result:
-        """Return the result that `to_json` wrote; raise InvalidArgumentError."""
+    def read(cls, path: str | Path) -> Self:
+        """Return the result that `to_json` wrote.  Raise `InvalidArgumentError`."""
         try:
             value = json.loads(Path(path).read_text(encoding="utf-8"))
         except (OSError, ValueError, RecursionError) as error:
             raise InvalidArgumentError(f"cannot read {str(path)!r}: {error}") from error
         if not isinstance(value, dict):
-            raise InvalidArgumentError(f"{str(path)!r} is no result of a benchmark")
+            raise InvalidArgumentError(
+                f"{str(path)!r}: expected the result of a benchmark (a JSON object), got "
+                f"{type(value).__name__}"
+            )
         return cls.from_dict(value)
-
-    def __str__(self) -> str:
-        from brinery.bench.report.table import text
-
-        return text(self)
-
-    def _repr_html_(self) -> str:
-        from brinery.bench.report.table import html
-
-        return html(self)
 
     def __iter__(self) -> Iterator[Case]:
         return iter(self.cases)

@@ -17,6 +17,7 @@ from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Ver
 from brinery.catalog.cas_list import CasList, Entry
 from brinery.errors import IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.ids import id_of, name_of
+from brinery.record.about import about_in
 from brinery.record.clock import now
 
 NAME: Final = ".quarantine"
@@ -93,7 +94,7 @@ class Quarantine:
         try:
             self._list.change(
                 lambda entries: _without(entries, key),
-                [Put(target, (data,), ABSENT)],
+                [Put(target, (data,), ABSENT, about_in(data))],
                 [Delete(_place(key), version)],
             )
         except Conflict as conflict:

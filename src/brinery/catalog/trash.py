@@ -19,6 +19,7 @@ from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Ver
 from brinery.catalog.cas_list import CasList
 from brinery.errors import CorruptRecordError, StorageError
 from brinery.ids import id_of, is_hashed
+from brinery.record.about import about_in
 from brinery.record.clock import now
 
 NAME: Final = ".trash"
@@ -113,7 +114,7 @@ class Trash:
         for name, data in self.records() if wanted else ():
             if name in wanted:
                 try:
-                    self._backend.put(name, data, ABSENT)
+                    self._backend.commit([Put(name, (data,), ABSENT, about_in(data))])
                 except Conflict:  # a save has written it anew
                     continue
                 back.append(name)

@@ -1,8 +1,9 @@
 """The command ``brinery``.
 
-One module per command, each with a click command of the same name, imported when it is called:
-``brinery --help`` loads none of them.  Results go to standard output; progress and errors go to standard
-error.  The exit status is 0 for success, 1 for failure or a finding, 2 for wrong usage, 130 after Ctrl-C.
+A *command* is a module with a click command of the same name, imported when it is called: ``brinery --help``
+loads none of them.  *STORE* is the argument that names a store (`opening`).  The *results* of a command go to
+standard output, *progress* and errors to standard error (`output`).  The *exit status* is 0 for success, 1
+for a failure or a finding, 2 for wrong usage, 130 after Ctrl-C.
 """
 
 from __future__ import annotations
@@ -18,18 +19,18 @@ import click
 from brinery import __version__
 from brinery.errors import BrineryError, InvalidArgumentError
 
-# Name and line of help; the help stands here so that the list of commands imports none of them.
+# Name and line of help, here so that the list of commands imports none of them.
 _COMMANDS: Final = {
     "backup": "Back up a store while it is in use.",
     "bench": "Measure which codec suits which objects.",
     "check": "Try to decode every record; report what would fail.",
     "copy": "Copy records from one store to another.",
     "fsck": "Check every byte and every reference; repair.",
-    "gc": "List or remove what no root reaches.",
-    "info": "Show what a record says of itself.",
+    "gc": "List or remove records that no root reaches.",
+    "info": "Show the metadata of a record.",
     "list": "List the IDs of a store.",
     "recode": "Rewrite a store with another codec, in place.",
-    "restore": "Bring a backup back, checked.",
+    "restore": "Restore a backup, checked first.",
 }
 
 
@@ -43,7 +44,7 @@ class _Commands(click.Group):
         module = importlib.import_module(f"brinery.cli.{cmd_name}")
         command = getattr(module, f"{cmd_name}_command")
         if not isinstance(command, click.Command):
-            raise TypeError(f"{cmd_name}_command is no click command")
+            raise TypeError(f"{cmd_name}_command: expected a click command, got {command!r:.60}")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -69,8 +70,8 @@ def _print(error: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return the exit status."""
     try:
-        # Not by click's own main, which makes status 1 of Ctrl-C and of a pipe that is closed.
-        # (No call of `list` here: once it was imported, that is the module of the command.)
+        # Not by click's own main, whose status is 1 after Ctrl-C and for a closed pipe.
+        # (Do not call `list` here: once it is imported, that is the module of the command.)
         given = [*(sys.argv[1:] if arguments is None else arguments)]
         with brinery.make_context("brinery", given) as context:
             found = brinery.invoke(context)
@@ -91,6 +92,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         click.echo("interrupted", err=True)
         return 130
     except BrokenPipeError:
-        # Whoever read the output has gone (brinery list jobs | head); nothing may be flushed there.
+        # The reader of the output has gone (brinery list jobs | head): flush nothing there.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141

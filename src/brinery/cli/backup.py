@@ -1,4 +1,4 @@
-"""``brinery backup``: what a store holds now, kept elsewhere."""
+"""``brinery backup``: the present state of a store, kept elsewhere."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from brinery.cli.output import printable, progress
 @click.command("backup")
 @store_argument
 @click.argument("target", metavar="TARGET")
-@click.option("--prune", is_flag=True, help="Remove from TARGET what STORE has no longer.")
+@click.option(
+    "--prune", is_flag=True, help="Remove from TARGET the records that STORE no longer has."
+)
 def backup_command(place: str, target: str, prune: bool) -> int:
-    """Back up STORE to TARGET, which is made if it is not there.
+    """Back up STORE to TARGET, which is made if it does not exist.
 
-    It is the state of one moment, also while others save. Only what has changed since the last backup to
-    TARGET is copied. A backup that is killed leaves the last one as it was; the next goes on.
+    The backup is the state of one moment, also while other processes save. Only records that have changed
+    since the last backup to TARGET are copied. A backup that is killed leaves the last one as it was, and
+    the next backup continues it.
     """
     with (
         open_store(place, is_for_bytes=True) as store,

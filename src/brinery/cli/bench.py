@@ -6,15 +6,14 @@ import os
 import shlex
 import signal
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
-from brinery.bench.graphs import GRAPHS, LARGE, SMALL
+from brinery.bench.graphs import GRAPHS, SMALL
 from brinery.bench.report.comparison import (
     SAME,
     STEADY,
@@ -24,22 +23,21 @@ from brinery.bench.report.comparison import (
     differing,
     is_steady,
 )
+from brinery.bench.report.report import Report
 from brinery.bench.report.table import HEADS, NUMBERS, heading, rows_of
-from brinery.bench.report.writing import check_writable
-from brinery.bench.result import Result
 from brinery.bench.run.bar import bar
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import choices
 from brinery.bench.run.fidelity import DEPTHS
 from brinery.bench.run.plan import Plan, Progress, run
 from brinery.bench.run.runner import Limits, Runner
-from brinery.bench.run.source import BuiltIn, Factory, Source, Stored
-from brinery.cli.opening import open_store
+from brinery.bench.run.source import BuiltIn, Source
+from brinery.bench.writing import check_writable
+from brinery.cli.bench_sources import SourceOptions, sources_of
 from brinery.cli.output import print_table
 from brinery.errors import BrineryError
 
 _DEEP: Final = (*DEPTHS, 100_000)
-_SIZES: Final = {"small": SMALL, "large": LARGE}
 
 
 @click.command("bench")
@@ -48,16 +46,20 @@ _SIZES: Final = {"small": SMALL, "large": LARGE}
 @click.option("--id", "ids", multiple=True, help="Only this object of the store; may be repeated.")
 @click.option("--graphs", metavar="NAMES", help=f"Built-in graphs: {', '.join(GRAPHS)}.")
 @click.option("--size", default="small", help="small, large, or a number of nodes.")
-@click.option("--seed", default=1, show_default=True, help="Of the built-in graphs.")
-@click.option("--codecs", metavar="NAMES", help="As pickle:2,dill,auto. Default: all installed.")
-@click.option("--compress", metavar="NAMES", help="As none,lz4,zstd:3. Default: none.")
-@click.option("--seconds", type=click.FloatRange(min=0), help="To repeat each measurement for.")
+@click.option("--seed", default=1, show_default=True, help="Seed of the built-in graphs.")
+@click.option(
+    "--codecs", metavar="NAMES", help="Such as pickle:2,dill,auto. Default: all installed."
+)
+@click.option("--compress", metavar="NAMES", help="Such as none,lz4,zstd:3. Default: none.")
+@click.option(
+    "--seconds", type=click.FloatRange(min=0), help="Repeat each measurement for so long."
+)
 @click.option(
     "--processes",
     type=click.IntRange(min=1),
     default=1,
     show_default=True,
-    help="That measure the times of each case.",
+    help="How many measure the times of each case.",
 )
 @click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds for one case.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MB", help="For one case.")
@@ -79,7 +81,6 @@ _SIZES: Final = {"small": SMALL, "large": LARGE}
     help="With --compare: the factor from which on a change counts.",
 )
 def bench_command(
-    targets: tuple[str, ...],
     compared: tuple[str, str] | None,
     threshold: float,
     json_file: str | None,
@@ -91,26 +92,21 @@ def bench_command(
 
     MODULE:FUNCTION, or path/to/file.py:function, names a function without arguments that returns the
     object to measure. Without one, and without --store, the built-in graphs are measured. Each case
-    runs in a process of its own. After Ctrl-C the cases that have ended are shown and written all
-    the same.
+    runs in a process of its own. After Ctrl-C the cases that have ended are still shown and written.
 
     With --compare the status is 1 if a case became worse by more than the threshold.
     """
     if compared:
         return _compare(*compared, threshold)
-    files = [file for file in (json_file, csv_file, html_file) if file is not None]
-    if len({os.path.abspath(file) for file in files}) < len(files):
-        raise click.UsageError("two results are to be written to one file")
-    for file in files:
-        with _usage():
-            check_writable(file)
+    _check_files((json_file, csv_file, html_file))
     sys.path.insert(0, "")
-    # A batch system that ends the run gets what there is, as Ctrl-C does.
+    # When a batch system ends the run, show and write what there is, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    plan = _plan(targets, **options)
+    chosen = SourceOptions(**{name: options.pop(name) for name in SourceOptions._fields})
+    plan = _plan(chosen, options)
     with _progress() as progress:
         result = run(plan, progress)
-    # Before anything is printed: who reads the output may have gone.
+    # Before anything is printed: the reader of the output may have gone.
     writers = {json_file: result.to_json, csv_file: result.to_csv, html_file: result.to_html}
     for place, write in writers.items():
         if place is not None:
@@ -132,105 +128,50 @@ def _usage() -> Iterator[None]:
         raise click.UsageError(str(error)) from error
 
 
-def _plan(
-    targets: Sequence[str],
-    *,
-    place: str | None,
-    ids: tuple[str, ...],
-    graphs: str | None,
-    size: str,
-    seed: int,
-    codecs: str | None,
-    compress: str | None,
-    seconds: float | None,
-    processes: int,
-    timeout: float | None,
-    memory: int | None,
-) -> Plan:
-    nodes = _nodes(size)
-    is_large = nodes > 10 * SMALL
+def _check_files(files: Sequence[str | None]) -> None:
+    named = [file for file in files if file is not None]
+    if len({os.path.abspath(file) for file in named}) < len(named):
+        raise click.UsageError("two results cannot be written to one file: name different files")
+    for file in named:
+        with _usage():
+            check_writable(file)
+
+
+def _plan(options: SourceOptions, effort: Mapping[str, Any]) -> Plan:
+    is_large = options.nodes > 10 * SMALL
+    seconds, timeout, memory = (effort[name] for name in ("seconds", "timeout", "memory"))
     limits = Limits(
         timeout or (1800.0 if is_large else 60.0), None if memory is None else memory * 10**6
     )
-    effort = Effort(seconds if seconds is not None else 2.0 if is_large else 0.03)
+    repeated = Effort(seconds if seconds is not None else 2.0 if is_large else 0.03)
     with _usage():
-        chosen = choices(codecs, compress)
-        sources, notes = _sources(targets, place, ids, graphs, size, nodes, seed)
+        chosen = choices(effort["codecs"], effort["compress"])
+        sources, notes = sources_of(options)
     depths = _DEEP if is_large else DEPTHS
-    runner = Runner(effort, limits, depths)
+    runner = Runner(repeated, limits, depths)
     for source in sources:
         if not isinstance(source, BuiltIn):
             _try_out(source, runner)
     return Plan(
         sources,
         chosen,
-        effort=effort,
+        effort=repeated,
         limits=limits,
         depths=depths,
-        processes=processes,
-        size=size,
+        processes=effort["processes"],
+        size=options.size,
         command=f"brinery {shlex.join(sys.argv[1:])}",
         notes=tuple(notes),
     )
 
 
-def _sources(
-    targets: Sequence[str],
-    place: str | None,
-    ids: tuple[str, ...],
-    graphs: str | None,
-    size: str,
-    nodes: int,
-    seed: int,
-) -> tuple[list[Source], list[str]]:
-    if ids and place is None:
-        raise click.UsageError("--id needs --store")
-    sources: list[Source] = [Factory(target) for target in targets]
-    if place is not None:
-        with open_store(place) as store:
-            absent = [id_ for id_ in ids if id_ not in store]
-            if absent:
-                raise click.UsageError(f"the store has no object {absent[0]!r}")
-            if not len(store):
-                raise click.UsageError(f"the store {place!r} has no objects")
-        sources.append(Stored(place, ids))
-    if sources and graphs is None:
-        return sources, []
-    names = list(GRAPHS) if graphs is None else [n.strip() for n in graphs.split(",") if n.strip()]
-    unknown = [name for name in names if name not in GRAPHS]
-    if unknown:
-        raise click.UsageError(f"no graph {unknown[0]!r}: there are {', '.join(GRAPHS)}")
-    missing = {n: [m for m in GRAPHS[n].requires if find_spec(m) is None] for n in names}
-    notes = [f"{n} is left out: {m[0]} is not installed." for n, m in missing.items() if m]
-    if graphs is not None and notes:
-        raise click.UsageError(notes[0])
-    for name in names:
-        if not missing[name]:
-            share = GRAPHS[name].share if size == "small" else 1
-            sources.append(BuiltIn(name, int(nodes * share), seed))
-    return sources, notes
-
-
-def _nodes(size: str) -> int:
-    if size in _SIZES:
-        return _SIZES[size]
-    try:
-        nodes = int(size.replace(",", "").replace("_", ""))
-    except ValueError:
-        nodes = 0
-    if nodes < 1:
-        raise click.UsageError(f"--size {size!r}: say small, large, or a number of nodes")
-    return nodes
-
-
 def _try_out(source: Source, runner: Runner) -> None:
-    # Once, before all cases: what is wrong with a factory or a store is no matter of codecs.
+    # Once, before all cases: a faulty function or store has nothing to do with codecs.
     found = runner.look_at(source)
     if found["status"] != "ok":
-        told = f"{found['error']}"
         if "traceback" in found:
             click.echo(str(found["traceback"]).rstrip(), err=True)
-        raise click.UsageError(told)
+        raise click.UsageError(str(found["error"]))
 
 
 @contextmanager
@@ -242,7 +183,7 @@ def _progress() -> Iterator[Progress]:
         yield lambda name, done, total: None
 
 
-def _print(result: Result) -> None:
+def _print(result: Report) -> None:
     if not sys.stdout.isatty():
         click.echo(str(result))
         return
@@ -260,13 +201,13 @@ def _print(result: Result) -> None:
 
 def _compare(old_file: str, new_file: str, threshold: float) -> int:
     with _usage():
-        old, new = (Result.read(Path(file)) for file in (old_file, new_file))
+        old, new = (Report.read(Path(file)) for file in (old_file, new_file))
     for line in differing(old, new):
         click.echo(f"not the same: {line}")
     if not is_steady(old, new):
         click.echo(
             f"Each case was measured in fewer than {STEADY} processes: differences of time below a factor of "
-            f"{UNSTEADY:g} count for nothing. Measure with --processes {STEADY}."
+            f"{UNSTEADY:g} are ignored. Measure with --processes {STEADY}."
         )
     found = [change for change in changes(old, new, threshold) if change.verdict != SAME]
     if not found:

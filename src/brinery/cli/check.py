@@ -16,10 +16,10 @@ from brinery.cli.output import print_lines, progress
 def check_command(place: str, renames: tuple[str, ...]) -> int:
     """Decode every record of STORE and report what would load, be upgraded or fail.
 
-    Decoding runs the code that records name: do this with stores that you trust.  Nothing is changed.
-    Modules are looked for in the working directory, too.  The status is 1 if a record would not load.
+    Decoding runs the code that records name: do this only with stores that you trust.  Nothing is changed.
+    Modules are also imported from the working directory.  The status is 1 if a record would not load.
     """
-    # As `python -m` does: what the records of a script's own modules need is found beside it.
+    # Like `python -m`: finds modules beside a script, whose classes the records name.
     sys.path.insert(0, "")
     with (
         open_store(place, renames=pairs_of(renames)) as store,

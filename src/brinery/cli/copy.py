@@ -27,14 +27,14 @@ def copy_command(
     skip_existing: bool,
     keep_going: bool,
 ) -> int:
-    """Copy the records of the store SRC to the store DST, which is made if it is not there.
+    """Copy the records of the store SRC to the store DST, which is made if it does not exist.
 
-    Records travel as bytes, checked by their digests. IDs stay; nothing is decoded or imported. What DST
-    has already is skipped, so a copy that was stopped is repeated to go on. Another record under the
-    same ID is an error, before anything is written. The status is 1 if --keep-going left something out.
+    Records are copied as bytes, checked by their digests. IDs stay; nothing is decoded or imported. Records
+    that DST already has are skipped, so repeating a copy that was stopped continues it. Another record under
+    the same ID is an error, before anything is written. The status is 1 if --keep-going left records out.
     """
     if overwrite and skip_existing:
-        raise click.UsageError("--overwrite and --skip-existing: say one of the two")
+        raise click.UsageError("give either --overwrite or --skip-existing, not both")
     with (
         open_store(source, is_for_bytes=True) as old,
         open_store(target, is_for_bytes=True, is_new=True) as new,
@@ -51,7 +51,7 @@ def copy_command(
                 progress=show,
             )
         except (RecordError, DanglingReferenceError) as error:
-            error.args = (f"{error}. To copy all else, say --keep-going", *error.args[1:])
+            error.args = (f"{error}. To copy all other records, use --keep-going", *error.args[1:])
             raise
     print_lines(str(report))
     return 0 if report.is_whole else 1

@@ -14,16 +14,16 @@ from brinery.trust.policy import Trust
 
 @click.command("fsck")
 @store_argument
-@click.option("--repair", is_flag=True, help="Move what is damaged to the quarantine.")
+@click.option("--repair", is_flag=True, help="Move damaged records to the quarantine.")
 @click.option(
     "--root",
     "roots",
     multiple=True,
     metavar="ID",
-    help="Tell what no root reaches; may be repeated.",
+    help="Report records that no root reaches; may be repeated.",
 )
 @click.option("--strays", "shows_strays", is_flag=True, help="List other files, too.")
-@click.option("--quarantine", "is_listing", is_flag=True, help="List the quarantine, and no more.")
+@click.option("--quarantine", "is_listing", is_flag=True, help="Only list the quarantine.")
 @click.option("--put-back", "key", metavar="KEY", help="Give a record in quarantine its name back.")
 @click.option("--as", "id_", metavar="ID", help="With --put-back: give it the name of this ID.")
 def fsck_command(
@@ -39,12 +39,12 @@ def fsck_command(
 
     With the key of the store in the environment, its seals are checked as well.
 
-    The status is 1 if there are problems.  Only --repair changes something, and deletes nothing.
+    The status is 1 if there are problems.  Only --repair changes anything, and it deletes nothing.
     """
     if sum((repair or bool(roots) or shows_strays, is_listing, key is not None)) > 1:
-        raise click.UsageError("--quarantine and --put-back stand alone")
+        raise click.UsageError("give --quarantine or --put-back without other options")
     if id_ is not None and key is None:
-        raise click.UsageError("--as goes with --put-back")
+        raise click.UsageError("--as needs --put-back")
     check_place(place)
     if is_listing:
         _list_quarantine(place)
@@ -62,7 +62,7 @@ def _examine(place: str, repair: bool, roots: tuple[str, ...], shows_strays: boo
     print_lines(str(report))
     if shows_strays:
         for stray in report.strays:
-            click.echo(printable(f"{stray}: stray: no record"))
+            click.echo(printable(f"{stray}: stray: not a record"))
     return 0 if report.is_clean else 1
 
 

@@ -1,4 +1,4 @@
-"""``brinery info``: what a record says of itself."""
+"""``brinery info``: the metadata of a record."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from brinery.cli.output import print_table
 @click.command("info")
 @store_argument
 @click.argument("id")
-@click.option("--json", "as_json", is_flag=True, help="As a JSON object.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 def info_command(place: str, id: str, as_json: bool) -> None:
-    """Show what the record ID of STORE says of itself.  Nothing is decoded or imported."""
+    """Show the metadata of the record ID of STORE.  Nothing is decoded or imported."""
     with open_store(place) as store:
         found = dataclasses.asdict(store.info(id))
     if as_json:
@@ -28,7 +28,7 @@ def info_command(place: str, id: str, as_json: bool) -> None:
 
 
 def _with_text_keys(value: Any) -> Any:
-    # A record may say anything of its codec.
+    # The options of a codec may have any keys.
     if isinstance(value, dict):
         return {str(key): _with_text_keys(item) for key, item in value.items()}
     return [*map(_with_text_keys, value)] if isinstance(value, (list, tuple)) else value

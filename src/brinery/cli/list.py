@@ -12,12 +12,14 @@ from brinery.stores.store import Store
 
 @click.command("list")
 @store_argument
-@click.option("--prefix", default="", help="Only IDs that start so.")
-@click.option("--long", "-l", "is_long", is_flag=True, help="With class, codec, size and time.")
+@click.option("--prefix", default="", help="Only IDs that start with this.")
+@click.option(
+    "--long", "-l", "is_long", is_flag=True, help="Also show class, codec, size and time."
+)
 def list_command(place: str, prefix: str, is_long: bool) -> None:
     """List the IDs of STORE, one a line.
 
-    With --long the end of each record is read, and a record that cannot be read is shown as such.
+    With --long the end of each record is read; a record that cannot be read is shown as unreadable.
     """
     with open_store(place) as store:
         ids = store.list(prefix)

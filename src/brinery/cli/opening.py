@@ -33,35 +33,34 @@ def rename_option(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def pairs_of(renames: Iterable[str]) -> dict[str, str]:
-    """Return what --rename says, as `renames` of a store."""
+    """Return the values of --rename as the `renames` of a store."""
     return dict(map(_pair, renames))
 
 
 def _pair(rename: str) -> tuple[str, str]:
     old, _, new = rename.partition("=")
     if not (old and new):
-        raise click.BadParameter(f"{rename!r}: write OLD=NEW", param_hint="--rename")
+        raise click.BadParameter(f"expected OLD=NEW, got {rename!r}", param_hint="--rename")
     return old, new
 
 
 def check_place(place: str) -> None:
-    """Raise `UsageError` for what is no URL, or a directory that is not there; nothing is opened."""
+    """Raise `UsageError` for a wrong URL, or a directory that does not exist.  Nothing is opened."""
     try:
         url = Url(place)
         path = url.local_path() if url.scheme == "file" else None
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if path is not None and not os.path.isdir(path):
-        raise click.UsageError(f"there is no directory {path!r}")
+        raise click.UsageError(f"no directory {path!r}")
 
 
 def open_store(
     place: str, *, is_new: bool = False, is_for_bytes: bool = False, **options: Any
 ) -> Store:
-    """Open a store; unless it may be new, a place where there is none is wrong usage.
+    """Open a store.  Unless it may be new, raise `UsageError` if there is none.
 
-    `is_for_bytes` says that nothing will be decoded: the codec that the store remembers need not be
-    installed then.
+    With `is_for_bytes` nothing will be decoded, and the codec of the store need not be installed.
     """
     if is_for_bytes:
         options = {"codec": "pickle", "compress": "none", **options}
@@ -72,17 +71,15 @@ def open_store(
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):
-        # A store makes its directory on the first save; a command that reads needs one.
-        raise click.UsageError(f"there is no directory {store.directory!r}")
+        # A store makes its directory on the first save; a command that reads needs an existing one.
+        raise click.UsageError(f"no directory {store.directory!r}")
     if not isinstance(store, Store):
-        raise click.UsageError(
-            f"{place!r} opens a {type(store).__name__}, which is no brinery.Store"
-        )
+        raise click.UsageError(f"{place!r}: expected a brinery.Store, got {type(store).__name__}")
     return store
 
 
 def _is_sql(place: str) -> bool:
-    # A database makes its tables, and SQLite its file, when it is opened; a command that reads must not.
+    # Opening a database makes its tables, and an SQLite file; a command that reads must not do that.
     try:
         scheme = Url(place).scheme.partition("+")[0]
     except BrineryError:

@@ -1,4 +1,4 @@
-"""What commands print: tables for people and for pipes, and progress."""
+"""The output of commands: tables for people and for pipes, and progress."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ def print_table(
 ) -> None:
     """Print a table: drawn in a terminal, in plain aligned columns elsewhere.
 
-    `numbers` are the heads of the columns that are aligned to the right.  Where the output is no
-    terminal nothing is cut off, whatever its width.
+    `numbers` are the heads of the columns that are aligned to the right.  Outside a terminal nothing is
+    cut off, whatever the width.
     """
-    # Control characters in IDs or names of classes would be obeyed by the terminal.
+    # The terminal would obey control characters in IDs or names of classes.
     shown = [[printable(cell) for cell in row] for row in rows]
     if sys.stdout.isatty():
         _print_drawn(heads, shown, numbers)
@@ -26,12 +26,12 @@ def print_table(
 
 
 def print_lines(text: str, *, err: bool = False) -> None:
-    """Print a text, line by line, with all other control characters written out."""
+    """Print a text line by line, with all other control characters escaped."""
     click.echo("\n".join(map(printable, text.split("\n"))), err=err)
 
 
 def printable(text: str) -> str:
-    """Return a text with its control characters written out."""
+    """Return a text with its control characters escaped."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -64,10 +64,10 @@ def _print_plain(
 
 
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar on standard error; call what this gives with the count done and of all.
+def progress(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a progress bar on standard error; give a function to call with the counts done and in all.
 
-    Where standard error is no terminal, nothing is shown.  The bar goes when the work is done.
+    Outside a terminal, nothing is shown.  The bar disappears when the work is done.
     """
     if not sys.stderr.isatty():
         yield lambda done, total: None
@@ -76,5 +76,5 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(title, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -14,9 +14,9 @@ from brinery.operations.recode import recode
 
 @click.command("recode")
 @store_argument
-@click.option("--codec", metavar="NAMES", help="As dill, pickle,dill, or auto.")
-@click.option("--protocol", type=int, help="Of the codec.")
-@click.option("--compress", metavar="NAME", help="As zstd, zstd:3, or none.")
+@click.option("--codec", metavar="NAMES", help="Such as dill, pickle,dill or auto.")
+@click.option("--protocol", type=int, help="Protocol of the codec.")
+@click.option("--compress", metavar="NAME", help="Such as zstd, zstd:3 or none.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @rename_option
 def recode_command(
@@ -27,19 +27,19 @@ def recode_command(
     dry_run: bool,
     renames: tuple[str, ...],
 ) -> int:
-    """Rewrite the records of STORE in place; what is not said stays as the store remembers it.
+    """Rewrite the records of STORE in place; options that are not given stay as the store remembers them.
 
-    Each new record is decoded and compared with the old one before it is written. Records that are as
-    they should be are skipped, so a run that was stopped is repeated to go on. What cannot be rewritten
-    is left and reported, and the status is 1 then.
+    Each new record is decoded and compared with the old one before it is written. Records that already
+    have the wanted form are skipped, so repeating a run that was stopped continues it. Records that cannot
+    be rewritten are left as they are and reported; the status is then 1.
 
-    Decoding runs the code that records name: do this with stores that you trust. Modules are looked for
-    in the working directory, too.
+    Decoding runs the code that records name: do this only with stores that you trust. Modules are also
+    imported from the working directory.
     """
-    # As `python -m` does: what the records of a script's own modules need is found beside it.
+    # Like `python -m`: finds modules beside a script, whose classes the records name.
     sys.path.insert(0, "")
     given = {"codec": codec, "protocol": protocol, "compress": compress}
-    options: dict[str, Any] = {name: it for name, it in given.items() if it is not None}
+    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with (
         open_store(place, renames=pairs_of(renames), **options) as store,
         progress("recoding") as show,

@@ -14,10 +14,10 @@ from brinery.operations.restore import restore
 @click.argument("target", metavar="STORE")
 @click.option("--overwrite", is_flag=True, help="Replace records of STORE under the same IDs.")
 def restore_command(source: str, target: str, overwrite: bool) -> int:
-    """Restore BACKUP to STORE, an empty place, which is made if it is not there.
+    """Restore BACKUP to STORE, an empty place, which is made if it does not exist.
 
-    Every byte of BACKUP is checked before anything is written, the seals too where the environment has
-    the key. All is written at once.
+    Every byte of BACKUP is checked before anything is written; also the seals, if the environment has
+    the key. All records are written at once.
     """
     with (
         open_store(source, is_for_bytes=True) as backup,

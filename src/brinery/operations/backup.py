@@ -40,6 +40,7 @@ from brinery.operations.fingerprint import (
 )
 from brinery.operations.fsck import checked
 from brinery.operations.progress import Progress, Show
+from brinery.record.record import about_of
 from brinery.record.seal import Seals
 from brinery.session.session import Session, session_of
 
@@ -190,8 +191,8 @@ class _Backup:
             progress(done)
 
     def _put(self, name: str, data: bytes) -> Put:
-        checked(name, data, path=self._source.where(name), seals=self._seals())
-        return Put(name, (data,))
+        record = checked(name, data, path=self._source.where(name), seals=self._seals())
+        return Put(name, (data,), about=about_of(record.metadata, {}))
 
     def _differing(self, marks: Marks) -> Sequence[str]:
         return [name for name, mark in marks.items() if self._held.get(name) != mark]

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from brinery.backend import ABSENT, Conflict, Expect, Put, Version
+from brinery.backend import ABSENT, About, Conflict, Expect, Put, Version
 from brinery.catalog.settings import read_settings, write_settings
 from brinery.errors import (
     ConflictError,
@@ -29,6 +29,7 @@ from brinery.operations.reference_order import components
 from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, mark_of
 from brinery.record.info import read_metadata
+from brinery.record.record import about_of
 from brinery.session.session import OpenedStore, Session
 
 MOST_RECORDS: Final = 1_000
@@ -312,13 +313,13 @@ class _Copier:
                 fitting = self._fitting(item, name, data, attempt)
                 if fitting is None:
                     continue
-                data = fitting
+                data, about = fitting
                 expect: Version | Expect | None = ABSENT
                 if name in there:
                     expect = self._over(item.id, data, *there[name], attempt, differing)
                 if expect is not None:
                     attempt.copied.append(item)
-                    yield Put(name, (data,), expect)
+                    yield Put(name, (data,), expect, about)
             if differing:
                 raise CopyConflictError(differing, self._target.backend.location)
 
@@ -343,7 +344,9 @@ class _Copier:
             differing.append(id_)
         return None
 
-    def _fitting(self, item: _Item, name: str, data: bytes, attempt: _Attempt) -> bytes | None:
+    def _fitting(
+        self, item: _Item, name: str, data: bytes, attempt: _Attempt
+    ) -> tuple[bytes, About] | None:
         # The record as the target is to have it; None where it cannot be used.
         where = self._source.backend.where(name)
         try:
@@ -355,7 +358,7 @@ class _Copier:
             return None
         if mark_of(metadata) != item.outline.mark:
             raise _ChangedError(item.id)
-        return fitting
+        return fitting, about_of(metadata, {})
 
 
 def _batches(scan: Scan) -> Iterator[list[list[_Item]]]:

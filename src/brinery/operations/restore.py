@@ -15,6 +15,7 @@ from brinery.operations.backup_manifest import Label, read_label
 from brinery.operations.fingerprint import Marks, batches, digest_of, last_number, mark_in, marks_of
 from brinery.operations.fsck import checked
 from brinery.operations.progress import Progress, Show
+from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
 from brinery.session.session import session_of
 from brinery.trust.gate import check_identity
@@ -182,8 +183,8 @@ class _Restoring:
                 self._backup.location,
             )
 
-    def _check(self, name: str, data: bytes) -> None:
-        checked(name, data, path=self._backup.where(name), seals=self._seals)
+    def _check(self, name: str, data: bytes) -> Record:
+        return checked(name, data, path=self._backup.where(name), seals=self._seals)
 
     def _read(self) -> Iterator[tuple[str, bytes]]:
         """Yield name and bytes of all records of the backup, which must still be what they were."""
@@ -203,8 +204,7 @@ class _Restoring:
     def _puts(self, present: set[str]) -> Iterator[Put]:
         expect = ANY if self._overwrite else ABSENT
         for name, data in self._read():
-            self._check(name, data)
-            yield Put(name, (data,), expect)
+            yield Put(name, (data,), expect, about_of(self._check(name, data).metadata, {}))
         yield from self._about()
 
     def _about(self) -> Sequence[Put]:

@@ -33,7 +33,7 @@ from brinery.record.clock import now
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
 from brinery.record.reader import parse
-from brinery.record.record import Metadata
+from brinery.record.record import Metadata, about_of
 from brinery.record.writer import build
 from brinery.registry.chain import CodecChain
 from brinery.session.cache import Caches
@@ -126,7 +126,7 @@ class Rewriter:
         data = b"".join(build(described, payload.pieces, record.buffers, self._session.gate.seals))
         # Raises unless the payload comes back, by its digest.
         self._session.expander.restored(parse(data, id=id_))
-        put = Put(name_of(id_), (data,), record.version)
+        put = Put(name_of(id_), (data,), record.version, about_of(described, None))
         sizes = len(record.data), len(data)
         return Rewritten(id_, put, *sizes, metadata.raw_digest, read.codec, is_compared=True)
 

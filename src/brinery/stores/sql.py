@@ -133,7 +133,7 @@ class SqlStore(Store):
         return Url(self._url_of_database() + table)
 
     def _url_of_database(self) -> str:
-        return self._sql.place.url.render_as_string(hide_password=False)
+        return self._sql.database.url.render_as_string(hide_password=False)
 
     @property
     def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
@@ -141,7 +141,7 @@ class SqlStore(Store):
 
         `created` is in seconds since 1970, UTC; `size` in bytes.
         """
-        return self._sql.place.schema.records.c
+        return self._sql.database.schema.records.c
 
     def query(
         self,
@@ -179,7 +179,7 @@ def _reopened(place: SqlOptions, options: StoreOptions) -> SqlStore:
 def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
     if not fields:
         return {}
-    from brinery.backends.sql.database import installed
+    from brinery.backends.sql.drivers import installed
 
     with installed():
         from sqlalchemy import Column

@@ -17,7 +17,7 @@ import pytest
 from brinery.backend import Backend, Missing, Put
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.directory.lock import WritersLock
-from brinery.backends.directory.lock_state import LONGEST, TURN, mark_at
+from brinery.backends.directory.lock_state import LONGEST, TURN, lock_state_at
 from brinery.backends.directory.stale import OLD
 from brinery.errors import LockedError, StorageError
 from brinery.testing.backend import body
@@ -71,7 +71,7 @@ def test_readers_never_see_a_mixture(tmp_path: Path, layout: Any) -> None:
 
 
 def test_single_puts_are_states_too(tmp_path: Path) -> None:
-    """What is read before and after somebody's put is read again."""
+    """Records that are read before and after a put of another writer are read again."""
     backend = opened(tmp_path)
     backend.commit([Put("Task.1", (b"1",)), Put("Task.2", (b"1",))])
     calls: list[object] = []
@@ -89,7 +89,7 @@ def test_single_puts_are_states_too(tmp_path: Path) -> None:
 
 
 def test_an_error_of_a_mixture_is_no_error(tmp_path: Path) -> None:
-    """What fails because somebody removed a record meanwhile is tried again; other errors are not."""
+    """A read that fails because a record was removed is tried again; other errors are not."""
     backend = opened(tmp_path)
     backend.put("Task.1", b"Task.2")
     backend.put("Task.2", b"end")
@@ -155,7 +155,7 @@ def test_the_log_of_turns_stays_small(tmp_path: Path) -> None:
     marks = []
     for turn in range(LONGEST // TURN + 3):
         backend.put("Task.1", b"%d" % turn)
-        mark = mark_at(lock)
+        mark = lock_state_at(lock)
         assert mark is not None
         assert mark.size % TURN == 0
         assert mark.size <= LONGEST
@@ -258,7 +258,7 @@ def test_who_may_not_write_reads_through_the_journal(
     """A reader of one state sees one side and changes nothing; what is staged counts as moved."""
     root, expected = killed
     if os.geteuid() != 0:
-        pytest.skip("only root can become somebody who may not write")
+        pytest.skip("only root can become a user who may not write")
     for path in [root, *root.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     for parent in root.parents:
@@ -274,9 +274,9 @@ def test_who_may_not_write_reads_through_the_journal(
             for _ in range(2):
                 assert backend.read_one_state(contents) == expected
             if list(root.glob(".brinery/staging/*.journal")):
-                with pytest.raises(StorageError, match="for reading only"):
+                with pytest.raises(StorageError, match="which you may not finish"):
                     backend.read_one_state(lambda view: view.put("Task.1", b""))
-        except BaseException:  # noqa: BLE001 - the exit status tells the parent
+        except BaseException:  # noqa: BLE001 - the exit status says it to the parent
             import traceback
 
             traceback.print_exc()
@@ -296,7 +296,7 @@ def test_two_who_finish_at_once_do_no_harm(killed: tuple[Path, dict[str, bytes]]
 
     def work(backend: DirectoryBackend) -> None:
         try:
-            recover(backend._places)
+            recover(backend._layout)
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             errors.append(error)
 

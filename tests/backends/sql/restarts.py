@@ -34,7 +34,7 @@ class Turn:
 def restart_under_commits(
     cluster: PostgresCluster, opener: Opener, turns: int, end: Callable[[PostgresCluster], None]
 ) -> list[Turn]:
-    """Let a process commit all the time, and end and start the server several times meanwhile.
+    """Let a process commit all the time, and restart the server several times while it does.
 
     Each time what is found afterwards, by a backend that was open before as by a new one, has to be
     one state, whole: the last that was confirmed to the writer, or the next.  Then the writer has to
@@ -63,7 +63,7 @@ def restart_under_commits(
 
 
 def commit_on(generations: Generations, backend: Backend, tell: Tell) -> None:
-    """Commit one state after the other, and tell each that is confirmed.
+    """Commit one state after the other, and send each that is confirmed.
 
     A commit that fails is made once more: it is there wholly, or not at all.
     """

@@ -148,7 +148,7 @@ def test_what_is_alive_is_not_read_again(url: str) -> None:
 
 
 def test_an_index_without_a_reference_loses_nothing(url: str) -> None:
-    """The records tell what they refer to; the index is there to be fast."""
+    """The references in the records count; the index only makes loads fast."""
     with SqlStore(url) as store:
         store.save_many(ring(20))
     execute(url, "DELETE FROM store_references WHERE source IN ('Node.3', 'Node.17', 'Node.9')")
@@ -184,7 +184,7 @@ def test_a_reference_to_nothing_is_told_as_everywhere(url: str) -> None:
 
 
 def test_inside_a_transaction_its_own_writes_are_seen(url: str) -> None:
-    """What is read ahead would be what stands in the database."""
+    """Records that are read ahead would come from the database."""
     with SqlStore(url) as store:
         store.save(Node("root", Node("old")), "root")
     with SqlStore(url) as store, store.transaction():

@@ -132,7 +132,7 @@ def test_an_unconditional_write_is_left_open(store: SqlStore, cutter: Cutter) ->
     count = Count()
     id_ = store.save(count)
     cutter.cut = b"COMMIT"
-    with pytest.raises(StorageError, match="tell whether a commit was made"):
+    with pytest.raises(StorageError, match="find out whether a commit was made"):
         store.replace(id_, count)
     store.replace(id_, count)
 
@@ -144,5 +144,5 @@ def test_a_server_that_stays_away_leaves_it_open(store: SqlStore, cutter: Cutter
     count.number = 1
     cutter.close()
     cutter.cut = b"UPDATE"
-    with pytest.raises(StorageError, match="tell whether a commit was made"):
+    with pytest.raises(StorageError, match="find out whether a commit was made"):
         store.save(count)

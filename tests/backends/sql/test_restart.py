@@ -50,7 +50,7 @@ class PlainBackend(Backend):
         yield from self._ask(query, [*names])
 
     def read_one_state(self, read: Callable[[Backend], Any]) -> Any:
-        """Read while nobody writes; good enough for one writer, who is stopped meanwhile."""
+        """Read while nobody writes: enough for one writer, which is stopped."""
         return read(self)
 
     def list(self, prefix: str = "") -> Iterator[str]:
@@ -106,7 +106,7 @@ ENDS: Final[Mapping[str, Callable[[PostgresCluster], None]]] = {
 def test_a_server_that_ends_in_a_commit_leaves_one_state(
     mortal_postgres: PostgresCluster, engine: str, end: str
 ) -> None:
-    """The last that was confirmed, or the next; nobody has to open anything anew."""
+    """The last that was confirmed, or the next; nothing has to be opened again."""
     opener = ENGINES[engine](mortal_postgres.new_database())
     turns = restart_under_commits(mortal_postgres, opener, 6, ENDS[end])
     assert len(turns) == 6

@@ -10,7 +10,7 @@ import pytest
 
 from brinery import MemoryStore
 from brinery.bench.graphs import GRAPHS
-from brinery.bench.run.nodes import nodes_of
+from brinery.bench.nodes import nodes_of
 from brinery.verify.isomorphism import assert_isomorphic
 
 _TABLES = ("arrays", "frame")  # whose nodes are arrays

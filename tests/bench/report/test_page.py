@@ -29,7 +29,7 @@ MAY_BE_EMPTY = {"meta", "input", "br", "link", "img"}
 
 
 class Parsed(HTMLParser):
-    """The elements of a page: how often each stands there, their attributes, and whether all are closed."""
+    """The elements of a page: how often each occurs, their attributes, and whether all are closed."""
 
     def __init__(self, page: str) -> None:
         super().__init__()

@@ -84,7 +84,7 @@ def open_page(browser: Chrome, result: dict[str, Any], place: Path, width: int =
 
 
 def complaints(browser: Chrome) -> list[dict[str, Any]]:
-    """Return what the console has been told since the last call."""
+    """Return the messages of the console since the last call."""
     found: list[dict[str, Any]] = browser.get_log("browser")  # type: ignore[no-untyped-call]
     return found
 
@@ -167,7 +167,7 @@ def test_a_shape_is_chosen(page: Chrome, result: dict[str, Any]) -> None:
 
 
 def test_the_charts_switch_between_encode_and_decode(page: Chrome) -> None:
-    """Marks move, bars are sorted anew; the arrows of the keyboard switch as a click does."""
+    """Marks move, bars are sorted again; the arrows of the keyboard switch as a click does."""
     choose(page, "Syntax trees")
     places = "return [...document.querySelectorAll('circle')].map(c => c.getAttribute('cy'))"
     names = "return [...document.querySelectorAll('.bars .name')].map(e => e.textContent)"

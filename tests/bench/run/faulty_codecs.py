@@ -80,7 +80,7 @@ class Leaks(Honest):
 
 
 class Hangs(Honest):
-    """Never ends; tells by a file that it has begun."""
+    """Never ends; makes a file when it has begun."""
 
     name = "hangs"
 

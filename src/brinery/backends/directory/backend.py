@@ -22,16 +22,16 @@ from brinery.backend import (
     as_delete,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.commit import Publication
+from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Listing, Places, check_name, unlinked
+from brinery.backends.directory.layout import Layout, Listing, check_name, unlinked
 from brinery.backends.directory.lock import ReadersLock, WritersLock
-from brinery.backends.directory.lock_state import Mark, Turn, mark_at
+from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
-from brinery.backends.permissions import Openness
+from brinery.backends.permissions import PermissionCheck
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 
 T = TypeVar("T")
@@ -52,30 +52,30 @@ class DirectoryBackend(Backend):
         The directory.  With `create` it is made, parents included, on the first write; until then
         it is read as an empty one.
     `layout`
-        ``"flat"`` (`root/name`) or ``"sharded"`` (`root/hh/name`), for new records: both are read,
-        and a record is replaced where it stands.
+        ``"flat"`` (`root/name`) or ``"sharded"`` (`root/hh/name`), for new records.  Both are read,
+        and a record is replaced where it is.
     `durability`
-        ``"full"``: what a call has written when it returns outlives a power cut.  ``"process"``: it
-        outlives the process, however that ends; the system writes it to the disk when it likes.
+        ``"full"``: after a call returns, a power cut does not lose what it wrote.  ``"process"``: the
+        end of the process, however it comes, does not lose it; the system writes it to the disk later.
     `shared`
-        ``"private"``: what is made is its user's own (0700 and 0600, less the umask).  ``"group"``: the
-        group may read and write it, too (0770 and 0660, whatever the umask).
+        ``"private"``: new files belong to their user alone (0700 and 0600, less the umask).  ``"group"``:
+        the group may read and write them, too (0770 and 0660, whatever the umask).
     `trusts_group`
-        Whether `is_open_to_others` leaves the group of the directory out.
+        Whether `is_open_to_others` ignores the group of the directory.
     `lock_timeout`
         Seconds that a writer waits for another one before it raises `LockedError`.
 
     Writers of any thread or process come one at a time, readers at any time; neither waits for the
     other.  A commit is all or nothing, also when the process is killed in its middle; with ``"full"``,
-    also when the power is cut.  Whoever uses the directory next finishes it or takes it back.  Files that a
-    dead process was writing (in ``.brinery/staging``) are never listed; a backend removes, with its first
-    commit, those that are older than an hour.
+    also when the power is cut.  The next process that uses the directory finishes it or takes it back.
+    Files that a dead process was writing (in ``.brinery/staging``) are never listed; the first commit of a
+    backend removes those that are older than an hour.
 
-    A version is the size and the last 64 bytes of a record, which has a digest over a nonce there.
+    A version is the size and the last 64 bytes of a record, which contain a digest over a nonce.
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, snapshot_reads=True, fork_safe=True
+        atomic_batch=True, snapshot_reads=True
     )
 
     def __init__(
@@ -91,7 +91,7 @@ class DirectoryBackend(Backend):
     ) -> None:
         path = os.fspath(root)
         if not isinstance(path, str) or not path or "\0" in path:
-            raise InvalidArgumentError(f"cannot use {root!r} as a directory: give its path")
+            raise InvalidArgumentError(f"root: expected the path of a directory, got {root!r:.80}")
         _check("layout", layout, ("flat", "sharded"))
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
@@ -100,7 +100,7 @@ class DirectoryBackend(Backend):
         self.durability = durability
         self.shared = shared
         self.trusts_group = trusts_group
-        self._places = Places(
+        self._layout = Layout(
             self.location,
             sharded=layout == "sharded",
             create=create,
@@ -109,32 +109,32 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
-        # What is inside is as the root has let it be made.  Journals are followed, so whoever can write to
-        # the staged files can write everywhere.
-        self._openness = Openness([self.location], self._places.directories)
-        self._opened = False  # whether what was cut off before has been looked for
+        # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
+        # who can write to the staging directory can write everywhere.
+        self._permissions = PermissionCheck([self.location], self._layout.directories)
+        self._opened = False  # whether commits that were cut off have been looked for
         self._swept = False
-        self._unfinished = False  # whether there is something that may not be finished from here
+        self._unfinished = False  # whether there is a commit that this user may not finish
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing` or `StorageError`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing` or `StorageError`."""
         if not self._opened:
             self._open()
         try:
-            data = files.read_file(self._places.home(name))
-        except OSError:  # looked for elsewhere, or told of
+            data = files.read_file(self._layout.home(name))
+        except OSError:  # `_read` looks in the other layout, and translates the error
             data = self._read(name, files.read_file)
         return data, files.version_of(data, len(data))
 
     def where(self, name: str) -> str:
-        """Return the path of the file of `name`: where it stands, or else where it would go."""
+        """Return the path of the file of `name`: where it is, or else where it would be made."""
         try:
-            return self._places.find(name) or self._places.home(name)
+            return self._layout.find(name) or self._layout.home(name)
         except OSError:
-            return self._places.home(name)
+            return self._layout.home(name)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are."""
+        """Yield name, bytes and version for each of `names` that exists."""
         for name in names:
             try:
                 data, version = self.get(name)
@@ -151,17 +151,17 @@ class DirectoryBackend(Backend):
         return data[-count:] if count else b"", size, files.version_of(data, size)
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
-        path = self._places.home(name)
+        path = self._layout.home(name)
         try:
             try:
                 return read(path)
             except (FileNotFoundError, NotADirectoryError) as error:
-                if not self._places.is_absence(error):
+                if not self._layout.is_absence(error):
                     raise
-            path = self._places.other(name) or path
+            path = self._layout.other(name) or path
             return read(path)
         except OSError as error:
-            if not self._places.is_absence(error):
+            if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
         self._require_root("read")
         raise Missing(name)
@@ -170,7 +170,7 @@ class DirectoryBackend(Backend):
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
     ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
-        with Staging(self._places) as staging:
+        with Staging(self._layout) as staging:
             for put in puts:
                 staging.add(put)
             removed = tuple(map(as_delete, deletes))
@@ -178,23 +178,25 @@ class DirectoryBackend(Backend):
                 check_name(name)
             if staging.staged or (removed and self._is_there(removed)):
                 staging.sync()
-                publication = Publication(staging, removed)
+                commit = Commit(staging, removed)
                 changing = len(staging.staged) + len(removed) == 1
                 with self._lock(changing=changing, looked=bool(staging.staged)) as turn:
                     if turn.interrupted or not self._opened:
                         self._finish(turn)
-                    self._run(publication, turn)
-                publication.sync_directories()
+                    self._run(commit, turn)
+                commit.sync_directories()
                 if not self._swept:
                     self._swept = True
-                    sweep(self._places.staging)
+                    sweep(self._layout.staging)
             return {name: staged.version for name, staged in staging.staged.items()}
 
-    def _run(self, publication: Publication, turn: Turn) -> None:
+    def _run(self, commit: Commit, turn: Turn) -> None:
         try:
-            publication.run(turn)
-        except OSError as error:  # of the file of the lock: all others tell of their own
-            raise storage_error("write", error, path=self._places.lock) from error
+            commit.run(turn)
+        except (
+            OSError
+        ) as error:  # only the file of the lock: the others are translated where they fail
+            raise storage_error("write", error, path=self._layout.lock) from error
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
@@ -203,13 +205,13 @@ class DirectoryBackend(Backend):
         try:
             yield from self._listing.names(prefix)
         except FileNotFoundError as error:
-            if not self._places.create:
+            if not self._layout.create:
                 raise storage_error("list", error, path=self.location) from error
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
 
     def strays(self) -> Iterator[str]:
-        """Yield the paths, from the directory, of what is no record, without what has a leading dot."""
+        """Yield the paths, from the directory, of files that are not records; without dotted names."""
         try:
             yield from self._listing.strays()
         except FileNotFoundError:
@@ -218,20 +220,20 @@ class DirectoryBackend(Backend):
             raise storage_error("list", error, path=self.location) from error
 
     def is_open_to_others(self) -> str | None:
-        """Return in which way others than whoever runs this can write here, None where they cannot."""
-        reason = self._openness.reason(trusts_group=self.trusts_group)
+        """Return why other users can write here, or None if they cannot."""
+        reason = self._permissions.reason(trusts_group=self.trusts_group)
         if reason is not None and self.shared == "group" and not self.trusts_group:
-            reason += ' (shared="group", given as an argument, says that you trust its group)'
+            reason += ' (give shared="group" as an argument if you trust its group)'
         return reason
 
     def _require_root(self, action: str) -> None:
         try:
-            self._places.require_root()
+            self._layout.require_root()
         except FileNotFoundError as error:
             raise storage_error(action, error, path=self.location) from error
 
     def _is_there(self, removed: Iterable[Delete]) -> bool:
-        """Tell whether there is a directory to remove from; raise `Conflict` if that is expected."""
+        """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
         if self._has_root():
             return True
         wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
@@ -249,33 +251,33 @@ class DirectoryBackend(Backend):
     # -- one state
 
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
-        """Call `read` with a backend on which all reads see one state; it may be called again.
+        """Call `read` with a backend whose reads all see one state; it may be called again.
 
-        It is called without a lock, and again where somebody's commit changed names meanwhile.  After
-        some tries it is called under the writers' lock; so it must not write.
+        It is called without a lock, and again if a commit changed names during the call.  After some tries
+        it is called under the writers' lock; so it must not write.
         """
         if not self._opened:
             self._open()
         for tries in range(0 if self._unfinished else _TRIES):
-            before = self._mark()
+            before = self._lock_state()
             if before is not None and before.changing:
                 time.sleep(_FIRST_WAIT * 2**tries)
                 continue
             try:
                 result = read(self)
             except Exception:
-                if self._mark() == before:
+                if self._lock_state() == before:
                     raise
             else:
-                if self._mark() == before:
+                if self._lock_state() == before:
                     return result
         return self._read_alone(read)
 
-    def _mark(self) -> Mark | None:
+    def _lock_state(self) -> LockState | None:
         try:
-            return mark_at(self._places.lock)
+            return lock_state_at(self._layout.lock)
         except OSError as error:
-            raise storage_error("read", error, path=self._places.lock) from error
+            raise storage_error("read", error, path=self._layout.lock) from error
 
     def _read_alone(self, read: Callable[[Backend], T]) -> T:
         with ExitStack() as held:
@@ -284,26 +286,26 @@ class DirectoryBackend(Backend):
             except StorageError as error:
                 if error.errno not in _NOT_ALLOWED:
                     raise
-                held.enter_context(ReadersLock(self._places.lock, self._lock_timeout))
-                return read(JournalView(self, self._places))
+                held.enter_context(ReadersLock(self._layout.lock, self._lock_timeout))
+                return read(JournalView(self, self._layout))
             self._finish(turn)
             self._unfinished = False
             return read(self)
 
     def _open(self) -> None:
-        """Finish or take back what was cut off before this backend was made."""
+        """Finish or take back commits that were cut off before this backend was made."""
         try:
-            cut_off = pending(self._places)
+            cut_off = pending(self._layout)
         except StorageError as error:
             if error.errno not in _NOT_ALLOWED:
                 raise
-            cut_off = []  # who may not look there finds records all the same
+            cut_off = []  # a user who may not look there can still read records
         if cut_off:
             try:
                 with self._lock(timeout=0) as turn:
                     self._finish(turn)
             except LockedError:
-                pass  # by a living writer, who finishes it first
+                pass  # a living writer holds it, and finishes them first
             except StorageError as error:
                 if error.errno not in _NOT_ALLOWED:
                     raise
@@ -311,35 +313,37 @@ class DirectoryBackend(Backend):
         self._opened = True
 
     def _finish(self, turn: Turn) -> None:
-        """Finish or take back what was cut off, under the lock."""
+        """Finish or take back commits that were cut off, under the lock."""
         try:
-            recover(self._places)
+            recover(self._layout)
             if turn.interrupted:
                 turn.restart()
         except BaseException as error:
-            turn.abandoned = True
+            turn.is_unfinished = True
             if isinstance(error, OSError):
-                raise storage_error("write", error, path=self._places.lock) from error
+                raise storage_error("write", error, path=self._layout.lock) from error
             raise
         self._opened = True
 
     def _lock(
         self, *, changing: bool = False, timeout: float | None = None, looked: bool = False
     ) -> WritersLock:
-        # `looked`: that no link stands in the place of a directory has been seen by the staging.
-        places = self._places
+        # `looked`: the staging has checked that no link replaces a directory.
+        layout = self._layout
         if not looked:
-            unlinked(places.housekeeping)
-            unlinked(places.staging)
+            unlinked(layout.housekeeping)
+            unlinked(layout.staging)
         return WritersLock(
-            places.lock,
+            layout.lock,
             self._lock_timeout if timeout is None else timeout,
-            lambda: places.prepare(places.housekeeping),
-            access=places.access,
+            lambda: layout.prepare(layout.housekeeping),
+            access=layout.access,
             changing=changing,
         )
 
 
-def _check(what: str, value: str, known: tuple[str, ...]) -> None:
+def _check(name: str, value: str, known: tuple[str, ...]) -> None:
     if value not in known:
-        raise InvalidArgumentError(f"{what} {value!r}: choose one of {', '.join(map(repr, known))}")
+        raise InvalidArgumentError(
+            f"{name}: expected {' or '.join(map(repr, known))}, got {value!r:.60}"
+        )

@@ -1,7 +1,7 @@
-"""Making a commit visible, wholly or not at all.
+"""A commit, made visible wholly or not at all.
 
-Under the writers' lock, expectations are checked and the staged files get their names.  One file gets its
-name, or loses it, by one atomic step.  Several have a journal.
+Under the writers' lock, expectations are checked and the staged files get their names.  A single file gets
+or loses its name by one atomic step.  Several files need a journal.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from brinery.errors import StorageError, storage_error
 _MANY: Final = 512
 
 
-class Publication:
-    """The steps that make the files of a staging visible."""
+class Commit:
+    """The steps that give staged files their names, and remove others."""
 
     def __init__(self, staging: Staging, deletes: Sequence[Delete]) -> None:
         self._staging = staging
-        self._places = staging.places
+        self._layout = staging.layout
         self._deletes = deletes
         self._removed = dict.fromkeys(name for name, _ in deletes)
         self._count = 0
@@ -34,7 +34,7 @@ class Publication:
         self._has_shards = True
 
     def run(self, turn: Turn) -> None:
-        """Give the files their names and remove those to be deleted, or raise with nothing changed."""
+        """Give the files their names and remove those that are deleted, or raise with nothing changed."""
         new, old = self._checked(trust_links=True)
         removals = list(self._removals())
         try:
@@ -44,21 +44,21 @@ class Publication:
             elif new or old or removals:
                 self._publish(new, old, removals, turn)
         except recovery.Collision:
-            self._checked(trust_links=False)  # tells of all names that are taken
+            self._checked(trust_links=False)  # raises a `Conflict` with all names that are taken
             raise Conflict([staged.name for staged in new if staged.expect is not ANY]) from None
 
     def _checked(self, *, trust_links: bool) -> tuple[list[Staged], list[Staged]]:
-        """Check every expectation; return the puts of new names, and those of names that stand.
+        """Check every expectation; return the puts of new names, and those of existing names.
 
-        With `trust_links`, a name that is to be new is left to link(2), which fails where it stands:
-        looking first costs 4 µs of the 30 that a small record takes.
+        With `trust_links`, names that must be new are left to link(2), which fails if they exist: looking
+        first costs 4 µs of the 30 that a small record takes.
         """
         new: list[Staged] = []
         old: list[Staged] = []
         wrong = []
-        if len(self._staging.staged) > _MANY and not self._places.sharded:
-            # A flat directory seldom has any shard: one look at each saves one for each name.
-            self._has_shards = any(map(files.kind_of, self._places.shards()))
+        if len(self._staging.staged) > _MANY and not self._layout.sharded:
+            # A flat directory seldom has a shard: looking for each shard once saves a look for each name.
+            self._has_shards = any(map(files.kind_of, self._layout.shards()))
         for staged in self._staging.staged.values():
             try:
                 linked = staged.expect is ABSENT and staged.name not in self._removed
@@ -68,7 +68,7 @@ class Publication:
                         continue
                     staged.found = self._elsewhere(staged.name)
                 else:
-                    staged.found = self._places.find(staged.name)
+                    staged.found = self._layout.find(staged.name)
                 if not _fits(staged.found, staged.expect):
                     wrong.append(staged.name)
             except OSError as error:
@@ -81,7 +81,7 @@ class Publication:
             raise Conflict(wrong)
         if not self._removed:
             return new, old
-        # What is put and deleted in one commit is checked, and then only deleted.
+        # A name that is put and deleted in one commit is checked, and then only deleted.
         return (
             [staged for staged in new if staged.name not in self._removed],
             [staged for staged in old if staged.name not in self._removed],
@@ -92,32 +92,32 @@ class Publication:
         wrong = []
         for name, expect in self._deletes:
             try:
-                if expect is not ANY and not _fits(self._places.find(name), expect):
+                if expect is not ANY and not _fits(self._layout.find(name), expect):
                     wrong.append(name)
             except OSError as error:
-                raise failure("remove", error, name, self._places.home(name)) from error
+                raise failure("remove", error, name, self._layout.home(name)) from error
         return wrong
 
     def _elsewhere(self, name: str) -> str | None:
-        # Where the name stands in the other layout.  Most directories have no such shard at all.
-        if not self._places.sharded:
-            shard = self._places.shard(name)
+        # The path of the name in the other layout.  Most directories do not even have that shard.
+        if not self._layout.sharded:
+            shard = self._layout.shard(name)
             if shard not in self._shards:
                 self._shards[shard] = files.kind_of(shard) is not None
             if not self._shards[shard]:
                 return None
-        path = self._places.other(name)
-        return path if path is not None and self._places.stands(path) else None
+        path = self._layout.other(name)
+        return path if path is not None and self._layout.has_file(path) else None
 
     def _removals(self) -> Iterator[Entry]:
         for name in self._removed:
-            for path in (self._places.other(name), self._places.home(name)):
+            for path in (self._layout.other(name), self._layout.home(name)):
                 try:
-                    if path is not None and self._places.stands(path):
+                    if path is not None and self._layout.has_file(path):
                         self._count += 1
                         yield _removal(path, f"r{self._count}")
                 except OSError as error:
-                    raise failure("remove", error, name, self._places.home(name)) from error
+                    raise failure("remove", error, name, self._layout.home(name)) from error
 
     # -- one step, which is atomic by itself
 
@@ -133,7 +133,7 @@ class Publication:
                 os.unlink(entry.home)
             except OSError as error:
                 raise failure(
-                    "remove", error, self._places.name_at(entry.home), entry.home
+                    "remove", error, self._layout.name_at(entry.home), entry.home
                 ) from error
 
     def _show(self, staged: Staged) -> None:
@@ -141,10 +141,10 @@ class Publication:
             try:
                 self._link(staged)
             except FileNotFoundError:
-                self._places.prepare(staged.home.rpartition("/")[0])
+                self._layout.prepare(staged.home.rpartition("/")[0])
                 self._link(staged)
         except FileExistsError:
-            # Someone who does not honour the lock came first.
+            # A program that ignores the lock came first.
             if staged.expect is not ANY:
                 raise recovery.Collision from None
             self._replace(staged)
@@ -160,7 +160,7 @@ class Publication:
         except OSError as error:
             if error.errno not in files.NO_LINKS:
                 raise
-            if staged.expect is ABSENT and self._places.stands(staged.home):
+            if staged.expect is ABSENT and self._layout.has_file(staged.home):
                 raise recovery.Collision from None
             self._replace(staged)
 
@@ -170,15 +170,15 @@ class Publication:
         os.replace(staged.temporary, target)
         self._staging.forget((staged.temporary,))
 
-    # -- several steps, which a journal makes one
+    # -- several steps, which a journal makes atomic
 
     def _publish(
         self, new: list[Staged], old: list[Staged], removals: list[Entry], turn: Turn
     ) -> None:
         entries = [_entry("~" if staged.expect is ANY else "+", staged) for staged in new]
         entries += [_entry("=", staged) for staged in old]
-        journal = Journal(self._places, self._staging.token, entries + removals)
-        # Before they are there: an interrupt may come at any time.
+        journal = Journal(self._layout, self._staging.token, entries + removals)
+        # Before they exist: an interrupt may come at any time.
         self._staging.expect(journal.backup(entry) for entry in journal.entries if entry.how != "+")
         try:
             journal.write(self._staging.path("journal"))
@@ -192,7 +192,7 @@ class Publication:
             if isinstance(error, recovery.MoveError):
                 raise self._failure(error) from error.cause
             if isinstance(error, OSError):
-                raise storage_error("write", error, path=self._places.root) from error
+                raise storage_error("write", error, path=self._layout.root) from error
             raise
         self._staging.forget(staged.temporary for staged in old)
 
@@ -202,29 +202,29 @@ class Publication:
             recovery.take_back(journal)
         except (OSError, recovery.MoveError) as error:
             self._staging.forget_all()
-            turn.abandoned = True
+            turn.is_unfinished = True
             raise StorageError(
                 "undo a commit that failed",
-                f"{_reason(cause)}; then {_reason(error)}. The next writer finishes it or undoes it",
-                path=self._places.root,
+                f"{_reason(cause)}; then {_reason(error)}. The next writer finishes or undoes it",
+                path=self._layout.root,
             ) from cause
 
     def _failure(self, error: recovery.MoveError) -> StorageError:
         home = error.entry.home
         action = "remove" if error.entry.how == "-" else "write"
-        return failure(action, error.cause, self._places.name_at(home), home)
+        return failure(action, error.cause, self._layout.name_at(home), home)
 
     def sync_directories(self) -> None:
         """Make the name of a single file durable; it is visible already."""
-        if not self._places.durable or not self._touched:
+        if not self._layout.durable or not self._touched:
             return
         try:
             files.sync_directory(self._touched)
         except OSError as error:
             raise storage_error(
-                "make durable what was written (it is visible, but may not outlive a power cut)",
+                "make a record durable (it is visible, but a power cut may lose it)",
                 error,
-                path=self._places.root,
+                path=self._layout.root,
             ) from error
 
 
@@ -237,7 +237,7 @@ def _entry(how: How, staged: Staged) -> Entry:
 def _removal(path: str, number: str) -> Entry:
     try:
         size, tail = files.version_at(path)
-    except OSError:  # damaged, or forbidden to read: that is no reason to keep it
+    except OSError:  # damaged, or reading is forbidden: it is deleted all the same
         size, tail = UNREADABLE, b""
     return Entry("-", path, number, size, check_of(tail))
 
@@ -248,7 +248,7 @@ def _reason(error: BaseException) -> str:
 
 
 def _fits(found: str | None, expect: Version | Expect) -> bool:
-    """Tell whether what stands at the path `found`, None for nothing, is as expected."""
+    """Return whether the file at the path `found` (None: there is none) is as expected."""
     if expect is ANY:
         return True
     if expect is ABSENT:

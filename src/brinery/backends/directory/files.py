@@ -1,7 +1,7 @@
 """Operations on single files that never follow a link, hang on a FIFO or lose a short write.
 
-All of them raise `OSError`; where something other than a regular file stands in the way, that is
-`NotRegularError`, whose text says what it is.
+All of them raise `OSError`.  Where a path leads to something other than a regular file, that is
+`NotRegularError`, which names the kind.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
 
-# Where a system lacks a flag the name in question lacks the danger, or there is no remedy.
+# A system that lacks a flag lacks the danger, or offers no remedy.
 _COMMON: Final = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
-_IOV_MAX: Final = 1024  # limits.h: what Linux, macOS and the BSDs take
+_IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
 
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
 
 VERSION_TAIL: Final = 64
-"""How many bytes of a file's end make its version."""
+"""The number of bytes at the end of a file that are its version."""
 
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISDIR, "a directory"),
@@ -39,12 +39,12 @@ _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
 
 
 class Access(NamedTuple):
-    """Who may use what is made: the modes of new directories and files."""
+    """The modes of new directories and files: who may use them."""
 
     directory: int
     file: int
     shared: bool = False
-    """Whether the modes hold in spite of the umask, which otherwise takes away from them."""
+    """Whether the modes hold whatever the umask is; else the umask restricts them."""
 
 
 PRIVATE: Final = Access(0o700, 0o600)
@@ -66,16 +66,16 @@ NO_LINKS: Final = frozenset(
 
 
 class NotRegularError(OSError):
-    """Something other than a regular file stands in a record's place."""
+    """A path of a record leads to something other than a regular file."""
 
     def __init__(self, path: str, mode: int) -> None:
-        what = next((name for test, name in _KINDS if test(mode)), "something unknown")
-        super().__init__(f"{what} stands in its place, not a regular file: move it elsewhere")
+        kind = next((name for test, name in _KINDS if test(mode)), "something unknown")
+        super().__init__(f"expected a regular file, got {kind}: move it elsewhere")
         self.path = path
 
 
 def kind_of(path: str) -> int | None:
-    """Return the mode of what stands at `path`, links not followed; None where nothing does."""
+    """Return the mode of the file at `path`, without following links; None if there is none."""
     try:
         return os.lstat(path).st_mode
     except FileNotFoundError:
@@ -83,7 +83,7 @@ def kind_of(path: str) -> int | None:
 
 
 def is_record_file(path: str) -> bool:
-    """Tell whether a regular file stands at `path`; raise `NotRegularError` if something else does."""
+    """Return whether there is a regular file at `path`.  Raise `NotRegularError` for any other kind."""
     mode = kind_of(path)
     if mode is None:
         return False
@@ -97,7 +97,7 @@ def _open(path: str) -> tuple[int, int]:
     try:
         fd = os.open(path, _READ)
     except OSError as error:
-        # ELOOP is a link, ENXIO a socket or a device without a driver; BSD says EMLINK, EOPNOTSUPP.
+        # ELOOP: a link.  ENXIO: a socket, or a device without a driver.  BSD: EMLINK, EOPNOTSUPP.
         if error.errno not in (errno.ENOENT, errno.EACCES):
             is_record_file(path)
         raise
@@ -136,7 +136,7 @@ def read_tail(path: str, count: int) -> tuple[bytes, int]:
         while start < size:
             os.lseek(fd, start, os.SEEK_SET)
             data = os.read(fd, size - start)
-            if not data:  # truncated meanwhile: what is left is its end
+            if not data:  # it was truncated since: the rest is its end
                 break
             pieces.append(data)
             start += len(data)
@@ -148,8 +148,8 @@ def read_tail(path: str, count: int) -> tuple[bytes, int]:
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
     """Return the version of a file of `size` bytes that ends in `data`.
 
-    The end of a record has a digest over a nonce, so that each write gives a new version; the same
-    bytes have the same version.
+    The end of a record has a digest over a nonce, so each write gives a new version.  The same bytes have
+    the same version.
     """
     return size, data[-VERSION_TAIL:]
 
@@ -172,19 +172,19 @@ def create(path: str, access: Access) -> int:
 
 
 def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
-    """Write the pieces one behind the other, whatever their number; return the version they make."""
+    """Write the pieces one after the other, whatever their number; return the version of the file."""
     if len(data) == 1 and type(data[0]) is bytes:
         whole = data[0]
         size = len(whole)
         if os.write(fd, whole) == size:
             return size, whole[-VERSION_TAIL:]
-        os.lseek(fd, 0, os.SEEK_SET)  # a short write: once more, in the loop
+        os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     if sum(map(len, pieces)) <= _SMALL:
         whole = b"".join(pieces)
         if os.write(fd, whole) == len(whole):
             return version_of(whole, len(whole))
-        os.lseek(fd, 0, os.SEEK_SET)  # a short write: once more, in the loop
+        os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     version = _version_of_pieces(pieces)
     start = 0
     while start < len(pieces):
@@ -197,7 +197,7 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
         if written:
             pieces[start] = memoryview(pieces[start])[written:]
         elif start == before:
-            raise OSError(errno.EIO, "the file system took no byte")
+            raise OSError(errno.EIO, "the file system did not write a single byte")
     return version
 
 
@@ -222,8 +222,8 @@ def _writev(fd: int, pieces: Sequence[bytes | memoryview]) -> int:
     return os.writev(fd, pieces) if hasattr(os, "writev") else os.write(fd, pieces[0])
 
 
-def keep(source: str, target: str, access: Access) -> None:
-    """Let the file at `source` stand at `target` too, where nothing is: a link or else a copy."""
+def link_or_copy(source: str, target: str, access: Access) -> None:
+    """Give the file at `source` a second, new name: by a link, or else as a copy."""
     try:
         os.link(source, target)
         return
@@ -237,8 +237,8 @@ def keep(source: str, target: str, access: Access) -> None:
         os.close(fd)
 
 
-def stands(path: str) -> bool:
-    """Tell whether anything stands at `path`.  Unlike `os.path.lexists`, raise where that is not known."""
+def exists(path: str) -> bool:
+    """Return whether `path` exists.  Unlike `os.path.lexists`, raise where that is not known."""
     try:
         os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -247,7 +247,7 @@ def stands(path: str) -> bool:
 
 
 def same(path: str, other: str) -> bool:
-    """Tell whether one file stands at both paths."""
+    """Return whether both paths lead to one file."""
     try:
         return os.path.samestat(os.lstat(path), os.lstat(other))
     except (FileNotFoundError, NotADirectoryError):
@@ -256,7 +256,7 @@ def same(path: str, other: str) -> bool:
 
 def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
-    if os.name == "nt":  # no descriptor on a directory there; NTFS journals the names
+    if os.name == "nt":  # directories have no descriptor there; NTFS journals the names
         return
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
@@ -269,7 +269,7 @@ def sync_directory(path: str) -> None:
 
 
 def make_directories(path: str, durable: bool, access: Access) -> None:
-    """Make a directory and its parents where they are missing; it may stand there already."""
+    """Make a directory and its parents, as far as they are missing."""
     try:
         made = _make_directory(path, access)
     except FileNotFoundError:
@@ -277,14 +277,14 @@ def make_directories(path: str, durable: bool, access: Access) -> None:
         if parent == path:
             raise
         make_directories(parent, durable, access)
-        # Tried just once more: /proc and its like say that the parent is missing for ever.
+        # Try only once more: /proc and its like report a missing parent for ever.
         made = _make_directory(path, access)
     if made and durable:
         sync_directory(os.path.dirname(path))
 
 
 def _make_directory(path: str, access: Access) -> bool:
-    """Make a directory; return False where there is one already."""
+    """Make a directory; return False if it exists."""
     try:
         os.mkdir(path, access.directory)
     except FileExistsError:
@@ -292,6 +292,6 @@ def _make_directory(path: str, access: Access) -> bool:
             raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), path) from None
         return False
     if access.shared:
-        # What the parent hands down (the set-group-ID bit) stays.
+        # Keep the set-group-ID bit, which a new directory inherits.
         os.chmod(path, stat.S_IMODE(os.stat(path).st_mode) | access.directory)
     return True

@@ -2,17 +2,17 @@
 
 A commit of several records is decided by one rename: that of its journal, beside the staged files, from
 
-    TOKEN-journal  to  TOKEN.journal    the commit is made: its moves may begin, and have to be finished
-    TOKEN.journal  to  TOKEN.undo       it is taken back: what has been moved has to be moved back
+    TOKEN-journal  to  TOKEN.journal    the commit is made: its moves may begin, and must be finished
+    TOKEN.journal  to  TOKEN.undo       it is taken back: files that have been moved must be moved back
 
-Whoever finds a journal does the rest, from whatever state the files are in, as often as it takes: each step
-looks at what stands where.  The token is its writer's own, so that no journal overwrites another one.
+A process that finds a journal does the rest, in whatever state the files are, as often as necessary: each
+step first looks at the files.  The token is unique to its writer, so no journal overwrites another.
 
-The content is a magic, a digest of what follows, and five fields for each file, each ended by a NUL:
-how (see `Entry`), path below the root, number, and two numbers that tell which file is meant.
+The content is a magic, a digest of the rest, and five fields for each file, each ended by a NUL: how (see
+`Entry`), path below the root, number, and two numbers that identify the file.
 
-Whoever can write to the directory can write a journal, so one that names anything but the places of records
-is refused: it would have files made and removed elsewhere by whoever opens the store.
+A user who can write to the directory can write a journal.  So a journal that names anything but places of
+records is refused: it would make the next process that opens the store create and remove other files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from hashlib import blake2b
 from typing import Final, Literal, NamedTuple
 
 from brinery.backends.directory import files, sync
-from brinery.backends.directory.layout import Places
+from brinery.backends.directory.layout import Layout
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
 
 JOURNAL: Final = ".journal"
@@ -38,7 +38,7 @@ _FIELDS: Final = 5
 _NUMBER: Final = re.compile(r"r?[0-9]{1,20}")
 
 UNREADABLE: Final = -1
-"""The size of a file that is to be removed and cannot be read: whatever stands there is meant."""
+"""The size of a file that is removed but cannot be read: then any file under its name is meant."""
 
 How = Literal["+", "~", "=", "-"]
 
@@ -46,9 +46,9 @@ How = Literal["+", "~", "=", "-"]
 class Entry(NamedTuple):
     """One file of a commit.
 
-    `how`: a new name (``+``), a new name that may replace another file (``~``), a name that stands and is
+    `how`: a new name (``+``), a new name that may replace another file (``~``), an existing name that is
     replaced (``=``), or one that is removed (``-``).  `size` and `check` are the size of the new file, or
-    of the one that is removed, and the CRC-32 of its end.  (No inode numbers: a copy has others.)
+    of the removed one, and the CRC-32 of its end.  (Not inode numbers: a copy has others.)
     """
 
     how: How
@@ -61,15 +61,15 @@ class Entry(NamedTuple):
 class Journal:
     """The entries of a commit, and where their files are."""
 
-    def __init__(self, places: Places, token: str, entries: Sequence[Entry]) -> None:
-        self.places = places
+    def __init__(self, layout: Layout, token: str, entries: Sequence[Entry]) -> None:
+        self.layout = layout
         self.entries = entries
-        self._stem = f"{places.staging}/{token}"
+        self._stem = f"{layout.staging}/{token}"
         self.path = f"{self._stem}{JOURNAL}"
         self.undo_path = f"{self._stem}{UNDO}"
 
     def staged(self, entry: Entry) -> str:
-        """Return the path of the file that is to get the name."""
+        """Return the path of the file that gets the name."""
         return f"{self._stem}-{entry.number}"
 
     def backup(self, entry: Entry) -> str:
@@ -77,9 +77,9 @@ class Journal:
         return f"{self._stem}-{entry.number}.old"
 
     def is_home(self, entry: Entry) -> bool:
-        """Tell whether the file that the entry is about stands under its name."""
+        """Return whether the file that the entry describes is under its name."""
         if entry.size == UNREADABLE:
-            return files.stands(entry.home)
+            return files.exists(entry.home)
         try:
             tail, size = files.read_tail(entry.home, files.VERSION_TAIL)
         except (FileNotFoundError, NotADirectoryError, files.NotRegularError):
@@ -87,10 +87,10 @@ class Journal:
         return (size, check_of(tail)) == (entry.size, entry.check)
 
     def is_whole(self) -> bool:
-        """Tell whether every new file is still there, or stands under its name.
+        """Return whether every new file exists, still staged or under its name.
 
-        It is not where the power was cut before the names of all staged files were on the disk; then no
-        file has been moved.
+        One is missing if the power was cut before the names of all staged files were on the disk; then
+        no file has been moved.
         """
         return all(entry.how == "-" or self._is_there(entry) for entry in self.entries)
 
@@ -103,10 +103,10 @@ class Journal:
     def write(self, temporary: str) -> None:
         """Write the journal and give it its name: the commit is made."""
         body = b"".join(map(self._line, self.entries))
-        fd = files.create(temporary, self.places.access)
+        fd = files.create(temporary, self.layout.access)
         try:
             files.write_pieces(fd, (_MAGIC, _digest(body), body))
-            if self.places.durable:
+            if self.layout.durable:
                 os.fsync(fd)
         finally:
             os.close(fd)
@@ -115,38 +115,38 @@ class Journal:
 
     def _line(self, entry: Entry) -> bytes:
         how, home, number, size, check = entry
-        below = home[len(self.places.root) + 1 :]
+        below = home[len(self.layout.root) + 1 :]
         return os.fsencode(f"{how}\0{below}\0{number}\0{size}\0{check}\0")
 
     def take_back(self) -> None:
-        """Rename the journal: what has been moved has to be moved back."""
+        """Rename the journal: from now on, moved files must be moved back."""
         os.rename(self.path, self.undo_path)
-        with suppress(OSError):  # the power would have to be cut now as well
+        with suppress(OSError):  # it matters only if the power is cut now as well
             self._sync_staging()
 
     def prepare_homes(self) -> None:
-        """Make the directories in which new files are to stand."""
+        """Make the directories of new files."""
         homes = {entry.home.rpartition("/")[0] for entry in self.entries if entry.how in "+~"}
-        for directory in homes - {self.places.root, self.places.housekeeping}:
-            self.places.prepare(directory)
+        for directory in homes - {self.layout.root, self.layout.housekeeping}:
+            self.layout.prepare(directory)
 
     def sync_homes(self) -> None:
         """Make the names durable."""
-        if self.places.durable:
+        if self.layout.durable:
             homes = {entry.home.rpartition("/")[0] for entry in self.entries}
-            # One that was to be made is missing where making it failed.
-            sync.sync_directories({home for home in homes if files.stands(home)})
+            # A directory is missing if it could not be made.
+            sync.sync_directories({home for home in homes if files.exists(home)})
 
-    def stands(self) -> bool:
-        """Tell whether the journal is there, under one name or the other."""
-        return files.stands(self.path) or files.stands(self.undo_path)
+    def exists(self) -> bool:
+        """Return whether the journal exists, under either name."""
+        return files.exists(self.path) or files.exists(self.undo_path)
 
     def remove(self) -> None:
         """Remove the journal: its work is done."""
         for path in (self.path, self.undo_path):
             with suppress(FileNotFoundError):
                 os.unlink(path)
-        # Before anything else changes: a journal that comes back would undo it.
+        # Before anything else changes: a journal that came back after a power cut would undo it.
         self._sync_staging()
 
     def remove_files(self) -> None:
@@ -157,26 +157,26 @@ class Journal:
                     os.unlink(path)
 
     def _sync_staging(self) -> None:
-        if self.places.durable:
-            files.sync_directory(self.places.staging)
+        if self.layout.durable:
+            files.sync_directory(self.layout.staging)
 
 
-def pending(places: Places) -> list[str]:
+def pending(layout: Layout) -> list[str]:
     """Return the paths of all journals.  Raise `StorageError`."""
     try:
-        names = os.listdir(places.staging)
+        names = os.listdir(layout.staging)
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        raise storage_error("read", error, path=places.staging) from error
-    return [f"{places.staging}/{name}" for name in sorted(names) if name.endswith((JOURNAL, UNDO))]
+        raise storage_error("read", error, path=layout.staging) from error
+    return [f"{layout.staging}/{name}" for name in sorted(names) if name.endswith((JOURNAL, UNDO))]
 
 
-def read(places: Places, path: str) -> Journal | None:
-    """Return the journal at `path`; None where there is none any more, or only a part of one.
+def read(layout: Layout, path: str) -> Journal | None:
+    """Return the journal at `path`; None if it was removed, or is incomplete.
 
-    A part is what a power cut leaves of a journal that was not synced.  Raise `StorageError` for one that is
-    whole and that no writer of this directory has made.
+    A power cut leaves an incomplete journal if it was not synced.  Raise `StorageError` for a complete one
+    that no writer of this directory has made.
     """
     try:
         data = files.read_file(path)
@@ -188,24 +188,24 @@ def read(places: Places, path: str) -> Journal | None:
     if data[:start] != _MAGIC + _digest(body):
         return None
     try:
-        return Journal(places, token, list(_entries(places, body.split(b"\0"))))
+        return Journal(layout, token, list(_entries(layout, body.split(b"\0"))))
     except (ValueError, KeyError, InvalidArgumentError) as error:
         raise StorageError(
             "finish a commit that was cut off",
-            f"its journal is not one that brinery writes ({error}). Nothing of it was done. If the directory "
-            "is from somebody else, do not use it; else move the journal elsewhere",
+            f"brinery does not write such a journal ({error}). Nothing of it was done. If the directory is "
+            "from another user, do not use it; else move the journal elsewhere",
             path=path,
         ) from error
 
 
-def _entries(places: Places, fields: Sequence[bytes]) -> Iterator[Entry]:
+def _entries(layout: Layout, fields: Sequence[bytes]) -> Iterator[Entry]:
     for start in range(0, len(fields) - 1, _FIELDS):
         how, below, number, size, check = fields[start : start + _FIELDS]
-        home = f"{places.root}/{os.fsdecode(below)}"
-        if not places.is_place(home):
-            raise ValueError(f"{os.fsdecode(below)!r:.80} is no place of a record")
+        home = f"{layout.root}/{os.fsdecode(below)}"
+        if not layout.is_place(home):
+            raise ValueError(f"expected the place of a record, got {os.fsdecode(below)!r:.80}")
         if not _NUMBER.fullmatch(number.decode()):
-            raise ValueError(f"{number!r:.80} is no number of a file")
+            raise ValueError(f"expected the number of a file, got {number!r:.80}")
         yield Entry(_HOW[how], home, number.decode(), int(size), int(check))
 
 
@@ -213,7 +213,7 @@ _HOW: Final[dict[bytes, How]] = {b"+": "+", b"~": "~", b"=": "=", b"-": "-"}
 
 
 def check_of(tail: bytes) -> int:
-    """Return what an entry keeps of the end of a file."""
+    """Return the checksum that an entry has of the end of a file."""
     return zlib.crc32(tail)
 
 

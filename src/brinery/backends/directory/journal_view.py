@@ -1,4 +1,4 @@
-"""One state of a directory whose commits were cut off, for those who may not finish them."""
+"""One state of a directory with commits that were cut off, for users who may not finish them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import ClassVar, TypeVar
 from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
 from brinery.backends.directory import files
 from brinery.backends.directory.journal import UNDO, Journal, pending, read
-from brinery.backends.directory.layout import Places
+from brinery.backends.directory.layout import Layout
 from brinery.backends.directory.staging import failure
 from brinery.errors import StorageError
 
@@ -16,22 +16,22 @@ T = TypeVar("T")
 
 
 class JournalView(Backend):
-    """Reads each name as the journals that stand in a directory say.
+    """Reads each name as the journals in a directory say.
 
-    A commit that is made is seen as finished, one that is taken back as never made.
+    A commit that was made is seen as finished; one that is taken back is not seen.
     """
 
-    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(fork_safe=True)
+    capabilities: ClassVar[BackendCapabilities] = BackendCapabilities()
 
-    def __init__(self, directory: Backend, places: Places) -> None:
+    def __init__(self, directory: Backend, layout: Layout) -> None:
         self.location = directory.location
         self._directory = directory
-        self._places = places
+        self._layout = layout
         self._moved: dict[str, str] = {}
         self._hidden: set[str] = set()
-        for path in pending(places):
+        for path in pending(layout):
             try:
-                journal = read(places, path)
+                journal = read(layout, path)
                 if journal is not None:
                     self._take(journal, undone=path.endswith(UNDO) or not journal.is_whole())
             except OSError as error:
@@ -39,13 +39,13 @@ class JournalView(Backend):
 
     def _take(self, journal: Journal, *, undone: bool) -> None:
         for entry in journal.entries:
-            name = self._places.name_at(entry.home)
+            name = self._layout.name_at(entry.home)
             aside = journal.backup(entry) if undone else journal.staged(entry)
             if entry.how != "-" and not undone:
                 self._moved[name] = aside
             elif entry.how == "-" and not undone:
                 self._hidden.add(name)
-            elif files.stands(aside):
+            elif files.exists(aside):
                 self._moved[name] = aside
             elif entry.how in "+~" and (
                 files.same(journal.staged(entry), entry.home) or journal.is_home(entry)
@@ -53,7 +53,7 @@ class JournalView(Backend):
                 self._hidden.add(name)
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
 
         def aside(path: str) -> tuple[bytes, Version]:
             data = files.read_file(path)
@@ -78,13 +78,13 @@ class JournalView(Backend):
             try:
                 return aside(path)
             except FileNotFoundError:
-                pass  # it has its name already
+                pass  # it has got its name by now
             except OSError as error:
                 raise failure("read", error, name, path) from error
         return home()
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are."""
+        """Yield name, bytes and version for each of `names` that exists."""
         for name in names:
             try:
                 data, version = self.get(name)
@@ -103,10 +103,14 @@ class JournalView(Backend):
     def where(self, name: str) -> str:
         """Return the path of the file of `name`."""
         path = self._moved.get(name)
-        return path if path is not None and files.stands(path) else self._directory.where(name)
+        return path if path is not None and files.exists(path) else self._directory.where(name)
 
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
     ) -> Mapping[str, Version]:
-        """Raise `StorageError`: this is for reading."""
-        raise StorageError("write", "this shows one state, for reading only", path=self.location)
+        """Raise `StorageError`: the view is for reading only."""
+        raise StorageError(
+            "write",
+            "commits were cut off here, which you may not finish: open the store as a user who can write",
+            path=self.location,
+        )

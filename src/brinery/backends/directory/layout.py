@@ -1,12 +1,12 @@
-"""Where in a directory a name stands, and which files of a directory are objects.
+"""Where in a directory the file of a name is, and which files of a directory are objects.
 
     flat       ROOT/NAME
     sharded    ROOT/HH/NAME, HH being the first byte, in hexadecimal, of the BLAKE2b digest of the name
     the store's own names (".settings")    ROOT/.brinery/settings
-    what is being written, and journals    ROOT/.brinery/staging/…
+    files being written, and journals      ROOT/.brinery/staging/…
 
-A name that looks like HH itself ("ab") has its place in a shard in either layout, so that no record
-ever stands where a shard's directory has to.
+A name that looks like HH itself ("ab") is in a shard in either layout, so no record can take the name
+of a shard's directory.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ def check_name(name: str) -> None:
     elif bare.startswith("."):
         reason = "it starts with a dot"
     elif set(bare) & set("/\\\0"):
-        reason = "it has a separator or a NUL in it"
+        reason = "it contains a separator or a NUL"
     elif bare in (LOCK, STAGING) and name != bare:
-        reason = "the directory itself needs it"
+        reason = "the directory uses it itself"
     else:
         try:
             if len(name.encode()) > MAX_NAME:
                 reason = f"it is longer than {MAX_NAME} bytes"
         except UnicodeEncodeError:
-            reason = "it has no form in UTF-8"
+            reason = "it cannot be encoded in UTF-8"
     if reason:
         raise InvalidArgumentError(f"cannot use {name!r} as the name of a file: {reason}")
 
@@ -67,21 +67,21 @@ def shard_of(name: str) -> str:
 
 
 def unlinked(directory: str) -> str:
-    """Return the path of a directory of a store; raise `StorageError` where a link stands there.
+    """Return the path of a directory of a store.  Raise `StorageError` if it is a link.
 
-    A link that somebody has planted would lead reading, writing and removing out of the store.
+    A planted link would lead reading, writing and removing out of the store.
     """
     if os.path.islink(directory):
         raise StorageError(
             "use",
-            "a symbolic link stands in the place of a directory of the store: move it elsewhere",
+            "expected a directory of the store, got a symbolic link: move it elsewhere",
             path=directory,
         )
     return directory
 
 
-class Places:
-    """The places of names in the directory `root`, an absolute path."""
+class Layout:
+    """The paths of names in the directory `root`, an absolute path."""
 
     __slots__ = (
         "access",
@@ -107,9 +107,9 @@ class Places:
         self.staging = f"{self.housekeeping}/{STAGING}"
 
     def home(self, name: str) -> str:
-        """Return the path at which a new file of this name goes."""
+        """Return the path for a new file of this name."""
         if _ORDINARY.fullmatch(name) and len(name) > 2 and not self.sharded:
-            return f"{self.root}/{name}"  # as check_name and what follows would have it
+            return f"{self.root}/{name}"  # a shortcut: the rest would give the same
         check_name(name)
         if name[0] == ".":
             return f"{unlinked(self.housekeeping)}/{name[1:]}"
@@ -118,7 +118,7 @@ class Places:
         return f"{self.root}/{name}"
 
     def other(self, name: str) -> str | None:
-        """Return the path of a name that was put in the other layout."""
+        """Return the path of a name in the other layout."""
         if name[0] == "." or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
             return None
         if self.sharded:
@@ -130,30 +130,31 @@ class Places:
         return f"{self.root}/{shard_of(name)}"
 
     def name_at(self, path: str) -> str:
-        """Return the name that stands at a path of this directory."""
+        """Return the name that has a path of this directory."""
         parent, _, last = path.rpartition("/")
         return f".{last}" if parent == self.housekeeping else last
 
     def is_place(self, path: str) -> bool:
-        """Tell whether a name stands at a path, or may; raise `InvalidArgumentError` for one that may not.
+        """Return whether a path is that of a name, in either layout.
 
-        Raise `StorageError` where the way there leads through a link.
+        Raise `InvalidArgumentError` for a name that cannot be a file, and `StorageError` if the path leads
+        through a link.
         """
         name = self.name_at(path)
         return path in (self.home(name), self.other(name))
 
     def shards(self) -> Iterator[str]:
-        """Yield the paths of all shards, whether they are there or not."""
+        """Yield the paths of all shards, whether they exist or not."""
         return (f"{self.root}/{number:02x}" for number in range(256))
 
     def directories(self) -> Iterator[str]:
-        """Yield the paths of all directories inside, whether they are there or not."""
+        """Yield the paths of all directories inside, whether they exist or not."""
         yield self.housekeeping
         yield self.staging
         yield from self.shards()
 
-    def stands(self, path: str) -> bool:
-        """Tell whether a regular file stands at a path of this directory."""
+    def has_file(self, path: str) -> bool:
+        """Return whether there is a regular file at a path of this directory."""
         try:
             return files.is_record_file(path)
         except NotADirectoryError as error:
@@ -162,47 +163,47 @@ class Places:
             raise
 
     def find(self, name: str) -> str | None:
-        """Return the path at which a name stands, None where it does not."""
+        """Return the path of the file of a name, None if there is none."""
         path = self.home(name)
-        if self.stands(path):
+        if self.has_file(path):
             return path
         other = self.other(name)
-        return other if other is not None and self.stands(other) else None
+        return other if other is not None and self.has_file(other) else None
 
     def is_absence(self, error: OSError) -> bool:
-        """Tell whether an error says that nothing stands at a path.
+        """Return whether an error means that a path does not exist.
 
-        A stray file where a shard's directory would be hides nothing; a root that is a file is no
-        empty directory.
+        It does for a stray file with the name of a shard, but not if the root itself is a file.
         """
         if isinstance(error, NotADirectoryError):
             return os.path.isdir(self.root)
         return isinstance(error, FileNotFoundError)
 
     def require_root(self) -> None:
-        """Raise `FileNotFoundError` where the directory is missing and is not to be made."""
+        """Raise `FileNotFoundError` if the directory is missing and `create` is false."""
         if not self.create and not os.path.isdir(self.root):
             raise FileNotFoundError(
-                errno.ENOENT, "there is no such directory, and create=False does not make it"
+                errno.ENOENT,
+                "no such directory, and create=False: make it, or open the store with create=True",
             )
 
     def prepare(self, directory: str) -> None:
-        """Make a directory of this store that was found missing."""
+        """Make a directory of this store."""
         self.require_root()
         files.make_directories(directory, self.durable, self.access)
 
 
 class Listing:
-    """Finds the objects among the files of a directory, without a stat of any.
+    """Finds the objects among the files of a directory, without a stat for each.
 
-    A file is an object if its name is one that `name_of` makes, and either has a form that no other
-    file is likely to have or its data ends as a record does.  So a damaged ``Task.12`` is listed
-    (loading it tells what is wrong with it), and ``notes.txt`` is not.
+    A file is an object if `name_of` can have made its name, and if either the name has a form that other
+    files hardly have, or the content ends like a record.  So a damaged ``Task.12`` is listed (loading it
+    reports the damage), and ``notes.txt`` is not.
     """
 
     def __init__(self, root: str) -> None:
         self._root = root
-        # Files whose end was seen, by name and inode number: the next listing need not open them.
+        # Inode numbers by name of files whose end was checked: the next listing need not open them.
         self._verified: dict[str, int] = {}
 
     def names(self, prefix: str) -> Iterator[str]:
@@ -224,7 +225,7 @@ class Listing:
                     yield name
 
     def strays(self) -> Iterator[str]:
-        """Yield the paths, from the root, of what `names` leaves out, dotted names aside."""
+        """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
         with os.scandir(self._root) as entries:
             for entry in entries:
                 if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
@@ -276,7 +277,10 @@ class Listing:
 def _ends_as_record(path: str) -> bool:
     try:
         return record.has_magic(files.read_tail(path, len(record.MAGIC))[0])
-    except (FileNotFoundError, files.NotRegularError):  # removed or replaced since it was read
+    except (
+        FileNotFoundError,
+        files.NotRegularError,
+    ):  # removed or replaced since the directory was read
         return False
     except PermissionError:
-        return True  # to hide a record would be worse than to show a stray: loading it tells
+        return True  # rather show a stray file than hide a record: loading it reports the kind

@@ -1,12 +1,12 @@
 """The lock that lets one writer at a time into a directory.
 
-On POSIX it is flock(2) on a descriptor that is opened for each use: the system lets go of it when the
+On POSIX it is flock(2) on a descriptor that is opened for each use: the system releases it when its
 holder dies, however it dies, and threads exclude each other as processes do.  `filelock.FileLock`
-takes the same lock on the same file, but one use of it costs 75-150 µs against 4 µs here (measured
-with filelock 4.2, ext4 and tmpfs, against 20-50 µs for the write itself), so it serves only where
-there is no flock: on Windows, and on file systems that refuse it (Lustre without ``-o flock``).
+takes the same lock on the same file, but one use of it costs 75-150 µs instead of 4 (measured with
+filelock 4.2, ext4 and tmpfs; the write itself takes 20-50 µs).  So it is used only where there is no
+flock: on Windows, and on file systems that refuse it (Lustre without ``-o flock``).
 
-The lock orders the writers, and no more: where it is not honoured, the atomic steps of a commit decide.
+The lock only orders the writers.  If another program ignores it, the atomic steps of a commit decide.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ _LONGEST_WAIT: Final = 0.005
 class WritersLock:
     """A context manager, for one use, that holds the lock on the file `path` and gives a `Turn`.
 
-    `prepare` is called when the directory of the file is missing.  `changing`: names change from the
-    beginning of the turn on.  Raise `LockedError` when the lock is not free within `timeout` seconds,
+    `prepare` is called when the directory of the file is missing.  With `changing`, names change from
+    the beginning of the turn on.  Raise `LockedError` when the lock is not free within `timeout` seconds,
     `StorageError` when the file cannot be opened.
     """
 
@@ -81,21 +81,21 @@ class WritersLock:
         traceback: TracebackType | None,
     ) -> None:
         assert self._turn is not None
-        # What fails here undoes nothing of what was done: the next one looks whether there is something
-        # to finish, and finds nothing; and the system closes what it says that it did not.  An interrupt
-        # may come after any call, and must not leave the lock locked.
+        # A failure here undoes nothing: the next writer looks for something to finish and finds nothing,
+        # and the system closes a descriptor even if it reports an error.  An interrupt may come after any
+        # call, and must not leave the lock taken.
         with suppress(OSError):
             try:
                 self._turn.end()
             finally:
                 try:
-                    # Not left to close(): a child forked meanwhile has a copy of the descriptor.
+                    # Closing is not enough: a child forked in the turn has a copy of the descriptor.
                     self._release()
                 finally:
                     os.close(self._fd)
 
     def _acquire(self, until: float) -> None:
-        """Take the lock, unless someone removed its file, and a new one is needed."""
+        """Take the lock; return without it if the file was removed, so that a new one is needed."""
         self._fd = self._open()
         try:
             self._wait(until)
@@ -116,7 +116,7 @@ class WritersLock:
                 os.close(self._fd)
 
     def _open(self) -> int:
-        # Windows locks the bytes of a file against writing: the turns are in a file of their own.
+        # Windows prevents writing to locked bytes: the turns are in a file of their own.
         path = self._path if fcntl is not None else f"{self._path}.turns"
         try:
             return os.open(path, _WRITE, self._access.file)
@@ -126,7 +126,7 @@ class WritersLock:
 
     def _share(self, mode: int) -> None:
         if self._access.shared and mode & self._access.file != self._access.file:
-            with suppress(PermissionError):  # it is somebody else's, who has to do it
+            with suppress(PermissionError):  # another user owns the file, and has to do it
                 os.fchmod(self._fd, self._access.file)
 
     def _wait(self, until: float) -> None:
@@ -145,7 +145,7 @@ class WritersLock:
     def _acquire_other(self) -> None:
         import filelock
 
-        # A file of its own: a soft lock is held by whoever created the file.
+        # A file of its own: a soft lock belongs to the process that created the file.
         kind = filelock.FileLock if fcntl is None else filelock.SoftFileLock
         lock = kind(self._path if fcntl is None else self._path + ".soft", timeout=self._timeout)
         try:
@@ -162,7 +162,7 @@ class WritersLock:
 
 
 class ReadersLock:
-    """A context manager, for one use, that keeps writers out for one who may not write himself.
+    """A context manager, for one use, that keeps writers out while a user without write access reads.
 
     Where there is no file to lock, or no flock, it does nothing.
     """
@@ -203,9 +203,9 @@ def _locked(path: str, timeout: float) -> LockedError:
 
 
 def wait_for(fd: int, how: int, until: float) -> None:
-    """Take a flock by polling, for a waiting flock() has no time limit; raise `BlockingIOError`.
+    """Take a flock by polling, because a waiting flock() has no time limit.  Raise `BlockingIOError`.
 
-    The wait is drawn at random so that many waiters do not come in step.
+    The waits are random, so that many waiters do not try at the same moments.
     """
     wait = _FIRST_WAIT
     while True:

@@ -1,21 +1,21 @@
-"""The turns of the writers: who has the lock, how many have had it, and whether names are changing.
+"""The state of the lock: who holds it, how many turns there were, and whether names are changing.
 
-The file of the lock grows by 64 bytes in each turn, so that a reader learns from its size alone, by one
-stat(2), whether the store has changed or is changing:
+The file of the lock grows by 64 bytes in each turn.  So its size alone, by one stat(2), shows a reader
+whether the store has changed or is changing:
 
     61 bytes    when the lock was taken: process, time and host of the holder
      1 byte     before the first file gets its name
-     1 byte     when the last one has its name
-     1 byte     before the lock is given back
+     1 byte     when the last file has its name
+     1 byte     before the lock is released
 
-A size of 62 modulo 64 means that names are changing, or that a writer died in that moment; any other that
-is no multiple of 64, found by one who has taken the lock, that a writer died in his turn.
+A size of 62 modulo 64 means that names are changing, or that a writer died at that point.  If a writer
+takes the lock and finds any other size that is not a multiple of 64, the writer before it died in its turn.
 
-At 64 KiB the file starts again at nothing: the same size comes back after 1,024 turns, which take longer
-than the coarsest tick of a file's time (10 ms), so that size and time together never come back.
+At 64 KiB the file is truncated: the same size comes back after 1,024 turns, which take longer than the
+coarsest tick of a file's time (10 ms), so size and time together never repeat.
 
-What it costs (ext4, in one run): 2.7 µs on 4.7 µs for the lock alone, where the file of a small record
-takes 41 µs.  Writing in place costs the same, and a reader would have to open the file.
+The cost (ext4, in one run): 2.7 µs in addition to 4.7 µs for the lock alone, where the file of a small
+record takes 41 µs.  Writing in place costs the same, and a reader would have to open the file.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ _CHANGING: Final = TURN - 2
 _CHANGED: Final = TURN - 1
 
 
-class Mark(NamedTuple):
-    """One state of the file of the lock; another one means that somebody had a turn."""
+class LockState(NamedTuple):
+    """The state of the file of the lock at one moment; it differs after each turn."""
 
     inode: int
     size: int
@@ -44,21 +44,21 @@ class Mark(NamedTuple):
 
     @property
     def changing(self) -> bool:
-        """Tell whether names are changing, or were when a writer died."""
+        """Return whether names are changing, or were when a writer died."""
         return self.size % TURN == _CHANGING
 
 
-def mark_at(path: str) -> Mark | None:
-    """Return the mark of the lock at `path`; None where nobody has written yet."""
+def lock_state_at(path: str) -> LockState | None:
+    """Return the state of the lock at `path`; None if there was no turn yet."""
     try:
         info = os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
-    return Mark(info.st_ino, info.st_size, info.st_mtime_ns)
+    return LockState(info.st_ino, info.st_size, info.st_mtime_ns)
 
 
 class Holder(NamedTuple):
-    """Who took the lock last."""
+    """The process that took the lock last."""
 
     pid: int
     since: float
@@ -67,55 +67,55 @@ class Holder(NamedTuple):
 
 
 def holder_in(path: str) -> Holder | None:
-    """Return who took the lock at `path` last; None where that is not to be read."""
+    """Return who took the lock at `path` last; None where that cannot be read."""
     try:
         with open(path, "rb") as file:
             file.seek(-min(os.fstat(file.fileno()).st_size, 2 * TURN), os.SEEK_END)
             pid, since, host = file.read().rpartition(b"\n")[2].split()
         return Holder(int(pid), float(since), host.decode())
-    except (OSError, ValueError):  # it is for a message only
+    except (OSError, ValueError):  # only a message needs it
         return None
 
 
 class Turn:
-    """One writer's turn, on the open file of the lock, which it holds."""
+    """The turn of one writer, on the open file of the lock that it holds."""
 
-    __slots__ = ("_fd", "_size", "abandoned", "interrupted")
+    __slots__ = ("_fd", "_size", "interrupted", "is_unfinished")
 
     def __init__(self, fd: int, size: int) -> None:
         self._fd = fd
         self.interrupted = size % TURN != 0
-        """Whether the writer before died, or left something to be finished."""
-        self.abandoned = False
-        """Whether something is left to be finished by the next writer."""
+        """Whether the writer before died, or left a commit to be finished."""
+        self.is_unfinished = False
+        """Whether this writer leaves a commit that the next one has to finish."""
         if size >= LONGEST and not self.interrupted:
             os.ftruncate(fd, 0)
             size = 0
         self._size = size
 
     def begin(self, *, changing: bool = False) -> None:
-        """Tell who holds the lock; with `changing`, that names change from now on."""
+        """Write who holds the lock; with `changing`, also that names change from now on."""
         changing = changing or self._size % TURN == _CHANGING
         count = ((_CHANGING if changing else _TAKEN) - self._size) % TURN
         self._grow(_holder().ljust(count if count >= _TAKEN else count + TURN))
 
     def restart(self) -> None:
-        """Begin anew: what the writer before left has been finished."""
+        """Begin again: the commit that the writer before left is finished."""
         self._grow_to(TURN)
         self.interrupted = False
         self.begin()
 
     def change(self) -> None:
-        """Tell that names change from now on."""
+        """Write that names change from now on."""
         self._grow_to(_CHANGING)
 
     def changed(self) -> None:
-        """Tell that no name is changing any more."""
+        """Write that all names have changed."""
         self._grow_to(_CHANGED)
 
     def end(self) -> None:
-        """Tell that the turn is over, unless something is left to be finished."""
-        if not self.abandoned:
+        """Write that the turn is over, unless it leaves a commit to be finished."""
+        if not self.is_unfinished:
             self._grow_to(TURN)
 
     def _grow_to(self, remainder: int) -> None:
@@ -129,7 +129,7 @@ class Turn:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
-            written = 0  # on a full disk one must still be able to remove something
+            written = 0  # on a full disk it must still be possible to remove something
         self._size += len(text)
         if written != len(text):
             os.ftruncate(self._fd, self._size)

@@ -1,9 +1,9 @@
-"""Finishing a commit whose journal stands, or taking it back.
+"""Commits that were cut off: finished if their journal says that they were made, else taken back.
 
-Every step looks at what stands where, and does what is still to be done: so the work may be cut off at any
-point and begun again, by its writer or by another process.  The names of new records appear first, the last
-put first: a store puts a container before what it contains, so that a reader of single records meets no
-reference to a record that is not there.
+Every step first looks at the files, and does only what is still to do.  So the work may be interrupted at any
+point and started again, by its writer or by another process.  The names of new records appear first, in the
+reverse order of the puts: a store puts a container before its contents, so a reader of single records never
+finds a reference to a record that does not exist.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from contextlib import suppress
 
 from brinery.backends.directory import files
 from brinery.backends.directory.journal import UNDO, Entry, Journal, pending, read
-from brinery.backends.directory.layout import Places
+from brinery.backends.directory.layout import Layout
 from brinery.errors import StorageError, storage_error
 
 
 class Collision(Exception):
-    """A name that was to be new is taken."""
+    """A name that must be new is taken."""
 
 
 class MoveError(Exception):
-    """A step failed; `entry` tells which, and `cause` why."""
+    """A step failed: that of `entry`, because of `cause`."""
 
     def __init__(self, entry: Entry, cause: OSError) -> None:
         super().__init__(entry.home)
@@ -43,7 +43,7 @@ def forward(journal: Journal) -> None:
 
 
 def back(journal: Journal) -> None:
-    """Move back what has been moved.  Raise `MoveError`."""
+    """Move back the files that have been moved.  Raise `MoveError`."""
     _each(journal, journal.entries, _restore)
 
 
@@ -70,16 +70,16 @@ def _show(journal: Journal, entry: Entry) -> None:
     except OSError as error:
         if error.errno not in files.NO_LINKS:
             raise
-        if not files.stands(staged):
+        if not files.exists(staged):
             _require_new(journal, entry)
-        elif journal.places.stands(entry.home):
+        elif journal.layout.has_file(entry.home):
             _show_despite(journal, entry)
         else:
             os.replace(staged, entry.home)
 
 
 def _show_despite(journal: Journal, entry: Entry) -> None:
-    """Show a new file where one stands: this one, or one of somebody who does not honour the lock."""
+    """Show a new file where a file exists: this one, or that of a program that ignores the lock."""
     if _was_shown(journal, entry):
         return
     if entry.how == "+":
@@ -90,9 +90,9 @@ def _show_despite(journal: Journal, entry: Entry) -> None:
 def _replace(journal: Journal, entry: Entry) -> None:
     staged, backup = journal.staged(entry), journal.backup(entry)
     try:
-        files.keep(entry.home, backup, journal.places.access)
+        files.link_or_copy(entry.home, backup, journal.layout.access)
     except (FileExistsError, FileNotFoundError):
-        pass  # done before; or it was removed by somebody who does not honour the lock
+        pass  # done before, or a program that ignores the lock has removed it
     try:
         os.replace(staged, entry.home)
     except FileNotFoundError:
@@ -100,33 +100,33 @@ def _replace(journal: Journal, entry: Entry) -> None:
 
 
 def _require_new(journal: Journal, entry: Entry) -> None:
-    """Raise `FileNotFoundError` where a file that is not staged any more has not got its name."""
+    """Raise `FileNotFoundError` if a file is neither staged nor under its name."""
     if not journal.is_home(entry):
-        raise FileNotFoundError(f"somebody removed {journal.staged(entry)!r}")
+        raise FileNotFoundError(f"another program removed {journal.staged(entry)!r}")
 
 
 def _remove(journal: Journal, entry: Entry) -> None:
-    # Not by one rename: that its name is gone is to be durable when the directory has been flushed, and
-    # not only when the one is in which it appears.
+    # Not by one rename: flushing this directory must be enough to make the removal durable, without the
+    # directory into which the file would be renamed.
     if journal.is_home(entry):
-        # Somebody else may finish the same commit, where locks are not honoured.
+        # Where locks are ignored, another process may be finishing the same commit.
         with suppress(FileExistsError, FileNotFoundError):
-            files.keep(entry.home, journal.backup(entry), journal.places.access)
+            files.link_or_copy(entry.home, journal.backup(entry), journal.layout.access)
         with suppress(FileNotFoundError):
             os.unlink(entry.home)
 
 
 def _restore(journal: Journal, entry: Entry) -> None:
     backup = journal.backup(entry)
-    if files.stands(backup):
-        if not files.stands(entry.home) or (entry.how != "-" and journal.is_home(entry)):
+    if files.exists(backup):
+        if not files.exists(entry.home) or (entry.how != "-" and journal.is_home(entry)):
             os.replace(backup, entry.home)
     elif entry.how in "+~" and _was_shown(journal, entry):
         os.unlink(entry.home)
 
 
 def _was_shown(journal: Journal, entry: Entry) -> bool:
-    # A copy of the directory has no links: there, what the file holds tells.
+    # A copy of the directory has no links: there, the content decides.
     return files.same(journal.staged(entry), entry.home) or journal.is_home(entry)
 
 
@@ -135,31 +135,31 @@ def take_back(journal: Journal) -> None:
     try:
         journal.take_back()
     except FileNotFoundError:
-        if not journal.stands():
+        if not journal.exists():
             return  # it was never made
     back(journal)
     journal.sync_homes()
     journal.remove()
 
 
-def recover(places: Places) -> None:
-    """Finish, or take back, every commit that was cut off.  Call it under the writers' lock.
+def recover(layout: Layout) -> None:
+    """Finish or take back every commit that was cut off.  The caller holds the writers' lock.
 
     Raise `StorageError`.
     """
-    for path in pending(places):
+    for path in pending(layout):
         try:
-            _recover(places, path)
+            _recover(layout, path)
         except MoveError as error:
             raise _unfinished(error.cause, error.entry.home) from error.cause
         except OSError as error:
             raise _unfinished(error, path) from error
 
 
-def _recover(places: Places, path: str) -> None:
-    journal = read(places, path)
+def _recover(layout: Layout, path: str) -> None:
+    journal = read(layout, path)
     if journal is None:
-        Journal(places, os.path.basename(path).partition(".")[0], ()).remove()
+        Journal(layout, os.path.basename(path).partition(".")[0], ()).remove()
         return
     if path.endswith(UNDO) or not journal.is_whole() or not _finished(journal):
         take_back(journal)

@@ -1,7 +1,7 @@
 """The files of a commit, until they get their names.
 
-Each put is written at once, to a file in the store's own directory, so that memory stays bounded and no lock
-is held while the puts are consumed.  Nothing that is there is listed.
+Each put is written immediately, to a file in the store's own directory.  So memory stays bounded, and no lock
+is held while the puts are consumed.  Files in that directory are never listed.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from dataclasses import dataclass
 
 from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
-from brinery.backends.directory.layout import Places, unlinked
+from brinery.backends.directory.layout import Layout, unlinked
 from brinery.backends.directory.lock_state import host
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
 from brinery.ids import id_of
 
 
 def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
-    """Return the error that tells of a file that could not be read, written or removed."""
+    """Return the error for a file that could not be read, written or removed."""
     id = id_of(name)
     place = cause.path if isinstance(cause, files.NotRegularError) else path
     return storage_error(action, cause, id=name if id is None else id, path=place)
@@ -28,7 +28,7 @@ def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
 
 @dataclass(slots=True)
 class Staged:
-    """A put whose bytes stand in a temporary file."""
+    """A put whose bytes are in a temporary file."""
 
     name: str
     expect: Version | Expect
@@ -37,21 +37,21 @@ class Staged:
     home: str
     version: tuple[int, bytes]
     found: str | None = None
-    """Where the name stands already."""
+    """The path of the file that has the name now, if any."""
 
 
 class Staging:
-    """Writes puts to temporary files; a context manager that removes those that are left."""
+    """Writes puts to temporary files; a context manager that removes those without a name at the end."""
 
-    def __init__(self, places: Places) -> None:
-        self.places = places
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
         self.staged: dict[str, Staged] = {}
         self.token = f"{host().decode()}-{os.getpid()}-{os.urandom(6).hex()}"
-        self._stem = f"{places.staging}/{self.token}-"
-        self._leftovers: dict[str, None] = {}  # in order: so the directory is walked once
+        self._stem = f"{layout.staging}/{self.token}-"
+        self._leftovers: dict[str, None] = {}  # in order, so that the directory is walked once
         self._unsynced: list[int] = []
         self._whole_file_system: Callable[[int], None] | None = None
-        self._closes_at_once = not places.durable
+        self._closes_at_once = not layout.durable
 
     def __enter__(self) -> Staging:
         return self
@@ -64,18 +64,18 @@ class Staging:
             try:
                 os.unlink(path)
             except OSError:
-                pass  # one that cannot be removed is unsightly, not wrong: no listing shows it
+                pass  # a file that stays does no harm: no listing shows it
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
         name, data, expect, _ = put
         if name in self.staged:
             raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
-        home = self.places.home(name)
+        home = self.layout.home(name)
         number = len(self.staged)
         if not number:
-            unlinked(self.places.housekeeping)
-            unlinked(self.places.staging)
+            unlinked(self.layout.housekeeping)
+            unlinked(self.layout.staging)
         temporary = self.path(number)
         try:
             fd = self.create(temporary)
@@ -93,7 +93,7 @@ class Staging:
         self.staged[name] = Staged(name, expect, number, temporary, home, version)
 
     def path(self, number: int | str) -> str:
-        """Return the path of a file of this commit, which is removed if it is left."""
+        """Return the path of a file of this commit, which is removed at the end."""
         path = f"{self._stem}{number}"
         self._leftovers[path] = None  # before it exists: an interrupt may come at any time
         return path
@@ -101,10 +101,10 @@ class Staging:
     def create(self, path: str) -> int:
         """Create a file of this commit; return a descriptor to write to it."""
         try:
-            return files.create(path, self.places.access)
+            return files.create(path, self.layout.access)
         except FileNotFoundError:
-            self.places.prepare(self.places.staging)
-            return files.create(path, self.places.access)
+            self.layout.prepare(self.layout.staging)
+            return files.create(path, self.layout.access)
 
     def _keep_for_sync(self, fd: int) -> None:
         self._unsynced.append(fd)
@@ -112,7 +112,7 @@ class Staging:
             self._whole_file_system = sync.syncfs()
             if self._whole_file_system is not None:
                 self._closes_at_once = True
-                # The first one stays open: an error since it was opened makes its syncfs fail.
+                # Keep the first one open: an error since it was opened makes its syncfs fail.
                 self._close_unsynced(keep=1)
             else:
                 self.sync()
@@ -122,7 +122,7 @@ class Staging:
             os.close(self._unsynced.pop())
 
     def sync(self) -> None:
-        """Make durable what was written, under no name yet."""
+        """Make the content of the files durable, before they get their names."""
         try:
             if self._whole_file_system is not None:
                 self._whole_file_system(self._unsynced[0])
@@ -130,17 +130,17 @@ class Staging:
                 sync.sync_files(self._unsynced)
             self._close_unsynced()
         except OSError as error:
-            raise storage_error("write", error, path=self.places.root) from error
+            raise storage_error("write", error, path=self.layout.root) from error
 
     def expect(self, paths: Iterable[str]) -> None:
-        """Remove these files in the end, if they are there."""
+        """Remove these files at the end, if they exist."""
         self._leftovers.update(dict.fromkeys(paths))
 
     def forget(self, paths: Iterable[str]) -> None:
-        """Let temporary files be: they were renamed."""
+        """Do not remove these files: they were renamed."""
         for path in paths:
             self._leftovers.pop(path, None)
 
     def forget_all(self) -> None:
-        """Let all temporary files be: a journal that is left needs them."""
+        """Remove no file: a journal that was left needs them."""
         self._leftovers.clear()

@@ -1,4 +1,4 @@
-"""Removing what dead writers left among the staged files."""
+"""Staged files that dead writers left, and their removal."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _STAGED: Final = re.compile(
 )
 
 OLD: Final = 3600.0
-"""Seconds since the last file of a commit was written, after which it is taken for dead."""
+"""Seconds after which a commit that writes no more files counts as dead."""
 
 
 def sweep(staging: str) -> None:
-    """Remove the files of commits that nobody has added to for an hour, and whose process is dead.
+    """Remove the files of commits that have not grown for an hour, and whose process is dead.
 
-    Those of processes on other machines cannot be looked for: their age decides.  What a journal needs
-    stays, and so does what no writer names so: somebody may have put a link in place of the directory.
-    What cannot be removed stays too: it is unsightly, not wrong.
+    For processes on other machines, only the age decides.  Files that a journal needs stay, and files
+    that are not named like staged ones: the directory may have been replaced by a link.  A file that
+    cannot be removed stays: it does no harm.
     """
     with suppress(OSError):
         names = [name for name in os.listdir(staging) if _STAGED.fullmatch(name)]

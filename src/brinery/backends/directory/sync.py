@@ -1,11 +1,11 @@
 """Making files and names durable, many at a time.
 
 Measured in one run (`make bench ARGS="--only reliability"`): one fsync after the other is slowest, a few
-threads that do it are faster, and one syncfs is fastest by far.  A syncfs flushes other programs' data
-too, so small numbers, where it gains little, are synced one by one; large ones by syncfs where the
-kernel reports its errors (Linux 5.8), else by threads.
+threads are faster, and one syncfs is fastest by far.  But a syncfs also flushes the data of other programs.
+So few files, where it gains little, are synced one by one; many are synced by syncfs where the kernel
+reports its errors (Linux 5.8), else by threads.
 
-A sync that failed is never tried again: the kernel reports a lost page once and then forgets it.
+A failed sync is never tried again: the kernel reports a lost page once and then forgets it.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from typing import Final
 from brinery.backends.directory import files
 
 MOST_SINGLY: Final = 16
-"""Up to so many files are synced one by one, and are open at once."""
+"""Up to this number, files are synced one by one, and are open at the same time."""
 
 _THREADS: Final = 8
 
 
 def sync_files(fds: Sequence[int]) -> None:
-    """Make durable what was written to open files, by threads where there are many."""
+    """Make the content of open files durable, by threads where there are many."""
     if len(fds) < _THREADS:
         for fd in fds:
             os.fsync(fd)

@@ -1,4 +1,4 @@
-"""The contract of backends, in terms of sessions."""
+"""The contract of backends, in terms of connections."""
 
 from __future__ import annotations
 
@@ -19,13 +19,18 @@ from brinery.backend import (
     Version,
     as_delete,
 )
-from brinery.backends.sql.connection import AT_ONCE, Session, TakenError, there
-from brinery.backends.sql.database import Place, sessions_of
+from brinery.backends.sql.connection import AT_ONCE, Connection, TakenError, found_or_missing
+from brinery.backends.sql.database import Database
+from brinery.backends.sql.dialects import dialect_of
+from brinery.backends.sql.drivers import installed
+from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
-from brinery.backends.sql.schema import DEFAULT_TABLE
+from brinery.backends.sql.schema import DEFAULT_TABLE, make_schema
 from brinery.backends.sql.snapshot import View
+from brinery.backends.sql.tables import Tables
 from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.errors import BrineryError, StorageError
+from brinery.url import Url
 
 if TYPE_CHECKING:
     from sqlalchemy import Column
@@ -40,34 +45,33 @@ class SqlBackend(Backend):
     """Keeps records in a table of a database.
 
     `url`
-        As SQLAlchemy has it: ``sqlite:////absolute/path``, ``sqlite:///relative/path``,
+        In the form of SQLAlchemy: ``sqlite:////absolute/path``, ``sqlite:///relative/path``,
         ``postgresql+psycopg://user:password@host/database``, …
     `table_name`
-        The table; a second one, with ``_references`` behind its name, keeps the references.
+        The table of records; a second one, named ``<table_name>_references``, keeps the references.
     `extra`
-        Further columns (`sqlalchemy.Column`), filled from `About.fields`.
+        Extra columns (`sqlalchemy.Column`), filled from `About.fields`.
     `create`
-        Make the tables where they are missing.  Without it, that is a `MissingTableError`.
+        Make the tables if they are missing; else they must exist, or `MissingTableError` is raised.
     `migrate`
-        Add the further columns to a table that does not have them.  Without it, that is a
-        `MissingColumnsError`, which shows the statements.
+        Add the extra columns to a table that lacks them; else `MissingColumnsError` is raised, which
+        shows the statements that add them.
     `durability`
-        ``"full"``: what a call has written when it returns outlives a power cut.  ``"process"``: it
-        outlives the process, killed or not; the last commits may be lost in a power cut.
+        ``"full"``: after a call returns, a power cut does not lose what it wrote.  ``"process"``: the
+        end of the process, also by a kill, does not lose it; a power cut may lose the last commits.
     `timeout`
-        Seconds to wait for another writer, and for a server to answer to a connection.
+        Seconds to wait for another writer, and for a server to accept a connection.
     `native`
-        Speak to the driver directly where that is faster; without it, through SQLAlchemy only.
+        Use the driver directly where that is faster; else use SQLAlchemy alone.
 
-    Every commit is one transaction.  Readers wait for nobody, and see commits wholly or not at all.
-    The tables are looked for, and made, when the backend is.
+    Every commit is one transaction.  Readers never wait, and see a commit wholly or not at all.
+    The constructor looks for the tables, and makes them.
     """
 
     capabilities: BackendCapabilities = BackendCapabilities(  # type: ignore[misc]
         atomic_batch=True,
         snapshot_reads=True,
         ordered_list=True,
-        fork_safe=True,
         keeps_columns=True,
     )
 
@@ -83,14 +87,19 @@ class SqlBackend(Backend):
         timeout: float = 60.0,
         native: bool = True,
     ) -> None:
-        self.place = Place(url, table_name, extra, durability, timeout)
-        self.location = self.place.location
-        self._sessions = sessions_of(self.place, native=native)
-        if self._sessions.most == 1:
-            # A database in memory has no second connection to commit by while one reads.
+        dialect = dialect_of(Url(url).scheme)
+        with installed():
+            schema = make_schema(table_name, extra)
+            self.database = Database(dialect.read(url), schema, durability, timeout)
+        self.location = self.database.location
+        self._dialect = dialect(self.database)
+        self._pool = self._dialect.make_pool(native=native)
+        self._tables = Tables(self._dialect)
+        if self._pool.most == 1:
+            # A database in memory has no second connection that could commit while the first one reads.
             self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
         try:
-            self.place.prepare(create=create, migrate=migrate)
+            self._tables.prepare(create=create, migrate=migrate)
         except BaseException:
             self.close()
             raise
@@ -98,50 +107,56 @@ class SqlBackend(Backend):
     # -- reading
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
-        return there(name, self._read("read", lambda session: session.get(name), name))
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
+        return found_or_missing(
+            name, self._read("read", lambda connection: connection.get(name), name)
+        )
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
-        return there(name, self._read("read", lambda session: session.tail(name, count), name))
+        return found_or_missing(
+            name, self._read("read", lambda connection: connection.tail(name, count), name)
+        )
 
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
-        """Yield the name and what `get_tail` returns for those of `names` that there are."""
+        """Yield the name and the answer of `get_tail` for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda session: session.tails(some, count))
+            yield from self._read("read", lambda connection: connection.tails(some, count))
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
-        """Yield name, bytes and version for those of `names` that there are."""
+        """Yield name, bytes and version for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda session: list(session.get_some(some)))
+            yield from self._read("read", lambda connection: list(connection.get_some(some)))
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int
     ) -> Sequence[tuple[str, bytes, Version]] | None:
         """Return the record `name` and all that it refers to; see `Backend`."""
-        return self._read("read", lambda session: session.closure(name, without, most), name)
+        return self._read("read", lambda connection: connection.closure(name, without, most), name)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """Yield the names that start with `prefix`, in order, without the dotted."""
-        return iter(self._read("list", lambda session: session.names(prefix)))
+        """Yield the names that start with `prefix`, in order, without those that begin with a dot."""
+        return iter(self._read("list", lambda connection: connection.names(prefix)))
 
     def referrers(self, name: str) -> Iterator[str]:
         """Yield the names of the records that refer to `name`, in order."""
-        return iter(self._read("look for references in", lambda session: session.referrers(name)))
+        return iter(
+            self._read("look for references in", lambda connection: connection.referrers(name))
+        )
 
     def query(self, where: Any, order_by: Any, limit: int | None) -> Iterator[str]:
         """Yield the names of the records whose columns fit; see `SqlStore.query`."""
         from sqlalchemy.exc import SQLAlchemyError
 
-        with self._sessions.use():  # a database in memory has one connection for all
+        with self._pool.use():  # a database in memory has one connection for all
             try:
-                return iter(self.place.query(where, order_by, limit))
+                return iter(self._tables.query(where, order_by, limit))
             except SQLAlchemyError as error:
-                raise self._sessions.failure("query", error) from error
+                raise self._dialect.failure("query", error) from error
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -152,36 +167,36 @@ class SqlBackend(Backend):
         if not self.capabilities.snapshot_reads:
             return read(self)
 
-        def in_transaction(session: Session) -> T:
-            session.begin_reading()
+        def in_transaction(connection: Connection) -> T:
+            connection.begin_reading()
             try:
-                return read(View(self, session))
+                return read(View(self, connection))
             finally:
-                # Nothing was written: a failure here changes nothing, and a lost connection is told
-                # of by what failed before.
-                with suppress(*self._sessions.errors):
-                    session.commit()
+                # Nothing was written: a failure here changes nothing, and if the connection was lost, the
+                # error of the read is on its way.
+                with suppress(*self._pool.errors):
+                    connection.commit()
 
         return self._read("read", in_transaction)
 
-    def _read(self, action: str, ask: Callable[[Session], T], name: str | None = None) -> T:
-        session = None
+    def _read(self, action: str, ask: Callable[[Connection], T], name: str | None = None) -> T:
+        connection = None
         try:
             try:
-                with self._sessions.use() as session:
-                    return ask(session)
-            except self._sessions.errors as error:
-                if session is None or not self._sessions.is_lost(error, session):
+                with self._pool.use() as connection:
+                    return ask(connection)
+            except self._pool.errors as error:
+                if connection is None or not self._pool.is_lost(error, connection):
                     raise
-            # The server was started anew, or an idle connection was cut: once more, with a new one.
-            with self._sessions.use() as session:
-                return ask(session)
-        except self._sessions.errors as error:
-            raise self._sessions.failure(action, error, name) from error
+            # The server was restarted, or cut an idle connection: try again with a new one.
+            with self._pool.use() as connection:
+                return ask(connection)
+        except self._pool.errors as error:
+            raise self._dialect.failure(action, error, name) from error
 
     def is_open_to_others(self) -> str | None:
-        """Return in which way others can write to an SQLite file; a server has rights of its own."""
-        return self.place.is_open_to_others()
+        """Return why other users can write to an SQLite file, or None; None for a server, which has roles."""
+        return self._dialect.is_open_to_others()
 
     # -- writing
 
@@ -190,10 +205,10 @@ class SqlBackend(Backend):
     ) -> Mapping[str, Version]:
         """Make all puts, then all deletes, in one transaction; return the new versions by name.
 
-        Raise `Conflict`, `StorageError` (then nothing has changed, unless the text says that this is
-        not known), `RecordTooLargeError` before anything is sent.
+        Raise `Conflict`, `StorageError` (then nothing has changed, unless the message says that this is
+        not known), and `ValueTooLargeError` before anything is sent.
         """
-        with Pending(self._sessions.check_size) as pending:
+        with Pending(self._dialect.check_size) as pending:
             pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
@@ -202,24 +217,24 @@ class SqlBackend(Backend):
 
     def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
         is_optimistic = True
-        lost: Exception | None = None  # what left open whether a former attempt was committed
+        lost: Exception | None = None  # the error that left open whether an attempt was committed
         for attempt in range(_TRIES):
             try:
                 if lost is not None and self._is_made(pending):
                     return None
                 return self._attempt(pending, removed, is_optimistic=is_optimistic)
             except TakenError:
-                # Who made the name may have removed it again meanwhile: then it is tried once more.
+                # The writer that made the name may have removed it by now: try again, with a look first.
                 is_optimistic = False
             except _LostError as again:
                 if removed or ANY in pending.expected.values():
                     raise self._unknown(again.error) from again.error
-                # A commit that was made is known by its versions, and one that is still under way keeps
-                # the next from being made, as long as each write expects something.
+                # If the commit was made, its versions show it.  If it is still running, the next attempt
+                # cannot succeed beside it, because each write expects a version or an absence.
                 lost, is_optimistic = again.error, False
             except _AgainError as again:
                 if attempt == _TRIES - 1:
-                    failure = self._sessions.failure("commit", again.error)
+                    failure = self._dialect.failure("commit", again.error)
                     raise (self._unknown(lost) if lost else failure) from again.error
                 time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))
             except BrineryError as error:
@@ -230,64 +245,64 @@ class SqlBackend(Backend):
             raise self._unknown(lost) from lost
         raise StorageError(
             "commit",
-            "others kept creating and removing the same records: repeat the call",
+            "other writers kept creating and removing the same records: repeat the call",
             path=self.location,
         )
 
     def _is_made(self, pending: Pending) -> bool:
         own = pending.versions()
-        return self._read("read", lambda session: versions_of(session, own)) == own
+        return self._read("read", lambda connection: versions_of(connection, own)) == own
 
     def _unknown(self, error: Exception) -> StorageError:
         return StorageError(
-            "tell whether a commit was made",
-            f"the connection was lost in the middle of it ({_first_line(error)}); it is there "
-            "as a whole or not at all: look, and repeat the call if need be",
+            "find out whether a commit was made",
+            f"the connection was lost during the commit ({_first_line(error)}); it was made wholly or "
+            "not at all: look whether it was, and repeat the call if not",
             path=self.location,
         )
 
     def _attempt(self, pending: Pending, removed: Sequence[Delete], *, is_optimistic: bool) -> None:
-        sessions = self._sessions
-        session, is_committing = None, False
+        pool = self._pool
+        connection, is_committing = None, False
         try:
-            with sessions.use() as session:
+            with pool.use() as connection:
                 try:
                     if is_optimistic and len(pending.expected) + len(removed) == 1:
                         is_committing = True
-                        if write_alone(session, pending, removed):
+                        if write_alone(connection, pending, removed):
                             return
                         is_committing = False
-                    session.begin()
-                    write(session, pending, removed, is_optimistic)
+                    connection.begin()
+                    write(connection, pending, removed, is_optimistic)
                     is_committing = True
-                    session.commit()
+                    connection.commit()
                 except BaseException:
-                    with suppress(*sessions.errors):
-                        session.rollback()
+                    with suppress(*pool.errors):
+                        connection.rollback()
                     raise
-        except sessions.errors as error:
-            is_lost = session is not None and sessions.is_lost(error, session)
+        except pool.errors as error:
+            is_lost = connection is not None and pool.is_lost(error, connection)
             if is_lost and is_committing:
                 raise _LostError(error) from error
-            # All that is to be written is still here, and nothing of it was committed.
-            if is_lost or sessions.is_passing(error):
+            # Nothing was committed, and all records are still held here.
+            if is_lost or is_passing(error):
                 raise _AgainError(error) from error
-            raise sessions.failure("commit", error) from error
+            raise self._dialect.failure("commit", error) from error
 
     # -- life
 
     def pre_fork(self) -> None:
-        """Close the connections that are free: a child must not use them, nor close them."""
-        self._sessions.drop_free()
+        """Close the free connections: a child process must neither use nor close them."""
+        self._pool.drop_free()
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
-        self._sessions.close()
-        self.place.close()
+        self._pool.close()
+        self._dialect.close()
 
 
 class _AgainError(Exception):
-    """A transaction failed in a way that passes."""
+    """A transaction failed in a way that may not happen again."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(error)

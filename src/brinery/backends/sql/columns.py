@@ -1,4 +1,4 @@
-"""The values of further columns, as a driver takes them."""
+"""The values of extra columns, in the form that a driver takes."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from brinery.backends.sql.schema import Schema
 
 Fit = Callable[["Column[Any]", Any], Any]
-"""Makes of a value that SQLAlchemy has converted what the driver takes for that column, or raises."""
+"""Turns a value, converted by SQLAlchemy, into one that the driver takes for the column, or raises."""
 
 _log: Final = logging.getLogger(__name__)
 
 
 class Fields:
-    """The further columns of one store.
+    """The extra columns of one store.
 
-    What a column cannot take is logged, and NULL stands there: as with a function that raises, a column
-    must not keep an object from being saved.  None is NULL, also where SQLAlchemy has other ideas (JSON).
+    A value that its column cannot hold is logged, and stored as NULL: like a function that raises, it must
+    not prevent an object from being saved.  None is NULL, also where SQLAlchemy would store a JSON null.
     """
 
     def __init__(self, schema: Schema, dialect: Dialect) -> None:
@@ -47,7 +47,7 @@ class Fields:
                     value = fit(column, value if process is None else process(value))
                 except Exception:  # noqa: BLE001 - types of the user may raise what they like
                     _log.warning(
-                        "the column %r does not take a value of class %s: NULL is stored",
+                        "the column %r cannot hold a value of class %s: NULL is stored",
                         column.name,
                         type(value).__qualname__,
                         exc_info=True,

@@ -1,4 +1,4 @@
-"""What the backend asks of a connection, and of what makes connections."""
+"""Connections to a database, and the pool that keeps them: what the backend asks of both."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Final, TypeVar
 
 from brinery.backend import Expect, Missing, Version
 from brinery.backends.sql.pending import Row
-from brinery.errors import BrineryError
 
 T = TypeVar("T")
 
@@ -19,18 +18,18 @@ AT_ONCE: Final = 500
 """Names in one statement."""
 
 LARGEST_AHEAD: Final = 1 << 16
-"""Bytes of a record that is read before it is known to be needed."""
+"""Bytes of a record that is read although it may not be needed."""
 
 
 class TakenError(Exception):
-    """A row that was to be new is there already."""
+    """A row that must be new exists."""
 
 
-class Session(ABC):
+class Connection(ABC):
     """One connection to a database, with the tables of one store.
 
-    Outside `begin` and `commit` each call is a transaction of its own.  All raise the errors of the
-    driver.
+    Outside `begin` and `commit` each call is a transaction of its own.  All methods raise the errors of
+    the driver.
     """
 
     @abstractmethod
@@ -39,12 +38,12 @@ class Session(ABC):
 
     @abstractmethod
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        """Yield name, data and version of those that there are."""
+        """Yield name, data and version of those records of `names` that exist."""
 
     def closure(
         self, name: str, without: Sequence[str], most: int
     ) -> Sequence[tuple[str, bytes, int]] | None:
-        """Return what `Backend.get_closure` does, by one statement."""
+        """Answer `Backend.get_closure` by one statement; None where there is no such statement."""
         return None
 
     @abstractmethod
@@ -52,13 +51,13 @@ class Session(ABC):
         """Return the last `count` bytes, the size and the version of one record."""
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
-        """Return name, last bytes, size and version of those that there are."""
+        """Return name, last bytes, size and version of those records of `names` that exist."""
         found = ((name, self.tail(name, count)) for name in names)
         return [(name, *tail) for name, tail in found if tail is not None]
 
     @abstractmethod
     def names(self, prefix: str) -> Sequence[str]:
-        """Return the names that start with `prefix`, sorted, without the dotted."""
+        """Return the names that start with `prefix`, sorted, without those that begin with a dot."""
 
     @abstractmethod
     def referrers(self, name: str) -> Sequence[str]:
@@ -74,39 +73,39 @@ class Session(ABC):
 
     @abstractmethod
     def commit(self) -> None:
-        """End the transaction; what it wrote is there."""
+        """End the transaction, and make its writes visible."""
 
     @abstractmethod
     def rollback(self) -> None:
-        """End the transaction as if it had never been."""
+        """End the transaction, and undo its writes."""
 
     @abstractmethod
     def versions(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the versions of those that there are; nobody else changes these until the end."""
+        """Return the versions of the records that exist.  No other writer changes these until the end."""
 
     @abstractmethod
     def insert(self, rows: Iterable[Row]) -> None:
-        """Add new records, ordered by name.  Raise `TakenError` where one is there."""
+        """Add new records, ordered by name.  Raise `TakenError` where one exists."""
 
     @abstractmethod
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        """Set records that are there, ordered by name, and that `versions` has told of in this transaction.
+        """Set existing records, ordered by name, whose versions were read in this transaction.
 
-        Without `with_fields`, the further columns stay as they are.
+        Without `with_fields`, the extra columns stay as they are.
         """
 
     def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
-        """Write one record and its references in a transaction of its own, in fewer steps than many.
+        """Write one record and its references in a transaction of its own, in fewer steps than usual.
 
-        Return whether what stands there was as expected; None where the engine has no such way.  Raise
-        `TakenError` for a new one that is there.
+        Return whether the version was the expected one; None where the database has no shorter way.  Raise
+        `TakenError` for a new record that exists.
         """
         return None
 
     def delete_alone(self, name: str) -> bool:
-        """Remove one record and its references in a transaction of its own, in fewer steps than many.
+        """Remove one record and its references in a transaction of its own, in fewer steps than usual.
 
-        Return False where the engine has no such way.
+        Return False where the database has no shorter way.
         """
         return False
 
@@ -116,9 +115,9 @@ class Session(ABC):
 
     @abstractmethod
     def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
-        """Add references, as pairs of source and target; some may be there.
+        """Add references, as pairs of source and target; some may exist.
 
-        `are_new` says that none should be: where one is, `TakenError` may be raised.
+        With `are_new` none should exist: where one does, `TakenError` may be raised.
         """
 
     @abstractmethod
@@ -127,94 +126,83 @@ class Session(ABC):
 
     @abstractmethod
     def is_idle(self) -> bool:
-        """Tell whether no statement is under way, and no transaction open."""
+        """Return whether no statement is running, and no transaction is open."""
 
     @abstractmethod
     def close(self) -> None:
-        """Let go of the connection."""
+        """Close the connection."""
 
 
-class Sessions(ABC):
-    """Makes sessions, keeps those that are free, and knows the errors of its driver."""
+class ConnectionPool(ABC):
+    """Makes connections, keeps those that are free, and knows the errors of its driver."""
 
     errors: tuple[type[Exception], ...]
-    """What the driver raises."""
+    """The errors that the driver raises."""
 
     most: int | None = None
-    """How many sessions there may be; one, where a database lives in its connection."""
+    """How many connections there may be; one, where a database lives in its connection."""
 
     def __init__(self) -> None:
-        # A pool of one's own: SQLAlchemy's takes 5 µs for each use, as long as reading a record.
-        self._free: list[Session] = []
-        self._abandoned: list[Session] = []
+        # Not SQLAlchemy's pool: that takes 5 µs for each use, as long as reading a record.
+        self._free: list[Connection] = []
+        self._inherited: list[Connection] = []
         self._pid = os.getpid()
         self._only = threading.RLock()
 
     @abstractmethod
-    def new(self) -> Session:
+    def new(self) -> Connection:
         """Open a connection."""
 
-    @abstractmethod
-    def failure(self, action: str, error: Exception, name: str | None = None) -> BrineryError:
-        """Return the error of brinery that stands for an error of the driver."""
-
-    def is_passing(self, error: Exception) -> bool:
-        """Tell whether the same transaction may succeed when it is tried again."""
+    def is_lost(self, error: Exception, connection: Connection) -> bool:
+        """Return whether the connection has ended."""
         return False
 
-    def is_lost(self, error: Exception, session: Session) -> bool:
-        """Tell whether the connection is gone."""
-        return False
-
-    def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
-        """Raise where a record is larger than the engine takes."""
-
-    def use(self) -> AbstractContextManager[Session]:
-        """Lend a session; one that fails is not used again where its connection is lost."""
+    def use(self) -> AbstractContextManager[Connection]:
+        """Lend a connection; after an error it is used again only if it is not lost."""
         return _Lent(self) if self.most is None else self._use_alone()
 
     @contextmanager
-    def _use_alone(self) -> Iterator[Session]:
+    def _use_alone(self) -> Iterator[Connection]:
         if self._pid != os.getpid():
-            self._abandon()
-        with self._only, _Lent(self) as session:
-            yield session
+            self._forget_inherited()
+        with self._only, _Lent(self) as connection:
+            yield connection
 
-    def lend(self) -> Session:
-        """Return a session that nobody uses; it is given back by `take_back`."""
+    def lend(self) -> Connection:
+        """Return a free connection; the caller gives it back by `take_back`."""
         if self._pid != os.getpid():
-            self._abandon()
+            self._forget_inherited()
         try:
             return self._free.pop()
         except IndexError:
             return self.new()
 
-    def take_back(self, session: Session, error: BaseException | None) -> None:
-        """Keep a session for the next use, if it can be used after `error`."""
+    def take_back(self, connection: Connection, error: BaseException | None) -> None:
+        """Keep a connection for the next use, if it can be used after `error`."""
         if error is None:
-            self._free.append(session)
-        elif isinstance(error, self.errors) and self.is_lost(error, session):
-            # The others of the pool were open as long as this one, and as far away.
+            self._free.append(connection)
+        elif isinstance(error, self.errors) and self.is_lost(error, connection):
+            # The others of the pool are as old and go to the same server: they are lost, too.
             self.drop_free()
             with suppress(Exception):
-                session.close()
+                connection.close()
         else:
-            self._keep_if_idle(session)
+            self._keep_if_idle(connection)
 
-    def _keep_if_idle(self, session: Session) -> None:
-        # Ctrl-C comes anywhere: in the middle of a statement, whose answer the next one would be given,
-        # or before the end of a transaction, which the next one would be part of.
+    def _keep_if_idle(self, connection: Connection) -> None:
+        # Ctrl-C comes anywhere: in the middle of a statement, whose answer the next statement would get,
+        # or before the end of a transaction, which the next statement would be part of.
         with suppress(*self.errors):
-            if not session.is_idle():
-                session.rollback()
-            if session.is_idle():
-                self._free.append(session)
+            if not connection.is_idle():
+                connection.rollback()
+            if connection.is_idle():
+                self._free.append(connection)
                 return
         with suppress(Exception):
-            session.close()
+            connection.close()
 
     def drop_free(self) -> None:
-        """Close the sessions that nobody uses at the moment, but not one that is the database."""
+        """Close the free connections, except one that a database lives in."""
         if self.most is None:
             self._close_free()
 
@@ -223,35 +211,36 @@ class Sessions(ABC):
             with suppress(*self.errors):
                 self._free.pop().close()
 
-    def _abandon(self) -> None:
-        # In a child process.  The connections are the parent's: closing them would end those of the
-        # parent (a server sees the farewell), or its locks (SQLite).
-        self._abandoned += self._free
+    def _forget_inherited(self) -> None:
+        # In a child process.  The connections are the parent's: closing them here would end those of the
+        # parent (the server sees the goodbye), or drop its locks (SQLite).  A list holds them, because they
+        # would also be closed when the last reference goes.
+        self._inherited += self._free
         self._free, self._only, self._pid = [], threading.RLock(), os.getpid()
 
     def close(self) -> None:
-        """Let go of all connections."""
+        """Close all connections."""
         self._close_free()
 
 
 class _Lent:
-    """A context with a session.  A class: a generator takes four times as long, for each read."""
+    """A context with a connection.  A class: a generator takes four times as long, for each read."""
 
-    __slots__ = ("_session", "_sessions")
+    __slots__ = ("_connection", "_pool")
 
-    def __init__(self, sessions: Sessions) -> None:
-        self._sessions = sessions
+    def __init__(self, pool: ConnectionPool) -> None:
+        self._pool = pool
 
-    def __enter__(self) -> Session:
-        self._session = self._sessions.lend()
-        return self._session
+    def __enter__(self) -> Connection:
+        self._connection = self._pool.lend()
+        return self._connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._sessions.take_back(self._session, error)
+        self._pool.take_back(self._connection, error)
 
 
-def there(name: str, found: T | None) -> T:
-    """Return what was found under a name.  Raise `Missing` where that is nothing."""
+def found_or_missing(name: str, found: T | None) -> T:
+    """Return `found`.  Raise `Missing` where it is None."""
     if found is None:
         raise Missing(name)
     return found

@@ -1,4 +1,4 @@
-"""The errors of drivers, told as brinery's own: what failed, why, and what to do."""
+"""Errors of drivers as errors of brinery: what failed, why, and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from brinery.errors import BrineryError, StorageError, StorageFullError
 
 if TYPE_CHECKING:
-    from brinery.backends.sql.database import Place
+    from brinery.backends.sql.database import Database
 
 # By the primary code of SQLite (https://sqlite.org/rescode.html) or the class of SQLSTATE
 # (https://www.postgresql.org/docs/current/errcodes-appendix.html).
@@ -26,17 +26,17 @@ _ADVICE: Final = {
     "28P01": "check user and password",
     "28000": "check the user, and what pg_hba.conf of the server allows",
     "3D000": "the server has no such database: create it, or name another in the URL",
-    "22P05": "the encoding of the database lacks it: use a database of ENCODING 'UTF8'",
+    "22P05": "the encoding of the database lacks a character: use a database of ENCODING 'UTF8'",
     "25006": "the server or the transaction is read-only: connect to the primary server",
     "42501": "the user lacks the right: have it granted",
     "53300": "the server has too many connections: close some, or raise max_connections",
     "57P03": "the server is starting or stopping: try again in a moment",
-    "42P01": "the table was removed: open the store again to make it anew",
-    "57014": "it took longer than the server allows (statement_timeout), or somebody cancelled it: repeat "
+    "42P01": "the table was removed: open the store again, which makes it",
+    "57014": "the statement took longer than the server allows (statement_timeout), or was cancelled: repeat "
     "the call, or raise that time",
 }
-# What comes without a code, because no connection was made: what the text has, and what it comes to.
-_TOLD: Final = (
+# Errors without a code, because no connection was made: a pattern of the text, and the advice.
+_BY_TEXT: Final = (
     (r"password|authentication", _ADVICE["28P01"]),
     (r"pg_hba\.conf", _ADVICE["28000"]),
     (r"connection option|bad value for|invalid sslmode", "check the options in the URL"),
@@ -47,17 +47,15 @@ _TOLD: Final = (
     (r"no such table", _ADVICE["42P01"]),
     (
         r"no such column|has no column",
-        "the table has other columns by now: open the store again",
+        "the columns of the table have changed: open the store again",
     ),
 )
 _DATA: Final = "22"  # classes of SQLSTATE
 _CONSTRAINT: Final = ("23", "SQLITE_CONSTRAINT")
-_DEMAND: Final = "a constraint that somebody has given the table forbids it: brinery's own never do"
-_FIELDS: Final = (
-    "a value for extra_fields is none of its column: have the function return one that is, or None"
-)
+_DEMAND: Final = "a constraint that was added to the table forbids it; those of brinery never do"
+_FIELDS: Final = "a value of extra_fields does not fit its column: return one that does, or None"
 _FULL: Final = frozenset({"SQLITE_FULL", "53100"})
-PASSING: Final = frozenset({"40001", "40P01", "55P03", "1213", "1205"})
+_PASSING: Final = frozenset({"40001", "40P01", "55P03", "1213", "1205"})
 """Serialization failure, deadlock, lock not available; in SQLSTATE, and as MySQL numbers them."""
 
 
@@ -74,37 +72,47 @@ def code_of(error: BaseException) -> str:
     return str(first) if isinstance(first, int) else ""
 
 
+def is_passing(error: BaseException) -> bool:
+    """Return whether the same transaction may succeed when it is tried again."""
+    return code_of(error) in _PASSING
+
+
 def failure(
-    place: Place, action: str, error: BaseException, name: str | None = None
+    database: Database,
+    action: str,
+    error: BaseException,
+    name: str | None,
+    *,
+    has_server: bool,
 ) -> BrineryError:
-    """Return the error of brinery that stands for an error of a driver or of SQLAlchemy."""
+    """Return the error of brinery for an error of a driver or of SQLAlchemy.
+
+    `name` is the record that was being read or written, if it was one.
+    """
     cause: Any = getattr(error, "orig", None) or error
     code = code_of(error)
-    said = " ".join(str(cause).split()) or type(cause).__name__
-    if place.password:
-        said = said.replace(str(place.password), "***")
+    reason = " ".join(str(cause).split()) or type(cause).__name__
+    if database.url.password:
+        reason = reason.replace(str(database.url.password), "***")
     if code in _FULL:
         return StorageFullError(
             action,
-            f"{said}; the disk is full: free some space and repeat the call",
+            f"{reason}; the disk is full: free some space and repeat the call",
             id=name,
-            path=place.location,
+            path=database.location,
         )
-    advice = _ADVICE.get(code) or _advice_for(code, said, place)
+    advice = _ADVICE.get(code) or _advice_for(code, reason, bool(database.schema.fields))
+    if advice is None and has_server and re.search("connect|timeout", reason.lower()):
+        advice = "check that the server is running, and host and port in the URL"
     return StorageError(
-        action, f"{said}; {advice}" if advice else said, id=name, path=place.location
+        action, f"{reason}; {advice}" if advice else reason, id=name, path=database.location
     )
 
 
-def _advice_for(code: str, said: str, place: Place) -> str | None:
-    if code.startswith(_DATA) and place.schema.fields:
+def _advice_for(code: str, reason: str, has_fields: bool) -> str | None:
+    if code.startswith(_DATA) and has_fields:
         return _FIELDS
     if code.startswith(_CONSTRAINT):
         return _DEMAND
-    text = said.lower()
-    for pattern, advice in _TOLD:
-        if re.search(pattern, text):
-            return advice
-    if place.dialect != "sqlite" and ("connect" in text or "timeout" in text):
-        return "check that the server is running, and host and port in the URL"
-    return None
+    text = reason.lower()
+    return next((advice for pattern, advice in _BY_TEXT if re.search(pattern, text)), None)

@@ -1,8 +1,9 @@
 """The writes of one commit, taken in before the transaction begins.
 
-What makes the records may use the database meanwhile (it takes numbers there), so that no lock may be
-held; and a transaction that the server refuses is tried again, which needs all of it once more.  Past
-`_IN_MEMORY` bytes they wait in a temporary file.
+While the caller makes the records it may use the database (it takes numbers there), so no lock may be held.
+And a transaction that the server refuses is tried again, for which all records must still be there.  Past
+`_IN_MEMORY` bytes they wait in a temporary file.  Records are not parsed: `Put.about` says what the columns
+hold.
 """
 
 from __future__ import annotations
@@ -10,22 +11,19 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
 from tempfile import TemporaryFile
 from typing import IO, Any, Final, NamedTuple
 
 from brinery.backend import ABSENT, ANY, About, Expect, Put, Version
-from brinery.errors import BrineryError, InvalidArgumentError, storage_error
+from brinery.errors import InvalidArgumentError, storage_error
 from brinery.ids import name_of
-from brinery.record.reader import parse_metadata
-from brinery.record.record import about_of, has_magic
 
 _IN_MEMORY: Final = 256 << 20
-_UNCHECKED: Final = 1 << 20  # bytes: no engine refuses as few
+_UNCHECKED: Final = 1 << 20  # bytes; every database takes a record as small
 
 
 class Row(NamedTuple):
-    """One write, as the engines take it."""
+    """One write, in the order of the columns that each store has."""
 
     name: str
     version: int
@@ -34,7 +32,7 @@ class Row(NamedTuple):
     data: bytes
 
 
-# In half the time that a call of the class takes: for each record.
+# Takes half the time of a call of the class, for each record.
 _new_row: Final[Callable[[Any], Row]] = functools.partial(tuple.__new__, Row)
 
 
@@ -42,9 +40,9 @@ class Pending:
     """The writes of one commit; a context manager, because of its file."""
 
     def __init__(self, check_size: Callable[[str, int], None]) -> None:
-        """`check_size` is called with each name and its bytes, and raises where they are too many."""
+        """`check_size` is called with the name and the bytes of a large record; it raises for too many."""
         self._check_size = check_size
-        # A number that no put has had: a counter would be a row that every writer waits for.
+        # A number that no other put has.  Not a counter: every writer would wait for its row.
         self._base = int.from_bytes(os.urandom(8), "big") >> 2
         self._held: dict[str, Row] = {}
         self._spooled: dict[str, int] = {}
@@ -69,9 +67,6 @@ class Pending:
             size = len(data)
             if size > _UNCHECKED:
                 self._check_size(name, size)
-            # What the store has set aside under a name of its own is no object of it.
-            if about is None and name[0] != "." and has_magic(data):
-                about = _about(data)
             if about is not None and not about.class_name.isascii():
                 about = about._replace(class_name=_encodable(about.class_name))
             self.expected[name] = expect
@@ -84,7 +79,7 @@ class Pending:
 
     @property
     def is_new(self) -> bool:
-        """Tell whether each of them is expected to be new."""
+        """Return whether all writes expect that their name is not taken."""
         return all(expect is ABSENT for expect in self.expected.values())
 
     def versions(self) -> dict[str, int]:
@@ -92,7 +87,7 @@ class Pending:
         return {name: held[1] for name, held in self._held.items()}
 
     def named(self, *wanted: Expect) -> list[str]:
-        """Return the names that are expected so; without `wanted`, those that expect a version."""
+        """Return the names whose writes expect one of `wanted`; without it, those that expect a version."""
         if wanted:
             return [name for name, expect in self.expected.items() if expect in wanted]
         return [
@@ -102,7 +97,7 @@ class Pending:
         ]
 
     def keeps_fields(self, name: str) -> bool:
-        """Tell whether further columns of `name` are to stay as they are."""
+        """Return whether the extra columns of `name` must stay as they are."""
         about = self._held[name].about
         return about is not None and about.fields is None
 
@@ -124,7 +119,7 @@ class Pending:
             about = self._held[name].about
             if about is not None:
                 for reference in about.references:
-                    # Most are records of the same commit: 0.1 µs to see, and 0.5 to make the name.
+                    # Most are records of the same commit: that takes 0.1 µs to see, and the name 0.5 to make.
                     is_name = reference in expected and "%" not in reference
                     yield name, reference if is_name else name_of(reference)
 
@@ -135,7 +130,9 @@ class Pending:
             offset = self._file.seek(0, os.SEEK_END)
             self._file.write(data)
         except OSError as error:
-            raise storage_error("set aside for a commit in a temporary file", error) from error
+            raise storage_error(
+                "write the records of a commit to a temporary file", error
+            ) from error
         return offset
 
     def _unspooled(self, offset: int, size: int) -> bytes:
@@ -144,15 +141,11 @@ class Pending:
             self._file.seek(offset)
             return self._file.read(size)
         except OSError as error:
-            raise storage_error("read back what was set aside for a commit", error) from error
-
-
-def _about(data: bytes) -> About | None:
-    with suppress(BrineryError):  # damaged: it is kept as it is, and found out when it is read
-        return about_of(parse_metadata(data, len(data)), {})
-    return None
+            raise storage_error(
+                "read the records of a commit from a temporary file", error
+            ) from error
 
 
 def _encodable(text: str) -> str:
-    # The column is there to be looked for; the record has the name as it is.
+    # The column serves queries; the record has the exact name.
     return text.encode("utf-8", "backslashreplace").decode()

@@ -1,10 +1,10 @@
 """The two tables of a store: records, and the references between them.
 
     store              name      primary key: the name that `brinery.ids.name_of` makes of the ID
-                       version   a number that no other put has had
+                       version   a number that no other put has
                        size      bytes of the record
-                       class_name, codec, created    of the object; NULL where the store's own
-                       …         further columns that the user asked for
+                       class_name, codec, created    of the object; NULL for the store's own data
+                       …         extra columns that the user asked for
                        data      the record, as a file of a directory holds it
     store_references   source, target    names; one row for each reference, indexed both ways
 
@@ -34,13 +34,13 @@ class Schema(NamedTuple):
     records: Table
     references: Table
     fields: tuple[str, ...]
-    """The names of the further columns."""
+    """The names of the extra columns."""
 
 
 def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
-    """Return the tables of the store `table_name`, with the further columns `extra`.
+    """Return the tables of the store `table_name`, with the columns `extra` added.
 
-    The columns are described anew: one may serve several stores.
+    New columns are made like those given: one column may serve several stores.
     """
     import sqlalchemy as sa
 
@@ -53,11 +53,13 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
     for column in extra:
         if column.name in STANDARD:
             raise InvalidArgumentError(
-                f"the column {column.name!r} is the store's own: give the extra field another name"
+                f"the store uses a column {column.name!r} itself: give the extra field another name"
             )
     names = [column.name for column in extra]
     if len(set(names)) != len(names):
-        raise InvalidArgumentError(f"two extra fields have one name: {', '.join(names)}")
+        raise InvalidArgumentError(
+            f"expected extra fields of different names, got {', '.join(names)}"
+        )
     metadata = sa.MetaData()
     records = sa.Table(
         table_name,
@@ -78,12 +80,4 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         sa.Column("target", name_type, primary_key=True, index=True),
         sqlite_with_rowid=False,
     )
-    # Compressed bytes do not compress again; uncompressed ones can be read from their middle.
-    sa.event.listen(records, "after_create", _store_external)
     return Schema(records, references, tuple(names))
-
-
-def _store_external(table: Any, connection: Any, **_: Any) -> None:
-    if connection.dialect.name == "postgresql":
-        name = connection.dialect.identifier_preparer.format_table(table)
-        connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN data SET STORAGE EXTERNAL")

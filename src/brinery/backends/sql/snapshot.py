@@ -6,38 +6,38 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from brinery.backend import Backend, Delete, Put, Version
-from brinery.backends.sql.connection import AT_ONCE, Session, there
+from brinery.backends.sql.connection import AT_ONCE, Connection, found_or_missing
 
 
 class View(Backend):
-    """Reads in the transaction of one session; writes are those of the backend."""
+    """Reads in the open transaction of one connection; writes through the backend."""
 
-    def __init__(self, backend: Backend, session: Session) -> None:
+    def __init__(self, backend: Backend, connection: Connection) -> None:
         self.capabilities = backend.capabilities  # type: ignore[misc]
         self.location = backend.location
         self._backend = backend
-        self._session = session
+        self._connection = connection
 
     def get(self, name: str) -> tuple[bytes, Version]:
-        return there(name, self._session.get(name))
+        return found_or_missing(name, self._connection.get(name))
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
-        return there(name, self._session.tail(name, count))
+        return found_or_missing(name, self._connection.tail(name, count))
 
     def get_tails(
         self, names: Iterable[str], count: int
     ) -> Iterator[tuple[str, bytes, int, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._session.tails(some, count)
+            yield from self._connection.tails(some, count)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._session.get_some(some)
+            yield from self._connection.get_some(some)
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        return iter(self._session.names(prefix))
+        return iter(self._connection.names(prefix))
 
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
@@ -45,7 +45,7 @@ class View(Backend):
         return self._backend.commit(puts, deletes)
 
     def referrers(self, name: str) -> Iterator[str]:
-        return iter(self._session.referrers(name))
+        return iter(self._connection.referrers(name))
 
     def where(self, name: str) -> str:
         return self._backend.where(name)

@@ -1,4 +1,8 @@
-"""The built-in graphs of the benchmark, one module per family."""
+"""The built-in graphs of the benchmark, one module per family.
+
+A *graph* is a shape of objects that can be built in any size and from a *seed*; a graph whose nodes take
+longer has a smaller *share* of the nodes.  `GRAPHS` has them all by name.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Functions with what they captured, which plain pickle does not keep."""
+"""Functions with the variables that they captured, which plain pickle does not keep."""
 
 from __future__ import annotations
 

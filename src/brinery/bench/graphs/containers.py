@@ -31,7 +31,7 @@ def strings(nodes: int, seed: int) -> list[str]:
 
 
 def rows(nodes: int, seed: int) -> list[dict[str, Any]]:
-    """Return small dicts as JSON has them, no object of which stands in two places."""
+    """Return small dicts of JSON data; no object is in two places."""
     chance = random.Random(seed)
     return [
         {
@@ -72,7 +72,7 @@ def cycles(nodes: int, seed: int) -> list[Any]:
 GRAPHS: Final = (
     Graph("wide", "wide container", "one list of tuples of an integer and a float", wide),
     Graph("strings", "strings", "distinct strings of up to 65 characters in five scripts", strings),
-    Graph("rows", "small dicts", "rows as JSON has them, nothing shared", rows),
+    Graph("rows", "small dicts", "rows of JSON data, nothing shared", rows),
     Graph("shared", "heavy sharing", "lists that all refer to the same 300 dicts", shared),
     Graph("cycles", "cycles", "rings of dicts that know each other, and a list in itself", cycles),
 )

@@ -1,4 +1,4 @@
-"""What a built-in graph is."""
+"""The description of a built-in graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LARGE: Final = 2_000_000
 class Graph:
     """A shape that can be built in any size.
 
-    ``build(nodes, seed)`` returns a graph of about so many nodes (`brinery.bench.run.nodes`): the same
+    ``build(nodes, seed)`` returns a graph of about so many nodes (`brinery.bench.nodes`): the same
     in each process for the same arguments, Python and libraries.
     """
 
@@ -24,6 +24,6 @@ class Graph:
     description: str
     build: Callable[[int, int], Any]
     requires: tuple[str, ...] = ()
-    """The modules that it needs."""
+    """The modules that building it imports."""
     share: float = 1.0
-    """How much of the nodes of the size "small" is built: less where a node takes longer than others."""
+    """The part of the nodes that is built in the size "small": less where a node takes longer."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from brinery.bench.graphs.graph import Graph
 from brinery.bench.graphs.trees import standard_library
-from brinery.bench.run.nodes import nodes_of
+from brinery.bench.nodes import nodes_of
 
 
 def imports(nodes: int, seed: int) -> Any:
@@ -41,7 +41,7 @@ def imports(nodes: int, seed: int) -> Any:
 
 
 _Module = tuple[str, int, Counter[str]]
-"""Name, number of lines, and how often it imports which other."""
+"""Name, number of lines, and how often it imports each other module."""
 
 
 def _module(path: Path) -> _Module:
@@ -58,7 +58,7 @@ def _imported(tree: ast.Module) -> Iterator[str]:
 
 
 def _add(graph: Any, module: _Module, suffix: str) -> None:
-    # Interned, so that a name is one string wherever the graph has it.
+    # Interned, so that each name is one string in the whole graph.
     name, lines, imported = sys.intern(module[0] + suffix), *module[1:]
     graph.add_node(name, lines=lines)
     for other, statements in imported.items():

@@ -27,7 +27,7 @@ def chain(nodes: int, seed: int) -> Link:
 
 
 class Branch:
-    """One place in a tree, which knows the one above."""
+    """One node of a tree, with its parent."""
 
     def __init__(self, name: str, parent: Branch | None) -> None:
         self.name = name

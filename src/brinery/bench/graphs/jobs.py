@@ -11,7 +11,7 @@ from brinery.persistable import Persistable
 
 
 class Configuration(Persistable):
-    """What many jobs share."""
+    """A configuration that many jobs share."""
 
     def __init__(self, name: str, options: dict[str, float]) -> None:
         self.name = name
@@ -19,7 +19,7 @@ class Configuration(Persistable):
 
 
 class Job(Persistable):
-    """One run, with what it needs and what it follows."""
+    """One run, with its configuration and the jobs that it follows."""
 
     def __init__(
         self, number: int, configuration: Configuration, after: Sequence[Job], values: list[float]

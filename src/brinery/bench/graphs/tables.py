@@ -1,4 +1,4 @@
-"""Tables of numpy and pandas.  An array is one node, so it is cells that are counted here."""
+"""Tables of numpy and pandas.  An array is one node, so the size counts cells."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from brinery.bench.graphs.graph import Graph
 
 
 def arrays(nodes: int, seed: int) -> dict[str, Any]:
-    """Return numpy arrays with ten cells for each node that is asked for: floats, integers, records."""
+    """Return numpy arrays with ten cells for each node: floats, integers, records."""
     import numpy as np
 
     chance = np.random.default_rng(seed)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from brinery.bench.graphs.graph import Graph
-from brinery.bench.run.nodes import nodes_of
+from brinery.bench.nodes import nodes_of
 
 _LEAST_OVER: Final = 100
 """Nodes that even a small graph may have too many: some module has a statement of fewer."""
@@ -38,13 +38,13 @@ def syntax_trees(nodes: int, seed: int) -> list[Any]:
                 continue
             trees.append(tree)
             lacking -= size
-        # What trees share (operators, interned names) counts once in all of them.
+        # Shared parts of trees (operators, interned names) count only once.
         lacking = nodes - len(nodes_of([trees]))
     return trees
 
 
 def _first(statements: list[ast.stmt], nodes: int) -> list[ast.stmt]:
-    """Return statements, in order, that have about so many nodes together; one at least."""
+    """Return statements, in order, that have about `nodes` nodes together; at least one."""
     taken: list[ast.stmt] = []
     sizes = [len(nodes_of([statement])) for statement in statements]
     for statement, size in zip(statements, sizes, strict=True):
@@ -55,7 +55,7 @@ def _first(statements: list[ast.stmt], nodes: int) -> list[ast.stmt]:
 
 
 def standard_library() -> list[Path]:
-    """Return the modules that stand at the top of the standard library and can be parsed, by name."""
+    """Return the top-level modules of the standard library that can be parsed, by name."""
     return sorted(Path(sysconfig.get_path("stdlib")).glob("*.py"))
 
 

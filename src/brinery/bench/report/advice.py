@@ -1,4 +1,4 @@
-"""What to choose, in words, with the figures that it rests on."""
+"""Advice: the codec to choose, in words, with the figures behind it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from brinery.bench.report.units import shown_bytes, shown_seconds
 from brinery.bench.result import Case, Recommendation
 
 _CLOSE: Final = 1.2
-"""How much slower a case may be to be called as fast: processes that do the same differ by as much."""
+"""The factor up to which times count as the same: equal processes differ by as much."""
 _SAME_SIZE: Final = 1.005
-"""How much larger a case may be to be called as small."""
+"""The factor up to which sizes count as the same."""
 
 
 def advice(cases: Iterable[Case]) -> list[Recommendation]:
-    """Return what to choose for each graph: the fastest, the smallest, the safest to read.
+    """Return the codecs to choose for each graph: the fastest, the smallest, the safest to read.
 
     Only cases that lost nothing, and leave no memory behind, are considered.
     """
@@ -29,7 +29,7 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> list[Recommendation]:
     whole = [case for case in cases if case.is_whole and not case.leaks]
     if not whole:
         return []
-    # Of those that are level with the best and as large, the one that was named first.
+    # Of those as fast as the best and as small, the one that was named first.
     best = min(whole, key=lambda case: case.both_seconds)
     size, limit = best.bytes or 0, best.both_seconds * _CLOSE
     fastest = next(
@@ -60,38 +60,38 @@ def _recommended(graph: str, kind: str, case: Case, reason: str) -> Recommendati
 
 
 def _why_fastest(fastest: Case, whole: Sequence[Case], cases: Sequence[Case]) -> str:
-    said = f"{fastest.name} is the fastest that keeps everything: {_times(fastest)}"
+    sentence = f"{fastest.name} is the fastest that keeps everything: {_times(fastest)}"
     limit = min(case.both_seconds for case in whole) * _CLOSE
     level = [c.name for c in whole if c is not fastest and c.both_seconds <= limit]
     if level:
-        said += f"; {_listed(level)} {'is' if len(level) == 1 else 'are'} level with it"
+        sentence += f"; {_listed(level)} {'is' if len(level) == 1 else 'are'} level with it"
     lossy = [
         case
         for case in cases
         if not case.is_whole and case.status == "ok" and case.both_seconds < fastest.both_seconds
     ]
     if lossy:
-        said += f". {_listed([c.name for c in lossy])} took less time, but lost something"
-    return f"{said}."
+        sentence += f". {_listed([c.name for c in lossy])} took less time, but lost something"
+    return f"{sentence}."
 
 
 def _why_smallest(smallest: Case, fastest: Case, whole: Sequence[Case]) -> str:
     if len(whole) == 1:
         return f"{smallest.name} is the only one that keeps everything: {_size(smallest)}."
-    said = f"{smallest.name} takes the least room: {_size(smallest)}"
+    sentence = f"{smallest.name} takes the least room: {_size(smallest)}"
     if smallest is fastest:
-        return f"{said}, and is the fastest as well."
+        return f"{sentence}, and is the fastest as well."
     if not smallest.bytes or not fastest.bytes:
-        return f"{said}."
+        return f"{sentence}."
     share = smallest.bytes / fastest.bytes
-    return f"{said}, {share:.0%} of {fastest.name}, in {_ratio(smallest, fastest)} of it."
+    return f"{sentence}, {share:.0%} of {fastest.name}, in {_ratio(smallest, fastest)} of it."
 
 
 def _why_safest(safest: Case, fastest: Case) -> str:
-    said = f"reading {safest.name} never runs code that a record names"
+    sentence = f"reading {safest.name} never runs code that a record names"
     if safest is fastest:
-        return f"{said}, and it is the fastest as well."
-    return f"{said}; it takes {_ratio(safest, fastest)} of {fastest.name}: {_times(safest)}."
+        return f"{sentence}, and it is the fastest as well."
+    return f"{sentence}; it takes {_ratio(safest, fastest)} of {fastest.name}: {_times(safest)}."
 
 
 def _ratio(case: Case, other: Case) -> str:

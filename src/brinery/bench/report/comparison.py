@@ -1,4 +1,4 @@
-"""Two results side by side: what became slower, larger, or was lost."""
+"""Two results side by side: the cases that became slower, larger, or lose something."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ WORSE: Final = "worse"
 BETTER: Final = "better"
 SAME: Final = "same"
 _SIZE: Final = 1.001
-"""By what factor a size may differ that nobody changed: times stand in records."""
+"""The factor by which an unchanged size may differ: records contain times."""
 
 
 STEADY: Final = 3
-"""From how many processes on the spread of the times tells how they vary between processes."""
+"""The number of processes from which on the spread shows how times vary between processes."""
 UNSTEADY: Final = 1.5
-"""By what factor times of single processes may differ that do the same."""
+"""The factor by which the times of equal single processes may differ."""
 
 
 _PEAK: Final = 4_000_000
@@ -27,7 +27,7 @@ _PEAK: Final = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """One figure of one case, then and now."""
+    """One figure of one case, before and after."""
 
     graph: str
     case: str
@@ -40,7 +40,7 @@ class Change:
 
 
 def changes(old: Result, new: Result, threshold: float) -> list[Change]:
-    """Return what changed by more than the factor `threshold`, or is gone, or lost something.
+    """Return the figures that changed by more than the factor `threshold`, and the cases that are gone.
 
     A time counts as changed only where the quartiles of the two runs do not overlap, and, unless both
     are steady, by more than the factor `UNSTEADY`.
@@ -59,12 +59,12 @@ def changes(old: Result, new: Result, threshold: float) -> list[Change]:
 
 
 def is_steady(*results: Result) -> bool:
-    """Tell whether each case was measured in several processes."""
+    """Return whether each case was measured in several processes."""
     return all(result.settings.get("processes", 1) >= STEADY for result in results)
 
 
 def differing(old: Result, new: Result) -> list[str]:
-    """Return in sentences what else differs: then the figures tell of more than the code."""
+    """Return the other differences in sentences: figures then depend on more than the code."""
     pairs: list[tuple[str, Mapping[str, object], Mapping[str, object]]] = [
         ("machine", old.machine, new.machine),
         ("versions", old.versions, new.versions),
@@ -128,7 +128,7 @@ def _of_case(old: Case, new: Case | None, threshold: float, times: float) -> Ite
 
 
 def _beside(old: Case, new: Case, threshold: float) -> Iterator[Change]:
-    """Compare what is neither time nor size: peaks of memory, depth, whether reading is safe."""
+    """Compare the other figures: peaks of memory, depth, whether reading is safe."""
     for what, one, other in (
         ("peak of encoding", old.peak_encode_bytes, new.peak_encode_bytes),
         ("peak of decoding", old.peak_decode_bytes, new.peak_decode_bytes),

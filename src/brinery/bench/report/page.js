@@ -158,7 +158,7 @@
     // The recommended first: they have the choice of the places.
     let unlabelled = 0;
     for (const [p, group] of [...groups].sort(([a], [b]) => Boolean(b.item.best) - Boolean(a.item.best))) {
-      group.setAttribute("aria-label", [p.item.label, ...told(p.item)].join(", "));
+      group.setAttribute("aria-label", [p.item.label, ...linesOf(p.item)].join(", "));
       group.append(make("circle", { cx: p.x, cy: p.y, r: 5.5 }));
       unlabelled += !addLabel(group, p, boxes, { left, top: 18, right: width, bottom });
       const show = () => showTip(p, width);
@@ -210,12 +210,12 @@
     return false;
   }
 
-  function told(item) {
+  function linesOf(item) {
     return item.best ? [`recommended: ${item.best}`, ...item.lines] : item.lines;
   }
 
   function showTip(point, width) {
-    tip.replaceChildren(make("b", {}, point.item.label), ...told(point.item).map((line) => make("span", {}, line)));
+    tip.replaceChildren(make("b", {}, point.item.label), ...linesOf(point.item).map((line) => make("span", {}, line)));
     tipped = point;
     tip.hidden = false;
     const right = point.x > width / 2;

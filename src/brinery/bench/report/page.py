@@ -105,7 +105,7 @@ def _titles(result: Mapping[str, Any], names: Sequence[str]) -> list[str]:
 def _data(
     names: Sequence[str], titles: Sequence[str], cases: Sequence[Case], result: Mapping[str, Any]
 ) -> str:
-    """Return what the script needs, as JSON that cannot end its element."""
+    """Return the data for the script, as JSON that cannot end its element."""
     best: dict[tuple[str, str], list[str]] = {}
     for entry in map(mapping, entries(result.get("recommendations"))):
         key = text(entry.get("graph")), label(entry)
@@ -148,7 +148,7 @@ def _quartiles(timing: object) -> list[float] | None:
 
 
 def _lines(case: Mapping[str, Any]) -> list[str]:
-    """Return what a mark in the chart says when it is pointed at."""
+    """Return the text that a mark in the chart shows when it is pointed at."""
     rates = mapping(case.get("nodes_per_second"))
     times = (
         f"{operation} {duration(number(mapping(case.get(operation)).get('median_seconds')))}, "
@@ -173,16 +173,16 @@ def _lead(result: Mapping[str, Any], names: Sequence[str], cases: Sequence[Case]
 
 def _notice(result: Mapping[str, Any], cases: Sequence[Case]) -> str:
     without = sum(case.get("status") != "ok" for _, _, case in cases)
-    said = []
+    parts = []
     if result.get("interrupted"):
-        said.append("The run was interrupted: this is what had been measured until then.")
+        parts.append("The run was interrupted: this is what had been measured until then.")
     if without:
-        said.append(
+        parts.append(
             f"{without} of {_count(len(cases), 'case')} ended without a full result; "
             "the table gives the reason of each."
         )
-    said += [escape(text(note)) for note in entries(result.get("notes"))]
-    return f'<p class="notice">{" ".join(said)}</p>' if said else ""
+    parts += [escape(text(note)) for note in entries(result.get("notes"))]
+    return f'<p class="notice">{" ".join(parts)}</p>' if parts else ""
 
 
 def _count(number_: int, noun: str) -> str:
@@ -201,11 +201,11 @@ def _advice(names: Sequence[str], titles: Sequence[str], result: Mapping[str, An
     articles = []
     for n, name in enumerate(names):
         mine = [entry for entry in given if text(entry.get("graph")) == name]
-        said = "".join(map(_recommendation, mine)) or (
+        shown = "".join(map(_recommendation, mine)) or (
             "<p>Nothing is recommended for this shape: see the outcome of its cases below.</p>"
         )
         articles.append(
-            f'<article data-graph="{n}"><h3>{escape(titles[n])}</h3><div>{said}</div></article>'
+            f'<article data-graph="{n}"><h3>{escape(titles[n])}</h3><div>{shown}</div></article>'
         )
     return "\n".join(articles)
 
@@ -219,7 +219,7 @@ def _recommendation(entry: Mapping[str, Any]) -> str:
 
 
 def _shapes(names: Sequence[str], titles: Sequence[str], result: Mapping[str, Any]) -> str:
-    said = []
+    parts = []
     for name, title in zip(names, titles, strict=True):
         graph = _graph(result, name)
         nodes, seed = number(graph.get("nodes")), text(graph.get("seed"))
@@ -228,8 +228,8 @@ def _shapes(names: Sequence[str], titles: Sequence[str], result: Mapping[str, An
             f"{nodes:,.0f} nodes." if nodes is not None else "",
             f"Seed {seed}." if seed else "",
         ]
-        said.append(f"<dt>{escape(title)}</dt><dd>{escape(' '.join(filter(None, facts)))}</dd>")
-    return "".join(said)
+        parts.append(f"<dt>{escape(title)}</dt><dd>{escape(' '.join(filter(None, facts)))}</dd>")
+    return "".join(parts)
 
 
 def _sentence(words: str) -> str:
@@ -237,7 +237,7 @@ def _sentence(words: str) -> str:
 
 
 def _about(result: Mapping[str, Any]) -> str:
-    """Return how it was measured: machine, versions, settings and the command."""
+    """Return how the result was measured: machine, versions, settings and the command."""
     facts = [("command", result.get("command"))] + [
         (text(key), value)
         for part in ("machine", "settings", "versions")
@@ -247,9 +247,9 @@ def _about(result: Mapping[str, Any]) -> str:
 
 
 def _about_fact(key: str, value: object) -> str:
-    said = _fact(key, value)
-    long = " class=long" if len(said) > 40 else ""
-    return f"<div{long}><dt>{escape(_words(key))}</dt><dd>{escape(said)}</dd></div>"
+    shown = _fact(key, value)
+    long = " class=long" if len(shown) > 40 else ""
+    return f"<div{long}><dt>{escape(_words(key))}</dt><dd>{escape(shown)}</dd></div>"
 
 
 def _words(key: str) -> str:

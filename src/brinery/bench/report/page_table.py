@@ -27,7 +27,7 @@ STATUSES: Final = {
 }
 
 LOST: Final = {
-    "equal": "Not equal to what was saved.",
+    "equal": "Not equal to the saved objects.",
     "identity": "Shared objects become several.",
     "closures": "Closures do not work in a new interpreter.",
 }
@@ -77,7 +77,7 @@ def table(cases: Sequence[tuple[int, str, Mapping[str, Any]]]) -> str:
 
 
 def sort_keys(title: str, case: Mapping[str, Any]) -> list[str | float | None]:
-    """Return what a row is sorted by, for each column from left to right; null comes last."""
+    """Return the sort keys of a row, for each column from left to right; null comes last."""
     return [
         label(case),
         title,
@@ -89,7 +89,7 @@ def sort_keys(title: str, case: Mapping[str, Any]) -> list[str | float | None]:
 
 
 def status(case: Mapping[str, Any]) -> str:
-    """Return in words how a case ended; a word that is not known, as it is."""
+    """Return in words how a case ended; an unknown status as it is."""
     found = text(case.get("status"))
     return STATUSES.get(found, found) or "unknown"
 
@@ -105,13 +105,13 @@ def keeps(case: Mapping[str, Any]) -> str:
 
 
 def used(case: Mapping[str, Any]) -> list[str]:
-    """Return which codecs a chain wrote the case by, as one sentence, or none."""
+    """Return the codecs by which a chain wrote the case, as one sentence, or none."""
     names = ", ".join(map(text, entries(case.get("used"))))
     return [f"Written by {names}."] if names else []
 
 
 def losses(case: Mapping[str, Any]) -> list[str]:
-    """Return what a case loses, a sentence each."""
+    """Return the losses of a case, in sentences."""
     return [text(loss) for loss in entries(mapping(case.get("fidelity")).get("losses"))]
 
 
@@ -155,7 +155,7 @@ def _row(number_: int, graph: int, title: str, case: Mapping[str, Any]) -> str:
             + "".join(column.cell(case) for column in FIGURES)
         )
     else:
-        # The reason has the room of the figures.  The depth is tried apart, and is known also here.
+        # The reason takes the place of the figures.  The depth is tried separately, and is known here, too.
         cells = _outcome_cell(case, reason or "No reason was recorded.", span=len(measured) + 3)
         cells += depth.cell(case)
     return (
@@ -173,7 +173,7 @@ def _outcome_cell(case: Mapping[str, Any], reason: str, span: int = 1) -> str:
 
 def _keeps_cell(case: Mapping[str, Any]) -> str:
     fidelity = mapping(case.get("fidelity"))
-    details = losses(case) or [said for name, said in LOST.items() if fidelity.get(name) is False]
+    details = losses(case) or [loss for name, loss in LOST.items() if fidelity.get(name) is False]
     details += used(case)
     below = f"<small>{escape(' '.join(details))}</small>" if details else ""
     return f'<td class="keeps">{worded(case.get("keeps_everything"))}{below}</td>'

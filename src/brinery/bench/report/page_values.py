@@ -1,4 +1,4 @@
-"""Values out of a benchmark's results, as the page shows them.
+"""Values of a benchmark's results, as the page shows them.
 
 Results come from files, and hold what users named: nothing about them is trusted.  Each function takes any
 value, and gives one that can be shown; what is missing or of a wrong type is like null, never an error.
@@ -52,7 +52,7 @@ def truth(value: object) -> bool | None:
 
 
 def worded(value: object, yes: str = "yes", no: str = "no", unknown: str = "not known") -> str:
-    """Return a truth in words."""
+    """Return a truth value in words."""
     return yes if value is True else no if value is False else unknown
 
 
@@ -84,7 +84,7 @@ def size(count: float | None) -> str:
 
 
 def date(value: object) -> str:
-    """Return an ISO 8601 time as a date that is read easily; what is none, as it is."""
+    """Return an ISO 8601 time as a readable date, and any other text as it is."""
     try:
         found = datetime.fromisoformat(text(value))
     except ValueError:

@@ -31,7 +31,7 @@ NUMBERS: Final = frozenset(HEADS) - {"codec", "keeps"}
 def rows_of(result: Result, graph: str) -> tuple[list[tuple[str, ...]], list[str]]:
     """Return the cells of the cases of a graph, as `HEADS` names them, and the notes below the table.
 
-    The last cell tells what a case kept; what that does not say is in the note whose number it has.
+    The last cell says what a case kept; the note with the number in that cell explains it.
     """
     cases = result.cases_of(graph)
     fastest = min((case.both_seconds for case in cases if case.is_whole), default=0.0)
@@ -59,7 +59,7 @@ def _figures(case: Case) -> tuple[str, ...]:
 
 
 def verdict(case: Case, fastest: float) -> tuple[str, str]:
-    """Return in a word what a case kept, or why there is no result, and what there is to say of it.
+    """Return in a word what a case kept or how it failed, and the explanation.
 
     A case that takes ten times as long as the fastest that keeps everything is called slow.
     """
@@ -67,7 +67,7 @@ def verdict(case: Case, fastest: float) -> tuple[str, str]:
         return case.status.upper(), case.error or ""
     losses = "; ".join(case.fidelity.losses)
     if not case.is_whole:
-        return "LOSES", losses or "not known what"
+        return "LOSES", losses or "the comparison was not made"
     words = ["everything"]
     if case.used:
         words.append(f"by {', '.join(case.used)}")
@@ -193,7 +193,7 @@ _COLUMNS: Final = (
 
 
 def csv_text(result: Result) -> str:
-    """Return one line per case, with figures in seconds and bytes; empty where there is none."""
+    """Return one line per case, with figures in seconds and bytes; missing figures are empty."""
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow(_COLUMNS)

@@ -1,4 +1,4 @@
-"""A progress bar that names the case at hand."""
+"""A progress bar that names the case that is running."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brinery.bench.run.plan import Progress
 
 @contextmanager
 def bar() -> Iterator[Progress]:
-    """Show a bar on standard error while a run lasts; give what the run is to call."""
+    """Show a bar on standard error during a run; give the function that the run calls."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -1,7 +1,7 @@
-"""What a process measures that was started for one case.
+"""The measurements in a process that was started for one case.
 
-It tells of each thing that it found as soon as it knows it, as one line of JSON, so that whoever started it
-has what there is when the process is ended in the middle.
+It sends each finding as soon as it has it, as one line of JSON.  So the parent has everything up to that
+moment when it has to end the process.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
+from brinery.bench.nodes import has_functions, nodes_of
 from brinery.bench.result import FAILED, OK, REFUSED
 from brinery.bench.run.fidelity import callable_elsewhere, compared, deepest
 from brinery.bench.run.memory import peak_of, resident
-from brinery.bench.run.nodes import has_functions, nodes_of
 from brinery.bench.run.source import source_from
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
@@ -30,18 +30,20 @@ from brinery.stores.memory import MemoryStore
 from brinery.stores.store import Store
 
 Send = Callable[..., None]
-"""Tells the process that waits of one or several findings, by name."""
+"""Sends one or several findings to the parent, by name."""
 
 _PR_SET_PDEATHSIG: Final = 1
-_LEAK: Final = 1 << 20  # bytes that may stay after each repetition, beside a quarter of the records
+_LEAK: Final = (
+    1 << 20
+)  # bytes that may stay after each repetition, besides a quarter of the records
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How long a case is measured."""
+    """How long and how often a case is measured."""
 
     seconds: float
-    """For the repetitions of encoding, and as much for those of decoding."""
+    """For the repetitions of encoding, and as long again for those of decoding."""
     least: int = 3
     most: int = 50
 
@@ -64,14 +66,14 @@ def main(job: Mapping[str, Any], descriptor: int) -> None:
 
 
 def end_with_parent() -> None:
-    """Have the system end this process when the one that waits for it has been killed (prctl(2))."""
+    """Let the system end this process when its parent is killed (prctl(2))."""
     prctl = getattr(ctypes.CDLL(None), "prctl", None)
-    if prctl is not None:  # on Linux; elsewhere the next finding that nobody reads ends it
+    if prctl is not None:  # on Linux; elsewhere the next finding ends it, because nobody reads that
         prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def sender(descriptor: int) -> Send:
-    """Return what writes findings to a descriptor."""
+    """Return a function that writes findings to a descriptor."""
 
     def send(**found: Any) -> None:
         line = json.dumps(found).encode() + b"\n"
@@ -82,7 +84,7 @@ def sender(descriptor: int) -> Send:
 
 
 def run(roots: Sequence[Any], codec: Codec | None, job: Mapping[str, Any], send: Send) -> None:
-    """Measure a graph with a codec; or count its nodes only, where there is no codec."""
+    """Measure a graph with a codec; without a codec, only count its nodes."""
     try:
         nodes = nodes_of(roots)
         send(nodes=len(nodes), has_functions=has_functions(nodes))
@@ -118,7 +120,7 @@ class _Measurement:
         self._send = send
 
     def run(self, functions: bool) -> None:
-        # A trifle first: what is imported on use is not part of the measurement.
+        # A trifle first, so that imports on first use are not measured.
         trifle = self._new_store()
         trifle.load(trifle.save([], "trifle"))
         saved = self._measure_encoding()
@@ -166,7 +168,7 @@ class _Measurement:
         self._repeat("decode", load, sum(saved.info(id_).size for id_ in saved.list()))
 
     def _reopened(self, saved: Store) -> Store:
-        # With the codec at hand: it may be registered nowhere.
+        # With this codec object: it may not be registered.
         return Store(saved.backend, codec=self._codec, compress=self._compress)
 
     def _repeat(self, name: str, once: Callable[[], float], size: int) -> None:
@@ -179,15 +181,15 @@ class _Measurement:
             self._send(**{name: once()})
             if count + 1 >= self._effort.least and time.perf_counter() > end:
                 break
-        self._tell_of_leak(name, levels, size)
+        self._send_leak(name, levels, size)
 
-    def _tell_of_leak(self, name: str, levels: Sequence[int], size: int) -> None:
-        settled = levels[1:]
-        if len(settled) < 2:
+    def _send_leak(self, name: str, levels: Sequence[int], size: int) -> None:
+        later = levels[1:]
+        if len(later) < 2:
             return
-        growth = (settled[-1] - settled[0]) / (len(settled) - 1)
+        growth = (later[-1] - later[0]) / (len(later) - 1)
         if growth > _LEAK + size / 4:
-            self._send(leak=f"{name[:-1]}ing leaves {growth / 1e6:,.1f} MB behind each time")
+            self._send(leak=f"{name[:-1]}ing leaves {growth / 1e6:,.1f} MB allocated each time")
 
     def _compare(self, saved: Store, ids: list[Any], functions: bool) -> None:
         fidelity = compared(self._roots, self._reopened(saved).load_many(ids))
@@ -207,12 +209,12 @@ def _brief(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Return the traceback of an error from the first line on that is not brinery's."""
+    """Return the traceback of an error, without the lines of brinery."""
     frames = traceback.extract_tb(error.__traceback__)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
     foreign = [frame for frame in frames if not frame.filename.startswith((own, "<frozen"))]
-    told = traceback.format_list(foreign) + traceback.format_exception_only(error)
-    return "".join(told)
+    lines = traceback.format_list(foreign) + traceback.format_exception_only(error)
+    return "".join(lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What is compared: codecs, protocols, compressions, as the command line names them."""
+"""The choices that are compared: codecs, protocols and compressions, by the names of the command line."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Choice:
     """One codec with one compression."""
 
     title: str
-    """The codec as it was named: "pickle", "auto"; without the protocol."""
+    """The name that the codec was given by, without the protocol: "pickle", "auto"."""
     codec: Codec
     compress: str | None = None
 
     @property
     def protocol(self) -> int | None:
-        """Return the protocol that is written, where the codec has several."""
+        """Return the protocol that is written, if the codec has several."""
         return None if isinstance(self.codec, CodecChain) else self.codec.protocol
 
     def described(self) -> dict[str, Any]:
@@ -45,11 +45,11 @@ class Choice:
 def choices(
     codecs: str | Iterable[CodecArgument] | None, compress: str | Iterable[str] | None
 ) -> list[Choice]:
-    """Return all combinations of the codecs and compressions that are asked for.
+    """Return all combinations of the given codecs and compressions.
 
     A codec is ``"pickle"``, ``"pickle:2"``, ``"auto"``, a `Codec`, or a list of these: a chain.  By
-    default all that are installed, and ``"auto"``; and no compression.  Raise `BrineryError` for a name that
-    is not known, or not installed.
+    default these are all installed codecs and ``"auto"``, without compression.  Raise `BrineryError` for a
+    name that is unknown or not installed.
     """
     named = [_named(codec) for codec in _listed(codecs) or _installed()]
     stages = [_stage(name) for name in _listed(compress) or ["none"]]
@@ -58,7 +58,7 @@ def choices(
 
 
 def _own(choice: Choice) -> Any:
-    # Two instances with other options go by one name, and are two choices all the same.
+    # Two instances with different options have one name, but are two choices.
     return choice.codec if choice.title == choice.codec.name and choice.codec.config() else None
 
 
@@ -90,7 +90,7 @@ def _named(codec: CodecArgument) -> tuple[str, Codec]:
             return name, make_codec(name)
         if not protocol.isdecimal():
             raise InvalidArgumentError(
-                f"the codec {codec!r}: what follows the colon is a protocol, a whole number"
+                f"the codec {codec!r}: expected a protocol (an integer) after the colon, got {protocol!r}"
             )
         return name, make_codec(name, int(protocol))
     made = make_codec(codec)
@@ -102,7 +102,7 @@ def _named(codec: CodecArgument) -> tuple[str, Codec]:
 def _stage(name: str) -> str | None:
     if name == "none":
         return None
-    make_transform(name)  # an unknown name, or one whose library is missing, is an error now
+    make_transform(name)  # raises now for an unknown name, or a missing library
     return name
 
 

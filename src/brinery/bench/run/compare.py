@@ -1,4 +1,4 @@
-"""Measuring codecs on an object at hand."""
+"""Codecs measured on one object, from Python."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-from brinery.bench.result import Result
+from brinery.bench.report.report import Report
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import choices
 from brinery.bench.run.plan import Plan, run
@@ -25,18 +25,26 @@ def compare(
     timeout: float = 60.0,
     memory: int | None = None,
     progress: bool = True,
-) -> Result:
-    """Measure codecs on an object; return a `Result`, which notebooks show as a table.
+) -> Report:
+    """Measure codecs on an object; return a `Report`, which notebooks show as tables.
 
-    `codecs` are as ``"pickle:5,dill,auto"`` or a list of names, codecs and chains; by default all that
-    are installed.  `compress` is as ``"none,lz4,zstd:3"``.  Encoding and decoding are repeated for
-    `seconds` each, at least three times, in each of so many `processes`.  A case that takes more than
-    `timeout` seconds or `memory` bytes is ended, and told as such.  With `progress` a bar is shown where
-    standard error is a terminal.
+    `codecs`
+        A string such as ``"pickle:5,dill,auto"``, or a list of names, codecs and chains; by default all
+        that are installed.
+    `compress`
+        Such as ``"none,lz4,zstd:3"``.
+    `seconds`
+        Encoding and decoding are repeated for that long each, but at least three times.
+    `processes`
+        In so many processes each case is measured.
+    `timeout`, `memory`
+        Seconds and bytes for one case.  A case that takes more is stopped, and its status says so.
+    `progress`
+        Show a bar if standard error is a terminal.
 
     The names of codecs are looked up in this process, which imports their libraries.  Each case runs in a
-    copy of it (fork), so that the object need not be serialized to get there;
-    on a system without fork, raise InvalidArgumentError.
+    copy of it (fork), so the object need not be serialized to get there.  Raise `InvalidArgumentError` on a
+    system without fork, and for unknown names.
     """
     plan = Plan(
         [Given(obj)],

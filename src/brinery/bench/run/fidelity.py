@@ -1,4 +1,4 @@
-"""What came back of a graph, found by comparing it with what was saved."""
+"""How much of a graph came back, found by comparing it with the saved one."""
 
 from __future__ import annotations
 
@@ -19,28 +19,28 @@ _SHOWN: Final = 300  # characters of an explanation
 
 
 def compared(first: Sequence[Any], second: Sequence[Any]) -> Fidelity:
-    """Compare the roots of a graph with what came back of them: values, and then what is shared."""
+    """Compare the roots of a graph with those that came back: values first, then sharing."""
     if any(one is other and not is_by_name(one) for one, other in zip(first, second, strict=True)):
-        told = "what came back is the very object that was saved, not what was written of it"
-        return Fidelity(equal=False, identity=False, losses=(told,))
+        loss = "the codec returned the saved object itself, not one made from the record"
+        return Fidelity(equal=False, identity=False, losses=(loss,))
     try:
         assert_isomorphic(list(first), list(second))
     except SharingError as error:
         return _without_identity(first, second, error)
     except AssertionError as error:
-        return Fidelity(equal=False, identity=None, losses=(f"changed {_said(error)}",))
-    except Exception as error:  # noqa: BLE001 - what came back may fail in any way when it is looked at
-        told = f"what came back cannot be compared: {type(error).__name__}: {_said(error)}"
-        return Fidelity(equal=False, identity=None, losses=(told,))
+        return Fidelity(equal=False, identity=None, losses=(f"changed {_short(error)}",))
+    except Exception as error:  # noqa: BLE001 - a faulty copy may raise anything when it is compared
+        loss = f"the loaded objects cannot be compared: {type(error).__name__}: {_short(error)}"
+        return Fidelity(equal=False, identity=None, losses=(loss,))
     return Fidelity(equal=True, identity=True)
 
 
 def _without_identity(first: Sequence[Any], second: Sequence[Any], why: SharingError) -> Fidelity:
-    losses = [f"identity lost {_said(why)}"]
+    losses = [f"identity lost {_short(why)}"]
     try:
         assert_isomorphic(list(first), list(second), sharing=False)
     except AssertionError as error:
-        losses.append(f"changed {_said(error)}")
+        losses.append(f"changed {_short(error)}")
         return Fidelity(equal=False, identity=False, losses=tuple(losses))
     return Fidelity(equal=True, identity=False, losses=tuple(losses))
 
@@ -48,7 +48,7 @@ def _without_identity(first: Sequence[Any], second: Sequence[Any], why: SharingE
 def callable_elsewhere(
     save: Callable[[FreshProcess], Any], seconds: float
 ) -> tuple[bool, tuple[str, ...]]:
-    """Try functions in a fresh interpreter; return whether they can be called, and what they lack.
+    """Try functions in a fresh interpreter; return whether they can be called, and the problems.
 
     ``save(verify)`` saves the graph with that argument.
     """
@@ -56,17 +56,17 @@ def callable_elsewhere(
         save(FreshProcess(seconds))
     except VerificationError as error:
         return False, tuple(
-            f"in a fresh interpreter: {_said(each.reason)}" for each in error.problems
+            f"in a fresh interpreter: {_short(each.reason)}" for each in error.problems
         )
     except BrineryError as error:
-        return False, (f"in a fresh interpreter: {_said(error)}",)
+        return False, (f"in a fresh interpreter: {_short(error)}",)
     return True, ()
 
 
 def deepest(codec: Codec, depths: Sequence[int] = DEPTHS) -> int | None:
     """Return the greatest of `depths` that a codec keeps in one record, None if it changes the data.
 
-    Tried with a linked list of instances, or with lists in lists where it keeps no instances.
+    Tried with a linked list of instances, or with nested lists if the codec keeps no instances.
     """
 
     def keeps(obj: Any) -> bool | None:
@@ -85,6 +85,6 @@ def deepest(codec: Codec, depths: Sequence[int] = DEPTHS) -> int | None:
     return greatest_depth(keeps, linked if codec.capabilities.instances else nested, depths)
 
 
-def _said(error: object) -> str:
+def _short(error: object) -> str:
     text = " ".join(str(error).split())
     return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 1]}…"

@@ -1,4 +1,4 @@
-"""What figures depend on: hardware, system, versions."""
+"""The conditions that figures depend on: hardware, system, versions."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LIBRARIES: Final = (
 
 
 def machine() -> dict[str, Any]:
-    """Describe the machine; tell no names or paths."""
+    """Describe the machine, without names or paths."""
     return {
         "cpu": _field(Path("/proc/cpuinfo"), "model name") or platform.processor(),
         "architecture": platform.machine(),

@@ -1,4 +1,4 @@
-"""The memory of a process, as Linux counts it: what is resident, and the most that ever was."""
+"""The memory of a process, as Linux counts it: the resident bytes, and their peak."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _PAGE: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 def resident(pid: int | str = "self") -> int | None:
-    """Return the resident bytes of a process, None where the system does not tell or it has ended."""
+    """Return the resident bytes of a process, None if it has ended or the system does not count them."""
     try:
         return int(Path(f"/proc/{pid}/statm").read_bytes().split()[1]) * _PAGE
     except (OSError, ValueError, IndexError):
@@ -23,7 +23,7 @@ def resident(pid: int | str = "self") -> int | None:
 
 
 def available() -> int:
-    """Return how many bytes programs can still take, or all that there are where that is not known."""
+    """Return how many bytes programs can still use; if that is not known, the size of the memory."""
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
         return next(int(ln.split()[1]) * 1024 for ln in lines if ln.startswith("MemAvailable:"))
@@ -32,29 +32,29 @@ def available() -> int:
 
 
 def peak_of(function: Callable[[], Any]) -> int | None:
-    """Call a function; return how many bytes it took at most, above what the process had before.
+    """Call a function; return how many bytes it used at most, beyond those of the process before.
 
-    None where that cannot be told.  On Linux the high-water mark is set back beforehand (proc(5),
-    ``clear_refs``); elsewhere only a new record of the process shows.
+    None if that is not known.  On Linux the high-water mark is reset first (proc(5), ``clear_refs``);
+    elsewhere a peak shows only if it is the highest in the life of the process.
     """
     settle()
-    before, mark = resident(), _set_back()
+    before, is_reset = resident(), _reset()
     earlier = _record()
     function()
-    if mark and before is not None:
+    if is_reset and before is not None:
         return max(0, _high_water() - before)
     return _record() - earlier or None
 
 
 def settle() -> None:
-    """Give back to the system what is free, lest the next peak hides in it."""
+    """Return free memory to the system, so that it cannot hide the next peak."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of the GNU C library
     if trim is not None:
         trim(0)
 
 
-def _set_back() -> bool:
+def _reset() -> bool:
     try:
         Path("/proc/self/clear_refs").write_bytes(b"5")
     except OSError:

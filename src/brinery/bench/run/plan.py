@@ -1,4 +1,4 @@
-"""A run: sources by choices, one case after another, and what came out of it."""
+"""A run: every choice on every source, one case after another, and the report."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from brinery.bench.report.advice import advice
-from brinery.bench.result import Case, Graph, Result
+from brinery.bench.report.report import Report
+from brinery.bench.result import Case, Graph
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import Choice
 from brinery.bench.run.fidelity import DEPTHS
@@ -17,7 +18,7 @@ from brinery.bench.run.runner import Interrupted, Limits, Runner
 from brinery.bench.run.source import Source
 
 Progress = Callable[[str, int, int], None]
-"""Called before each case with its name, how many are done, and how many there are."""
+"""Called before each case with its name, the number of finished cases, and the number of all."""
 
 COLLECTOR: Final = (
     "the cyclic garbage collector is enabled; it is run before each repetition, and brinery pauses it "
@@ -27,7 +28,7 @@ COLLECTOR: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What is measured, and with what effort."""
+    """The cases to measure, the effort for each, and the limits."""
 
     sources: Sequence[Source]
     choices: Sequence[Choice]
@@ -41,8 +42,8 @@ class Plan:
     notes: tuple[str, ...] = ()
 
 
-def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Result:
-    """Measure all cases; after Ctrl-C return what there is, marked as interrupted."""
+def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Report:
+    """Measure all cases; after Ctrl-C return the finished ones, marked as interrupted."""
     started = datetime.now(UTC)
     before = machine()
     runner = Runner(plan.effort, plan.limits, plan.depths, plan.processes)
@@ -66,7 +67,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
     except KeyboardInterrupt:
         interrupted = True
     progress("", total, total)
-    return Result(
+    return Report(
         created=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         command=plan.command,
         machine=before,
@@ -90,7 +91,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Resu
 
 
 def _named(graph: Graph, others: Sequence[Graph]) -> Graph:
-    # Two factories may have functions of one name.
+    # Functions of two modules may have one name.
     taken = {other.name for other in others}
     name, count = graph.name, 1
     while name in taken:

@@ -17,9 +17,9 @@ from brinery.bench.run import child
 from brinery.bench.run.memory import resident
 from brinery.errors import InvalidArgumentError, storage_error
 
-_SHOWN: Final = 500  # characters of what a crashed process wrote
+_SHOWN: Final = 500  # characters of the output of a crashed process
 
-# Before anything of brinery is imported, the search path is that of the process that waits.
+# Before anything of brinery is imported, take the search path of the parent.
 _PROGRAM: Final = (
     "import json, sys; job = json.load(sys.stdin); sys.path[:] = job['path'];"
     "from brinery.bench.run.child import main; main(job, int(sys.argv[1]))"
@@ -38,14 +38,14 @@ class Process:
         self._code: int | None = None
 
     def wait(self) -> int:
-        """Return the exit code, negative where a signal ended it."""
+        """Return the exit code, negative if a signal ended it."""
         if self._code is None:
             _, status = os.waitpid(self.pid, 0)
             self._code = os.waitstatus_to_exitcode(status)
         return self._code
 
     def kill(self) -> None:
-        """End it, with all that it started."""
+        """End it and all processes that it started."""
         if self._code is None:
             try:
                 os.killpg(self.pid, signal.SIGKILL)
@@ -53,8 +53,8 @@ class Process:
                 os.kill(self.pid, signal.SIGKILL)
             self.wait()
 
-    def said(self) -> str:
-        """Return the end of what it wrote to its output."""
+    def output(self) -> str:
+        """Return the end of its output."""
         self._errors.seek(0)
         return " ".join(self._errors.read().decode(errors="replace").split())[-_SHOWN:]
 
@@ -63,7 +63,9 @@ class Process:
 def fresh(job: Mapping[str, Any]) -> Iterator[Process]:
     """Start an interpreter for a job."""
     if not sys.executable or getattr(sys, "frozen", False):
-        raise InvalidArgumentError("this program has no interpreter of its own to start")
+        raise InvalidArgumentError(
+            "sys.executable names no Python interpreter: run the benchmark with one"
+        )
     path = [os.getcwd() if entry == "" else entry for entry in sys.path if isinstance(entry, str)]
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors, tempfile.TemporaryFile() as given:
@@ -77,7 +79,7 @@ def fresh(job: Mapping[str, Any]) -> Iterator[Process]:
                 stderr=errors,
                 pass_fds=[writing],
                 start_new_session=True,
-                # Sets and dicts of strings are laid out alike in all cases.
+                # So that sets and dicts of strings have the same order in all cases.
                 env={**os.environ, "PYTHONHASHSEED": "0"},
             )
         except OSError as error:
@@ -91,17 +93,17 @@ def fresh(job: Mapping[str, Any]) -> Iterator[Process]:
 
 @contextmanager
 def forked(function: Callable[[child.Send], None]) -> Iterator[Process]:
-    """Call a function in a copy of this process: objects need no serializing to get there."""
+    """Call a function in a copy of this process: objects get there without being serialized."""
     if not hasattr(os, "fork"):
         raise InvalidArgumentError(
-            "objects at hand are measured in copies of the process, and this system has no fork: "
+            "an object of this process is measured in copies of the process, and this system has no fork: "
             "write a function that makes the object, and give its name to `brinery bench`"
         )
     reading, writing = os.pipe()
     with tempfile.TemporaryFile() as errors:
         with warnings.catch_warnings():
-            # Python 3.12 warns where there are threads.  The copy needs none of their locks: it
-            # encodes, decodes and ends without the clearing up of this process.
+            # Python 3.12 warns if there are threads.  The copy needs none of their locks: it encodes,
+            # decodes, and ends without running exit handlers.
             warnings.simplefilter("ignore", DeprecationWarning)
             pid = os.fork()
         if pid == 0:
@@ -135,12 +137,12 @@ def _watched(process: Process) -> Iterator[Process]:
         os.close(process.findings)
 
 
-def end_of(code: int, said: str) -> str:
-    """Tell how a process ended that did not tell itself."""
+def end_of(code: int, output: str) -> str:
+    """Return how a process ended that sent no status itself."""
     how = f"the process ended with status {code}"
     if code < 0:
         try:
             how = f"the process crashed ({signal.Signals(-code).name})"
         except ValueError:
             how = f"the process crashed (signal {-code})"
-    return f"{how}: {said}" if said else how
+    return f"{how}: {output}" if output else how

@@ -1,7 +1,8 @@
-"""Running cases, each in a process of its own, within limits of time and memory.
+"""Cases, run each in a process of its own, within limits of time and memory.
 
-A process tells its findings line by line (`brinery.bench.run.child`); what it has told when it is ended
-counts. Importing dill changes the whole process, and a peak of memory shows in a fresh one only.
+A process of its own, because importing dill changes the whole process, and because a peak of memory shows
+only in a fresh one.  It sends its findings line by line (`brinery.bench.run.child`); those that it has sent
+before it is ended count.
 """
 
 from __future__ import annotations
@@ -26,13 +27,13 @@ _POLL: Final = 0.02  # seconds between two looks at a process
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one case may take."""
+    """The most that one case may use."""
 
     timeout: float = 60.0
     """Seconds of wall clock, from the start of its process."""
     memory: int | None = None
-    """Resident bytes of the process, above those of a process that it is a copy of; None for three
-    quarters of what is free."""
+    """Resident bytes of the process, beyond those of the process that it is a copy of.  None stands for
+    three quarters of the free memory."""
 
     @property
     def memory_bytes(self) -> int:
@@ -41,7 +42,7 @@ class Limits:
 
 
 class Interrupted(Exception):
-    """Ctrl-C came while a case ran; `case` is what is known of it."""
+    """Ctrl-C came during a case; `case` has the findings so far."""
 
     def __init__(self, case: Case) -> None:
         super().__init__()
@@ -58,7 +59,7 @@ class Runner:
         depths: Sequence[int],
         processes: int = 1,
     ) -> None:
-        """`processes` is how many measure the times of each case; only the first looks at the rest."""
+        """`processes` is how many measure the times of each case; the first measures the rest, too."""
         self._effort = effort
         self._limits = limits
         self._memory = limits.memory_bytes
@@ -67,12 +68,12 @@ class Runner:
         self._depth_of: dict[tuple[str, str], int | None] = {}
 
     def look_at(self, source: Source) -> Mapping[str, Any]:
-        """Build the graph once and return its `nodes`; or `status`, `error` and `traceback`."""
+        """Build the graph once; return `nodes` and `status`, after a failure `error` and `traceback`."""
         found, ended = self._run(source, None)
         return {**found, **ended}
 
     def case(self, source: Source, choice: Choice, graph: str) -> Case:
-        """Measure one case; raise `Interrupted` on Ctrl-C."""
+        """Measure one case.  Raise `Interrupted` on Ctrl-C."""
         case = Case(
             graph,
             choice.title,
@@ -126,7 +127,7 @@ class Runner:
             return found, self._follow(process, found)
 
     def _follow(self, process: Process, found: dict[str, Any]) -> dict[str, Any]:
-        """Gather what a process tells until it ends or reaches a limit; return how it ended."""
+        """Collect the findings of a process until it ends or reaches a limit; return how it ended."""
         end = time.monotonic() + self._limits.timeout
         with selectors.DefaultSelector() as selector:
             selector.register(process.findings, selectors.EVENT_READ)
@@ -141,20 +142,20 @@ class Runner:
                         _enter(found, json.loads(line))
                 if (used := (resident(process.pid) or 0) - process.base) > self._memory:
                     process.kill()
-                    told = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
-                    return {"status": MEMORY, "error": told}
+                    reason = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
+                    return {"status": MEMORY, "error": reason}
                 if time.monotonic() > end:
                     process.kill()
-                    told = f"did not end within {self._limits.timeout:g} s"
-                    return {"status": TIMEOUT, "error": told}
+                    reason = f"did not end within {self._limits.timeout:g} s"
+                    return {"status": TIMEOUT, "error": reason}
         code = process.wait()
         if "status" in found:
             return {"status": found.pop("status"), "error": found.pop("error", None)}
-        return {"status": FAILED, "error": end_of(code, process.said())}
+        return {"status": FAILED, "error": end_of(code, process.output())}
 
 
-def _enter(found: dict[str, Any], told: Mapping[str, Any]) -> None:
-    for name, value in told.items():
+def _enter(found: dict[str, Any], new: Mapping[str, Any]) -> None:
+    for name, value in new.items():
         if name in ("encode", "decode"):
             found.setdefault(name, []).append(value)
         elif name == "leak":

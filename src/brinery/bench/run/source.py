@@ -1,4 +1,4 @@
-"""Where the objects come from that are measured."""
+"""The sources of the measured objects."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from brinery.registry.stores import make_store
 
 
 class Source(ABC):
-    """Makes the roots of one graph, anew in each process."""
+    """Makes the roots of one graph, in each process again."""
 
     kind: ClassVar[str]
 
     @abstractmethod
     def build(self) -> Sequence[Any]:
-        """Return the roots; raise whatever goes wrong."""
+        """Return the roots.  A function of the user may raise anything."""
 
     @abstractmethod
     def describe(self) -> Graph:
-        """Return what there is to say of the graph."""
+        """Return name, title and description of the graph."""
 
     def to_job(self) -> dict[str, Any]:
         """Return JSON types from which `source_from` makes the source again."""
@@ -37,7 +37,7 @@ class Source(ABC):
 
 @dataclass(frozen=True, slots=True)
 class BuiltIn(Source):
-    """A graph of the benchmark's own, of about so many nodes."""
+    """A built-in graph of about `nodes` nodes."""
 
     name: str
     nodes: int
@@ -57,7 +57,7 @@ class BuiltIn(Source):
 
 @dataclass(frozen=True, slots=True)
 class Factory(Source):
-    """What a function of the user's returns: ``module:function`` or ``path.py:function``."""
+    """The result of a function of the user: ``module:function`` or ``path.py:function``."""
 
     target: str
 
@@ -68,11 +68,11 @@ class Factory(Source):
         return [self.function()()]
 
     def function(self) -> Any:
-        """Return the function; raise InvalidArgumentError where it is not found."""
+        """Return the function.  Raise `InvalidArgumentError` if there is none."""
         place, colon, name = self.target.rpartition(":")
         if not (colon and place and name):
             raise InvalidArgumentError(
-                f"{self.target!r} is no factory: write module:function or path.py:function"
+                f"expected module:function or path.py:function, got {self.target!r}"
             )
         found: Any = _module(place)
         try:
@@ -81,13 +81,15 @@ class Factory(Source):
         except AttributeError as error:
             raise InvalidArgumentError(f"{place!r} has no function {name!r}") from error
         if not callable(found):
-            raise InvalidArgumentError(f"{self.target!r} is {type(found).__name__}, no function")
+            raise InvalidArgumentError(
+                f"{self.target!r}: expected a function, got {type(found).__name__}"
+            )
         return found
 
     def describe(self) -> Graph:
         """Return the target as its title."""
         name = self.target.rpartition(":")[2]
-        return Graph(name, self.target, f"what {self.target} returns", self.kind)
+        return Graph(name, self.target, f"the result of {self.target}", self.kind)
 
 
 def _module(place: str) -> Any:
@@ -95,14 +97,14 @@ def _module(place: str) -> Any:
         try:
             return importlib.import_module(place)
         except ModuleNotFoundError as error:
-            # Only where it is this module that is missing, not one that it imports.
+            # Only if this module is missing, not one that it imports.
             if error.name is None or not f"{place}.".startswith(f"{error.name}."):
                 raise
             raise InvalidArgumentError(f"there is no module {place!r}") from error
     path = os.path.abspath(place)
     if not os.path.isfile(path):
         raise InvalidArgumentError(f"there is no file {place!r}")
-    # As `python path.py` would find what lies beside it; its classes go by the name of the file.
+    # Like `python path.py`: files beside it can be imported; its classes have the name of the file.
     name = os.path.splitext(os.path.basename(path))[0]
     if os.path.dirname(path) not in sys.path:
         sys.path.insert(0, os.path.dirname(path))
@@ -132,13 +134,13 @@ class Stored(Source):
         """Return the URL without its secrets as title."""
         with make_store(self.url) as store:
             place = store.url.without_secrets()
-        what = ", ".join(self.ids[:5]) if self.ids else "all objects"
-        return Graph("store", f"{what} of {place}", f"objects of {place}", self.kind)
+        chosen = ", ".join(self.ids[:5]) if self.ids else "all objects"
+        return Graph("store", f"{chosen} of {place}", f"objects of {place}", self.kind)
 
 
 @dataclass(frozen=True, slots=True)
 class Given(Source):
-    """An object at hand; it reaches other processes by fork(2) alone."""
+    """An object of this process; other processes get it by fork(2) only."""
 
     obj: Any
     name: str = "object"

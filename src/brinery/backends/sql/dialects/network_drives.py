@@ -1,4 +1,4 @@
-"""Which file systems are on another machine.
+"""Network file systems, and which paths are on one.
 
 SQLite's write-ahead log needs memory that all processes share, which no network file system gives:
 https://sqlite.org/wal.html, "All processes using a database must be on the same host computer".
@@ -22,10 +22,10 @@ _NETWORK: Final = frozenset(
 
 
 def network_of(path: str, mounts: str | None = None) -> str | None:
-    """Return the type of the network file system that holds `path`, None where it is none.
+    """Return the type of the file system of `path` if that is on the network, else None.
 
-    `mounts` is text in the form of ``/proc/self/mountinfo`` (proc(5)); by default it is read, and where
-    there is no such file the answer is None.
+    `mounts` is text in the form of ``/proc/self/mountinfo`` (proc(5)), which is read by default.  Where
+    there is no such file, return None.
     """
     if mounts is None:
         try:

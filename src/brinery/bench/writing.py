@@ -1,4 +1,4 @@
-"""Writing results to files, wholly or not at all."""
+"""Files that are written wholly or not at all."""
 
 from __future__ import annotations
 
@@ -10,21 +10,24 @@ from brinery.errors import InvalidArgumentError, storage_error
 
 
 def check_writable(path: str | Path) -> None:
-    """Raise InvalidArgumentError where a result could not be written, before hours went into it."""
+    """Raise `InvalidArgumentError` if a file could not be written; called before hours of measuring."""
     target = Path(path)
     folder = target.parent
     if target.is_dir():
         raise InvalidArgumentError(f"{str(path)!r} is a directory: name a file in it")
     if not folder.is_dir():
         raise InvalidArgumentError(
-            f"there is no directory {str(folder)!r} to write {target.name!r} to"
+            f"no directory {str(folder)!r} for {target.name!r}: make it, or name another file"
         )
     if not os.access(folder, os.W_OK) or (target.exists() and not os.access(target, os.W_OK)):
-        raise InvalidArgumentError(f"{str(path)!r} may not be written to")
+        raise InvalidArgumentError(f"no permission to write {str(path)!r}: name another file")
 
 
 def write_atomically(path: str | Path, text: str) -> None:
-    """Write a file through a temporary one beside it; raise InvalidArgumentError or StorageError."""
+    """Write a file through a temporary one beside it.
+
+    Raise `InvalidArgumentError`, `StorageError`.
+    """
     check_writable(path)
     target = Path(path)
     try:

@@ -1,8 +1,9 @@
-"""The nodes of a graph: what a pickler meets.
+"""The nodes of a graph, as a pickler meets them.
 
-A node is an object that is reached from the roots through containers, attributes, and what functions capture;
-each counts once, by identity.  Strings and numbers are nodes, too.  Classes, modules and importable functions
-are written by name and have no parts; an object of a library in C (an array, a date) is one node.
+A node is an object that is reached from the roots through containers, attributes and the variables that
+functions capture.  Each counts once, by identity.  Strings and numbers are nodes, too.  Classes, modules and
+importable functions are written by name and have no parts; an object of a library in C (an array, a date) is
+one node.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def nodes_of(roots: Iterable[Any]) -> list[Any]:
         if id(obj) in met:
             continue
         met.add(id(obj))
-        # Kept alive here, also what was made on the way: an address must not come twice.
+        # Keep also temporary objects alive: no other object may get their address.
         found.append(obj)
         parts = parts_of[type(obj)]
         if parts is not None:
@@ -37,7 +38,7 @@ def nodes_of(roots: Iterable[Any]) -> list[Any]:
 
 
 def has_functions(nodes: Sequence[Any]) -> bool:
-    """Tell whether there is a function among the nodes that cannot be imported by its name."""
+    """Return whether one of the nodes is a function that cannot be imported by its name."""
     return any(type(node) is FunctionType and not _is_importable(node) for node in nodes)
 
 
@@ -54,7 +55,7 @@ _Parts = Callable[[Any], Iterable[Any]]
 
 
 class _PartsByType(dict[type, _Parts | None]):
-    """What enumerates the parts of an object, by type; None for what has none."""
+    """Functions that return the parts of an object, by its type; None for types without parts."""
 
     def __missing__(self, cls: type) -> _Parts | None:
         found = self[cls] = _parts_for(cls)
@@ -90,7 +91,7 @@ def _instance_parts(
 
 def _slots(cls: type) -> list[Any]:
     own = (member for base in cls.__mro__ for member in vars(base).values())
-    # Those of types in C are not what a pickler writes.
+    # A pickler does not write the members of types in C.
     return [
         m for m in own if type(m) is MemberDescriptorType and m.__objclass__.__flags__ & (1 << 9)
     ]

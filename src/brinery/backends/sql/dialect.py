@@ -1,0 +1,130 @@
+"""What differs between kinds of database, behind one interface."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from brinery.backends.sql import failures
+from brinery.backends.sql.connection import ConnectionPool
+from brinery.backends.sql.database import Database
+from brinery.backends.sql.drivers import installed
+from brinery.errors import BrineryError, UrlError
+from brinery.url import Url
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL, Column, Connection, Engine
+
+
+class Dialect(ABC):
+    """One kind of database, opened for one store.
+
+    The class reads URLs.  An instance makes SQLAlchemy's engine, which serves the tables and queries, and
+    the pool of connections, which serves records.  Libraries are imported when an instance is made.
+    """
+
+    add_column: str = "ADD COLUMN"
+    """How ALTER TABLE adds a column."""
+
+    has_server: ClassVar[bool] = True
+    """Whether a server may be down, or host and port wrong."""
+
+    url_hint: ClassVar[str] = ""
+    """Added to the message about a URL that SQLAlchemy refuses."""
+
+    def __init__(self, database: Database) -> None:
+        """Raise `DriverNotInstalledError`, `UrlError`."""
+        self.database = database
+        with installed(), self._url_errors(database.location):
+            self.engine = self.make_engine()
+
+    # -- the URL
+
+    @classmethod
+    def read(cls, url: str) -> URL:
+        """Return a URL with its driver and an absolute path.  Raise `UrlError`."""
+        from sqlalchemy import make_url
+
+        parsed = Url(url)
+        masked = parsed.without_secrets()
+        cls.check_url(parsed)
+        with cls._url_errors(masked):
+            made = make_url(url)
+        complete = cls.complete(made)
+        with cls._url_errors(masked):
+            complete.get_dialect()
+        return complete
+
+    @classmethod
+    def check_url(cls, url: Url) -> None:
+        """Raise `UrlError` for a password with characters that had to be encoded.
+
+        The rest of such a password would be taken for the host, the database or an option, and drivers
+        show these in their messages.
+        """
+        options = [pair.partition("=")[0] for pair in url.query.split("&")]
+        is_torn = any("@" in name or "%40" in name for name in options)
+        is_torn |= ":" in url.netloc and "@" in url.path
+        if is_torn or "@" in url.netloc.rpartition("@")[0]:
+            user = url.netloc.partition(":")[0]
+            raise UrlError(
+                f"{url.scheme}://{user}:***",
+                "write / ? # and @ in a user, password or database as %2F, %3F, %23 and %40",
+            )
+
+    @classmethod
+    def complete(cls, url: URL) -> URL:
+        """Return the URL with the parts that it leaves to the dialect."""
+        return url
+
+    @classmethod
+    @contextmanager
+    def _url_errors(cls, masked: str) -> Iterator[None]:
+        from sqlalchemy.exc import ArgumentError
+
+        try:
+            yield
+        except (ArgumentError, ValueError) as error:
+            reason = str(error).partition("\n")[0]
+            raise UrlError(masked, f"SQLAlchemy refuses it: {reason}{cls.url_hint}") from None
+
+    # -- the database
+
+    @abstractmethod
+    def make_engine(self) -> Engine:
+        """Return SQLAlchemy's engine.  No connection is opened."""
+
+    @abstractmethod
+    def make_pool(self, *, native: bool) -> ConnectionPool:
+        """Return the pool of connections: of the driver where `native` and known, else of SQLAlchemy."""
+
+    def prepare(self, *, create: bool) -> None:  # noqa: B027 - a server needs nothing
+        """Make what must exist before the first connection.  Raise `MissingTableError`, `StorageError`."""
+
+    def is_open_to_others(self) -> str | None:
+        """Return why other users can write to the database, as far as files show it, or None."""
+        return None
+
+    def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
+        """Raise `ValueTooLargeError` for a record of more bytes than a row can hold."""
+
+    # -- the tables
+
+    def types_of(self, column: Column[Any]) -> Iterable[str]:
+        """Return the statements that make the type of a new column, where it needs a type of its own."""
+        return ()
+
+    def tables_made(self, connection: Connection) -> None:  # noqa: B027
+        """Set up the tables, in the transaction that has just made them."""
+
+    # -- failures
+
+    def failure(self, action: str, error: BaseException, name: str | None = None) -> BrineryError:
+        """Return the error of brinery for an error of a driver or of SQLAlchemy."""
+        return failures.failure(self.database, action, error, name, has_server=self.has_server)
+
+    def close(self) -> None:
+        """Release what the engine holds: for a database in memory, the connection that it lives in."""
+        self.engine.dispose()

@@ -1,0 +1,181 @@
+"""The tables of one store: found, made, extended, and asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from brinery.backends.sql.dialect import Dialect
+from brinery.backends.sql.schema import STANDARD
+from brinery.errors import (
+    InvalidArgumentError,
+    MissingColumnsError,
+    MissingTableError,
+    StorageError,
+    UrlError,
+)
+
+if TYPE_CHECKING:
+    from sqlalchemy import Column, Connection
+
+
+class Tables:
+    """The tables of one store, as SQLAlchemy sees them."""
+
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
+        self._engine = dialect.engine
+        self._schema = dialect.database.schema
+        self._location = dialect.database.location
+
+    def prepare(self, *, create: bool, migrate: bool) -> None:
+        """Find the tables, or make them; with `migrate` also the extra columns that are missing.
+
+        Raise `MissingTableError`, `MissingColumnsError`, `StorageError`.
+        """
+        self._dialect.prepare(create=create)
+        with self._translated("open"), self._engine.connect() as connection:
+            missing = self._missing(connection)
+            connection.rollback()
+            if missing is None:
+                if not create:
+                    raise MissingTableError(self._schema.records.name, path=self._location)
+                self._create(connection)
+                missing = self._missing(connection) or ()
+            if missing and not migrate:
+                statements = [
+                    text.replace("%%", "%") if self._doubles_percents() else text
+                    for column in missing
+                    for text in self._additions(column)
+                ]
+                raise MissingColumnsError(
+                    [column.name for column in missing], statements, path=self._location
+                )
+            if missing:
+                self._migrate(connection, missing)
+
+    def _missing(self, connection: Connection) -> Sequence[Column[Any]] | None:
+        # The extra columns that the table lacks; None where there is no table.
+        from sqlalchemy import inspect
+
+        inspector, records = inspect(connection), self._schema.records
+        if not inspector.has_table(records.name):
+            if self._has_references(inspector) is False:
+                raise self._taken(self._schema.references.name)
+            return None
+        found = {column["name"] for column in inspector.get_columns(records.name)}
+        if not found >= set(STANDARD) or not self._has_references(inspector):
+            raise self._taken(records.name)
+        return [records.c[name] for name in self._schema.fields if name not in found]
+
+    def _has_references(self, inspector: Any) -> bool | None:
+        # Whether the second table is one of brinery's; None where there is no such table.
+        references = self._schema.references
+        if not inspector.has_table(references.name):
+            return None
+        found = {column["name"] for column in inspector.get_columns(references.name)}
+        return found >= set(references.c.keys())
+
+    def _taken(self, name: str) -> StorageError:
+        return StorageError(
+            "use as a store",
+            f"a table {name!r} exists, and brinery did not make it for this: name another one with "
+            "table_name=…, or #table=… at the end of the URL",
+            path=self._location,
+        )
+
+    def _create(self, connection: Connection) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            with writing(connection):
+                self._schema.records.metadata.create_all(connection)
+                self._dialect.tables_made(connection)
+        except DBAPIError:
+            # Another process has made them at the same time, which is as good.
+            if self._missing(connection) is None:
+                raise
+
+    def _migrate(self, connection: Connection, missing: Sequence[Column[Any]]) -> None:
+        from sqlalchemy.exc import DBAPIError
+
+        try:
+            with writing(connection):
+                for column in missing:
+                    for statement in self._additions(column):
+                        connection.exec_driver_sql(statement)
+        except DBAPIError:
+            if self._missing(connection):
+                raise
+
+    def _doubles_percents(self) -> bool:
+        # Where %s marks a value, a percent sign is written %%.
+        return self._engine.dialect.paramstyle in ("format", "pyformat")
+
+    def _additions(self, column: Column[Any]) -> Iterator[str]:
+        from sqlalchemy.schema import CreateColumn, CreateIndex
+
+        dialect, table = self._engine.dialect, column.table
+        yield from self._dialect.types_of(column)
+        described = CreateColumn(column).compile(dialect=dialect)
+        quoted = dialect.identifier_preparer.format_table(table)
+        yield f"ALTER TABLE {quoted} {self._dialect.add_column} {described}"
+        for index in table.indexes:
+            if column.name in index.columns:
+                yield str(CreateIndex(index).compile(dialect=dialect))
+
+    def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
+        """Return the names of the records whose columns fit.
+
+        Raise `InvalidArgumentError` for arguments that are not expressions, and the errors of SQLAlchemy.
+        """
+        from sqlalchemy import select
+        from sqlalchemy.exc import ArgumentError, CompileError
+
+        if limit is not None and (not isinstance(limit, int) or limit < 0):
+            raise InvalidArgumentError(f"limit: expected an integer >= 0, got {limit!r:.60}")
+        table = self._schema.records
+        # The store's own settings and counter have no class.
+        wanted = select(table.c.name).where(table.c.class_name.is_not(None))
+        try:
+            if where is not None:
+                wanted = wanted.where(where)
+            if order_by is not None:
+                several = order_by if isinstance(order_by, (list, tuple)) else [order_by]
+                wanted = wanted.order_by(*several)
+            wanted = wanted.order_by(table.c.name)
+            if limit is not None:
+                wanted = wanted.limit(limit)
+            with self._engine.connect() as connection:
+                found = [name for (name,) in connection.execute(wanted)]
+                connection.rollback()
+        except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
+            raise InvalidArgumentError(
+                "where and order_by: expected expressions of SQLAlchemy, such as "
+                f"store.columns.size > 1000: {error}"
+            ) from error
+        return found
+
+    @contextmanager
+    def _translated(self, action: str) -> Iterator[None]:
+        from sqlalchemy.exc import SQLAlchemyError
+
+        try:
+            yield
+        except SQLAlchemyError as error:
+            raise self._dialect.failure(action, error) from error
+        except TypeError as error:
+            # SQLAlchemy hands the query of a URL to the driver as keyword arguments.
+            raise UrlError(self._location, f"the driver refuses its options: {error}") from error
+
+
+@contextmanager
+def writing(connection: Connection) -> Iterator[None]:
+    """Begin a transaction that writes, and commit it; roll back at an error."""
+    connection.info["brinery_writes"] = True
+    try:
+        with connection.begin():
+            yield
+    finally:
+        connection.info.pop("brinery_writes", None)

@@ -1,0 +1,57 @@
+"""The kinds of database: a name in a URL chooses one, and nothing of the others is loaded."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from brinery import UrlError
+from brinery.backends.sql.dialects import dialect_of
+
+
+@pytest.mark.parametrize(
+    ("scheme", "name"),
+    [
+        ("sqlite", "SqliteDialect"),
+        ("sqlite+pysqlite", "SqliteDialect"),
+        ("postgresql", "PostgresDialect"),
+        ("postgresql+pg8000", "PostgresDialect"),
+        ("postgres", "PostgresDialect"),
+        ("mariadb+mysqldb", "GenericDialect"),
+        ("made-up", "GenericDialect"),
+    ],
+)
+def test_a_scheme_chooses_the_dialect(scheme: str, name: str) -> None:
+    """With or without a driver; what has no dialect of its own goes through SQLAlchemy."""
+    assert dialect_of(scheme).__name__ == name
+
+
+def test_an_sqlite_store_does_not_load_other_databases(tmp_path: Path) -> None:
+    """Neither their drivers nor their dialects: not everybody has installed them."""
+    program = (
+        "import sys; from brinery import SqlStore\n"
+        f"with SqlStore('sqlite:///{tmp_path}/a.db') as store: store.load(store.save([1]))\n"
+        "print(*sorted(name for name in sys.modules if 'psycopg' in name or '.dialects.' in name\n"
+        "              and 'brinery' in name))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    dialects = "brinery.backends.sql.dialects."
+    assert {name.removeprefix(dialects) for name in found.stdout.split()} == {
+        "network_drives",
+        "sqlite",
+        "sqlite_connection",
+        "sqlite_settings",
+        "sqlite_statements",
+    }
+
+
+@pytest.mark.parametrize("url", ["sqlite3:///a.db", "sqlite+nosuch:///a.db"])
+def test_a_url_that_is_nearly_one_of_sqlite_is_answered_with_its_form(url: str) -> None:
+    """The message shows how the URL of a file looks."""
+    with pytest.raises(UrlError, match=r"an SQLite file is sqlite:///relative\.db"):
+        dialect_of(url.partition(":")[0]).read(url)
