@@ -20,7 +20,7 @@ from benchmarks.figures import Figure, ratio, values
 from benchmarks.measure import Sample, timed
 from benchmarks.peers.brinery import Config, GraphInTableOnDisk, Job
 from benchmarks.peers.jobs import CONFIG, check_job, key_of, workflows
-from brinery.session.gc_pause import CollectorPause
+from brinery.session.gc_pause import GcPause
 
 SIDES = ("the parts", "brinery", "ZODB")
 GOALS = {"save": 0.6, "load": 0.7}
@@ -39,7 +39,7 @@ class Parts:
 
     def save_all(self, objects: Mapping[str, Any]) -> None:
         """Write all objects in one transaction; the collector is paused, as by the store."""
-        with CollectorPause():
+        with GcPause():
             self._save_all(objects)
 
     def _save_all(self, objects: Mapping[str, Any]) -> None:
@@ -84,7 +84,7 @@ class Parts:
 
     def load_all(self, keys: Sequence[str]) -> list[Any]:
         """Read all objects; the collector is paused, as by the store."""
-        with CollectorPause():
+        with GcPause():
             return self._load_all(keys)
 
     def _load_all(self, keys: Sequence[str]) -> list[Any]:

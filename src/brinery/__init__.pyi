@@ -61,9 +61,7 @@ from brinery.operations.copy import CopyReport as CopyReport
 from brinery.operations.copy import DamagedRecord as DamagedRecord
 from brinery.operations.copy import copy as copy
 from brinery.operations.dry_run import CheckedRecord as CheckedRecord
-from brinery.operations.dry_run import Report as Report
-from brinery.operations.fsck import ExaminedRecord as ExaminedRecord
-from brinery.operations.fsck import FsckReport as FsckReport
+from brinery.operations.dry_run import DryRunReport as DryRunReport
 from brinery.operations.fsck import fsck as fsck
 from brinery.operations.recode import LeftRecord as LeftRecord
 from brinery.operations.recode import RecodeReport as RecodeReport
@@ -71,6 +69,8 @@ from brinery.operations.recode import recode as recode
 from brinery.operations.required_globals import Need as Need
 from brinery.operations.restore import RestoreReport as RestoreReport
 from brinery.operations.restore import restore as restore
+from brinery.operations.status import ExaminedRecord as ExaminedRecord
+from brinery.operations.status import FsckReport as FsckReport
 from brinery.persistable import Persistable as Persistable
 from brinery.record.info import RecordInfo as RecordInfo
 from brinery.reference import ExternalReference as ExternalReference

@@ -30,7 +30,7 @@ from brinery import (
 from brinery.backend import Backend, BackendCapabilities, Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.operations.backup_manifest import NAME, read_label
+from brinery.operations.backup_manifest import NAME, read_manifest
 
 make = test_copy.make  # the fixture
 
@@ -514,7 +514,7 @@ def test_another_backup_to_the_same_place_at_the_same_time_is_told_of() -> None:
     source.backup(backup)
     source.save(Node())
     assert isinstance(source.backend, Watched)
-    label, _ = read_label(backup.backend)
+    label, _ = read_manifest(backup.backend)
     assert label is not None
     source.backend.then = lambda: backup.backend.put(NAME, label.put(0).data[0])
     with pytest.raises(BackupError, match="another backup"):

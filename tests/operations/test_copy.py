@@ -205,7 +205,7 @@ def test_other_records_under_the_same_ids_are_an_error_before_anything_is_writte
     assert held(target) == before
 
     report = brinery.copy(source, target, skip_existing=True)
-    assert (report.copied, report.kept) == (2, (Id("Node.1"), Id("Node.4")))
+    assert (report.copied, report.left_in_target) == (2, (Id("Node.1"), Id("Node.4")))
     assert {name: held(target)[name] for name in before} == before
 
     report = brinery.copy(source, target, overwrite=True)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from brinery import BrineryError, MemoryStore
-from brinery.session.gc_pause import CollectorPause
+from brinery.session.gc_pause import GcPause
 
 
 @pytest.fixture(autouse=True)
@@ -22,8 +22,8 @@ def collector_on() -> Iterator[None]:
 
 def test_the_collector_rests_inside_and_runs_after() -> None:
     """Nested pauses count."""
-    with CollectorPause():
-        with CollectorPause():
+    with GcPause():
+        with GcPause():
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()
@@ -33,7 +33,7 @@ def test_a_collector_that_was_off_stays_off() -> None:
     """Who switched it off switches it on."""
     gc.disable()
     try:
-        with CollectorPause():
+        with GcPause():
             pass
         assert not gc.isenabled()
     finally:
@@ -42,7 +42,7 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 def test_an_error_inside_restores_it() -> None:
     """Also one that no `except Exception` sees."""
-    with pytest.raises(KeyboardInterrupt), CollectorPause():
+    with pytest.raises(KeyboardInterrupt), GcPause():
         raise KeyboardInterrupt
     assert gc.isenabled()
 
@@ -52,12 +52,12 @@ def test_the_last_of_several_threads_restores_it() -> None:
     first_left, may_leave = threading.Event(), threading.Event()
 
     def short() -> None:
-        with CollectorPause():
+        with GcPause():
             pass
         first_left.set()
 
     def long() -> None:
-        with CollectorPause():
+        with GcPause():
             first_left.wait(10)
             states.append(gc.isenabled())
             may_leave.wait(10)

@@ -61,7 +61,7 @@ class Fetcher:
         codec_for = session.codecs.codec_for
         self._codec_for = codec_or_missing(codec_for) if placeholders else codec_for
         # IDs whose living objects do not count.
-        self._excluded: Collection[str] = () if placeholders else session.identity.partial
+        self._excluded: Collection[str] = () if placeholders else session.identity.incomplete
 
     def fetch(
         self, ids: Sequence[str], references: Sequence[str] = ()
@@ -73,7 +73,7 @@ class Fetcher:
         The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
         `RecordError`, `TrustError`, `StorageError`, and the errors of codecs and transforms that are missing.
         """
-        self._gate.begin()
+        self._gate.begin_load()
         if references:
             held: dict[str, Any] = {}
             self._missing(references, held)
@@ -91,7 +91,7 @@ class Fetcher:
         """
         gate = self._gate
         backend = self._backend
-        gate.begin()
+        gate.begin_load()
         name = name_of(id)
         try:
             data, version = backend.get(name)

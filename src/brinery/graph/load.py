@@ -18,9 +18,9 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
     with session.lock, session.opened():
         identity = session.identity
         if session.outermost is not None:
-            identity.expose(ids)
+            identity.lend(ids)
         if len(ids) == 1:
             living = identity.get(ids[0])
-            if living is not NOTHING and (placeholders or ids[0] not in identity.partial):
+            if living is not NOTHING and (placeholders or ids[0] not in identity.incomplete):
                 return [living]
         return Loader(session, placeholders=placeholders).load(ids)

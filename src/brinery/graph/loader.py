@@ -32,7 +32,7 @@ from brinery.graph.outcome import (
 )
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.session.gc_pause import CollectorPause
+from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING, set_persistent_id
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
@@ -111,7 +111,7 @@ class Loader:
                 self._decode_in_some_order(ids, alive)
                 self._publish()
                 return [self._objects[ids[0]]]
-            with CollectorPause():
+            with GcPause():
                 if not is_alone:
                     alive, self._read = self._fetcher.fetch(ids, references)
                 self._decode_in_some_order(ids, alive)
@@ -169,7 +169,7 @@ class Loader:
         self._met_bare = False
 
     def _publish(self) -> None:
-        if self.evolved or self._identity.partial:
+        if self.evolved or self._identity.incomplete:
             self._publish_evolved()
             return
         if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
@@ -187,7 +187,7 @@ class Loader:
     def _publish_evolved(self) -> None:
         # Some are not what their records say, or stand for what is missing.
         identity = self._identity
-        known = identity.partial if self._placeholders else ()
+        known = identity.incomplete if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():
             obj, id_ = self._objects[name], as_id(name)
@@ -195,12 +195,12 @@ class Loader:
             is_current = not self.evolved.get(name, set()) & {RENAMED, UPGRADED}
             if not is_current:
                 digest = b""  # differs from its record whatever that holds
-            if name in identity.partial:
-                identity.partial.discard(name)
+            if name in identity.incomplete:
+                identity.incomplete.discard(name)
                 identity.forget(name)
             identity.set(id_, obj, record.version, digest, codec, is_current)
             set_persistent_id(obj, id_)
-        identity.partial |= partial
+        identity.incomplete |= partial
 
     @property
     def fetched(self) -> Mapping[str, FetchedRecord]:

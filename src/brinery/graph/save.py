@@ -51,7 +51,7 @@ def transaction(session: Session) -> Iterator[None]:
     """
     with session.lock:
         session.check_open()
-        held_back = session.begin()
+        held_back = session.begin_transaction()
         try:
             try:
                 yield

@@ -47,7 +47,7 @@ from brinery.record.record import TAIL_SIZE, digest_of, has_magic
 from brinery.record.writer import Writer, build
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import codecs_that_keep_more
-from brinery.session.gc_pause import CollectorPause
+from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry, set_persistent_id
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
@@ -140,7 +140,7 @@ class Saver:
         # An object that is not written because its record is there must have it at the end of the
         # outermost transaction, too.
         outermost = session.outermost
-        self._rely = None if outermost is None else outermost.rely
+        self._pin = None if outermost is None else outermost.pin
         self.cache = session.caches.codecs
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
@@ -160,7 +160,7 @@ class Saver:
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Work] = []
-        self._relied: list[_Work] = []
+        self._pinned: list[_Work] = []
         self._unchanged: list[_Work] = []
         self._epoch: Version | None = None
 
@@ -209,7 +209,7 @@ class Saver:
         changed.
         """
         # What is made here stays until the end of the save: the collector would only walk it.
-        with CollectorPause():
+        with GcPause():
             try:
                 return self._save(roots)
             finally:
@@ -220,7 +220,7 @@ class Saver:
                     self._list,
                     self._written,
                     self._claims,
-                    self._relied,
+                    self._pinned,
                     self._unchanged,
                 ):
                     kept.clear()
@@ -254,9 +254,9 @@ class Saver:
 
         The collection did not know of the record that refers to it; see `brinery.operations.collect`.
         """
-        while self._relied and (epoch := epoch_of(self._backend)) != self._epoch:
+        while self._pinned and (epoch := epoch_of(self._backend)) != self._epoch:
             self._epoch = epoch
-            _, lost = self._found(self._relied)
+            _, lost = self._found(self._pinned)
             with suppress(Conflict):  # somebody else has written it: it is looked for once more
                 self._commit(self._puts_of(lost))
                 continue
@@ -331,7 +331,7 @@ class Saver:
         if not unchanged:
             return
         there, gone = self._found(unchanged)
-        self._relied += there
+        self._pinned += there
         yield from (put for put in map(self._encode, gone) if put is not None)
         if len(self._list) > count:
             yield from self._puts(count)
@@ -498,17 +498,17 @@ class Saver:
 
     def _note_unchanged(self, work: _Work) -> None:
         """Note that a record is not written because it stands; so it must stand at the end, too."""
-        if self._rely is not None:
-            self._rely(work.id, work.obj)
+        if self._pin is not None:
+            self._pin(work.id, work.obj)
         self._unchanged.append(work)
 
     def _found(self, works: Sequence[_Work]) -> tuple[list[_Work], list[_Work]]:
         """Return those whose records are there, and those whose records are gone, marked as such."""
         names = [work.name for work in works]
-        if not self._relied:
+        if not self._pinned:
             names.insert(0, EPOCH)
         found = {name: version for name, _, _, version in self._backend.get_tails(names, 0)}
-        if not self._relied:
+        if not self._pinned:
             self._epoch = found.get(EPOCH)
         for work in works:
             work.is_gone = work.name not in found

@@ -92,7 +92,7 @@ def _forget_if_changed(session: Session, id: str) -> None:
     # The next load of `id` reads its graph again, unless its living object is as it is stored.
     identity = session.identity
     obj = identity.get(id)
-    if obj is NOTHING or id in identity.partial:
+    if obj is NOTHING or id in identity.incomplete:
         return
     entry = identity.entry(obj)
     try:

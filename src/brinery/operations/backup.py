@@ -4,9 +4,9 @@ Records travel as bytes.  Whether two are the same is told by size and tail: the
 metadata, these have a nonce and the digests of all else, so that an unchanged record is not read.
 
 1.  A backup that was never finished is filled in batches, each durable by itself, whatever the source
-    does meanwhile.  Its label says that it is not finished.
+    does meanwhile.  Its manifest says that it is not finished.
 2.  The ends of all records of the source are read in one state, and what differs from the backup is
-    committed to it at once, with settings, counter and label.  A record that is no longer the one that was
+    committed to it at once, with settings, counter and manifest.  A record that is no longer the one that was
     seen undoes the commit, and the step is repeated.
 3.  Where the source never holds still for that long, what still differs is read in one state, too, and held
     back until the commit.
@@ -28,17 +28,17 @@ from brinery.backends.overlay import Overlay
 from brinery.catalog.sequence import put_after
 from brinery.catalog.settings import Settings, put_of, read_settings
 from brinery.errors import BackupError
-from brinery.operations.backup_manifest import NAME, Label, read_label
+from brinery.operations.backup_manifest import NAME, BackupManifest, read_manifest
+from brinery.operations.examination import checked
 from brinery.operations.fingerprint import (
-    Mark,
-    Marks,
+    Fingerprint,
+    Fingerprints,
     batches,
-    digest_of,
+    fingerprint_of,
+    fingerprints_of,
     last_number,
-    mark_in,
-    marks_of,
+    set_digest,
 )
-from brinery.operations.fsck import checked
 from brinery.operations.progress import Progress, Show
 from brinery.record.record import about_of
 from brinery.record.seal import Seals
@@ -99,15 +99,15 @@ class _ChangedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _State:
-    marks: Marks
+    fingerprints: Fingerprints
     settings: Settings | None
     last: int
     """The highest number that was given out."""
 
 
 def _state_of(view: Backend) -> _State:
-    marks = marks_of(view)
-    return _State(marks, read_settings(view), last_number(view, marks))
+    fingerprints = fingerprints_of(view)
+    return _State(fingerprints, read_settings(view), last_number(view, fingerprints))
 
 
 class _Backup:
@@ -126,16 +126,16 @@ class _Backup:
         self._prune = prune
         self._seals = seals
         self._show = show
-        self._held: dict[str, Mark] = {}  # what the target has
+        self._held: dict[str, Fingerprint] = {}  # what the target has
         self._copied: dict[str, int] = {}  # sizes by name
-        self._label: Label | None = None
-        self._version: Version | Expect = ABSENT  # of the label
+        self._manifest: BackupManifest | None = None
+        self._version: Version | Expect = ABSENT  # of the manifest
 
     def report(self) -> BackupReport:
-        self._label, self._version = read_label(self._target)
-        self._held = marks_of(self._target)
+        self._manifest, self._version = read_manifest(self._target)
+        self._held = fingerprints_of(self._target)
         self._check_target()
-        is_whole = self._label is not None and self._label.is_finished
+        is_whole = self._manifest is not None and self._manifest.is_finished
         if not (is_whole and self._target.capabilities.atomic_batch):
             self._begin()
             self._fill()
@@ -152,7 +152,7 @@ class _Backup:
 
     def _check_target(self) -> None:
         where = self._target.location
-        if self._label is None and self._held:
+        if self._manifest is None and self._held:
             raise BackupError(
                 "back up to",
                 "records stand there that are no backup, and that a backup would replace: choose an "
@@ -171,22 +171,22 @@ class _Backup:
     # -- filling
 
     def _begin(self) -> None:
-        time_ = self._label.time if self._label else None
-        self._label = Label(is_finished=False, time=time_)
+        time_ = self._manifest.time if self._manifest else None
+        self._manifest = BackupManifest(is_finished=False, time=time_)
         with self._alone():
-            versions = self._target.commit([self._label.put(self._version)])
+            versions = self._target.commit([self._manifest.put(self._version)])
         self._version = versions[NAME]
 
     def _fill(self) -> None:
         """Copy what differs, as it is when it is read; it need not be one state."""
-        marks = marks_of(self._source)
-        progress = Progress(self._show, len(marks))
-        names = self._differing(marks)
-        done = len(marks) - len(names)
-        for batch in batches(names, marks):
+        fingerprints = fingerprints_of(self._source)
+        progress = Progress(self._show, len(fingerprints))
+        names = self._differing(fingerprints)
+        done = len(fingerprints) - len(names)
+        for batch in batches(names, fingerprints):
             found = [(name, data) for name, data, _ in self._source.get_many(batch)]
             self._target.commit([self._put(name, data) for name, data in found])
-            self._count((name, mark_in(data)) for name, data in found)
+            self._count((name, fingerprint_of(data)) for name, data in found)
             done += len(batch)
             progress(done)
 
@@ -194,13 +194,17 @@ class _Backup:
         record = checked(name, data, path=self._source.where(name), seals=self._seals())
         return Put(name, (data,), about=about_of(record.metadata, {}))
 
-    def _differing(self, marks: Marks) -> Sequence[str]:
-        return [name for name, mark in marks.items() if self._held.get(name) != mark]
+    def _differing(self, fingerprints: Fingerprints) -> Sequence[str]:
+        return [
+            name
+            for name, fingerprint in fingerprints.items()
+            if self._held.get(name) != fingerprint
+        ]
 
-    def _count(self, written: Iterable[tuple[str, Mark]]) -> None:
-        for name, mark in written:
-            self._held[name] = mark
-            self._copied[name] = mark.size
+    def _count(self, written: Iterable[tuple[str, Fingerprint]]) -> None:
+        for name, fingerprint in written:
+            self._held[name] = fingerprint
+            self._copied[name] = fingerprint.size
 
     # -- finishing
 
@@ -211,15 +215,18 @@ class _Backup:
             state = _state_of(view)
             answer = read(view, state)
             # An engine that promises no state has kept one if all is still the same.
-            if not self._source.capabilities.snapshot_reads and marks_of(view) != state.marks:
+            if (
+                not self._source.capabilities.snapshot_reads
+                and fingerprints_of(view) != state.fingerprints
+            ):
                 raise _ChangedError
             return answer
 
         return self._source.read_one_state(look)
 
     def _finish(self, state: _State) -> BackupReport:
-        names = self._differing(state.marks)
-        puts = self._seen(self._source, names, state.marks)
+        names = self._differing(state.fingerprints)
+        puts = self._seen(self._source, names, state.fingerprints)
         return self._publish(state, names, puts, self._target)
 
     def _finish_held_back(self) -> BackupReport:
@@ -229,9 +236,9 @@ class _Backup:
             nonlocal overlay
             overlay.close()
             overlay = Overlay(self._target)  # it may be called again
-            names = self._differing(state.marks)
-            for batch in batches(names, state.marks):
-                overlay.commit(self._seen(view, batch, state.marks))
+            names = self._differing(state.fingerprints)
+            for batch in batches(names, state.fingerprints):
+                overlay.commit(self._seen(view, batch, state.fingerprints))
             return state, names
 
         try:
@@ -240,12 +247,14 @@ class _Backup:
         finally:
             overlay.close()
 
-    def _seen(self, view: Backend, names: Sequence[str], marks: Marks) -> Iterator[Put]:
+    def _seen(
+        self, view: Backend, names: Sequence[str], fingerprints: Fingerprints
+    ) -> Iterator[Put]:
         """Yield puts of the records that were seen; raise `_ChangedError` for any other."""
-        for batch in batches(names, marks):
+        for batch in batches(names, fingerprints):
             left = set(batch)
             for name, data, _ in view.get_many(batch):
-                if mark_in(data) != marks[name]:
+                if fingerprint_of(data) != fingerprints[name]:
                     raise _ChangedError
                 left.discard(name)
                 yield self._put(name, data)
@@ -256,37 +265,38 @@ class _Backup:
         self, state: _State, names: Sequence[str], puts: Iterable[Put], target: Backend
     ) -> BackupReport:
         """Commit the last records with all that makes a backup of them."""
-        marks, gone = state.marks, [name for name in self._held if name not in state.marks]
-        was_never_finished = self._label is None or self._label.time is None
+        fingerprints = state.fingerprints
+        gone = [name for name in self._held if name not in fingerprints]
+        was_never_finished = self._manifest is None or self._manifest.time is None
         if not (self._prune or was_never_finished):
             # Those that came and went while this was at work were never in a backup.
             kept = [name for name in gone if name not in self._copied]
         else:
             kept = []
         doomed = sorted(set(gone).difference(kept))
-        whole = {**marks, **{name: self._held[name] for name in kept}}
-        label = Label(True, time.time(), len(whole), digest_of(whole))
-        progress = Progress(self._show, len(marks))
+        whole = {**fingerprints, **{name: self._held[name] for name in kept}}
+        manifest = BackupManifest(True, time.time(), len(whole), set_digest(whole))
+        progress = Progress(self._show, len(fingerprints))
 
         def all_puts() -> Iterator[Put]:
-            done = len(marks) - len(names)
+            done = len(fingerprints) - len(names)
             for put in puts:
                 yield put
                 done += 1
                 progress(done)
             yield from self._about(state)
-            yield label.put(self._version)
+            yield manifest.put(self._version)
 
         with self._alone():
             target.commit(all_puts(), doomed)
             if isinstance(target, Overlay):
                 target.publish()
-        self._count((name, marks[name]) for name in names)
+        self._count((name, fingerprints[name]) for name in names)
         progress.end()
-        copied = {name: size for name, size in self._copied.items() if name in marks}
+        copied = {name: size for name, size in self._copied.items() if name in fingerprints}
         return BackupReport(
             copied=len(copied),
-            unchanged=len(marks) - len(copied),
+            unchanged=len(fingerprints) - len(copied),
             pruned=sum(name not in self._copied for name in doomed),
             size=sum(copied.values()),
             kept=len(kept),

@@ -1,4 +1,4 @@
-"""The label of a backup, under a dotted name of its backend."""
+"""The manifest of a backup, under a dotted name of its backend."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _FORMAT: Final = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
+class BackupManifest:
     """What a backup says of itself."""
 
     is_finished: bool
@@ -39,10 +39,10 @@ class Label:
         return Put(NAME, (json.dumps(value).encode(),), expect)
 
 
-def read_label(backend: Backend) -> tuple[Label | None, Version | Expect]:
-    """Return the label, and what a put of the next one is to expect.
+def read_manifest(backend: Backend) -> tuple[BackupManifest | None, Version | Expect]:
+    """Return the manifest, and what a put of the next one is to expect.
 
-    A damaged label is that of a backup that is not finished.  Raise `BackupError` for a newer format.
+    A damaged manifest is that of a backup that is not finished.  Raise `BackupError` for a newer format.
     """
     try:
         data, version = backend.get(NAME)
@@ -51,15 +51,15 @@ def read_label(backend: Backend) -> tuple[Label | None, Version | Expect]:
     try:
         value = json.loads(data)
         format_ = int(value["format"])
-        label = Label(
+        manifest = BackupManifest(
             value["finished"] is True,
             None if value["time"] is None else float(value["time"]),
             int(value["records"]),
             str(value["digest"]),
         )
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Label(is_finished=False, time=time.time()), version
+        return BackupManifest(is_finished=False, time=time.time()), version
     if format_ > _FORMAT:
         reason = f"the backup has format {format_}, this brinery knows {_FORMAT}: upgrade brinery"
         raise BackupError("use", reason, backend.location)
-    return label, version
+    return manifest, version

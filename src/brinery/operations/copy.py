@@ -27,7 +27,7 @@ from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.reference_order import components
 from brinery.operations.reseal import Resealer
-from brinery.operations.scan import Outline, Scan, mark_of
+from brinery.operations.scan import Outline, Scan, stamp_of
 from brinery.record.info import read_metadata
 from brinery.record.record import about_of
 from brinery.session.session import OpenedStore, Session
@@ -59,7 +59,7 @@ class CopyReport:
     """Bytes of the records that were written."""
     overwritten: int = 0
     """Records that took the place of others in the target."""
-    kept: Sequence[Id] = ()
+    left_in_target: Sequence[Id] = ()
     """The IDs under which the target has another record, which was left there."""
     damaged: Sequence[DamagedRecord] = ()
     """Records of the source that were left out."""
@@ -80,7 +80,7 @@ class CopyReport:
             lines[0] += f", {self.overwritten} of them over others"
         if self.skipped:
             lines[0] += f", {self.skipped} were there already"
-        lines += [f"{id_}: kept, the target has another record" for id_ in self.kept]
+        lines += [f"{id_}: kept, the target has another record" for id_ in self.left_in_target]
         lines += [f"{found.id}: left out: {found.reason}" for found in self.damaged]
         lines += [f"{id_}: is referred to, and not there" for id_ in self.dangling]
         lines += [f"{name}: left out, no record" for name in self.foreign]
@@ -120,15 +120,8 @@ def copy(
     for store in (source, target):
         store.session.check_open()
     wanted = None if ids is None else list(ids)
-    copier = _Copier(
-        source.session.outside(),
-        target.session.outside(),
-        wanted,
-        overwrite,
-        skip_existing,
-        keep_going,
-    )
-    return copier.run(progress)
+    options = _CopyOptions(wanted, overwrite, skip_existing, keep_going)
+    return _Copier(source.session.outside(), target.session.outside(), options).run(progress)
 
 
 class _ChangedError(Exception):
@@ -151,26 +144,24 @@ class _Attempt:
         self.copied: list[_Item] = []
         self.overwritten = 0
         self.skipped: list[str] = []
-        self.kept: list[str] = []
+        self.differing: list[str] = []
+        self.left: list[str] = []
         self.damaged: dict[str, RecordError | SealError] = {}
 
 
+class _CopyOptions(NamedTuple):
+    ids: Sequence[str] | None
+    """None for all."""
+    overwrite: bool
+    skip_existing: bool
+    keep_going: bool
+
+
 class _Copier:
-    def __init__(
-        self,
-        source: Session,
-        target: Session,
-        ids: Sequence[str] | None,
-        overwrite: bool,
-        skip_existing: bool,
-        keep_going: bool,
-    ) -> None:
+    def __init__(self, source: Session, target: Session, options: _CopyOptions) -> None:
         self._source = source
         self._target = target
-        self._ids = ids
-        self._overwrite = overwrite
-        self._skip_existing = skip_existing
-        self._keep_going = keep_going
+        self._options = options
         # What this run has written, by name: a hash of the version tells whether it is still that.
         self._own: dict[str, int] = {}
         self._size = self._overwritten = 0
@@ -188,8 +179,10 @@ class _Copier:
 
     def _scan(self) -> Scan:
         scan = Scan(self._source.backend, self._resealer.seals_of_source())
-        found = scan.everything() if self._ids is None else scan.reachable(self._ids)
-        if not self._keep_going:
+        found = (
+            scan.everything() if self._options.ids is None else scan.reachable(self._options.ids)
+        )
+        if not self._options.keep_going:
             for error in (*found.damaged.values(), *found.dangling()):
                 raise error
         return found
@@ -201,14 +194,14 @@ class _Copier:
             self._resealer.check()
         present = self._present(scan)
         differing = [id_ for id_, is_same in present.items() if not is_same]
-        if differing and not (self._overwrite or self._skip_existing):
+        if differing and not (self._options.overwrite or self._options.skip_existing):
             raise CopyConflictError(differing, self._target.backend.location)
         if scan.found:
             self._prepare(scan)
         progress = Progress(show, len(scan.found))
         for batch in _batches(scan):
             self._commit(batch, present, total)
-            progress(len(total.copied) + len(total.skipped) + len(total.kept))
+            progress(len(total.copied) + len(total.skipped) + len(total.left))
         progress.end()
         return self._report(scan, total)
 
@@ -218,7 +211,7 @@ class _Copier:
             skipped=sum(name_of(id_) not in self._own for id_ in total.skipped),
             size=self._size,
             overwritten=self._overwritten,
-            kept=tuple(sorted(map(Id, total.kept))),
+            left_in_target=tuple(sorted(map(Id, total.left))),
             damaged=tuple(
                 DamagedRecord(Id(id_), str(error)) for id_, error in sorted(total.damaged.items())
             ),
@@ -231,7 +224,7 @@ class _Copier:
     def _present(self, scan: Scan) -> dict[str, bool]:
         # The IDs that the target has, and whether their records seem to be the same.
         backend = self._target.backend
-        names = set(backend.list()) if self._ids is None else None
+        names = set(backend.list()) if self._options.ids is None else None
         found = {}
         for id_, outline in scan.found.items():
             name = name_of(id_)
@@ -239,7 +232,7 @@ class _Copier:
                 continue
             try:
                 metadata, size = read_metadata(backend, name, id_)
-                is_same = (mark_of(metadata), size) == (outline.mark, outline.size)
+                is_same = (stamp_of(metadata), size) == (outline.stamp, outline.size)
             except NotFoundError:
                 continue
             except RecordError:
@@ -286,7 +279,7 @@ class _Copier:
     def _count(self, attempt: _Attempt, total: _Attempt) -> None:
         total.copied += attempt.copied
         total.skipped += attempt.skipped
-        total.kept += attempt.kept
+        total.left += attempt.left
         total.damaged.update(attempt.damaged)
         self._overwritten += attempt.overwritten
         self._size += sum(item.outline.size for item in attempt.copied)
@@ -305,7 +298,6 @@ class _Copier:
                 for name, data, version in self._target.backend.get_many(asked)
             }
             read = {name: data for name, data, _ in self._source.backend.get_many(names)}
-            differing: list[str] = []
             for item, name in zip(piece, names, strict=True):
                 data = read.get(name)
                 if data is None:
@@ -316,32 +308,27 @@ class _Copier:
                 data, about = fitting
                 expect: Version | Expect | None = ABSENT
                 if name in there:
-                    expect = self._over(item.id, data, *there[name], attempt, differing)
+                    expect = self._over(item.id, data, there[name], attempt)
                 if expect is not None:
                     attempt.copied.append(item)
                     yield Put(name, (data,), expect, about)
-            if differing:
-                raise CopyConflictError(differing, self._target.backend.location)
+            if attempt.differing:
+                raise CopyConflictError(attempt.differing, self._target.backend.location)
 
     def _over(
-        self,
-        id_: str,
-        data: bytes,
-        held: bytes,
-        version: Version,
-        attempt: _Attempt,
-        differing: list[str],
+        self, id_: str, data: bytes, present: tuple[bytes, Version], attempt: _Attempt
     ) -> Version | None:
         # The version to be replaced by a record; None where what the target has is to stay.
+        held, version = present
         if held == data:
             attempt.skipped.append(id_)
-        elif self._overwrite or self._is_own(name_of(id_), version):
+        elif self._options.overwrite or self._is_own(name_of(id_), version):
             attempt.overwritten += 1
             return version
-        elif self._skip_existing:
-            attempt.kept.append(id_)
+        elif self._options.skip_existing:
+            attempt.left.append(id_)
         else:
-            differing.append(id_)
+            attempt.differing.append(id_)
         return None
 
     def _fitting(
@@ -352,11 +339,11 @@ class _Copier:
         try:
             metadata, fitting = self._resealer.resealed(data, item.id, where)
         except (RecordError, SealError) as error:
-            if not self._keep_going:
+            if not self._options.keep_going:
                 raise
             attempt.damaged[item.id] = error
             return None
-        if mark_of(metadata) != item.outline.mark:
+        if stamp_of(metadata) != item.outline.stamp:
             raise _ChangedError(item.id)
         return fitting, about_of(metadata, {})
 

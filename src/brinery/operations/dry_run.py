@@ -52,7 +52,7 @@ _LOADABLE: Final = frozenset({"loads", "upgraded", "renamed"})
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class DryRunReport:
     """What a dry run says of a store: a `CheckedRecord` for each record, sorted by ID."""
 
     records: Sequence[CheckedRecord]
@@ -87,7 +87,7 @@ class Checker:
         self._found: dict[str, CheckedRecord] = {}
         self._referrers: dict[str, list[str]] = {}
 
-    def check(self, ids: Sequence[Id], show: Show | None) -> Report:
+    def check(self, ids: Sequence[Id], show: Show | None) -> DryRunReport:
         """Return what there is to say of the records `ids`."""
         progress = Progress(show, len(ids))
         for id_ in ids:
@@ -95,7 +95,7 @@ class Checker:
             while id_ not in self._found:
                 self._try(id_)
         progress.end()
-        return Report(tuple(self._found[id_] for id_ in ids))
+        return DryRunReport(tuple(self._found[id_] for id_ in ids))
 
     def _try(self, id_: Id) -> None:
         loader = Loader(self._session.beside(IdentityMap(), Caches()))

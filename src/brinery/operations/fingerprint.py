@@ -18,37 +18,39 @@ _MOST_RECORDS: Final = 500
 _MOST_BYTES: Final = 16 << 20  # of the records of a batch, a single one that is larger aside
 
 
-class Mark(NamedTuple):
+class Fingerprint(NamedTuple):
     """What tells one writing of a record from every other."""
 
     size: int
     tail: bytes
 
 
-Marks = Mapping[str, Mark]
+Fingerprints = Mapping[str, Fingerprint]
 
 
-def mark_in(data: bytes) -> Mark:
-    """Return the mark of a record."""
-    return Mark(len(data), data[-TAIL_SIZE:])
+def fingerprint_of(data: bytes) -> Fingerprint:
+    """Return the fingerprint of a record."""
+    return Fingerprint(len(data), data[-TAIL_SIZE:])
 
 
-def marks_of(backend: Backend) -> dict[str, Mark]:
-    """Return the marks of all records by name, without what stands among them and has no ID."""
+def fingerprints_of(backend: Backend) -> dict[str, Fingerprint]:
+    """Return the fingerprints of all records by name, without what stands among them and has no ID."""
     names = [name for name in backend.list() if id_of(name) is not None or is_hashed(name)]
-    return {name: Mark(size, tail) for name, tail, size, _ in backend.get_tails(names, TAIL_SIZE)}
+    return {
+        name: Fingerprint(size, tail) for name, tail, size, _ in backend.get_tails(names, TAIL_SIZE)
+    }
 
 
-def batches(names: Iterable[str], marks: Marks) -> Iterator[list[str]]:
+def batches(names: Iterable[str], fingerprints: Fingerprints) -> Iterator[list[str]]:
     """Yield the names in portions whose records fit into memory."""
     batch: list[str] = []
     size = 0
     for name in names:
-        if batch and (len(batch) == _MOST_RECORDS or size + marks[name].size > _MOST_BYTES):
+        if batch and (len(batch) == _MOST_RECORDS or size + fingerprints[name].size > _MOST_BYTES):
             yield batch
             batch, size = [], 0
         batch.append(name)
-        size += marks[name].size
+        size += fingerprints[name].size
     if batch:
         yield batch
 
@@ -59,10 +61,10 @@ def last_number(backend: Backend, names: Iterable[str]) -> int:
     return max(NumberSequence(backend, lambda: 0).last(), max(numbers, default=0))
 
 
-def digest_of(marks: Marks) -> str:
-    """Return a digest of names and marks, in hexadecimal."""
+def set_digest(fingerprints: Fingerprints) -> str:
+    """Return a digest of names and fingerprints, in hexadecimal."""
     state = blake2b(digest_size=16)
-    for name in sorted(marks):
-        size, tail = marks[name]
+    for name in sorted(fingerprints):
+        size, tail = fingerprints[name]
         state.update(b"%s\0%d\0%s" % (name.encode(), size, tail))
     return state.hexdigest()

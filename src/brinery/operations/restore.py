@@ -11,9 +11,16 @@ from brinery.backends.opening import opened, options_of
 from brinery.catalog.sequence import put_after
 from brinery.catalog.settings import Settings, put_of, read_settings
 from brinery.errors import BackupError, RecordError, SealError
-from brinery.operations.backup_manifest import Label, read_label
-from brinery.operations.fingerprint import Marks, batches, digest_of, last_number, mark_in, marks_of
-from brinery.operations.fsck import checked
+from brinery.operations.backup_manifest import BackupManifest, read_manifest
+from brinery.operations.examination import checked
+from brinery.operations.fingerprint import (
+    Fingerprints,
+    batches,
+    fingerprint_of,
+    fingerprints_of,
+    last_number,
+    set_digest,
+)
 from brinery.operations.progress import Progress, Show
 from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
@@ -71,15 +78,17 @@ def restore(
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    label: Label | None
-    marks: Marks
+    manifest: BackupManifest | None
+    fingerprints: Fingerprints
     settings: Settings | None
     last: int
 
 
 def _content(view: Backend) -> _Content:
-    marks = marks_of(view)
-    return _Content(read_label(view)[0], marks, read_settings(view), last_number(view, marks))
+    fingerprints = fingerprints_of(view)
+    return _Content(
+        read_manifest(view)[0], fingerprints, read_settings(view), last_number(view, fingerprints)
+    )
 
 
 class _Restoring:
@@ -96,7 +105,7 @@ class _Restoring:
         self._overwrite = overwrite
         self._seals = seals
         self._content = backup.read_one_state(_content)
-        self._progress = Progress(show, 2 * len(self._content.marks))
+        self._progress = Progress(show, 2 * len(self._content.fingerprints))
         self._done = 0
         self.last = max(self._content.last, last_number(target, target.list()))
         """The highest number that either place gave out."""
@@ -117,25 +126,25 @@ class _Restoring:
         self._seals = Seals(trust.secrets, bytes.fromhex(self.identity))
 
     def report(self) -> RestoreReport:
-        self._check_label()
+        self._check_manifest()
         present = set(self._target.list())
         self._check_target(present)
         self._verify()
-        marks = self._content.marks
+        fingerprints = self._content.fingerprints
         try:
             self._target.commit(self._puts(present))
         except Conflict as conflict:
             reason = "others write to it. Restore to a place that nobody uses"
             raise BackupError("restore to", reason, self._target.location) from conflict
         self._progress.end()
-        size = sum(mark.size for mark in marks.values())
-        return RestoreReport(len(marks), len(present & marks.keys()), size)
+        size = sum(fingerprint.size for fingerprint in fingerprints.values())
+        return RestoreReport(len(fingerprints), len(present & fingerprints.keys()), size)
 
-    def _check_label(self) -> None:
-        label = self._content.label
-        if label is None:
+    def _check_manifest(self) -> None:
+        manifest = self._content.manifest
+        if manifest is None:
             reason = "it is no backup. brinery.copy takes records from any store"
-        elif not label.is_finished:
+        elif not manifest.is_finished:
             reason = "it was cut off. Run the backup again; brinery.copy takes what is there"
         else:
             return
@@ -143,7 +152,7 @@ class _Restoring:
 
     def _check_target(self, present: set[str]) -> None:
         where = self._target.location
-        if read_label(self._target)[0] is not None:
+        if read_manifest(self._target)[0] is not None:
             raise BackupError("restore to", "it is a backup. Choose another place", where)
         if present and not self._overwrite:
             raise BackupError(
@@ -173,13 +182,13 @@ class _Restoring:
             advice = f"{first}.{others} Nothing was restored; brinery fsck lists what is damaged"
             first.args = (advice, *first.args[1:])
             raise first
-        label = self._content.label
-        if label is not None and label.digest != digest_of(self._content.marks):
+        manifest = self._content.manifest
+        if manifest is not None and manifest.digest != set_digest(self._content.fingerprints):
             raise BackupError(
                 "restore",
-                f"it had {label.records} records when it was finished, and has {len(self._content.marks)} "
-                "now, or others: some were lost or changed since. Run the backup again; brinery.copy takes "
-                "what is there",
+                f"it had {manifest.records} records when it was finished, and has "
+                f"{len(self._content.fingerprints)} now, or others: some were lost or changed since. Run the "
+                "backup again; brinery.copy takes what is there",
                 self._backup.location,
             )
 
@@ -188,11 +197,11 @@ class _Restoring:
 
     def _read(self) -> Iterator[tuple[str, bytes]]:
         """Yield name and bytes of all records of the backup, which must still be what they were."""
-        marks = self._content.marks
-        for batch in batches(marks, marks):
+        fingerprints = self._content.fingerprints
+        for batch in batches(fingerprints, fingerprints):
             left = set(batch)
             for name, data, _ in self._backup.get_many(batch):
-                if mark_in(data) == marks[name]:
+                if fingerprint_of(data) == fingerprints[name]:
                     left.discard(name)
                 yield name, data
                 self._done += 1

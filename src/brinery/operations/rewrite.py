@@ -25,7 +25,12 @@ from brinery.errors import (
     MissingClassError,
 )
 from brinery.graph.fetch import FetchedRecord, Fetcher
-from brinery.graph.isolation import Among, LoneSaver, Strangers, TouchedError
+from brinery.graph.isolation import (
+    GraphIdentityMap,
+    IsolatedIdentityMap,
+    IsolatedSaver,
+    StubAccessError,
+)
 from brinery.graph.loader import Loader
 from brinery.graph.saver import Root
 from brinery.ids import Id, name_of
@@ -40,7 +45,6 @@ from brinery.session.cache import Caches
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
-from brinery.transform import Transform
 from brinery.verify.isomorphism import assert_isomorphic
 
 
@@ -83,14 +87,14 @@ class Rewriter:
         metadata, _ = read_metadata(self._backend, name_of(id_), id_)
         if self._is_current(metadata):
             return None
-        around = Strangers(id_)
+        around = IsolatedIdentityMap(id_)
         if self._has_codec(metadata) and self._session.fields is None:
             _, read = Fetcher(self._view(self._backend, around)).fetch([id_])
             if self._has_codec(read[id_].record.metadata):
                 return self._transformed(id_, read[id_])
         try:
             return self._encoded_anew(id_, around)
-        except TouchedError:
+        except StubAccessError:
             pass
         except DecodeError as error:
             if isinstance(error, MissingClassError) or not metadata.references:
@@ -144,13 +148,13 @@ class Rewriter:
 
     # -- another codec
 
-    def _among(self, id_: str) -> Among:
+    def _among(self, id_: str) -> GraphIdentityMap:
         # Records that need their graph come in crowds: the last one serves while it has them.
         graph, _ = self._graph
         if graph.get(id_) is NOTHING:
             graph = IdentityMap()
             self._graph = graph, self._loader(self._backend, graph).load([id_])
-        return Among(id_, graph)
+        return GraphIdentityMap(id_, graph)
 
     def _view(self, backend: Backend, identity: IdentityMap) -> Session:
         return self._session.over(backend).beside(identity, self._caches)
@@ -158,13 +162,13 @@ class Rewriter:
     def _loader(self, backend: Backend, identity: IdentityMap) -> Loader:
         return Loader(self._view(backend, identity))
 
-    def _encoded_anew(self, id_: str, around: Strangers) -> Rewritten | None:
+    def _encoded_anew(self, id_: str, around: IsolatedIdentityMap) -> Rewritten | None:
         loader = self._loader(self._backend, around)
         (obj,) = loader.load([id_], keeps_fetched=True)
         read = loader.fetched[id_]
         old = read.record.metadata
         trial = _Trial(self._backend)
-        self._save(trial, obj, id_, around, self._codec, self._transform)
+        self._save(trial, obj, around, SaveOptions(self._codec, self._transform, forces_codec=True))
         ((_, pieces, _, about),) = trial.puts
         data = b"".join(pieces)
         new = parse(data, id=id_).metadata
@@ -173,24 +177,17 @@ class Rewriter:
         if _same_form(new, old) and new.raw_digest == old.raw_digest:
             return None  # of several codecs, none but the present one can
         codec = self._session.codecs.codec_for(new.codec, new.config)
-        is_compared = self._is_same(obj, read, trial, id_, around, codec)
+        is_compared = self._is_same(obj, read, trial, around, codec)
         put = Put(name_of(id_), (data,), read.record.version, about)
         sizes = len(read.record.data), len(data)
         return Rewritten(id_, put, *sizes, new.raw_digest, codec, is_compared)
 
     def _save(
-        self,
-        trial: _Trial,
-        obj: Any,
-        id_: str,
-        around: Strangers,
-        codec: Codec,
-        transform: Transform | None,
+        self, trial: _Trial, obj: Any, around: IsolatedIdentityMap, options: SaveOptions
     ) -> None:
-        options = SaveOptions(codec, transform, forces_codec=True)
-        saver = LoneSaver(self._view(trial, around), options)
+        saver = IsolatedSaver(self._view(trial, around), options)
         saver.around = around
-        saver.save([Root(obj, Id(id_), overwrite=True)])
+        saver.save([Root(obj, Id(around.own), overwrite=True)])
 
     # -- whether it is the same
 
@@ -199,13 +196,12 @@ class Rewriter:
         obj: Any,
         read: FetchedRecord,
         trial: _Trial,
-        id_: str,
-        around: Strangers,
+        around: IsolatedIdentityMap,
         codec: Codec,
     ) -> bool:
         # Raise where it is not, return False where that cannot be told.
-        (back,) = self._loader(trial, around).load([id_])
-        digest = self._digest(back, id_, around, read.codec)
+        (back,) = self._loader(trial, around).load([around.own])
+        digest = self._digest(back, around, read.codec)
         if digest == read.record.metadata.raw_digest:
             return True
         try:
@@ -217,20 +213,20 @@ class Rewriter:
             difference = ""
         else:
             return True
-        if digest is not None and digest == self._digest(obj, id_, around, read.codec):
+        if digest is not None and digest == self._digest(obj, around, read.codec):
             return True
         if difference:
             raise EncodeError(
-                f"what comes back is different: {difference}", id=id_, codec=codec.name
+                f"what comes back is different: {difference}", id=around.own, codec=codec.name
             )
         return False
 
-    def _digest(self, obj: Any, id_: str, around: Strangers, codec: Codec) -> bytes | None:
+    def _digest(self, obj: Any, around: IsolatedIdentityMap, codec: Codec) -> bytes | None:
         trial = _Trial(self._backend)
         with suppress(BrineryError):  # then the objects are compared by their parts alone
-            self._save(trial, obj, id_, around, codec, None)
-            data, _ = trial.get(name_of(id_))
-            return parse(data, id=id_).metadata.raw_digest
+            self._save(trial, obj, around, SaveOptions(codec, None, forces_codec=True))
+            data, _ = trial.get(name_of(around.own))
+            return parse(data, id=around.own).metadata.raw_digest
         return None
 
 

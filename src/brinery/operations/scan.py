@@ -24,7 +24,7 @@ from brinery.record.seal import Seals
 from brinery.session.session import Session
 
 
-def mark_of(metadata: Metadata) -> bytes:
+def stamp_of(metadata: Metadata) -> bytes:
     """Return what tells one writing of a record from every other."""
     return metadata.nonce + metadata.payload_digest
 
@@ -35,8 +35,8 @@ class Outline(NamedTuple):
     references: Sequence[str]
     size: int
     """Bytes of the whole record."""
-    mark: bytes
-    """What `mark_of` returns for it."""
+    stamp: bytes
+    """What `stamp_of` returns for it."""
 
 
 class Scan:
@@ -104,7 +104,7 @@ class Scan:
             return True
         # One string for each ID, however many refer to it.
         references = tuple(self._ids.setdefault(each, each) for each in metadata.references)
-        self.found[metadata.id] = Outline(references, size, mark_of(metadata))
+        self.found[metadata.id] = Outline(references, size, stamp_of(metadata))
         return True
 
 

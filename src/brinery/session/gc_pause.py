@@ -12,7 +12,7 @@ import threading
 from types import TracebackType
 
 
-class CollectorPause:
+class GcPause:
     """A context in which the collector does not run; nested and concurrent ones are counted.
 
     The collector is process-wide, hence so is the count.  It is switched on again at the end of the
@@ -24,7 +24,7 @@ class CollectorPause:
     _was_enabled = False
 
     def __enter__(self) -> None:
-        cls = CollectorPause
+        cls = GcPause
         with cls._lock:
             if cls._depth == 0:
                 cls._was_enabled = gc.isenabled()
@@ -37,7 +37,7 @@ class CollectorPause:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        cls = CollectorPause
+        cls = GcPause
         with cls._lock:
             cls._depth -= 1
             if cls._depth == 0 and cls._was_enabled:

@@ -72,7 +72,7 @@ class IdentityMap:
         self._by_key: dict[int, Entry] = {}
         self._held: list[_Held] = []
         self._sweep_at = _FIRST_SWEEP
-        self.partial: set[str] = set()
+        self.incomplete: set[str] = set()
         """IDs whose living objects are placeholders or refer to some."""
         self._callback = _forget_in(self._by_id, self._by_key)
         self._savepoints: list[Savepoint] = []
@@ -104,7 +104,7 @@ class IdentityMap:
         point = self._savepoints[-1] if self._savepoints else None
         if point is not None:
             point.ids.setdefault(id_, self._by_id.get(id_))
-            point.exposed.add(id_)
+            point.lent.add(id_)
         if type(obj) in _ATOMS:
             self._by_id.pop(id_, None)
             return
@@ -185,7 +185,7 @@ class IdentityMap:
         for entry in [*self._by_id.values(), *self._by_key.values()]:
             self._drop(entry)
         self._held.clear()
-        self.partial.clear()
+        self.incomplete.clear()
 
     def forget(self, id_: str) -> None:
         """Make a later load read `id_` anew; its living object keeps the ID."""
@@ -225,20 +225,20 @@ class IdentityMap:
 
     # -- transactions
 
-    def begin(self) -> None:
+    def begin_transaction(self) -> None:
         """Note from now on what changes, until `commit` or `roll_back`; may be nested."""
-        self._savepoints.append(Savepoint(self.partial))
+        self._savepoints.append(Savepoint(self.incomplete))
 
-    def expose(self, ids: Iterable[str]) -> None:
+    def lend(self, ids: Iterable[str]) -> None:
         """Note that the objects `ids` are handed to the user's code, which may change them."""
         if self._savepoints:
-            self._savepoints[-1].exposed.update(ids)
+            self._savepoints[-1].lent.update(ids)
 
-    def commit(self, settled: Callable[[str, Any], Any]) -> None:
-        """Keep what was changed; `settled` gives, by ID, the version that takes the place of one."""
+    def commit(self, committed_version: Callable[[str, Any], Any]) -> None:
+        """Keep what was changed; `committed_version` takes an ID and a version, and returns the new one."""
         point = self._savepoints.pop()
         for entry in point.entered.values():
-            entry.version = settled(entry.id, entry.version)
+            entry.version = committed_version(entry.id, entry.version)
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
 
@@ -255,14 +255,14 @@ class IdentityMap:
             present = self._by_id.get(id_)
             _put_back(self._by_id, id_, former, present, is_own)
             if self._by_id.get(id_) is not present:
-                self.partial.discard(id_)
-                self.partial |= point.partial & {id_}
+                self.incomplete.discard(id_)
+                self.incomplete |= point.partial & {id_}
         entries = [*self._by_id.values(), *self._by_key.values()]
         held = {id(entry): entry for entry in entries if isinstance(entry, _Held)}
         self._held = list(held.values())
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
-        return point.exposed
+        return point.lent
 
     def __len__(self) -> int:
         return len(self._by_id)

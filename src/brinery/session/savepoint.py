@@ -39,7 +39,7 @@ class Savepoint:
         """By identity of the object, the entry that it had before; None where it had none."""
         self.entered: dict[int, Any] = {}
         """By its identity, each entry that has got another version."""
-        self.exposed: set[str] = set()
+        self.lent: set[str] = set()
         """IDs that were saved, or asked for: what they reach, the user's code may have changed."""
         self._states: dict[int, tuple[Any, ...]] = {}
         self._courtesies: list[tuple[Any, Any]] = []
@@ -72,7 +72,7 @@ class Savepoint:
         for key, state in self._states.items():
             outer._states.setdefault(key, state)
         outer.entered.update(self.entered)
-        outer.exposed |= self.exposed
+        outer.lent |= self.lent
         outer._courtesies += self._courtesies
 
 

@@ -163,7 +163,7 @@ class Session(ForkSafe):
         """Return the transaction that commits to the base; None outside of any."""
         return self._transactions[0] if self._transactions else None
 
-    def begin(self) -> Transaction:
+    def begin_transaction(self) -> Transaction:
         """Hold back all writes from now on; return the transaction, which `leave` ends."""
         transaction = Transaction(self.backend, self.identity)
         self._transactions.append(transaction)

@@ -30,10 +30,10 @@ class Transaction:
         self._identity = identity
         self._pid = os.getpid()
         self._is_over = False
-        self._relied: dict[str, Any] = {}
+        self._pinned: dict[str, Any] = {}
         self._epoch: Version | None = None
         self.overlay = Overlay(base)
-        identity.begin()
+        identity.begin_transaction()
 
     def commit(self) -> None:
         """Make all writes in one commit.
@@ -56,20 +56,20 @@ class Transaction:
             raise
         self._settle(versions)
 
-    def rely(self, id: str, obj: Any) -> None:
+    def pin(self, id: str, obj: Any) -> None:
         """Note that the object `id` is not written because its record stands."""
-        if not self._relied:
+        if not self._pinned:
             self._epoch = epoch_of(self._base)
-        self._relied[id] = obj
+        self._pinned[id] = obj
 
     def collected(self) -> Mapping[str, Any]:
         """Return, after the commit, the objects that were relied on and that have no record any more.
 
         A garbage collection removed them: it could not know of what the transaction held back.
         """
-        if not self._relied or epoch_of(self._base) == self._epoch:
+        if not self._pinned or epoch_of(self._base) == self._epoch:
             return {}
-        return {id_: obj for id_, obj in self._relied.items() if not self._stands(name_of(id_))}
+        return {id_: obj for id_, obj in self._pinned.items() if not self._stands(name_of(id_))}
 
     def _stands(self, name: str) -> bool:
         try:
@@ -83,9 +83,9 @@ class Transaction:
         if self._is_over:
             return
         self._is_over = True
-        exposed = self._identity.roll_back(self.overlay.is_own)
+        lent = self._identity.roll_back(self.overlay.is_own)
         # The user's code may have changed these, and what it reached from them.
-        forget_reached(exposed, self._base, self._identity)
+        forget_reached(lent, self._base, self._identity)
 
     def abandon(self) -> None:
         """Roll back in a forked child, where nothing can be read yet."""
@@ -111,7 +111,7 @@ class Transaction:
     def _settle(self, versions: Mapping[str, Version]) -> None:
         self._is_over = True
 
-        def settled(id_: str, version: Any) -> Any:
+        def committed_version(id_: str, version: Any) -> Any:
             if not self.overlay.is_own(version):
                 return version
             name = name_of(id_)
@@ -121,11 +121,11 @@ class Transaction:
             # saving it unless there is none.
             return ABSENT
 
-        self._identity.commit(settled)
+        self._identity.commit(committed_version)
 
     def close(self) -> None:
         """Drop the bytes, and let go of objects."""
-        self._relied = {}
+        self._pinned = {}
         self.overlay.close()
 
     def _id_of(self, name: str) -> str:

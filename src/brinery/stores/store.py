@@ -14,7 +14,7 @@ from brinery.graph.save import save, transaction
 from brinery.graph.saver import Root
 from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
-from brinery.operations.dry_run import Checker, Report
+from brinery.operations.dry_run import Checker, DryRunReport
 from brinery.operations.scan import ids_in, referrers
 from brinery.record.info import RecordInfo, read_info
 from brinery.record.listing import is_listed
@@ -217,7 +217,7 @@ class Store(Handle, MutableMapping[str, Any]):
         wanted = [required_id(id_) for id_ in several("ids", ids)]
         return load(self._session, wanted, placeholders=wants_placeholders(missing))
 
-    def check(self, progress: Callable[[int, int], Any] | None = None) -> Report:
+    def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
         """Try to decode every record, and report what would load, be upgraded or fail.
 
         Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called

@@ -135,7 +135,7 @@ class TrustGate:
                 path=None if id_ else self._backend.location,
             )
 
-    def begin(self) -> None:
+    def begin_load(self) -> None:
         """Begin to load: what is known of the place is looked at anew."""
         self._admitted.clear()
 

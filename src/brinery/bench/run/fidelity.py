@@ -11,7 +11,8 @@ from brinery.errors import BrineryError, EncodeError, VerificationError
 from brinery.stores.memory import MemoryStore
 from brinery.verify.depth import greatest_depth, has_depth_of, linked, nested
 from brinery.verify.fresh_process import FreshProcess
-from brinery.verify.isomorphism import SharingError, assert_isomorphic, is_by_name
+from brinery.verify.isomorphism import SharingError, assert_isomorphic
+from brinery.verify.parts import is_by_name
 
 DEPTHS: Final = (100, 1_000, 10_000)
 """The depths that are tried in a run of ordinary size."""

@@ -1,0 +1,304 @@
+"""One run of fsck: every record read whole, its digests checked, and its references followed.
+
+The references are taken from the metadata.  No payload is decoded, no class imported.  Of a good record
+nothing is kept but its name, so that memory stays at some 100 bytes for each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final
+
+from brinery.backend import Backend, Missing, Version
+from brinery.catalog.quarantine import Quarantine
+from brinery.catalog.settings import NAME as SETTINGS
+from brinery.catalog.settings import read_settings
+from brinery.errors import (
+    ForeignRecordError,
+    MisplacedRecordError,
+    NotFoundError,
+    RecordError,
+    SealError,
+    SettingsError,
+    StorageError,
+)
+from brinery.ids import Id, id_of, name_of
+from brinery.operations.progress import Progress, Show
+from brinery.operations.status import (
+    CORRUPT,
+    DANGLING,
+    FOREIGN,
+    MISNAMED,
+    OK,
+    TRUNCATED,
+    ZERO_FILLED,
+    ExaminedRecord,
+    FsckReport,
+    problem_of,
+)
+from brinery.record.reader import parse, parse_metadata, seems_cut_off
+from brinery.record.record import Record
+from brinery.record.seal import Seals
+
+_MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
+_BATCH: Final = 500
+_LARGEST_STRAY: Final = 1 << 30  # bytes of a file that is looked through
+
+
+def checked(
+    name: str,
+    data: bytes,
+    version: Version = None,
+    *,
+    path: str | None = None,
+    seals: Seals | None = None,
+) -> Record:
+    """Return the record that stands under `name`; raise `RecordError` if it is not whole or not its own.
+
+    With `seals`, raise `SealError` if none of their keys has sealed it.
+    """
+    id_ = id_of(name)
+    record = parse(data, version, id=id_, path=path, seals=seals)
+    if id_ is None and name_of(record.metadata.id) != name:
+        raise MisplacedRecordError(record.metadata.id, id=name, path=path)
+    return record
+
+
+def read_each(
+    backend: Backend, names: Sequence[str]
+) -> Iterator[tuple[str, bytes | StorageError, Version]]:
+    """Yield name, bytes and version of those of `names` that there are; the error where reading fails."""
+    pending = dict.fromkeys(names)
+    try:
+        for name, data, version in backend.get_many(names):
+            del pending[name]
+            yield name, data, version
+    except StorageError:
+        # One that cannot be read ends them all: the rest one by one.
+        for name in pending:
+            try:
+                yield name, *backend.get(name)
+            except StorageError as error:
+                yield name, error, None
+            except Missing:
+                continue
+
+
+class Examination:
+    """One run over a store."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        roots: Iterable[str] | None,
+        progress: Show | None,
+        seals: Seals | None = None,
+    ) -> None:
+        self._backend = backend
+        self._roots = None if roots is None else list(dict.fromkeys(map(name_of, roots)))
+        self._show = progress
+        self._seals = seals
+        self._names: set[str] = set()
+        self._good: set[str] = set()
+        self._problems: dict[str, ExaminedRecord] = {}
+        self._referred: set[str] = set()
+        self._graph: dict[str, tuple[str, ...]] = {}
+        self._suspects: dict[str, list[str]] = {}  # whole, but refer to what was not listed
+        self._ids: dict[str, str] = {}  # of names that do not tell them
+
+    def report(self, *, repair: bool) -> FsckReport:
+        """Examine everything, and repair if asked to."""
+        self._examine_settings()
+        names = list(self._backend.list())
+        self._names.update(names)
+        strays = [stray for stray in self._backend.strays() if not self._is_problem(stray)]
+        progress = Progress(self._show, len(names))
+        for start in range(0, len(names), _BATCH):
+            for name, data, version in read_each(self._backend, names[start : start + _BATCH]):
+                self._examine(name, data, version)
+                progress(len(self._good) + len(self._problems))
+        self._follow_suspects()
+        self._look_again()
+        progress.end()
+        orphans = self._orphans()
+        counts = Counter(problem.status for problem in self._problems.values())
+        if self._good:
+            counts = Counter({OK: len(self._good), **counts})
+        if repair:
+            self._repair()
+        return FsckReport(
+            counts=dict(counts),
+            problems=tuple(sorted(self._problems.values(), key=_by_id)),
+            unreferred=len(self._good - self._referred),
+            orphans=orphans,
+            strays=tuple(sorted(strays)),
+        )
+
+    def _examine_settings(self) -> None:
+        try:
+            read_settings(self._backend)
+        except (SettingsError, StorageError) as error:
+            self._problems[SETTINGS] = problem_of(self._backend, SETTINGS, error)
+
+    def _is_problem(self, stray: str) -> bool:
+        name = stray.rpartition("/")[2]
+        id_ = id_of(name)
+        if id_ is None:
+            return False
+        try:
+            _, size, _ = self._backend.get_tail(name, 0)
+            if size > _LARGEST_STRAY:
+                return False
+            data, _ = self._backend.get(name)
+        except Missing:
+            return False
+        except StorageError as error:
+            # A directory, say, that has the name of a record: no new record can stand there.
+            if Id(id_).number is None:
+                return False
+            self._problems[name] = problem_of(self._backend, name, error)
+            return True
+        # A record whose ID was chosen by the user tells by its end alone that it is one.
+        if not seems_cut_off(data):
+            return False
+        try:
+            checked(name, data)
+        except ForeignRecordError:
+            return False
+        except RecordError as error:
+            self._problems[name] = problem_of(self._backend, name, error)
+        return True
+
+    def _examine(self, name: str, data: bytes | StorageError, version: Version) -> None:
+        if isinstance(data, StorageError):
+            self._problems[name] = problem_of(self._backend, name, data)
+            return
+        try:
+            metadata = self._checked(name, data, version).metadata
+        except (RecordError, SealError) as error:
+            self._problems[name] = problem_of(self._backend, name, error)
+            try:
+                metadata = parse_metadata(
+                    data, len(data)
+                )  # what it refers to is needed all the same
+            except RecordError:
+                return
+        else:
+            self._good.add(name)
+            if id_of(name) is None:
+                self._ids[name] = metadata.id
+        references = [name_of(reference) for reference in metadata.references]
+        self._referred.update(reference for reference in references if reference != name)
+        if self._roots is not None:
+            self._graph[name] = tuple(references)
+        if name in self._good and not self._names.issuperset(references):
+            self._suspects[name] = [
+                reference
+                for reference in metadata.references
+                if name_of(reference) not in self._names
+            ]
+
+    def _checked(self, name: str, data: bytes, version: Version) -> Record:
+        try:
+            return checked(name, data, version, seals=self._seals)
+        except SealError:
+            checked(name, data)  # damage is told first: it is moved, whoever has sealed the record
+            raise
+
+    def _follow_suspects(self) -> None:
+        """Tell what was not listed because it is new, or looks like a stray, from what is missing."""
+        while self._suspects:
+            suspects, self._suspects = self._suspects, {}
+            wanted = {name_of(each): each for found in suspects.values() for each in found}
+            unknown = [name for name in wanted if name not in self._names]
+            self._names.update(unknown)
+            there = set()
+            for name, data, version in read_each(self._backend, unknown):
+                there.add(name)
+                self._examine(name, data, version)
+            self._names.difference_update(set(unknown) - there)
+            for name, references in suspects.items():
+                missing = [each for each in references if name_of(each) not in self._names]
+                if missing:
+                    self._tell_of_missing(name, missing)
+
+    def _tell_of_missing(self, name: str, missing: Sequence[str]) -> None:
+        self._good.discard(name)
+        shown = ", ".join(map(repr, map(str, missing[:5])))
+        more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        self._problems[name] = ExaminedRecord(
+            name,
+            self._id_of(name),
+            DANGLING,
+            f"refers to {shown}{more}, which {'is' if len(missing) == 1 else 'are'} not there. Bring "
+            "back from a backup what is missing, or save it anew without it",
+            self._backend.where(name),
+            missing=tuple(map(Id, missing)),
+        )
+
+    def _look_again(self) -> None:
+        """Examine once more what looked wrong: it may have been replaced or removed meanwhile."""
+        for name in list(self._problems):
+            if name == SETTINGS:
+                continue
+            del self._problems[name]
+            for _, data, version in read_each(self._backend, [name]):
+                self._examine(name, data, version)
+                missing = [each for each in self._suspects.pop(name, ()) if self._is_missing(each)]
+                if missing:
+                    self._tell_of_missing(name, missing)
+
+    def _is_missing(self, id: str) -> bool:
+        try:
+            self._backend.get_tail(name_of(id), 0)
+        except Missing:
+            return True
+        except StorageError:
+            pass
+        return False
+
+    def _orphans(self) -> Sequence[Id]:
+        if self._roots is None:
+            return ()
+        for root in self._roots:
+            if root not in self._names:
+                raise NotFoundError(id_of(root) or root, self._backend.location)
+        reached, pending = set(self._roots), list(self._roots)
+        while pending:
+            for name in self._graph.get(pending.pop(), ()):
+                if name not in reached:
+                    reached.add(name)
+                    pending.append(name)
+        whole = (name for name in self._graph if name in self._good and name not in reached)
+        return tuple(sorted((self._id_of(name) for name in whole), key=Id.sort_key))
+
+    def _id_of(self, name: str) -> Id:
+        found = self._ids.get(name, id_of(name))
+        return Id(name if found is None else found)
+
+    def _repair(self) -> None:
+        quarantine = Quarantine(self._backend)
+        for name, problem in self._problems.items():
+            if problem.status not in _MOVED:
+                continue
+            for _, data, version in read_each(self._backend, [name]):
+                if isinstance(data, bytes) and self._is_damaged(name, data):
+                    moved = quarantine.move(name, data, version, problem.status, problem.reason)
+                    key = moved.key if moved is not None else None
+                    self._problems[name] = dataclasses.replace(problem, quarantined=key)
+
+    def _is_damaged(self, name: str, data: bytes) -> bool:
+        try:
+            if name == SETTINGS:
+                read_settings(self._backend)
+            else:
+                checked(name, data)
+        except (RecordError, SettingsError):
+            return True
+        return False
+
+
+def _by_id(problem: ExaminedRecord) -> Any:
+    return Id.sort_key(Id(problem.name) if problem.id is None else problem.id)

@@ -1,0 +1,119 @@
+"""What can be wrong with a record, and the report that lists it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from brinery.backend import Backend
+from brinery.errors import (
+    BrineryError,
+    ForeignRecordError,
+    MisplacedRecordError,
+    RecordError,
+    RecordVersionError,
+    SealError,
+    SettingsError,
+    StorageError,
+    TruncatedRecordError,
+    TrustError,
+)
+from brinery.ids import Id, id_of
+
+OK: Final = "ok"
+CORRUPT: Final = "corrupt"
+TRUNCATED: Final = "truncated"
+ZERO_FILLED: Final = "zero-filled"
+FOREIGN: Final = "foreign"
+MISNAMED: Final = "misnamed"
+NEWER: Final = "newer format"
+UNREADABLE: Final = "unreadable"
+DANGLING: Final = "dangling"
+UNSEALED: Final = "unsealed"
+
+
+@dataclass(frozen=True, slots=True)
+class ExaminedRecord:
+    """What is wrong with one record."""
+
+    name: str
+    """The name in the backend: the ID, escaped."""
+    id: Id | None
+    """None where the name stands for no ID, as that of the settings."""
+    status: str
+    """"corrupt", "truncated", "zero-filled", "foreign", "misnamed", "newer format", "unreadable",
+    "unsealed" or "dangling"."""
+    reason: str
+    path: str
+    """The file or URL."""
+    missing: Sequence[Id] = ()
+    """The IDs that it refers to and that are not there."""
+    quarantined: str | None = None
+    """The key in the `Quarantine`, where it was moved."""
+
+    def __str__(self) -> str:
+        moved = f"; moved to the quarantine: {self.quarantined}" if self.quarantined else ""
+        what = self.name if self.id is None else self.id
+        return f"{what}: {self.status}: {self.reason}{moved}"
+
+
+@dataclass(frozen=True, slots=True)
+class FsckReport:
+    """What `fsck` found."""
+
+    counts: Mapping[str, int]
+    """How many records there are of each status that occurs."""
+    problems: Sequence[ExaminedRecord] = ()
+    """All that are not ok, sorted by ID."""
+    unreferred: int = 0
+    """How many whole records no other one refers to: roots, and what nobody needs any more."""
+    orphans: Sequence[Id] = ()
+    """The whole records that no root reaches, sorted; none where no roots were given."""
+    strays: Sequence[str] = field(default=(), repr=False)
+    """What stands among the records and counts as none of them."""
+
+    @property
+    def is_clean(self) -> bool:
+        """Tell whether there is no problem; orphans and strays are none."""
+        return not self.problems
+
+    def __str__(self) -> str:
+        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
+        lines = [f"{sum(self.counts.values())} records" + (f": {counts}" if counts else "")]
+        if self.strays:
+            files = "1 other file" if len(self.strays) == 1 else f"{len(self.strays)} other files"
+            lines[0] += f"; {files} (strays)"
+        lines += map(str, self.problems)
+        lines += [f"{id_}: orphaned: no root reaches it" for id_ in self.orphans]
+        return "\n".join(lines)
+
+
+def problem_of(backend: Backend, name: str, error: BrineryError) -> ExaminedRecord:
+    """Return what an error says of the record `name`."""
+    id_ = id_of(name) if name[:1] != "." else None
+    reason = error.reason if isinstance(error, (RecordError, TrustError)) else str(error)
+    return ExaminedRecord(
+        name, None if id_ is None else Id(id_), _status_of(error), reason, backend.where(name)
+    )
+
+
+def _status_of(error: BrineryError) -> str:
+    if isinstance(error, TruncatedRecordError):
+        return ZERO_FILLED if error.is_zero_filled else TRUNCATED
+    if isinstance(error, SealError):
+        return UNSEALED
+    if isinstance(error, SettingsError) and error.is_newer:
+        return NEWER
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return status
+    return CORRUPT
+
+
+_STATUSES: Final[Mapping[type[BrineryError], str]] = {
+    RecordVersionError: NEWER,
+    MisplacedRecordError: MISNAMED,
+    ForeignRecordError: FOREIGN,
+    StorageError: UNREADABLE,
+}

@@ -1,0 +1,199 @@
+"""What an object consists of, step by step."""
+
+from __future__ import annotations
+
+import copyreg
+import dis
+import sys
+from collections import OrderedDict, defaultdict, deque
+from collections.abc import Callable, Iterator
+from enum import Enum
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
+from typing import Any, Final
+
+Step = tuple[str, Any]
+"""How to get from an object to a part of it, and the part."""
+
+ATOMS: Final = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
+)
+SETS: Final = (set, frozenset)
+_COURTESY: Final = "persistent_id"
+
+
+def is_by_name(obj: Any) -> bool:
+    """Tell whether an object may come back as itself: an atom, or what is imported by its name."""
+    return type(obj) in ATOMS or goes_by_name(obj) or (type(obj) in (tuple, frozenset) and not obj)
+
+
+def goes_by_name(obj: Any) -> bool:
+    """Tell whether an object is imported by its name: a class, a module, a function."""
+    if isinstance(obj, (type, ModuleType, Enum)):
+        return True
+    if type(obj) is BuiltinFunctionType:
+        return isinstance(obj.__self__, ModuleType)
+    return type(obj) is FunctionType and _imported(obj) is obj
+
+
+def _imported(function: FunctionType) -> Any:
+    found: Any = sys.modules.get(function.__module__)
+    for name in function.__qualname__.split("."):
+        found = getattr(found, name, None)
+    return found
+
+
+def elements_of(obj: Any) -> list[Any]:
+    """Return the elements of a set, in its own order; none of any other object."""
+    if isinstance(obj, set):
+        return list(set.__iter__(obj))
+    return list(frozenset.__iter__(obj)) if isinstance(obj, frozenset) else []
+
+
+def parts_of(obj: Any) -> Iterator[Step]:
+    """Yield all parts of an object but the elements of a set, in an order of their own."""
+    cls = type(obj)
+    if cls is FunctionType:
+        yield from _function_parts(obj)
+    elif cls is CellType:
+        if _is_filled(obj):
+            yield "<contents>", obj.cell_contents
+    elif cls in (MethodType, BuiltinFunctionType):
+        yield from (("<self>", obj.__self__), ("<name>", obj.__name__))
+    elif _is_opaque(cls) or _has_own_reduction(cls):
+        yield from _reduction_parts(obj)
+    else:
+        for base, contents in _CONTENTS.items():
+            if issubclass(cls, base):
+                yield from contents(obj)
+        yield from _attributes(obj)
+
+
+def _sequence(base: Any) -> Callable[[Any], Iterator[Step]]:
+    return lambda obj: ((f"[{i}]", item) for i, item in enumerate(base.__iter__(obj)))
+
+
+def _mapping_parts(obj: Any) -> Iterator[Step]:
+    base: Any = OrderedDict if isinstance(obj, OrderedDict) else dict
+    for index, (key, value) in enumerate(base.items(obj)):
+        yield f"<key {index}>", key
+        yield f"[{key!r}]" if type(key) in ATOMS else f"[key {index}]", value
+    if isinstance(obj, defaultdict):
+        yield ".default_factory", obj.default_factory
+
+
+def _value(exact: Callable[[Any], Any]) -> Callable[[Any], Iterator[Step]]:
+    return lambda obj: iter([("<value>", exact(obj))])
+
+
+_CONTENTS: Final[dict[type, Callable[[Any], Iterator[Step]]]] = {
+    list: _sequence(list),
+    tuple: _sequence(tuple),
+    deque: _sequence(deque),
+    dict: _mapping_parts,
+    int: _value(int.__pos__),
+    float: _value(float.__pos__),
+    complex: _value(complex.__pos__),
+    str: _value(str.__str__),
+    bytes: _value(lambda obj: bytes.__getitem__(obj, slice(None))),
+    bytearray: _value(lambda obj: bytes(memoryview(obj))),
+}
+_TRANSPARENT: Final = frozenset({object, OrderedDict, defaultdict, *SETS, *_CONTENTS})
+
+
+def _is_opaque(cls: type) -> bool:
+    """Tell whether a class has a base written in C that is not known here."""
+    heap, immutable = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
+    return any(
+        base not in _TRANSPARENT and base.__flags__ & (heap | immutable) != heap
+        for base in cls.__mro__
+    )
+
+
+def _has_own_reduction(cls: type) -> bool:
+    """Tell whether a class says itself what it consists of; its attributes may hold more, or less."""
+    if cls in copyreg.dispatch_table:
+        return cls not in _TRANSPARENT
+    return any(_definer(cls, name) not in _TRANSPARENT for name in _REDUCERS)
+
+
+def _definer(cls: type, name: str) -> type:
+    return next(base for base in cls.__mro__ if name in base.__dict__)
+
+
+_REDUCERS: Final = ("__reduce_ex__", "__reduce__", "__getstate__")
+
+
+def _reduction_parts(obj: Any) -> Iterator[Step]:
+    reducer = copyreg.dispatch_table.get(type(obj))
+    reduction = reducer(obj) if reducer else obj.__reduce_ex__(4)
+    if isinstance(reduction, str):
+        yield "<name>", reduction
+        return
+    constructor, arguments, *rest = reduction
+    yield "<constructor>", constructor
+    yield from ((f"<argument {i}>", argument) for i, argument in enumerate(arguments))
+    state, *iterators = rest or [None]
+    if type(state) is dict:
+        yield from ((f".{k}", state[k]) for k in sorted(state, key=repr) if k != _COURTESY)
+    else:
+        yield "<state>", state
+    yield from (
+        (f"<items {i}>", [*items]) for i, items in enumerate(iterators) if items is not None
+    )
+
+
+def _attributes(obj: Any) -> Iterator[Step]:
+    attributes = getattr(obj, "__dict__", None) or {}
+    for name in sorted(attributes, key=str):
+        if name != _COURTESY:
+            yield f".{name}", attributes[name]
+    for cls in type(obj).__mro__:
+        for name, member in cls.__dict__.items():
+            if type(member) is MemberDescriptorType and cls not in _TRANSPARENT:
+                try:
+                    value = member.__get__(obj, cls)
+                except AttributeError:
+                    continue
+                if name != _COURTESY:
+                    yield f".{name} of {cls.__name__}", value
+
+
+def _is_filled(cell: CellType) -> bool:
+    return cell != CellType()  # cells compare by their contents, and an empty one is less than all
+
+
+def _function_parts(function: FunctionType) -> Iterator[Step]:
+    code = function.__code__
+    yield "<code>", code
+    yield from ((f".{name}", getattr(function, name)) for name in _OF_FUNCTIONS)
+    for name, cell in zip(code.co_freevars, function.__closure__ or (), strict=True):
+        yield f"<captured {name}>", cell
+    for name in sorted(_globals_of(code) & function.__globals__.keys()):
+        yield f"<global {name}>", function.__globals__[name]
+
+
+_OF_FUNCTIONS: Final = ("__name__", "__qualname__", "__defaults__", "__kwdefaults__", "__dict__")
+
+
+def _globals_of(code: CodeType) -> set[str]:
+    found = {i.argval for i in dis.get_instructions(code) if i.opname == "LOAD_GLOBAL"}
+    for constant in code.co_consts:
+        if type(constant) is CodeType:
+            found |= _globals_of(constant)
+    return found
+
+
+def shown(obj: Any) -> str:
+    """Return a short text that shows an object in messages."""
+    if type(obj) in ATOMS:
+        return f"{obj!r:.80}"
+    name = getattr(obj, "__qualname__", None) or getattr(obj, "label", None)
+    return f"{type(obj).__name__} object" + (f" {name!r:.40}" if name is not None else "")
