@@ -60,11 +60,11 @@ class About(NamedTuple):
     references: Sequence[str]
     """The IDs that the record refers to."""
     fields: Mapping[str, Any] | None = {}
-    """Values of further columns, by their names; None leaves those that stand there."""
+    """Values of further columns, by their names; None leaves the present values."""
 
 
 class Put(NamedTuple):
-    """One write of a commit: `data` in pieces, to stand under `name`."""
+    """One write of a commit: `data` in pieces, to be stored under `name`."""
 
     name: str
     data: Sequence[Buffer]
@@ -74,7 +74,7 @@ class Put(NamedTuple):
 
 
 class Delete(NamedTuple):
-    """One deletion of a commit that depends on what stands under `name`."""
+    """One deletion of a commit that depends on the present version of `name`."""
 
     name: str
     expect: Version | Expect = ANY
@@ -92,7 +92,7 @@ class BackendCapabilities:
     atomic_batch: bool = False
     """`commit` happens wholly or not at all, also when the process is killed in its middle."""
     snapshot_reads: bool = False
-    """`read_one_state` keeps its promise: its reads see one state, whoever commits meanwhile."""
+    """`read_one_state` keeps its promise: its reads see one state, also while others commit."""
     ordered_list: bool = False
     """`list` yields in the order of the names' code points."""
     persistent: bool = True
@@ -100,7 +100,7 @@ class BackendCapabilities:
     fork_safe: bool = False
     """A child process may use the backend that its parent opened."""
     keeps_columns: bool = False
-    """Each put should tell of its record in `about`."""
+    """Each put should describe its record in `about`."""
 
 
 class Backend(ABC):
@@ -108,7 +108,7 @@ class Backend(ABC):
 
     Every put is atomic: a reader sees the old bytes or the new ones.  The methods may be called from
     several threads.  A failure of the medium is a `StorageError`; only real absence is `Missing`.
-    Whoever made the backend closes it.
+    The program that made the backend closes it.
     """
 
     capabilities: ClassVar[BackendCapabilities]
@@ -117,7 +117,7 @@ class Backend(ABC):
 
     @abstractmethod
     def get(self, name: str) -> tuple[bytes, Version]:
-        """Return what stands under `name`, and its version.  Raise `Missing`."""
+        """Return the bytes under `name`, and their version.  Raise `Missing`."""
 
     @abstractmethod
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
@@ -131,9 +131,9 @@ class Backend(ABC):
 
         `puts` may be a generator: it is consumed to its end before anything becomes visible, and
         an exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed,
-        when any name is not as its put or its `Delete` expects (both of what stood there before the
-        commit), and `InvalidArgumentError` when a name is put twice.  Deleting what is not there is no
-        error, unless a `Delete` expects it.
+        when any name is not as its put or its `Delete` expects (both expect
+        the state before the commit), and `InvalidArgumentError` when a name is put twice.  Deleting a name
+        that is not there is allowed, unless a `Delete` expects it.
         """
 
     @abstractmethod
@@ -169,13 +169,13 @@ class Backend(ABC):
         return data[-count:] if count else b"", len(data), version
 
     def strays(self) -> Iterator[str]:
-        """Yield what stands among the records and is none, as messages show it; `list` has none of it."""
+        """Yield files that are not records, as messages show them; `list` leaves them out."""
         return iter(())
 
     def referrers(self, name: str) -> Iterator[str] | None:
         """Return the names of the records that refer to the one that has `name`, each once.
 
-        None, as from the base class, stands for an engine that keeps no such index: the store then reads
+        None, as from the base class, means that the engine keeps no such index: the store then reads
         the ends of all records.  An engine that has one keeps in it the names (`name_of`) of the IDs
         in the metadata of each record that it is given.
         """
@@ -187,7 +187,7 @@ class Backend(ABC):
         """Return the record `name` and all that it refers to, near and far, in one state of the store.
 
         Each is its name, bytes and version, in any order.  What is reached through the names `without`
-        alone, and these themselves, may be missing.  None, as from the base class, stands for an engine
+        alone, and these themselves, may be missing.  None, as from the base class, means an engine
         that keeps no index of references, and for records that are more than `most` or large: the store
         then reads wave by wave.  An engine for which a call is a round trip overrides this.
         """
@@ -198,7 +198,7 @@ class Backend(ABC):
     ) -> Iterator[tuple[str, bytes, int, Version]]:
         """Yield the name and what `get_tail` returns for those of `names` that there are.
 
-        In any order, but what stands first in `names` is looked at first, or all at one moment.  An engine
+        In any order, but the names are looked up in their order, or all at one moment.  An engine
         for which a call is a round trip overrides this.
         """
         for name in names:
@@ -209,7 +209,7 @@ class Backend(ABC):
             yield name, end, size, version
 
     def is_open_to_others(self) -> str | None:
-        """Return in which way others than whoever runs this can write here, None where they cannot.
+        """Return why other users can write here, None if they cannot.
 
         The base class cannot know, and returns None.
         """

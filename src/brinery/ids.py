@@ -34,7 +34,7 @@ class Id(str):
 
     @property
     def prefix(self) -> str:
-        """Return what stands before the number; the whole ID where there is no number."""
+        """Return the part before the number; the whole ID if it has no number."""
         return self._key()[0]
 
     @property
@@ -115,7 +115,7 @@ class IdFactory:
         self._reserved.extend(self._source()(n))
 
     def forget_reserved(self) -> None:
-        """Let go of the numbers that were set aside: in a forked child they are the parent's."""
+        """Forget the numbers that were set aside: in a forked child they belong to the parent."""
         self._reserved.clear()
 
     def new(self, obj: Any) -> Any:
@@ -253,7 +253,7 @@ def _cut(pieces: Sequence[str], most: int) -> str:
 def id_of(name: str) -> str | None:
     """Return the ID whose name this is.
 
-    None stands for a name that `name_of` never makes (a stray file) and for a name that `is_hashed`.
+    None means a name that `name_of` never makes (a stray file), or one that `is_hashed`.
 
     >>> id_of("%2E.%2Fevil"), id_of(".hidden"), id_of("50%")
     ('../evil', None, None)
@@ -273,6 +273,6 @@ def id_of(name: str) -> str | None:
 
 
 def is_hashed(name: str) -> bool:
-    """Tell whether a name stands for an ID too long to be a name; the record then tells the ID."""
+    """Return whether a name is that of an ID that is too long to be a name; the record has the ID."""
     _, mark, digest = name.rpartition(_HASHED)
     return bool(mark) and len(digest) == 40 and not set(digest) - set("0123456789abcdef")

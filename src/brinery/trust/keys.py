@@ -62,7 +62,10 @@ def keys_of(given: Any) -> tuple[Key, ...]:
 
 
 def lines_of(path: str) -> list[str]:
-    """Return the lines of a key file that nobody else may read; raise `InvalidArgumentError`."""
+    """Return the lines of a key file.
+
+    Raise `InvalidArgumentError`, also if other users can read the file.
+    """
     try:
         with open(path, encoding="ascii") as file:
             mode = os.fstat(file.fileno()).st_mode

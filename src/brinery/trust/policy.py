@@ -21,14 +21,14 @@ ANYONE: Final = "anyone"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trust:
-    """What is accepted from a store; each part that is left out accepts what there is.
+    """What a reader accepts from a store; a part that is left out accepts everything.
 
     `codecs`
         Names of the codecs that may be decoded.  A record of another one is refused before its
         payload is checked, expanded or decoded.
     `classes`
-        What pickles may name: ``"module:qualname"`` or a pair ``(module, qualname)`` for one class or
-        function, ``"package.*"`` for the classes of a package or module and what lies in it.  `VALUES`
+        The globals that pickles may name: ``"module:qualname"`` or a pair ``(module, qualname)`` for one
+        class or function, ``"package.*"`` for the classes of a package or module and all below it.  `VALUES`
         are always admitted, and nothing else is: ``classes=()`` admits only these.
     `key`
         A secret of at least 16 bytes, or several: the first seals what is saved, any may have sealed
@@ -38,7 +38,7 @@ class Trust:
     `anyone`
         Accept pickles from a directory that others can write to, and sealed records without a key.
 
-    Raise `InvalidArgumentError` for what cannot be meant.
+    Raise `InvalidArgumentError` for a part of the wrong kind.
     """
 
     VALUES: ClassVar[tuple[str, ...]] = VALUES
@@ -86,7 +86,7 @@ class Trust:
 
         ``BRINERY_TRUST`` may be ``anyone``; ``BRINERY_TRUST_CODECS`` and ``BRINERY_TRUST_CLASSES`` are
         lists with commas; ``BRINERY_TRUST_KEY`` has keys in hexadecimal, with commas, and
-        ``BRINERY_TRUST_KEY_FILE`` names a file of them, one a line, which nobody else may read;
+        ``BRINERY_TRUST_KEY_FILE`` names a file of them, one a line, that other users cannot read;
         ``BRINERY_TRUST_STORE`` is the identity of the store.
         """
         found = os.environ if environment is None else environment
@@ -105,7 +105,7 @@ class Trust:
         )
 
     def restriction(self, present: Any) -> ClassRestriction | None:
-        """Return what payloads may name; `present` maps old names to those of today."""
+        """Return which globals payloads may name; `present` maps old names to present ones."""
         return None if self.classes is None else ClassRestriction(self.classes, present)
 
 

@@ -63,21 +63,21 @@ NUMPY: Final = (
         for name in ("multiarray:_reconstruct", "multiarray:scalar", "numeric:_frombuffer")
     ),
 )
-"""What pickles of numpy arrays and scalars name; put it among `Trust.classes`."""
+"""Globals that pickles of numpy arrays and scalars name; put them among `Trust.classes`."""
 
 
 class ClassRestriction:
     """The part `classes` of a policy, as codecs ask for it."""
 
     def __init__(self, patterns: Iterable[Any], present: Any) -> None:
-        """Take the patterns of a policy, and what maps an old name to that of today."""
+        """Take the patterns of a policy, and a function from old names to present ones."""
         given = (*VALUES, *patterns)
         self._exact = {pattern for pattern in given if ":" in pattern}
         self._packages = tuple(pattern[:-2] for pattern in given if ":" not in pattern)
         self._present = present
 
     def admits(self, module: str, qualname: str) -> bool:
-        """Tell whether a payload may name this global, under its old name or that of today."""
+        """Return whether a payload may name this global, under its old name or its present one."""
         if self._may_stand(module, qualname):
             return True
         return self._may_stand(*self._present(module, qualname))
@@ -95,10 +95,10 @@ class ClassRestriction:
         )
 
     def admits_object(self, module: str, qualname: str, found: Any) -> bool:
-        """Tell whether what stands under an admitted name may be used.
+        """Return whether the object under an admitted name may be used.
 
-        A module never is.  Under the name of a package, classes that it defines are, and members of its
-        enumerations: not its functions, and nothing that it has imported.
+        A module never may.  If the name is admitted by its package, classes that the package defines may,
+        and members of its enumerations: not its functions, and nothing that it has imported.
         """
         if isinstance(found, ModuleType):
             return False
