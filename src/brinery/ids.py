@@ -111,7 +111,7 @@ class IdFactory:
     def reserve(self, n: int) -> None:
         """Set aside `n` numbers in one go; the next `n` calls of `new` use them."""
         if n < 1:
-            raise InvalidArgumentError(f"cannot reserve {n} IDs: give a positive number")
+            raise InvalidArgumentError(f"expected a positive number of IDs to reserve, got {n}")
         self._reserved.extend(self._source()(n))
 
     def forget_reserved(self) -> None:
@@ -133,7 +133,7 @@ class IdFactory:
         if isinstance(made, int):
             return as_id(int.__repr__(made))
         raise InvalidArgumentError(
-            f"id_class makes strings or integers, and {self.id_class!r:.60} made {made!r:.60}"
+            f"expected a string or an integer from {self.id_class!r:.60}, got {made!r:.60}"
         )
 
     def _source(self) -> NumberSource:

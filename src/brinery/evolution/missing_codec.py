@@ -11,7 +11,7 @@ from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
 class MissingCodec(Codec):
     """A codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
 
-    name = "absent"
+    name = "missing"
 
     def __init__(self, named: str, options: Mapping[str, Any], reason: str) -> None:
         self.named = named

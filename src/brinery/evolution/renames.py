@@ -36,7 +36,7 @@ def renamed_from(*names: str) -> Callable[[T], T]:
 
     def decorate(cls: T) -> T:
         if not isinstance(cls, type):
-            raise InvalidArgumentError(f"renamed_from decorates a class, not {cls!r:.80}")
+            raise InvalidArgumentError(f"renamed_from: expected a class, got {cls!r:.80}")
         _decorated.update(dict.fromkeys(names, cls))
         return cls
 
@@ -101,13 +101,17 @@ def _split(name: str) -> tuple[str, str]:
 
 def _checked(table: Any, what: str) -> dict[str, str]:
     if not isinstance(table, Mapping):
-        raise InvalidArgumentError(f"{what} map old names to new ones, and are not {table!r:.80}")
+        raise InvalidArgumentError(
+            f"{what}: expected a mapping of old names to new ones, got {table!r:.80}"
+        )
     for old, new in table.items():
         if type(old) is not str or type(new) is not str or not old or not new:
-            raise InvalidArgumentError(f"{what}: {old!r:.80} and {new!r:.80} are not both names")
+            raise InvalidArgumentError(
+                f"{what}: expected two names, got {old!r:.80} and {new!r:.80}"
+            )
         if (":" in old) != (":" in new) or old.endswith(":") or new.endswith(":"):
             raise InvalidArgumentError(
-                f"{what}: {old!r} and {new!r} are to be both 'module:qualname' or both 'module'"
+                f"{what}: expected 'module:qualname' or 'module' for both, got {old!r} and {new!r}"
             )
     for old in table:
         seen, name = {old}, table[old]

@@ -29,9 +29,9 @@ def upgrades(cls: type, *, to: int) -> Callable[[F], F]:
     Raise `InvalidArgumentError` where `to` is less than 2 or was registered before.
     """
     if not isinstance(cls, type):
-        raise InvalidArgumentError(f"upgrades takes a class, not {cls!r:.80}")
+        raise InvalidArgumentError(f"upgrades: expected a class, got {cls!r:.80}")
     if type(to) is not int or to < 2:
-        raise InvalidArgumentError(f"upgrades lead to version 2 or later, not to {to!r:.20}")
+        raise InvalidArgumentError(f"upgrades: expected to=2 or more, got {to!r:.20}")
 
     def decorate(function: F) -> F:
         known = _steps.setdefault(cls, {})

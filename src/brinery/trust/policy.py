@@ -62,7 +62,7 @@ class Trust:
         if self.store is not None and not (
             isinstance(self.store, str) and HEXADECIMAL.fullmatch(self.store)
         ):
-            raise InvalidArgumentError(f"store is a Store.identity, not {self.store!r:.60}")
+            raise InvalidArgumentError(f"store: expected a Store.identity, got {self.store!r:.60}")
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -78,7 +78,9 @@ class Trust:
             return trust
         if isinstance(trust, str) and trust == ANYONE:
             return cls(anyone=True)
-        raise InvalidArgumentError(f'trust is a Trust or "anyone", not {type(trust).__name__}')
+        raise InvalidArgumentError(
+            f'trust: expected a Trust or "anyone", got {type(trust).__name__}'
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Trust:
@@ -92,7 +94,9 @@ class Trust:
         found = os.environ if environment is None else environment
         anyone = found.get("BRINERY_TRUST", "")
         if anyone not in ("", ANYONE):
-            raise InvalidArgumentError(f'BRINERY_TRUST={anyone!r:.60}: say "anyone" or nothing')
+            raise InvalidArgumentError(
+                f'BRINERY_TRUST: expected "anyone" or nothing, got {anyone!r:.60}'
+            )
         texts = _listed(found.get("BRINERY_TRUST_KEY")) or []
         if file := found.get("BRINERY_TRUST_KEY_FILE"):
             texts += lines_of(file)
@@ -111,7 +115,7 @@ class Trust:
 
 def _several(values: Any) -> Iterable[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"several are meant, as in a list, not {values!r:.60}")
+        raise InvalidArgumentError(f"expected several names, as in a list, got {values!r:.60}")
     return values
 
 
@@ -119,7 +123,7 @@ def _strings(name: str, values: Any) -> list[str]:
     found = list(_several(values))
     for value in found:
         if not isinstance(value, str) or not value:
-            raise InvalidArgumentError(f"{name} are names, not {value!r:.60}")
+            raise InvalidArgumentError(f"{name}: expected names, got {value!r:.60}")
     return found
 
 

@@ -117,6 +117,6 @@ def pattern_of(given: Any) -> str:
         text = ":".join(given)
     if not isinstance(text, str) or not (_PACKAGE.fullmatch(text) or _EXACT.fullmatch(text)):
         raise InvalidArgumentError(
-            f"a class is 'module:qualname', or 'package.*' for a whole package, not {given!r:.80}"
+            f"expected a class 'module:qualname', or a package 'package.*', got {given!r:.80}"
         )
     return text
