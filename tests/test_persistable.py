@@ -172,7 +172,7 @@ class TestRegister:
 
     def test_an_object_is_refused(self) -> None:
         """Classes are registered, not instances."""
-        with pytest.raises(InvalidArgumentError, match="takes a class"):
+        with pytest.raises(InvalidArgumentError, match="expected a class"):
             Persistable.register(_Task("a"))  # type: ignore[arg-type]
 
 

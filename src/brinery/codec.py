@@ -1,7 +1,7 @@
 """The codec interface: objects to payloads and back.
 
-A codec knows nothing of how IDs look, of paths, or of backends.  All that it gets from the store is
-`links`: `WriteLinks` while it writes, `ReadLinks` while it reads.
+A codec does not know the form of IDs, paths or backends.  The store gives it only `links`: `WriteLinks`
+while it writes, `ReadLinks` while it reads.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Capabilities:
     `references`
         Persistable objects inside an object become external references.
     `cycles`
-        An object that contains itself, by whatever way, comes back so.
+        An object that contains itself, directly or not, comes back so.
     `shared_identity`
         Two references to one object inside a record come back as references to one object.
     `instances`
@@ -82,43 +82,43 @@ class WriteLinks(Protocol):
 
     @property
     def batch(self) -> dict[Any, Any]:
-        """A place for what codecs work out once for all records of one save."""
+        """A table for results that codecs compute once for all records of one save."""
 
     @property
     def cache(self) -> dict[Any, Any]:
-        """A place for what codecs keep for as long as the store is open; `ReadLinks` has the same."""
+        """A table for results that codecs keep while the store is open; `ReadLinks` has the same one."""
 
     def is_external_type(self, cls: type, /) -> bool:
-        """Tell whether `external` may answer for objects of exactly this type; cache it by type."""
+        """Return whether `external` may return an ID for objects of exactly this type; cache it by type."""
 
     def external(self, obj: Any, /) -> str | None:
-        """Return the ID that stands for `obj` in the payload, or None to write it in place.
+        """Return the ID to write instead of `obj`, or None to write the object in place.
 
         The answer is None for the root and for every object that is not persistable.
         """
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
-        """Return what to call for each object of exactly this class that is written in place.
+        """Return a function to call for each object of exactly this class that is written in place.
 
         None where nothing is to be called, as for most classes; cache it by type.
         """
 
     def note_library(self, module: str, /) -> Callable[[], None] | None:
-        """Return what to call once for each record that names a class or function of a module.
+        """Return a function to call once for each record that names a class or function of a module.
 
-        The record then has the version of the library that the module belongs to.  None where there
-        is no such version, as for the standard library.
+        The record then has the version of the library that the module belongs to.  None if the
+        module has no such version, as in the standard library.
         """
 
 
 class Restriction(Protocol):
-    """What the reader lets payloads name; see `brinery.trust.policy`."""
+    """The globals that the reader lets payloads name; see `brinery.trust.restriction`."""
 
     def admits(self, module: str, qualname: str, /) -> bool:
-        """Tell whether a payload may name this global; nothing is imported to find out."""
+        """Return whether a payload may name this global; nothing is imported to find out."""
 
     def admits_object(self, module: str, qualname: str, found: Any, /) -> bool:
-        """Tell whether what stands under an admitted name may be used."""
+        """Return whether the object under an admitted name may be used."""
 
 
 class ReadLinks(Protocol):
@@ -130,17 +130,17 @@ class ReadLinks(Protocol):
 
     @property
     def batch(self) -> dict[Any, Any]:
-        """A place for what codecs work out once for all records of one load."""
+        """A table for results that codecs compute once for all records of one load."""
 
     @property
     def cache(self) -> dict[Any, Any]:
-        """A place for what codecs keep for as long as the store is open; `WriteLinks` has the same."""
+        """A table for results that codecs keep while the store is open; `WriteLinks` has the same one."""
 
     def is_external_type(self, cls: type, /) -> bool:
-        """Tell whether objects of exactly this type live in records of their own."""
+        """Return whether objects of exactly this type have records of their own."""
 
     def resolve(self, id: str, /) -> Any:
-        """Return the persistable object that the external reference `id` stands for."""
+        """Return the persistable object that the external reference `id` names."""
 
     def construct(
         self,
@@ -159,15 +159,15 @@ class ReadLinks(Protocol):
     def find(self, module: str, name: str, look_up: Callable[[str, str], Any], /) -> Any:
         """Return the class or function that was called `name` of `module` when it was written.
 
-        ``look_up(module, name)`` imports a present name.  What cannot be imported gets a placeholder, or
-        whatever `look_up` raised is raised.
+        ``look_up(module, name)`` imports a present name.  A name that cannot be imported gets a
+        placeholder, or the error of `look_up` is raised.
         """
 
     def is_lasting(self, module: str, name: str, /) -> bool:
-        """Tell whether what `find` answered may be kept for all records of this load."""
+        """Return whether a result of `find` may be kept for all records of this load."""
 
     def upgrader(self, module: str, name: str, cls: Any, /) -> Callable[[Any], Any] | None:
-        """Return what upgrades the states that this record has for objects of exactly `cls`.
+        """Return the function that upgrades the states in this record of objects of exactly `cls`.
 
         `module` and `name` are those that the record names; None where the states are up to date.
         """
@@ -180,7 +180,7 @@ class ReadLinks(Protocol):
 
 
 class PlainLinks:
-    """What links answer that know neither renamed classes nor versions; a base for links of tests."""
+    """Links that know neither renamed classes nor versions; a base for the links of tests."""
 
     restriction: Restriction | None = None
 
@@ -209,7 +209,7 @@ class PlainLinks:
 
 
 class Mention(NamedTuple):
-    """Something outside a payload that decoding it asks for."""
+    """A global or external reference that decoding a payload needs."""
 
     kind: Literal["global", "external"]
     name: str
@@ -222,8 +222,8 @@ class Codec(ABC):
     """Turns one object into a payload and back.
 
     An instance is immutable, may be used by several threads at once, and is made again from
-    ``type(codec)(**codec.config())``.  `dump` and `load` may raise anything: the store turns it into
-    `EncodeError` or `DecodeError`; a codec that knows better raises these itself.
+    ``type(codec)(**codec.config())``.  `dump` and `load` may raise any exception: the store turns it into
+    `EncodeError` or `DecodeError`; a codec that knows the cause raises these itself.
     """
 
     name: ClassVar[str]
@@ -236,7 +236,7 @@ class Codec(ABC):
     options: ClassVar[Mapping[str, type]] = {}
     """Further keyword arguments of the constructor and their types (bool, int or str).
 
-    They may stand among the arguments of a store and in its URL.
+    They may be among the arguments of a store and in its URL.
     """
 
     @property
@@ -262,16 +262,16 @@ class Codec(ABC):
         """Return the object that the payload `source` describes."""
 
     def portable(self) -> Codec:
-        """Return a codec that writes the same, and refuses what only this process could read.
+        """Return a codec that writes the same bytes, and refuses objects that only this process could load.
 
-        A chain of codecs asks for it, to go on to the next one then.
+        A chain of codecs uses it; when it refuses, the chain tries its next codec.
         """
         return self
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
     ) -> Callable[[], Any] | None:
-        """Decode until the root is constructed; return what goes on to the end, None where `load` does.
+        """Decode until the root is constructed; return a function that decodes the rest.
 
         A store asks for this where a cycle of records needs an object before its turn.  By the time
         this method returns, `links.construct` has been called, unless the root is made otherwise; the
@@ -285,7 +285,7 @@ class Codec(ABC):
         """Return the path inside the object at which `load` or `begin` failed with `error`.
 
         "" is the root.  A store asks after a failure only, and before the traceback of `error` is gone.
-        An answer has to be certain; None, as from the base class, stands for "not known".  Nothing
+        An answer has to be certain; None, as from the base class, means "not known".  Nothing
         that the payload names may be imported or called.
         """
         return None
@@ -293,7 +293,7 @@ class Codec(ABC):
     def mentions(self, source: Buffer) -> Iterable[Mention]:
         """Return the globals and external references that a payload names, each with its path.
 
-        For diagnosis; the base class knows of none.  Nothing may be imported or called.
+        For diagnosis; the base class returns none.  Nothing may be imported or called.
         """
         return ()
 
@@ -301,7 +301,7 @@ class Codec(ABC):
         """Return module and qualname of each global that decoding a payload would import.
 
         The base class takes them from `mentions`.  Nothing may be imported or called; raise
-        `TrustError` where that cannot be told without decoding.
+        `TrustError` if that cannot be found out without decoding.
         """
         names = [each.name for each in self.mentions(source) if each.kind == "global"]
         return [(name.partition(":")[0], name.partition(":")[2]) for name in names]

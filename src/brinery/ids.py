@@ -34,7 +34,7 @@ class Id(str):
 
     @property
     def prefix(self) -> str:
-        """Return what stands before the number; the whole ID where there is no number."""
+        """Return the part before the number; the whole ID if it has no number."""
         return self.sort_key()[0]
 
     @property
@@ -112,11 +112,11 @@ class IdFactory:
     def reserve(self, n: int) -> None:
         """Set aside `n` numbers in one go; the next `n` calls of `new` use them."""
         if n < 1:
-            raise InvalidArgumentError(f"cannot reserve {n} IDs: give a positive number")
+            raise InvalidArgumentError(f"expected a positive number of IDs to reserve, got {n}")
         self._reserved.extend(self._source()(n))
 
     def forget_reserved(self) -> None:
-        """Let go of the numbers that were set aside: in a forked child they are the parent's."""
+        """Forget the numbers that were set aside: in a forked child they belong to the parent."""
         self._reserved.clear()
 
     def new(self, obj: Any) -> Any:
@@ -134,7 +134,7 @@ class IdFactory:
         if isinstance(made, int):
             return as_id(int.__repr__(made))
         raise InvalidArgumentError(
-            f"id_class makes strings or integers, and {self.id_class!r:.60} made {made!r:.60}"
+            f"expected a string or an integer from {self.id_class!r:.60}, got {made!r:.60}"
         )
 
     def _source(self) -> NumberSource:
@@ -254,7 +254,7 @@ def _cut(pieces: Sequence[str], most: int) -> str:
 def id_of(name: str) -> str | None:
     """Return the ID whose name this is.
 
-    None stands for a name that `name_of` never makes (a stray file) and for a name that `is_hashed`.
+    None means a name that `name_of` never makes (a stray file), or one that `is_hashed`.
 
     >>> id_of("%2E.%2Fevil"), id_of(".hidden"), id_of("50%")
     ('../evil', None, None)
@@ -274,6 +274,6 @@ def id_of(name: str) -> str | None:
 
 
 def is_hashed(name: str) -> bool:
-    """Tell whether a name stands for an ID too long to be a name; the record then tells the ID."""
+    """Return whether a name is that of an ID that is too long to be a name; the record has the ID."""
     _, mark, digest = name.rpartition(_HASHED)
     return bool(mark) and len(digest) == 40 and not set(digest) - set("0123456789abcdef")

@@ -9,7 +9,7 @@ from brinery.errors import InvalidArgumentError
 
 T = TypeVar("T")
 
-# Codecs write these types natively, without asking anyone.
+# Codecs write these types natively, and never ask for an ID.
 _NATIVE = frozenset(
     {
         type(None),
@@ -31,20 +31,20 @@ _NATIVE = frozenset(
 
 
 class Persistable:
-    """Mix-in of classes whose objects live in records of their own.
+    """Mix-in of classes whose objects have records of their own.
 
     An object of such a class that is reached from another object is saved once, under its own ID,
     and an external reference takes its place.  The mix-in has no state, no metaclass and no
     slots, so it goes with any other base: ``class Jobs(Persistable, list)``.
 
     `persistent_id` is set by a store as a courtesy, where the object has room for it; the store
-    itself goes by its own table.
+    itself uses its own table.
     """
 
     __slots__ = ()
 
     persistent_id: ClassVar[Any] = None
-    # Registration is by nature process-wide, as that of abstract base classes is.
+    # One table for the process, as with abstract base classes.
     _registered: ClassVar[WeakSet[type]] = WeakSet()
 
     @staticmethod
@@ -55,7 +55,7 @@ class Persistable:
         builtin types that codecs write natively (list, dict, str, …): subclass those.
         """
         if not isinstance(cls, type):
-            raise InvalidArgumentError(f"Persistable.register takes a class, not {cls!r}")
+            raise InvalidArgumentError(f"Persistable.register: expected a class, got {cls!r}")
         if cls in _NATIVE or issubclass(cls, type):
             raise InvalidArgumentError(
                 f"objects of type {cls.__name__} cannot be made persistable, because codecs write "
@@ -67,9 +67,9 @@ class Persistable:
 
 
 def is_persistable_type(cls: type) -> bool:
-    """Tell whether objects of exactly the type `cls` get records of their own.
+    """Return whether objects of exactly the type `cls` get records of their own.
 
-    It goes by the method resolution order alone: no `__instancecheck__`, no `__class__`.
+    Only the method resolution order counts, not `__instancecheck__` or `__class__`.
     """
     mro = type.__dict__["__mro__"].__get__(cls)
     if Persistable in mro:

@@ -1,14 +1,14 @@
-"""External references and the root mark, as they stand in the payloads of the pickle family.
+"""External references and the root mark, as payloads of the pickle family name them.
 
 A payload names functions of this module, and nothing else of brinery:
 
-- ``external(id)`` stands for a persistable object that lives in a record of its own;
+- ``external(id)`` is the reference to a persistable object, which has a record of its own;
 - ``root(constructor, *args)`` makes the object that the record is about; ``new_root`` and
   ``hashable_root`` are special cases of it;
-- ``named(module, qualname)`` stands for a class or function that the writer could not import.
+- ``named(module, qualname)`` is a class or function that the writer could not import.
 
-A store's reader maps them to methods of its own.  Whoever opens a record with nothing but
-``pickle.load`` gets the functions below: the object, with a visible placeholder for each
+A store's reader maps them to methods of its own.  A program that opens a record with
+``pickle.load`` alone gets the functions below: the object, with a visible placeholder for each
 persistable object that it refers to.  The names are part of the record format.
 """
 
@@ -22,7 +22,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ExternalReference:
-    """Stands for the persistable object `id` where a record is read without its store."""
+    """The persistable object `id`, in a record that is read without its store."""
 
     id: str
 

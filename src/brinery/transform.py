@@ -1,7 +1,7 @@
 """The transform interface: payloads to smaller bytes and back.
 
-A transform stands between codec and backend and knows neither: it gets the bytes that a codec wrote, and
-gives them back when the record is read.
+A transform works between codec and backend and knows neither: it gets the bytes that a codec wrote, and
+returns them when the record is read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Transform(ABC):
 
     An instance is immutable, may be used by several threads at once, and is made again from
     ``type(transform)(**transform.config())``.  ``compress="name:3"`` makes ``cls(level=3)``.  Both
-    methods may raise anything: the store turns it into `EncodeError` or `CorruptRecordError`.
+    methods may raise any exception: the store turns it into `EncodeError` or `CorruptRecordError`.
     """
 
     name: ClassVar[str]
@@ -33,16 +33,16 @@ class Transform(ABC):
         """Return the bytes to be stored for a payload, in pieces.
 
         `pieces` joined are the payload, and the same payload gives the same bytes, wherever it is
-        cut.  What is longer than the payload is not stored.
+        cut.  A result that is longer than the payload is not stored.
         """
 
     @abstractmethod
     def decode(self, data: Buffer, size: int) -> bytes:
         """Return the payload, of exactly `size` bytes, from the stored bytes `data`.
 
-        Raise an exception when `data` are more or less than what `encode` made of `size` bytes, or
-        others.  They may be hostile: produce no more than `size` bytes before giving up, and set no
-        memory aside for bytes that `data` are too short to stand for.
+        Raise an exception if `data` are not exactly the result of `encode` for `size` bytes.  They may be
+        hostile: produce no more than `size` bytes before giving up, and reserve no memory for more bytes
+        than `data` can expand to.
         """
 
     def __eq__(self, other: object) -> bool:

@@ -5,7 +5,7 @@ The grammar is that of RFC 3986 for URLs and of RFC 8089 for ``file:``.  A strin
 - A string with a scheme of two letters or more is a URL; the path of a ``file:`` URL is
   percent-decoded, every other part stays as it is written.
 - Any other string is a bare path: of scheme ``file``, made absolute, with nothing decoded, so that
-  ``%``, blanks and non-ASCII letters stand for themselves.  As in GC3Pie a ``?`` starts the query
+  ``%``, blanks and non-ASCII letters mean themselves.  As in GC3Pie a ``?`` starts the query
   (``/srv/jobs?codec=dill``), a ``#`` the fragment, and two leading slashes a host.
 - An `os.PathLike`, or the keyword `path` with scheme ``file``, is taken literally, ``?`` and ``#``
   included.  It is the way to name a directory that has these in its name.
@@ -37,7 +37,7 @@ _SECRET = re.compile(
     r"((?:^|[?&#])[^=&?#]*(?:passw|pwd|secret|token|credential|signature|key)[^=&?#]*=)[^&#]*",
     re.IGNORECASE,
 )
-# Greedy, because a password that somebody forgot to encode may hold any character.
+# Greedy, because a password that was not encoded may hold any character.
 _USERINFO = re.compile(r"(//[^:@/?#]*:).*@", re.DOTALL)
 _WINDOWS = os.name == "nt"
 
@@ -123,7 +123,7 @@ class Url:
         return _host_parts(self.netloc)[1]
 
     def options(self) -> dict[str, str]:
-        """Return the options of the query, names and values percent-decoded; ``+`` is no blank.
+        """Return the options of the query, names and values percent-decoded; ``+`` is not a blank.
 
         Raise `UrlError` when an option is repeated or has no value.
         """
@@ -185,7 +185,7 @@ class Url:
         return _joined(self.scheme, netloc, self.path, query, fragment)
 
     def _is_torn(self) -> bool:
-        # A password that somebody forgot to encode ends the netloc where it has a / ? or #: the rest of it,
+        # A password that was not encoded ends the netloc where it has a / ? or #: the rest of it,
         # and the @ behind it, are in the path, the query or the fragment then.
         user, at, _ = self.netloc.rpartition("@")
         if ":" not in (user if at else self.netloc):

@@ -1,8 +1,8 @@
-"""A list of what a store has set aside, under a dotted name of its backend.
+"""A list of the records that a store has set aside, under a dotted name of its backend.
 
-Dotted names are never listed, so what stands under them has to be written down.  A list is a JSON object
-that is replaced by compare-and-swap, in one commit with what it tells of.  It ends in a nonce, so that every
-state of it has a version of its own in every engine.
+Backends do not list dotted names, so the store writes down which of them it uses.  A list is a JSON object
+that is replaced by compare-and-swap, in one commit with the records it names.  It ends in a nonce, so that
+every state of it has a version of its own in every engine.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class CasList:
         self._numbers = tuple(numbers)
 
     def read(self) -> tuple[list[Entry], Version | Expect]:
-        """Return the entries, and what a put of the list is to expect.
+        """Return the entries, and the version that a put of the list must expect.
 
         Raise `CorruptRecordError`, `StorageError`.
         """
@@ -51,8 +51,8 @@ class CasList:
                 self._check(entry)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CorruptRecordError(
-                f"is a list that brinery keeps, and is damaged ({error}). Remove it; what it told of "
-                f"stands beside it under names that start with {self.name}-",
+                f"is a list that brinery keeps, and is damaged ({error}). Remove it; the entries it named "
+                f"are beside it under names that start with {self.name}-",
                 id=self.name,
                 path=self._backend.where(self.name),
             ) from error
@@ -76,7 +76,7 @@ class CasList:
         puts: Iterable[Put] = (),
         deletes: Iterable[str | Delete] = (),
     ) -> None:
-        """Commit `puts`, `deletes` and what `change` makes of the entries, at once.
+        """Commit `puts`, `deletes` and the entries that `change` returns, at once.
 
         Raise `Conflict` when a name other than the list's is not as expected.
         """

@@ -1,7 +1,7 @@
 """The quarantine of a store: damaged records, moved out of the way and kept byte for byte.
 
-One mechanism for all engines: the bytes stand under a dotted name, ``.quarantine-`` and a key, which `list`
-leaves out; the list ``.quarantine`` has the name that each had, and why it was moved.  A record is moved
+One mechanism for all engines: the bytes are stored under a dotted name, ``.quarantine-`` and a key, which
+`list` leaves out; the list ``.quarantine`` has the old name of each, and why it was moved.  A record is moved
 in one commit, and only in the version that was found damaged.
 """
 
@@ -64,7 +64,7 @@ class Quarantine:
     def move(
         self, name: str, data: bytes, version: Version, status: str, reason: str
     ) -> QuarantinedRecord | None:
-        """Move what stands under `name` here; None if it is not in `version` any more."""
+        """Move the record under `name` here; None if it is not in `version` any more."""
         time = now()
         stamp = datetime.fromtimestamp(time, UTC).strftime("%Y%m%dT%H%M%SZ")
         moved = QuarantinedRecord(
@@ -86,7 +86,7 @@ class Quarantine:
     def put_back(self, key: str, name: str | None = None) -> str:
         """Move a record to the name that it had, or to that of the ID `name`; return the name.
 
-        Raise `NotFoundError`, and `IdTakenError` where something stands there.
+        Raise `NotFoundError`, and `IdTakenError` if that name is in use.
         """
         entry = self._entry(key)
         target = entry.name if name is None else name_of(name)
@@ -109,7 +109,7 @@ class Quarantine:
     def _entry(self, key: str) -> QuarantinedRecord:
         if not isinstance(key, str):
             raise InvalidArgumentError(
-                f"the key of a record in quarantine is a string, not {key!r:.60}"
+                f"expected the key of a record in quarantine, a string, got {key!r:.60}"
             )
         for entry in self.entries():
             if entry.key == key:

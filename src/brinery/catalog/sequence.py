@@ -1,9 +1,9 @@
 """Numbers that a store never gives twice.
 
-The next number stands in the backend under a dotted name, as decimal digits; a process takes a block of
+The backend holds the next number under a dotted name, as decimal digits; a process takes a block of
 numbers by compare-and-swap and gives them out by itself.  Blocks double while one process goes on asking,
-so that 100,000 objects take some twenty swaps, and what is left of a block goes back when nobody else
-has taken one since.
+so that 100,000 objects take some twenty swaps, and the rest of a block is given back if no other
+process has taken one since.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from brinery.errors import StorageError
 
 NAME: Final = ".next"
 _LARGEST_BLOCK: Final = 8192
-_LONGEST: Final = 255  # bytes: the number of an ID stands in a name
+_LONGEST: Final = 255  # bytes: a name contains the number of an ID
 
 _HEADROOM: Final = 40  # calls from C into Python and back
 
@@ -25,8 +25,8 @@ _HEADROOM: Final = 40  # calls from C into Python and back
 def _check_headroom(calls: int) -> None:
     """Raise `RecursionError` where the limit of recursion is near.
 
-    Codecs ask for IDs from wherever they are.  In the middle of a write the limit would hit the clearing up
-    as well, and a lock would stay locked.
+    Codecs ask for IDs at any depth.  In the middle of a write the limit would also interrupt the clean-up,
+    and a lock would stay locked.
     """
     if calls:
         list(map(_check_headroom, (calls - 1,)))
@@ -127,7 +127,7 @@ def _number(data: bytes) -> int:
 
 
 def put_after(backend: Backend, number: int) -> Sequence[Put]:
-    """Return the put that has a store in `backend` go on after `number`, none where it does already.
+    """Return the put after which a store in `backend` goes on after `number`, none if it does already.
 
     For a commit that brings the records with these numbers; other writers must be held off.
     """

@@ -1,4 +1,4 @@
-"""What a store remembers of how it was made: codec, protocol, layout.
+"""The settings that a store was made with and remembers: codec, protocol, layout.
 
 A small JSON object under a dotted name of the backend, written with the first record.
 """
@@ -24,11 +24,11 @@ class Settings:
     codec: str
     config: Mapping[str, Any] = field(default_factory=dict)
     options: Mapping[str, Any] = field(default_factory=dict)
-    """What else the kind of store wants to find again, such as the layout of a directory."""
+    """Settings of one kind of store, such as the layout of a directory."""
     transform: tuple[str, Mapping[str, Any]] | None = None
     """Name and configuration of the transform; None where payloads are stored as they are."""
     identity: str | None = None
-    """What the seals of this store are bound to, in hexadecimal; None while nothing was sealed."""
+    """The identity that seals of this store are bound to, in hexadecimal; None while nothing is sealed."""
 
     def to_bytes(self) -> bytes:
         """Return the JSON text."""
@@ -47,9 +47,9 @@ class Settings:
 
 
 def read_settings(backend: Backend) -> Settings | None:
-    """Return what the store in `backend` remembers, None where it is new.
+    """Return the settings of the store in `backend`, None if it is new.
 
-    Raise `SettingsError` when that is damaged or of a newer format.
+    Raise `SettingsError` if they are damaged or of a newer format.
     """
     try:
         data, _ = backend.get(NAME)
@@ -102,7 +102,9 @@ def give_identity(backend: Backend, identity: str) -> str:
         try:
             data, version = backend.get(NAME)
         except Missing as missing:
-            raise SettingsError("they were removed meanwhile", backend.where(NAME)) from missing
+            raise SettingsError(
+                "they were removed while the store was open", backend.where(NAME)
+            ) from missing
         settings = _settings_from(data, backend.where(NAME))
         if settings.identity is not None:
             return settings.identity

@@ -1,7 +1,7 @@
-"""What a garbage collection has removed, until it is certain that nobody needs it.
+"""The records that a garbage collection has removed, until it is certain that no save needs them.
 
 Records are removed in one commit with a box that holds them, under a dotted name, and with the list
-``.trash``, which lists the boxes.  So whatever happens, a removed record stands in a box that is listed.
+``.trash``, which lists the boxes.  So a removed record is always in a box that is listed, also after a crash.
 The version of the list is the epoch of the store: a save that has relied on a record reads it before and
 afterwards, and looks for the record again if it has changed.
 
@@ -54,7 +54,7 @@ class Trash:
         names = [str(entry["box"]) for entry in self._entries]
         for name in names:
             if not name.startswith(f"{NAME}-"):
-                raise self._damaged(NAME, f"{name!r:.80} is no box")
+                raise self._damaged(NAME, f"{name!r:.80} is not a box")
         return names
 
     def move(self, records: Sequence[Removed]) -> Sequence[str]:
@@ -90,7 +90,7 @@ class Trash:
             sizes = json.loads(data[:start])
             for name, size in sizes:
                 if not _is_name(name) or type(size) is not int or size < 0:
-                    raise ValueError(f"{name!r:.80} is no record")
+                    raise ValueError(f"{name!r:.80} is not a record")
             if start + sum(size for _, size in sizes) != len(data):
                 raise ValueError("the sizes do not add up")
         except (ValueError, TypeError, RecursionError) as error:
@@ -108,20 +108,20 @@ class Trash:
         )
 
     def put_back(self, names: Iterable[str]) -> Sequence[str]:
-        """Give records of the trash their names back, where nothing stands there; return these."""
+        """Give records of the trash their names back, if these are free; return the names."""
         wanted = set(names)
         back = []
         for name, data in self.records() if wanted else ():
             if name in wanted:
                 try:
                     self._backend.commit([Put(name, (data,), ABSENT, about_in(data))])
-                except Conflict:  # a save has written it anew
+                except Conflict:  # a save has written it again
                     continue
                 back.append(name)
         return back
 
     def next_epoch(self) -> None:
-        """Tell saves once more that records were removed: now all of them are gone."""
+        """Change the epoch again: now all removed records are gone."""
         self._commit(self._entries, (), ())
 
     def clear(self) -> None:

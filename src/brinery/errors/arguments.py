@@ -70,7 +70,7 @@ class SettingsError(BrineryError):
 
 
 class NotFoundError(BrineryError, KeyError):
-    """There is no record under an ID."""
+    """The store has no record under an ID."""
 
     message: str = derived("there is no object {id!r}[ in {path}]; list() shows the IDs")
     id: str

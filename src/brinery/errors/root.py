@@ -65,6 +65,9 @@ class BrineryError(Exception):
     path: str | None = None
 
     _fields: Mapping[str, _Field] = {"message": _Field(_REQUIRED, False)}
+    _places: Sequence[str] = ("message",)
+    _defaults: Mapping[str, object] = {"message": _REQUIRED}
+    _derived: Sequence[tuple[str, _Derived]] = ()
     __signature__: Any = _Signature()
 
     def __init_subclass__(cls, **options: Any) -> None:
@@ -81,38 +84,38 @@ class BrineryError(Exception):
             if isinstance(field.default, _Derived):
                 delattr(cls, name)
         cls._fields = fields
+        given = {
+            name: field for name, field in fields.items() if type(field.default) is not _Derived
+        }
+        cls._places = [name for name, field in given.items() if not field.is_keyword]
+        cls._defaults = {name: field.default for name, field in given.items()}
+        # A template comes before what it names: subclasses declare that as derived, too.
+        cls._derived = [
+            (name, field.default)
+            for name, field in reversed(fields.items())
+            if isinstance(field.default, _Derived)
+        ]
 
     def __init__(self, *args: Any, **keywords: Any) -> None:
-        given = self._by_name(args, keywords)
-        made: list[tuple[str, _Derived]] = []
-        for name, (default, _) in self._fields.items():
-            if isinstance(default, _Derived):
-                made.append((name, default))
-                continue
-            value = given.get(name, default)
-            # The caller may change a list later; a text is a sequence, too.
-            is_list = isinstance(value, Sequence) and not isinstance(value, (str, tuple))
-            setattr(self, name, tuple(value) if is_list else value)
-        # A template comes before what it names: subclasses declare that as derived, too.
-        for name, default in reversed(made):
-            setattr(self, name, default.of(self))
-        super().__init__(self.message)
-
-    def _by_name(self, args: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
-        fields = {
-            name: field
-            for name, field in self._fields.items()
-            if not isinstance(field.default, _Derived)
-        }
-        places = [name for name, field in fields.items() if not field.is_keyword]
-        given = {**dict(zip(places, args, strict=False)), **keywords}
-        needed = {name for name, field in fields.items() if field.default is _REQUIRED}
-        if len(given) < len(args) + len(keywords) or not needed <= given.keys() <= fields.keys():
+        places, defaults = self._places, self._defaults
+        given = {**defaults, **dict(zip(places, args, strict=False)), **keywords}
+        if (
+            len(given) > len(defaults)
+            or len(args) > len(places)
+            or not keywords.keys().isdisjoint(places[: len(args)])
+            or any(value is _REQUIRED for value in given.values())
+        ):
             raise TypeError(
                 f"expected {type(self).__name__}{type(self).__signature__}, got {len(args)} arguments by "
                 f"position and {', '.join(keywords) or 'none'} by name"
             )
-        return given
+        for name, value in given.items():
+            # The caller may change a list later; a text is a sequence, too.
+            is_list = not isinstance(value, (str, tuple)) and isinstance(value, Sequence)
+            setattr(self, name, tuple(value) if is_list else value)
+        for name, made in self._derived:
+            setattr(self, name, made.of(self))
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         return str(self.args[0]) if self.args else type(self).__name__

@@ -1,7 +1,7 @@
 """The libraries whose classes and functions records name, and their versions.
 
-A library goes by the name of its top-level package, as `import` has it.  The standard library has the
-version of Python, and brinery that of the format; what stands in ``__main__`` has none.
+A library has the name of its top-level package, as in `import`.  The standard library has the version of
+Python, and brinery that of the format; classes and functions of ``__main__`` have none.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WITHOUT: Final = sys.stdlib_module_names | {
 class Libraries(dict[str, tuple[str, str] | None]):
     """Names of modules to name and version of the library that each is part of; None: it has none.
 
-    What one store knows of the libraries of this process: each module is looked up once.
+    The libraries of this process, as one store has found them: each module is looked up once.
     """
 
     def __missing__(self, module: str) -> tuple[str, str] | None:

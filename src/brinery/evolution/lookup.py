@@ -22,12 +22,12 @@ class ClassLookup:
         self.kept = kept
         self.placeholders = placeholders
         self.was_renamed = False
-        """Whether what was found last has another name now."""
+        """Whether the global that was found last has another name now."""
 
     def find(self, module: str, name: str, look_up: LookUp, version: int = 1) -> Any:
         """Return the global that was called `name` of `module`.
 
-        `version` is that of the class in the record, for its placeholder.  `look_up` answers for a
+        `version` is that of the class in the record, for its placeholder.  `look_up` imports a
         present name.  Raise `ImportError` or `AttributeError`.
         """
         present = self.renames.present(module, name)
@@ -39,7 +39,7 @@ class ClassLookup:
             if later == present:
                 self.was_renamed = False
                 if not self.placeholders:
-                    _tell_of_rename(error, (module, name), present)
+                    _raise_if_renamed(error, (module, name), present)
                     raise
                 return missing_class(module, name, self.kept, version)
             present = later
@@ -56,18 +56,18 @@ class ClassLookup:
             return look_up(*present)
         except (ImportError, AttributeError) as error:
             if not self.placeholders:
-                _tell_of_rename(error, (module, name), present)
+                _raise_if_renamed(error, (module, name), present)
                 raise
             return missing_class(module, name, self.kept, version)
 
 
-def _tell_of_rename(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:
-    # What is not found under the name that a rename leads to is told under that name.
+def _raise_if_renamed(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:
+    # The error names the present name, which the rename leads to, and not the old one.
     if present != old:
         reason = f"it was renamed to {':'.join(present)}, which is not found: {error}"
         raise ImportError(reason) from error
 
 
 def is_missing(found: Any) -> bool:
-    """Tell whether what was found stands for something that is not there."""
+    """Return whether a global that was found is the placeholder of a missing one."""
     return type(found) is PlaceholderType

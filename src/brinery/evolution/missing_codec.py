@@ -15,7 +15,7 @@ CodecFor = Callable[[str, Mapping[str, Any]], Codec]
 class MissingCodec(Codec):
     """A codec that cannot be used, because of `reason`; it encodes and decodes nothing."""
 
-    name = "absent"
+    name = "missing"
 
     def __init__(self, named: str, options: Mapping[str, Any], reason: str) -> None:
         self.named = named

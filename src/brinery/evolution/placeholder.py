@@ -1,7 +1,7 @@
-"""What stands for an object whose class cannot be imported, or whose codec is not there.
+"""Placeholders of objects whose class cannot be imported, or whose codec is not installed.
 
 For each missing global there is a class of its own, a `Placeholder`, made when a record asks for it.
-It takes whatever a pickle does with a class and its objects, keeps it, and gives it back when it is
+It records all that a pickle does with a class and its objects, and repeats it when it is
 pickled: as ``named(module, qualname)`` (see `brinery.reference`) for the global, and the same constructor,
 arguments, items and state.  The placeholder of a whole record keeps that record besides, so that it is
 written back as it was.
@@ -23,7 +23,7 @@ _set = object.__setattr__
 
 
 class PlaceholderType(type):
-    """The type of the classes that stand for what is missing."""
+    """The type of the classes that replace missing ones."""
 
     missing: str = ""
     """`module:qualname` of what cannot be imported."""
@@ -31,7 +31,7 @@ class PlaceholderType(type):
     """The version of that class whose states the record has; see `brinery.evolution.upgrades`."""
 
     def __call__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Make the placeholder of what a call of the missing class or function gave."""
+        """Make the placeholder of the result of a call of the missing class or function."""
         if len(args) == 2 and is_placeholder(args[0]):
             # It may have been a function that sets the state, whose result is thrown away.
             _set(args[0], "_is_exact", False)
@@ -54,16 +54,16 @@ def reduce_missing(cls: PlaceholderType) -> tuple[Any, ...]:
     if "missing" not in cls.__dict__:
         raise TypeError(
             f"the class {cls.__qualname__} was made without its base {cls.missing}, and cannot be "
-            "written anew before that is provided"
+            "written again before that class can be imported"
         )
     return named, tuple(cls.missing.split(":", 1))
 
 
 class Placeholder(metaclass=PlaceholderType):
-    """Stands for an object whose class, or codec, is missing here.
+    """Takes the place of an object whose class, or codec, is missing here.
 
-    It shows what was stored, is equal to itself alone, and is never an instance of the class that it stands
-    for.  Its attributes cannot be set.
+    It shows the stored state, is equal to itself alone, and is never an instance of the missing class.  Its
+    attributes cannot be set.
     """
 
     __slots__ = (
@@ -99,8 +99,8 @@ class Placeholder(metaclass=PlaceholderType):
         raise AttributeError(f"{self!r} is a placeholder: it takes no attributes")
 
     def __getattr__(self, name: str) -> Any:
-        # Asked for what is not there.  An object that was made past this class, by `object.__new__`, has
-        # none of its own: how to make it again is not known.
+        # Called for attributes that are missing.  An object that was made by `object.__new__`, past this
+        # class, has none of its own: nobody knows how to make it again.
         if name not in Placeholder.__slots__ or name.startswith("__"):
             raise AttributeError(f"{self!r} is a placeholder: it has no attribute {name!r}")
         _begin(self, "unknown", (), {})
@@ -165,7 +165,7 @@ class Placeholder(metaclass=PlaceholderType):
 
     @property
     def is_opaque(self) -> bool:
-        """Tell whether nothing of the record could be decoded."""
+        """Return whether nothing of the record could be decoded."""
         return self._made_by == "record"
 
     # -- what a pickle does with it
@@ -194,13 +194,13 @@ class Placeholder(metaclass=PlaceholderType):
     def __reduce_ex__(self, protocol: Any) -> Any:
         if self.is_opaque:
             raise TypeError(
-                f"{self!r} can only be written back as the record that it is: what is missing here has to "
-                "be installed before it can be written anew or to another store"
+                f"{self!r} can only be written back as the record that it is: install the codec "
+                "before it is written again or to another store"
             )
         if not self._is_exact:
             raise TypeError(
-                f"{self!r} was made in a way that cannot be written anew without its class: provide "
-                f"{type(self).missing} before changing what holds it"
+                f"{self!r} was made in a way that cannot be written again without its class: provide "
+                f"{type(self).missing} before changing the object that contains it"
             )
         cls, args = type(self), self._args
         made: tuple[Any, ...]
@@ -249,7 +249,7 @@ def _begin(obj: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 def missing_class(
     module: str, qualname: str, kept: dict[Any, Any], version: int = 1
 ) -> PlaceholderType:
-    """Return the class that stands for a global; there is one for each, and version, in `kept`."""
+    """Return the placeholder class of a global; `kept` has one for each global and version."""
     key = (PlaceholderType, module, qualname, version)
     found: PlaceholderType | None = kept.get(key)
     if found is None:
@@ -300,7 +300,7 @@ def is_stand_in(found: Any) -> bool:
 
 
 def with_record_of_its_own(obj: Any) -> None:
-    """Make a placeholder one of an object that lives in a record of its own."""
+    """Make a placeholder that of an object with a record of its own."""
     cls = type(obj)
     if issubclass(cls, Persistable) or not cls.missing:
         return
@@ -310,7 +310,7 @@ def with_record_of_its_own(obj: Any) -> None:
 
 
 def is_placeholder(obj: Any) -> bool:
-    """Tell whether an object stands for one whose class or codec is missing."""
+    """Return whether an object is a placeholder."""
     return issubclass(type(obj), Placeholder)
 
 
@@ -323,17 +323,17 @@ def opaque(class_name: str, kept: dict[Any, Any]) -> Any:
 
 
 def set_record(obj: Any, record: Any) -> None:
-    """Give a placeholder the record that it is."""
+    """Give a placeholder the record that it was loaded from."""
     _set(obj, "_record", record)
 
 
 def record_of(obj: Any) -> Any:
-    """Return the record that a placeholder is, None if it is none."""
+    """Return the record that a placeholder was loaded from, None if it has none."""
     return obj._record if issubclass(type(obj), Placeholder) else None
 
 
 def reconstruct(cls: Any, base: Any, state: Any) -> Any:
-    """Do what `copyreg._reconstructor` does, also for what is missing."""
+    """Do the work of `copyreg._reconstructor`, also for missing classes."""
     if not isinstance(cls, PlaceholderType):
         return copyreg._reconstructor(cls, base, state)  # type: ignore[attr-defined]
     obj = _made(cls, "reconstruct", (state,), {})

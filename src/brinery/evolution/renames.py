@@ -1,7 +1,7 @@
 """Classes and modules that have moved: old names to new ones.
 
-A name is ``module:qualname`` for a class or function, or ``module`` for all that a module held.  Asked in
-this order: the mapping that a store was opened with, the classes that say of themselves what they were called
+A name is ``module:qualname`` for a class or function, or ``module`` for all that a module held.  Searched in
+this order: the mapping that a store was opened with, the classes that name their old names themselves
 (`renamed_from`), and, for names that cannot be imported any more, the entry points of the group
 ``brinery.renames``.
 """
@@ -19,7 +19,7 @@ RENAME_GROUP = "brinery.renames"
 
 T = TypeVar("T", bound=type)
 
-# Process-wide by its nature, as the registration of persistable classes is.
+# One table for the process, as a class has one name in all of it.
 _decorated: WeakValueDictionary[str, type] = WeakValueDictionary()
 
 
@@ -28,15 +28,15 @@ def renamed_from(*names: str) -> Callable[[T], T]:
 
     A store learns of it when the module of the class is imported, by the program or because an old
     name lies in that module or package; for classes that moved to a module that nothing imports,
-    give the store `renames`.  Raise `InvalidArgumentError` for what is no such name.
+    give the store `renames`.  Raise `InvalidArgumentError` for other names.
     """
     for name in names:
         if type(name) is not str or not all(_split(name)):
-            raise InvalidArgumentError(f"an old name is 'module:qualname', not {name!r:.80}")
+            raise InvalidArgumentError(f"expected an old name 'module:qualname', got {name!r:.80}")
 
     def decorate(cls: T) -> T:
         if not isinstance(cls, type):
-            raise InvalidArgumentError(f"renamed_from decorates a class, not {cls!r:.80}")
+            raise InvalidArgumentError(f"renamed_from: expected a class, got {cls!r:.80}")
         _decorated.update(dict.fromkeys(names, cls))
         return cls
 
@@ -44,10 +44,10 @@ def renamed_from(*names: str) -> Callable[[T], T]:
 
 
 class Renames:
-    """What one store knows of moved names."""
+    """The moved names that one store knows."""
 
     def __init__(self, given: Mapping[str, str] | None = None) -> None:
-        """Take the mapping of a store; raise `InvalidArgumentError` where it is none, or has a circle."""
+        """Take the mapping of a store; raise `InvalidArgumentError` if it is not one, or has a circle."""
         self.given = _checked(given if given is not None else {}, "renames")
 
     def present(self, module: str, name: str, *, is_missing: bool = False) -> tuple[str, str]:
@@ -112,13 +112,17 @@ def _split(name: str) -> tuple[str, str]:
 
 def _checked(table: Any, what: str) -> dict[str, str]:
     if not isinstance(table, Mapping):
-        raise InvalidArgumentError(f"{what} map old names to new ones, and are not {table!r:.80}")
+        raise InvalidArgumentError(
+            f"{what}: expected a mapping of old names to new ones, got {table!r:.80}"
+        )
     for old, new in table.items():
         if type(old) is not str or type(new) is not str or not old or not new:
-            raise InvalidArgumentError(f"{what}: {old!r:.80} and {new!r:.80} are not both names")
+            raise InvalidArgumentError(
+                f"{what}: expected two names, got {old!r:.80} and {new!r:.80}"
+            )
         if (":" in old) != (":" in new) or old.endswith(":") or new.endswith(":"):
             raise InvalidArgumentError(
-                f"{what}: {old!r} and {new!r} are to be both 'module:qualname' or both 'module'"
+                f"{what}: expected 'module:qualname' or 'module' for both, got {old!r} and {new!r}"
             )
     for old in table:
         seen, name = {old}, table[old]

@@ -17,21 +17,21 @@ from brinery.evolution.placeholder import PlaceholderType
 Upgrade = Callable[[Any], Any]
 F = TypeVar("F", bound=Upgrade)
 
-# Process-wide by its nature, as the registration of persistable classes is.
+# One table for the process, as a class has one version in all of it.
 _steps: WeakKeyDictionary[type, dict[int, Upgrade]] = WeakKeyDictionary()
 
 
 def upgrades(cls: type, *, to: int) -> Callable[[F], F]:
-    """Register, as a decorator, what makes a state of version ``to - 1`` of `cls` one of version `to`.
+    """Register, as a decorator, the function that turns a state of version ``to - 1`` of `cls` into `to`.
 
     The function receives the old state as it was pickled (for most classes a dict of attributes; None for
     an object that had none), and returns the new one.  It is for objects of exactly this class.
     Raise `InvalidArgumentError` where `to` is less than 2 or was registered before.
     """
     if not isinstance(cls, type):
-        raise InvalidArgumentError(f"upgrades takes a class, not {cls!r:.80}")
+        raise InvalidArgumentError(f"upgrades: expected a class, got {cls!r:.80}")
     if type(to) is not int or to < 2:
-        raise InvalidArgumentError(f"upgrades lead to version 2 or later, not to {to!r:.20}")
+        raise InvalidArgumentError(f"upgrades: expected to=2 or more, got {to!r:.20}")
 
     def decorate(function: F) -> F:
         known = _steps.setdefault(cls, {})
@@ -48,7 +48,7 @@ def upgrades(cls: type, *, to: int) -> Callable[[F], F]:
 def version_of(cls: type) -> int:
     """Return the version of a class: the highest that an upgrade leads to, or 1.
 
-    A placeholder's is that of the class that it stands for, in its record.
+    A placeholder has the version that its record has of the missing class.
     """
     if type(cls) is PlaceholderType:
         return cls.version
@@ -56,9 +56,9 @@ def version_of(cls: type) -> int:
 
 
 def upgrade_from(cls: type, version: int) -> Upgrade | None:
-    """Return what upgrades states of `version` of `cls` to its present one; None if they are.
+    """Return the function that upgrades states of `version` of `cls`; None if that is the present version.
 
-    Raise `LookupError`, with a text that says which, where a step is missing or the version is newer.
+    Raise `LookupError`, with the reason, if a step is missing or the version is newer.
     """
     present = version_of(cls)
     if version == present:

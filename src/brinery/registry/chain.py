@@ -20,7 +20,7 @@ FIDELITY: Final = (
 """The capabilities that say what a codec keeps of an object; the others are about its bytes."""
 
 AUTO: Final = ("pickle", "cloudpickle", "dill")
-"""What the name ``auto`` stands for: plain pickles where they will do."""
+"""The codecs that the name ``auto`` means: plain pickles if they are enough."""
 
 
 class CodecChain(Codec):
@@ -36,7 +36,9 @@ class CodecChain(Codec):
     def __init__(self, codecs: Sequence[Codec]) -> None:
         self.codecs = tuple(codecs)
         if not self.codecs or any(isinstance(codec, CodecChain) for codec in self.codecs):
-            raise InvalidArgumentError(f"a chain needs codecs, not {list(codecs)!r}: name some")
+            raise InvalidArgumentError(
+                f"expected several codecs that are not chains, got {list(codecs)!r}"
+            )
         self.attempts = tuple((codec, codec.portable()) for codec in self.codecs)
         """Each codec, and the one that writes for it and refuses what is not portable."""
         kept = [codec.capabilities for codec in self.codecs]
@@ -80,5 +82,5 @@ class _Rules(dict[str, Callable[[Sequence[Capabilities], str], bool]]):
         return _all
 
 
-# What one codec keeps, the chain keeps; what is said of the bytes must hold for all of them.
+# If one codec keeps something, the chain does; a promise about bytes must be made by all of them.
 _ALL_OR_ANY: Final = _Rules(dict.fromkeys(FIDELITY, _any))

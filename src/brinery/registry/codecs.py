@@ -82,7 +82,7 @@ def codec_class(name: str) -> type[Codec]:
 CodecArgument = str | Codec | Sequence[str | Codec]
 """A name, a codec, or several of these, of which the first that keeps an object writes it.
 
-A name may be several, with commas; ``"auto"`` stands for pickle, cloudpickle, dill.
+A name may be several, with commas; ``"auto"`` means pickle, cloudpickle, dill.
 """
 
 
@@ -125,7 +125,9 @@ def make_codec(
             )
         return codec
     if not isinstance(codec, str):
-        raise InvalidArgumentError(f"codec is a name, a Codec, or several in a list, not {codec!r}")
+        raise InvalidArgumentError(
+            f"codec: expected a name, a Codec, or several in a list, got {codec!r}"
+        )
     if codec == CodecChain.name:
         return codec_from(codec, dict(options or {}))
     cls = codec_class(codec)

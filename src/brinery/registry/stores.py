@@ -57,7 +57,7 @@ def register(scheme: str, constructor: StoreConstructor) -> None:
 def make_store(url: Any, **options: Any) -> Any:
     """Return the store at a URL or path.
 
-    The part of the scheme before a ``+`` chooses the kind of store.  Options may stand in the URL's
+    The part of the scheme before a ``+`` chooses the kind of store.  Options may be in the URL's
     query (``file:///srv/jobs?codec=dill``); keyword arguments win.  Raise `UrlError`,
     `UnknownSchemeError`.
     """

@@ -47,7 +47,9 @@ def make_transform(compress: str | Transform) -> Transform:
     if isinstance(compress, Transform):
         return compress
     if not isinstance(compress, str):
-        raise InvalidArgumentError(f"compress is a name or a Transform, not {compress!r:.60}")
+        raise InvalidArgumentError(
+            f"compress: expected a name or a Transform, got {compress!r:.60}"
+        )
     name, colon, level = compress.partition(":")
     if not colon:
         return transform_from(name, {})

@@ -57,7 +57,7 @@ class BackendContract(CommitsContract, ReferencesContract):
         assert first != second
 
     def test_what_is_not_there_is_missing(self, backend: Backend) -> None:
-        """`get` and `get_tail` of an unknown name raise `Missing`, which tells the name."""
+        """`get` and `get_tail` of an unknown name raise `Missing`, which has the name."""
         for call in (lambda: backend.get("Task.1"), lambda: backend.get_tail("Task.1", 10)):
             with pytest.raises(Missing) as caught:
                 call()

@@ -244,7 +244,7 @@ class CodecContract:
         assert repr(again) == repr(codec)
 
     def test_the_record_says_how_it_was_written(self, store: MemoryStore, codec: Codec) -> None:
-        """Name, configuration, protocol and version; reading goes by these."""
+        """Name, configuration, protocol and version; reading needs these."""
         info = store.info(store.save([1], "data"))
         assert info.codec == codec.name
         assert info.codec_config == codec.config()
@@ -334,7 +334,7 @@ class CodecContract:
 
 
 def kept(store: MemoryStore, obj: Any) -> Any:
-    """Save an object, load it anew, check that it is as it was, and return it."""
+    """Save an object, load it again, check that it did not change, and return it."""
     id_ = store.save(obj)
     store.invalidate_cache()
     found = store.load(id_)

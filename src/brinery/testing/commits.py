@@ -32,7 +32,7 @@ class CommitsContract(ConcurrencyContract):
         assert sorted(backend.list()) == ["Task.1", "Task.3"]
 
     def test_an_empty_commit_does_nothing(self, backend: Backend) -> None:
-        """Nothing to put and nothing to delete is no error."""
+        """Nothing to put and nothing to delete is allowed."""
         assert dict(backend.commit([])) == {}
         assert dict(backend.commit(iter(()), iter(()))) == {}
         assert list(backend.list()) == []
@@ -52,7 +52,7 @@ class CommitsContract(ConcurrencyContract):
         backend.commit([], [Delete("Task.1", ABSENT)])
 
     def test_a_deletion_of_another_version_is_a_conflict(self, backend: Backend) -> None:
-        """Nothing is put and nothing deleted; the error tells every name, whether gone or changed."""
+        """Nothing is put and nothing deleted; the error has every name, whether gone or changed."""
         first, second, third = (backend.put(f"Task.{number}", body(number)) for number in (1, 2, 3))
         backend.put("Task.2", body("new"))
         backend.delete("Task.3")
@@ -99,7 +99,7 @@ class CommitsContract(ConcurrencyContract):
         assert list(backend.list()) == []
 
     def test_a_conflict_leaves_everything_as_it_was(self, backend: Backend) -> None:
-        """One name that is not as expected undoes the commit; the error tells all such names."""
+        """One name that is not as expected undoes the commit; the error has all such names."""
         kept = backend.put("Task.1", body(1))
         stale = backend.put("Task.2", body("old"))
         backend.put("Task.2", body(2))
@@ -127,7 +127,7 @@ class CommitsContract(ConcurrencyContract):
             self._holds(backend, {"Task.1": body(1)})
 
     def test_nothing_is_visible_before_the_generator_ends(self, backend: Backend) -> None:
-        """The puts may use the backend meanwhile; they see the state before their commit."""
+        """The puts may use the backend; they see the state before their commit."""
         backend.put("Task.1", body("old"))
 
         def puts() -> Iterator[Put]:

@@ -1,6 +1,6 @@
 """Numbered states of many records, which a commit takes from one to the next.
 
-Whoever reads them can tell which state each record is in, that it is whole, and so whether a commit
+A reader can see which state each record is in, that it is complete, and so whether a commit
 was seen in part.
 """
 
@@ -91,7 +91,7 @@ def commit_all(generations: Generations, last: int, backend: Backend, _: object)
 def commit_for_ever(
     generations: Generations, first: int, backend: Backend, tell: Callable[[object], None]
 ) -> None:
-    """Commit the states from `first` on, and tell each when it is committed."""
+    """Commit the states from `first` on, and report each when it is committed."""
     while True:
         generations.commit(backend, first)
         tell(first)
@@ -101,7 +101,7 @@ def commit_for_ever(
 def commit_halfway(
     generations: Generations, number: int, backend: Backend, tell: Callable[[object], None]
 ) -> None:
-    """Begin to commit a state, tell so after half of the records, and stand still."""
+    """Begin to commit a state, report after half of the records, and stop."""
 
     def puts() -> Iterator[Put]:
         for index, put in enumerate(generations.puts(number)):

@@ -25,7 +25,7 @@ Opener = Callable[[], Backend]
 """Opens one place as a new backend, in any process: it can be pickled."""
 Tell = Callable[[object], None]
 Work = Callable[[Backend, Tell], None]
-"""What a process does: with its backend, and with a function that tells its parent something."""
+"""The work of a process: it gets its backend, and a function that reports to its parent."""
 
 LIMIT: Final = 60.0
 """Seconds after which a process that says nothing counts as hanging."""
@@ -77,7 +77,7 @@ class WorkerProcess:
         self._pipe.send(None)
 
     def told(self) -> Iterator[Any]:
-        """Yield what the process tells, until its work is done.
+        """Yield the reports of the process, until its work is done.
 
         Raise `AssertionError` when it fails, dies, or says nothing for a minute.
         """
@@ -88,7 +88,7 @@ class WorkerProcess:
             yield value
 
     def heard(self) -> list[Any]:
-        """Return what the process has told by now, without waiting for more."""
+        """Return the reports that are there, without waiting for more."""
         heard = []
         while self._pipe.poll():
             heard.append(self._receive()[1])
@@ -96,7 +96,7 @@ class WorkerProcess:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """Stop the process meanwhile (SIGSTOP)."""
+        """Stop the process while the block runs (SIGSTOP)."""
         process = self._process.pid
         assert process is not None
         os.kill(process, signal.SIGSTOP)
@@ -106,7 +106,7 @@ class WorkerProcess:
             os.kill(process, signal.SIGCONT)
 
     def kill(self) -> list[Any]:
-        """Kill the process (SIGKILL), and return what it has told and nobody has heard."""
+        """Kill the process (SIGKILL), and return its reports that were not read."""
         self._process.kill()
         self._process.join()
         heard: list[Any] = []
@@ -130,7 +130,7 @@ class WorkerProcess:
 
 
 def in_processes(openers: Sequence[Opener], work: Sequence[Work]) -> list[list[Any]]:
-    """Do each work in a process of its own, all beginning at once; return what each has told.
+    """Do each work in a process of its own, all beginning at once; return the reports of each.
 
     The openers are used in turn.  Raise `AssertionError` when one of them fails.
     """

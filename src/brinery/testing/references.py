@@ -44,12 +44,12 @@ def records(
 
 
 class ReferencesContract:
-    """What backends tell of records that refer to each other."""
+    """Tests of records that refer to each other."""
 
     rewrite_count: ClassVar[int] = 30
 
     def test_a_closure_is_all_that_is_reached(self, backend: Backend) -> None:
-        """Once each, with the versions that there are; or None, where the engine cannot tell."""
+        """Once each, with the versions that there are; or None, if the engine keeps no index."""
         written = records(GRAPH)
         versions = backend.commit(
             Put(name, (data,), ABSENT, about) for name, (data, about) in written.items()
@@ -95,7 +95,7 @@ class ReferencesContract:
         assert backend.get_closure("Task.9", (), 100) is None
 
     def test_a_closure_follows_changes(self, backend: Backend) -> None:
-        """It goes by the references of the records that stand there now."""
+        """Only the references of the present records count."""
         backend.commit(
             Put(name, (data,), ABSENT, about) for name, (data, about) in records(GRAPH).items()
         )

@@ -31,7 +31,7 @@ _SPEED: Final = "speed class"
 
 
 def codec_named(name: str) -> Codec:
-    """Return the codec of a name, or of `module:Class`; raise InvalidArgumentError if it is none."""
+    """Return the codec of a name, or of `module:Class`; raise InvalidArgumentError if there is none."""
     module, colon, path = name.partition(":")
     if not colon:
         return make_codec(name)
@@ -124,7 +124,9 @@ def differences(page: str, codecs: Sequence[Codec], proofs: dict[str, list[Proof
         if said != proof.result and row != _SPEED
     ]
     found += [
-        f"{_SPEED}: {said!r} is no class" for said in documented[_SPEED] if said not in SPEEDS
+        f"{_SPEED}: {said!r} is not a class of speed"
+        for said in documented[_SPEED]
+        if said not in SPEEDS
     ]
     said_so = _notes(page.partition(BEGIN)[2].partition(END)[0])
     proven_so = _notes(table(codecs, proofs))

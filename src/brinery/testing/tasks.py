@@ -13,7 +13,7 @@ from brinery.testing.records import body
 
 
 def creates(backend: Backend, name: str, index: int) -> bool:
-    """Create a name; tell whether it was not there."""
+    """Create a name; return whether it was not there."""
     try:
         backend.put(name, body(index), ABSENT)
     except Conflict:
@@ -22,7 +22,7 @@ def creates(backend: Backend, name: str, index: int) -> bool:
 
 
 def create_each(names: Sequence[str], index: int, backend: Backend, tell: Tell) -> None:
-    """Create one name after the other, and tell those that were not there."""
+    """Create one name after the other, and report those that were not there."""
     for name in names:
         if creates(backend, name, index):
             tell(name)
@@ -31,7 +31,7 @@ def create_each(names: Sequence[str], index: int, backend: Backend, tell: Tell) 
 def create_graphs(
     graphs: Sequence[Sequence[str]], index: int, backend: Backend, tell: Tell
 ) -> None:
-    """Create all names of a graph in one commit, for each graph; tell those that were not there.
+    """Create all names of a graph in one commit, for each graph; report those that were not there.
 
     The order of the names depends on `index`.
     """
@@ -86,7 +86,7 @@ def transfer(names: Sequence[str], index: int, times: int, backend: Backend, tel
 
 
 def read_halfway(generations: Generations, backend: Backend, tell: Tell) -> None:
-    """Begin to read all records, tell so after the first, and stand still."""
+    """Begin to read all records, report after the first, and stop."""
     reading = backend.get_many(generations.names)
     next(reading)
     listing = backend.list()

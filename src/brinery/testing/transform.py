@@ -191,7 +191,7 @@ class TransformContract:
     # -- in a store
 
     def test_a_record_says_what_was_done_to_it(self, transform: Transform) -> None:
-        """Name and configuration; reading goes by these."""
+        """Name and configuration; reading needs these."""
         obj = ["text"] * 10 + [f"number {n}" for n in range(1000)]
         with MemoryStore(compress=transform) as store:
             info = store.info(store.save(obj, "texts"))

@@ -1,4 +1,4 @@
-"""What the compressing transforms share: a level, and what their formats can expand to."""
+"""The common base of the compressing transforms: a level, and a bound on expansion."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Compressor(Transform):
     levels: ClassVar[range]
     default_level: ClassVar[int]
     most_expansion: ClassVar[int]
-    """How many bytes one stored byte stands for at the very most, by the format."""
+    """The most bytes that one stored byte can expand to, by the format."""
 
     def __init__(self, level: int | None = None) -> None:
         """`level` trades time for size, within `levels`."""
@@ -23,7 +23,7 @@ class Compressor(Transform):
         if type(self.level) is not int or self.level not in self.levels:
             raise InvalidArgumentError(
                 f"the transform {self.name!r} has levels {self.levels[0]} to {self.levels[-1]}, "
-                f"not {self.level!r}"
+                f"got {self.level!r}"
             )
 
     def config(self) -> dict[str, Any]:
@@ -31,6 +31,6 @@ class Compressor(Transform):
         return {"level": self.level}
 
     def check_possible(self, data: Buffer, size: int) -> None:
-        """Raise `ValueError` when `data` are too short to stand for `size` bytes."""
+        """Raise `ValueError` if `data` are too short to expand to `size` bytes."""
         if size > len(data) * self.most_expansion:
             raise ValueError(f"{len(data)} bytes cannot expand to {size}")

@@ -42,14 +42,14 @@ def keys_of(given: Any) -> tuple[Key, ...]:
     several = [given] if isinstance(given, (bytes, bytearray, memoryview)) else given
     if isinstance(several, str) or not isinstance(several, Iterable):
         # Not shown: it may be a secret all the same.
-        raise InvalidArgumentError(f"a key is bytes, or several are, not {type(given).__name__}")
+        raise InvalidArgumentError(f"key: expected bytes, or several, got {type(given).__name__}")
     found = []
     for each in several:
         if isinstance(each, Key):
             found.append(each)
             continue
         if not isinstance(each, (bytes, bytearray, memoryview)):
-            raise InvalidArgumentError(f"a key is bytes, not {type(each).__name__}")
+            raise InvalidArgumentError(f"key: expected bytes, got {type(each).__name__}")
         secret = bytes(each)
         if len(secret) < _LEAST_SIZE:
             raise InvalidArgumentError(
@@ -57,12 +57,17 @@ def keys_of(given: Any) -> tuple[Key, ...]:
             )
         found.append(Key(secret))
     if not found:
-        raise InvalidArgumentError("key has no keys: leave it out, or give one")
+        raise InvalidArgumentError(
+            "key: expected at least one, got none; leave it out, or give one"
+        )
     return tuple(found)
 
 
 def lines_of(path: str) -> list[str]:
-    """Return the lines of a key file that nobody else may read; raise `InvalidArgumentError`."""
+    """Return the lines of a key file.
+
+    Raise `InvalidArgumentError`, also if other users can read the file.
+    """
     try:
         with open(path, encoding="ascii") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -79,5 +84,7 @@ def lines_of(path: str) -> list[str]:
 def bytes_of(text: str) -> bytes:
     """Return the bytes of a key in hexadecimal; raise `InvalidArgumentError`."""
     if not HEXADECIMAL.fullmatch(text):
-        raise InvalidArgumentError("a key in the environment or a key file is in hexadecimal")
+        raise InvalidArgumentError(
+            "expected a key in hexadecimal in the environment or the key file, got other text"
+        )
     return bytes.fromhex(text)

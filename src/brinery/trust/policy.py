@@ -21,14 +21,14 @@ ANYONE: Final = "anyone"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Trust:
-    """What is accepted from a store; each part that is left out accepts what there is.
+    """What a reader accepts from a store; a part that is left out accepts everything.
 
     `codecs`
         Names of the codecs that may be decoded.  A record of another one is refused before its
         payload is checked, expanded or decoded.
     `classes`
-        What pickles may name: ``"module:qualname"`` or a pair ``(module, qualname)`` for one class or
-        function, ``"package.*"`` for the classes of a package or module and what lies in it.  `VALUES`
+        The globals that pickles may name: ``"module:qualname"`` or a pair ``(module, qualname)`` for one
+        class or function, ``"package.*"`` for the classes of a package or module and all below it.  `VALUES`
         are always admitted, and nothing else is: ``classes=()`` admits only these.
     `key`
         A secret of at least 16 bytes, or several: the first seals what is saved, any may have sealed
@@ -38,7 +38,7 @@ class Trust:
     `anyone`
         Accept pickles from a directory that others can write to, and sealed records without a key.
 
-    Raise `InvalidArgumentError` for what cannot be meant.
+    Raise `InvalidArgumentError` for a part of the wrong kind.
     """
 
     VALUES: ClassVar[tuple[str, ...]] = VALUES
@@ -62,7 +62,7 @@ class Trust:
         if self.store is not None and not (
             isinstance(self.store, str) and HEXADECIMAL.fullmatch(self.store)
         ):
-            raise InvalidArgumentError(f"store is a Store.identity, not {self.store!r:.60}")
+            raise InvalidArgumentError(f"store: expected a Store.identity, got {self.store!r:.60}")
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -78,7 +78,9 @@ class Trust:
             return trust
         if isinstance(trust, str) and trust == ANYONE:
             return cls(anyone=True)
-        raise InvalidArgumentError(f'trust is a Trust or "anyone", not {type(trust).__name__}')
+        raise InvalidArgumentError(
+            f'trust: expected a Trust or "anyone", got {type(trust).__name__}'
+        )
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Trust:
@@ -86,13 +88,15 @@ class Trust:
 
         ``BRINERY_TRUST`` may be ``anyone``; ``BRINERY_TRUST_CODECS`` and ``BRINERY_TRUST_CLASSES`` are
         lists with commas; ``BRINERY_TRUST_KEY`` has keys in hexadecimal, with commas, and
-        ``BRINERY_TRUST_KEY_FILE`` names a file of them, one a line, which nobody else may read;
+        ``BRINERY_TRUST_KEY_FILE`` names a file of them, one a line, that other users cannot read;
         ``BRINERY_TRUST_STORE`` is the identity of the store.
         """
         found = os.environ if environment is None else environment
         anyone = found.get("BRINERY_TRUST", "")
         if anyone not in ("", ANYONE):
-            raise InvalidArgumentError(f'BRINERY_TRUST={anyone!r:.60}: say "anyone" or nothing')
+            raise InvalidArgumentError(
+                f'BRINERY_TRUST: expected "anyone" or nothing, got {anyone!r:.60}'
+            )
         texts = _listed(found.get("BRINERY_TRUST_KEY")) or []
         if file := found.get("BRINERY_TRUST_KEY_FILE"):
             texts += lines_of(file)
@@ -105,13 +109,13 @@ class Trust:
         )
 
     def restriction(self, present: Any) -> ClassRestriction | None:
-        """Return what payloads may name; `present` maps old names to those of today."""
+        """Return which globals payloads may name; `present` maps old names to present ones."""
         return None if self.classes is None else ClassRestriction(self.classes, present)
 
 
 def _several(values: Any) -> Iterable[Any]:
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise InvalidArgumentError(f"several are meant, as in a list, not {values!r:.60}")
+        raise InvalidArgumentError(f"expected several names, as in a list, got {values!r:.60}")
     return values
 
 
@@ -119,7 +123,7 @@ def _strings(name: str, values: Any) -> list[str]:
     found = list(_several(values))
     for value in found:
         if not isinstance(value, str) or not value:
-            raise InvalidArgumentError(f"{name} are names, not {value!r:.60}")
+            raise InvalidArgumentError(f"{name}: expected names, got {value!r:.60}")
     return found
 
 

@@ -64,7 +64,7 @@ NUMPY: Final = (
         for name in ("multiarray:_reconstruct", "multiarray:scalar", "numeric:_frombuffer")
     ),
 )
-"""What pickles of numpy arrays and scalars name; put it among `Trust.classes`."""
+"""Globals that pickles of numpy arrays and scalars name; put them among `Trust.classes`."""
 
 
 class ClassRestriction:
@@ -79,7 +79,7 @@ class ClassRestriction:
         self._present = present
 
     def admits(self, module: str, qualname: str) -> bool:
-        """Tell whether a payload may name this global, under its old name or that of today."""
+        """Return whether a payload may name this global, under its old name or its present one."""
         if self._may_stand(module, qualname):
             return True
         return self._may_stand(*self._present(module, qualname))
@@ -118,10 +118,10 @@ class ClassRestriction:
         )
 
     def admits_object(self, module: str, qualname: str, found: Any) -> bool:
-        """Tell whether what stands under an admitted name may be used.
+        """Return whether the object under an admitted name may be used.
 
-        A module never is.  Under the name of a package, classes that it defines are, and members of its
-        enumerations: not its functions, and nothing that it has imported.
+        A module never may.  If the name is admitted by its package, classes that the package defines may,
+        and members of its enumerations: not its functions, and nothing that it has imported.
         """
         if isinstance(found, ModuleType):
             return False
@@ -140,6 +140,6 @@ def pattern_of(given: Any) -> str:
         text = ":".join(given)
     if not isinstance(text, str) or not (_PACKAGE.fullmatch(text) or _EXACT.fullmatch(text)):
         raise InvalidArgumentError(
-            f"a class is 'module:qualname', or 'package.*' for a whole package, not {given!r:.80}"
+            f"expected a class 'module:qualname', or a package 'package.*', got {given!r:.80}"
         )
     return text

@@ -106,7 +106,7 @@ def hostile_payloads(codec: Codec, path: str) -> Iterator[bytes]:
 
 
 def runs_code(codec: Codec, payload: bytes, path: Path) -> bool:
-    """Tell whether decoding a payload makes the file `path`, and remove it."""
+    """Return whether decoding a payload makes the file `path`; remove it."""
     with MemoryStore(codec=codec) as store:
         forge(store, store.save([1], "forged"), payload)
         try:
