@@ -21,13 +21,19 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint type docs table bench bench-codecs torture test-all regen-golden clean help
+.PHONY: demo test quick test-slow lint type docs table bench bench-codecs torture test-all regen-golden clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system  ## run the tests
 	@$(RUN) -m pytest -n auto -m "not slow and not torture" $(ARGS)
+
+# The marks are described in pyproject.toml.  No server and no browser: no package of the system is needed.
+QUICK := not (slow or torture or thorough or server or browser)
+
+quick: $(VENV)/.test  ## run most of the tests in less than a minute, without servers and browsers
+	@$(RUN) -m pytest -n auto -m "$(QUICK)" $(ARGS)
 
 test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
 	@$(RUN) -m pytest -m slow $(ARGS)

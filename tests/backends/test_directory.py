@@ -115,6 +115,7 @@ class TestDurableFlatDirectory(DurableContract):
     layout = "flat"
 
 
+@pytest.mark.thorough
 class TestDurableShardedDirectory(DurableContract):
     """ROOT/HH/NAME."""
 
@@ -132,6 +133,7 @@ def opened_without_links(root: Path) -> DirectoryBackend:
     return DirectoryBackend(root, durability="process")
 
 
+@pytest.mark.thorough
 class TestDirectoryOnAFileSystemWithoutLinks(DirectoryContract):
     """ROOT/NAME where link(2) is refused, as on exFAT: the same contract."""
 

@@ -257,6 +257,7 @@ def test_a_place_that_takes_no_directory_is_told() -> None:
         DirectoryBackend("/proc/brinery/store").put("Task.1", b"")
 
 
+@pytest.mark.thorough
 def test_threads_may_make_the_directory_together(tmp_path: Path) -> None:
     """A parent that another thread makes in the same moment is no error, however often it is."""
     for turn in range(100):

@@ -16,6 +16,7 @@ from brinery.testing.graphs import assert_isomorphic
 _TABLES = ("arrays", "frame")  # whose nodes are arrays
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_has_about_the_nodes_that_are_asked_for(name: str) -> None:
     """Within a fifth."""
@@ -28,6 +29,7 @@ def test_a_graph_has_about_the_nodes_that_are_asked_for(name: str) -> None:
         assert 2_400 <= len(small) <= 3_600
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_comes_back_from_a_store(name: str) -> None:
     """With pickle, or, where there are closures, with cloudpickle."""
@@ -38,6 +40,7 @@ def test_a_graph_comes_back_from_a_store(name: str) -> None:
     assert_isomorphic([graph], [store.load(id_)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "closures"])
 def test_a_graph_is_the_same_in_each_process(name: str) -> None:
     """Whatever the seed of hashes; another seed gives another graph."""

@@ -234,6 +234,7 @@ def comes_back(codec: str, shape: str, size: int, protocol: int | None = None) -
     assert sys.getrecursionlimit() == limit
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("shape", DATA)
 @pytest.mark.parametrize("codec", CODECS)
@@ -242,6 +243,7 @@ def test_deep_data_come_back(codec: str, shape: str, protocol: int) -> None:
     comes_back(codec, shape, DEPTH // 4, protocol)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", BY_VALUE)
 def test_a_chain_of_closures_comes_back(codec: str) -> None:
     """Functions that capture functions."""
@@ -261,6 +263,7 @@ def test_a_million_levels_come_back(codec: str, shape: str) -> None:
     comes_back(codec, shape, size)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", CODECS)
 def test_deep_objects_come_back_in_a_thread(codec: str) -> None:
     """Whose stack is smaller."""
@@ -330,6 +333,7 @@ def test_an_unchanged_deep_object_is_not_written_again(codec: str) -> None:
         assert store.info(id_).created == created
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_kept_is_refused_at_any_depth() -> None:
     """With what it is, not with the depth."""
     obj = chain(3_000)

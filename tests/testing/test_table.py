@@ -39,6 +39,7 @@ def proofs(codecs: Sequence[Codec]) -> dict[str, list[Proof]]:
     return table.prove_all(codecs, speed=False)
 
 
+@pytest.mark.thorough
 def test_the_table_in_the_docs_is_not_stale(
     codecs: list[Codec], proofs: dict[str, list[Proof]]
 ) -> None:
