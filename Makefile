@@ -21,7 +21,8 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test quick test-slow lint type docs table bench bench-codecs torture test-all regen-golden clean help
+.PHONY: demo test quick test-slow lint type docs table bench bench-codecs torture test-all regen-golden \
+	release-check clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
@@ -82,12 +83,15 @@ test-all: $(VENV)/.nox $(VENV)/.system  ## run the tests on each installed Pytho
 regen-golden: $(VENV)/.test  ## write golden files anew; the only way they change
 	@$(RUN) tests/golden/regenerate.py $(ARGS)
 
+release-check: $(VENV)/.release  ## build sdist and wheel, install each into a bare environment, run the README
+	@$(RUN) tests/release/run.py
+
 clean:  ## remove what the other targets made
 	@rm -rf $(VENV) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find src codecs tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 21
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 22
 
 # -- environments: a stamp per extra, so that `make demo` installs only what it needs
 
@@ -98,7 +102,7 @@ $(VENV)/.base: pyproject.toml | $(RUN)
 
 $(VENV)/.lint: $(VENV)/.test  # mypy reads the tests, and so what these import
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.nox: $(VENV)/.%: $(VENV)/.base
+$(addprefix $(VENV)/.,test lint bench nox release): $(VENV)/.%: $(VENV)/.base
 	@echo "installing what make needs for $*…"
 	@$(INSTALL) -e ".[$*]"
 	@touch $@
