@@ -21,7 +21,7 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test quick test-slow lint type docs table bench bench-codecs torture test-all regen-golden \
+.PHONY: demo test quick test-slow lint actionlint hooks type docs table bench bench-codecs torture test-all regen-golden \
 	release-check clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
@@ -45,11 +45,22 @@ torture: $(VENV)/.test $(VENV)/.system  ## try to break the store for an hour: k
 	$(RUN) -m tests.torture.run $(ARGS) || failed=yes; \
 	test -z "$$failed"
 
-lint: $(VENV)/.lint  ## check form, types, architecture and spelling
+# Programs of $(VENV)/bin with their arguments; a test compares them with the hooks of .pre-commit-config.yaml.
+CHECKS := "ruff check" "ruff format --check" mypy "lint-imports --no-logo" codespell
+CHECKS += "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml"
+CHECKS += "check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml"
+
+lint: $(VENV)/.lint  ## check form, types, architecture, spelling, and the files for GitHub
 	@failed=; \
-	for check in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" codespell; do \
+	for check in $(CHECKS); do \
 		echo "== $$check"; $(VENV)/bin/$$check || failed=yes; \
 	done; test -z "$$failed"
+
+actionlint: $(VENV)/.actionlint  ## check the workflow by actionlint, which is downloaded from GitHub
+	@$(VENV)/bin/actionlint
+
+hooks: $(VENV)/.lint $(VENV)/.hooks  ## let git run the checks of `make lint` before each commit
+	@$(RUN) -m pre_commit install $(ARGS)
 
 type: $(VENV)/.lint  ## check types only
 	@$(RUN) -m mypy $(ARGS)
@@ -102,7 +113,7 @@ $(VENV)/.base: pyproject.toml | $(RUN)
 
 $(VENV)/.lint: $(VENV)/.test  # mypy reads the tests, and so what these import
 
-$(addprefix $(VENV)/.,test lint bench nox release): $(VENV)/.%: $(VENV)/.base
+$(addprefix $(VENV)/.,test lint bench nox release hooks actionlint): $(VENV)/.%: $(VENV)/.base
 	@echo "installing what make needs for $*…"
 	@$(INSTALL) -e ".[$*]"
 	@touch $@
