@@ -21,8 +21,12 @@ MARK_OF_FIXTURE: Final[Mapping[str, str]] = {
 
 THOROUGH_OF_CONTRACTS: Final = frozenset(
     {
+        "test_a_large_record_comes_back_whole",
         "test_data_nested_too_deeply_are_refused",
         "test_each_row_of_the_table_is_proven",
+        "test_many_records_are_written_and_read_at_once",
+        "test_no_increment_of_threads_is_lost",
+        "test_readers_see_whole_records_while_a_thread_writes",
     }
 )
 """Long tests of `brinery.testing`, which runs in other projects, too, and so has no marks of this one."""

@@ -99,6 +99,7 @@ def test_items_come_in_batches(size: int, protocol: int) -> None:
     assert pickle.loads(deep_pickle(obj, protocol)) == obj
 
 
+@pytest.mark.thorough
 @given(recipe=recipes([*KINDS]), protocol=st.integers(2, 5))
 def test_random_graphs_give_the_same_opcodes(recipe: Recipe, protocol: int) -> None:
     """Instances of all sorts, in cycles, within one record."""
@@ -281,6 +282,7 @@ def test_deep_objects_come_back_in_a_thread(codec: str) -> None:
     assert not failed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", CODECS)
 def test_references_are_found_at_any_depth(codec: str) -> None:
     """One persistable object, referred to from each level, has one record."""

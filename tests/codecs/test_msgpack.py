@@ -968,6 +968,7 @@ def test_mutated_payloads_give_an_object_or_a_decode_error() -> None:
     assert min(outcomes["refused"], outcomes["read"]) > 1000
 
 
+@pytest.mark.thorough
 @given(st.binary(max_size=60))
 @settings(max_examples=500, deadline=None)
 def test_random_bytes_give_an_object_or_a_decode_error(payload: bytes) -> None:

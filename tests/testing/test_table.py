@@ -200,6 +200,7 @@ class Boastful(type(make_codec("pickle"))):  # type: ignore[misc]
         self.capabilities = replace(kept, classes_by_value=True, **others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("make", "row"),
     [
