@@ -21,13 +21,20 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test test-slow lint type docs table bench bench-codecs torture test-all regen-golden clean help
+.PHONY: demo test quick test-slow lint actionlint hooks type docs table bench bench-codecs torture test-all regen-golden \
+	release-check clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
 	@$(RUN) examples/sweep.py $(ARGS)
 
 test: $(VENV)/.test $(VENV)/.system  ## run the tests
 	@$(RUN) -m pytest -n auto -m "not slow and not torture" $(ARGS)
+
+# The marks are described in pyproject.toml.  No server and no browser: no package of the system is needed.
+QUICK := not (slow or torture or thorough or server or browser)
+
+quick: $(VENV)/.test  ## run most of the tests in less than a minute, without servers and browsers
+	@$(RUN) -m pytest -n auto -m "$(QUICK)" $(ARGS)
 
 test-slow: $(VENV)/.test  ## run the tests that take over 20 seconds: graphs of 1,000,000 objects
 	@$(RUN) -m pytest -m slow $(ARGS)
@@ -38,11 +45,22 @@ torture: $(VENV)/.test $(VENV)/.system  ## try to break the store for an hour: k
 	$(RUN) -m tests.torture.run $(ARGS) || failed=yes; \
 	test -z "$$failed"
 
-lint: $(VENV)/.lint  ## check form, types, architecture and spelling
+# Programs of $(VENV)/bin with their arguments; a test compares them with the hooks of .pre-commit-config.yaml.
+CHECKS := "ruff check" "ruff format --check" mypy "lint-imports --no-logo" codespell
+CHECKS += "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/ci.yml"
+CHECKS += "check-jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/bug.yml .github/ISSUE_TEMPLATE/idea.yml"
+
+lint: $(VENV)/.lint  ## check form, types, architecture, spelling, and the files for GitHub
 	@failed=; \
-	for check in "ruff check" "ruff format --check" mypy "lint-imports --no-logo" codespell; do \
+	for check in $(CHECKS); do \
 		echo "== $$check"; $(VENV)/bin/$$check || failed=yes; \
 	done; test -z "$$failed"
+
+actionlint: $(VENV)/.actionlint  ## check the workflow by actionlint, which is downloaded from GitHub
+	@$(VENV)/bin/actionlint
+
+hooks: $(VENV)/.lint $(VENV)/.hooks  ## let git run the checks of `make lint` before each commit
+	@$(RUN) -m pre_commit install $(ARGS)
 
 type: $(VENV)/.lint  ## check types only
 	@$(RUN) -m mypy $(ARGS)
@@ -76,12 +94,15 @@ test-all: $(VENV)/.nox $(VENV)/.system  ## run the tests on each installed Pytho
 regen-golden: $(VENV)/.test  ## write golden files anew; the only way they change
 	@$(RUN) tests/golden/regenerate.py $(ARGS)
 
+release-check: $(VENV)/.release  ## build sdist and wheel, install each into a bare environment, run the README
+	@$(RUN) tests/release/run.py
+
 clean:  ## remove what the other targets made
 	@rm -rf $(VENV) .nox dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	@find src codecs tests benchmarks examples -name __pycache__ -prune -exec rm -rf {} + 2>/dev/null || true
 
 help:  ## show this list
-	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 21
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1 \t/p' $(MAKEFILE_LIST) | expand -t 22
 
 # -- environments: a stamp per extra, so that `make demo` installs only what it needs
 
@@ -92,7 +113,7 @@ $(VENV)/.base: pyproject.toml | $(RUN)
 
 $(VENV)/.lint: $(VENV)/.test  # mypy reads the tests, and so what these import
 
-$(VENV)/.test $(VENV)/.lint $(VENV)/.bench $(VENV)/.nox: $(VENV)/.%: $(VENV)/.base
+$(addprefix $(VENV)/.,test lint bench nox release hooks actionlint): $(VENV)/.%: $(VENV)/.base
 	@echo "installing what make needs for $*…"
 	@$(INSTALL) -e ".[$*]"
 	@touch $@

@@ -209,6 +209,7 @@ class TestIdFactory:
 
         assert Dated("2024").bound(progressive_number()).new(Task()) == "2024-Task.1"
 
+    @pytest.mark.thorough
     def test_threads_never_get_one_number_twice(self) -> None:
         """Neither out of the reserved ones nor at their end."""
         factory = IdFactory(next_id_fn=progressive_number())

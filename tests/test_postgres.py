@@ -15,6 +15,8 @@ import pytest
 from sqlalchemy import create_engine, text
 from tests.postgres import PostgresCluster, children_of, connect
 
+pytestmark = pytest.mark.server
+
 
 def ask(url: str, query: str) -> Any:
     """Return the one value that a query gives."""

@@ -258,6 +258,8 @@ def outcome(call: Callable[[Engine], T], engine: Engine) -> tuple[T | None, Any]
         return None, repr(error)
 
 
+@pytest.mark.server
+@pytest.mark.thorough
 def test_all_engines_answer_the_same(request: pytest.FixtureRequest) -> None:
     """In whatever order they are written, read, closed and opened again."""
     places, left_out = [], []

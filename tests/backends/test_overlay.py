@@ -195,6 +195,7 @@ def test_one_state_below_is_one_state_here(base: Backend) -> None:
     assert seen == {"Task.7": body("of one state"), "Task.8": body("held back")}
 
 
+@pytest.mark.thorough
 def test_large_transactions_go_to_a_file(base: Backend, overlay: Overlay) -> None:
     """Beyond the limit the bytes are in a temporary file, and come back the same."""
     piece = bytes(range(256)) * (IN_MEMORY // 1024)

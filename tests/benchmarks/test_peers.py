@@ -20,6 +20,7 @@ def entry(name: str, scratch: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("fault", "found", "reached"),
     [

@@ -34,6 +34,7 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 # Two hundred processes are started: seconds on an idle machine, minutes on a busy one.
+@pytest.mark.thorough
 @pytest.mark.timeout(600)
 def test_a_quick_run_measures_checks_writes_and_draws(tmp_path: Path) -> None:
     """One run for all that follows: nothing is left in the scratch directory."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from benchmarks.document import read_all
 from benchmarks.report import codecs, contenders
 from benchmarks.report.page import PAGE, RESULTS, render
@@ -84,6 +86,7 @@ def test_a_missed_goal_is_shown() -> None:
     assert summary(found) == "0 of 1 goals met, in 2 s"
 
 
+@pytest.mark.thorough
 def test_the_committed_page_is_that_of_the_committed_results(tmp_path: Path) -> None:
     """Nobody edited it; `python -m benchmarks.report` writes it."""
     render(RESULTS, tmp_path / PAGE.name)

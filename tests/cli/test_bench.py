@@ -40,6 +40,7 @@ def bench(
     )
 
 
+@pytest.mark.thorough
 def test_built_in_graphs_are_measured_and_written(tmp_path: Path) -> None:
     """Table and advice on standard output; the same in the files."""
     files = [f"--{kind}={tmp_path / f'result.{kind}'}" for kind in ("json", "csv", "html")]
@@ -61,6 +62,7 @@ def test_built_in_graphs_are_measured_and_written(tmp_path: Path) -> None:
     assert "<html" in (tmp_path / "result.html").read_text()
 
 
+@pytest.mark.thorough
 def test_the_result_of_a_function_is_measured(tmp_path: Path) -> None:
     """Of a file, with what lies beside it, or of a module."""
     (tmp_path / "shapes.py").write_text("class Square:\n    side = 2\n")
@@ -74,6 +76,7 @@ def test_the_result_of_a_function_is_measured(tmp_path: Path) -> None:
         assert "everything" in done.stdout
 
 
+@pytest.mark.thorough
 def test_the_objects_of_a_store_are_measured(tmp_path: Path) -> None:
     """All, or those that are named; the store is left as it was."""
     with FilesystemStore(tmp_path / "jobs") as store:
@@ -87,6 +90,7 @@ def test_the_objects_of_a_store_are_measured(tmp_path: Path) -> None:
     assert {p.name: p.stat().st_mtime_ns for p in (tmp_path / "jobs").iterdir()} == before
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -118,6 +122,7 @@ def test_wrong_usage_is_a_sentence_before_anything_is_measured(
     assert done.stdout == ""
 
 
+@pytest.mark.thorough
 def test_a_function_that_raises_shows_where(tmp_path: Path) -> None:
     """Lines of the user's file, and none of brinery's."""
     (tmp_path / "make.py").write_text("def broken():\n    return 1 / 0\n")
@@ -128,6 +133,7 @@ def test_a_function_that_raises_shows_where(tmp_path: Path) -> None:
     assert "brinery/bench" not in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     """By its entry point, like any other codec; brinery does not know its name."""
     meta = tmp_path / "faulty-1.dist-info"
@@ -145,6 +151,7 @@ def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     assert "fastest: pickle:5" in done.stdout
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> None:
     """A real signal; status 130, a file that says that it is not whole."""
@@ -179,6 +186,7 @@ def test_ctrl_c_shows_and_writes_what_there_is(number: int, tmp_path: Path) -> N
     assert [case.status for case in result] == ["refused", "interrupted"]
 
 
+@pytest.mark.thorough
 def test_no_process_is_left_when_the_command_is_killed(tmp_path: Path) -> None:
     """By SIGKILL, which no process can catch."""
     (tmp_path / "make.py").write_text(
@@ -201,6 +209,7 @@ def test_no_process_is_left_when_the_command_is_killed(tmp_path: Path) -> None:
     assert not Path(f"/proc/{pid}").exists()
 
 
+@pytest.mark.thorough
 def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> None:
     """As with `brinery bench --json a.json | true`."""
     command = " ".join(
@@ -217,6 +226,7 @@ def test_files_are_written_though_nobody_reads_the_output(tmp_path: Path) -> Non
     assert (done.returncode, done.stderr) == (141, "written: a.json\n")
 
 
+@pytest.mark.thorough
 def test_a_terminal_gets_a_table_and_a_bar(tmp_path: Path) -> None:
     """Drawn by rich; the bar names the case at hand."""
     leader, follower = pty.openpty()
@@ -294,6 +304,7 @@ def written(path: Path, **changed: Any) -> Path:
     return path
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("changed", "status", "words"),
     [

@@ -81,6 +81,7 @@ def test_list_long_shows_also_what_cannot_be_read(jobs: Path) -> None:
     assert done.returncode == 0
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -132,6 +133,7 @@ def test_info_shows_whatever_a_record_says(tmp_path: Path) -> None:
     assert "key" in run("info", str(tmp_path), "odd").stdout
 
 
+@pytest.mark.thorough
 def test_check_fails_where_a_record_would_not_load(tmp_path: Path) -> None:
     """A class that is not found is named; --rename gives its new place."""
     (tmp_path / "old.py").write_text("class Task: pass\n")
@@ -147,6 +149,7 @@ def test_check_fails_where_a_record_would_not_load(tmp_path: Path) -> None:
     assert run("check", "jobs", "--rename", "old", cwd=tmp_path).returncode == 2
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("arguments", "status", "words"),
     [

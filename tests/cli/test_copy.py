@@ -47,6 +47,7 @@ def test_id_takes_along_what_it_reaches(parts: Path, tmp_path: Path) -> None:
     assert len(FilesystemStore(tmp_path / "two")) == 3
 
 
+@pytest.mark.thorough
 def test_other_records_are_told_of_with_the_options_that_settle_it(
     parts: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +99,7 @@ def test_a_source_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.thorough
 def test_a_terminal_sees_how_far_it_is(parts: Path, tmp_path: Path) -> None:
     """The bar is on standard error, and the summary on standard output."""
     leader, follower = pty.openpty()

@@ -31,6 +31,7 @@ def test_fsck_tells_problems_by_its_status(jobs: Path) -> None:
     assert second.startswith("Job.2: truncated: has lost its end")
 
 
+@pytest.mark.thorough
 def test_fsck_repairs_lists_and_gives_back(jobs: Path) -> None:
     """The key of the list is that of --put-back; --as gives another ID."""
     os.truncate(jobs / "Job.2", 40)
@@ -68,6 +69,7 @@ def test_fsck_needs_neither_codec_nor_good_settings(jobs: Path) -> None:
     assert ".settings.json: corrupt" in done.stdout
 
 
+@pytest.mark.thorough
 def test_gc_lists_and_removes_only_when_told(jobs: Path) -> None:
     """IDs on standard output, the summary on standard error; roots may come from a file."""
     done = run("gc", str(jobs), "--root", "Job.1")
@@ -83,6 +85,7 @@ def test_gc_lists_and_removes_only_when_told(jobs: Path) -> None:
     assert run("gc", str(jobs), "--root", "Job.9").returncode == 1
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -103,6 +106,7 @@ def test_wrong_usage_has_status_2(arguments: list[str], tmp_path: Path) -> None:
     assert "Error: " in done.stderr
 
 
+@pytest.mark.thorough
 def test_a_store_is_backed_up_again_and_again_and_restored(jobs: Path) -> None:
     """Only what has changed; --prune removes what is gone; the target is made."""
     place = jobs.parent
@@ -126,6 +130,7 @@ def test_a_store_is_backed_up_again_and_again_and_restored(jobs: Path) -> None:
         assert isinstance(store.load("Job.1").after[0], Job)
 
 
+@pytest.mark.thorough
 def test_a_restore_refuses_damage_and_a_place_that_is_not_empty(jobs: Path) -> None:
     """With status 1 and a line that names it; --overwrite replaces."""
     place = jobs.parent
@@ -143,6 +148,7 @@ def test_a_restore_refuses_damage_and_a_place_that_is_not_empty(jobs: Path) -> N
     assert not (place / "new").exists()
 
 
+@pytest.mark.thorough
 def test_fsck_checks_seals_with_the_key_of_the_environment(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +171,7 @@ def test_fsck_checks_seals_with_the_key_of_the_environment(
     assert (done.returncode, done.stdout) == (2, "")
 
 
+@pytest.mark.thorough
 def test_backup_and_restore_check_seals_with_the_key_of_the_environment(
     jobs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

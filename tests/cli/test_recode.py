@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from tests.cli.test_commands import run
 
 from brinery import FilesystemStore
@@ -31,6 +32,7 @@ def test_a_store_gets_the_codec_that_is_named(tmp_path: Path) -> None:
     assert done.stdout == "0 records recoded (0 bytes before, 0 after), 2 unchanged\n"
 
 
+@pytest.mark.thorough
 def test_what_is_left_is_told_and_the_status_is_1(tmp_path: Path) -> None:
     """--rename gives the new place of a class."""
     (tmp_path / "old.py").write_text("class Task: pass\n")

@@ -33,6 +33,7 @@ class TestCloudpickleCodecOfOldProtocols(CodecContract):
         return CloudpickleCodec(0)
 
 
+@pytest.mark.thorough
 class TestClassesByValue(ByValueTests):
     """Functions, and classes that cannot be imported."""
 

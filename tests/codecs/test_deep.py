@@ -99,6 +99,7 @@ def test_items_come_in_batches(size: int, protocol: int) -> None:
     assert pickle.loads(deep_pickle(obj, protocol)) == obj
 
 
+@pytest.mark.thorough
 @given(recipe=recipes([*KINDS]), protocol=st.integers(2, 5))
 def test_random_graphs_give_the_same_opcodes(recipe: Recipe, protocol: int) -> None:
     """Instances of all sorts, in cycles, within one record."""
@@ -234,6 +235,7 @@ def comes_back(codec: str, shape: str, size: int, protocol: int | None = None) -
     assert sys.getrecursionlimit() == limit
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("protocol", range(6))
 @pytest.mark.parametrize("shape", DATA)
 @pytest.mark.parametrize("codec", CODECS)
@@ -242,6 +244,7 @@ def test_deep_data_come_back(codec: str, shape: str, protocol: int) -> None:
     comes_back(codec, shape, DEPTH // 4, protocol)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", BY_VALUE)
 def test_a_chain_of_closures_comes_back(codec: str) -> None:
     """Functions that capture functions."""
@@ -261,6 +264,7 @@ def test_a_million_levels_come_back(codec: str, shape: str) -> None:
     comes_back(codec, shape, size)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", CODECS)
 def test_deep_objects_come_back_in_a_thread(codec: str) -> None:
     """Whose stack is smaller."""
@@ -278,6 +282,7 @@ def test_deep_objects_come_back_in_a_thread(codec: str) -> None:
     assert not failed
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", CODECS)
 def test_references_are_found_at_any_depth(codec: str) -> None:
     """One persistable object, referred to from each level, has one record."""
@@ -330,6 +335,7 @@ def test_an_unchanged_deep_object_is_not_written_again(codec: str) -> None:
         assert store.info(id_).created == created
 
 
+@pytest.mark.thorough
 def test_what_cannot_be_kept_is_refused_at_any_depth() -> None:
     """With what it is, not with the depth."""
     obj = chain(3_000)

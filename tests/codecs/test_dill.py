@@ -49,6 +49,7 @@ class TestDillCodecOfOldProtocols(CodecContract):
         return DillCodec(0)
 
 
+@pytest.mark.thorough
 class TestClassesByValue(ByValueTests):
     """Functions, and classes that cannot be imported."""
 

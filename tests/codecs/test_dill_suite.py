@@ -38,6 +38,7 @@ def run(which: str, module: str, directory: Path) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("module", [name for name in MODULES if name not in NO_TESTS])
 def test_what_dill_passes_brinery_passes(module: str, tmp_path: Path) -> None:
     """Each test of the module; what fails with dill itself proves nothing."""
@@ -49,6 +50,7 @@ def test_what_dill_passes_brinery_passes(module: str, tmp_path: Path) -> None:
     assert {name: ours[name] for name in failed - SAME_CLASS} == {}
 
 
+@pytest.mark.thorough
 def test_the_exceptions_are_still_needed(tmp_path: Path) -> None:
     """A class by value that lives is given back."""
     results = dict.fromkeys(SAME_CLASS, "")
@@ -57,6 +59,7 @@ def test_the_exceptions_are_still_needed(tmp_path: Path) -> None:
     assert all(result.startswith("AssertionError") for result in results.values())
 
 
+@pytest.mark.thorough
 def test_dill_itself_writes_few_of_them(tmp_path: Path) -> None:
     """Its tests of functions, objects and classes go by the pickler in C."""
     for module in ("test_functions", "test_objects", "test_classdef", "test_nested"):

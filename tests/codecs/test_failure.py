@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from tests.codecs import members
 from tests.codecs.members import Colour, NamedColour, NamedMode, NamedRights, Outer, Rights
+from tests.marks import cases
 from tests.torture.hostile import forged
 from tests.torture.opcodes import Case
 
@@ -181,7 +182,10 @@ def within(obj: Any, path: str) -> str:
 
 
 PLACES = list(places(object))
-each_codec = pytest.mark.parametrize("codec", CODECS.values(), ids=list(CODECS))
+NEWEST = [codec for name, codec in CODECS.items() if name.endswith("-5")]
+each_codec = pytest.mark.parametrize(
+    "codec", cases(CODECS.values(), quick=NEWEST), ids=list(CODECS)
+)
 each_place = pytest.mark.parametrize("path", PLACES)
 each_enumeration = pytest.mark.parametrize("enumeration", [Colour, NamedColour])
 
@@ -585,6 +589,7 @@ def all_paths(obj: Any) -> dict[str, set[str]]:
     return found
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", ["pickle-2", "pickle-3", "pickle-5", "cloudpickle-4", "dill-5"])
 def test_a_path_is_never_wrong(codec: str) -> None:
     """Random objects with shared parts, in which each thing that can fail does so once."""
@@ -627,12 +632,14 @@ def test_a_name_that_is_long_is_clipped() -> None:
     assert error.object_path == ("." + "a" * 200 + "…") * 10
 
 
+@pytest.mark.thorough
 def test_a_payload_that_is_too_long_says_so() -> None:
     """It is not gone through again."""
     error = failure(CODECS["pickle-5"], [[[]] * 1_100_000, Made("late")], fail("late"))
     assert error.object_path == "<somewhere in more than 1,000,000 opcodes>"
 
 
+@pytest.mark.thorough
 def test_where_thousands_may_have_failed_costs_little() -> None:
     """Frozen dataclasses of an admitted package in each other: each may be where it is."""
     step = b"q\x01h\x00h\x01h\x01\x86R"

@@ -94,6 +94,7 @@ DATA = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(DATA)
 def test_random_data_come_back_exactly(obj: Any) -> None:

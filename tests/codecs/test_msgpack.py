@@ -365,6 +365,7 @@ PLAIN = st.recursive(
 )
 
 
+@pytest.mark.thorough
 @given(PLAIN)
 @settings(max_examples=300, deadline=None)
 def test_any_plain_data_make_the_round_trip(obj: Any) -> None:
@@ -627,6 +628,7 @@ def test_the_deepest_nesting_allowed_is_read_back_and_one_more_is_refused() -> N
         assert len(error.object_path or "") < 1000
 
 
+@pytest.mark.thorough
 def test_a_million_levels_are_refused_and_not_a_crash() -> None:
     """The walk does not recur."""
     obj: Any = []
@@ -656,6 +658,7 @@ def test_one_tuple_in_many_places_is_no_bomb(monkeypatch: pytest.MonkeyPatch) ->
 # -- the codec's own promises
 
 
+@pytest.mark.thorough
 def test_equal_sets_give_equal_bytes_in_every_process() -> None:
     """Neither the hash seed nor the order of insertion shows."""
     code = (
@@ -965,6 +968,7 @@ def test_mutated_payloads_give_an_object_or_a_decode_error() -> None:
     assert min(outcomes["refused"], outcomes["read"]) > 1000
 
 
+@pytest.mark.thorough
 @given(st.binary(max_size=60))
 @settings(max_examples=500, deadline=None)
 def test_random_bytes_give_an_object_or_a_decode_error(payload: bytes) -> None:

@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "examples" / "sweep.py"
 
@@ -21,6 +23,7 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 def test_the_demo_shows_what_was_checked(tmp_path: Path) -> None:
     """With few nodes: the sweep, its sharing, and a row for each codec, all equal."""
     done = run_demo("--nodes", "5000", str(tmp_path / "demo"))

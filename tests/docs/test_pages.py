@@ -57,6 +57,7 @@ def run_python(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.thorough
 @each_page
 def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: Path) -> None:
     """All Python blocks, in order, as one script in an empty directory."""
@@ -65,6 +66,7 @@ def test_the_code_of_a_page_runs_and_prints_what_it_says(page: Path, tmp_path: P
     assert done.stderr == ""
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "name",
     [

@@ -82,6 +82,7 @@ print("brinery_literal" in sys.modules, store.load("data"), store.info("data").c
 """
 
 
+@pytest.mark.thorough
 def test_stores_find_it_by_its_name(installed: Path, tmp_path: Path) -> None:
     """In an argument, a URL and a record; nobody has imported it."""
     assert run(installed, tmp_path, "-c", WRITER).splitlines() == ["data True", "literal"]
@@ -91,6 +92,7 @@ def test_stores_find_it_by_its_name(installed: Path, tmp_path: Path) -> None:
     assert (tmp_path / "store" / "data").read_bytes().startswith(b"{'at': (1, 2, ), 3: b'x', }")
 
 
+@pytest.mark.thorough
 def test_without_it_the_error_says_what_is_missing(installed: Path, tmp_path: Path) -> None:
     """The record names a codec that nobody knows."""
     run(installed, tmp_path, "-c", WRITER)
@@ -104,6 +106,7 @@ def test_without_it_the_error_says_what_is_missing(installed: Path, tmp_path: Pa
     assert "'data'" in said
 
 
+@pytest.mark.thorough
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
     """Those of the contract, by pytest, against what was installed."""
     shutil.copy(PROJECT / "tests" / "test_literal.py", tmp_path)
@@ -112,6 +115,7 @@ def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
     assert re.search(r"^\d{2,} passed", said, re.MULTILINE)
 
 
+@pytest.mark.thorough
 def test_its_row_of_the_table_can_be_printed(installed: Path, tmp_path: Path) -> None:
     """By the command that the how-to gives."""
     command = ("-m", "brinery.testing.table", "brinery_literal:LiteralCodec")

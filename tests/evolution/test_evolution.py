@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from tests.marks import cases
 
 from brinery import FilesystemStore, MemoryStore, Persistable, Transform, renamed_from, upgrades
 from brinery.codec import Buffer
@@ -27,8 +28,8 @@ from brinery.record.reader import parse
 from brinery.stores.store import Store
 
 FAMILY = ("pickle", "cloudpickle", "dill")
-each_codec = pytest.mark.parametrize("codec", FAMILY)
-each_protocol = pytest.mark.parametrize("protocol", range(6))
+each_codec = pytest.mark.parametrize("codec", cases(FAMILY, quick=["pickle"]))
+each_protocol = pytest.mark.parametrize("protocol", cases(range(6), quick=[5]))
 
 SHOP = """
     import enum
@@ -175,6 +176,7 @@ def test_a_mapping_finds_moved_classes(programs: Programs, codec: str, protocol:
     assert all(b"shop" not in payload for payload in programs.records().values())
 
 
+@pytest.mark.thorough
 def test_a_class_says_what_it_was_called(programs: Programs) -> None:
     """Once its module is imported: by the program, or because the old name lies in it."""
     programs.run(WRITE, codec="pickle", protocol=5)
@@ -186,6 +188,7 @@ def test_a_class_says_what_it_was_called(programs: Programs) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_distribution_brings_its_renames(programs: Programs) -> None:
     """By an entry point, which is asked for names that cannot be imported."""
     programs.run(WRITE, codec="pickle", protocol=5)
@@ -364,6 +367,7 @@ READ = """
 """
 
 
+@pytest.mark.thorough
 @each_codec
 @each_protocol
 def test_what_was_changed_beside_placeholders_loads_when_the_class_is_back(
@@ -377,6 +381,7 @@ def test_what_was_changed_beside_placeholders_loads_when_the_class_is_back(
     programs.run(READ, protocol=protocol)
 
 
+@pytest.mark.thorough
 def test_a_missing_codec_gives_opaque_placeholders(programs: Programs) -> None:
     """They show class, references and payload, and are kept; what holds them can be changed."""
     programs.run(
@@ -423,6 +428,7 @@ def test_a_missing_codec_gives_opaque_placeholders(programs: Programs) -> None:
     assert {name: after[name] for name in payloads} == payloads
 
 
+@pytest.mark.thorough
 def test_a_placeholder_is_never_taken_for_the_class(programs: Programs) -> None:
     """A load without placeholders fails while some live, and gives real objects once it can."""
     programs.run(WRITE, codec="pickle", protocol=5)
@@ -459,6 +465,7 @@ def test_a_placeholder_is_never_taken_for_the_class(programs: Programs) -> None:
     )
 
 
+@pytest.mark.thorough
 def test_a_record_that_chokes_on_a_placeholder_becomes_one(programs: Programs) -> None:
     """Code that is there but cannot do without what is missing loses nothing."""
     programs.module(
@@ -514,6 +521,7 @@ class Fragile:
 _fragile = Fragile
 
 
+@pytest.mark.thorough
 def test_the_error_tells_what_is_installed(programs: Programs) -> None:
     """Where the package of the class is there, and has lost the class: its version."""
     programs.run(WRITE, codec="pickle", protocol=5)
@@ -533,6 +541,7 @@ def test_the_error_tells_what_is_installed(programs: Programs) -> None:
     assert "(shop 2.5 is installed)" in said
 
 
+@pytest.mark.thorough
 def test_a_store_that_was_made_with_what_is_missing_tells_how_to_open_it(
     programs: Programs,
 ) -> None:
@@ -563,6 +572,7 @@ def test_a_store_that_was_made_with_what_is_missing_tells_how_to_open_it(
     assert ids == "plain"
 
 
+@pytest.mark.thorough
 @each_codec
 def test_an_object_that_was_made_past_its_class_shows_its_state(
     programs: Programs, codec: str
@@ -697,6 +707,7 @@ def test_old_states_are_upgraded(programs: Programs, codec: str, protocol: int) 
     )
 
 
+@pytest.mark.thorough
 @each_codec
 @pytest.mark.parametrize("protocol", [2, 5])
 def test_a_record_with_old_states_fills_the_object_that_others_have_met(
@@ -758,6 +769,7 @@ def test_a_record_with_old_states_fills_the_object_that_others_have_met(
     )
 
 
+@pytest.mark.thorough
 @each_codec
 @each_protocol
 def test_nested_classes_are_renamed_and_upgraded(
@@ -797,6 +809,7 @@ def test_nested_classes_are_renamed_and_upgraded(
     assert said == "Outer.Innermost 2\n"
 
 
+@pytest.mark.thorough
 @each_codec
 @each_protocol
 def test_placeholders_keep_the_version_of_their_class(
@@ -851,6 +864,7 @@ def test_placeholders_keep_the_version_of_their_class(
     )
 
 
+@pytest.mark.thorough
 @each_codec
 @each_protocol
 def test_renamed_classes_are_upgraded_from_the_version_that_they_had(
@@ -907,6 +921,7 @@ def test_renamed_classes_are_upgraded_from_the_version_that_they_had(
     assert said == "{'upgraded': 2}\n{'loads': 2}\n"
 
 
+@pytest.mark.thorough
 def test_a_gap_and_a_failing_upgrade_are_errors(programs: Programs) -> None:
     """That say which step is missing, or what went wrong in it."""
     programs.module("work", OLD)

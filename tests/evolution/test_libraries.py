@@ -105,6 +105,7 @@ def test_nothing_is_computed_for_a_version(shop: Any) -> None:
     assert Libraries()["__main__"] is None
 
 
+@pytest.mark.thorough
 @each_codec
 def test_an_error_compares_the_versions(
     shop: Any, codec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

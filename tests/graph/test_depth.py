@@ -47,12 +47,14 @@ def _comes_back(obj: object, size: int) -> None:
         assert_isomorphic(obj, store.load(id_))
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", [chain, ring])
 def test_a_hundred_thousand_objects_come_back(make: Callable[[int], object]) -> None:
     """By the codec pickle, from the object at one end."""
     _comes_back(make(100_000), 100_000)
 
 
+@pytest.mark.thorough
 def test_a_container_of_many_objects_in_cycles_comes_back() -> None:
     """Each of them refers back to it, and to another one anywhere in it."""
     _comes_back(star(20_000), 20_001)
@@ -66,6 +68,7 @@ def test_a_million_objects_come_back(make: Callable[[int], object]) -> None:
     _comes_back(make(1_000_000), 1_000_000)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", ["cloudpickle", "dill"])
 @pytest.mark.parametrize("make", [chain, ring])
 def test_other_codecs_have_no_recursion_either(make: Callable[[int], object], codec: str) -> None:
@@ -77,6 +80,7 @@ def test_other_codecs_have_no_recursion_either(make: Callable[[int], object], co
         assert_isomorphic(obj, store.load(id_))
 
 
+@pytest.mark.thorough
 def test_a_ring_in_a_directory_comes_back_from_any_object(tmp_path: Path) -> None:
     """Each object is a file; a second store reads what the first has written."""
     first = ring(5_000)

@@ -9,6 +9,7 @@ from typing import Any
 
 import cloudpickle
 import dill
+import pytest
 from hypothesis import assume, example, given, settings
 from tests.graph.recipes import FUNCTIONS, KINDS, Recipe, recipes
 
@@ -65,6 +66,7 @@ def _check(recipe: Recipe, codec: str) -> None:
 KEY_SEEN_EARLY = Recipe(("key", "keys", "tuple node"), ((2, 1), (0,), (0,)), 1)
 
 
+@pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(recipes(DATA))
 @example(KEY_SEEN_EARLY)
@@ -74,6 +76,7 @@ def test_graphs_come_back_by_pickle(recipe: Recipe) -> None:
     _check(recipe, "pickle")
 
 
+@pytest.mark.thorough
 @settings(max_examples=150, deadline=None)
 @given(recipes(ALL))
 def test_graphs_come_back_by_cloudpickle(recipe: Recipe) -> None:
@@ -81,6 +84,7 @@ def test_graphs_come_back_by_cloudpickle(recipe: Recipe) -> None:
     _check(recipe, "cloudpickle")
 
 
+@pytest.mark.thorough
 @settings(max_examples=75, deadline=None)
 @given(recipes(ALL, most=6))
 def test_graphs_come_back_by_dill(recipe: Recipe) -> None:

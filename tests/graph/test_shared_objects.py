@@ -141,6 +141,7 @@ def test_a_store_does_not_keep_objects_alive() -> None:
         assert again.part.label == "b"
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("make", WITHOUT_WEAK_REFERENCES)
 def test_objects_without_weak_references_are_let_go(make: Callable[[int], Any]) -> None:
     """Once nobody else holds them; so a long-lived store does not grow without bound."""

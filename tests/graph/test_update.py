@@ -362,6 +362,7 @@ def test_an_id_without_a_function_is_refused(store: Store) -> None:
         store.update("ab")  # type: ignore[arg-type]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("shares_a_store", [True, False])
 def test_no_update_of_threads_is_lost(opener: Opener, shares_a_store: bool) -> None:
     """Each of them counts, whether they share a store or have one each."""

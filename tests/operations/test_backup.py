@@ -253,6 +253,7 @@ print(len(roots), len(store))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["file", "sqlite"])
 def test_every_graph_of_a_backup_is_whole_while_others_save(tmp_path: Path, kind: str) -> None:
     """Another process saves graphs of four records all the time; each backup has one state of them."""
@@ -333,6 +334,7 @@ store.backup(sys.argv[2])
 """
 
 
+@pytest.mark.thorough
 def test_a_first_backup_that_was_killed_is_refused_and_completed_by_the_next(
     tmp_path: Path,
 ) -> None:

@@ -155,6 +155,7 @@ class TestWhatGoes:
         fsck(store, repair=True)
         assert store.gc(["Task.1"], older_than=0, dry_run=False).garbage == (Id("Task.5"),)
 
+    @pytest.mark.thorough
     def test_metadata_of_any_length_are_read(self, store: Store) -> None:
         """A record may refer to thousands."""
         many = Task("many", *(Task(str(n)) for n in range(2_000)))
@@ -449,6 +450,7 @@ print(*sorted(task.name for task in root.links))
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("url", ["file://{}/jobs?durability=process", "sqlite:///{}/jobs.db"])
 def test_nothing_reachable_is_lost_while_processes_save(tmp_path: Path, url: str) -> None:
     """Four writers drop and take up records all the time, and a gc runs all the time, graceless."""

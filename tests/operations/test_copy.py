@@ -291,6 +291,7 @@ class CarefulBackend(MemoryBackend):
         return versions
 
 
+@pytest.mark.thorough
 def test_after_each_batch_all_references_lead_somewhere() -> None:
     """Children come before their parents, and a cycle at once, however long it is."""
     source = MemoryStore()
@@ -321,6 +322,7 @@ print(brinery.copy(old, new).copied)
 """
 
 
+@pytest.mark.thorough
 def test_a_killed_copy_leaves_no_reference_to_nowhere_and_goes_on(tmp_path: Path) -> None:
     """SIGKILL in the middle; a second run copies the rest, and no number is used twice."""
     with FilesystemStore(tmp_path / "old", durability="process") as old:
@@ -436,6 +438,7 @@ def test_closed_stores_are_not_copied(source: Store) -> None:
             brinery.copy(*stores)
 
 
+@pytest.mark.thorough
 def test_memory_is_bounded_by_a_batch(tmp_path: Path) -> None:
     """100 MB pass through, and never much more than a batch of both stores is held."""
     old = FilesystemStore(tmp_path / "old", durability="process")

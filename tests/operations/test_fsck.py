@@ -332,6 +332,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert fsck(tmp_path, repair=True).problems[0].status == "newer format"
         assert (tmp_path / ".brinery" / "settings.json").exists()
 
+    @pytest.mark.thorough
     def test_a_store_in_use_is_clean(self, tmp_path: Path) -> None:
         """Whatever is saved, replaced and removed meanwhile."""
         code = """

@@ -432,6 +432,7 @@ print(brinery.recode(store).recoded)
 """
 
 
+@pytest.mark.thorough
 def test_a_killed_run_is_repeated_and_goes_on(tmp_path: Path) -> None:
     """SIGKILL in the middle leaves each record old or new, and all of them readable."""
     with FilesystemStore(tmp_path, durability="process") as store:

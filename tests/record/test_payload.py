@@ -510,6 +510,7 @@ def test_too_little_memory_is_no_damage() -> None:
 # -- damage and hostility
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("compress", ["gzip", "lz4", "zstd"])
 def test_every_damaged_byte_of_a_compressed_record_is_found(tmp_path: Path, compress: str) -> None:
     """Each byte flipped, and the file cut at each place: before anything is expanded."""

@@ -506,6 +506,7 @@ class TestHostileMetadata:
         with pytest.raises(CorruptRecordError):
             parse(sealed(msgpack.packb(fields), b"payload"))
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("key", sorted(fields_of(SAMPLE)))
     @given(value=JSON)
     @settings(max_examples=40)

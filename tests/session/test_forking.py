@@ -88,6 +88,7 @@ ended_well(*pids)
     assert len(FilesystemStore(tmp_path).list()) == 5 + 20 + 3 * 20
 
 
+@pytest.mark.thorough
 def test_a_fork_waits_for_the_calls_of_other_threads(tmp_path: Path) -> None:
     """However they fall, each child finds its lock free and its tables whole."""
     script = """
@@ -236,6 +237,7 @@ assert not other.is_alive()
     run(script, tmp_path)
 
 
+@pytest.mark.thorough
 def test_two_threads_can_fork_at_once(tmp_path: Path) -> None:
     """None waits for the other for ever, and all locks are free afterwards."""
     script = """
@@ -279,6 +281,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_stores_can_be_sent_to_processes(tmp_path: Path, method: str) -> None:
     """By each way that `multiprocessing` has of starting them."""

@@ -323,6 +323,7 @@ def test_objects_without_weak_references_are_rolled_back_too(store: Store) -> No
     assert store.save(fresh) != fresh_id
 
 
+@pytest.mark.thorough
 def test_a_transaction_keeps_nothing_alive(store: Store) -> None:
     """Neither after a commit nor after a rollback."""
     seen = []

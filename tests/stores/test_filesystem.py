@@ -507,6 +507,7 @@ class TestIds:
                 assert ids == [Id("list", start)]
         assert len(store_ids(tmp_path)) == 202
 
+    @pytest.mark.thorough
     def test_several_processes_never_share_a_number(self, tmp_path: Path) -> None:
         """Eight processes save at once; every object is there in the end."""
         code = (

@@ -157,6 +157,7 @@ def test_a_save_that_is_cut_off_after_its_commit_is_known(
     assert FilesystemStore(tmp_path).load("old").x == 3
 
 
+@pytest.mark.thorough
 def test_an_interrupt_anywhere_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
     """After each system call in turn; each later save works, and nothing is there twice."""
     store = FilesystemStore(tmp_path)

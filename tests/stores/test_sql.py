@@ -865,6 +865,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
         SqlStore(f"postgresql+psycopg://me@/jobs?host={tmp_path}")
 
 
+@pytest.mark.thorough
 def test_a_missing_driver_names_the_extra() -> None:
     """In a process where psycopg cannot be imported, and one where SQLAlchemy cannot."""
     code = (

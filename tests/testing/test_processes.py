@@ -47,6 +47,7 @@ def tell_and_wait(_: Backend, tell: Tell) -> None:
     time.sleep(60)
 
 
+@pytest.mark.thorough
 def test_processes_work_at_the_same_time(opener: Opener) -> None:
     """Each in a process of its own; none begins before all are ready."""
     told = in_processes([opener], [partial(tell_times, 3)] * 4)

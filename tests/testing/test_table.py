@@ -34,6 +34,7 @@ def proofs(codecs: Sequence[Codec]) -> dict[str, list[Proof]]:
     return table.prove_all(codecs, speed=False)
 
 
+@pytest.mark.thorough
 def test_the_table_in_the_docs_is_not_stale(
     codecs: list[Codec], proofs: dict[str, list[Proof]]
 ) -> None:
@@ -194,6 +195,7 @@ class Boastful(type(make_codec("pickle"))):  # type: ignore[misc]
         self.capabilities = replace(kept, classes_by_value=True, **others)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("make", "row"),
     [

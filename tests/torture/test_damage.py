@@ -34,6 +34,7 @@ def test_no_damage_goes_unseen(kind: Kind, tmp_path: Path) -> None:
     assert {"CorruptRecordError", "TruncatedRecordError"} <= {*outcome.errors}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ELSEWHERE, ids=str)
 def test_no_engine_overlooks_damage(kind: Kind, tmp_path: Path) -> None:
     """In a directory and in SQLite as well, where there are files and rows to be read."""

@@ -32,6 +32,7 @@ def watched(seconds: float, seed: int) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.thorough
 @each_target
 def test_parsers_raise_nothing_of_others(target: fuzz.Target) -> None:
     """The short version: the same some hundred examples each time."""
@@ -41,6 +42,7 @@ def test_parsers_raise_nothing_of_others(target: fuzz.Target) -> None:
     assert tally.passed > 0 or target.name == "bytes"
 
 
+@pytest.mark.thorough
 def test_some_pickles() -> None:
     """The short version; some load, most are refused."""
     counts = watched(3, 0)

@@ -15,6 +15,7 @@ from brinery import Trust, TrustError
 from brinery_codecs._pickle.analysis.scan import scan
 
 
+@pytest.mark.thorough
 def test_a_sample_of_hostile_payloads_does_nothing() -> None:
     """The short version: one case of 67, by all codecs and policies in turn."""
     found = hostile.torture(every=67)
@@ -24,6 +25,7 @@ def test_a_sample_of_hostile_payloads_does_nothing() -> None:
     assert found["calls"].refused["TrustError"] > 50
 
 
+@pytest.mark.thorough
 def test_escapes_are_refused_and_honest_pickles_load() -> None:
     """A quarter of them: the same forms, and the other outcome."""
     found = hostile.torture(every=4, groups=["escapes", "honest pickles"])
@@ -43,6 +45,7 @@ def test_what_costs_much_is_refused_by_the_look_alone() -> None:
         assert time.process_time() - begun < 10, case.name
 
 
+@pytest.mark.thorough
 def test_the_payloads_do_harm_where_nothing_is_restricted() -> None:
     """So it is the restriction that stops them, and not a mistake in the payloads."""
     tally = hostile.torture(groups=["calls"], policies=[hostile.NO_POLICY])["calls"]

@@ -22,9 +22,17 @@ def database(engine: Engine, request: pytest.FixtureRequest) -> str | None:
     return request.getfixturevalue("postgres_url") if engine.needs_database else None
 
 
-each_engine = pytest.mark.parametrize("engine", ENGINES, ids=lambda engine: engine.name)
+each_engine = pytest.mark.parametrize(
+    "engine",
+    [
+        pytest.param(engine, marks=[pytest.mark.server] if engine.needs_database else [])
+        for engine in ENGINES
+    ],
+    ids=lambda engine: engine.name,
+)
 
 
+@pytest.mark.thorough
 @each_engine
 def test_nothing_is_lost_in_a_few_seconds(
     engine: Engine, tmp_path: Path, database: str | None

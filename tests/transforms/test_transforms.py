@@ -8,6 +8,7 @@ from importlib.metadata import EntryPoint, EntryPoints
 from typing import Any
 
 import pytest
+from tests.marks import cases
 from tests.transforms.squeeze import SqueezeTransform
 
 from brinery.errors import InvalidArgumentError
@@ -36,7 +37,7 @@ def installed(monkeypatch: pytest.MonkeyPatch) -> None:
 class TestGzip(TransformContract):
     """At the default level, the fastest and the best."""
 
-    @pytest.fixture(params=["gzip", "gzip:1", "gzip:9"])
+    @pytest.fixture(params=cases(["gzip", "gzip:1", "gzip:9"], quick=["gzip"]))
     def transform(self, request: pytest.FixtureRequest) -> Transform:
         """Give the transform at one level."""
         return make_transform(request.param)
@@ -45,7 +46,7 @@ class TestGzip(TransformContract):
 class TestLz4(TransformContract):
     """At the default level and the best."""
 
-    @pytest.fixture(params=["lz4", "lz4:12"])
+    @pytest.fixture(params=cases(["lz4", "lz4:12"], quick=["lz4"]))
     def transform(self, request: pytest.FixtureRequest) -> Transform:
         """Give the transform at one level."""
         return make_transform(request.param)
@@ -54,12 +55,13 @@ class TestLz4(TransformContract):
 class TestZstd(TransformContract):
     """At the fastest level, the default and one of the slow ones."""
 
-    @pytest.fixture(params=["zstd:1", "zstd", "zstd:17"])
+    @pytest.fixture(params=cases(["zstd:1", "zstd", "zstd:17"], quick=["zstd"]))
     def transform(self, request: pytest.FixtureRequest) -> Transform:
         """Give the transform at one level."""
         return make_transform(request.param)
 
 
+@pytest.mark.thorough
 @pytest.mark.usefixtures("installed")
 class TestOneOfAnotherPackage(TransformContract):
     """Found by its entry point."""

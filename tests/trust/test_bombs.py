@@ -45,6 +45,7 @@ def test_what_python_frees_by_recursion_is_not_deep(payload: bytes) -> None:
         scan(payload, lambda *_: True)
 
 
+@pytest.mark.thorough
 def test_what_is_wide_is_not_deep() -> None:
     """Many in a list or in one deque are as good as ever; so is a cycle."""
     ring: Any = collections.deque()

@@ -309,6 +309,7 @@ class TestLinks:
         assert (outside / "record").read_bytes() == before
         assert "task" not in store.list()
 
+    @pytest.mark.thorough
     @pytest.mark.parametrize("layout", ["flat", "sharded"])
     def test_one_in_the_place_of_a_shard_is_not_followed(
         self, tmp_path: Path, outside: Path, layout: str

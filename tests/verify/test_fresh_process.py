@@ -97,6 +97,7 @@ for obj in (
 """
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["MemoryStore(", "FilesystemStore('jobs', "])
 def test_dill_without_recurse_is_caught(kind: str, tmp_path: Path) -> None:
     """Its functions load, and do not find their globals when they are called."""
@@ -118,6 +119,7 @@ def test_dill_without_recurse_is_caught(kind: str, tmp_path: Path) -> None:
     assert {what for each in found for _, what in each} == {problem}
 
 
+@pytest.mark.thorough
 def test_compressed_records_are_looked_into(tmp_path: Path) -> None:
     """A class of `__main__` is named with its place, by codec and by chain."""
     code = """
@@ -129,6 +131,7 @@ def test_compressed_records_are_looked_into(tmp_path: Path) -> None:
     assert [[path for path, _ in each] for each in found] == [["", ".after[0]['here']"], []]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("codec", ["codec='dill'", "codec='cloudpickle'"])
 def test_codecs_that_take_globals_along_pass(codec: str, tmp_path: Path) -> None:
     """With lambdas, classes of the script, and the same places."""
@@ -137,6 +140,7 @@ def test_codecs_that_take_globals_along_pass(codec: str, tmp_path: Path) -> None
     assert found == [[]] * 11
 
 
+@pytest.mark.thorough
 def test_defaults_attributes_and_methods_are_looked_at(tmp_path: Path) -> None:
     """Also those of classes by value, static ones, properties, and helpers that helpers call."""
     code = """
@@ -166,6 +170,7 @@ def test_defaults_attributes_and_methods_are_looked_at(tmp_path: Path) -> None:
     assert ".__func__" in {path for path, _ in method}
 
 
+@pytest.mark.thorough
 def test_names_that_code_is_prepared_to_miss_are_no_findings(tmp_path: Path) -> None:
     """Assigned by a function, guarded by try, looked for in globals(), local to a class body."""
     code = """
@@ -217,6 +222,7 @@ def test_names_that_code_is_prepared_to_miss_are_no_findings(tmp_path: Path) -> 
     assert found[9] == []
 
 
+@pytest.mark.thorough
 def test_every_class_that_pickle_names_in_main_is_listed(tmp_path: Path) -> None:
     """Not the first alone, and each at its place."""
     code = """
@@ -235,6 +241,7 @@ def test_every_class_that_pickle_names_in_main_is_listed(tmp_path: Path) -> None
     assert found[1] == []
 
 
+@pytest.mark.thorough
 def test_a_module_that_is_found_by_a_path_set_at_run_time_passes(tmp_path: Path) -> None:
     """The new process has the caller's search path; a module made in memory it has not."""
     (tmp_path / "extra").mkdir()
@@ -256,6 +263,7 @@ def test_a_module_that_is_found_by_a_path_set_at_run_time_passes(tmp_path: Path)
     assert "the module 'made_module' cannot be imported there" in problem
 
 
+@pytest.mark.thorough
 def test_a_submodule_that_nobody_imports_there_is_found(tmp_path: Path) -> None:
     """`import package` alone does not load it; the codecs that load it along pass."""
     code = """
@@ -281,6 +289,7 @@ def test_a_submodule_that_nobody_imports_there_is_found(tmp_path: Path) -> None:
     assert found[1:] == [[], [], []]
 
 
+@pytest.mark.thorough
 def test_records_that_the_object_refers_to_are_there(tmp_path: Path) -> None:
     """Those of this save, and those that were saved before and have not changed."""
     code = """
@@ -378,6 +387,7 @@ def test_an_end_before_its_time_is_told() -> None:
     assert "SystemExit: 3" in error.problems[0].reason
 
 
+@pytest.mark.thorough
 def test_a_process_that_takes_too_long_is_ended() -> None:
     """After the time that the caller sets."""
     obj = [Calls("import time; time.sleep(60)")]
@@ -391,6 +401,7 @@ def test_what_is_printed_there_disturbs_nothing(capfd: pytest.CaptureFixture[str
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.thorough
 def test_the_other_ways_of_saving_verify_as_well() -> None:
     """`save_many` and `replace`; a store keeps what it had."""
     store = MemoryStore()

@@ -102,6 +102,7 @@ def test_graphs_made_in_the_same_way_are_isomorphic(name: str) -> None:
     assert_isomorphic(first, first, records=False)
 
 
+@pytest.mark.thorough
 def test_a_graph_of_any_depth_is_compared() -> None:
     """100,000 objects in a ring, without recursion; and one difference is found there."""
     first, second = _ring(100_000), _ring(100_000)

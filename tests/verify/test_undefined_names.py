@@ -73,6 +73,7 @@ def test_a_function_is_found(obj: Any, path: str) -> None:
     assert undefined_names(obj) == [(path, "the global name 'missing' is not defined there")]
 
 
+@pytest.mark.thorough
 def test_a_function_is_found_at_any_depth() -> None:
     """In time that grows with the depth, not with its square."""
     ((path, _),) = undefined_names(deep(BAD, 100_000))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.marks import cases
 
 from brinery.backend import Backend, Missing, Put
 from brinery.backends.directory.backend import DirectoryBackend
@@ -46,6 +47,7 @@ def opened(root: Path, **more: Any) -> DirectoryBackend:
 # -- while others write
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("layout", ["flat", "sharded"])
 def test_readers_never_see_a_mixture(tmp_path: Path, layout: Any) -> None:
     """While one thread commits twenty records at a time, each reading of all has one state."""
@@ -148,6 +150,7 @@ def test_one_state_costs_two_stats(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(asked) == 2
 
 
+@pytest.mark.thorough
 def test_the_log_of_turns_stays_small(tmp_path: Path) -> None:
     """It starts again when it has its size, and each state of it differs from the ones before."""
     backend = opened(tmp_path)
@@ -219,7 +222,7 @@ DEATHS = [
 ]
 
 
-@pytest.fixture(params=DEATHS, ids=lambda death: f"{death[0]}-{death[1]}")
+@pytest.fixture(params=cases(DEATHS, quick=DEATHS[:1]), ids=lambda death: f"{death[0]}-{death[1]}")
 def killed(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, dict[str, bytes]]:
     """Give a directory whose writer was killed, and what is to be seen there."""
     root = tmp_path / "store"

@@ -81,6 +81,7 @@ def test_a_record_alone_takes_one_statement(url: str, counted: dict[str, int]) -
     assert counted == {"closures": 0, "states": 0, "gets": 1}
 
 
+@pytest.mark.thorough
 def test_a_record_that_refers_to_living_objects_alone_takes_one_statement(
     url: str, counted: dict[str, int]
 ) -> None:
@@ -128,6 +129,7 @@ def test_a_graph_with_a_large_record_comes_back(url: str) -> None:
         assert len(root.links[1].blob) == 3 << 20
 
 
+@pytest.mark.thorough
 def test_what_is_alive_is_not_read_again(url: str) -> None:
     """And stays the same object, with its changes, also where others lead to it."""
     shared = Node("shared")

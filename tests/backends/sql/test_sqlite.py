@@ -27,6 +27,7 @@ class TestSqlite(BackendContract):
         return partial(SqlBackend, f"sqlite:///{tmp_path}/a.db", native=self.native)
 
 
+@pytest.mark.thorough
 class TestSqliteThroughSqlalchemy(TestSqlite):
     """The same, in the statements that every dialect gets."""
 
@@ -49,6 +50,7 @@ class TestSqliteInMemory(BackendContract):
 COLUMNS = ("name", "size", "data", "class_name", "codec", "created")
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("value", ["''", "'x'", "x'00'", "x'ff'", "1", "1.5", "'%2E%2E'", "-1"])
 @pytest.mark.parametrize("column", COLUMNS)
 def test_values_of_any_type_are_no_records(tmp_path: Path, column: str, value: str) -> None:

@@ -16,6 +16,7 @@ from brinery.verify.isomorphism import assert_isomorphic
 _TABLES = ("arrays", "frame")  # whose nodes are arrays
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_has_about_the_nodes_that_are_asked_for(name: str) -> None:
     """Within a fifth."""
@@ -34,6 +35,7 @@ def test_syntax_trees_are_as_many_with_any_seed(seed: int) -> None:
     assert 2_400 <= len(nodes_of([GRAPHS["trees"].build(3_000, seed)])) <= 3_600
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", GRAPHS)
 def test_a_graph_comes_back_from_a_store(name: str) -> None:
     """With pickle, or, where there are closures, with cloudpickle."""
@@ -44,6 +46,7 @@ def test_a_graph_comes_back_from_a_store(name: str) -> None:
     assert_isomorphic([graph], [store.load(id_)])
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", [name for name in GRAPHS if name != "closures"])
 def test_a_graph_is_the_same_in_each_process(name: str) -> None:
     """Whatever the seed of hashes; another seed gives another graph."""

@@ -172,6 +172,7 @@ def test_nothing_in_results_becomes_markup_or_script(result: dict[str, Any]) -> 
     assert data["cases"][0]["label"].startswith(HOSTILE)
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     "odd", [None, "", "x", -1, 10**400, True, [], ["x"], {}, {"x": 1}, float("nan")]
 )

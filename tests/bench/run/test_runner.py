@@ -19,6 +19,8 @@ from brinery import InvalidArgumentError, Persistable
 from brinery.bench import Report, compare
 from brinery.bench.result import Case
 
+pytestmark = pytest.mark.thorough  # each case is measured in processes of its own
+
 
 class Node(Persistable):
     def __init__(self, *others: Any) -> None:
