@@ -24,9 +24,31 @@ MOST_PARAMETERS_OF_A_PUBLIC_CONSTRUCTOR = 8
 # A file a command.
 LARGE_FOLDERS = {"brinery.cli"}
 # Rewritten by the lean core, and split then.
-LONG_FILES = {"brinery.graph.saver", "brinery.graph.loader", "brinery.record.record"}
+LONG_FILES = {"brinery.graph.saver", "brinery.graph.loader"}
 LONG_FUNCTIONS: dict[str, str] = {}
-MANY_PARAMETERS: dict[str, str] = {}
+KEYWORDS = "users call it with keywords, which `help` is to show"
+CLICK = "click calls it with keywords, one for each option of the command"
+FORMAT_2 = "rewritten with format 2 of the record"
+LEAN_CORE = "rewritten by the lean core"
+ONCE_A_RECORD = "called for each record: a value object would take longer than the call"
+MANY_PARAMETERS: dict[str, str] = {
+    "brinery.bench.run.compare.compare": KEYWORDS,
+    "brinery.operations.copy.copy": KEYWORDS,
+    "brinery.stores.filesystem.FilesystemStore.__init__": KEYWORDS,
+    "brinery.stores.sql.SqlStore.__init__": KEYWORDS,
+    "brinery.stores.store.Store.__init__": KEYWORDS,
+    "brinery.url.Url.__init__": KEYWORDS,
+    "brinery.cli.bench.bench_command": CLICK,
+    "brinery.cli.copy.copy_command": CLICK,
+    "brinery.cli.fsck.fsck_command": CLICK,
+    "brinery.cli.recode.recode_command": CLICK,
+    "brinery.session.identity.IdentityMap.set": ONCE_A_RECORD,
+    "brinery.graph.isolation.IsolatedIdentityMap.set": ONCE_A_RECORD,
+    "brinery.graph.loader.Loader._decode_error": LEAN_CORE,
+    "brinery.record.reader._owner": FORMAT_2,
+    "brinery.record.reader.parse": FORMAT_2,
+    "brinery.record.record.new_metadata": FORMAT_2,
+}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -106,7 +128,7 @@ def test_no_file_is_long() -> None:
     """At most 400 lines."""
     lines = {name: len(path.read_text("utf-8").splitlines()) for name, path in MODULES.items()}
     long = {name: count for name, count in lines.items() if count > MOST_LINES}
-    assert set(long) <= LONG_FILES, long
+    assert set(long) == LONG_FILES, long
 
 
 def test_no_function_is_long() -> None:
