@@ -7,7 +7,7 @@ each distance from the root, before any of them is decoded.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple
 
@@ -20,7 +20,7 @@ from brinery.errors import (
     RecordError,
     TrustError,
 )
-from brinery.evolution.missing_codec import codec_or_missing
+from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
 from brinery.record.record import Metadata, Record
 from brinery.session.identity import NOTHING
@@ -53,15 +53,11 @@ class Fetcher:
     codec that is missing is no error.
     """
 
+    __slots__ = ("_placeholders", "_session")
+
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         self._session = session
-        self._backend = session.backend
-        self._identity = session.identity
-        self._gate = session.gate
-        codec_for = session.codecs.codec_for
-        self._codec_for = codec_or_missing(codec_for) if placeholders else codec_for
-        # IDs whose living objects do not count.
-        self._excluded: Collection[str] = () if placeholders else session.identity.incomplete
+        self._placeholders = placeholders
 
     def fetch(
         self, ids: Sequence[str], references: Sequence[str] = ()
@@ -73,15 +69,16 @@ class Fetcher:
         The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
         `RecordError`, `TrustError`, `StorageError`, and the errors of codecs and transforms that are missing.
         """
-        self._gate.begin_load()
+        backend = self._session.backend
+        self._session.gate.begin_load()
         if references:
             held: dict[str, Any] = {}
             self._missing(references, held)
-            closure = self._backend.get_closure(name_of(ids[0]), [*map(name_of, held)], _MOST_AHEAD)
+            closure = backend.get_closure(name_of(ids[0]), [*map(name_of, held)], _MOST_AHEAD)
             if closure is not None:
                 with suppress(_IncompleteError):
-                    return self._read(ids, self._backend, _Closure(closure))
-        return self._backend.read_one_state(lambda view: self._read(ids, view, view.get_many))
+                    return self._read(ids, backend, _Closure(closure))
+        return backend.read_one_state(lambda view: self._read(ids, view, view.get_many))
 
     def fetch_alone(self, id: str, alive: dict[str, Any]) -> FetchedRecord | Sequence[str]:
         """Return the record `id`; where it refers to others that have to be read, return its references.
@@ -89,8 +86,7 @@ class Fetcher:
         The living objects that it refers to are put into `alive`.  A single record needs no state of the
         store to be read in, and to ask for one costs more than to read it.  Raise what `fetch` does.
         """
-        gate = self._gate
-        backend = self._backend
+        gate, backend = self._session.gate, self._session.backend
         gate.begin_load()
         name = name_of(id)
         try:
@@ -115,7 +111,7 @@ class Fetcher:
     def _read(
         self, ids: Sequence[str], backend: Backend, get_many: GetMany
     ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-        gate = self._gate
+        gate = self._session.gate
         alive: dict[str, Any] = {}
         read: dict[str, FetchedRecord] = {}
         referrers: dict[str, str | None] = dict.fromkeys(ids)
@@ -159,7 +155,9 @@ class Fetcher:
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
         # Those of a wave that are not alive.  The others are held: they must not die before the end.
-        identity, excluded = self._identity, self._excluded
+        identity = self._session.identity
+        # IDs whose living objects do not count.
+        excluded = () if self._placeholders else identity.incomplete
         missing = []
         for id_ in wave:
             obj = identity.get(id_)
@@ -170,8 +168,11 @@ class Fetcher:
         return missing
 
     def _codec_of(self, metadata: Metadata) -> Codec:
+        codec_for: CodecFor = self._session.codecs.codec_for
+        if self._placeholders:
+            codec_for = codec_or_missing(codec_for)
         try:
-            return self._codec_for(metadata.codec, metadata.config)
+            return codec_for(metadata.codec, metadata.config)
         except BrineryError as error:
             if error.id is None:
                 # The registry knows no IDs.

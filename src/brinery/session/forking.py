@@ -21,11 +21,12 @@ WAIT: Final = 10.0
 class ForkSafe:
     """What has a lock, and goes on after a fork, in parent and child."""
 
-    _lock: Any  # threading.RLock is a function to type checkers
+    lock: Any  # threading.RLock is a function to type checkers
+    """Held during each call: calls of several threads follow each other."""
     _forks: int
 
     def _prepare_forks(self) -> None:
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._forks = 0
         ForkLock.protect(self)
 
@@ -51,7 +52,7 @@ class ForkSafe:
             self._let_go()
 
     def _hold(self, timeout: float) -> bool:
-        if not self._lock.acquire(timeout=timeout):
+        if not self.lock.acquire(timeout=timeout):
             return False
         self._forks += 1
         if self._forks == 1:
@@ -62,11 +63,11 @@ class ForkSafe:
         self._forks -= 1
         if not self._forks:
             self._after_fork()
-        self._lock.release()
+        self.lock.release()
 
     def _go_on(self, is_whole: bool) -> None:
         # Whoever held the lock in the parent is not here to release it.
-        self._lock, self._forks = threading.RLock(), 0
+        self.lock, self._forks = threading.RLock(), 0
         self._begin_child(is_whole=is_whole)
 
 

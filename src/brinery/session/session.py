@@ -180,11 +180,6 @@ class Session(ForkSafe):
 
     # -- life
 
-    @property
-    def lock(self) -> Any:
-        """Return the lock that a call holds: calls of several threads follow each other."""
-        return self._lock
-
     def opened(self) -> _Opened:
         """Return a context in which the store is open.  Raise `ClosedError`."""
         return _Opened(self)
@@ -198,7 +193,7 @@ class Session(ForkSafe):
         """Let go of everything; a second call does nothing.  Objects stay usable."""
         if self.is_closed:
             return
-        with self._lock:
+        with self.lock:
             while self._transactions:
                 self._transactions.pop().roll_back()
             self.backend = self.base
