@@ -11,11 +11,21 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
+from tests.torture.hostile import forged
+from tests.torture.opcodes import Case, call, name, text, whole
 
-from brinery import FilesystemStore, MemoryStore, Persistable, Transform, renamed_from, upgrades
+from brinery import (
+    FilesystemStore,
+    MemoryStore,
+    Persistable,
+    Transform,
+    Trust,
+    renamed_from,
+    upgrades,
+)
 from brinery.codec import Buffer
 from brinery.errors import (
     InvalidArgumentError,
@@ -238,6 +248,17 @@ def test_an_old_name_has_a_module_and_a_name(name: object) -> None:
     """Nothing else can be found in a record."""
     with pytest.raises(InvalidArgumentError):
         renamed_from(name)  # type: ignore[arg-type]
+
+
+@each_codec
+def test_paths_of_another_python_are_found(codec: str) -> None:
+    """Python 3.13 names their classes by a module that others have not, also under a policy."""
+    store = MemoryStore(codec=codec)
+    for module in ("pathlib", "pathlib._local"):
+        payload = whole(call(name(module, "PurePosixPath"), text("a"), text("b")))
+        store.backend.put("victim", forged(Case(module, payload), codec))
+        for trust in (None, Trust(classes=())):
+            assert Store(store.backend, trust=trust).load("victim") == PurePosixPath("a/b")
 
 
 def test_a_store_keeps_its_renames_in_a_pickle(tmp_path: Path) -> None:

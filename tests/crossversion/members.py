@@ -1,10 +1,11 @@
-"""Members of enumerations that Pythons exchange, and the same under new names of their classes."""
+"""What Pythons pickle in several forms: paths, and members of enumerations, also when these are renamed."""
 
 from __future__ import annotations
 
 import enum
 import socket
 import sys
+from pathlib import PurePosixPath
 from typing import Any
 
 from brinery import Persistable
@@ -86,7 +87,7 @@ NAMES = ("Colour", "Number", "Rights", "Mode", "Grant")
 
 
 def values(prefix: str = "") -> list[Any]:
-    """Return members of all enumerations whose names begin so."""
+    """Return members of all enumerations whose names begin so, and a path."""
     colour, number, rights, mode, grant = (
         getattr(sys.modules[__name__], prefix + name) for name in NAMES
     )
@@ -94,4 +95,5 @@ def values(prefix: str = "") -> list[Any]:
         *(colour.RED, colour.BLUE, number.ONE, rights.WRITE, rights(0), rights.READ | rights.RUN),
         *(rights.ALL, ~rights.READ, mode.READ, mode.READ | mode.WRITE, mode.READ | 64, mode(64)),
         *(grant.READ, grant.READ | grant.WRITE, socket.AF_INET),
+        PurePosixPath("a", "b"),
     ]
