@@ -233,6 +233,16 @@ def test_names_follow_the_longest_entry_and_chains() -> None:
     assert renames.present("ab", "X") == ("ab", "X")
 
 
+def test_what_lies_in_a_class_that_says_what_it_was_called_moves_with_it() -> None:
+    """As with a mapping."""
+    renamed_from("an_old_module:Old.Link")(Link)
+    renames = Renames({"older:Link": "an_old_module:Old.Link"})
+    for old in (("an_old_module", "Old.Link"), ("older", "Link")):
+        assert renames.present(*old) == (__name__, "Link")
+        assert renames.present(old[0], f"{old[1]}.Inner.A") == (__name__, "Link.Inner.A")
+    assert renames.present("an_old_module", "Old.Links") == ("an_old_module", "Old.Links")
+
+
 @pytest.mark.parametrize(
     "table",
     [{"a:X": "b"}, {"a": "b:X"}, {"a": ""}, {"a": 1}, ["a"], {"a:": "b:"}, {"a": "b", "b": "a"}],
