@@ -61,12 +61,46 @@ def test(session: nox.Session) -> None:
     )
 
 
+def _release_of(python: Path) -> str | None:
+    """Return the release of a Python, None for a shim that does not run."""
+    command = [str(python), "-c", "import platform; print(platform.python_version())"]
+    found = subprocess.run(command, capture_output=True, text=True, check=False)
+    return found.stdout.strip() if found.returncode == 0 else None
+
+
+def _other_releases(tested: dict[str, Path]) -> dict[str, Path]:
+    """Return the Pythons on the path, by release, that are of a version but not of a release in `tested`."""
+    found: dict[str, Path] = {}
+    for directory in os.environ["PATH"].split(os.pathsep):
+        for version in VERSIONS:
+            python = Path(directory, f"python{version}")
+            release = _release_of(python) if python.exists() else None
+            if release is not None and release not in tested:
+                found.setdefault(release, python)
+    return found
+
+
 @nox.session(python=False)
 def crossversion(session: nox.Session) -> None:
-    """Read with each Python what each other has written, in the environments of `test`."""
+    """Read with each Python what each other has written, in the environments of `test`.
+
+    Releases of one version may differ: further ones on the path (that of the system, beside pyenv's) take
+    part, in environments of their own.
+    """
     environments = Path(session.cache_dir).parent
     paths = [environments / f"test-{v.replace('.', '-')}" / "bin" / "python" for v in VERSIONS]
-    pythons = [str(path.absolute()) for path in paths if path.exists()]
+    pythons = {_release_of(path) or "": path.absolute() for path in paths if path.exists()}
     if not pythons:
         session.error(f"none of Python {', '.join(VERSIONS)} is installed")
-    session.run(pythons[0], "tests/crossversion/run.py", *pythons, external=True)
+    for release, python in _other_releases(pythons).items():
+        place = environments / f"crossversion-{release}"
+        session.run(
+            sys.executable, "-m", "virtualenv", "-q", "-p", str(python), str(place), external=True
+        )
+        pythons[release] = (place / "bin" / "python").absolute()
+        session.run(
+            *(str(pythons[release]), "-m", "pip", "install", "-q", ".[json,lz4,zstd]"),
+            external=True,
+        )
+    first, *others = map(str, pythons.values())
+    session.run(first, "tests/crossversion/run.py", first, *others, external=True)

@@ -4,7 +4,8 @@
 
 Each PYTHON is the interpreter of an environment where brinery is installed.  The records are those
 of the golden files: pickle at each protocol, msgpack, and cloudpickle and dill without code, which only
-the Python of the same version reads.
+the Python of the same version reads.  Members of enumerations are exchanged besides, because releases of one
+version pickle them otherwise: they are read under a policy, and after their classes were renamed.
 """
 
 from __future__ import annotations
@@ -18,11 +19,23 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[2]
 
 
+FAMILY = ("pickle", "cloudpickle", "dill")
+MEMBERS = "tests.crossversion.members"
+
+
 def write(directory: Path) -> None:
     """Write the records of all codecs below `directory`, with this Python."""
+    from tests.crossversion.members import values
     from tests.golden.regenerate import write
 
+    from brinery import FilesystemStore
+
     write(directory)
+    for codec in FAMILY:
+        for protocol in range(6):
+            place = directory / f"members-{codec}-{protocol}"
+            with FilesystemStore(place, codec=codec, protocol=protocol) as store:
+                store.save(values(), "values")
 
 
 def read(directory: Path) -> None:
@@ -38,7 +51,32 @@ def read(directory: Path) -> None:
             for name in makes:
                 check(name, store.load(name))
                 count += 1
+    for codec in FAMILY:
+        for protocol in range(6):
+            read_members(directory / f"members-{codec}-{protocol}")
+            count += 1
     print(f"{count} graphs")
+
+
+def read_members(directory: Path) -> None:
+    """Load and check members of enumerations: as they are, under a policy, and renamed."""
+    from tests.crossversion.members import NAMES, values
+
+    from brinery import FilesystemStore, Trust
+
+    classes = [f"{MEMBERS}:{name}" for name in NAMES] + ["socket:AddressFamily"]
+    renames = {f"{MEMBERS}:{name}": f"{MEMBERS}:New{name}" for name in NAMES}
+    new = [f"{MEMBERS}:New{name}" for name in NAMES] + ["socket:AddressFamily"]
+    for expected, trust, table in (
+        (values(), None, {}),
+        (values(), Trust(classes=classes), {}),
+        (values("New"), None, renames),
+        (values("New"), Trust(classes=new), renames),
+    ):
+        with FilesystemStore(directory, trust=trust, renames=table) as store:
+            found = store.load("values")
+            assert found == expected, found
+            assert [*map(type, found)] == [*map(type, expected)]
 
 
 def _run(python: str, action: str, directory: Path) -> str | None:

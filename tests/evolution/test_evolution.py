@@ -11,12 +11,22 @@ import sys
 import textwrap
 import zlib
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 from tests.marks import cases
+from tests.torture.hostile import forged
+from tests.torture.opcodes import Case, call, name, text, whole
 
-from brinery import FilesystemStore, MemoryStore, Persistable, Transform, renamed_from, upgrades
+from brinery import (
+    FilesystemStore,
+    MemoryStore,
+    Persistable,
+    Transform,
+    Trust,
+    renamed_from,
+    upgrades,
+)
 from brinery.codec import Buffer
 from brinery.errors import (
     InvalidArgumentError,
@@ -226,6 +236,16 @@ def test_names_follow_the_longest_entry_and_chains() -> None:
     assert renames.present("ab", "X") == ("ab", "X")
 
 
+def test_what_lies_in_a_class_that_says_what_it_was_called_moves_with_it() -> None:
+    """As with a mapping."""
+    renamed_from("an_old_module:Old.Link")(Link)
+    renames = Renames({"older:Link": "an_old_module:Old.Link"})
+    for old in (("an_old_module", "Old.Link"), ("older", "Link")):
+        assert renames.present(*old) == (__name__, "Link")
+        assert renames.present(old[0], f"{old[1]}.Inner.A") == (__name__, "Link.Inner.A")
+    assert renames.present("an_old_module", "Old.Links") == ("an_old_module", "Old.Links")
+
+
 @pytest.mark.parametrize(
     "table",
     [{"a:X": "b"}, {"a": "b:X"}, {"a": ""}, {"a": 1}, ["a"], {"a:": "b:"}, {"a": "b", "b": "a"}],
@@ -241,6 +261,17 @@ def test_an_old_name_has_a_module_and_a_name(name: object) -> None:
     """Nothing else can be found in a record."""
     with pytest.raises(InvalidArgumentError):
         renamed_from(name)  # type: ignore[arg-type]
+
+
+@each_codec
+def test_paths_of_another_python_are_found(codec: str) -> None:
+    """Python 3.13 names their classes by a module that others have not, also under a policy."""
+    store = MemoryStore(codec=codec)
+    for module in ("pathlib", "pathlib._local"):
+        payload = whole(call(name(module, "PurePosixPath"), text("a"), text("b")))
+        store.backend.put("victim", forged(Case(module, payload), codec))
+        for trust in (None, Trust(classes=())):
+            assert Store(store.backend, trust=trust).load("victim") == PurePosixPath("a/b")
 
 
 def test_a_store_keeps_its_renames_in_a_pickle(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import copyreg
 import datetime
 import decimal
 import fractions
@@ -33,6 +34,7 @@ from brinery import (
     TrustError,
 )
 from brinery.codec import Sink
+from brinery_codecs._pickle.analysis.scan import scan
 
 OURS = "tests.trust.things.*"
 PAIR = "tests.trust.things"
@@ -204,6 +206,18 @@ def test_the_program_of_a_package_is_not_run(
         assert not store.check().is_good
     assert "usage: script" in str(caught.value)
     assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("function", ["builtins:getattr", "_operator:or_", "copyreg:__newobj__"])
+def test_functions_that_records_need_have_no_extension_code(function: str) -> None:
+    """An unpickler that has met the code would call the function itself, with any argument."""
+    module, _, qualname = function.partition(":")
+    copyreg.add_extension(module, qualname, 0xF6)
+    try:
+        with pytest.raises(TrustError, match=f"{function} by a code of copyreg"):
+            scan(whole(b"\x82\xf6"), lambda *_: True)
+    finally:
+        copyreg.remove_extension(module, qualname, 0xF6)
 
 
 def test_renamed_classes_are_admitted_by_either_name() -> None:

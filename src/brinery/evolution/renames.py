@@ -2,20 +2,22 @@
 
 A name is ``module:qualname`` for a class or function, or ``module`` for all that a module held.  Searched in
 this order: the mapping that a store was opened with, the classes that name their old names themselves
-(`renamed_from`), and, for names that cannot be imported any more, the entry points of the group
-``brinery.renames``.
+(`renamed_from`), and, for names that cannot be imported any more, the names that Python itself has moved and
+the entry points of the group ``brinery.renames``.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from brinery.errors import InvalidArgumentError
 
 RENAME_GROUP = "brinery.renames"
+_OF_PYTHON: Final = {"pathlib._local": "pathlib"}
+"""What Pythons have moved: 3.13 names its paths so."""
 
 T = TypeVar("T", bound=type)
 
@@ -139,7 +141,7 @@ def _installed() -> dict[str, str]:
     # Looked up once: installed distributions do not change under a running program.
     from importlib.metadata import entry_points
 
-    found: dict[str, str] = {}
+    found = dict(_OF_PYTHON)
     for point in entry_points(group=RENAME_GROUP):
         found.update(_checked(point.load(), f"the entry point {point.name!r} of {RENAME_GROUP}"))
     return found
