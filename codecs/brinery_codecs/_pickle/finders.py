@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from brinery.codec import Buffer, Restriction
-from brinery_codecs._pickle.analysis.rules import OWN
+from brinery_codecs._pickle.analysis.payload import OWN
 from brinery_codecs._pickle.analysis.values import refused_name, refused_object
 
 FindClass = Callable[[str, str], Any]
