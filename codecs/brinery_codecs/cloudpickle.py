@@ -14,8 +14,10 @@ import cloudpickle
 
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._pickle.deep import DeepPickler
-from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target
+from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.reducers import Reducer
+from brinery_codecs._pickle.targets import Take, Target
+from brinery_codecs._pickle.write_state import WriteState
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import canonical_class, is_importable, is_made_in_c, shared_class
 
@@ -60,13 +62,13 @@ class CloudpickleCodec(PickleFamily):
         """Return the version of cloudpickle."""
         return str(cloudpickle.__version__)
 
-    def _pickler(self, target: Target, session: Session, take: Take | None) -> _Pickler:
-        return _Pickler(target, self.protocol, session, take)
+    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _Pickler:
+        return _Pickler(target, self.protocol, state, take)
 
-    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
         # Another pickler, which writes nothing, tells how functions and classes are reduced.
-        override = _Pickler(Sink(), self.protocol, session, None).reducer_override
-        return DeepPickler(sink, self.protocol, session.table, override, take)
+        override = _Pickler(Sink(), self.protocol, state, None).reducer_override
+        return DeepPickler(sink, self.protocol, state.table, override, take)
 
     def _renew(self, pickler: _Pickler) -> bool:
         pickler.clear_memo()
@@ -75,15 +77,15 @@ class CloudpickleCodec(PickleFamily):
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, target: Target, protocol: int, session: Session, take: Take | None) -> None:
+    def __init__(self, target: Target, protocol: int, state: WriteState, take: Take | None) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
-        self.dispatch_table = session.table
+        self.dispatch_table = state.table
         super().__init__(target, protocol=protocol, buffer_callback=take)
-        self._is_persistable = session.table.is_persistable
-        self._note_library = session.table.note_library
-        self._without_version = session.table.without_version
-        self._classes = session.classes
-        self._is_canonical = session.is_canonical
+        self._is_persistable = state.table.is_persistable
+        self._note_library = state.table.note_library
+        self._without_version = state.table.without_version
+        self._classes = state.classes
+        self._is_canonical = state.is_canonical
         self.reduce_function = FunctionReducer()
 
     def reducer_override(self, obj: Any) -> Any:

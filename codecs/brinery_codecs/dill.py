@@ -13,8 +13,10 @@ from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
 from brinery_codecs._pickle.deep import DeepPickler
-from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target, void
-from brinery_codecs._pickle.unpicklers import Names
+from brinery_codecs._pickle.family import PickleFamily
+from brinery_codecs._pickle.names import Names
+from brinery_codecs._pickle.targets import Take, Target, void
+from brinery_codecs._pickle.write_state import WriteState
 from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
 from brinery_codecs.shared_classes import (
     ClassWriter,
@@ -92,11 +94,11 @@ class DillCodec(PickleFamily):
         names.setdefault(("builtins", "__main__"), vars(sys.modules["__main__"]))
         return names
 
-    def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+    def _write(self, obj: Any, sink: Sink, state: WriteState, take: Take | None) -> None:
         refusal: Exception | None = None
         if self.recurse:
             try:
-                super()._write(obj, sink, session, take)
+                super()._write(obj, sink, state, take)
                 return
             except Exception as error:
                 if is_too_deep(error):
@@ -105,7 +107,7 @@ class DillCodec(PickleFamily):
             void(sink, take)
         try:
             # dill may do better: what it refuses, it refuses in its own words.
-            _Pickler(sink, self, session, take).dump(obj)
+            _Pickler(sink, self, state, take).dump(obj)
             return
         except Exception as error:
             if refusal is None or not is_too_deep(error):
@@ -122,13 +124,13 @@ class DillCodec(PickleFamily):
             if any(id(vars(module)) in written for module in list(sys.modules.values())):
                 raise NotExactError
 
-    def _pickler(self, target: Target, session: Session, take: Take | None) -> _FastPickler:
-        return _FastPickler(target, self, session, take)
+    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _FastPickler:
+        return _FastPickler(target, self, state, take)
 
-    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
         # Another pickler, which writes nothing, tells how functions and classes are reduced.
-        override = _FastPickler(Sink(), self, session, None).reducer_override
-        return DeepPickler(sink, self.protocol, session.table, override, take)
+        override = _FastPickler(Sink(), self, state, None).reducer_override
+        return DeepPickler(sink, self.protocol, state.table, override, take)
 
     def _renew(self, pickler: _FastPickler) -> bool:
         pickler.clear_memo()
@@ -144,17 +146,17 @@ class _FastPickler(pickle.Pickler):
     """Walks the data in C; what dill has to say to an object is asked of dill by `DillReducers`."""
 
     def __init__(
-        self, target: Target, codec: DillCodec, session: Session, take: Take | None
+        self, target: Target, codec: DillCodec, state: WriteState, take: Take | None
     ) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
-        self.dispatch_table = session.table
+        self.dispatch_table = state.table
         super().__init__(target, codec.protocol, buffer_callback=take)
-        self._note_library = session.table.note_library
-        self._without_version = session.table.without_version
+        self._note_library = state.table.note_library
+        self._without_version = state.table.without_version
         self._by_value = not codec.byref
         self._dill = codec._reducers()
-        self._classes = session.classes
-        self._is_canonical = session.is_canonical
+        self._classes = state.classes
+        self._is_canonical = state.is_canonical
         self.reduce_function = FunctionReducer()
 
     def reducer_override(self, obj: Any) -> Any:
@@ -182,7 +184,7 @@ _SINGLETON_TYPES = frozenset({type(None), type(NotImplemented), type(...)})
 
 
 class _Pickler(dill.Pickler):  # type: ignore[misc]
-    def __init__(self, sink: Sink, codec: DillCodec, session: Session, take: Take | None) -> None:
+    def __init__(self, sink: Sink, codec: DillCodec, state: WriteState, take: Take | None) -> None:
         super().__init__(
             sink,
             codec.protocol,
@@ -191,9 +193,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             recurse=codec.recurse,
             buffer_callback=take,
         )
-        self._table = session.table
-        self._classes = session.classes
-        self._is_canonical = session.is_canonical
+        self._table = state.table
+        self._classes = state.classes
+        self._is_canonical = state.is_canonical
         self._by_value = not codec.byref
         self._reduce_function = FunctionReducer()
         self._reducers: dict[type, Any] = {}

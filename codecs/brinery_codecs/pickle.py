@@ -9,8 +9,10 @@ from typing import Any
 
 from brinery.codec import Capabilities, Sink
 from brinery_codecs._pickle.deep import DeepPickler
-from brinery_codecs._pickle.family import PickleFamily, Session, Take, Target
-from brinery_codecs._pickle.prefixes import FRAMED, Opening, is_in_place, opening_of
+from brinery_codecs._pickle.family import PickleFamily
+from brinery_codecs._pickle.prefixes import FRAMED, Prefix, is_in_place, prefix_of
+from brinery_codecs._pickle.targets import Take, Target
+from brinery_codecs._pickle.write_state import WriteState
 
 
 class PickleCodec(PickleFamily):
@@ -32,19 +34,19 @@ class PickleCodec(PickleFamily):
         """Return the version of Python, whose pickle module does the work."""
         return platform.python_version()
 
-    def _pickler(self, target: Target, session: Session, take: Take | None) -> pickle.Pickler:
+    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> pickle.Pickler:
         pickler = pickle.Pickler(target, self.protocol, buffer_callback=take)
-        pickler.dispatch_table = session.table
+        pickler.dispatch_table = state.table
         return pickler
 
-    def _opening(self, cls: type, session: Session) -> Opening | None:
+    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
         if self.protocol < FRAMED:
             return None
-        if not session.table.is_persistable(cls):
+        if not state.table.is_persistable(cls):
             return None
-        found = session.kept_openings.get(cls)
+        found = state.known_prefixes.get(cls)
         if found is None or not is_in_place(cls):
-            found = session.kept_openings[cls] = opening_of(cls, self.protocol)
+            found = state.known_prefixes[cls] = prefix_of(cls, self.protocol)
         return found
 
     def portable(self) -> PortablePickleCodec:
@@ -63,16 +65,16 @@ class PortablePickleCodec(PickleCodec):
     so it is asked only where another codec can take over.
     """
 
-    def _pickler(self, target: Target, session: Session, take: Take | None) -> _PortablePickler:
+    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _PortablePickler:
         pickler = _PortablePickler(target, self.protocol, buffer_callback=take)
-        pickler.dispatch_table = session.table
+        pickler.dispatch_table = state.table
         return pickler
 
-    def _opening(self, cls: type, session: Session) -> Opening | None:
-        return None if cls.__module__ == "__main__" else super()._opening(cls, session)
+    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
+        return None if cls.__module__ == "__main__" else super()._prefix(cls, state)
 
-    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> DeepPickler:
-        return DeepPickler(sink, self.protocol, session.table, _refuse_main, take)
+    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
+        return DeepPickler(sink, self.protocol, state.table, _refuse_main, take)
 
 
 class _PortablePickler(pickle.Pickler):

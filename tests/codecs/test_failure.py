@@ -22,7 +22,7 @@ from tests.torture.opcodes import Case
 from brinery import DecodeError, MemoryStore, MissingClassError, Persistable, Trust
 from brinery.codec import Mention
 from brinery.graph.object_path import path_to_failure
-from brinery_codecs._pickle.analysis.trace import CUT
+from brinery_codecs._pickle.analysis.parts import CUT
 from brinery_codecs.cloudpickle import CloudpickleCodec
 from brinery_codecs.dill import DillCodec
 from brinery_codecs.pickle import PickleCodec

@@ -12,7 +12,7 @@ from brinery import DecodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
 from brinery.record.reader import parse
 from brinery.testing.samples import Node
-from brinery_codecs._pickle.prefixes import class_of, is_in_place, opening_of
+from brinery_codecs._pickle.prefixes import class_of, is_in_place, prefix_of
 
 
 class Reduced(Persistable):
@@ -37,15 +37,15 @@ def _ring(count: int) -> list[Node]:
 
 def test_an_opening_leaves_nothing_on_the_stack() -> None:
     """Whatever follows is what a payload is about, and finds the globals in the memo."""
-    opening = opening_of(Node, 5)
-    assert opening is not None
-    assert pickle.loads(opening.head + pickle.dumps("what follows", 5)) == "what follows"
+    prefix = prefix_of(Node, 5)
+    assert prefix is not None
+    assert pickle.loads(prefix.head + pickle.dumps("what follows", 5)) == "what follows"
 
 
 @pytest.mark.parametrize("cls", [Reduced, Color])
 def test_classes_that_say_how_they_are_made_have_none(cls: type) -> None:
     """What their objects name is not known before they are asked."""
-    assert opening_of(cls, 5) is None
+    assert prefix_of(cls, 5) is None
 
 
 def test_a_class_that_cannot_be_imported_has_none() -> None:
@@ -54,7 +54,7 @@ def test_a_class_that_cannot_be_imported_has_none() -> None:
     class Local(Persistable):
         pass
 
-    assert opening_of(Local, 5) is None
+    assert prefix_of(Local, 5) is None
     assert not is_in_place(Local)
     assert is_in_place(Node)
 
@@ -62,7 +62,7 @@ def test_a_class_that_cannot_be_imported_has_none() -> None:
 def test_a_class_that_has_another_in_its_place_is_refused_as_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """An opening of a former save does not hide it."""
+    """A prefix of a former save does not hide it."""
     store, node = MemoryStore(), Node("one")
     store.save(node)
     monkeypatch.setattr("brinery.testing.samples.Node", type("Node", (), {}))
@@ -73,7 +73,7 @@ def test_a_class_that_has_another_in_its_place_is_refused_as_ever(
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_each_object_of_a_ring_is_begun_and_comes_back(protocol: int) -> None:
-    """At protocols with openings and without."""
+    """At protocols with prefixes and without."""
     store = MemoryStore(protocol=protocol)
     id_ = store.save(_ring(20)[0])
     again = MemoryStore()
@@ -87,7 +87,7 @@ def test_each_object_of_a_ring_is_begun_and_comes_back(protocol: int) -> None:
 
 
 def test_an_unchanged_object_is_written_as_it_was() -> None:
-    """Its opening depends on its class alone, not on what was saved before."""
+    """Its prefix depends on its class alone, not on what was saved before."""
     store, nodes = MemoryStore(), _ring(3)
     id_ = store.save(nodes[0])
     versions = [store.backend.get(name_of(name))[1] for name in store.list()]
@@ -99,11 +99,11 @@ def test_an_unchanged_object_is_written_as_it_was() -> None:
     assert store.load(id_) is nodes[0]
 
 
-def test_a_reader_knows_the_class_of_an_opening() -> None:
+def test_a_reader_knows_the_class_of_a_prefix() -> None:
     """By all of its bytes but for the length of the frame; of any others it knows nothing."""
-    opening = opening_of(Node, 5)
-    assert opening is not None
-    head = opening.head
+    prefix = prefix_of(Node, 5)
+    assert prefix is not None
+    head = prefix.head
     assert class_of(head) == ("brinery.testing.samples", "Node")
     for at in range(len(head)):
         changed = bytearray(head)

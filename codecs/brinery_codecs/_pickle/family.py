@@ -7,7 +7,7 @@ import pickle
 import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from itertools import chain
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol
@@ -16,24 +16,18 @@ from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
 from brinery_codecs._pickle.deep import DeepPickler
-from brinery_codecs._pickle.prefixes import Opening
+from brinery_codecs._pickle.finders import admitted, finder_of
+from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own
+from brinery_codecs._pickle.prefixes import Prefix
+from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
+from brinery_codecs._pickle.targets import Relay, Take, Target, void
 from brinery_codecs._pickle.unpicklers import (
-    NEW,
-    REFERENCES,
-    Beginning,
-    InexactError,
-    Names,
-    OldStateError,
-    Own,
     SuspendableUnpickler,
-    Suspended,
-    Upgrading,
     UpgradingUnpickler,
-    admitted,
-    finder_of,
     names_unpickler,
 )
+from brinery_codecs._pickle.write_state import WriteState
 from brinery_codecs.shared_classes import (
     ClassReader,
     ClassWriter,
@@ -47,21 +41,6 @@ HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
 
 _SMALL: Final = 1 << 12  # bytes of a record after which a pickler is used again
-
-
-class Take(list[Buffer]):
-    """Takes the buffers that go out of band."""
-
-    def __call__(self, buffer: Any) -> None:
-        """Keep a `pickle.PickleBuffer`."""
-        self.append(buffer.raw())
-
-
-def void(sink: Sink, take: Take | None) -> None:
-    """Forget what an attempt has written that failed."""
-    sink.pieces.clear()
-    if take is not None:
-        take.clear()
 
 
 class Pickler(Protocol):
@@ -79,53 +58,6 @@ class Unpickler(Protocol):
 
     def find_class(self, module: str, name: str, /) -> Any:
         """Return a global."""
-
-
-@dataclass(slots=True)
-class Session:
-    """What the records of one save share."""
-
-    table: ReducerTable
-    classes: ClassWriter
-    """Describes classes by value; only the codecs that write such ask it."""
-    is_canonical: bool = False
-    """Whether classes are written to be compared, not to be read."""
-    openings: dict[type, Opening | None] = field(default_factory=dict)
-    """What the payloads of a class begin with, as far as this save has asked."""
-    kept_openings: dict[type, Opening | None] = field(default_factory=dict)
-    """The same, of all saves of a store."""
-    idle: tuple[Any, Relay] | None = None
-    """A pickler that waits for the next record, and where it writes to."""
-
-
-class Target(Protocol):
-    """What a pickler writes to."""
-
-    @property
-    def write(self) -> Callable[[Buffer], Any]:
-        """Take what is written."""
-
-
-class Relay:
-    """Takes what a pickler writes, and gives it to the sink of the record at hand."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: Buffer) -> None:
-        """Take `data`; a mutable buffer is copied, for what is encoded after it may change it."""
-        self._pieces.append(data if type(data) is bytes else bytes(data))
-
-    def give(self, head: bytes, sink: Sink) -> None:
-        """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
-        pieces = self._pieces
-        if len(pieces) == 1:
-            sink.pieces.append(head + pieces[0])
-        else:
-            sink.pieces += (head, *pieces) if head else pieces
-        pieces.clear()
 
 
 class PickleFamily(Codec):
@@ -154,24 +86,24 @@ class PickleFamily(Codec):
         self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
     ) -> None:
         """Write the pickle of `obj`."""
-        session = links.batch.get(id(self))
-        if session is None:
-            session = links.batch[id(self)] = self._session(links)
-        elif session.table.met:
-            session.table.begin()
+        state = links.batch.get(id(self))
+        if state is None:
+            state = links.batch[id(self)] = self._write_state(links)
+        elif state.table.met:
+            state.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
-            self._write(obj, sink, session, None)
+            self._write(obj, sink, state, None)
             return
         taken = Take()
-        self._write(obj, sink, session, taken)
+        self._write(obj, sink, state, taken)
         buffers += taken
 
-    def _write(self, obj: Any, sink: Sink, session: Session, take: Take | None) -> None:
+    def _write(self, obj: Any, sink: Sink, state: WriteState, take: Take | None) -> None:
         try:
             if take is None:
-                self._write_in_band(obj, sink, session)
+                self._write_in_band(obj, sink, state)
                 return
-            writer = self._pickler(sink, session, take)
+            writer = self._pickler(sink, state, take)
             writer.dump(obj)
             self._check(writer, sink)
             return
@@ -180,36 +112,36 @@ class PickleFamily(Codec):
                 raise
         # The attempt has cost what a thousand objects cost, and what it wrote is void.
         void(sink, take)
-        pickler = self._deep_pickler(sink, session, take)
+        pickler = self._deep_pickler(sink, state, take)
         pickler.dump(obj)
         self._check(pickler, sink)
 
-    def _write_in_band(self, obj: Any, sink: Sink, session: Session) -> None:
+    def _write_in_band(self, obj: Any, sink: Sink, state: WriteState) -> None:
         # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
-        idle, session.idle = session.idle, None
+        idle, state.idle = state.idle, None
         pickler: Any
         if idle is None:
             relay = Relay()
-            pickler = self._pickler(relay, session, None)
+            pickler = self._pickler(relay, state, None)
         else:
             pickler, relay = idle
         cls = type(obj)
         try:
-            opening = session.openings[cls]
+            prefix = state.prefixes[cls]
         except KeyError:
-            opening = session.openings[cls] = self._opening(cls, session)
-        if opening is None:
+            prefix = state.prefixes[cls] = self._prefix(cls, state)
+        if prefix is None:
             head = b""
             pickler.dump(obj)
         else:
-            head, pickler.memo = opening
+            head, pickler.memo = prefix
             pickler.dump(obj)
         relay.give(head, sink)
         self._check(pickler, sink)
         # Forgetting takes as long as the table is large, and that does not shrink.
         size = len(sink.pieces[0]) if len(sink.pieces) == 1 else _SMALL
         if size < _SMALL and self._renew(pickler):
-            session.idle = pickler, relay
+            state.idle = pickler, relay
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
@@ -248,7 +180,7 @@ class PickleFamily(Codec):
     ) -> Callable[[], Any] | None:
         """Decode until the root is constructed; return what goes on to the end, None for `load`."""
         names = self._names(links)
-        cls = names.opened_root(source)
+        cls = names.class_of_root(source)
         if cls is not None:
             links.construct(None, NEW, (cls,))
             return None
@@ -303,7 +235,7 @@ class PickleFamily(Codec):
         from brinery_codecs._pickle.analysis.failure import path_of_failure
 
         family = PickleFamily
-        holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler._finish)
+        holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler.finish)
         return path_of_failure(source, error, (holder.__code__ for holder in holders))
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
@@ -327,13 +259,13 @@ class PickleFamily(Codec):
                 found(module, name)
 
     @abstractmethod
-    def _pickler(self, target: Target, session: Session, take: Take | None) -> Pickler: ...
+    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> Pickler: ...
 
-    def _deep_pickler(self, sink: Sink, session: Session, take: Take | None) -> Pickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> Pickler:
         """Return the pickler for what is too deep for the other one."""
-        return DeepPickler(sink, self.protocol, session.table, buffer_callback=take)
+        return DeepPickler(sink, self.protocol, state.table, buffer_callback=take)
 
-    def _opening(self, cls: type, session: Session) -> Opening | None:
+    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
         """Return what the payload of a persistable object of a class begins with, if anything."""
         return None
 
@@ -349,13 +281,13 @@ class PickleFamily(Codec):
     ) -> Unpickler:
         return names_unpickler(source, names, buffers)
 
-    def _session(self, links: WriteLinks) -> Session:
+    def _write_state(self, links: WriteLinks) -> WriteState:
         table = ReducerTable(links, self.protocol, self._reducers())
-        kept = links.cache.setdefault((Opening, self.protocol), {})
-        return Session(table, self._class_writer(links, classes_of(links)), kept_openings=kept)
+        kept = links.cache.setdefault((Prefix, self.protocol), {})
+        return WriteState(table, self._class_writer(links, classes_of(links)), known_prefixes=kept)
 
     def _names(self, links: ReadLinks) -> Names:
-        # Asked for each record.  `dump` keeps its session under the ID itself.
+        # Asked for each record.  `dump` keeps its state under the ID itself.
         names = links.batch.get(-id(self))
         if names is None:
             # One table for all codecs of a name: they may differ in the protocol alone.
@@ -374,7 +306,7 @@ class PickleFamily(Codec):
             table = ReducerTable(NoExternals(links), self.protocol, self._reducers())
             if canonical:
                 table[CodeType] = canonical_code
-            self._write([*group], sink, Session(table, writer, canonical), None)
+            self._write([*group], sink, WriteState(table, writer, canonical), None)
             return b"".join(sink.pieces)
 
         return ClassWriter(encode, known)

@@ -14,7 +14,7 @@ as a global  ``socket:AF_INET``                    Python 3.11.0 to 3.11.4, for 
 
 A reader that restricts what payloads name admits members by each of them if it admits their class.  So it has
 to admit `getattr` and `operator.or_`, whoever wrote the payload: the one for attributes of a class that are
-admitted by their own names (see `unpicklers`), the other for flags of one class.
+admitted by their own names (see `narrowed`), the other for flags of one class.
 """
 
 from __future__ import annotations

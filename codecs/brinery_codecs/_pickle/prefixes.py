@@ -5,7 +5,7 @@ which is half of what a small object costs: 5.5 µs for one with two references,
 are known.  So the globals of a class are pickled once, and the bytes begin the payload of each of its
 objects; the pickler starts with the memo that belongs to them.
 
-Reading goes the same way: what an opening puts into the memo of an unpickler is found once.  A payload that
+Reading goes the same way: what a prefix puts into the memo of an unpickler is found once.  A payload that
 names nothing else is read by `pickle.loads`, without a file and without a call for each global: 2.4 µs,
 where an unpickler that does all that takes 3.9.
 """
@@ -28,15 +28,15 @@ FRAMED = 4
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
-class Opening(NamedTuple):
+class Prefix(NamedTuple):
     """The first bytes of a payload, and what a pickler that goes on from there has in its memo."""
 
     head: bytes
     memo: Any
 
 
-def opening_of(cls: type, protocol: int) -> Opening | None:
-    """Return the opening for the objects of a class.
+def prefix_of(cls: type, protocol: int) -> Prefix | None:
+    """Return the prefix for the objects of a class.
 
     None where these may be reduced to anything but a call of ``__new__``.  It goes by the class alone: an
     object that has not changed is written as it was.
@@ -53,11 +53,11 @@ def opening_of(cls: type, protocol: int) -> Opening | None:
     except Exception:  # noqa: BLE001 - the object fails in the same way, and tells where
         return None
     # The tuple is dropped again; what it holds stays in the memo of whoever decodes.
-    return Opening(b"".join(sink.pieces)[: -len(pickle.STOP)] + pickle.POP, pickler.memo)
+    return Prefix(b"".join(sink.pieces)[: -len(pickle.STOP)] + pickle.POP, pickler.memo)
 
 
 def is_in_place(cls: type) -> bool:
-    """Tell whether a class still stands where its opening says."""
+    """Tell whether a class still stands where its prefix says."""
     found: Any = sys.modules.get(cls.__module__)
     for name in cls.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -75,7 +75,7 @@ def _is_ordinary(cls: Any) -> bool:
     )
 
 
-# The opening that `opening_of` makes of ``(new_root, external, cls)`` at protocol 5, in parts: between them
+# The prefix that `prefix_of` makes of ``(new_root, external, cls)`` at protocol 5, in parts: between them
 # stand the length of a frame, and the module and the name of the class, each behind its length.
 _START: Final = b"\x80\x05\x95"
 _FRAME: Final = 8
@@ -89,20 +89,20 @@ _CALL: Final = b"h\x02h\x07\x85\x94R"
 _LONGEST: Final = 600  # bytes; both names are shorter than 256
 
 
-def end_of_opening(source: bytes) -> int:
-    """Return where the opening of a payload of protocol 5 ends, 0 where it has none."""
+def end_of_prefix(source: bytes) -> int:
+    """Return where the prefix of a payload of protocol 5 ends, 0 where it has none."""
     at = source.find(_AFTER, 0, _LONGEST)
     return at + len(_END) if at > 0 else 0
 
 
 def calls_root(source: bytes, end: int) -> bool:
-    """Tell whether a payload goes on after its opening with making the root from its class alone."""
+    """Tell whether a payload goes on after its prefix with making the root from its class alone."""
     start = end + len(_START) + _FRAME
     return source[start : start + len(_CALL)] == _CALL
 
 
 def refilled(source: bytes, end: int) -> bytes | None:
-    """Return a pickle that begins with `REFILL` in place of the opening that ends at `end`.
+    """Return a pickle that begins with `REFILL` in place of the prefix that ends at `end`.
 
     None where it may name further globals: `pickle.loads` would look for them as it likes.
     """
@@ -114,18 +114,18 @@ def refilled(source: bytes, end: int) -> bytes | None:
 
 
 @functools.lru_cache(maxsize=256)
-def class_of(opening: bytes) -> tuple[str, str] | None:
-    """Return module and name of the class of an opening, None where it is any other."""
+def class_of(prefix: bytes) -> tuple[str, str] | None:
+    """Return module and name of the class of a prefix, None where it is any other."""
     start = len(_START) + _FRAME
-    if not opening.startswith(_START) or not opening.startswith(_REFERENCES, start):
+    if not prefix.startswith(_START) or not prefix.startswith(_REFERENCES, start):
         return None
     names, at = [], start + len(_REFERENCES)
     for mark in (b"\x8c", b"\x94\x8c"):
-        if not opening.startswith(mark, at) or len(opening) <= (at := at + len(mark)):
+        if not prefix.startswith(mark, at) or len(prefix) <= (at := at + len(mark)):
             return None
-        names.append(opening[at + 1 : at + 1 + opening[at]])
-        at += 1 + opening[at]
-    if opening[at:] != _END:
+        names.append(prefix[at + 1 : at + 1 + prefix[at]])
+        at += 1 + prefix[at]
+    if prefix[at:] != _END:
         return None
     try:
         module, name = (name.decode() for name in names)
@@ -135,7 +135,7 @@ def class_of(opening: bytes) -> tuple[str, str] | None:
 
 
 def memo_after(named: tuple[str, str], new_root: Any, external: Any, cls: Any) -> tuple[Any, ...]:
-    """Return what the memo has after an opening that names the class `named`.
+    """Return what the memo has after a prefix that names the class `named`.
 
     `new_root`, `external` and `cls` stand for the globals.
     """
@@ -144,7 +144,7 @@ def memo_after(named: tuple[str, str], new_root: Any, external: Any, cls: Any) -
 
 
 REFILL: Final = pickle.MARK + (pickle.NEXT_BUFFER + pickle.MEMOIZE) * 9 + pickle.POP_MARK
-"""Stands for an opening: puts what `memo_after` returns into the memo, handed in as out-of-band buffers.
+"""Stands for a prefix: puts what `memo_after` returns into the memo, handed in as out-of-band buffers.
 
 There is no other way to set the memo of an unpickler in C: what is assigned to it leaves the place of the
 next entry as it was (CPython 3.11 to 3.13).

@@ -12,16 +12,9 @@ from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
 from typing import Any, Final
 
 from brinery.codec import Buffer
-from brinery_codecs._pickle.analysis.trace import (
-    MOST,
-    UNKNOWN,
-    Node,
-    Places,
-    Step,
-    TooLongError,
-    Trace,
-    path_to,
-)
+from brinery_codecs._pickle.analysis.nodes import UNKNOWN, Node, Step
+from brinery_codecs._pickle.analysis.parts import Places, path_to
+from brinery_codecs._pickle.analysis.trace import MOST, TooLongError, Trace
 
 _IS_ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
 _MOST_TARGETS: Final = 1_000
@@ -83,7 +76,7 @@ def _is_library(frame: FrameType) -> bool:
     # Unpicklers in Python have frames of their own before that of what they call.
     name, module = frame.f_code.co_name, frame.f_globals.get("__name__")
     if module == "brinery_codecs._pickle.unpicklers":
-        return name in ("begin", "_finish")
+        return name in ("begin", "finish")
     return module in ("pickle", "dill._dill") and (name == "load" or name.startswith("load_"))
 
 

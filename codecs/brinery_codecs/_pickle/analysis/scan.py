@@ -83,7 +83,7 @@ from brinery_codecs._pickle.analysis.opcodes import (
     TUPLE,
     TUPLE_N,
 )
-from brinery_codecs._pickle.analysis.rules import Calls
+from brinery_codecs._pickle.analysis.rules import Rules
 from brinery_codecs._pickle.analysis.values import (
     DATA,
     EMPTY,
@@ -91,9 +91,6 @@ from brinery_codecs._pickle.analysis.values import (
     FRESH_LIST,
     HEAVY,
     LARGE,
-    MOST_DEPTH,
-    MOST_REUSED,
-    MOST_WEIGHT,
     NUMBER,
     SHARED,
     SHARED_FORMS,
@@ -117,7 +114,7 @@ def scan(source: Buffer, admits: Admits | None) -> Scan:
     return found
 
 
-class Scan(Calls):
+class Scan(Rules):
     """One pass over a payload."""
 
     def run(self) -> None:
@@ -131,7 +128,7 @@ class Scan(Calls):
 
     # One function, and the common opcodes first: a call for each opcode would double the time.
     def _run(self) -> None:
-        data, end = self._data, len(self._data)
+        data, end = self.data, len(self.data)
         stack: list[Slot] = []
         push, pop = stack.append, stack.pop
         marks: list[list[Slot]] = []
@@ -189,24 +186,24 @@ class Scan(Calls):
                 push, pop = stack.append, stack.pop
                 self._check_target(stack[-1], "items", items)
                 if has_heavy:
-                    self._count_listed(items)
+                    self.count_listed(items)
             elif kind == REDUCE:
                 arguments = pop()
-                push(self._call(pop(), arguments))
+                push(self.call(pop(), arguments))
             elif kind == NEWOBJ:
                 arguments = pop()
-                push(self._new(pop(), arguments))
+                push(self.new(pop(), arguments))
             elif kind == BUILD:
                 state = pop()
                 self._check_target(stack[-1], "a state")
                 if state is SHARED or type(state) is Tuple:
-                    self._count_state(state)
+                    self.count_state(state)
                 if type(stack[-1]) is Made:
-                    self._count_nested()
-                    self._count_arguments()
+                    self.count_nested()
+                    self.count_arguments()
             elif kind == STACK_GLOBAL:
                 name, module = pop(), pop()
-                push(self._global(self._text(module), self._text(name), protocol))
+                push(self.global_at(self.text_of(module), self.text_of(name), protocol))
             elif kind == TEXT:
                 size = sizes[code]
                 start = position + size
@@ -222,7 +219,7 @@ class Scan(Calls):
                 value = pop()
                 self._check_target(stack[-1], "items", (value,))
                 if has_heavy:
-                    self._count_listed((value,))
+                    self.count_listed((value,))
             elif kind == TUPLE:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
@@ -246,7 +243,7 @@ class Scan(Calls):
                 push, pop = stack.append, stack.pop
                 self._check_made(code, items)
                 if has_heavy and code == LIST_OF:
-                    self._count_listed(items)
+                    self.count_listed(items)
                 push(FRESH_LIST if code == LIST_OF else FRESH)
             elif kind == INTEGER:
                 size = sizes[code]
@@ -255,12 +252,12 @@ class Scan(Calls):
                 if length > end - start:
                     raise refused(f"it claims {length} bytes where {end - start} follow")
                 position = start + length
-                push(NUMBER if length < LARGE else self._large(data[start:position]))
+                push(NUMBER if length < LARGE else self.large_integer(data[start:position]))
             elif kind == ADDITEMS:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
                 self._check_target(stack[-1], "items", items)
-                self._check_keys(items)
+                self.check_keys(items)
             elif kind == BYTEARRAY:
                 start = position + 8
                 length = int.from_bytes(data[position:start], "little")
@@ -275,7 +272,7 @@ class Scan(Calls):
                 position += 1
             elif kind == LINE:
                 stop = data.index(b"\n", position)
-                push(self._line(code, data[position:stop], position))
+                push(self.line_value(code, data[position:stop], position))
                 position = stop + 1
             elif kind == LINE_MEMO:
                 stop = data.index(b"\n", position)
@@ -293,23 +290,23 @@ class Scan(Calls):
                 after = data.index(b"\n", stop + 1)
                 module, name = data[position:stop].decode(), data[stop + 1 : after].decode()
                 position = after + 1
-                found = self._global(module, name, protocol)
+                found = self.global_at(module, name, protocol)
                 if code == INST:
                     items, stack = stack, marks.pop()
                     push, pop = stack.append, stack.pop
-                    found = self._call(found, Tuple(items))
+                    found = self.call(found, Tuple(items))
                 push(found)
             elif kind == OBJ:
                 items, stack = stack, marks.pop()
                 push, pop = stack.append, stack.pop
-                push(self._call(items[0], Tuple(items[1:])))
+                push(self.call(items[0], Tuple(items[1:])))
             elif kind == NEWOBJ_EX:
                 pop()
                 arguments = pop()
-                push(self._new(pop(), arguments, has_keywords=True))
+                push(self.new(pop(), arguments, has_keywords=True))
             elif kind == EXTENSION:
                 size = sizes[code]
-                push(self._extension(int.from_bytes(data[position : position + size], "little")))
+                push(self.extension(int.from_bytes(data[position : position + size], "little")))
                 position += size
             elif kind == POP:
                 if stack:
@@ -341,8 +338,8 @@ class Scan(Calls):
             return
         if type(slot) is Made:
             if slot.hold(items) and slot.is_inside:
-                self._count_nested()
-        elif self._admits is not None:
+                self.count_nested()
+        elif self.admits is not None:
             raise refused(f"it sets {what} on what is no object of its own")
 
     def _check_mapping(self, slot: Slot, items: Sequence[Slot]) -> None:
@@ -351,50 +348,13 @@ class Scan(Calls):
         if slot is FRESH_LIST or slot is SHARED_LIST:
             raise refused("it sets items of a list by keys")
         self._check_target(slot, "items", items[1::2])
-        self._keyed += len(keys)
-        self._check_keys(keys)
-
-    def _count_state(self, state: Slot) -> None:
-        # Each object takes a copy of the dictionary.
-        if state is SHARED or any(item is SHARED for item in state.items[:2]):
-            self._reused += 1 + self._keyed
-            if self._reused > MOST_REUSED + 4 * len(self._data):
-                raise refused("it sets one state on many objects")
-
-    def _count_arguments(self) -> None:
-        # What an exception gets as "args" is copied into a tuple.
-        if self._may_name_arguments is None:
-            self._may_name_arguments = b"args" in self._data or b"\\u" in self._data
-        if self._may_name_arguments:
-            self._copied_arguments += len(self._data)
-            if self._copied_arguments > MOST_WEIGHT + 16 * len(self._data):
-                raise refused("it sets states with arguments on many exceptions")
-
-    def _count_nested(self) -> None:
-        # What may be deeper than its slot says: states are not followed, nor what holds the object already.
-        self._nested += 1
-        if self._nested > MOST_DEPTH:
-            raise refused(
-                f"it sets more than {MOST_DEPTH} states or cycles on exceptions, deques or slices"
-            )
-
-    def _count_listed(self, items: Sequence[Slot]) -> None:
-        # If the list becomes a set, each item is hashed.
-        self._listed += sum(item.weight for item in items if type(item) is Tuple)
+        self.keyed += len(keys)
+        self.check_keys(keys)
 
     def _check_made(self, code: int, items: list[Slot]) -> None:
         if code == DICT:
             if len(items) % 2:
                 raise ValueError
-            self._check_keys(items[::2])
+            self.check_keys(items[::2])
         elif code == FROZENSET:
-            self._check_keys(items)
-
-    def _check_keys(self, keys: Sequence[Slot]) -> None:
-        for key in keys:
-            if type(key) is Made and key.is_slice:
-                raise refused("it has a slice for a key")
-            if type(key) is Tuple:
-                # To hash it takes as many steps as it has items, however few bytes name it.
-                self._hashed += key.weight
-                self._check_hashed(self._hashed)
+            self.check_keys(items)

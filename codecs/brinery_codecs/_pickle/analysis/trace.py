@@ -10,75 +10,31 @@ from __future__ import annotations
 import _compat_pickle
 import copyreg
 import pickletools
-import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from enum import EnumType
-from types import FunctionType
-from typing import Any, Final, Literal
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
 
 from brinery.codec import Buffer, Mention
-
-Kind = Literal["atom", "list", "tuple", "dict", "set", "global", "object", "mark"]
-Action = Literal["find", "call", "state", "fill"]
+from brinery_codecs._pickle.analysis.nodes import (
+    SETS,
+    UNKNOWN,
+    Action,
+    Node,
+    Step,
+    is_own,
+    name_of,
+    text_of,
+)
+from brinery_codecs._pickle.analysis.parts import Places, Real, parts, path_to
 
 MOST: Final = 1_000_000
 """Opcodes after which a payload counts as too long to be traced: two seconds, and 300 MiB."""
-_MOST_STEPS: Final = 1_000
-_MOST_CHARACTERS: Final = 3_000
-_LONGEST_NAME: Final = 200
-_MOST_CLASSES: Final = 20
-"""Classes in classes that are followed to the outermost one."""
-_SHOWN: Final = 20
-"""Steps that are told of a path that is longer than these."""
-CUT: Final = "<inside, by a path too long to tell>"
-"""What stands for the start of such a path."""
-
-COMBINE: Final = "_operator.or_"
-"""What combines flags; see `members`."""
-
-UNKNOWN: Final = object()
-Real = Callable[["Node"], Any]
-Places = dict["Node", tuple["Node | None", str]]
+# How dill names the dictionary of `__main__`.
+_MAIN: Final = (("__builtin__", "__main__"), ("builtins", "__main__"))
 
 
 class TooLongError(Exception):
     """A payload has too many opcodes to be gone through."""
-
-
-class Node:
-    """What stands for one object."""
-
-    __slots__ = ("args", "index", "items", "kind", "maker", "pairs", "states", "value")
-
-    def __init__(self, kind: Kind, value: Any = None, items: Sequence[Node] = ()) -> None:
-        self.kind: Kind = kind
-        self.value = value
-        """That of an atom; module and name of a global."""
-        self.items = list(items)
-        self.pairs: list[tuple[Node, Node]] = []
-        self.maker: Node | None = None
-        self.args: Sequence[Node] = ()
-        self.states: list[Node] = []
-        self.index: int | None = None
-        """The place in the memo."""
-
-
-class Step:
-    """A step of decoding that may fail: `target` is the object that it works on."""
-
-    __slots__ = ("action", "args", "callee", "is_new", "memoized", "state", "target")
-
-    def __init__(self, action: Action, target: Node, memoized: int) -> None:
-        self.action: Action = action
-        self.target = target
-        self.memoized = memoized
-        """How many places of the memo were filled before."""
-        self.callee: Node | None = None
-        self.is_new = False
-        """Whether `__new__` alone is called, and not the class."""
-        self.args: Sequence[Node] = ()
-        self.state: Node | None = None
 
 
 class Trace:
@@ -121,7 +77,7 @@ class Trace:
             if node.kind == "global" and not is_own(node) and node.value not in _MAIN:
                 yield Mention("global", ":".join(node.value), prefix + path_to(node, places))
             elif name_of(node.maker) == "brinery.reference.external":
-                yield Mention("external", _text(node.args[0]), prefix + path_to(node, places))
+                yield Mention("external", text_of(node.args[0]), prefix + path_to(node, places))
             elif name_of(node.maker) == "brinery_codecs.shared_classes.shared_class":
                 yield from Trace(node.args[3].value).mentions(prefix + path_to(node, places))
 
@@ -342,7 +298,7 @@ class Trace:
         step = self._step("call", node)
         step.callee, step.args = callee, args
         node.maker, node.args = _without_root(callee, args)
-        if name_of(node.maker) in _SETS:
+        if name_of(node.maker) in SETS:
             node.kind, node.items = "set", args[0].items if args else []
         self._push(node)
 
@@ -360,51 +316,6 @@ class Trace:
         self._stack[-1] = Node("object")
 
 
-def path_to(node: Node, places: Places) -> str:
-    """Return a shortest path from the root to a node; of a long one its end, after `CUT`."""
-    steps = []
-    length = passed = 0
-    holder: Node | None = node
-    while holder is not None:
-        # Not a path for each place: in a chain that would take time quadratic in its length.
-        holder, step = places[holder]
-        steps.append(step)
-        length += len(step)
-        passed += 1
-        if length > _MOST_CHARACTERS or passed > _MOST_STEPS:
-            return CUT + "".join(reversed(steps[:_SHOWN]))[-_MOST_CHARACTERS:]
-    return "".join(reversed(steps))
-
-
-# How dill names the dictionary of `__main__`.
-_MAIN: Final = (("__builtin__", "__main__"), ("builtins", "__main__"))
-
-
-def is_own(node: Node | None) -> bool:
-    """Tell whether a global is one of brinery's, which payloads name for its own purposes."""
-    return (
-        node is not None
-        and node.kind == "global"
-        and node.value[0].partition(".")[0] in ("brinery", "brinery_codecs")
-    )
-
-
-def name_of(node: Node | None) -> str | None:
-    """Return the dotted name of a global, also where a library goes round about it."""
-    if node is None:
-        return None
-    if node.kind == "global":
-        return ".".join(node.value)
-    if name_of(node.maker) in _TYPES_BY_NAME and node.args and node.args[0].kind == "atom":
-        return f"types.{node.args[0].value}"
-    return None
-
-
-# dill has names of its own for them.
-_SETS: Final = ("builtins.set", "builtins.frozenset", "types.set", "types.frozenset")
-_TYPES_BY_NAME: Final = ("cloudpickle.cloudpickle._builtin_type", "dill._dill._load_type")
-
-
 def _without_root(callee: Node, args: Sequence[Node]) -> tuple[Node, Sequence[Node]]:
     # What a root is made by, without the function that announces it.
     name = name_of(callee)
@@ -413,234 +324,3 @@ def _without_root(callee: Node, args: Sequence[Node]) -> tuple[Node, Sequence[No
     if name == "brinery.reference.hashable_root":
         return args[1], args[2:]
     return callee, args
-
-
-# -- from an object to its parts
-
-Part = tuple[str, Node]
-
-
-def parts(node: Node, real: Real) -> Iterator[Part]:
-    """Yield what an object holds, with a step of a path to each."""
-    if node.maker is not None:
-        # A class is where its object is; so what cannot be imported is told by that place.
-        yield "", node.maker
-        yield from _ARGUMENTS.get(name_of(node.maker) or "", _arguments)(node)
-    for state in node.states:
-        yield from _state(node, state, real)
-    mark = "{{…}}" if node.kind == "set" else "[{}]"
-    for index, item in enumerate(node.items):
-        yield mark.format(index), item
-    for key, value in node.pairs:
-        yield "", key
-        yield f"[{_short(key)}]", value
-
-
-def _state(node: Node, state: Node, real: Real) -> Iterator[Part]:
-    name = name_of(node.maker)
-    if name in _STATES:
-        yield from _STATES[name](node, state)
-    elif _restores_itself(node, real):
-        # What the keys of its state stand for is known to the class alone.
-        yield "<state>", state
-    elif state.kind == "dict":
-        yield from _attributes(state)
-        yield "", state
-    elif state.kind == "tuple" and len(state.items) == 2 and state.items[1].kind == "dict":
-        for each in state.items:
-            yield from _attributes(each)
-        yield "", state
-    else:
-        yield "<state>", state
-
-
-def _restores_itself(node: Node, real: Real) -> bool:
-    obj = real(node)
-    cls = type(obj)
-    if obj is UNKNOWN:
-        cls = real(node.maker) if node.maker is not None else UNKNOWN
-        if cls is UNKNOWN:
-            cls = _loaded(node.maker)
-    if not isinstance(cls, type):
-        return False
-    found = next(
-        (b.__dict__["__setstate__"] for b in cls.__mro__ if "__setstate__" in b.__dict__), None
-    )
-    return type(found) is FunctionType
-
-
-def _loaded(node: Node | None) -> Any:
-    # What stands under the name of a global, if its module is imported; none is.
-    if node is None or node.kind != "global":
-        return UNKNOWN
-    module, name = node.value
-    found = sys.modules.get(module)
-    for part in name.split("."):
-        found = getattr(found, "__dict__", {}).get(part)
-    return found
-
-
-def _text(node: Node) -> str:
-    # A string of a subclass is made of a plain one.
-    return str(node.value if node.kind == "atom" else node.args[-1].value)
-
-
-def _clipped(name: str) -> str:
-    # Of a name that a payload gives once and uses often, each place would have a copy.
-    return name if len(name) <= _LONGEST_NAME else name[:_LONGEST_NAME] + "…"
-
-
-def _attributes(state: Node, form: str = ".{}") -> Iterator[Part]:
-    for key, value in state.pairs:
-        if type(key.value) is str:
-            yield form.format(_clipped(key.value)), value
-
-
-def _arguments(node: Node) -> Iterator[Part]:
-    for index, arg in enumerate(node.args):
-        yield f"<argument {index}>", arg
-
-
-def _named(*names: str) -> Callable[[Node], Iterator[Part]]:
-    def named(node: Node) -> Iterator[Part]:
-        yield from zip(names, node.args, strict=False)
-
-    return named
-
-
-def _function(code: int, names: int, closure: int, defaults: int | None) -> Any:
-    def function(node: Node) -> Iterator[Part]:
-        args = node.args
-        for free, cell in zip(_free_names(args[code]), args[closure].items, strict=False):
-            yield f"<captured {_clipped(free)}>", cell
-        if defaults is not None and len(args) > defaults:
-            yield from _defaults(args[code], args[defaults])
-        yield from _attributes(args[names], "<global {}>")
-        for arg in args:
-            yield "", arg
-
-    return function
-
-
-def _free_names(code: Node) -> Iterator[str]:
-    # The arguments that make code end in the names of free and of cell variables.
-    if len(code.args) > 2:
-        for item in code.args[-2].items:
-            yield str(item.value)
-
-
-def _defaults(code: Node, values: Node) -> Iterator[Part]:
-    # The arguments that make code (`types.CodeType`; dill puts one more before them) are the number of
-    # parameters, as the first, and the names of variables, as the tenth.
-    args = code.args if not code.args or type(code.args[0].value) is int else code.args[1:]
-    names = [str(name.value) for name in args[9].items] if len(args) > 9 else []
-    count = args[0].value if names else 0
-    for index, value in enumerate(values.items):
-        place = count - len(values.items) + index
-        name = _clipped(names[place]) if 0 <= place < len(names) else index
-        yield f"<default {name}>", value
-
-
-def _function_state(node: Node, state: Node) -> Iterator[Part]:
-    for key, value in state.pairs:
-        if key.value == "globals":
-            yield from _attributes(value, "<global {}>")
-        elif key.value == "dict":
-            yield from _attributes(value)
-        elif key.value == "kwdefaults":
-            yield from _attributes(value, "<default {}>")
-        elif key.value == "defaults":
-            yield from _defaults(node.args[0], value)
-        else:
-            yield f"<{_clipped(str(key.value))}>", value
-
-
-def _cell_state(node: Node, state: Node) -> Iterator[Part]:
-    yield from (("", item) for item in state.items)
-
-
-def _dill_cell_state(node: Node, state: Node) -> Iterator[Part]:
-    yield from (("", value) for _, value in state.pairs)
-
-
-def _partial_state(node: Node, state: Node) -> Iterator[Part]:
-    yield from zip((".func", ".args", ".keywords", ""), state.items, strict=False)
-
-
-def _getattr(node: Node) -> Iterator[Part]:
-    # Of a class: a class or function inside it, or a member.  Of an object: a bound method.
-    for arg in node.args[:1]:
-        yield "" if _is_class(arg) else ".__self__", arg
-
-
-def _is_class(node: Node) -> bool:
-    if node.kind == "global":
-        return True
-    for _ in range(_MOST_CLASSES):
-        if name_of(node.maker) != "builtins.getattr" or not node.args:
-            break
-        node = node.args[0]
-        if node.kind == "global":
-            return not isinstance(_loaded(node), EnumType)
-    return False
-
-
-def _combined(node: Node) -> Iterator[Part]:
-    # Of flags: parts of one value, which have no place of their own.
-    for index, arg in enumerate(node.args):
-        yield "" if _is_flag(arg) else f"<argument {index}>", arg
-
-
-def _is_flag(node: Node) -> bool:
-    if node.kind != "object":
-        return node.kind == "atom"
-    if name_of(node.maker) in ("builtins.getattr", COMBINE):
-        return True
-    return len(node.args) == 1 and type(node.args[0].value) is int
-
-
-_ARGUMENTS: Final[dict[str, Callable[[Node], Iterator[Part]]]] = {
-    **dict.fromkeys(_SETS, _named("")),
-    "builtins.getattr": _getattr,
-    COMBINE: _combined,
-    "functools.partial": _named(".func"),
-    "types.PartialType": _named(".func"),
-    "types.MethodType": _named(".__func__", ".__self__"),
-    "copyreg._reconstructor": _named("", "", "<base>"),
-    "collections.defaultdict": _named(".default_factory"),
-    "brinery_codecs.functions.make_function": _function(0, 1, 3, None),
-    "dill._dill._create_function": _function(0, 1, 4, 3),
-    "dill._dill._create_cell": _named(""),
-    "dill._dill._create_ftype": _named("", ".func", ".args", ".keywords"),
-    "brinery_codecs.shared_classes.shared_class": _named(),
-}
-_STATES: Final[dict[str, Callable[[Node, Node], Iterator[Part]]]] = {
-    "functools.partial": _partial_state,
-    "types.PartialType": _partial_state,
-    "brinery_codecs.functions.make_function": _function_state,
-    "brinery_codecs.functions.make_cell": _cell_state,
-    "dill._dill._create_cell": _dill_cell_state,
-}
-
-
-def _short(key: Node) -> str:
-    if key.kind == "atom" and type(key.value) in (str, int, float, bool, bytes, type(None)):
-        text = repr(key.value)
-        return text if len(text) <= 40 else text[:37] + "…"
-    if key.kind in ("tuple", "set"):
-        return "<tuple>" if key.kind == "tuple" else "<frozenset>"  # no other set is a key
-    cls = _class_of(key)
-    return f"<{cls.__name__}>" if isinstance(cls, type) else "<…>"
-
-
-def _class_of(node: Node) -> Any:
-    # Flags that are combined are of the class of the first: see `members`.
-    while name_of(node.maker) == COMBINE and node.args:
-        node = node.args[0]
-    name = name_of(node.maker)
-    if name == "copyreg._reconstructor":
-        return _loaded(node.args[0])
-    if name == "builtins.getattr":
-        cls = _loaded(node.args[0])
-        return cls if isinstance(cls, EnumType) else UNKNOWN
-    return _loaded(node.maker)

@@ -1,0 +1,130 @@
+"""The bytes of a payload that is scanned: the texts and integers in it, and the globals that it names."""
+
+from __future__ import annotations
+
+import _compat_pickle
+import copyreg
+from typing import Final
+
+from brinery_codecs._pickle.analysis.opcodes import (
+    SIZES,
+    STRING_LINE,
+    UNICODE_LINE,
+)
+from brinery_codecs._pickle.analysis.values import FIRST, Admits, Slot, refused, refused_name
+from brinery_codecs._pickle.members import COMBINE
+
+_LONGEST_NAME: Final = 4_096
+
+REFERENCE: Final = "brinery.reference"
+ID: Final = ("brinery.ids", "Id")
+GETATTR: Final = ("builtins", "getattr")
+OWN: Final = frozenset(
+    {
+        ID,
+        (REFERENCE, "external"),
+        (REFERENCE, "root"),
+        (REFERENCE, "new_root"),
+        (REFERENCE, "hashable_root"),
+        (REFERENCE, "named"),
+        GETATTR,
+        COMBINE,
+        ("copyreg", "_reconstructor"),
+        ("copyreg", "__newobj__"),
+        ("copyreg", "__newobj_ex__"),
+    }
+)
+"""Globals that records name for their own purposes: admitted always, with arguments that are checked."""
+
+FUNCTIONS: Final = OWN - {ID}
+_BY_VALUE: Final = ("<class>", "<by value>")
+
+
+class Payload:
+    """A payload that is scanned, and the globals that it names."""
+
+    def __init__(self, data: bytes, admits: Admits | None) -> None:
+        self.data = data
+        self.admits = admits
+        self._names: list[tuple[str, str]] = []
+        self._index: dict[tuple[str, str], int] = {}
+        self.needed: dict[tuple[str, str], None] = {}
+        """Module and qualname of what is imported, in the order met."""
+        self.extensions: list[tuple[str, str]] = []
+        """What is named by a code of `copyreg`: an unpickler may find it without being asked."""
+
+    def global_at(self, module: str, name: str, protocol: int) -> int:
+        """Return the value of a global that a pickle of this protocol names."""
+        if protocol < 3:
+            # As an unpickler does for what Python 2 may have written.
+            if (module, name) in _compat_pickle.NAME_MAPPING:
+                module, name = _compat_pickle.NAME_MAPPING[module, name]
+            elif module in _compat_pickle.IMPORT_MAPPING:
+                module = _compat_pickle.IMPORT_MAPPING[module]
+        return self.named(module, name)
+
+    def named(self, module: str, name: str) -> int:
+        """Return the value of a global; raise `TrustError` if the reader does not admit it."""
+        key = (module, name)
+        index = self._index.get(key)
+        if index is None:
+            if len(module) + len(name) > _LONGEST_NAME:
+                raise refused(f"it has a name of {len(module) + len(name)} characters")
+            if key not in OWN:
+                self.needed[key] = None
+                if self.admits is not None and not self.admits(module, name):
+                    raise refused_name(module, name)
+            index = self._index[key] = len(self._names)
+            self._names.append(key)
+        return FIRST - index
+
+    def class_by_value(self) -> int:
+        """Return what stands for a class that the payload holds by value."""
+        index = self._index.setdefault(_BY_VALUE, len(self._names))
+        if index == len(self._names):
+            self._names.append(_BY_VALUE)
+        return FIRST - index
+
+    def extension(self, code: int) -> int:
+        """Return the value of the global that is registered in `copyreg` under a code."""
+        found = copyreg._inverted_registry.get(code)  # type: ignore[attr-defined]
+        if found is None:
+            raise refused(f"it has the code {code} of copyreg, under which nothing is registered")
+        if found in FUNCTIONS:
+            # An unpickler that has it already would not ask for what stands for it here.
+            raise refused(f"it names {':'.join(found)} by a code of copyreg, as no record does")
+        self.extensions.append(found)
+        return self.named(*found)
+
+    def name_of(self, slot: Slot) -> tuple[str, str]:
+        """Return module and qualname of a global that is called."""
+        if type(slot) is not int or slot > FIRST:
+            raise refused("it calls what is not a class or function that it names")
+        return self._names[FIRST - slot]
+
+    def text_of(self, slot: Slot) -> str:
+        """Return a name: a string in the payload, without escapes."""
+        if type(slot) is not int or slot <= 0:
+            raise refused("it makes up a name while it is decoded")
+        start, stop = self.extent(slot)
+        if stop - start > _LONGEST_NAME:
+            raise refused(f"it has a name of {stop - start} bytes")
+        text = self.data[start:stop]
+        code = self.data[slot - 1]
+        if code == STRING_LINE or (code == UNICODE_LINE and (b"\\" in text or not text.isascii())):
+            raise refused("it has a name with escapes")
+        return text.decode("utf-8", "surrogatepass")
+
+    def literal(self, position: int) -> bytes:
+        """Return the bytes of the string whose opcode comes just before `position`."""
+        start, stop = self.extent(position)
+        return self.data[start:stop]
+
+    def extent(self, position: int) -> tuple[int, int]:
+        """Return the start and the end of these bytes."""
+        data = self.data
+        size = SIZES[data[position - 1]]
+        if size == 0:  # a line
+            return position, data.index(b"\n", position)
+        start = position + size
+        return start, start + int.from_bytes(data[position:start], "little")
