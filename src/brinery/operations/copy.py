@@ -70,7 +70,7 @@ class CopyReport:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether no record was damaged or missing."""
+        """Return whether no record was damaged or missing."""
         return not (self.damaged or self.dangling)
 
     def __str__(self) -> str:

@@ -44,7 +44,7 @@ class CheckedRecord:
 
     @property
     def is_loadable(self) -> bool:
-        """Tell whether `load` would return the object."""
+        """Return whether `load` would return the object."""
         return self.status in _LOADABLE
 
 
@@ -59,7 +59,7 @@ class DryRunReport:
 
     @property
     def is_good(self) -> bool:
-        """Tell whether every record would load."""
+        """Return whether every record would load."""
         return all(checked.is_loadable for checked in self.records)
 
     @property

@@ -222,9 +222,9 @@ class Examination:
             for name, references in suspects.items():
                 missing = [each for each in references if name_of(each) not in self._names]
                 if missing:
-                    self._tell_of_missing(name, missing)
+                    self._report_missing(name, missing)
 
-    def _tell_of_missing(self, name: str, missing: Sequence[str]) -> None:
+    def _report_missing(self, name: str, missing: Sequence[str]) -> None:
         self._good.discard(name)
         shown = ", ".join(map(repr, map(str, missing[:5])))
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
@@ -248,7 +248,7 @@ class Examination:
                 self._examine(name, data, version)
                 missing = [each for each in self._suspects.pop(name, ()) if self._is_missing(each)]
                 if missing:
-                    self._tell_of_missing(name, missing)
+                    self._report_missing(name, missing)
 
     def _is_missing(self, id: str) -> bool:
         try:

@@ -50,7 +50,7 @@ class RecodeReport:
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether every record is as it should be."""
+        """Return whether every record is as it should be."""
         return not self.left
 
     def __str__(self) -> str:

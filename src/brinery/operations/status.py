@@ -75,7 +75,7 @@ class FsckReport:
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether there is no problem; orphans and strays are none."""
+        """Return whether there is no problem; orphans and strays are none."""
         return not self.problems
 
     def __str__(self) -> str:

@@ -11,7 +11,7 @@ from brinery.record.record import has_magic
 
 
 def is_listed(id: str, end: bytes) -> bool:
-    """Tell whether the bytes under `id`, which end in `end`, count as an object of a store.
+    """Return whether the bytes under `id`, which end in `end`, count as an object of a store.
 
     A record does.  So does anything with the form of a generated ID, because a damaged record must
     not vanish; any other file is a stray one.

@@ -263,7 +263,7 @@ def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
 
 
 def seems_cut_off(data: bytes) -> bool:
-    """Tell whether bytes that do not end as a record look like one that lost its end.
+    """Return whether bytes that do not end as a record look like one that lost its end.
 
     For files whose name does not tell that they are records.  They begin as a pickle does and do not end as
     one, or have the beginning of metadata once, close to their end; an archive of records has it many times.

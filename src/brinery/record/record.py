@@ -244,5 +244,5 @@ def about_of(metadata: Metadata, fields: Mapping[str, Any] | None) -> About:
 
 
 def has_magic(tail: Buffer) -> bool:
-    """Tell whether bytes end as a record does."""
+    """Return whether bytes end as a record does."""
     return bytes(tail[-len(MAGIC) :]) == MAGIC

@@ -58,7 +58,7 @@ class Seals:
         return found
 
     def is_content(self, content: bytes, pieces: Sequence[Buffer], owner: int) -> bool:
-        """Tell whether the pieces are what the key `owner` sealed."""
+        """Return whether the pieces are what the key `owner` sealed."""
         return hmac.compare_digest(_content(self._keys[owner], pieces), content)
 
 

@@ -69,9 +69,9 @@ class Transaction:
         """
         if not self._pinned or epoch_of(self._base) == self._epoch:
             return {}
-        return {id_: obj for id_, obj in self._pinned.items() if not self._stands(name_of(id_))}
+        return {id_: obj for id_, obj in self._pinned.items() if not self._is_stored(name_of(id_))}
 
-    def _stands(self, name: str) -> bool:
+    def _is_stored(self, name: str) -> bool:
         try:
             self._base.get_tail(name, 0)
         except Missing:

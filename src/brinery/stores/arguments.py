@@ -70,7 +70,7 @@ def optional_id(id: str | None) -> str | None:
 
 
 def wants_placeholders(missing: str) -> bool:
-    """Tell whether the argument `missing` of a load asks for placeholders."""
+    """Return whether the argument `missing` of a load asks for placeholders."""
     if missing == "error":
         return False
     return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")

@@ -47,7 +47,7 @@ class TrustGate:
 
     @property
     def is_sealing(self) -> bool:
-        """Tell whether records are sealed and only sealed ones accepted."""
+        """Return whether records are sealed and only sealed ones accepted."""
         return bool(self.trust.key)
 
     @property

@@ -247,5 +247,5 @@ def _misplaced(members: Any) -> list[Any]:
 
 
 def _is_dtype(cls: type) -> bool:
-    """Tell whether a class is of dtypes of numpy, which has one object or several of one dtype."""
+    """Return whether a class is of dtypes of numpy, which has one object or several of one dtype."""
     return any(base.__name__ == "dtype" and base.__module__ == "numpy" for base in cls.__mro__)

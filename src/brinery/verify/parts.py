@@ -30,12 +30,12 @@ _COURTESY: Final = "persistent_id"
 
 
 def is_by_name(obj: Any) -> bool:
-    """Tell whether an object may come back as itself: an atom, or what is imported by its name."""
+    """Return whether an object may come back as itself: an atom, or what is imported by its name."""
     return type(obj) in ATOMS or goes_by_name(obj) or (type(obj) in (tuple, frozenset) and not obj)
 
 
 def goes_by_name(obj: Any) -> bool:
-    """Tell whether an object is imported by its name: a class, a module, a function."""
+    """Return whether an object is imported by its name: a class, a module, a function."""
     if isinstance(obj, (type, ModuleType, Enum)):
         return True
     if type(obj) is BuiltinFunctionType:
@@ -109,7 +109,7 @@ _TRANSPARENT: Final = frozenset({object, OrderedDict, defaultdict, *SETS, *_CONT
 
 
 def _is_opaque(cls: type) -> bool:
-    """Tell whether a class has a base written in C that is not known here."""
+    """Return whether a class has a base written in C that is not known here."""
     heap, immutable = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
     return any(
         base not in _TRANSPARENT and base.__flags__ & (heap | immutable) != heap
@@ -118,7 +118,7 @@ def _is_opaque(cls: type) -> bool:
 
 
 def _has_own_reduction(cls: type) -> bool:
-    """Tell whether a class says itself what it consists of; its attributes may hold more, or less."""
+    """Return whether a class says itself what it consists of; its attributes may hold more, or less."""
     if cls in copyreg.dispatch_table:
         return cls not in _TRANSPARENT
     return any(_definer(cls, name) not in _TRANSPARENT for name in _REDUCERS)

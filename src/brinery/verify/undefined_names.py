@@ -125,7 +125,7 @@ def _is_object_array(obj: Any) -> bool:
 
 
 def _is_by_reference(obj: Any) -> bool:
-    """Tell whether a class or function is what stands under its name in an imported module."""
+    """Return whether a class or function is what stands under its name in an imported module."""
     if isinstance(obj, type) and not obj.__flags__ & _HEAP_TYPE:
         return True
     module = getattr(obj, "__module__", None)
@@ -244,6 +244,6 @@ class _Guards:
         return caught
 
     def covers(self, offset: int, error: str) -> bool:
-        """Tell whether `error`, raised at `offset`, is caught in the same code."""
+        """Return whether `error`, raised at `offset`, is caught in the same code."""
         wanted = {error, "Exception", "BaseException", "*"}
         return any(start <= offset < end and caught & wanted for start, end, caught in self._caught)
