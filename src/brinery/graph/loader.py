@@ -243,7 +243,7 @@ class Loader:
             keep_record(obj, read)
         if objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
-                id_, read, "its codec made it without announcing a constructor, yet it is part of a cycle"
+                id_, read, "its codec announced no constructor for it, yet it is part of a cycle"
             )
         if self._incomplete:
             self._incomplete.pop(id(obj), None)
@@ -318,7 +318,7 @@ class Loader:
         return None if outer is None else outer + (inner or "") or None
 
     def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
-        with suppress(Exception):  # the caller reports `error`; a failure to locate it is not reported
+        with suppress(Exception):  # the caller reports `error`, and not a failure to locate it
             return read.codec.locate(read.record.payload, error)
         return None
 
