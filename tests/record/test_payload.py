@@ -455,7 +455,7 @@ def test_a_transform_that_fails_is_an_error_of_brinery() -> None:
     """When writing an `EncodeError`, which leaves nothing behind; when reading a damaged record."""
     node = Node("outer")
     with MemoryStore(compress=Broken()) as store:
-        with pytest.raises(EncodeError, match="'broken' fails: RuntimeError: no enc") as caught:
+        with pytest.raises(EncodeError, match="'broken' failed: RuntimeError: no enc") as caught:
             store.save(node, "node")
         assert caught.value.id == "node"
         assert store.list() == []
