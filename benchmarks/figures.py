@@ -31,7 +31,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Tell whether the goal is met; None where there is none."""
+        """Return whether the goal is met; None where there is none."""
         if self.goal is None:
             return None
         return self.value is not None and self.value.median <= self.goal

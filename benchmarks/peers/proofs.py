@@ -25,7 +25,7 @@ def proofs(name: str, directory: str) -> dict[str, str]:
 
 
 def _after_a_kill(name: str, directory: str) -> str:
-    """Tell whether what was saved is there after the process was killed, without closing anything."""
+    """Return whether what was saved is there after the process was killed, without closing anything."""
     done = Phase(save_and_die, name=name, directory=directory).start()
     if done.returncode != -signal.SIGKILL:
         return f"the process that saves failed: {done.stderr[-300:].strip()}"

@@ -104,7 +104,7 @@ def _cell(ratio: Spread) -> str:
 
 
 def _is_faster(ratio: Spread) -> bool:
-    """Tell whether even the upper quartile is below 1."""
+    """Return whether even the upper quartile is below 1."""
     return ratio.upper < 1
 
 

@@ -598,8 +598,8 @@ def test_a_store_that_was_made_with_what_is_missing_tells_how_to_open_it(
     codec, transform, again, ids = said.splitlines()
     assert codec == again
     assert "pip install" in codec
-    assert codec.endswith("codec='pickle' opens it without, for what else it holds")
-    assert transform.endswith("compress='none' opens it without, for what else it holds")
+    assert codec.endswith("codec='pickle' opens it for its other records")
+    assert transform.endswith("compress='none' opens it for its other records")
     assert ids == "plain"
 
 

@@ -171,7 +171,7 @@ def test_libraries_of_other_types_are_damage(libraries: object) -> None:
     """As everything that brinery does not write."""
     data = built()
     described = msgpack.packb({**fields_of(data), "libraries": libraries})
-    with pytest.raises(CorruptRecordError, match="not what brinery writes"):
+    with pytest.raises(CorruptRecordError, match="does not write such metadata"):
         parse(sealed(described, b"payload"))
 
 

@@ -54,7 +54,7 @@ class Recipe:
         return made
 
     def has_cycle_of_arguments(self) -> bool:
-        """Tell whether constructors, or hashes, may need each other's objects.
+        """Return whether constructors, or hashes, may need each other's objects.
 
         No order of construction exists then, where each has a record of its own, with its own copy of
         the plain objects that it refers to.

@@ -34,7 +34,7 @@ HASHED_BY_ITS_PARTS = Recipe(
 
 
 def _survives_in_one_piece(obj: Any, codec: str) -> bool:
-    """Tell whether the bare library brings a graph back as it was."""
+    """Return whether the bare library brings a graph back as it was."""
     try:
         assert_isomorphic(obj, LOADS[codec](DUMPS[codec](obj)), records=False)
     except Exception:  # noqa: BLE001 - whatever it raises, or if it is another graph

@@ -80,7 +80,7 @@ def found(store: Store) -> None:
 
 
 def gives_one_state(store: Store) -> bool:
-    """Tell whether the engine promises that a load sees one state."""
+    """Return whether the engine promises that a load sees one state."""
     return store.backend.capabilities.snapshot_reads
 
 

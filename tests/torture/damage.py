@@ -276,7 +276,7 @@ class Subject:
         self.put(b"".join(build(metadata, [stored], buffers, seals)))
 
     def is_whole(self) -> bool:
-        """Tell whether the record gives the object that was saved."""
+        """Return whether the record gives the object that was saved."""
         return bool(self._found() == self._expected)
 
     def read(self, damage: Damage, outcome: Outcome) -> None:

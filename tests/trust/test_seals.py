@@ -174,7 +174,7 @@ class TestKeys:
         plain = FilesystemStore(tmp_path)
         plain.save([1], "one")
         sealed = FilesystemStore(tmp_path, trust=Trust(key=KEY))
-        with pytest.raises(SealError, match="nothing in this store is sealed"):
+        with pytest.raises(SealError, match="nothing in it is sealed"):
             sealed.load("one")
         with pytest.raises(SealError):
             sealed.reseal()
@@ -306,7 +306,7 @@ class TestForgery:
         with pytest.raises(SealError, match="none of the keys"):
             reopened(store).load("one")
         settings.unlink()
-        with pytest.raises(SealError, match="nothing in this store is sealed"):
+        with pytest.raises(SealError, match="nothing in it is sealed"):
             reopened(store).load("one")
 
     def test_an_older_record_of_the_same_id_is_accepted(self, store: FilesystemStore) -> None:

@@ -237,7 +237,7 @@ def test_plain_objects_of_two_persistable_ones_must_not_become_one() -> None:
     plain = [1]
     first = [Node("a", part=[1]), Node("b", part=[1])]
     second = [Node("a", part=plain), Node("b", part=plain)]
-    with pytest.raises(AssertionError, match="stands for two"):
+    with pytest.raises(AssertionError, match="replaces two"):
         assert_isomorphic(first, second)
 
 

@@ -1,4 +1,4 @@
-"""Loading an object beside the living one, to see whether that has changed."""
+"""Loading a second copy of a living object, to see whether the living one has changed."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from brinery.session.session import Session
 
 
 class Reloading:
-    """The links, for reading and for writing, of an object that is loaded beside the living one.
+    """The links, for reading and for writing, of a second copy of a living object.
 
-    It refers to the living objects of the store, and nothing that it refers to is saved for it.
+    The copy refers to the living objects of the store, and none of them is saved because of it.
     """
 
     is_external_type = staticmethod(is_persistable_type)
@@ -34,7 +34,7 @@ class Reloading:
         self._versions: Mapping[str, int] = {}
 
     def digest(self, codec: Codec, record: Record) -> bytes:
-        """Return the digest of what `codec` writes for an object that was just loaded."""
+        """Load the object of `record`; return the digest of the payload that `codec` writes for it."""
         self._versions = record.metadata.versions
         try:
             loaded = codec.load(record.payload, self, record.buffers)
@@ -44,9 +44,9 @@ class Reloading:
             self.batch.clear()
 
     def digest_of_living(self, codec: Codec, obj: Any) -> bytes:
-        """Return the digest of what `codec` writes for `obj`.
+        """Return the digest of the payload that `codec` writes for `obj`.
 
-        Raise `LookupError` where it refers to a persistable object that has no ID.
+        Raise `LookupError` if it refers to a persistable object that has no ID.
         """
         try:
             self.root = obj
@@ -92,7 +92,7 @@ class Reloading:
         return True
 
     def upgrader(self, module: str, name: str, cls: Any) -> None:
-        """Return None: what was upgraded is written anew without a comparison."""
+        """Return None: an upgraded object is written again without a comparison."""
 
     def note_version(self, cls: type) -> None:
         """Return None: only the payload is compared."""
@@ -101,4 +101,4 @@ class Reloading:
         """Return None: only the payload is compared."""
 
     def restart(self) -> None:
-        """Do nothing: the object is made anew."""
+        """Do nothing: `construct` makes a new object each time."""

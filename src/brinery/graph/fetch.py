@@ -1,7 +1,7 @@
 """Reading the records of a graph, in waves.
 
-The references in the metadata tell what belongs to a graph, so its records are read by bulk gets, one for
-each distance from the root, before any of them is decoded.
+The metadata of a record list its references, so the records of a graph are read by bulk gets before any of
+them is decoded: one get for each distance from the root.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 
 GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes, Version]]]
-"""Yields name, bytes and version of what there is; see `Backend.get_many`."""
+"""Yields name, bytes and version of the records that exist; see `Backend.get_many`."""
 
 _MOST_AHEAD: Final = 200
-"""Records of a graph that are read at once: some may be of objects that are alive, and read in vain."""
+"""Most records of a graph to read at once; those whose objects turn out to be alive are read in vain."""
 
 
 class FetchedRecord(NamedTuple):
@@ -40,7 +40,7 @@ class FetchedRecord(NamedTuple):
     codec: Codec
 
 
-# In half the time that a call of the class takes: for each record.
+# Called for each record, and takes half the time of a call of the class.
 _new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools.partial(
     tuple.__new__, FetchedRecord
 )
@@ -49,8 +49,8 @@ _new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools
 class Fetcher:
     """Reads the records of one load.
 
-    With `placeholders`, living objects that are placeholders or refer to some are read again, and a
-    codec that is missing is no error.
+    With `placeholders`, a missing codec is not an error.  Without, living objects that are placeholders,
+    or refer to some, are read again.
     """
 
     __slots__ = ("_placeholders", "_session")
@@ -64,10 +64,10 @@ class Fetcher:
     ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
         """Return the living objects that a graph reaches, and the records of the others, by ID.
 
-        A graph is read in one state of the store, where the engine can give one.  `references` are those of
-        the only one of `ids`, where they are known: then all is read at once, if the engine can do so.
+        If the engine can, all records are read in one state of the store.  `references` may be given for a
+        single ID, if its references are known; all records are then read at once, if the engine can do that.
         The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
-        `RecordError`, `TrustError`, `StorageError`, and the errors of codecs and transforms that are missing.
+        `RecordError`, `TrustError`, `StorageError`, and the errors for a missing codec or transform.
         """
         backend = self._session.backend
         self._session.gate.begin_load()
@@ -81,10 +81,10 @@ class Fetcher:
         return backend.read_one_state(lambda view: self._read(ids, view, view.get_many))
 
     def fetch_alone(self, id: str, alive: dict[str, Any]) -> FetchedRecord | Sequence[str]:
-        """Return the record `id`; where it refers to others that have to be read, return its references.
+        """Return the record `id`; if it refers to records that have to be read, return its references.
 
-        The living objects that it refers to are put into `alive`.  A single record needs no state of the
-        store to be read in, and to ask for one costs more than to read it.  Raise what `fetch` does.
+        The living objects that it refers to are put into `alive`.  A single record needs no snapshot of the
+        store, and making one costs more than reading the record.  Raise what `fetch` raises.
         """
         gate, backend = self._session.gate, self._session.backend
         gate.begin_load()
@@ -127,10 +127,10 @@ class Fetcher:
                 try:
                     record = gate.parsed(data, version, id_)
                 except (RecordError, TrustError):
-                    # Once more, for an error that says where: only then is the path made.
+                    # Parse it again with its path, so that the error names it; making the path takes time.
                     record = gate.parsed(data, version, id_, backend.where(place))
                 metadata = record.metadata
-                # Most records of a graph are of one codec.
+                # Most records of a graph have the same codec as the one before.
                 if (
                     codec is None
                     or metadata.codec != name
@@ -154,7 +154,8 @@ class Fetcher:
         return alive, read
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
-        # Those of a wave that are not alive.  The others are held: they must not die before the end.
+        # Return the IDs of a wave that are not alive.  The living objects are put into `alive`, so that
+        # they do not die before the end of the load.
         identity = self._session.identity
         # IDs whose living objects do not count.
         excluded = () if self._placeholders else identity.incomplete
@@ -183,11 +184,11 @@ class Fetcher:
 
 
 class _IncompleteError(Exception):
-    """Something that is needed was not read."""
+    """A record that is needed was not among those that were read at once."""
 
 
 class _Closure:
-    """Gives, as `Backend.get_many` does, of what was read at once."""
+    """Answers as `Backend.get_many` does, from the records that were read at once."""
 
     def __init__(self, found: Iterable[tuple[str, bytes, Version]]) -> None:
         self._found = {name: (name, data, version) for name, data, version in found}
@@ -195,7 +196,8 @@ class _Closure:
     def __call__(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         for name in names:
             if name not in self._found:
-                # Removed, or an object that was alive is not any more: the other way finds out.
+                # The record was removed, or an object that was alive has died.  Reading wave by wave, as
+                # the caller then does, finds out which.
                 raise _IncompleteError
             yield self._found[name]
 
@@ -209,8 +211,8 @@ def _not_found(
 
 
 def path_of(id: str, referrer: FetchedRecord) -> str | None:
-    """Return the path inside a record's object to where it refers to `id`, None if not known."""
-    with suppress(Exception):  # a payload that cannot be read has its own error, when it is decoded
+    """Return the path inside a record's object to its reference to `id`; None if it is not known."""
+    with suppress(Exception):  # an unreadable payload raises its own error when it is decoded
         for mention in referrer.codec.mentions(referrer.record.payload):
             if mention.kind == "external" and mention.name == id:
                 return mention.path or None

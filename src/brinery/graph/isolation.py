@@ -1,9 +1,10 @@
-"""One record by itself: decoded without those that it refers to, and encoded without them.
+"""Decoding and encoding one record by itself, without the records that it refers to.
 
-The saver and the loader get an identity map in which the object at hand is not known, and every other one
-is alive.  A `Stub` stands for it, which has an ID and nothing else.  Code that looks at one while the
-record is decoded or encoded would decide by what is not there: then a `StubAccessError` ends the attempt, and
-the record has to be decoded in its graph, `GraphIdentityMap` what it refers to.
+The saver and the loader get an identity map that does not know the record's own object and takes every
+other object for alive.  Each of those is a `Stub`, which has an ID and nothing else.  Code that inspects
+a stub while the record is decoded or encoded would go wrong, because the object is not there: a
+`StubAccessError` then ends the attempt.  Such a record has to be decoded in its graph, with a
+`GraphIdentityMap`.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from brinery.session.identity import NOTHING, IdentityMap
 
 
 class StubAccessError(BaseException):
-    """Code of the user's has looked at an object that is not there.
+    """The user's code has inspected a stub.
 
     Not an `Exception`: that code must not catch it.
     """
@@ -33,7 +34,7 @@ class _Switch:
 
 
 class Stub(Persistable):
-    """Stands for the object of another record.  It may be put anywhere, and used for nothing."""
+    """Replaces the object of another record: it may be referred to, but any use of it raises."""
 
     __slots__ = ("__weakref__", "id", "switch")
 
@@ -57,7 +58,7 @@ class Stub(Persistable):
             raise StubAccessError
         return self is other
 
-    # Neither the place in a dict nor the order of a set says anything of the object itself.
+    # Allowed: a place in a dict or the order of a set reveals nothing about the object.
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
@@ -77,7 +78,7 @@ _id_of = Stub.__dict__["id"].__get__
 
 
 class IsolatedIdentityMap(IdentityMap):
-    """Knows every object but one, by its ID alone."""
+    """Has a `Stub` for every ID but one, that of the record's own object."""
 
     def __init__(self, own: str) -> None:
         super().__init__()
@@ -86,12 +87,12 @@ class IsolatedIdentityMap(IdentityMap):
         self._met: dict[str, Stub] = {}
 
     def get(self, id: str) -> Any:
-        """Return what stands for the object `id`; `NOTHING` for the one at hand."""
+        """Return the stub of the object `id`; `NOTHING` for the record's own object."""
         if id == self.own:
             return NOTHING
         found = self._met.get(id)
         if found is None:
-            # An `Id`, as a save has it: a pickle tells that from a string.
+            # An `Id`, as in a save: a pickle distinguishes it from a plain string.
             found = self._met[id] = Stub(Id(id), self._switch)
         return found
 
@@ -107,7 +108,7 @@ class IsolatedIdentityMap(IdentityMap):
         codec: Codec,
         is_loaded: bool = False,
     ) -> None:
-        """Do nothing: the object at hand stays unknown, so that it can be decoded again."""
+        """Do nothing: the record's own object stays unknown, so that it can be decoded again."""
 
     def id_of(self, obj: Any) -> str | None:
         """Return the ID of an object of another record; None for any other."""
@@ -115,7 +116,7 @@ class IsolatedIdentityMap(IdentityMap):
 
     @contextmanager
     def visible(self) -> Iterator[None]:
-        """Let what stands for other objects be looked at: they are to be compared with themselves."""
+        """Let stubs be inspected inside the context, in order to compare them with themselves."""
         self._switch.is_on = False
         try:
             yield
@@ -124,14 +125,14 @@ class IsolatedIdentityMap(IdentityMap):
 
 
 class GraphIdentityMap(IsolatedIdentityMap):
-    """Knows every object of a graph that was loaded, but for the one at hand."""
+    """Has every object of a loaded graph except the record's own object."""
 
     def __init__(self, own: str, graph: IdentityMap) -> None:
         super().__init__(own)
         self._graph = graph
 
     def get(self, id: str) -> Any:
-        """Return the object `id`; `NOTHING` for the one at hand."""
+        """Return the object `id`; `NOTHING` for the record's own object."""
         return NOTHING if id == self.own else self._graph.get(id)
 
     def id_of(self, obj: Any) -> str | None:
@@ -141,26 +142,26 @@ class GraphIdentityMap(IsolatedIdentityMap):
 
 
 class IsolatedSaver(Saver):
-    """Saves one object; those that it refers to have their records already.
+    """Saves one object; the objects that it refers to have records already.
 
-    `around` is the identity map that it was made with.
+    `around` is the identity map of the isolated record.
     """
 
     around: IsolatedIdentityMap
 
     def external(self, obj: Any) -> str | None:
-        """Return the ID that stands for `obj`, None to write it in place."""
+        """Return the ID to write in place of `obj`; None to write the object itself."""
         if obj is self.root:
             return None
         found = self.around.id_of(obj)
         if found is None and self.is_external_type(type(obj)):
             raise EncodeError(
                 f"it holds a persistable {type(obj).__name__} that has no record yet",
-                advice="Load and save it instead",
+                advice="Load the object and save it instead",
             )
         if found is None:
             return None
-        # A plain string, as payloads have it: an `Id` would be one more class that they name.
+        # A plain string, as in every payload: an `Id` would add its class to the names in the payload.
         reference = str.__str__(found)
         self._references[reference] = None
         return reference

@@ -1,4 +1,4 @@
-"""A load as a store asks for it."""
+"""`load` for stores: a living object if there is one, or else a graph read from its records."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from brinery.session.session import Session
 def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) -> list[Any]:
     """Return the objects `ids`, in order, with all that they refer to.
 
-    `placeholders` asks for placeholders where a class or codec is missing.  Raise as `Loader.load`.
+    With `placeholders`, a `Placeholder` replaces an object whose class or codec is missing.  Raise what
+    `Loader.load` raises.
     """
     with session.lock, session.opened():
         identity = session.identity

@@ -39,7 +39,7 @@ from brinery.session.session import Session
 
 
 class _BetterFirst(BaseException):
-    """It is better to begin with the object `id`."""
+    """Decoding has to start again, with the object `id` first."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -57,10 +57,10 @@ class _Needed(BaseException):
         self.id = id
 
 
-# Each new order repeats what was decoded so far.
+# Each new order decodes again the records that were decoded so far.
 _MOST_ORDERS = 8
 _SMALL = 1 << 14
-"""Bytes of a record whose objects are so few that the collector need not be paused."""
+"""A record below this size in bytes has so few objects that the collector need not be paused."""
 
 
 class Loader:
@@ -101,7 +101,7 @@ class Loader:
         With `keeps_fetched`, `fetched` has the records afterwards.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
-        `StorageError`; then nothing of this load is remembered.
+        `StorageError`.  After an error nothing of this load is remembered.
         """
         try:
             alive: dict[str, Any] = {}
@@ -118,18 +118,19 @@ class Loader:
                 self._publish()
                 found = [self._objects[id_] for id_ in ids]
                 if not keeps_fetched:
-                    # At the end of the pause the collector walks all that was made since: an eighth of the
-                    # time of a load more, if that were the records as well.
+                    # At the end of the pause the collector walks every object made since.  If it had to
+                    # walk the records as well, a load would take an eighth longer.
                     self._read, self._objects = {}, {}
                 return found
         finally:
-            # What codecs keep refers back to this object: undone, nothing waits for the collector.
+            # The codecs' batch refers back to this object.  Clearing it breaks the cycle, so that
+            # nothing waits for the collector.
             self.batch.clear()
             self._begun.clear()
 
     def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
-        # Read a record that refers to no other, or to living objects alone; return the references where
-        # others are to be read.
+        # Read a record that refers only to living objects, or to none.  If other records have to be
+        # read as well, return the references instead.
         found = self._fetcher.fetch_alone(id_, alive)
         if not isinstance(found, FetchedRecord):
             return found
@@ -137,9 +138,9 @@ class Loader:
         return ()
 
     def _decode_in_some_order(self, ids: Sequence[str], alive: dict[str, Any]) -> None:
-        # In a cycle some object meets a bare one.  Where that may be one too many (the bare one may
-        # serve as a key, and its hash needs what it does not have yet), begin anew with the object
-        # that met it: then all that this refers to is complete before it.
+        # In a cycle some object meets a bare one.  That can fail: the bare object may serve as a key,
+        # and its hash may need attributes that it does not have yet.  Then start again with the object
+        # that met it, so that everything which the bare object refers to is complete before it.
         for read in self._read.values():
             if read.record.metadata.versions:
                 self._with_versions.update(read.record.metadata.versions)
@@ -158,9 +159,9 @@ class Loader:
                 if not self._met_bare or failed not in self._read or failed in self._first:
                     raise
                 self._first.insert(0, failed)
-            self._start_anew(alive)
+            self._start_again(alive)
 
-    def _start_anew(self, alive: dict[str, Any]) -> None:
+    def _start_again(self, alive: dict[str, Any]) -> None:
         self._objects = dict(alive)
         self._to_enter = set(self._read)
         self._early.clear()
@@ -185,7 +186,7 @@ class Loader:
             set_persistent_id(obj, id_)
 
     def _publish_evolved(self) -> None:
-        # Some are not what their records say, or stand for what is missing.
+        # Some objects differ from their records, or are placeholders.
         identity = self._identity
         known = identity.incomplete if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
@@ -194,7 +195,7 @@ class Loader:
             digest = record.metadata.raw_digest
             is_current = not self.evolved.get(name, set()) & {RENAMED, UPGRADED}
             if not is_current:
-                digest = b""  # differs from its record whatever that holds
+                digest = b""  # no payload has this digest, so that the object counts as changed
             if name in identity.incomplete:
                 identity.incomplete.discard(name)
                 identity.forget(name)
@@ -204,7 +205,7 @@ class Loader:
 
     @property
     def fetched(self) -> Mapping[str, FetchedRecord]:
-        """Return the records that were read, by ID; of a load that was successful, only if they are kept."""
+        """Return the records that were read, by ID; after a successful load only with `keeps_fetched`."""
         return self._read
 
     # -- order
@@ -236,13 +237,13 @@ class Loader:
         finish = self._begun.pop(id_, None) if self._begun else None
         try:
             obj = self._load(read) if finish is None else finish()
-        except Exception as error:  # noqa: BLE001 - what comes of it is told below
+        except Exception as error:  # noqa: BLE001 - handled below, or raised as an error of the store
             obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
         if self._placeholders and is_placeholder(obj) and record_of(obj) is None:
             keep_record(obj, read)
         if objects.setdefault(id_, obj) is not obj:
             raise self._decode_error(
-                id_, read, "its constructor is not announced, yet it is part of a cycle"
+                id_, read, "its codec announced no constructor for it, yet it is part of a cycle"
             )
         if self._incomplete:
             self._incomplete.pop(id(obj), None)
@@ -250,10 +251,11 @@ class Loader:
     def _decode_otherwise(
         self, id_: str, read: FetchedRecord, failure: BrineryError, is_new: bool
     ) -> Any:
-        # What a record that failed is all the same; raise `failure` where it is nothing.
+        # Return another form of the object of a record that failed to decode: a placeholder, or the
+        # object with its attributes set first.  Raise `failure` if there is none.
         if isinstance(failure, DecodeError) and is_new:
             if self._placeholders and MISSING in self.evolved.get(id_, ()):
-                # What was found in place of the class is not good enough for the rest of the record.
+                # The placeholder for the class could not take the rest of the record.
                 self._forget_root()
                 return self._opaque(read, failure.reason)
             if self._early.get(id_):
@@ -261,9 +263,9 @@ class Loader:
         raise failure from failure.__cause__
 
     def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
-        # A value-hashed object that is a key inside its own record has to have its plain attributes
-        # from the start.  Not done at once: it changes the order of the attributes.  The object stays
-        # the same, for others may refer to it already.
+        # A value-hashed object that is a key inside its own record needs its plain attributes from the
+        # start.  That is only tried after a failure, because it changes the order of the attributes.
+        # The object stays the same, because others may refer to it already.
         obj = self._objects[id_]
         _empty(obj)
         _set_attributes(obj, self._early[id_])
@@ -287,7 +289,7 @@ class Loader:
         return read.codec.begin(payload, self, buffers)
 
     def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
-        # The error of the store for one that came while a record was decoded, which is its cause.
+        # Return the store's error for `error`, which was raised while a record was decoded.
         failure: BrineryError
         if isinstance(error, TrustError):
             where = self._backend.where(name_of(id_))
@@ -311,12 +313,12 @@ class Loader:
         inner = error.object_path
         if error.id is None:  # raised by the codec itself
             return inner or self._locate(read, error) or None
-        # That of a record which was needed on the way: the path leads through the reference to it.
+        # Another record that this one needs has failed: the path leads through the reference to it.
         outer = self._locate(read, error)
         return None if outer is None else outer + (inner or "") or None
 
     def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
-        with suppress(Exception):  # the error at hand is the one to tell of
+        with suppress(Exception):  # the caller reports `error`, and not a failure to locate it
             return read.codec.locate(read.record.payload, error)
         return None
 
@@ -359,7 +361,7 @@ class Loader:
         constructor: Callable[..., Any],
         args: Sequence[Any],
     ) -> Any:
-        """Return the root of the record at hand, made unless a cycle had it made before."""
+        """Return the root of the current record; make it unless a cycle has made it before."""
         id_ = self._current
         obj = self._objects.get(id_, NOTHING)
         if obj is NOTHING:
@@ -387,7 +389,7 @@ class Loader:
         return found
 
     def is_lasting(self, module: str, name: str) -> bool:
-        """Tell whether every record of this load that names a global is to get the same answer."""
+        """Return whether every record of this load that names this global gets the same answer."""
         return not (
             self._is_particular
             or self._lookup.was_renamed
@@ -398,7 +400,7 @@ class Loader:
         self.evolved.setdefault(self._current, set()).add(what)
 
     def upgrader(self, module: str, name: str, cls: Any) -> Callable[[Any], Any] | None:
-        """Return what upgrades the states that this record has of a class; see `ReadLinks`."""
+        """Return a function that upgrades this record's states of a class; see `ReadLinks`."""
         self._is_particular = is_missing(cls)
         if not isinstance(cls, type) or self._is_particular:
             return None
@@ -418,11 +420,11 @@ class Loader:
         return upgrade
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
-        """Answer as when saving."""
+        """Return a function for a class with versions, as a save does; it notes nothing."""
         return None if version_of(cls) == 1 else lambda: None
 
     def restart(self) -> None:
-        """Prepare to decode the record at hand from its start."""
+        """Prepare to decode the current record from its start."""
         if not self._is_made:
             self._forget_root()
         else:
@@ -446,13 +448,13 @@ class Loader:
         self._incomplete[id(obj)] = id_
 
     def _check_members(self, constructor: Any, args: Sequence[Any]) -> None:
-        # A set takes its members when it is constructed, and asks them for their hashes.
+        # The constructor of a set takes the members, and asks them for their hashes.
         if isinstance(constructor, type) and issubclass(constructor, (set, frozenset)):
             for member in args[0] if args else ():
                 if id(member) in self._incomplete:
                     raise DecodeError(
-                        f"it has {self._incomplete[id(member)]!r} as a member, whose hash needs what "
-                        "in turn refers to this set",
+                        f"it has {self._incomplete[id(member)]!r} as a member, and the hash of that "
+                        "member needs attributes that refer back to this set",
                         codec=self._read[self._current].codec.name,
                         advice="Keep the members in an attribute of an object instead",
                     )
@@ -465,7 +467,7 @@ class Loader:
             if needed is not None:
                 self._make_needed([id_, needed])
         finally:
-            # What was made here may refer to the object at hand, which has to stay the same then.
+            # Objects made here may refer to the outer object, which then has to stay the same.
             self._current, self._is_made = outer, was_made or outer in self._objects
             self._bare = False
         is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
@@ -489,12 +491,12 @@ class Loader:
                 pending.append(needed)
 
     def _try_bare(self, id_: str) -> str | None:
-        # Return the ID that must be made first, if any.
+        # Return the ID of the object that must be made first, if any.
         if id_ in self._objects:
             return None
         read = self._read.get(id_)
         if read is None:
-            raise DecodeError(f"it refers to {id_!r}, which its metadata do not list")
+            raise DecodeError(f"it refers to {id_!r}, but its metadata do not list that reference")
         self._current = id_
         self._is_made = False
         try:
@@ -506,14 +508,15 @@ class Loader:
         if finish is None:
             return None
         if id_ not in self._objects:
-            # Made without announcement: it is complete already.
+            # The codec made it without announcing a constructor: it is complete already.
             self._objects[id_] = finish()
         self._begun[id_] = finish
         return None
 
 
 def _empty(obj: Any) -> None:
-    # What was put into a list or a dictionary is put there again, and a key may be equal to itself alone.
+    # Decoding again adds all elements again; those of the first attempt would stay as duplicates, because
+    # a key may be equal to itself alone.
     for base in (list, OrderedDict, dict):
         if issubclass(type(obj), base):
             base.clear(obj)

@@ -1,8 +1,8 @@
-"""Where in an object the trouble lies: a path such as ``.tasks[3].callback``.
+"""The path to the part of an object that fails to encode, such as ``.tasks[3].callback``.
 
-An encoder's error tells what failed and not where.  After a failure, and only then, the object is taken
-apart: of the parts of a part that fails, the first that fails by itself is taken, down to one none of
-whose parts fails.
+An encoder's error says what failed, but not where.  After a failure, and only then, the parts of the
+object are encoded one by one.  The search goes into the first part that fails by itself, and ends at a
+part whose own parts all encode.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from brinery.persistable import is_persistable_type
 Fails = Callable[[Any], bool]
 
 _BUDGET: Final = 10.0
-"""Seconds after which the path found so far is given."""
+"""Seconds after which the search ends with the path found so far."""
 _MOST: Final = 100
 
 
 def path_to_failure(obj: Any, fails: Fails) -> str | None:
-    """Return the path inside `obj` to the smallest part that fails; None where that is `obj` itself.
+    """Return the path inside `obj` to the smallest part that fails; None if that is `obj` itself.
 
-    No method of a stored object is called, apart from what `fails` does.
+    Apart from `fails`, nothing here calls a method of a stored object.
     """
     path = ""
     end = time.monotonic() + _BUDGET
@@ -42,9 +42,9 @@ def path_to_failure(obj: Any, fails: Fails) -> str | None:
 
 
 def path_to_object(obj: Any, target: Any) -> str:
-    """Return the shortest path inside `obj` to the object `target`; ``…`` where it is not found.
+    """Return the shortest path inside `obj` to the object `target`; ``…`` if it is not found.
 
-    Other persistable objects are not looked into: what they hold is found from them.
+    The search does not enter other persistable objects: their parts belong to their own records.
     """
     end = time.monotonic() + _BUDGET
     seen = {id(obj)}
@@ -70,7 +70,7 @@ def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[s
 
 
 def parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what an object holds, with a step of a path to each; no method of it is called."""
+    """Yield a path step and an object for each part of `obj`; no method of `obj` is called."""
     cls = type(obj)
     if issubclass(cls, dict):
         for key, value in dict.items(obj):

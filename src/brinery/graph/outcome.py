@@ -1,4 +1,4 @@
-"""What was renamed, upgraded or missing in a load."""
+"""Records whose classes were renamed, upgraded or missing in a load."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MISSING: Final = "missing"
 
 
 def keep_record(obj: Any, read: FetchedRecord, reason: str = "") -> None:
-    """Give a placeholder the record that it stands for."""
+    """Store in a placeholder the record that it was loaded from."""
     set_record(obj, OriginalRecord(read.record, read.codec, reason))
 
 
@@ -24,9 +24,10 @@ def partial_ids(
     read: Mapping[str, FetchedRecord],
     known: Collection[str],
 ) -> set[str]:
-    """Return the IDs, among those `read`, of objects that have a placeholder or reach one.
+    """Return the IDs, among those `read`, of objects that contain a placeholder or reach one.
 
-    `evolved` tells what was met in which record; the living objects `known` reach placeholders.
+    `evolved` maps IDs to the kinds of change met in their records; the living objects `known` reach
+    placeholders.
     """
     found = {id_ for id_, met in evolved.items() if MISSING in met and id_ in read}
     reached = {*found, *known}

@@ -1,4 +1,4 @@
-"""A save as a store asks for it, and what a transaction saves at its end."""
+"""`save` for stores, with its retries, and the transaction that saves at its end."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ATTEMPTS: Final = 10
 def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[Any]:
     """Save objects and all that they reach, in one commit; return the IDs of `roots`, in order.
 
-    Raise `TrustError` where what is saved could not be loaded, and as `Saver.save`.
+    Raise `TrustError` if the saved records could not be loaded again, and all that `Saver.save` raises.
     """
     codec = options.codec
     members = codec.codecs if isinstance(codec, CodecChain) else (codec,)
@@ -31,10 +31,10 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
             try:
                 return Saver(session, options).save(roots)
             except RecordsGoneError:
-                # Another process removed objects that have changed here: they are written again.
+                # Another process removed records of objects that have changed here: write them again.
                 continue
             except NumberTakenError as taken:
-                # Records were brought in from elsewhere: count on after them.
+                # Records were copied in from another store: continue with numbers after theirs.
                 if attempt == _ATTEMPTS or not isinstance(
                     session.idfactory.next_id_fn, NumberSequence
                 ):
@@ -45,9 +45,10 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
 
 @contextmanager
 def transaction(session: Session) -> Iterator[None]:
-    """Save what the calls in the block write at its end, all at once; an exception undoes it all.
+    """Hold back the writes of the block, and commit them together at its end; an exception undoes them.
 
-    Raise `ConflictError` at the end, `TransactionError`, `StorageError`; then nothing was written.
+    Raise `ConflictError` at the end, `TransactionError`, `StorageError`; after an error nothing was
+    written.
     """
     with session.lock:
         session.check_open()

@@ -1,9 +1,9 @@
 """Saving a graph: a work list, never recursion.
 
 The root is encoded; every persistable object that the codec meets gets an ID and joins the list; each is
-encoded into a record of its own; then all new and changed records are committed at once.  What changed is
-found by the digest of the payload.  The records stream into the backend's commit as they are encoded, so
-that no more than one of them need be in memory.
+encoded into a record of its own; then all new and changed records are committed at once.  The digest of
+the payload shows whether an object has changed.  The records stream into the backend's commit as they are
+encoded, so that no more than one of them need be in memory.
 """
 
 from __future__ import annotations
@@ -55,15 +55,15 @@ from brinery.session.session import Session
 
 @dataclass(slots=True)
 class Root:
-    """One object that a save is asked for."""
+    """One object that the caller asked to save."""
 
     obj: Any
     id: str | None = None
     """The ID that the caller chose; None for the object's own or a new one."""
     overwrite: bool = False
-    """Write over whatever stands under `id`."""
+    """Replace any record that is stored under `id`."""
     expect: Version | None = None
-    """The version that the record `id` must have; None where it is not demanded."""
+    """The version that the record `id` must have; None for no such demand."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +71,7 @@ class _Work:
     obj: Any
     id: str
     reference: str
-    """The ID as payloads have it: a plain string, whatever class the factory gives its IDs."""
+    """The ID as payloads have it: a plain string, also if the factory's IDs have a class of their own."""
     name: str
     entry: Entry | None
     expect: Version | Expect
@@ -80,18 +80,18 @@ class _Work:
     found_in: _Work | None
     """The record that refers to it; None for a root."""
     is_demanded: bool = False
-    """Whether the caller said which version is to be replaced."""
+    """Whether the caller said which version to replace."""
     is_gone: bool = False
-    """Whether the record of an unchanged object is not there any more."""
-    # Of what is written; a named tuple beside this one would take 0.2 µs for each record.
+    """Whether the record of an unchanged object was removed from the store."""
+    # The next three describe the written record; a named tuple for them would take 0.2 µs for each record.
     digest: bytes = b""
     codec: Codec | None = None
     last: Buffer = b""
-    """The last piece of the record; no other record ends as it does."""
+    """The last piece of the record; no other record has the same end."""
 
 
 class NumberTakenError(Exception):
-    """IDs that a factory made new are in the store already; `ids` are these."""
+    """IDs that the factory has just made are in the store already; `ids` are these."""
 
     def __init__(self, ids: Sequence[str]) -> None:
         super().__init__(ids)
@@ -99,7 +99,7 @@ class NumberTakenError(Exception):
 
 
 class RecordsGoneError(NumberTakenError):
-    """Records of objects that have changed here were removed by somebody else."""
+    """Another process removed the records of objects that have changed in this one."""
 
 
 class _TypeTable(dict[type, bool]):
@@ -114,7 +114,7 @@ class _NameTable(dict[type, str]):
         return answer
 
 
-# In half the time that a call of the class takes: for each record.
+# These are called for each record, and take half the time of a call of the class.
 _new_put: Final[Callable[[Any], Put]] = functools.partial(tuple.__new__, Put)
 _new_about: Final[Callable[[Any], About]] = functools.partial(tuple.__new__, About)
 _new_encoded: Final[Callable[[Any], Encoded]] = functools.partial(tuple.__new__, Encoded)
@@ -134,11 +134,11 @@ class Saver:
         self._options = options
         self._codec = options.codec
         self._transform = options.transform
-        # Found out once: the class is abstract, and asks its registry about each instance.
+        # Asked once, because `isinstance` is slow here: the class is abstract.
         self._chain = options.codec if isinstance(options.codec, CodecChain) else None
         self._keeps_columns = session.backend.capabilities.keeps_columns
-        # An object that is not written because its record is there must have it at the end of the
-        # outermost transaction, too.
+        # An object that is not written because its record is stored already must still have that
+        # record at the end of the outermost transaction.
         outermost = session.outermost
         self._pin = None if outermost is None else outermost.pin
         self.cache = session.caches.codecs
@@ -167,7 +167,7 @@ class Saver:
     # -- what codecs ask
 
     def external(self, obj: Any) -> str | None:
-        """Return the ID that stands for `obj`, None to write it in place."""
+        """Return the ID to write in place of `obj`; None to write the object itself."""
         if obj is self.root:
             return None
         work = self._works.get(id(obj))
@@ -184,16 +184,16 @@ class Saver:
         return reference
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
-        """Return what notes that the record at hand has an object of a class with versions."""
+        """Return a function which notes that the current record has an object of a versioned class."""
         version = version_of(cls)
         if version == 1:
             return None
         name = f"{cls.__module__}:{cls.__qualname__}"
-        # A part that is tried out, after the record failed, does no harm here.
+        # After a failure parts of the object are dumped on trial; noting their versions does no harm.
         return lambda: self._versions.__setitem__(name, version)
 
     def note_library(self, module: str) -> Callable[[], None] | None:
-        """Return what notes that the record at hand names something of a library."""
+        """Return a function which notes that the current record names an object of a library."""
         library = self._library[module]
         if library is None:
             return None
@@ -203,17 +203,18 @@ class Saver:
     # -- the algorithm
 
     def save(self, roots: Sequence[Root]) -> list[Any]:
-        """Save all roots and what they reach; return the roots' IDs.
+        """Save all roots and every object that they reach; return the roots' IDs.
 
-        Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; then nothing has
-        changed.
+        Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; after an error nothing
+        has changed.
         """
-        # What is made here stays until the end of the save: the collector would only walk it.
+        # The objects made here live until the end of the save: the collector would find nothing.
         with GcPause():
             try:
                 return self._save(roots)
             finally:
-                # What codecs keep refers back to this object: undone, nothing waits for the collector.
+                # These refer back to this object.  Clearing them breaks the cycles, so that nothing
+                # waits for the collector.
                 for kept in (
                     self.batch,
                     self._works,
@@ -234,12 +235,12 @@ class Saver:
             self._options.check(puts, ids)
         try:
             self._commit(puts)
-            self._write_what_was_collected()
+            self._rewrite_collected()
         except Conflict as conflict:
             raise self._conflict(conflict) from conflict
         except BaseException:
-            # An interrupt or a failed sync may come when all is visible already.
-            self._enter_what_stands()
+            # An interrupt or a failed sync may come after the commit has become visible.
+            self._enter_committed()
             raise
         return ids
 
@@ -249,20 +250,20 @@ class Saver:
             if work.name in versions:
                 self._enter(work, versions[work.name])
 
-    def _write_what_was_collected(self) -> None:
-        """Write anew what did not need to be written, and was removed by a garbage collection meanwhile.
+    def _rewrite_collected(self) -> None:
+        """Write records again that this save relied on and that a garbage collection has removed since.
 
-        The collection did not know of the record that refers to it; see `brinery.operations.collect`.
+        The collection did not know of the new record that refers to them; see `brinery.operations.collect`.
         """
         while self._pinned and (epoch := epoch_of(self._backend)) != self._epoch:
             self._epoch = epoch
             _, lost = self._found(self._pinned)
-            with suppress(Conflict):  # somebody else has written it: it is looked for once more
+            with suppress(Conflict):  # another process has written one of them: look for them again
                 self._commit(self._puts_of(lost))
                 continue
             self._epoch = None
 
-    def _enter_what_stands(self) -> None:
+    def _enter_committed(self) -> None:
         for work in self._written:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
@@ -300,12 +301,14 @@ class Saver:
         reference = str.__str__(id_)
         if self._claims.setdefault(reference, obj) is not obj:
             if chosen:
-                raise InvalidArgumentError(f"two objects are to be saved under the ID {id_!r}")
+                raise InvalidArgumentError(
+                    f"expected an ID for each object, got {id_!r} for two objects: choose another ID"
+                )
             raise IdTakenError(id_, self._backend.location)
-        # A plain object is written in place wherever it is met, also when it is a root as well.
+        # A plain object is written into every record that contains it, even if it is also a root.
         works = self._works if self._persistable[type(obj)] else self._plain_roots
-        # The codec may be close to the limit of recursion, and any call may be one too many: the
-        # object must not have an ID without being on the list.
+        # The codec may be close to the recursion limit, so that any call here may raise: the object
+        # must not get an ID without being on the list.
         work = _Work(obj, id_, reference, name_of(reference), entry, expect, chosen, self._current)
         self._list.append(work)
         works[id(obj)] = work
@@ -326,7 +329,7 @@ class Saver:
         yield from self._puts_of_gone(len(self._list))
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
-        # All unchanged records are looked for at once: one by one that would be a round trip for each.
+        # Look for all unchanged records at once: one by one would take a round trip for each.
         unchanged, self._unchanged = self._unchanged, []
         if not unchanged:
             return
@@ -350,7 +353,8 @@ class Saver:
                 self._compare_again(work, entry, digest)
             if entry.digest == digest:
                 if work.is_gone:
-                    # Somebody removed it: it is new again, unless that very record was demanded.
+                    # Another process removed the record: the object counts as new, unless the caller
+                    # demanded that very version.
                     expect = expect if work.is_demanded else ABSENT
                 elif not self._options.forces_transform or self._is_stored_so(work, codec, encoded):
                     self._note_unchanged(work)
@@ -370,12 +374,12 @@ class Saver:
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
         except Exception as error:
             reason = (
-                f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
+                f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
             )
             raise _located(work, codec, EncodeError(reason)) from error
 
     def _is_stored_so(self, work: _Work, codec: Codec, encoded: Encoded) -> bool:
-        # Whether the record of an unchanged object has the transform that was asked for.
+        # Return whether the record of an unchanged object has the transform that the caller asked for.
         asked = None
         if self._transform is not None:
             asked = self._stored(work, codec, encoded).transform
@@ -386,14 +390,15 @@ class Saver:
         return metadata.transform == asked
 
     def _is_original(self, work: _Work, original: OriginalRecord) -> bool:
-        # A placeholder is written back as the record that it was, unless what it shows was changed or
-        # it now refers to other records, in another store.
+        # A placeholder is written back as its original record, unless its attributes were changed, or
+        # it goes to another store, where its references would lead to other records.
         if original.reason:
             if original.references and self._identity.entry(work.obj) is None:
                 alien = EncodeError(
                     f"a placeholder that was not decoded refers to records of another store: "
                     f"{original.reason}",
-                    advice="Install what is missing, and load it anew, before saving it elsewhere",
+                    advice="Install the missing class or codec, and load the object again, before saving "
+                    "it in another store",
                 )
                 raise _located(work, self._codec, alien)
             return True
@@ -401,7 +406,7 @@ class Saver:
             digest = self._dump(work, original.codec).digest
             links = self._reloading()
             return links.digest(original.codec, original.record) == digest
-        except Exception:  # noqa: BLE001 - then it is encoded anew, and raises what there is to raise
+        except Exception:  # noqa: BLE001 - then it is encoded again, and that raises the error
             return False
 
     def _put_original(self, work: _Work, original: OriginalRecord) -> Put | None:
@@ -450,23 +455,23 @@ class Saver:
         return _new_about((name, work.codec.name, self._now, references, fields))
 
     def _check_is_record(self, work: _Work) -> None:
-        # What is overwritten on demand is a record, whole at its end, not somebody's notes.
+        # `overwrite` replaces only files that end as a record does, and never some other file.
         try:
             end, size, _ = self._backend.get_tail(work.name, TAIL_SIZE)
         except Missing:
             return
         if not has_magic(end):
             raise ForeignRecordError(
-                f"({size} bytes) is damaged, or no record of brinery, and is not overwritten: "
+                f"({size} bytes) is damaged or not a record of brinery, and is not overwritten: "
                 "remove() it first",
                 id=work.id,
                 path=self._backend.where(work.name),
             )
 
     def _compare_again(self, work: _Work, entry: Entry, digest: bytes) -> None:
-        # Loading does not keep everything that bytes depend on: attribute names are interned, so that
-        # equal strings are one object or two; sets have the order of this process.  What was loaded
-        # is therefore compared with the record as it is when it was loaded as well.
+        # An object that was loaded and not changed may encode to other bytes than its record has.
+        # Attribute names are interned, so that equal strings are one object or two; sets have the order
+        # of this process.  The record is therefore loaded again, and encoded as the living object was.
         entry.is_loaded = False
         with suppress(Exception):  # then it counts as changed
             record = self._caches.recent.get(work.reference, entry.version)
@@ -485,7 +490,7 @@ class Saver:
         return Reloading(self._session)
 
     def _writer(self, codec: Codec) -> Writer:
-        # Most saves of a store are by one codec: what its records have in common is kept.
+        # Most saves of a store use one codec: its writer is cached.
         seals = self._gate.seals
         known = self._caches.writer
         if known is not None and known[0] is codec and known[1].seals is seals:
@@ -497,7 +502,7 @@ class Saver:
         return writer
 
     def _note_unchanged(self, work: _Work) -> None:
-        """Note that a record is not written because it stands; so it must stand at the end, too."""
+        """Note that a record is stored already and not written; it must be stored at the end, too."""
         if self._pin is not None:
             self._pin(work.id, work.obj)
         self._unchanged.append(work)
@@ -520,7 +525,7 @@ class Saver:
             return self._dumped_by_chain(work, self._chain)
         if entry is None or self._options.forces_codec or entry.codec == self._codec:
             return self._codec, self._dump(work, self._codec)
-        # The record is of another codec.  It stays so while nothing has changed, and where the
+        # The record has another codec.  It keeps that codec while the object is unchanged, and if the
         # codec of the store cannot hold the object.
         encoded = self._dump(work, entry.codec)
         if encoded.digest != entry.digest and entry.is_loaded:
@@ -552,7 +557,7 @@ class Saver:
         except EncodeError as error:
             raise _located(work, codec, error) from error
         except NotFoundError as error:
-            # From a hook of the user's: nobody is to take it for an answer about this object.
+            # It comes from a hook of the user's code; callers must not take it for this object's ID.
             raise self._encode_error(work, codec, error) from error
         except BrineryError:
             raise
@@ -617,10 +622,10 @@ class Saver:
         return NumberTakenError([work.id for work in found])
 
     def _was_collected(self, work: _Work, entry: Entry) -> bool:
-        """Tell whether a record is gone, or stands there as it was known under another version.
+        """Return whether a record is gone, or was put back unchanged under another version.
 
-        A garbage collection that removes a record and finds it needed after all puts it back.  The
-        version that the next attempt is to expect is entered.
+        A garbage collection that removes a record and then finds that it is needed puts it back.  The
+        version that the next attempt has to expect is entered in `entry`.
         """
         try:
             version = self._backend.get_tail(work.name, 0)[2]
@@ -643,8 +648,8 @@ class Saver:
 
 
 def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
-    # The same error with the path from the root, through all records in between: the IDs of those
-    # may be new, and mean nothing to the caller yet.
+    # Return the same error with the path from the root, through all records in between.  The IDs of
+    # those records may be new, and would mean nothing to the caller.
     path = error.object_path or ""
     while work.found_in is not None:
         path = path_to_object(work.found_in.obj, work.obj) + path

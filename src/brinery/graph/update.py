@@ -1,4 +1,4 @@
-"""Changing one object that other processes change, too."""
+"""Changing one object that other processes change at the same time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,21 @@ _LONGEST_WAIT: Final = 0.1
 class Backoff:
     """Counts the attempts of one update, and waits between them.
 
-    Waits are drawn at random from a range that doubles, so that those who met once do not meet again.
+    Waits are drawn at random from a range that doubles, so that processes that conflicted once do not
+    conflict again.
     """
 
     def __init__(self, attempts: int, timeout: float) -> None:
         if not isinstance(attempts, int) or attempts < 1:
-            raise InvalidArgumentError(f"attempts is a number from 1 on, not {attempts!r:.60}")
+            raise InvalidArgumentError(f"attempts: expected an integer >= 1, got {attempts!r:.60}")
         if not isinstance(timeout, (int, float)) or not timeout >= 0:
-            raise InvalidArgumentError(f"timeout is a number of seconds, not {timeout!r:.60}")
+            raise InvalidArgumentError(f"timeout: expected seconds >= 0, got {timeout!r:.60}")
         self._left = attempts
         self._until = time.monotonic() + timeout
         self._wait = _FIRST_WAIT
 
     def wait_for_next(self) -> bool:
-        """Wait a little; return False, without waiting, when there is to be no further attempt."""
+        """Wait a little and return True; return False at once if no further attempt is allowed."""
         self._left -= 1
         left = self._until - time.monotonic()
         if not self._left or left <= 0:
@@ -51,7 +52,7 @@ class Backoff:
 def update(session: Session, id: str, function: Callable[[Any], Any], backoff: Backoff) -> Any:
     """Load the object `id`, call `function` with it and save it, again after each conflict.
 
-    Return what was saved.  Raise `ConflictError` after the last attempt.
+    Return the saved object.  Raise `ConflictError` after the last attempt.
     """
     is_first = True
     while True:
@@ -59,8 +60,8 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
             with transaction(session):
                 return _updated(session, id, function)
         except ConflictError as error:
-            # An ID that another object has stays taken, unless both are the same one, loaded at two
-            # times: now everything is loaded again.
+            # An ID that belongs to another object stays taken.  The first time, though, the other object
+            # may be the same one, loaded earlier: the second attempt loads everything again.
             is_vain = isinstance(error, IdTakenError) and not is_first
             is_first = False
             if is_vain or not backoff.wait_for_next():
@@ -69,7 +70,7 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
 
 def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
     _forget_if_changed(session, id)
-    # Before the load: where it is of an older record than the object, saving is a conflict.
+    # Read the version before the load: if the record changes in between, saving raises a conflict.
     version = _version_to_replace(session, id)
     (obj,) = load(session, [id])
     entry = session.identity.entry(obj)
@@ -89,7 +90,7 @@ def _version_to_replace(session: Session, id: str) -> Version:
 
 
 def _forget_if_changed(session: Session, id: str) -> None:
-    # The next load of `id` reads its graph again, unless its living object is as it is stored.
+    # Make the next load of `id` read its graph again, unless its living object equals the record.
     identity = session.identity
     obj = identity.get(id)
     if obj is NOTHING or id in identity.incomplete:
@@ -105,6 +106,6 @@ def _forget_if_changed(session: Session, id: str) -> None:
             record = session.expander.restored(session.gate.parsed(data, version, id=id))
             if entry.is_loaded and links.digest(entry.codec, record) == digest:
                 return
-    except Exception:  # noqa: BLE001 - then it is read again, and that raises what there is to raise
+    except Exception:  # noqa: BLE001 - then it is read again, and that raises the error
         pass
     forget_reached([id], session.backend, identity)

@@ -1,17 +1,17 @@
-"""Backups: what a store held at one moment, in another place, brought up to date again and again.
+"""Backups: the state of a store at one moment, copied to another place and updated there incrementally.
 
-Records travel as bytes.  Whether two are the same is told by size and tail: the tail has the digest of the
-metadata, these have a nonce and the digests of all else, so that an unchanged record is not read.
+Records are copied as bytes.  Two records with the same size and tail are the same: the tail has the digest of
+the metadata, which have a nonce and the digests of all other bytes.  So unchanged records need not be read.
 
-1.  A backup that was never finished is filled in batches, each durable by itself, whatever the source
-    does meanwhile.  Its manifest says that it is not finished.
-2.  The ends of all records of the source are read in one state, and what differs from the backup is
-    committed to it at once, with settings, counter and manifest.  A record that is no longer the one that was
-    seen undoes the commit, and the step is repeated.
-3.  Where the source never holds still for that long, what still differs is read in one state, too, and held
-    back until the commit.
+1.  A backup that was never finished is filled in batches, each durable by itself.  The source may change
+    during that.  The manifest of the backup says that it is not finished.
+2.  The ends of all records of the source are read in one state.  Records that differ from the backup are
+    committed to it at once, with settings, counter and manifest.  If a record has changed since its end was
+    read, the commit is undone, and the step is repeated.
+3.  If the source keeps changing, the records that still differ are read in one state as well, and held back
+    until the commit.
 
-So a finished backup is one state of the source at any moment, also when its renewal is killed.
+So a finished backup is one state of the source at any time, even if an update of it is killed.
 """
 
 from __future__ import annotations
@@ -51,18 +51,18 @@ _ATTEMPTS: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class BackupReport:
-    """What a backup did."""
+    """The result of a backup."""
 
     copied: int
     """Records that were written."""
     unchanged: int
-    """Records that stood in the backup already, byte for byte."""
+    """Records that the backup had already, byte for byte."""
     pruned: int
-    """Records that were removed from the backup, because the store has them no longer."""
+    """Records that were removed from the backup, because the store no longer has them."""
     size: int
     """Bytes of the records that were written."""
     kept: int = 0
-    """Records of the backup that the store has no longer."""
+    """Records kept in the backup although the store no longer has them."""
 
     def __str__(self) -> str:
         plural = "" if self.copied == 1 else "s"
@@ -79,9 +79,9 @@ def back_up(
 ) -> BackupReport:
     """Bring the backup `target`, a URL, path, store or backend, to the present state of a store.
 
-    With `prune`, records that the store has no longer are removed from it.  The seals of records are checked
-    where the store was opened with a key.  Raise `BackupError`, `RecordError` for a damaged record of the
-    store, `StorageError`.
+    With `prune`, records that the store no longer has are removed from the backup.  If the store was opened
+    with a key, the seals of records are checked.  Raise `BackupError`, `RecordError` for a damaged record of
+    the store, `StorageError`.
     """
     session.check_open()
     session_of(target)
@@ -94,7 +94,7 @@ def back_up(
 
 
 class _ChangedError(Exception):
-    """The source is not as it was seen."""
+    """The source has changed since it was read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,7 @@ class _State:
     fingerprints: Fingerprints
     settings: Settings | None
     last: int
-    """The highest number that was given out."""
+    """The highest number that the store has given out."""
 
 
 def _state_of(view: Backend) -> _State:
@@ -126,7 +126,7 @@ class _Backup:
         self._prune = prune
         self._seals = seals
         self._show = show
-        self._held: dict[str, Fingerprint] = {}  # what the target has
+        self._held: dict[str, Fingerprint] = {}  # the records of the target
         self._copied: dict[str, int] = {}  # sizes by name
         self._manifest: BackupManifest | None = None
         self._version: Version | Expect = ABSENT  # of the manifest
@@ -155,8 +155,8 @@ class _Backup:
         if self._manifest is None and self._held:
             raise BackupError(
                 "back up to",
-                "records stand there that are no backup, and that a backup would replace: choose an "
-                "empty place",
+                "expected a backup or an empty place, got records that do not belong to a backup and that "
+                "it would replace: choose an empty place",
                 where,
             )
         own, others = read_settings(self._source), read_settings(self._target)
@@ -164,7 +164,7 @@ class _Backup:
             raise BackupError(
                 "back up to",
                 "it is the backup of another store, whose seals are bound to another identity: choose "
-                "a place for each store",
+                "another place for this store",
                 where,
             )
 
@@ -178,7 +178,7 @@ class _Backup:
         self._version = versions[NAME]
 
     def _fill(self) -> None:
-        """Copy what differs, as it is when it is read; it need not be one state."""
+        """Copy the records that differ, in whatever state each is when it is read."""
         fingerprints = fingerprints_of(self._source)
         progress = Progress(self._show, len(fingerprints))
         names = self._differing(fingerprints)
@@ -209,12 +209,12 @@ class _Backup:
     # -- finishing
 
     def _one_state(self, read: Callable[[Backend, _State], T]) -> T:
-        """Call `read` with one state of the source; raise `_ChangedError` where there was none."""
+        """Call `read` with one state of the source; raise `_ChangedError` if the source has changed."""
 
         def look(view: Backend) -> T:
             state = _state_of(view)
             answer = read(view, state)
-            # An engine that promises no state has kept one if all is still the same.
+            # An engine may not promise one state; if nothing has changed since, it was one all the same.
             if (
                 not self._source.capabilities.snapshot_reads
                 and fingerprints_of(view) != state.fingerprints
@@ -235,7 +235,7 @@ class _Backup:
         def read(view: Backend, state: _State) -> tuple[_State, Sequence[str]]:
             nonlocal overlay
             overlay.close()
-            overlay = Overlay(self._target)  # it may be called again
+            overlay = Overlay(self._target)  # the engine may call `read` again
             names = self._differing(state.fingerprints)
             for batch in batches(names, state.fingerprints):
                 overlay.commit(self._seen(view, batch, state.fingerprints))
@@ -250,7 +250,7 @@ class _Backup:
     def _seen(
         self, view: Backend, names: Sequence[str], fingerprints: Fingerprints
     ) -> Iterator[Put]:
-        """Yield puts of the records that were seen; raise `_ChangedError` for any other."""
+        """Yield puts of the records; raise `_ChangedError` if one no longer has its fingerprint."""
         for batch in batches(names, fingerprints):
             left = set(batch)
             for name, data, _ in view.get_many(batch):
@@ -264,12 +264,12 @@ class _Backup:
     def _publish(
         self, state: _State, names: Sequence[str], puts: Iterable[Put], target: Backend
     ) -> BackupReport:
-        """Commit the last records with all that makes a backup of them."""
+        """Commit the last records with settings, counter and manifest, which finish the backup."""
         fingerprints = state.fingerprints
         gone = [name for name in self._held if name not in fingerprints]
         was_never_finished = self._manifest is None or self._manifest.time is None
         if not (self._prune or was_never_finished):
-            # Those that came and went while this was at work were never in a backup.
+            # Records that were made and removed during this run were never in a finished backup.
             kept = [name for name in gone if name not in self._copied]
         else:
             kept = []
@@ -311,7 +311,7 @@ class _Backup:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
-        """Raise `BackupError` where somebody else writes to the target."""
+        """Raise `BackupError` if another process writes to the target."""
         try:
             yield
         except Conflict as conflict:

@@ -17,17 +17,17 @@ _FORMAT: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class BackupManifest:
-    """What a backup says of itself."""
+    """The description of a backup, stored in the backup itself."""
 
     is_finished: bool
     time: float | None
     """When it was last finished, in seconds since the epoch; None for never."""
     records: int = 0
     digest: str = ""
-    """Of the names and marks of all its records."""
+    """Of the names and fingerprints of all its records."""
 
     def put(self, expect: Version | Expect) -> Put:
-        """Return the put that writes it; its bytes differ each time."""
+        """Return a put that writes the manifest; its bytes differ each time."""
         value = {
             "format": _FORMAT,
             "finished": self.is_finished,
@@ -40,9 +40,9 @@ class BackupManifest:
 
 
 def read_manifest(backend: Backend) -> tuple[BackupManifest | None, Version | Expect]:
-    """Return the manifest, and what a put of the next one is to expect.
+    """Return the manifest, and the version that a put of the next one has to expect.
 
-    A damaged manifest is that of a backup that is not finished.  Raise `BackupError` for a newer format.
+    A backup with a damaged manifest counts as not finished.  Raise `BackupError` for a newer format.
     """
     try:
         data, version = backend.get(NAME)
@@ -60,6 +60,6 @@ def read_manifest(backend: Backend) -> tuple[BackupManifest | None, Version | Ex
     except (ValueError, KeyError, TypeError, RecursionError):
         return BackupManifest(is_finished=False, time=time.time()), version
     if format_ > _FORMAT:
-        reason = f"the backup has format {format_}, this brinery knows {_FORMAT}: upgrade brinery"
+        reason = f"expected format {_FORMAT} or older, got {format_}: upgrade brinery"
         raise BackupError("use", reason, backend.location)
     return manifest, version

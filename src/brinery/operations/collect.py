@@ -1,16 +1,17 @@
 """Removing the records that no root reaches, while others save.
 
-References are read from the ends of all records, a wave of bulk reads; nothing is decoded.  Then:
+References are read from the ends of all records, in bulk; nothing is decoded.  Then:
 
-1.  What neither the roots nor young records reach is garbage, each in the version that was seen.
-2.  The ends are read again.  Whatever was written since counts as a root, too.
-3.  What is still garbage, in the same version, is moved to the trash.
-4.  The ends are read a third time: what was taken up at the last moment is put back.
+1.  A record that neither the roots nor young records reach is garbage, in the version that was read.
+2.  The ends are read again.  Records that were written since count as roots, too.
+3.  Records that are still garbage, in the same version, are moved to the trash.
+4.  The ends are read a third time.  Moved records that others refer to by now are put back.
 5.  The trash is deleted.
 
 A save that refers to a record without writing it may commit at any moment.  If it commits before step 4, that
-step sees it.  If later, the save itself finds that the epoch of the trash has changed since it looked for
-that record, looks again, and writes it anew.  See `brinery.catalog.trash`, and `Saver` for the other side.
+step sees it.  If it commits later, the save itself finds that the epoch of the trash has changed since it
+looked for the record; it looks again, and writes the record again if it is gone.  See
+`brinery.catalog.trash`, and `Saver` for the other side.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ from brinery.record.record import Metadata
 
 _END: Final = 4096  # bytes read at first: enough for the metadata of most records
 _BATCH: Final = 500
-_MOST_BYTES: Final = 16 << 20  # of the records that are moved at once
+_MOST_BYTES: Final = 16 << 20  # of the records moved at once
 
 
 @dataclass(frozen=True, slots=True)
 class GcReport:
-    """What a garbage collection found, and did."""
+    """The result of a garbage collection."""
 
     records: int
-    """How many records the store had."""
+    """The number of records that the store had."""
     garbage: Sequence[Id]
-    """Those that no root reaches; of a run that was not dry, those that were removed.  Sorted."""
+    """The IDs that no root reaches or, unless the run was dry, the IDs that were removed; sorted."""
     size: int
-    """Their size in bytes."""
+    """The size of these records in bytes."""
     dry_run: bool
     put_back: Sequence[Id] = ()
-    """Those that a save has taken up at the last moment, or that a killed run had left in the trash."""
+    """The IDs that a save began to refer to at the last moment, or that a killed run left in the trash."""
 
     def __str__(self) -> str:
         count = len(self.garbage)
@@ -75,19 +76,21 @@ def collect(
     older_than: float = 3600.0,
     progress: Show | None = None,
 ) -> GcReport:
-    """Remove what none of the IDs `roots` reaches, unless it is a `dry_run`.
+    """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
 
-    Records written in the last `older_than` seconds, and what they reach, are kept.  Raise
-    `NotFoundError` for a root that is not there, `RecordError` where the references of a record cannot be
+    Records written in the last `older_than` seconds are kept, with all records that they reach.  Raise
+    `NotFoundError` for a root that is missing, `RecordError` if the references of a record cannot be
     read, `StorageError`.
     """
     wanted = list(dict.fromkeys(map(name_of, roots)))
     if not wanted:
         raise InvalidArgumentError(
-            "gc without roots would remove everything: name the IDs that are to stay, or call clear()"
+            "roots: expected the IDs to keep, got none: name them, or call clear() to remove everything"
         )
     if not isinstance(older_than, (int, float)) or not older_than >= 0:
-        raise InvalidArgumentError(f"older_than is a number of seconds, not {older_than!r:.40}")
+        raise InvalidArgumentError(
+            f"older_than: expected a number of seconds, got {older_than!r:.40}"
+        )
     run = _Collection(backend, wanted, time.time() - older_than, progress)
     return run.report(dry_run=dry_run)
 
@@ -102,7 +105,7 @@ class _Collection:
         self._roots = roots
         self._oldest = oldest
         self._show = progress
-        self._ids: dict[str, str] = {}  # of names that do not tell them
+        self._ids: dict[str, str] = {}  # by name, if the name does not contain the ID
         self._names: dict[str, str] = {}  # one string for each name, however many refer to it
 
     def report(self, *, dry_run: bool) -> GcReport:
@@ -134,15 +137,15 @@ class _Collection:
     # -- the phases
 
     def _finish(self, trash: Trash) -> Sequence[str]:
-        """Finish a run that was killed: put back what any record refers to, delete the rest."""
+        """Finish a run that was killed: put back records that others refer to, and delete the rest."""
         if not trash.boxes():
             return ()
-        trash.next_epoch()  # from here on that run, if it lives, gives up
+        trash.next_epoch()  # if that run is still alive, this makes it give up
         seen = dict(self._scanned({}))
-        standing = list(seen)
+        present = list(seen)
         for name, data in trash.records():
             seen.setdefault(name, self._outline(name, data, len(data), None))
-        back = trash.put_back(self._live(seen, standing).difference(standing))
+        back = trash.put_back(self._live(seen, present).difference(present))
         trash.clear()
         return back
 
@@ -154,8 +157,8 @@ class _Collection:
         kept = self._live(second, [*self._roots, *_written_since(first, second)])
         moved: dict[str, _Outline] = {}
         doomed = [name for name in garbage if name not in kept and second.get(name) == first[name]]
-        # What refers goes before what it refers to: then nothing is dangling between two batches, nor
-        # where a run is killed there.  (A cycle of more records than a batch takes is torn all the same.)
+        # Move a record before the records that it refers to: then no reference dangles between two
+        # batches, nor after a run was killed there.  (Only a cycle longer than a batch is torn apart.)
         graph = {name: first[name].references for name in doomed}
         ordered = [name for found in components(graph) for name in found][::-1]
         for records in self._read(ordered, first):
@@ -167,7 +170,7 @@ class _Collection:
         kept = self._live({**moved, **third}, [*self._roots, *_written_since(first, third)])
         back = trash.put_back(kept & moved.keys())
         trash.clear()
-        # What a save has written anew is not put back, and was not removed in the end.
+        # A record that a save has written again is not put back, and does not count as removed.
         return {name for name in moved if name not in kept or name in back}, back
 
     def _read(self, names: Sequence[str], seen: _Outlines) -> Iterator[list[Removed]]:
@@ -193,7 +196,7 @@ class _Collection:
         names = list(self._backend.list())
         progress = Progress(self._show, len(names))
         found: dict[str, _Outline] = {}
-        # What is referred to and not listed has come meanwhile, or looks like a stray file.
+        # A record that others refer to and that was not listed is new, or looks like a stray file.
         while names:
             following: dict[str, None] = {}
             for chunk in _chunks(names):
@@ -216,7 +219,7 @@ class _Collection:
         try:
             metadata = self._metadata(name, end, size)
         except RecordError:
-            # Once more, for an error that says where; or for what was replaced meanwhile.
+            # Read it again: it may have been replaced since, and if not, the error names its path.
             metadata, size = read_metadata(self._backend, name, id_of(name))
         if id_of(name) is None:
             if name_of(metadata.id) != name:
@@ -234,7 +237,7 @@ class _Collection:
         return parse_metadata(end, size, id=id_)
 
     def _live(self, seen: _Outlines, roots: Iterable[str]) -> set[str]:
-        """Return what `roots` and young records reach, these included."""
+        """Return the names that `roots` and young records reach, including these."""
         pending = [name for name, outline in seen.items() if outline.created > self._oldest]
         pending += roots
         live = set(pending)

@@ -1,9 +1,10 @@
 """Copying records from one store to another, as bytes.
 
-The ends of the records tell what refers to what, so the order is known before anything is written: what
-is referred to comes first, a cycle at once.  Records are then read in batches, checked by their digests,
-compared with what the target has, and committed.  IDs and references of all are held in memory; of the
-records themselves there is never more than a batch, unless a backend holds a commit in memory.
+The ends of the records list their references, so the order is known before anything is written: a record
+comes after those that it refers to, and a cycle is written at once.  Records are then read in batches,
+checked by their digests, compared with those of the target, and committed.  The IDs and references of all
+records are in memory.  The records themselves are not, except for one batch, or for one commit if the
+backend holds commits in memory.
 """
 
 from __future__ import annotations
@@ -33,15 +34,15 @@ from brinery.record.record import about_of
 from brinery.session.session import OpenedStore, Session
 
 MOST_RECORDS: Final = 1_000
-"""Records of a batch, cycles that are longer aside."""
+"""Most records of a batch, except for a longer cycle."""
 MOST_BYTES: Final = 16 << 20
-"""Bytes of the records of a batch that are in memory at once, a single record that is larger aside."""
+"""Most bytes of records in memory at once, except for a single larger record."""
 _ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class DamagedRecord:
-    """A record that was left out because it cannot be used, and why."""
+    """A record that was left out because it cannot be used, and the reason."""
 
     id: Id
     reason: str
@@ -49,28 +50,28 @@ class DamagedRecord:
 
 @dataclass(frozen=True, slots=True)
 class CopyReport:
-    """What a copy did."""
+    """The result of a copy."""
 
     copied: int
-    """Records that were written, those overwritten among them."""
+    """Records that were written, including those overwritten."""
     skipped: int
-    """Records that stood in the target already, byte for byte."""
+    """Records that the target had already, byte for byte."""
     size: int
     """Bytes of the records that were written."""
     overwritten: int = 0
-    """Records that took the place of others in the target."""
+    """Records that replaced others in the target."""
     left_in_target: Sequence[Id] = ()
     """The IDs under which the target has another record, which was left there."""
     damaged: Sequence[DamagedRecord] = ()
     """Records of the source that were left out."""
     dangling: Sequence[Id] = ()
-    """The IDs that records of the source refer to, and that it does not have."""
+    """The IDs that records of the source refer to and that are missing in the source."""
     foreign: Sequence[str] = ()
-    """What stands in the source and is no record."""
+    """Names in the source that are not records."""
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether no record was damaged or missing."""
+        """Return whether no record was damaged or missing."""
         return not (self.damaged or self.dangling)
 
     def __str__(self) -> str:
@@ -82,8 +83,8 @@ class CopyReport:
             lines[0] += f", {self.skipped} were there already"
         lines += [f"{id_}: kept, the target has another record" for id_ in self.left_in_target]
         lines += [f"{found.id}: left out: {found.reason}" for found in self.damaged]
-        lines += [f"{id_}: is referred to, and not there" for id_ in self.dangling]
-        lines += [f"{name}: left out, no record" for name in self.foreign]
+        lines += [f"{id_}: is referred to, but missing" for id_ in self.dangling]
+        lines += [f"{name}: left out, not a record" for name in self.foreign]
         return "\n".join(lines)
 
 
@@ -99,24 +100,24 @@ def copy(
 ) -> CopyReport:
     """Copy all records of `source`, or `ids` and all that they reach, to `target`.
 
-    Records travel as bytes, checked by their digests; nothing is decoded.  IDs stay.  What the target has
-    already is skipped, so that a copy can be repeated.  Where it has another record under an ID, raise
-    `CopyConflictError` before anything is written; `overwrite` replaces that record, `skip_existing`
-    keeps it.  `progress` is called with the number of records done and that of all, at most ten times a
-    second.
+    Records are copied as bytes, checked by their digests; nothing is decoded.  IDs stay the same.  Records
+    that the target has already are skipped, so that a copy can be repeated.  If the target has another
+    record under an ID, raise `CopyConflictError` before anything is written; `overwrite` replaces that
+    record, `skip_existing` keeps it.  `progress` is called with the number of records done and the number
+    of all, at most ten times a second.
 
-    Where both stores were opened with keys, seals are checked by those of the source, and made anew for the
-    target.  Raise `SealError`, before anything is written, where the target would refuse what is copied.
+    If both stores were opened with keys, seals are checked with those of the source, and the copies are
+    sealed again for the target.  Raise `SealError`, before anything is written, if the target would refuse
+    the copies.
 
-    Where a record is damaged or missing, raise `RecordError` or `DanglingReferenceError`; the target then
-    has what was copied until then, and all that this refers to.  With `keep_going` leave damaged and
-    unsealed records out, and report them.  Raise `NotFoundError` for one of `ids` that is not there,
-    `StorageError`.
+    If a record is damaged or missing, raise `RecordError` or `DanglingReferenceError`; the target then has
+    the records copied so far, and all records that these refer to.  With `keep_going`, leave damaged and
+    unsealed records out, and report them.  Raise `NotFoundError` if one of `ids` is missing, `StorageError`.
     """
     if overwrite and skip_existing:
-        raise InvalidArgumentError("overwrite and skip_existing: say one of the two")
+        raise InvalidArgumentError("expected overwrite or skip_existing, got both: give only one")
     if isinstance(ids, str):
-        raise InvalidArgumentError(f"ids are several, as in a list, not {ids!r:.60}")
+        raise InvalidArgumentError(f"ids: expected a list, got {ids!r:.60}")
     for store in (source, target):
         store.session.check_open()
     wanted = None if ids is None else list(ids)
@@ -125,7 +126,7 @@ def copy(
 
 
 class _ChangedError(Exception):
-    """A record of the source is not the one that was planned with; `id` is its ID."""
+    """A record of the source has changed since the copy was planned; `id` is its ID."""
 
     def __init__(self, id: str) -> None:
         super().__init__(id)
@@ -138,7 +139,7 @@ class _Item(NamedTuple):
 
 
 class _Attempt:
-    """What one attempt at a batch has come to; it counts once the batch is committed."""
+    """The result of one attempt at a batch; it is added to the total once the batch is committed."""
 
     def __init__(self) -> None:
         self.copied: list[_Item] = []
@@ -151,7 +152,7 @@ class _Attempt:
 
 class _CopyOptions(NamedTuple):
     ids: Sequence[str] | None
-    """None for all."""
+    """None for all records."""
     overwrite: bool
     skip_existing: bool
     keep_going: bool
@@ -162,13 +163,13 @@ class _Copier:
         self._source = source
         self._target = target
         self._options = options
-        # What this run has written, by name: a hash of the version tells whether it is still that.
+        # Records that this run has written: by name a hash of the version, to see whether it is still there.
         self._own: dict[str, int] = {}
         self._size = self._overwritten = 0
         self._resealer = Resealer(source, target)
 
     def run(self, show: Show | None) -> CopyReport:
-        """Copy; where the source changes meanwhile, plan anew with what is left."""
+        """Copy; if the source changes during that, plan again with its present records."""
         changed = ""
         for _ in range(_ATTEMPTS):
             try:
@@ -222,7 +223,7 @@ class _Copier:
     # -- before the first batch
 
     def _present(self, scan: Scan) -> dict[str, bool]:
-        # The IDs that the target has, and whether their records seem to be the same.
+        # Return the IDs that the target has, and whether their records seem to be the same.
         backend = self._target.backend
         names = set(backend.list()) if self._options.ids is None else None
         found = {}
@@ -244,7 +245,7 @@ class _Copier:
         return self._own.get(name) == hash(version)
 
     def _prepare(self, scan: Scan) -> None:
-        # Before any record stands there: a killed copy must not leave numbers to be used twice.
+        # Raise the counter before any record is written: after a killed copy, no number may be used twice.
         target, source = self._target, self._source
         numbers = (Id(id_).number or 0 for id_ in scan.found)
         target.sequence.reach(max(source.sequence.last(), *numbers))
@@ -263,7 +264,7 @@ class _Copier:
         conflict: Sequence[str] = ()
         for number in range(_ATTEMPTS):
             attempt = _Attempt()
-            # Once others have come between, all that may stand there now is looked at.
+            # After a conflict with another process, compare with all records that may be there by now.
             puts = self._puts(batch, present if not number else None, attempt)
             try:
                 versions = self._target.commit(puts)
@@ -318,7 +319,7 @@ class _Copier:
     def _over(
         self, id_: str, data: bytes, present: tuple[bytes, Version], attempt: _Attempt
     ) -> Version | None:
-        # The version to be replaced by a record; None where what the target has is to stay.
+        # Return the version to replace; None if the record of the target stays.
         held, version = present
         if held == data:
             attempt.skipped.append(id_)
@@ -334,7 +335,7 @@ class _Copier:
     def _fitting(
         self, item: _Item, name: str, data: bytes, attempt: _Attempt
     ) -> tuple[bytes, About] | None:
-        # The record as the target is to have it; None where it cannot be used.
+        # Return the record as it is to be written to the target; None if it cannot be used.
         where = self._source.backend.where(name)
         try:
             metadata, fitting = self._resealer.resealed(data, item.id, where)
@@ -349,9 +350,10 @@ class _Copier:
 
 
 def _batches(scan: Scan) -> Iterator[list[list[_Item]]]:
-    """Yield what is to be committed at once, in the pieces in which it is read.
+    """Yield the batches to commit, each in the pieces in which it is read.
 
-    Within a batch what refers comes first, as a store commits it; see `brinery.backends.directory.commit`.
+    Within a batch a record comes before those that it refers to, as in a save; see
+    `brinery.backends.directory.commit`.
     """
     pending: list[_Item] = []
     size = 0

@@ -1,8 +1,8 @@
 """A dry run over a whole store: which records would load, be upgraded, or fail.
 
-Each graph is loaded as `Store.load` would, beside the objects of the store, and dropped.  What was decoded on
-the way counts for all of it, so that each record is decoded once; what refers to a record that fails is
-not tried.
+Each graph is loaded as `Store.load` would do, apart from the living objects of the store, and dropped.  The
+result counts for every record of the graph, so that each record is decoded only once.  Records that refer to
+a record that fails are not tried.
 """
 
 from __future__ import annotations
@@ -33,18 +33,18 @@ from brinery.session.session import Session
 
 @dataclass(frozen=True, slots=True)
 class CheckedRecord:
-    """What a dry run says of one record."""
+    """The result of a dry run for one record."""
 
     id: Id
     status: str
     """"loads", "upgraded", "renamed", or "refused" (see `TrustError`), "missing class", "missing codec",
     "missing transform", "fails"."""
     reason: str = ""
-    """Why it fails; empty where it loads."""
+    """Why it fails; empty if it loads."""
 
     @property
     def is_loadable(self) -> bool:
-        """Tell whether `load` would return the object."""
+        """Return whether `load` would return the object."""
         return self.status in _LOADABLE
 
 
@@ -53,13 +53,13 @@ _LOADABLE: Final = frozenset({"loads", "upgraded", "renamed"})
 
 @dataclass(frozen=True, slots=True)
 class DryRunReport:
-    """What a dry run says of a store: a `CheckedRecord` for each record, sorted by ID."""
+    """The result of a dry run for a store: a `CheckedRecord` for each record, sorted by ID."""
 
     records: Sequence[CheckedRecord]
 
     @property
     def is_good(self) -> bool:
-        """Tell whether every record would load."""
+        """Return whether every record would load."""
         return all(checked.is_loadable for checked in self.records)
 
     @property
@@ -69,7 +69,7 @@ class DryRunReport:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Return how many records there are of each status that occurs."""
+        """Return the number of records of each status that occurs."""
         return dict(Counter(checked.status for checked in self.records))
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Checker:
         self._referrers: dict[str, list[str]] = {}
 
     def check(self, ids: Sequence[Id], show: Show | None) -> DryRunReport:
-        """Return what there is to say of the records `ids`."""
+        """Return a report on the records `ids`."""
         progress = Progress(show, len(ids))
         for id_ in ids:
             progress(len(self._found))
@@ -120,7 +120,7 @@ class Checker:
             status = "missing codec"
         elif isinstance(error, (TransformNotInstalledError, UnknownTransformError)):
             status = "missing transform"
-        # The record that fails may be another than the one that was asked for.
+        # The record that fails need not be the one that was loaded.
         culprit = Id(error.id) if error.id is not None else id_
         culprit = Id(getattr(error, "referrer", culprit))
         self._enter(CheckedRecord(culprit, status, str(error)))
@@ -138,7 +138,7 @@ class Checker:
             )
 
     def _note_references(self, id_: Id, loader: Loader) -> None:
-        # Where reading failed, the loader has nothing: the metadata are walked instead.
+        # If reading failed, the loader has no records: walk the metadata instead.
         references = {
             name: tuple(read.record.metadata.references) for name, read in loader.fetched.items()
         }
@@ -150,7 +150,7 @@ class Checker:
             try:
                 info = read_info(self._session.backend, name_of(name), name)
                 references[name] = tuple(map(str, info.references))
-            except BrineryError:  # it is the culprit, or will be one in its turn
+            except BrineryError:  # this record fails itself: now, or when its turn comes
                 references[name] = ()
             pending += references[name]
         for name, targets in references.items():

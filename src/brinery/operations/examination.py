@@ -1,7 +1,7 @@
 """One run of fsck: every record read whole, its digests checked, and its references followed.
 
-The references are taken from the metadata.  No payload is decoded, no class imported.  Of a good record
-nothing is kept but its name, so that memory stays at some 100 bytes for each.
+The references are taken from the metadata.  No payload is decoded, and no class is imported.  Only the name
+of a good record is kept, so that each takes some 100 bytes of memory.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from brinery.record.seal import Seals
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
 _BATCH: Final = 500
-_LARGEST_STRAY: Final = 1 << 30  # bytes of a file that is looked through
+_LARGEST_STRAY: Final = 1 << 30  # bytes of a file that is read
 
 
 def checked(
@@ -55,7 +55,7 @@ def checked(
     path: str | None = None,
     seals: Seals | None = None,
 ) -> Record:
-    """Return the record that stands under `name`; raise `RecordError` if it is not whole or not its own.
+    """Return the record under `name`; raise `RecordError` if it is damaged or belongs to another name.
 
     With `seals`, raise `SealError` if none of their keys has sealed it.
     """
@@ -69,14 +69,14 @@ def checked(
 def read_each(
     backend: Backend, names: Sequence[str]
 ) -> Iterator[tuple[str, bytes | StorageError, Version]]:
-    """Yield name, bytes and version of those of `names` that there are; the error where reading fails."""
+    """Yield name, bytes and version of those of `names` that exist; the error instead if reading fails."""
     pending = dict.fromkeys(names)
     try:
         for name, data, version in backend.get_many(names):
             del pending[name]
             yield name, data, version
     except StorageError:
-        # One that cannot be read ends them all: the rest one by one.
+        # A record that cannot be read ends the bulk read: read the rest one by one.
         for name in pending:
             try:
                 yield name, *backend.get(name)
@@ -105,8 +105,9 @@ class Examination:
         self._problems: dict[str, ExaminedRecord] = {}
         self._referred: set[str] = set()
         self._graph: dict[str, tuple[str, ...]] = {}
-        self._suspects: dict[str, list[str]] = {}  # whole, but refer to what was not listed
-        self._ids: dict[str, str] = {}  # of names that do not tell them
+        # Whole records, and the names that they refer to and that were not listed.
+        self._suspects: dict[str, list[str]] = {}
+        self._ids: dict[str, str] = {}  # by name, if the name does not contain the ID
 
     def report(self, *, repair: bool) -> FsckReport:
         """Examine everything, and repair if asked to."""
@@ -155,12 +156,12 @@ class Examination:
         except Missing:
             return False
         except StorageError as error:
-            # A directory, say, that has the name of a record: no new record can stand there.
+            # For example a directory with the name of a record, where no new record could be stored.
             if Id(id_).number is None:
                 return False
             self._problems[name] = problem_of(self._backend, name, error)
             return True
-        # A record whose ID was chosen by the user tells by its end alone that it is one.
+        # Only its end shows that a file is a record if the user chose the ID.
         if not seems_cut_off(data):
             return False
         try:
@@ -180,9 +181,8 @@ class Examination:
         except (RecordError, SealError) as error:
             self._problems[name] = problem_of(self._backend, name, error)
             try:
-                metadata = parse_metadata(
-                    data, len(data)
-                )  # what it refers to is needed all the same
+                # The records that it refers to are still needed.
+                metadata = parse_metadata(data, len(data))
             except RecordError:
                 return
         else:
@@ -204,11 +204,11 @@ class Examination:
         try:
             return checked(name, data, version, seals=self._seals)
         except SealError:
-            checked(name, data)  # damage is told first: it is moved, whoever has sealed the record
+            checked(name, data)  # raises for damage first: a damaged record is moved, sealed or not
             raise
 
     def _follow_suspects(self) -> None:
-        """Tell what was not listed because it is new, or looks like a stray, from what is missing."""
+        """Find the missing records; others were not listed because they are new, or look like strays."""
         while self._suspects:
             suspects, self._suspects = self._suspects, {}
             wanted = {name_of(each): each for found in suspects.values() for each in found}
@@ -222,24 +222,25 @@ class Examination:
             for name, references in suspects.items():
                 missing = [each for each in references if name_of(each) not in self._names]
                 if missing:
-                    self._tell_of_missing(name, missing)
+                    self._report_missing(name, missing)
 
-    def _tell_of_missing(self, name: str, missing: Sequence[str]) -> None:
+    def _report_missing(self, name: str, missing: Sequence[str]) -> None:
         self._good.discard(name)
         shown = ", ".join(map(repr, map(str, missing[:5])))
         more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+        are, them = ("is", "it") if len(missing) == 1 else ("are", "them")
         self._problems[name] = ExaminedRecord(
             name,
             self._id_of(name),
             DANGLING,
-            f"refers to {shown}{more}, which {'is' if len(missing) == 1 else 'are'} not there. Bring "
-            "back from a backup what is missing, or save it anew without it",
+            f"refers to {shown}{more}, which {are} missing. Restore {them} from a backup, or save this "
+            f"object again without {them}",
             self._backend.where(name),
             missing=tuple(map(Id, missing)),
         )
 
     def _look_again(self) -> None:
-        """Examine once more what looked wrong: it may have been replaced or removed meanwhile."""
+        """Examine the problems once more: the records may have been replaced or removed since."""
         for name in list(self._problems):
             if name == SETTINGS:
                 continue
@@ -248,7 +249,7 @@ class Examination:
                 self._examine(name, data, version)
                 missing = [each for each in self._suspects.pop(name, ()) if self._is_missing(each)]
                 if missing:
-                    self._tell_of_missing(name, missing)
+                    self._report_missing(name, missing)
 
     def _is_missing(self, id: str) -> bool:
         try:

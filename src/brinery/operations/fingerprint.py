@@ -1,6 +1,6 @@
-"""What tells records apart without reading them: their sizes and tails.
+"""Fingerprints: the sizes and tails of records, which identify them without reading them whole.
 
-The tail of a record has the digest of the metadata, and these have a nonce and the digests of all else.
+The tail of a record has the digest of the metadata, which have a nonce and the digests of all other bytes.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from brinery.ids import Id, id_of, is_hashed
 from brinery.record.record import TAIL_SIZE
 
 _MOST_RECORDS: Final = 500
-_MOST_BYTES: Final = 16 << 20  # of the records of a batch, a single one that is larger aside
+_MOST_BYTES: Final = 16 << 20  # of the records of a batch, except for a single larger record
 
 
 class Fingerprint(NamedTuple):
-    """What tells one writing of a record from every other."""
+    """Identifies one writing of a record: no other has the same size and tail."""
 
     size: int
     tail: bytes
@@ -34,7 +34,7 @@ def fingerprint_of(data: bytes) -> Fingerprint:
 
 
 def fingerprints_of(backend: Backend) -> dict[str, Fingerprint]:
-    """Return the fingerprints of all records by name, without what stands among them and has no ID."""
+    """Return the fingerprints of all records by name; names without an ID are left out."""
     names = [name for name in backend.list() if id_of(name) is not None or is_hashed(name)]
     return {
         name: Fingerprint(size, tail) for name, tail, size, _ in backend.get_tails(names, TAIL_SIZE)
@@ -42,7 +42,7 @@ def fingerprints_of(backend: Backend) -> dict[str, Fingerprint]:
 
 
 def batches(names: Iterable[str], fingerprints: Fingerprints) -> Iterator[list[str]]:
-    """Yield the names in portions whose records fit into memory."""
+    """Yield the names in batches whose records fit into memory."""
     batch: list[str] = []
     size = 0
     for name in names:
@@ -56,7 +56,7 @@ def batches(names: Iterable[str], fingerprints: Fingerprints) -> Iterator[list[s
 
 
 def last_number(backend: Backend, names: Iterable[str]) -> int:
-    """Return the highest number that the store gave out, as its counter and its records tell."""
+    """Return the highest number that the store has given out, according to its counter and records."""
     numbers = (Id(id_of(name) or "").number or 0 for name in names)
     return max(NumberSequence(backend, lambda: 0).last(), max(numbers, default=0))
 

@@ -1,7 +1,7 @@
 """Finding damage in a whole store, and moving it out of the way.
 
-The store may be in use: what looks wrong is looked at again at the end, and a record is moved only in the
-version that was found damaged.
+The store may be in use.  Records that look wrong are therefore examined again at the end, and a record is
+moved only in the version that was found damaged.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ def fsck(
 ) -> FsckReport:
     """Examine every record of a store, which may be given as its URL or path, or as a backend.
 
-    With `repair`, what is damaged, foreign or misnamed is moved to the `Quarantine`.  `progress` is called
-    with the number of records done and of all.  `roots` are IDs: the report then has the orphans.
-    With a key in `trust`, by default that of the store, seals are checked as well; a record that has none
-    of that key is never moved.  Raise `StorageError` where the store cannot be listed or repaired,
-    `NotFoundError` for a root that is not there, and `SealError` where `trust` names another store.
+    With `repair`, records that are damaged, foreign or misnamed are moved to the `Quarantine`.  `progress`
+    is called with the number of records done and the number of all.  With `roots`, which are IDs, the
+    report lists the orphans.  With a key in `trust`, by default that of the store, seals are checked as
+    well; a record that is only unsealed is never moved.  Raise `StorageError` if the store cannot be listed
+    or repaired, `NotFoundError` if a root is missing, and `SealError` if `trust` names another store.
     """
     policy = getattr(store, "trust", None) if trust is None else trust
     with opened(store) as backend:
@@ -50,10 +50,10 @@ def _seals(backend: Backend, trust: Trust) -> Seals | None:
     try:
         settings = read_settings(backend)
     except (SettingsError, StorageError):
-        return None  # that is told; whose seals they are is not known
+        return None  # the report has this error; without settings, seals cannot be checked
     identity = settings.identity if settings else None
     check_identity(trust, identity, backend.location)
     if not trust.secrets:
         return None
-    # Where the store says nothing of seals, none fits.
+    # If the store has no identity, no seal is accepted.
     return Seals(trust.secrets, bytes.fromhex(identity or ""))

@@ -1,4 +1,4 @@
-"""Telling a caller how far a long run is."""
+"""Reporting the progress of a long run to its caller."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 Show = Callable[[int, int], Any]
-"""Called with the count done and that of all."""
+"""Called with the number done and the number of all."""
 
 _INTERVAL: Final = 0.1  # seconds between two calls
 
 
 class Progress:
-    """Calls `show`, where there is one, with how much is done of `total`: at most ten times a second."""
+    """Calls `show`, if given, with the number done and `total`, at most ten times a second."""
 
     def __init__(self, show: Show | None, total: int) -> None:
         self._show = show
@@ -21,12 +21,12 @@ class Progress:
         self._due = 0.0
 
     def __call__(self, done: int) -> None:
-        """Tell, if it is time to."""
+        """Report that `done` are done, unless the last report was a moment ago."""
         if self._show is not None and time.monotonic() >= self._due:
             self._show(done, self._total)
             self._due = time.monotonic() + _INTERVAL
 
     def end(self) -> None:
-        """Tell that all is done."""
+        """Report that all are done."""
         if self._show is not None:
             self._show(self._total, self._total)

@@ -16,15 +16,15 @@ from brinery.session.identity import NOTHING
 from brinery.session.session import OpenedStore, Session
 
 MOST_RECORDS: Final = 1_000
-"""Records of a commit."""
+"""Most records of a commit."""
 MOST_BYTES: Final = 16 << 20
-"""Bytes of new records that wait for a commit."""
+"""Most bytes of new records that wait for a commit."""
 _ATTEMPTS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
 class LeftRecord:
-    """A record that was left as it is, and why."""
+    """A record that was left as it is, and the reason."""
 
     id: Id
     reason: str
@@ -32,25 +32,25 @@ class LeftRecord:
 
 @dataclass(frozen=True, slots=True)
 class RecodeReport:
-    """What a recoding did, or, as a dry run, would do."""
+    """The result of a recoding, or of its dry run."""
 
     recoded: int
-    """Records that were written anew."""
+    """Records that were rewritten."""
     unchanged: int
-    """Records that were as they should be already."""
+    """Records that had the codec and transform already."""
     size_before: int
-    """Bytes of the recoded records before."""
+    """Bytes of the recoded records before the run."""
     size_after: int
-    """Bytes of the recoded records after."""
+    """Bytes of the recoded records after the run."""
     left: Sequence[LeftRecord] = ()
     """Records that could not be recoded."""
     uncompared: Sequence[Id] = ()
-    """Of the recoded, those that decode, but cannot be compared with what they were."""
+    """Recoded records that decode, but whose objects cannot be compared with the former ones."""
     is_dry_run: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Tell whether every record is as it should be."""
+        """Return whether every record has the codec and transform now."""
         return not self.left
 
     def __str__(self) -> str:
@@ -68,11 +68,11 @@ def recode(
 ) -> RecodeReport:
     """Rewrite the records of a store with the codec and transform that it was opened with.
 
-    IDs and references stay.  Each new record is decoded and compared with the old one before it is
-    committed, and only over the version that was read.  Records that are as they should be are skipped, so
-    that a run that was killed can be repeated; those that cannot be rewritten are left and
-    reported.  At the end the store remembers its settings.  With `dry_run` nothing is written.  `progress`
-    is called with the number of records done and that of all, at most ten times a second.
+    IDs and references stay the same.  Each new record is decoded and compared with the old one before it is
+    committed, and it replaces only the version that was read.  Records that have the codec and transform
+    already are skipped, so that a killed run can be repeated.  Records that cannot be rewritten are left and
+    reported.  At the end the store remembers its new settings.  With `dry_run` nothing is written.
+    `progress` is called with the number of records done and the number of all, at most ten times a second.
 
     Decoding runs the code that records name.  Raise `StorageError`, and `SealError` for a sealed store
     that was opened without a key.
@@ -97,7 +97,7 @@ class _Recoder:
         self._changed: list[Id] = []
 
     def run(self, show: Show | None) -> RecodeReport:
-        """Rewrite all records; those that somebody changes meanwhile once more."""
+        """Rewrite all records; repeat that for records that another process has changed since."""
         pending = ids_in(self._session)
         progress = Progress(show, len(pending))
         for _ in range(_ATTEMPTS):
@@ -109,7 +109,7 @@ class _Recoder:
             pending = self._changed
             if not pending:
                 break
-        self._left += [LeftRecord(id_, "it changes faster than it is rewritten") for id_ in pending]
+        self._left += [LeftRecord(id_, "it changes too often to be rewritten") for id_ in pending]
         if not self._is_dry_run:
             with self._session.lock, self._session.opened():
                 self._session.remember()
@@ -133,9 +133,8 @@ class _Recoder:
         except StorageError:
             raise
         except BrineryError as error:
-            if not (
-                isinstance(error, NotFoundError) and error.id == id_
-            ):  # else: removed meanwhile
+            is_removed = isinstance(error, NotFoundError) and error.id == id_
+            if not is_removed:
                 self._left.append(LeftRecord(id_, str(error)))
             return
         if found is None:
@@ -168,7 +167,7 @@ class _Recoder:
                 self._uncompared.append(Id(found.id))
 
     def _enter(self, found: Rewritten, version: Version) -> None:
-        # A living object is still that of the record: its next save is no conflict.
+        # A living object gets the new version of its record, so that its next save is not a conflict.
         identity = self._session.identity
         living = identity.get(found.id)
         entry = None if living is NOTHING else identity.entry(living)

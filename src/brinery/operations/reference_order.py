@@ -1,8 +1,8 @@
-"""The order in which what is referred to comes before what refers to it.
+"""An order in which each record comes after those that it refers to.
 
-The strongly connected components of a graph, by Tarjan's algorithm (SIAM Journal on Computing 1, 1972) on a
-stack of its own: chains are of any length.  A cycle is one component, and every other node is one by
-itself; a component comes after all those that it leads to.
+It is that of the strongly connected components of a graph, found by Tarjan's algorithm (SIAM Journal on
+Computing 1, 1972).  The algorithm keeps its own stack, so that chains may have any length.  A cycle is one
+component, and every other node is a component by itself.  A component comes after all those that it leads to.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 def components(graph: Mapping[str, Sequence[str]]) -> Iterator[list[str]]:
     """Yield the strongly connected components of `graph`, those that others lead to first.
 
-    `graph` has the successors of each node; those that are no nodes of it are left out.
+    `graph` maps each node to its successors; successors that are not nodes are left out.
 
     >>> list(components({"a": ["b"], "b": ["c", "d"], "c": ["b"], "d": []}))
     [['d'], ['b', 'c'], ['a']]
@@ -28,8 +28,8 @@ class _Walk:
     def __init__(self, graph: Mapping[str, Sequence[str]]) -> None:
         self._graph = graph
         self.low: dict[str, int] = {}
-        """Of each node that was entered, the lowest number that it is known to lead back to."""
-        self._open: dict[str, None] = {}  # entered, and their components not complete
+        """For each node entered, the lowest number that it is known to lead back to."""
+        self._open: dict[str, None] = {}  # nodes entered whose components are not complete
         self._closed = len(graph)  # greater than every number: leads back to nothing
 
     def from_(self, root: str) -> Iterator[list[str]]:

@@ -1,4 +1,4 @@
-"""What a record would import, found out without decoding it."""
+"""The classes and functions that a record would import, found without decoding it."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ class Need(NamedTuple):
 
 
 def needs_of(session: Session, id: str) -> list[Need]:
-    """Return what the record `id` needs, sorted.
+    """Return the classes and functions that decoding the record `id` would import, sorted.
 
-    Raise `NotFoundError`, `RecordError`, `StorageError`, the errors of codecs and transforms that are
-    missing, and `TrustError` for a payload whose needs cannot be found.
+    Raise `NotFoundError`, `RecordError`, `StorageError`, the errors for a missing codec or transform, and
+    `TrustError` for a payload whose imports cannot be found.
     """
     backend, name = session.backend, name_of(id)
     path = backend.where(name)
@@ -40,6 +40,6 @@ def needs_of(session: Session, id: str) -> list[Need]:
     except TrustError as error:
         raise refusal_of(error, id, codec.name, path) from error
     except Exception as error:
-        reason = f"what it would import cannot be told ({type(error).__name__}: {error})"
+        reason = f"the names that it would import cannot be found ({type(error).__name__}: {error})"
         raise TrustError(reason, id=id, codec=codec.name, path=path) from error
     return sorted(Need(*each) for each in found)

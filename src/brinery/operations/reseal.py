@@ -1,8 +1,7 @@
-"""Seals renewed: of all records of a store, and of records that go from one store to another.
+"""Sealing records again: all records of a store, and records that are copied to another store.
 
-A seal is worth something in one store alone.  So what is copied keeps its seal where the target takes the
-identity of the source, or has it already; between two other stores it is sealed anew, which needs the keys
-of both.
+A seal is valid in one store only.  A copied record keeps its seal if the target has the identity of the
+source, or takes it.  Otherwise the copy is sealed again, which needs the keys of both stores.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from brinery.trust.gate import check_identity
 
 
 class Resealer:
-    """Checks the seals of records of `source`, and makes those of `target`."""
+    """Checks the seals of records of `source`, and seals their copies for `target`."""
 
     def __init__(self, source: Session, target: Session) -> None:
         self._source = source
@@ -31,19 +30,19 @@ class Resealer:
         self._is_same = True
 
     def seals_of_source(self) -> Seals | None:
-        """Return what checks the seals of the source; None without a key, or where nothing is sealed."""
+        """Return the seals of the source; None without a key, or if nothing is sealed."""
         settings = read_settings(self._source.backend)
         if settings is None or settings.identity is None:
             return None
         return self._source.gate.seals
 
     def check(self) -> None:
-        """Raise `SealError` where the target would refuse records of the source; nothing is written."""
+        """Raise `SealError` if the target would refuse records of the source; nothing is written."""
         source, target = self._source, self._target
         settings = read_settings(source.backend)
         identity = settings.identity if settings else None
         held = read_settings(target.backend)
-        # A new store takes the identity of the one that is copied.
+        # A new store takes the identity of the source.
         own = held.identity if held else identity
         check_identity(target.gate.trust, own, target.backend.location)
         self._is_same = own == identity
@@ -53,20 +52,20 @@ class Resealer:
             return
         if target.gate.trust.secrets and identity is None:
             raise SealError(
-                "nothing in the source is sealed, and the target was opened with a key. If you know where "
-                "the records of the source are from, open it with a key, too, and seal them there with "
-                "reseal(unsealed=True)",
+                "expected sealed records, because the target was opened with a key; nothing in the source is "
+                "sealed. If you know where its records are from, open the source with a key, too, and seal "
+                "them there with reseal(unsealed=True)",
                 path=target.backend.location,
             )
         if not self._is_same:
             raise SealError(
-                "the seals of the source and of the target are not those of one store. Open both with their "
-                "keys, and the copies are sealed anew",
+                "the seals of the source and of the target belong to different stores. Open both with their "
+                "keys: then the copies are sealed again",
                 path=target.backend.location,
             )
 
     def begin(self) -> None:
-        """Begin to write; the target has its settings by now."""
+        """Prepare to seal for the target, which must have its settings."""
         target = self._target
         settings = read_settings(target.backend)
         target.gate.adopt(settings.identity if settings else None)
@@ -75,9 +74,9 @@ class Resealer:
             self._new = target.gate.seals
 
     def resealed(self, data: bytes, id: str, path: str) -> tuple[Metadata, bytes]:
-        """Return the metadata of a record, and the bytes that the target is to have.
+        """Return the metadata of a record, and the bytes to write to the target.
 
-        Raise `RecordError` where it is damaged, `SealError` where no key that is to have sealed it has.
+        Raise `RecordError` if it is damaged, `SealError` if none of the keys has sealed it.
         """
         record = parse(data, id=id, path=path, seals=self._old or self._new)
         metadata = record.metadata
@@ -97,8 +96,8 @@ class Resealer:
 def reseal(session: Session, *, unsealed: bool = False) -> int:
     """Seal every record of a store with the first key; return how many were written.
 
-    Records that any of the keys has sealed are accepted, and with `unsealed` also those without a seal.
-    Raise `TrustError`, `RecordError`, `StorageError`; what was written before stays.
+    Records sealed by any of the keys are accepted, and with `unsealed` also records without a seal.  Raise
+    `TrustError`, `RecordError`, `StorageError`; records written before the error stay written.
     """
     gate = session.gate
     if not gate.is_sealing:
@@ -114,13 +113,13 @@ def reseal(session: Session, *, unsealed: bool = False) -> int:
             if (versions := _resealed(session, name, unsealed=unsealed)) is not None:
                 written[name] = versions
     finally:
-        # Living objects are still those of their records.
+        # Living objects get the new versions of their records.
         session.identity.renew(written)
     return len(written)
 
 
 def _resealed(session: Session, name: str, *, unsealed: bool) -> tuple[Version, Version] | None:
-    # The version of a record before and after; None where it was removed since it was listed.
+    # Return the version of a record before and after; None if it was removed after the listing.
     seals = session.gate.seals
     assert seals is not None
     try:

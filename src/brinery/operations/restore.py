@@ -1,4 +1,4 @@
-"""Bringing a backup back: verified as a whole, then written in one commit."""
+"""Restoring a backup: all of it is verified first, and then written in one commit."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from brinery.trust.policy import Trust
 
 @dataclass(frozen=True, slots=True)
 class RestoreReport:
-    """What was restored."""
+    """The result of a restore."""
 
     restored: int
     """Records that were written."""
     overwritten: int
-    """Those of them that took the place of others."""
+    """Records among these that replaced others."""
     size: int
     """Bytes of the records that were written."""
 
@@ -49,17 +49,17 @@ class RestoreReport:
 def restore(
     source: Any, target: Any, *, overwrite: bool = False, progress: Show | None = None
 ) -> RestoreReport:
-    """Bring the backup `source` back into the empty place `target`; both are URLs, paths or stores.
+    """Restore the backup `source` to the empty place `target`; both are URLs, paths or stores.
 
-    Every byte is checked first, and the seals where `source` or `target` is a store that was opened with a
-    key; then all is written in one commit: IDs, settings, and the counter, so that no number is given
-    twice.  With `overwrite` the target may have records: those under the same IDs are replaced, the others
-    stay.  `progress` is called with the number of records checked or written and twice that of all, at
-    most ten times a second.
+    Every byte is checked first.  Seals are checked, too, if `source` or `target` is a store that was opened
+    with a key.  Then records, settings and counter are written in one commit; with the counter, no number is
+    given out twice.  With `overwrite` the target may have records: those under the same IDs are replaced, the
+    others stay.  `progress` is called with the number of records checked or written and twice the number
+    of all, at most ten times a second.
 
-    Raise a `RecordError` that names a damaged record, `SealError` for one that is not sealed,
-    `BackupError` where `source` is no finished backup, has lost a record or has been changed, or where
-    `target` cannot take it, `StorageError`; nothing is restored then.
+    Raise a `RecordError` that names a damaged record, `SealError` for a record that is not sealed,
+    `BackupError` if `source` is not a finished backup, has lost a record or has been changed, or if
+    `target` cannot take it, `StorageError`; after an error nothing is restored.
     """
     origin, session = session_of(source), session_of(target)
     with opened(source) as backup, opened(target) as backend:
@@ -108,19 +108,19 @@ class _Restoring:
         self._progress = Progress(show, 2 * len(self._content.fingerprints))
         self._done = 0
         self.last = max(self._content.last, last_number(target, target.list()))
-        """The highest number that either place gave out."""
+        """The highest number that either place has given out."""
         self.identity = self._content.settings.identity if self._content.settings else None
 
     def check_for(self, trust: Trust) -> None:
-        """Check seals for a target that was opened with `trust`, unless the keys of the backup do it."""
+        """Check seals with the keys in `trust` of the target, unless the backup was opened with keys."""
         check_identity(trust, self.identity, self._backup.location)
         if not trust.secrets or self._seals is not None:
             return
         if self.identity is None:
             raise SealError(
-                "nothing in this backup is sealed, and the target was opened with a key. If you know where "
-                "its records are from, restore it to a store that was opened without a key, and seal them "
-                "there with reseal(unsealed=True)",
+                "expected sealed records, because the target was opened with a key; nothing in this backup "
+                "is sealed. If you know where its records are from, restore it to a store opened without a "
+                "key, and seal them there with reseal(unsealed=True)",
                 path=self._backup.location,
             )
         self._seals = Seals(trust.secrets, bytes.fromhex(self.identity))
@@ -134,7 +134,7 @@ class _Restoring:
         try:
             self._target.commit(self._puts(present))
         except Conflict as conflict:
-            reason = "others write to it. Restore to a place that nobody uses"
+            reason = "another process writes to it. Restore to a place that nobody uses"
             raise BackupError("restore to", reason, self._target.location) from conflict
         self._progress.end()
         size = sum(fingerprint.size for fingerprint in fingerprints.values())
@@ -143,9 +143,9 @@ class _Restoring:
     def _check_manifest(self) -> None:
         manifest = self._content.manifest
         if manifest is None:
-            reason = "it is no backup. brinery.copy takes records from any store"
+            reason = "it is not a backup. brinery.copy takes records from any store"
         elif not manifest.is_finished:
-            reason = "it was cut off. Run the backup again; brinery.copy takes what is there"
+            reason = "it is not finished. Run the backup again; brinery.copy takes its records"
         else:
             return
         raise BackupError("restore", reason, self._backup.location)
@@ -179,16 +179,16 @@ class _Restoring:
         if damaged:
             first = damaged[min(damaged)]
             others = f" So are {len(damaged) - 1} others." if len(damaged) > 1 else ""
-            advice = f"{first}.{others} Nothing was restored; brinery fsck lists what is damaged"
+            advice = f"{first}.{others} Nothing was restored; brinery fsck lists the damage"
             first.args = (advice, *first.args[1:])
             raise first
         manifest = self._content.manifest
         if manifest is not None and manifest.digest != set_digest(self._content.fingerprints):
             raise BackupError(
                 "restore",
-                f"it had {manifest.records} records when it was finished, and has "
-                f"{len(self._content.fingerprints)} now, or others: some were lost or changed since. Run the "
-                "backup again; brinery.copy takes what is there",
+                f"expected the {manifest.records} records that it had when it was finished, got "
+                f"{len(self._content.fingerprints)}, or other ones: some were lost or changed since. Run the "
+                "backup again; brinery.copy takes its records",
                 self._backup.location,
             )
 
@@ -196,7 +196,7 @@ class _Restoring:
         return checked(name, data, path=self._backup.where(name), seals=self._seals)
 
     def _read(self) -> Iterator[tuple[str, bytes]]:
-        """Yield name and bytes of all records of the backup, which must still be what they were."""
+        """Yield name and bytes of all records of the backup; raise `BackupError` if one has changed."""
         fingerprints = self._content.fingerprints
         for batch in batches(fingerprints, fingerprints):
             left = set(batch)

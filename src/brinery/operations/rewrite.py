@@ -1,10 +1,10 @@
 """Rewriting single records with the codec and the transform that a store has now.
 
-Where only the transform differs, the payload passes unchanged.  Otherwise the record is decoded by
-itself (see `brinery.graph.isolation`) and encoded by the very code that saves, and before anybody sees
-the new record it is decoded again.  If what comes back has the bytes of the old payload when the old
-codec encodes it, nothing can have been lost.  Bytes need not be the same, though: sets have the order of
-the process, equal strings are one object or two.  Then the two objects are compared, part by part.
+If only the transform differs, the payload stays the same.  Otherwise the record is decoded by itself (see
+`brinery.graph.isolation`) and encoded by the code that saves.  Before the new record is committed, it is
+decoded again.  If the old codec encodes that object to the bytes of the old payload, nothing was lost.  The
+bytes may differ all the same: sets have the order of the process, and equal strings are one object or
+two.  Then the two objects are compared, part by part.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ from brinery.verify.isomorphism import assert_isomorphic
 
 
 class Rewritten(NamedTuple):
-    """A record that was rewritten, and is to be committed."""
+    """A rewritten record that is not committed yet."""
 
     id: str
     put: Put
-    """What to commit; it expects the version that was read."""
+    """The put to commit, which expects the version that was read."""
     old_size: int
     """Bytes of the record as it was."""
     size: int
@@ -62,7 +62,7 @@ class Rewritten(NamedTuple):
     """Digest of the new payload, before any transform."""
     codec: Codec
     is_compared: bool
-    """Whether what comes back is known to be the same."""
+    """Whether the object of the new record is known to be the same."""
 
 
 class Rewriter:
@@ -80,9 +80,9 @@ class Rewriter:
         self._graph: tuple[IdentityMap, Any] = IdentityMap(), None
 
     def rewritten(self, id_: str) -> Rewritten | None:
-        """Return a record anew, None where it is as it should be.
+        """Return the record `id_` rewritten; None if it has the codec and transform already.
 
-        Raise `NotFoundError`, `StorageError`; and any other `BrineryError` where it has to stay as it is.
+        Raise `NotFoundError`, `StorageError`, or any other `BrineryError` if it cannot be rewritten.
         """
         metadata, _ = read_metadata(self._backend, name_of(id_), id_)
         if self._is_current(metadata):
@@ -93,13 +93,13 @@ class Rewriter:
             if self._has_codec(read[id_].record.metadata):
                 return self._transformed(id_, read[id_])
         try:
-            return self._encoded_anew(id_, around)
+            return self._encoded_again(id_, around)
         except StubAccessError:
             pass
         except DecodeError as error:
             if isinstance(error, MissingClassError) or not metadata.references:
                 raise
-        return self._encoded_anew(id_, self._among(id_))
+        return self._encoded_again(id_, self._among(id_))
 
     def _has_codec(self, metadata: Metadata) -> bool:
         return _is_of(metadata, self._first)
@@ -119,7 +119,7 @@ class Rewriter:
         metadata = record.metadata
         payload = self._stored(id_, read)
         if payload.transform == metadata.transform:
-            return None  # plain, for it gets no smaller
+            return None  # stored without the transform, which does not make it smaller
         described = metadata._replace(
             payload_size=sum(map(len, payload.pieces)),
             payload_digest=payload.digest,
@@ -128,7 +128,7 @@ class Rewriter:
             nonce=os.urandom(12),
         )
         data = b"".join(build(described, payload.pieces, record.buffers, self._session.gate.seals))
-        # Raises unless the payload comes back, by its digest.
+        # Raises unless the expanded payload has the digest of the old one.
         self._session.expander.restored(parse(data, id=id_))
         put = Put(name_of(id_), (data,), record.version, about_of(described, None))
         sizes = len(record.data), len(data)
@@ -142,14 +142,14 @@ class Rewriter:
             return stored(self._transform, [raw], digest, self._session.expander.limit)
         except Exception as error:
             reason = (
-                f"the transform {self._transform.name!r} fails: {type(error).__name__}: {error}"
+                f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
             )
             raise EncodeError(reason, id=id_) from error
 
     # -- another codec
 
     def _among(self, id_: str) -> GraphIdentityMap:
-        # Records that need their graph come in crowds: the last one serves while it has them.
+        # Records that need their graph are often of one graph: keep the last one while it has them.
         graph, _ = self._graph
         if graph.get(id_) is NOTHING:
             graph = IdentityMap()
@@ -162,7 +162,7 @@ class Rewriter:
     def _loader(self, backend: Backend, identity: IdentityMap) -> Loader:
         return Loader(self._view(backend, identity))
 
-    def _encoded_anew(self, id_: str, around: IsolatedIdentityMap) -> Rewritten | None:
+    def _encoded_again(self, id_: str, around: IsolatedIdentityMap) -> Rewritten | None:
         loader = self._loader(self._backend, around)
         (obj,) = loader.load([id_], keeps_fetched=True)
         read = loader.fetched[id_]
@@ -173,9 +173,9 @@ class Rewriter:
         data = b"".join(pieces)
         new = parse(data, id=id_).metadata
         if set(new.references) != set(old.references):
-            raise EncodeError("encoded anew, it refers to other objects", id=id_)
+            raise EncodeError("encoded again, it refers to other objects", id=id_)
         if _same_form(new, old) and new.raw_digest == old.raw_digest:
-            return None  # of several codecs, none but the present one can
+            return None  # of the codecs in the chain, only the present one can hold the object
         codec = self._session.codecs.codec_for(new.codec, new.config)
         is_compared = self._is_same(obj, read, trial, around, codec)
         put = Put(name_of(id_), (data,), read.record.version, about)
@@ -199,7 +199,7 @@ class Rewriter:
         around: IsolatedIdentityMap,
         codec: Codec,
     ) -> bool:
-        # Raise where it is not, return False where that cannot be told.
+        # Raise if the objects differ; return False if they cannot be compared.
         (back,) = self._loader(trial, around).load([around.own])
         digest = self._digest(back, around, read.codec)
         if digest == read.record.metadata.raw_digest:
@@ -217,7 +217,7 @@ class Rewriter:
             return True
         if difference:
             raise EncodeError(
-                f"what comes back is different: {difference}", id=around.own, codec=codec.name
+                f"decoded again, it is different: {difference}", id=around.own, codec=codec.name
             )
         return False
 
@@ -239,7 +239,7 @@ def _same_form(one: Metadata, other: Metadata) -> bool:
 
 
 class _Trial(MemoryBackend):
-    """Takes a record that is tried out, and gets what `backend` would get with it."""
+    """Holds a new record for a trial load; it has the capabilities of `backend`."""
 
     def __init__(self, backend: Backend) -> None:
         super().__init__()

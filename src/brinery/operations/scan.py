@@ -1,6 +1,6 @@
-"""What a store holds, as the ends of its records tell: references, sizes, damage.
+"""References, sizes and damage of the records of a store, read from their ends.
 
-Nothing is decoded, and of a record no more is read than its metadata.
+Nothing is decoded, and only the metadata of each record are read.
 """
 
 from __future__ import annotations
@@ -25,33 +25,33 @@ from brinery.session.session import Session
 
 
 def stamp_of(metadata: Metadata) -> bytes:
-    """Return what tells one writing of a record from every other."""
+    """Return bytes that identify one writing of a record: no other writing has the same."""
     return metadata.nonce + metadata.payload_digest
 
 
 class Outline(NamedTuple):
-    """What is kept of a record that was scanned."""
+    """The facts about a scanned record that are kept."""
 
     references: Sequence[str]
     size: int
     """Bytes of the whole record."""
     stamp: bytes
-    """What `stamp_of` returns for it."""
+    """The bytes that `stamp_of` returns for it."""
 
 
 class Scan:
     """The records of a backend, or those that some of them reach."""
 
     def __init__(self, backend: Backend, seals: Seals | None = None) -> None:
-        """A record that none of `seals` has sealed, where they are given, cannot be used."""
+        """Prepare a scan; with `seals`, a record that none of their keys has sealed counts as damaged."""
         self._backend = backend
         self._seals = seals
         self.found: dict[str, Outline] = {}
         """The records by ID."""
         self.damaged: dict[str, RecordError | SealError] = {}
-        """Why records cannot be used, by ID; by name where not even that is known."""
+        """Why records cannot be used, by ID; by name if the ID is not known."""
         self.foreign: list[str] = []
-        """What stands among the records and is none."""
+        """Names in the backend that are not records."""
         self._ids: dict[str, str] = {}
 
     def everything(self) -> Scan:
@@ -82,7 +82,7 @@ class Scan:
         return self
 
     def dangling(self) -> list[DanglingReferenceError]:
-        """Return an error for each object that is referred to and has no record."""
+        """Return an error for each ID that records refer to and that has no record."""
         missing: dict[str, DanglingReferenceError] = {}
         for referrer, outline in self.found.items():
             for id_ in outline.references:
@@ -92,7 +92,7 @@ class Scan:
         return list(missing.values())
 
     def _read(self, name: str, id: str | None) -> bool:
-        # Return whether anything stands under the name.
+        # Return whether anything is stored under the name.
         try:
             metadata, size = read_metadata(self._backend, name, id, self._seals)
             if id is None and name_of(metadata.id) != name:
@@ -119,7 +119,7 @@ def ids_in(session: Session, prefix: str = "") -> list[Id]:
 def referrers(backend: Backend, id: str) -> list[Id]:
     """Return the IDs of the objects whose records refer to the object `id`, sorted.
 
-    Raise `RecordError` where a record cannot be read: it may refer to that object, too.
+    Raise `RecordError` if a record cannot be read: it may refer to that object, too.
     """
     names = backend.referrers(name_of(id))
     found = []
@@ -130,7 +130,7 @@ def referrers(backend: Backend, id: str) -> list[Id]:
             continue
         try:
             metadata, _ = read_metadata(backend, name, own)
-        except NotFoundError:  # removed meanwhile
+        except NotFoundError:  # removed after the listing
             continue
         if id in metadata.references:
             found.append(Id(metadata.id))

@@ -1,4 +1,4 @@
-"""What can be wrong with a record, and the report that lists it."""
+"""The problems of records, and the report that lists them."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ UNSEALED: Final = "unsealed"
 
 @dataclass(frozen=True, slots=True)
 class ExaminedRecord:
-    """What is wrong with one record."""
+    """The problem of one record."""
 
     name: str
     """The name in the backend: the ID, escaped."""
     id: Id | None
-    """None where the name stands for no ID, as that of the settings."""
+    """None if the name is not that of an ID, as with the settings."""
     status: str
     """"corrupt", "truncated", "zero-filled", "foreign", "misnamed", "newer format", "unreadable",
     "unsealed" or "dangling"."""
@@ -48,9 +48,9 @@ class ExaminedRecord:
     path: str
     """The file or URL."""
     missing: Sequence[Id] = ()
-    """The IDs that it refers to and that are not there."""
+    """The IDs that it refers to and that are missing."""
     quarantined: str | None = None
-    """The key in the `Quarantine`, where it was moved."""
+    """The key in the `Quarantine`, if it was moved there."""
 
     def __str__(self) -> str:
         moved = f"; moved to the quarantine: {self.quarantined}" if self.quarantined else ""
@@ -60,22 +60,22 @@ class ExaminedRecord:
 
 @dataclass(frozen=True, slots=True)
 class FsckReport:
-    """What `fsck` found."""
+    """The result of `fsck`."""
 
     counts: Mapping[str, int]
-    """How many records there are of each status that occurs."""
+    """The number of records of each status that occurs."""
     problems: Sequence[ExaminedRecord] = ()
-    """All that are not ok, sorted by ID."""
+    """All records that are not ok, sorted by ID."""
     unreferred: int = 0
-    """How many whole records no other one refers to: roots, and what nobody needs any more."""
+    """The number of whole records that no other one refers to: roots, and records no longer needed."""
     orphans: Sequence[Id] = ()
-    """The whole records that no root reaches, sorted; none where no roots were given."""
+    """The whole records that no root reaches, sorted; empty if no roots were given."""
     strays: Sequence[str] = field(default=(), repr=False)
-    """What stands among the records and counts as none of them."""
+    """Files among the records that do not count as records."""
 
     @property
     def is_clean(self) -> bool:
-        """Tell whether there is no problem; orphans and strays are none."""
+        """Return whether there are no problems; orphans and strays do not count as problems."""
         return not self.problems
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ class FsckReport:
 
 
 def problem_of(backend: Backend, name: str, error: BrineryError) -> ExaminedRecord:
-    """Return what an error says of the record `name`."""
+    """Return the problem of the record `name` that an error describes."""
     id_ = id_of(name) if name[:1] != "." else None
     reason = error.reason if isinstance(error, (RecordError, TrustError)) else str(error)
     return ExaminedRecord(

@@ -1,4 +1,4 @@
-"""What an engine with columns keeps beside the bytes of a record."""
+"""The values that an engine with columns stores beside the bytes of a record."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from brinery.record.record import about_of
 
 
 def about_in(data: bytes) -> About | None:
-    """Return what columns keep of the record in `data`; None for bytes that are not a whole record.
+    """Return the column values of the record in `data`; None for bytes that are not a whole record.
 
-    For records that are moved byte for byte, damaged or not.  Others have their metadata: `about_of`.
+    For records that are moved byte for byte, damaged or not.  If the metadata are known, use `about_of`.
     """
     try:
         return about_of(parse_metadata(data, len(data)), {})

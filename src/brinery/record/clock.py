@@ -1,4 +1,4 @@
-"""The time that records are stamped with."""
+"""The time that is written into records."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import time
 from typing import Final
 
 FAR_FUTURE: Final = 2.0**37
-"""Seconds since the epoch, about the year 6300: what the calendar of every platform takes."""
+"""Seconds since the epoch, about the year 6300: the calendar of every platform can represent it."""
 
 
 def now() -> float:
-    """Return the time in seconds since the epoch, kept within what records may have.
+    """Return the time in seconds since the epoch, limited to the range that records may have.
 
-    A machine whose clock is wrong must not write records that nobody takes for whole.
+    A machine with a wrong clock must not write records that readers take for damaged.
 
     >>> 0 <= now() < FAR_FUTURE
     True

@@ -1,4 +1,4 @@
-"""What a codec made of one object, before it is a record."""
+"""The result of encoding one object, before it becomes a record."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from brinery.codec import Buffer
 
 
 class Encoded(NamedTuple):
-    """A payload as its codec wrote it, and what the record says about it."""
+    """A payload as its codec wrote it, and the metadata that come from encoding it."""
 
     pieces: Sequence[Buffer]
-    """The payload; joined they are its bytes."""
+    """The pieces of the payload; joined they are its bytes."""
     digest: bytes
     """Of the payload."""
     references: Sequence[str]
-    """The IDs that stand for persistable objects, in the order met."""
+    """The IDs of the persistable objects that the payload refers to, in the order met."""
     versions: Mapping[str, int]
-    """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
+    """The versions of classes (`module:qualname`) of objects in the payload, if above 1."""
     libraries: Mapping[str, str]
     """The versions of the libraries whose classes the payload names."""
     buffers: Sequence[Buffer] = ()

@@ -1,4 +1,4 @@
-"""What a record says of itself, read from its end."""
+"""The metadata of a record, read from its end."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _END = 4096  # bytes read at first: enough for the metadata of most records
 
 @dataclass(frozen=True, slots=True)
 class RecordInfo:
-    """What a record says of itself; reading it imports no class of the user's."""
+    """The metadata of a record; reading them imports no class of the user's."""
 
     id: Id
     codec: str
@@ -29,7 +29,7 @@ class RecordInfo:
     references: tuple[Id, ...]
     """The IDs of the persistable objects that the object refers to, in the order met."""
     size: int
-    """Bytes of the whole record."""
+    """The size of the whole record in bytes."""
     created: datetime
     """When the record was written, in UTC."""
     python: str
@@ -37,12 +37,12 @@ class RecordInfo:
     codec_version: str
     """Version of the library that encoded it."""
     transform: str | None
-    """The name of the transform that the payload went through, if any."""
+    """The name of the payload's transform, if it has one."""
     transform_config: dict[str, Any]
     raw_size: int
     """Bytes of the payload as the codec wrote it."""
     versions: dict[str, int]
-    """Versions of classes (`module:qualname`) of objects in the record, where past 1."""
+    """Versions of classes (`module:qualname`) of objects in the record, if above 1."""
     libraries: dict[str, str]
     """Versions of the libraries whose classes the record names, by top-level package."""
     sealed: bool
@@ -52,9 +52,9 @@ class RecordInfo:
 def read_metadata(
     backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
 ) -> tuple[Metadata, int]:
-    """Return the metadata of the record `name`, and its size; `id` is the ID that it must be of.
+    """Return the metadata of the record `name`, and its size; `id` is the ID that it must have.
 
-    Raise `NotFoundError`, `RecordError`, `StorageError`, and `SealError` where none of `seals` fits.
+    Raise `NotFoundError`, `RecordError`, `StorageError`, and `SealError` if no key of `seals` has sealed it.
     """
     path = backend.where(name)
     try:
@@ -70,7 +70,7 @@ def read_metadata(
 def read_info(
     backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
 ) -> RecordInfo:
-    """Return what the record `name` says; raise as `read_metadata`."""
+    """Return the metadata of the record `name` for users; raise what `read_metadata` raises."""
     metadata, size = read_metadata(backend, name, id, seals)
     done = metadata.transform
     return RecordInfo(

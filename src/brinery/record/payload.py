@@ -1,7 +1,7 @@
-"""Transforms on the way of a payload into a record, and back.
+"""Applying a transform to a payload for its record, and undoing it.
 
-A record is checked as it is stored before anything is expanded; what comes out is checked again, against
-size and digest of the payload as the codec wrote it.
+The stored bytes of a record are checked before anything is expanded.  The expanded payload is checked again,
+against the size and digest of the payload that the codec wrote.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from brinery.transform import Transform
 MAX_EXPANDED: Final = 1 << 30
 """The default of the most bytes that a stored payload may expand to."""
 
-# Below this size (bytes) nothing is tried, and so much must be gained: what the metadata say of a
-# transform takes about 60 bytes.
+# Payloads below `_LEAST` bytes are not transformed.  A transform must save `_LEAST_GAIN` bytes, because its
+# description in the metadata takes about 60.
 _LEAST: Final = 128
 _LEAST_GAIN: Final = 64
 
 
 class Stored(NamedTuple):
-    """A payload as it is to be stored."""
+    """A payload in the form to store."""
 
     pieces: Sequence[Buffer]
     digest: bytes
@@ -33,9 +33,9 @@ class Stored(NamedTuple):
 
 
 def stored(transform: Transform, pieces: Sequence[Buffer], digest: bytes, limit: int) -> Stored:
-    """Return a payload transformed, or as it is where that gains nothing or nobody may read it.
+    """Return a payload transformed; unchanged if that saves nothing or a reader would refuse its size.
 
-    `digest` is that of the payload, `limit` the most bytes that a reader expands.
+    `digest` is the digest of the payload, `limit` the most bytes that a reader expands.
     """
     size = sum(map(len, pieces))
     if _LEAST <= size <= limit:
@@ -47,7 +47,7 @@ def stored(transform: Transform, pieces: Sequence[Buffer], digest: bytes, limit:
 
 
 class PayloadExpander:
-    """Gives records their payloads back, with the transforms that they name."""
+    """Expands the payloads of records with the transforms that the records name."""
 
     def __init__(self, limit: int) -> None:
         """`limit` is the most bytes that a stored payload may expand to."""
@@ -56,7 +56,7 @@ class PayloadExpander:
         self._made: dict[tuple[str, str], Transform] = {}
 
     def known(self, transform: Transform | None) -> Transform | None:
-        """Remember the class of a transform that may be registered nowhere; return it."""
+        """Remember the class of a transform, which need not be registered; return the transform."""
         if transform is not None:
             self.known_class(type(transform))
         return transform
@@ -73,7 +73,7 @@ class PayloadExpander:
     def restored(self, record: Record, path: str | None = None) -> Record:
         """Return a record with the payload as the codec wrote it.
 
-        Raise `RecordTooLargeError`, `CorruptRecordError`, and where the transform cannot be had
+        Raise `RecordTooLargeError`, `CorruptRecordError`, and for a missing transform
         `UnknownTransformError` or `TransformNotInstalledError`.
         """
         done = record.metadata.transform
@@ -86,9 +86,9 @@ class PayloadExpander:
         try:
             raw = transform.decode(record.stored, done.size)
             if len(raw) != done.size or digest_of((raw,)) != done.digest:
-                raise ValueError("what comes out is not what its metadata announce")
+                raise ValueError("its size or digest differs from that in the metadata")
         except MemoryError as error:
-            reason = f"needs more memory than there is: its payload has {done.size} bytes"
+            reason = f"needs more memory than available: its payload has {done.size} bytes"
             raise RecordError(reason, id=id_, path=path) from error
         except Exception as error:
             raise CorruptRecordError(

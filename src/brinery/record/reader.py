@@ -1,7 +1,7 @@
-"""Taking records apart: every byte is checked before any of the payload is decoded.
+"""Parsing records: every byte is checked before any byte of the payload is decoded.
 
-This is the careful way, which has an error for everything; nearly all records are read in one pass, by
-`brinery.record.fast_reader`.  The format is specified in `docs/design/record-format.md`.
+This is the careful parser, with an error for each problem.  Nearly all records are read in one pass by
+`brinery.record.fast_reader` instead.  The format is specified in `docs/design/record-format.md`.
 """
 
 from __future__ import annotations
@@ -45,9 +45,9 @@ _SEAL_IN_TAIL: Final = slice(_DIGEST_IN_TAIL.stop, _DIGEST_IN_TAIL.stop + len(NO
 
 
 def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None) -> int:
-    """Return how many bytes of metadata and tail end a record of `size` bytes.
+    """Return the number of bytes of metadata and tail at the end of a record of `size` bytes.
 
-    `tail` is the end of the record, at least `TAIL_SIZE` bytes where the record has as many.
+    `tail` is the end of the record: at least `TAIL_SIZE` bytes, or all of a shorter record.
     """
     if not size:
         raise TruncatedRecordError(
@@ -59,7 +59,7 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
     if version > FORMAT_VERSION:
         raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
     if version < 1 or length > MAX_METADATA or length > size - TAIL_SIZE:
-        raise _damaged("its tail is not one that any brinery writes", id, path)
+        raise _damaged("no version of brinery writes such a tail", id, path)
     return int(length) + TAIL_SIZE
 
 
@@ -67,9 +67,9 @@ def _without_tail(
     tail: bytes, size: int, id: str | None, path: str | None
 ) -> CorruptRecordError | ForeignRecordError:
     if tail[-1:] == b"\0" and MAGIC.startswith(tail[-len(MAGIC) :].rstrip(b"\0")):
-        # A block of a file is zeroed as a whole, and may begin anywhere in the tail.
+        # A power cut zeroes whole blocks of a file, and a block may begin anywhere in the tail.
         return TruncatedRecordError(
-            f"({size} bytes) ends in zero bytes, as a power cut leaves a file",
+            f"({size} bytes) ends in zero bytes, as after a power cut",
             id=id,
             path=path,
             is_zero_filled=True,
@@ -112,26 +112,26 @@ def parse_metadata(
 def _parsed_metadata(
     end: Buffer, size: int, id: str | None, path: str | None, seals: Seals | None
 ) -> tuple[Metadata, int]:
-    # The metadata, and which of the keys has sealed them.
+    # Return the metadata, and the number of the key that has sealed them.
     needed = metadata_length(end, size, id=id, path=path)
     if len(end) < needed:
-        raise ValueError(f"{needed} bytes of the end are needed, {len(end)} given")
+        raise ValueError(f"expected the last {needed} bytes, got {len(end)}")
     described = end[len(end) - needed : len(end) - TAIL_SIZE]
     digest = end[_DIGEST_IN_TAIL]
     if blake2b(described, digest_size=DIGEST_SIZE).digest() != digest:
         raise _damaged("the digest of its metadata does not match", id, path)
     seal = bytes(end[_SEAL_IN_TAIL])
-    # Nothing is made of the metadata before the seal is checked.
+    # Check the seal before the metadata are unpacked.
     owner = 0 if seals is None else _owner(seals, seal, described, end, id, path)
     metadata = _metadata_from(described, id, path)
     if (metadata.content is None) != (seal == NO_SEAL):
-        raise _damaged("its tail is not one that any brinery writes", id, path)
+        raise _damaged("no version of brinery writes such a tail", id, path)
     expected = metadata.payload_size
     if metadata.buffers:
         for length, _ in metadata.buffers:
             expected = aligned(expected) + length
     if expected + needed != size:
-        raise _damaged(f"it has {size} bytes where {expected + needed} are announced", id, path)
+        raise _damaged(f"expected {expected + needed} bytes, got {size}", id, path)
     if id is not None and metadata.id != id:
         raise MisplacedRecordError(metadata.id, id=id, path=path)
     return metadata, owner
@@ -142,8 +142,9 @@ def _owner(
 ) -> int:
     if seal == NO_SEAL:
         raise SealError(
-            "it has no seal, and the store was opened with a key: whoever wrote it had none. If you know "
-            "where all records without a seal are from, store.reseal(unsealed=True) seals them",
+            "expected a seal, because the store was opened with a key; this record was written without "
+            "one. If you know where all records without a seal are from, store.reseal(unsealed=True) "
+            "seals them",
             id=id,
             path=path,
         )
@@ -152,7 +153,7 @@ def _owner(
     if owner is None:
         raise SealError(
             "none of the keys given has sealed it: it was forged, or moved here from another store, or "
-            "sealed with a key that is not among trust=Trust(key=[…])",
+            "sealed with a key that is not in trust=Trust(key=[…])",
             id=id,
             path=path,
         )
@@ -165,11 +166,11 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
         found = unpack(described)
         values = [*_fields_of(found)]
         transform, values[_TRANSFORM] = values[_TRANSFORM], None
-        # Types in one comparison: this is done for each record that is read.
+        # All types in one comparison, to save time for each record that is read.
         types = tuple(map(type, values))
         if types != _TYPES and types != _TYPES_WITHOUT_PROTOCOL:
             raise TypeError("a field has the wrong type")
-        # Lists stay lists in the configuration alone: it goes back to the codec as it came.
+        # Only the configuration keeps its lists: the codec gets it back unchanged.
         values[_REFERENCES] = references = tuple(values[_REFERENCES])
         values[_BUFFERS] = (
             tuple((_size(n), typed(digest, bytes)) for n, digest in values[_BUFFERS])
@@ -189,10 +190,10 @@ def _metadata_from(described: Buffer, id: str | None, path: str | None) -> Metad
             raise TypeError("a reference is not a string")
         return metadata
     except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise _damaged("its metadata are not what brinery writes", id, path) from error
+        raise _damaged("brinery does not write such metadata", id, path) from error
 
 
-# The names and types of the fields of `Metadata`, as the map of a record has them.
+# The names and types of the fields of `Metadata`, as in the map of a record.
 _FIELDS: Final = (
     "id",
     "codec",
@@ -236,7 +237,7 @@ def _content(value: Any) -> bytes | None:
         return None
     found = typed(value, dict)
     if found["algorithm"] != ALGORITHM:
-        raise ValueError(f"a seal by {found['algorithm']!r:.80} is not known")
+        raise ValueError(f"expected a seal by {ALGORITHM!r}, got {found['algorithm']!r:.80}")
     content: bytes = typed(found["content"], bytes)
     return content
 
@@ -248,12 +249,12 @@ def _size(value: Any) -> int:
 
 
 def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
-    """Return what a record without its tail is, now that all of it can be looked at."""
+    """Return a more exact error for bytes without a tail, now that all bytes are there."""
     end = data.rfind(MAGIC)
     if end >= 0:
         more = len(data) - end - len(MAGIC)
         return _damaged(f"{more} bytes follow its end", error.id, error.path)
-    # A pickle that does not stop, or the beginning of metadata.
+    # A pickle without its end, or the beginning of metadata.
     is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
     if (is_pickle and data[-1:] != b".") or _METADATA_START.search(data):
         return TruncatedRecordError(
@@ -263,10 +264,11 @@ def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
 
 
 def seems_cut_off(data: bytes) -> bool:
-    """Tell whether bytes that do not end as a record look like one that lost its end.
+    """Return whether bytes that do not end as a record look like one that lost its end.
 
-    For files whose name does not tell that they are records.  They begin as a pickle does and do not end as
-    one, or have the beginning of metadata once, close to their end; an archive of records has it many times.
+    For files whose name does not show that they are records.  A record that lost its end begins like a pickle
+    and does not end like one, or it has the beginning of metadata once, close to its end.  (An archive of
+    records has that beginning many times.)
     """
     is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
     starts = [found.start() for found in _METADATA_START.finditer(data)][:2]
@@ -277,7 +279,7 @@ def seems_cut_off(data: bytes) -> bool:
 
 _MOST_CUT_OFF: Final = 1 << 16
 
-# How `Writer` begins: a map of 14 or more pairs, the first of which is the codec.
+# The beginning of metadata from `Writer`: a map of 14 or more pairs, of which the codec is the first.
 _METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
 
 
@@ -290,11 +292,11 @@ def parse(
     seals: Seals | None = None,
     admit: Callable[[Metadata], object] | None = None,
 ) -> Record:
-    """Check a record and take it apart; no payload byte is decoded.
+    """Check a record and parse it; no payload byte is decoded.
 
-    `admit` is called with the metadata before the payload is looked at.  Raise a `RecordError` when
-    any byte differs from what was written, or when `id` is given and the record is another object's;
-    a `SealError` when `seals` are given and none of their keys has sealed it; and what `admit` raises.
+    `admit` is called with the metadata before the payload is read.  Raise a `RecordError` if any byte has
+    changed since the record was written, or if `id` is given and the record has another ID.  Raise a
+    `SealError` if `seals` are given and none of their keys has sealed it; and all that `admit` raises.
     """
     if seals is None and admit is None and (found := record_as_written(data, version, id)):
         return found
@@ -315,7 +317,7 @@ def parse(
     for buffer, (_, digest) in zip(record.buffers, metadata.buffers, strict=True):
         if digest_of((buffer,)) != digest:
             raise _damaged("the digest of a buffer does not match", id, path)
-    # The padding between buffers is the only place that no digest covers: it must be zero.
+    # No digest covers the padding before buffers: it must be zero.
     end = metadata.payload_size
     for size, _ in metadata.buffers:
         start = aligned(end)
@@ -328,10 +330,10 @@ def parse(
 def _check_content(
     record: Record, seals: Seals, owner: int, id: str | None, path: str | None
 ) -> None:
-    # One pass: what the key has sealed needs no other digest.
+    # One pass is enough: sealed bytes need no other digest.
     metadata = record.metadata
     end = metadata.payload_size
     for size, _ in metadata.buffers:
         end = aligned(end) + size
     if not seals.is_content(metadata.content or b"", (memoryview(record.data)[:end],), owner):
-        raise _damaged("its payload is not the one that was sealed", id, path)
+        raise _damaged("its payload has changed since it was sealed", id, path)

@@ -5,15 +5,15 @@
     metadata   one msgpack map
     tail       56 bytes, see `TAIL`
 
-The description stands at the end because a codec streams straight into the sink, so that lengths and
-references are known only afterwards, and because a record of the pickle codec stays a plain pickle
-file that way: `pickle.load` stops at the end of the payload.
+The metadata come after the payload for two reasons.  A codec streams straight into the sink, so that lengths
+and references are known only afterwards.  And a record of the pickle codec is still a plain pickle file:
+`pickle.load` stops at the end of the payload.
 
 The tail holds the length of the metadata, the version of the format, the digest of the metadata and the
-magic bytes.  The digest of the payload and of each buffer stands in the metadata, beside the ID, so
-that a changed byte anywhere, or a record under another record's name, is found before any payload byte
-is decoded.  Digests are BLAKE2b (RFC 7693) of 16 bytes: at about 1 GB/s they cost 3 % of what pickling
-costs, need no library, and cannot be forged to match.
+magic bytes.  The metadata contain the ID and the digests of the payload and of each buffer.  So a changed
+byte anywhere, or a record under another record's name, is found before any payload byte is decoded.  Digests
+are BLAKE2b (RFC 7693) of 16 bytes.  At about 1 GB/s they cost 3 % of what pickling costs.  They need no
+library, and nobody can construct two payloads with the same digest.
 
 The format is specified in `docs/design/record-format.md`.
 """
@@ -44,37 +44,37 @@ MAX_METADATA: Final = 1 << 30
 TAIL: Final = struct.Struct("<I16s26sH8s")
 TAIL_SIZE: Final = TAIL.size
 END: Final = NO_SEAL + FORMAT_VERSION.to_bytes(2, "little") + MAGIC
-"""How the tail of a record without a seal ends, after length and digest."""
+"""The end of the tail of a record without a seal, after length and digest."""
 SMALL: Final = 1 << 12
-"""Bytes that are rather copied than looked at by a view."""
+"""Below this size in bytes, copying is faster than a view."""
 PYTHON: Final = platform.python_version()
 NO_VERSIONS: Final[Mapping[str, int]] = MappingProxyType({})
 NO_LIBRARIES: Final[Mapping[str, str]] = MappingProxyType({})
 
-# The order in which `brinery.record.writer` writes the metadata: what all records of a codec have in
-# common, which a reader unpacks once, and what is a record's own.
+# The order in which `brinery.record.writer` writes the metadata: first the fields that all records of a codec
+# have in common, which a reader unpacks once, and then the record's own.
 COMMON: Final = ("codec", "config", "codec_version", "protocol", "python", "transform")
 OWN: Final = ("id", "class", "references", "size", "digest", "buffers", "created", "nonce")
 ARRAY_HEAD: Final = 3
-"""Bytes that begin a msgpack array of as many items as names and values of `OWN` are."""
+"""The number of bytes that begin a msgpack array of the names and values of `OWN`."""
 
 
 class Transformation(NamedTuple):
-    """What was done to a payload before it was stored."""
+    """The transform of a stored payload, with the size and digest of the original."""
 
     name: str
     """Of the transform."""
     config: Mapping[str, Any]
     size: int
-    """Bytes of the payload as the codec wrote it."""
+    """The size in bytes of the payload as the codec wrote it."""
     digest: bytes
     """Its digest."""
 
 
 class Metadata(NamedTuple):
-    """What a record says of itself; read without touching the payload.
+    """The metadata of a record; they are read without touching the payload.
 
-    A named tuple, because one is made for each record: 0.5 µs, where a frozen dataclass takes 2.
+    A named tuple, because one is made for each record: it takes 0.5 µs, a frozen dataclass 2.
     """
 
     id: str
@@ -86,7 +86,7 @@ class Metadata(NamedTuple):
     class_name: str
     references: tuple[str, ...]
     payload_size: int
-    """Bytes of the payload as it is stored."""
+    """The size in bytes of the payload as it is stored."""
     payload_digest: bytes
     """Digest of the payload as it is stored."""
     buffers: tuple[tuple[int, bytes], ...]
@@ -95,13 +95,13 @@ class Metadata(NamedTuple):
     """Seconds since the epoch."""
     nonce: bytes
     transform: Transformation | None = None
-    """None where the payload is stored as the codec wrote it."""
+    """None if the payload is stored as the codec wrote it."""
     versions: Mapping[str, int] = NO_VERSIONS
-    """The versions of classes (`module:qualname`) of objects in the payload, where past 1."""
+    """The versions of classes (`module:qualname`) of objects in the payload, if above 1."""
     libraries: Mapping[str, str] = NO_LIBRARIES
     """The versions of the libraries, by top-level package, whose classes the payload names."""
     content: bytes | None = None
-    """The keyed digest of payload and buffers, where the record is sealed."""
+    """The keyed digest of payload and buffers, if the record is sealed."""
 
     @property
     def raw_digest(self) -> bytes:
@@ -118,13 +118,13 @@ class Record(NamedTuple):
     version: Any
     """The backend's version of it."""
     raw: bytes | None = None
-    """The payload, where a transform has given it back."""
+    """The expanded payload, if it was stored with a transform and has been expanded."""
 
     @property
     def stored(self) -> bytes | memoryview:
         """Return the bytes of the payload as they are stored."""
         size = self.metadata.payload_size
-        # To copy a few bytes takes a third of the time that two views take.
+        # Copying a few bytes takes a third of the time that two views take.
         return self.data[:size] if size < SMALL else memoryview(self.data)[:size]
 
     @property
@@ -133,14 +133,14 @@ class Record(NamedTuple):
         if self.metadata.transform is None:
             return self.stored
         if self.raw is None:
-            raise ValueError("the payload is transformed: restore the record first")
+            raise ValueError("the payload is still transformed: expand the record first")
         return memoryview(self.raw)
 
     @property
     def parts(self) -> tuple[bytes | memoryview, Sequence[memoryview]]:
         """Return `payload` and `buffers`."""
         metadata = self.metadata
-        # Of nearly all records; one call for each.
+        # The case of nearly all records, without further calls.
         if metadata.transform is None and not metadata.buffers and metadata.payload_size < SMALL:
             return self.data[: metadata.payload_size], ()
         return self.payload, self.buffers
@@ -170,11 +170,11 @@ def digest_of(pieces: Sequence[Buffer]) -> bytes:
 
 @functools.cache
 def packing() -> tuple[Callable[[Any], bytes], Callable[[Buffer], Any]]:
-    """Return what packs to msgpack and what unpacks it; imported on use, as all codec libraries are."""
+    """Return the functions that pack and unpack msgpack; imported on use, like all codec libraries."""
     import msgpack
 
-    # One packer for all: packing plain values in C runs no Python code, so no thread gets between.
-    # Threads that share the pure-Python packer of msgpack mix up their bytes.
+    # All threads can share one packer in C: packing plain values runs no Python code, so that no other
+    # thread runs in between.  Threads that share the pure-Python packer of msgpack mix up their bytes.
     if msgpack.Packer.__module__ == "msgpack._cmsgpack":
         pack = msgpack.Packer(unicode_errors="surrogatepass").pack
     else:
@@ -185,9 +185,9 @@ def packing() -> tuple[Callable[[Any], bytes], Callable[[Buffer], Any]]:
 
 @functools.cache
 def plain_unpacking() -> Callable[[Buffer], Any]:
-    """Return what unpacks msgpack without options, which take a fifth of the time.
+    """Return a function that unpacks msgpack without options, which would take a fifth of the time.
 
-    It refuses lone surrogates, as a `ValueError`.
+    It raises `ValueError` for lone surrogates.
     """
     from msgpack import unpackb
 
@@ -195,7 +195,7 @@ def plain_unpacking() -> Callable[[Buffer], Any]:
 
 
 def aligned(offset: int) -> int:
-    """Return where a buffer starts that may not start before `offset`."""
+    """Return the first offset from `offset` on at which a buffer may start."""
     return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
@@ -215,9 +215,9 @@ def new_metadata(
     nonce: bytes | None = None,
     transform: Transformation | None = None,
 ) -> Metadata:
-    """Describe a record that is written now, by this Python.
+    """Return the metadata of a record that is written now, by this Python.
 
-    `payload` and `payload_digest` are of what is stored.
+    `payload` and `payload_digest` are those of the stored form.
     """
     return Metadata(
         id=id,
@@ -238,11 +238,11 @@ def new_metadata(
 
 
 def about_of(metadata: Metadata, fields: Mapping[str, Any] | None) -> About:
-    """Return what an engine with columns keeps beside a record; `fields` as `About` has it."""
+    """Return the values that an engine with columns stores beside a record; `fields` as in `About`."""
     references = tuple(dict.fromkeys(metadata.references))
     return About(metadata.class_name, metadata.codec, metadata.created, references, fields)
 
 
 def has_magic(tail: Buffer) -> bool:
-    """Tell whether bytes end as a record does."""
+    """Return whether bytes end as a record does."""
     return bytes(tail[-len(MAGIC) :]) == MAGIC

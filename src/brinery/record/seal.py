@@ -1,7 +1,7 @@
-"""Seals: keyed digests that only those who have the key can make.
+"""Seals: keyed digests, which cannot be made without the key.
 
 The key of a store's seals is derived from the opener's secret and from the identity of the store, so that
-a seal is worth nothing in another store:
+a seal is not valid in another store:
 
     key      = BLAKE2b(identity, key=secret, 64 bytes, person="brinery seal")
     content  = BLAKE2b(payload, padding and buffers as they are stored, key=key, 32 bytes,
@@ -9,7 +9,7 @@ a seal is worth nothing in another store:
     seal     = BLAKE2b(metadata, then the tail with zeros in place of the seal, key=key, 26 bytes,
                person="brinery record")
 
-`content` stands in the metadata, beside ID, codec, class and references; the seal stands in the tail.
+`content` is in the metadata, beside ID, codec, class and references; the seal is in the tail.
 BLAKE2b is a keyed digest by itself (RFC 7693, section 2.9).
 """
 
@@ -35,22 +35,22 @@ class Seals:
     __slots__ = ("_keys",)
 
     def __init__(self, secrets: Sequence[bytes], identity: bytes) -> None:
-        """Derive the keys; the first secret seals, all of them verify."""
+        """Derive the keys; the first one seals, and all of them verify."""
         self._keys = tuple(_derived(secret, identity) for secret in secrets)
 
     def __repr__(self) -> str:
         return f"<Seals of {len(self._keys)} keys>"
 
     def content(self, pieces: Sequence[Buffer]) -> bytes:
-        """Return the keyed digest of what stands before the metadata."""
+        """Return the keyed digest of the bytes before the metadata."""
         return _content(self._keys[0], pieces)
 
     def seal(self, described: Buffer, tail: Buffer) -> bytes:
-        """Return the seal of metadata, with the tail that has zeros in its place."""
+        """Return the seal of metadata and tail; `tail` has zeros in place of the seal."""
         return _seal(self._keys[0], described, tail)
 
     def owner(self, seal: bytes, described: Buffer, tail: Buffer) -> int | None:
-        """Return which key made a seal, None if none did."""
+        """Return the number of the key that made a seal; None if no key did."""
         found = None
         for place, key in enumerate(self._keys):
             if hmac.compare_digest(_seal(key, described, tail), seal):
@@ -58,7 +58,7 @@ class Seals:
         return found
 
     def is_content(self, content: bytes, pieces: Sequence[Buffer], owner: int) -> bool:
-        """Tell whether the pieces are what the key `owner` sealed."""
+        """Return whether the key `owner` has sealed these pieces."""
         return hmac.compare_digest(_content(self._keys[owner], pieces), content)
 
 

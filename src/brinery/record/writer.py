@@ -1,7 +1,7 @@
-"""Putting records together.
+"""Building records.
 
-The order of the bytes is that of `brinery.record.record`; what the records of one codec have in common
-is packed once.
+The order of the bytes is described in `brinery.record.record`.  The fields that the records of one codec have
+in common are packed once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from brinery.record.seal import ALGORITHM, Seals
 
 
 class Writer:
-    """Puts records of one codec together: what they have in common is packed once."""
+    """Builds records of one codec; the fields that they have in common are packed once."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Writer:
         python: str = PYTHON,
         seals: Seals | None = None,
     ) -> None:
-        """`seals` seal each record, where they are given."""
+        """Prepare for records of one codec; `seals`, if given, seal each of them."""
         self._pack, _ = packing()
         self.seals = seals
         common = {
@@ -56,7 +56,7 @@ class Writer:
             "python": python,
             "transform": None,
         }
-        # A map of up to 15 pairs is one byte and then the pairs, an array one byte and the items.
+        # A map of up to 15 pairs is one byte and the pairs; an array is one byte and the items.
         first = map_of(len(COMMON) + len(OWN))
         self._common = first + self._pack(common)[1:]
         del common["transform"]
@@ -72,15 +72,15 @@ class Writer:
     ) -> list[Buffer]:
         """Return the pieces of the record, in order; joined they are its bytes.
 
-        `stamp` is the time in seconds since the epoch, and the nonce.  `stored` is the payload as a transform
-        left it, where one did.
+        `stamp` is the time in seconds since the epoch, and the nonce.  `stored` is the transformed payload,
+        None without a transform.
         """
         payload, digest, references, versions, libraries, buffers, listed = encoded
         transform = None
         if stored is not None:
             payload, digest, transform = stored
         created, nonce = stamp
-        # Most payloads are one piece: no list and no sum for these.
+        # Most payloads are one piece: avoid the sum for these.
         size = len(payload[0]) if len(payload) == 1 else sum(map(len, payload))
         # fmt: off
         own = self._pack((
@@ -106,7 +106,7 @@ class Writer:
             described = self._with_more(described, versions, libraries, content)
         if len(described) > MAX_METADATA:
             raise RecordError(
-                f"has {len(references)} references, more than a record can hold: split the container",
+                f"has {len(references)} references, too many for one record: split the container",
                 id=id,
             )
         checked = blake2b(described, digest_size=DIGEST_SIZE).digest()
@@ -115,7 +115,7 @@ class Writer:
             seal = self.seals.seal(described, tail)
             tail = TAIL.pack(len(described), checked, seal, FORMAT_VERSION, MAGIC)
         if not buffers and size < SMALL:
-            # One piece spares whoever writes it a loop.
+            # One piece saves the backend a loop.
             return [b"".join((*payload, described, tail))]
         return [*payload, *_padded(buffers, size), described + tail]
 
@@ -137,7 +137,7 @@ class Writer:
 
 
 def _padded(buffers: Sequence[Buffer], offset: int) -> Iterator[Buffer]:
-    # The buffers, each with the padding before it, that follow a payload of `offset` bytes.
+    # Yield the padding and the bytes of each buffer that follows a payload of `offset` bytes.
     for buffer in buffers:
         yield bytes(aligned(offset) - offset)
         yield buffer
@@ -145,7 +145,7 @@ def _padded(buffers: Sequence[Buffer], offset: int) -> Iterator[Buffer]:
 
 
 def map_of(count: int) -> bytes:
-    """Return how msgpack begins a map of `count` pairs."""
+    """Return the bytes with which msgpack begins a map of `count` pairs."""
     return bytes((0x80 | count,)) if count < 16 else b"\xde" + count.to_bytes(2, "big")
 
 
@@ -155,7 +155,7 @@ def build(
     buffers: Sequence[Buffer] = (),
     seals: Seals | None = None,
 ) -> list[Buffer]:
-    """Return the pieces of the record that `metadata` describe, in order; it is sealed by `seals`."""
+    """Return the pieces of the record that `metadata` describe, in order, sealed by `seals` if given."""
     m = metadata
     writer = Writer(m.codec, m.config, m.codec_version, m.protocol, m.python, seals)
     encoded = Encoded(

@@ -2,5 +2,6 @@
 
 A *session* is everything that an opened store consists of: backend, identity map, codecs, payload
 expander, trust gate, renames and caches.  The *identity map* knows which living object is which
-record.  A *transaction* holds writes back; a *savepoint* is the state of the identity map when it began.
+record.  A *transaction* holds writes back; its *savepoint* is the state that the identity map had when the
+transaction began.
 """

@@ -1,4 +1,4 @@
-"""What lives as long as a store is open, one attribute for each kind."""
+"""The caches of an opened store, one attribute for each kind."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Caches:
 
     def __init__(self) -> None:
         self.codecs: dict[Any, Any] = {}
-        """What codecs keep, under keys of their own: `links.cache`."""
+        """The caches of codecs, under keys that the codecs choose: `links.cache`."""
         self.libraries = Libraries()
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
         self.writer: tuple[Codec, Writer] | None = None
-        """The writer of the last save, with its codec: most saves of a store are by one."""
+        """The writer of the last save, with its codec: most saves of a store use one codec."""

@@ -1,4 +1,4 @@
-"""The codecs of one store: those that its records name, each made once."""
+"""The codecs that the records of one store name, each made once."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from brinery.registry.codecs import codec_from
 
 
 class CodecTable:
-    """Gives the codec that decodes a record."""
+    """Finds or makes the codec that decodes a record."""
 
     def __init__(self) -> None:
         self._codecs: dict[tuple[Any, ...], Codec] = {}
         self.classes: dict[str, type[Codec]] = {}
-        """The classes of codecs that were passed as instances, by name: they may be registered nowhere."""
+        """Classes of codecs that were passed as instances, by name; they need not be registered."""
 
     def codec_for(self, name: str, config: Mapping[str, Any]) -> Codec:
         """Return the codec of a record from its name and configuration.

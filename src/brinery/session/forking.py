@@ -1,9 +1,9 @@
-"""What a fork does to the stores of a process.
+"""Keeping the stores of a process usable across a fork.
 
-Before a fork, the forking thread takes the lock of each living store: no other thread is in the middle of a
-call, so that what the child gets is whole.  A store whose lock cannot be had in time (a long transaction of a
-thread, or one that waits for the forking thread) does not stop the fork: the child then forgets all that such
-a store knew of living objects.
+Before a fork, the forking thread takes the lock of each living store.  Then no other thread is in the middle
+of a call, and the child gets each store in a complete state.  The lock of a store may not become free in
+time, because of a long transaction of another thread, or because that thread waits for the forking one.  The
+fork then goes on without it, and in the child such a store forgets its living objects.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 WAIT: Final = 10.0
-"""Seconds that a fork waits for the calls of other threads to end."""
+"""Seconds that a fork waits for calls of other threads to end."""
 
 
 class ForkSafe:
-    """What has a lock, and goes on after a fork, in parent and child."""
+    """Base of objects that have a lock, and that stay usable after a fork in parent and child."""
 
     lock: Any  # threading.RLock is a function to type checkers
     """Held during each call: calls of several threads follow each other."""
@@ -31,10 +31,10 @@ class ForkSafe:
         ForkLock.protect(self)
 
     def _before_fork(self) -> None:
-        """Let go of what a child must not share; no other thread is in the middle of a call."""
+        """Release resources that a child must not share; no other thread is in the middle of a call."""
 
     def _after_fork(self) -> None:
-        """Take up again what `_before_fork` let go of, in the parent."""
+        """Take back, in the parent, the resources that `_before_fork` released."""
 
     def _begin_child(self, *, is_whole: bool) -> None:
         """Go on in a child; `is_whole` says that no other thread was in the middle of a call."""
@@ -66,7 +66,7 @@ class ForkSafe:
         self.lock.release()
 
     def _go_on(self, is_whole: bool) -> None:
-        # Whoever held the lock in the parent is not here to release it.
+        # A thread of the parent that held the lock does not exist here, and cannot release it.
         self.lock, self._forks = threading.RLock(), 0
         self._begin_child(is_whole=is_whole)
 
@@ -78,9 +78,9 @@ class _Holds(threading.local):
 
 
 class ForkLock:
-    """The stores of this process, and the hooks around its forks."""
+    """The stores of this process, and the hooks that run around its forks."""
 
-    # A fork concerns the whole process.
+    # Attributes of the class, because a fork concerns the whole process.
     _stores: ClassVar[WeakSet[ForkSafe]] = WeakSet()
     _holds: ClassVar[_Holds] = _Holds()
     _is_installed: ClassVar[bool] = False
@@ -98,7 +98,7 @@ class ForkLock:
     @classmethod
     def _before(cls) -> None:
         until = time.monotonic() + WAIT
-        # In one order, so that two threads that fork do not wait for each other.
+        # Always in the same order, so that two threads that fork do not wait for each other.
         stores = sorted(cls._living(), key=id)
         held = [(store, store._hold(max(0.0, until - time.monotonic()))) for store in stores]
         cls._holds.stack.append(held)
@@ -119,5 +119,5 @@ class ForkLock:
         while True:
             try:
                 return list(cls._stores)
-            except RuntimeError:  # another thread opened a store meanwhile
+            except RuntimeError:  # another thread has opened a store during the iteration
                 continue

@@ -1,8 +1,8 @@
 """Pauses the cyclic garbage collector while many objects are made.
 
-Decoding makes only objects that stay.  The collector nevertheless walks all that is alive again and again
-while their number grows: loading 200,000 instances beside a live graph of that size took 1,183 ms with
-the collector running and 221 ms with it paused (Python 3.11).
+Decoding makes only objects that stay alive.  The collector nevertheless walks all living objects again and
+again while their number grows.  Loading 200,000 instances, with a graph of the same size alive, took 1,183 ms
+with the collector running and 221 ms with it paused (Python 3.11).
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from types import TracebackType
 class GcPause:
     """A context in which the collector does not run; nested and concurrent ones are counted.
 
-    The collector is process-wide, hence so is the count.  It is switched on again at the end of the
-    last pause, if it was on at the start of the first.
+    The collector belongs to the whole process, and so does the count.  The end of the last pause switches the
+    collector on again, if it was on at the start of the first.
     """
 
     _lock = threading.Lock()

@@ -1,8 +1,8 @@
 """Which living object is which record: the side table of one store.
 
-An entry goes when its object dies.  Objects that take no weak reference (lists, dicts, subclasses of int and
-tuple, …) are held, and let go again once nobody else refers to them; that is found by their reference
-count, in sweeps whose cost is spread over the entries made.
+An entry is removed when its object dies.  Objects that take no weak reference (lists, dicts, subclasses of
+int and tuple, …) are held, and released once nothing else refers to them.  Sweeps find these by their
+reference count; the cost of a sweep is spread over the entries made.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from brinery.session.savepoint import Savepoint
 
 NOTHING: Final = object()
 
-# Identity says nothing about these: equal ones may or may not be one object.
+# The identity of these means nothing: equal ones may or may not be one object.
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
 _FIRST_SWEEP = 256
 
@@ -53,8 +53,7 @@ class _Held:
 
 
 Entry = _Weak | _Held
-"""What a store knows of a living object: its ID, and of its record the version, the digest of the
-payload, and the codec."""
+"""A living object's ID, and the version, payload digest and codec of its record."""
 
 
 def _count(entry: _Held) -> int:
@@ -73,7 +72,7 @@ class IdentityMap:
         self._held: list[_Held] = []
         self._sweep_at = _FIRST_SWEEP
         self.incomplete: set[str] = set()
-        """IDs whose living objects are placeholders or refer to some."""
+        """IDs whose living objects are placeholders or refer to placeholders."""
         self._callback = _forget_in(self._by_id, self._by_key)
         self._savepoints: list[Savepoint] = []
 
@@ -83,11 +82,11 @@ class IdentityMap:
         if entry is None:
             return NOTHING
         obj = entry()
-        # A dead weak reference answers None, and None itself is never entered.
+        # A dead weak reference returns None; the object None itself is never entered.
         return NOTHING if obj is None else obj
 
     def entry(self, obj: Any) -> Entry | None:
-        """Return what is known of `obj`."""
+        """Return the entry of `obj`, None if it has none."""
         entry = self._by_key.get(id(obj))
         return entry if entry is not None and entry() is obj else None
 
@@ -129,7 +128,7 @@ class IdentityMap:
                 self._by_key[key] = entry
         former = self._by_id.get(id_)
         if former is not None and former is not entry:
-            # The record is another object's now: whoever had it is new again.
+            # The record belongs to another object now: the former object counts as new again.
             self._drop(former)
         entry.is_loaded = is_loaded
         entry.version = version
@@ -170,10 +169,10 @@ class IdentityMap:
         point.keys.setdefault(entry.key, self._by_key.get(entry.key))
 
     def remove(self, id_: str) -> None:
-        """Forget the object `id_`: it has no record any more."""
+        """Forget the object `id_`, whose record was removed."""
         if self._savepoints:
             self._savepoints[-1].ids.setdefault(id_, self._by_id.get(id_))
-        # A copy: objects die, and leave the table, whenever another thread lets go of them.
+        # Iterate over a copy: when another thread drops an object, the table changes.
         for entry in list(self._by_key.values()):
             if entry.id == id_:
                 self._drop(entry)
@@ -181,14 +180,14 @@ class IdentityMap:
         self._held = [entry for entry in self._held if entry.id != id_]
 
     def clear(self) -> None:
-        """Forget all objects: there are no records any more."""
+        """Forget all objects: all records were removed."""
         for entry in [*self._by_id.values(), *self._by_key.values()]:
             self._drop(entry)
         self._held.clear()
         self.incomplete.clear()
 
     def forget(self, id_: str) -> None:
-        """Make a later load read `id_` anew; its living object keeps the ID."""
+        """Make a later load read `id_` again; its living object keeps the ID."""
         self._by_id.pop(id_, None)
         for point in self._savepoints:
             if id_ in point.ids:
@@ -200,9 +199,9 @@ class IdentityMap:
             self.forget(id_)
 
     def renew(self, versions: Mapping[str, tuple[Any, Any]]) -> None:
-        """Note that records were written anew and say what they said.
+        """Enter the new versions of records that were rewritten with the same content.
 
-        `versions` are those before and after, by name.
+        `versions` maps each name to the version before and the one after.
         """
         for entry in [*self._by_id.values(), *self._by_key.values()]:
             former, present = versions.get(name_of(entry.id), (None, None))
@@ -210,14 +209,14 @@ class IdentityMap:
                 entry.version = present
 
     def forget_objects(self) -> None:
-        """Make later loads read anew; living objects keep their IDs."""
+        """Make later loads read all records again; living objects keep their IDs."""
         self._by_id.clear()
         for point in self._savepoints:
             point.ids = dict.fromkeys(point.ids)
         self._sweep()
 
     def repair(self) -> None:
-        """Drop what another thread had begun to enter when this process was forked."""
+        """Drop entries that another thread was making when this process was forked."""
         for key, entry in [*self._by_key.items()]:
             if not hasattr(entry, "codec"):
                 del self._by_key[key]
@@ -226,7 +225,7 @@ class IdentityMap:
     # -- transactions
 
     def begin_transaction(self) -> None:
-        """Note from now on what changes, until `commit` or `roll_back`; may be nested."""
+        """Note all changes from now on, until `commit` or `roll_back`; transactions may be nested."""
         self._savepoints.append(Savepoint(self.incomplete))
 
     def lend(self, ids: Iterable[str]) -> None:
@@ -235,7 +234,7 @@ class IdentityMap:
             self._savepoints[-1].lent.update(ids)
 
     def commit(self, committed_version: Callable[[str, Any], Any]) -> None:
-        """Keep what was changed; `committed_version` takes an ID and a version, and returns the new one."""
+        """Keep the changes; `committed_version` takes an ID and a version, and returns the new version."""
         point = self._savepoints.pop()
         for entry in point.entered.values():
             entry.version = committed_version(entry.id, entry.version)
@@ -243,9 +242,10 @@ class IdentityMap:
             point.merge_into(self._savepoints[-1])
 
     def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
-        """Undo what was changed; return the IDs whose objects the user's code may have changed.
+        """Undo the changes; return the IDs whose objects the user's code may have changed.
 
-        `is_own` tells the versions of records that go.  Objects that were loaded from other records stay.
+        `is_own` returns whether a version is one that this transaction wrote: those records are dropped.
+        Objects that were loaded from other records stay.
         """
         point = self._savepoints.pop()
         point.restore_states(is_own)
@@ -285,7 +285,7 @@ def _put_back(
 
 
 def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
-    # Not a method: a weak reference must not keep the map alive, nor the map's own death fail.
+    # Not a method: the weak references must not keep the map alive, nor fail when the map dies first.
     def forget(entry: _Weak) -> None:
         if by_id.get(entry.id) is entry:
             del by_id[entry.id]
@@ -296,9 +296,9 @@ def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
 
 
 def set_persistent_id(obj: Any, id: str) -> None:
-    """Set `persistent_id` on an object of a `Persistable` class, where it has room for it."""
+    """Set `persistent_id` on an object of a `Persistable` class, if the object can hold it."""
     if Persistable in type(obj).__mro__:
         try:
             object.__setattr__(obj, "persistent_id", id)
         except (AttributeError, TypeError):
-            pass  # no __dict__, no slot of that name: the store's own table has it
+            pass  # no __dict__ and no slot of that name: the ID is only in the identity map

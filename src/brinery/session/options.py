@@ -1,4 +1,4 @@
-"""What one save is asked for."""
+"""The options of one save."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brinery.codec import Codec
 from brinery.transform import Transform
 
 Check = Callable[[Sequence[Put], Sequence[str]], None]
-"""Called with all records of a save and the IDs of its roots; what it raises ends the save."""
+"""Called with all records of a save and the IDs of its roots; an exception from it ends the save."""
 
 
 class SaveOptions(NamedTuple):
@@ -19,8 +19,8 @@ class SaveOptions(NamedTuple):
     codec: Codec
     transform: Transform | None
     forces_codec: bool = False
-    """Write unchanged records of another codec again, too."""
+    """Also write unchanged records again if they have another codec."""
     forces_transform: bool = False
-    """Write unchanged records of another transform again, too."""
+    """Also write unchanged records again if they have another transform."""
     check: Check | None = None
     """Called before anything is committed."""

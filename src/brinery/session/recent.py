@@ -8,7 +8,7 @@ from brinery.record.record import Record
 
 
 class RecentRecords:
-    """Records that were loaded last: what is loaded, changed and saved need not be read again."""
+    """The records loaded last: a save of an object that was just loaded need not read its record again."""
 
     _MOST: Final = 64
     _LARGEST: Final = 1 << 16  # bytes
@@ -29,6 +29,6 @@ class RecentRecords:
         records[id] = record
 
     def get(self, id: str, version: Any) -> Record | None:
-        """Return the record `id`, if it is kept in this version."""
+        """Return the record `id` if it is kept in this version, None otherwise."""
         record = self._records.get(id)
         return record if record is not None and record.version == version else None

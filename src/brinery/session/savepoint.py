@@ -1,7 +1,8 @@
-"""What an identity map was when a transaction began, as far as that has changed since.
+"""The state that an identity map had when a transaction began, as far as it has changed since.
 
-A savepoint is written by the map: before the first change of an ID, of a living object's place or of an
-entry, it notes what was there.  So a transaction costs what it touches, however many objects are alive.
+The map writes its savepoint.  Before the first change of an ID, of a living object's place or of an entry,
+it notes the former state there.  The cost of a transaction thus depends on the entries that it changes, not
+on the number of living objects.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ _UNSET: Final = object()
 
 
 class SavedEntry(Protocol):
-    """What a savepoint needs of an entry of an identity map."""
+    """The part of an identity map's entry that a savepoint uses."""
 
     id: str
     key: int
@@ -25,27 +26,27 @@ class SavedEntry(Protocol):
     is_loaded: bool
 
     def __call__(self) -> Any:
-        """Return the living object, None where it has died."""
+        """Return the living object, None if it has died."""
 
 
 class Savepoint:
-    """The former state of what has changed in an identity map."""
+    """The former state of the changed entries of an identity map."""
 
     def __init__(self, partial: set[str]) -> None:
         self.partial: Final = frozenset(partial)
         self.ids: dict[str, Any] = {}
-        """By ID, the entry whose object a load returned before; None where there was none."""
+        """By ID, the entry whose object a load returned before; None if there was none."""
         self.keys: dict[int, Any] = {}
-        """By identity of the object, the entry that it had before; None where it had none."""
+        """By identity of the object, the entry that it had before; None if it had none."""
         self.entered: dict[int, Any] = {}
-        """By its identity, each entry that has got another version."""
+        """By its identity, each entry that was given another version."""
         self.lent: set[str] = set()
-        """IDs that were saved, or asked for: what they reach, the user's code may have changed."""
+        """IDs that were saved or loaded: the user's code may have changed the objects that they reach."""
         self._states: dict[int, tuple[Any, ...]] = {}
         self._courtesies: list[tuple[Any, Any]] = []
 
     def note_state(self, entry: SavedEntry) -> None:
-        """Keep what is known of the record of an entry that is about to change."""
+        """Keep the record's version, digest and codec of an entry that is about to change."""
         state = (entry, entry.version, entry.digest, entry.codec, entry.is_loaded)
         self._states.setdefault(id(entry), state)
 
@@ -55,7 +56,7 @@ class Savepoint:
             self._courtesies.append((entry, _courtesy_of(obj)))
 
     def restore_states(self, is_own: Callable[[Any], bool]) -> None:
-        """Give entries their former records, and objects that are new again their former `persistent_id`."""
+        """Restore the former records of entries, and the former `persistent_id` of objects new again."""
         for entry, version, digest, codec, is_loaded in self._states.values():
             entry.version, entry.digest = version, digest
             entry.codec, entry.is_loaded = codec, is_loaded
@@ -64,7 +65,7 @@ class Savepoint:
                 _restore_courtesy(entry(), courtesy)
 
     def merge_into(self, outer: Savepoint) -> None:
-        """Leave to the savepoint before this one what it has not noted itself."""
+        """Add to `outer` the former states that it has not noted itself."""
         for name, entry in self.ids.items():
             outer.ids.setdefault(name, entry)
         for key, entry in self.keys.items():
@@ -77,7 +78,7 @@ class Savepoint:
 
 
 def _courtesy_of(obj: Any) -> Any:
-    # Not through the class, whose attribute says None for every object; and no code of the user's.
+    # Not through the class, whose attribute is None for every object; and without the user's code.
     for cls in type(obj).__mro__:
         slot = cls.__dict__.get("persistent_id")
         if slot is not None and hasattr(type(slot), "__set__"):
@@ -100,4 +101,4 @@ def _restore_courtesy(obj: Any, courtesy: Any) -> None:
         else:
             object.__setattr__(obj, "persistent_id", courtesy)
     except (AttributeError, TypeError):
-        pass  # it had no room for one
+        pass  # the object cannot hold one

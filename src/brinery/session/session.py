@@ -1,8 +1,8 @@
 """The session: one opened store, and the only one that commits to it.
 
-The algorithms of `brinery.graph` and the operations of `brinery.operations` take a session and nothing
-else of the store.  A *view* of a session differs from it in one part: another backend, or an identity
-map and caches of its own.
+The algorithms of `brinery.graph` and the operations of `brinery.operations` get a session, and no other part
+of the store.  A *view* of a session has another backend than the session, or an identity map and caches of
+its own.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from brinery.trust.policy import Trust
 
 
 class OpenedStore(Protocol):
-    """What an operation needs of the store that a user hands over."""
+    """The part of a store that an operation uses."""
 
     @property
     def session(self) -> Session:
-        """Return what the opened store consists of."""
+        """Return the session of the opened store."""
 
 
 def session_of(place: Any) -> Session | None:
@@ -50,12 +50,12 @@ def session_of(place: Any) -> Session | None:
 
 
 class Session(ForkSafe):
-    """What an opened store consists of."""
+    """The parts of one opened store."""
 
     codec: Codec
     """Writes new records.  Set by `write_with`; a session that only reads has none."""
     transform: Transform | None
-    """What the payloads of new records go through."""
+    """Transforms the payloads of new records; None for no transform."""
 
     def __init__(
         self, backend: Backend, trust: Trust, renames: Renames, expander: PayloadExpander
@@ -63,25 +63,25 @@ class Session(ForkSafe):
         self.base = backend
         """Keeps the records."""
         self.backend = backend
-        """What calls see: the base, or in a transaction its writes over the base."""
+        """The backend that calls use: the base, or in a transaction an overlay with its writes."""
         self.identity = IdentityMap()
         self.renames = renames
         self.expander = expander
         self.codecs = CodecTable()
         self.caches = Caches()
         self.settings = read_settings(backend)
-        """What the store remembered when it was opened, or has come to remember since."""
+        """The settings that the store remembers; None for a new store."""
         self.gate = TrustGate(trust, backend, renames, self.settings)
         self.fields: Callable[[Any], Mapping[str, Any]] | None = None
-        """Makes the values of an object's further columns, where the engine keeps any."""
+        """Returns the values of an object's further columns, if the engine keeps any."""
         self.remembers: Mapping[str, Any] = {}
-        """What the kind of store wants to find again in `Settings.options`."""
+        """The settings of this kind of store, to be written to `Settings.options`."""
         self.is_closed = False
         self._transactions: list[Transaction] = []
-        # Nothing here may refer to this object: the finalizer would keep it alive.
+        # The sequence must not refer to this object: its finalizer would keep it alive.
         self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))
         self.idfactory = IdFactory().bound(self.sequence)
-        # Numbers that were reserved and not used go back at the end.
+        # Numbers that were reserved and not used are given back at the end.
         self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)
         self._prepare_forks()
 
@@ -90,7 +90,7 @@ class Session(ForkSafe):
         self.codec = self.codecs.known(codec)
         self.transform = self.expander.known(transform)
         self.save_options = SaveOptions(self.codec, self.transform)
-        """Those of a save that asks for nothing special."""
+        """The options of a save without options of its own."""
 
     # -- views
 
@@ -107,7 +107,7 @@ class Session(ForkSafe):
         return self._view(identity=identity, caches=caches)
 
     def _view(self, **parts: Any) -> Session:
-        # No transaction of the session concerns a view, and the session alone closes the backend.
+        # A view does not take part in the session's transactions, and only the session closes the backend.
         view = object.__new__(Session)
         view.__dict__.update(self.__dict__, _transactions=[], **parts)
         return view
@@ -133,7 +133,7 @@ class Session(ForkSafe):
         return Settings(self.codec.name, self.codec.config(), self.remembers, transform, identity)
 
     def remember_once(self) -> None:
-        """Write the settings of this opening where the store has none, and its identity if it seals."""
+        """Write the settings of this opening if the store has none, and an identity if it seals."""
         if self.settings is None:
             self.settings = self.current_settings()
             write_settings(self.base, self.settings, overwrite=False)
@@ -141,18 +141,18 @@ class Session(ForkSafe):
             self.gate.adopt(give_identity(self.base, self.gate.new_identity()))
 
     def remember(self) -> None:
-        """Make the settings of this opening those of the store."""
+        """Write the settings of this opening as those of the store."""
         self.remember_once()
         self.adopt_identity()
         write_settings(self.base, self.current_settings(), overwrite=True)
 
     def adopt_identity(self) -> None:
-        """Take the identity that the store has now: another process may have sealed its first record."""
+        """Read the store's identity again: another process may have sealed the first record."""
         current = read_settings(self.base)
         self.gate.adopt(current.identity if current else None)
 
     def check_seal(self) -> None:
-        """Raise `SealError` where the store is sealed by now, and was opened without a key."""
+        """Raise `SealError` if the store has become sealed, and was opened without a key."""
         self.adopt_identity()
         self.gate.check_saving([])
 
@@ -160,7 +160,7 @@ class Session(ForkSafe):
 
     @property
     def outermost(self) -> Transaction | None:
-        """Return the transaction that commits to the base; None outside of any."""
+        """Return the transaction that commits to the base; None outside of all transactions."""
         return self._transactions[0] if self._transactions else None
 
     def begin_transaction(self) -> Transaction:
@@ -171,7 +171,7 @@ class Session(ForkSafe):
         return transaction
 
     def leave(self, transaction: Transaction) -> None:
-        """Write to what was below the transaction again; inner ones that are open are rolled back."""
+        """Write again to the backend below `transaction`; roll back inner transactions that are open."""
         while transaction in self._transactions:
             inner = self._transactions.pop()
             self.backend = self._transactions[-1].overlay if self._transactions else self.base
@@ -185,12 +185,12 @@ class Session(ForkSafe):
         return _Opened(self)
 
     def check_open(self) -> None:
-        """Raise `ClosedError` where the store was closed."""
+        """Raise `ClosedError` if the store was closed."""
         if self.is_closed:
             raise ClosedError(self.backend.location)
 
     def close(self) -> None:
-        """Let go of everything; a second call does nothing.  Objects stay usable."""
+        """Close the backend and forget all objects, which stay usable; a second call does nothing."""
         if self.is_closed:
             return
         with self.lock:
@@ -222,8 +222,8 @@ class Session(ForkSafe):
 class _Opened:
     """A context in which a store is open; within, a `RecursionError` means that the caller is too deep.
 
-    An object that is too deep has an error of its own.  Used together with the lock of the session, which
-    is its own context: an interrupt then finds it taken and released, or not taken.
+    An object that is too deep raises an error of its own.  Callers use this together with the lock of the
+    session.  The lock is a context by itself, so that no interrupt leaves it taken.
     """
 
     __slots__ = ("_session",)

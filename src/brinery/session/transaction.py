@@ -1,6 +1,6 @@
-"""One transaction of a store: writes that are held back, and what is known of living objects.
+"""One transaction of a store: its writes, which are held back, and its changes of the identity map.
 
-A transaction inside another is the same thing over the overlay of the outer one, and so a savepoint of it.
+An inner transaction writes over the overlay of the outer one, and so serves as a savepoint of it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from brinery.ids import id_of, name_of
 from brinery.record.info import read_metadata
 from brinery.session.identity import NOTHING, IdentityMap
 
-# Looking at one record takes some 20 µs.  Past this many, all living objects are read anew instead.
+# Reading the metadata of one record takes some 20 µs.  Past this many records, later loads read all
+# living objects again instead.
 _MOST_RECORDS: Final = 10_000
 
 
 class Transaction:
-    """What was written over `base` since the transaction began, until `commit` or `roll_back`."""
+    """The writes over `base` since the transaction began, until `commit` or `roll_back`."""
 
     def __init__(self, base: Backend, identity: IdentityMap) -> None:
         self._base = base
@@ -38,7 +39,7 @@ class Transaction:
     def commit(self) -> None:
         """Make all writes in one commit.
 
-        Raise `ConflictError`, `StorageError`; then all is rolled back.
+        Raise `ConflictError`, `StorageError`; after an error all writes are rolled back.
         """
         self._require_open()
         try:
@@ -48,7 +49,7 @@ class Transaction:
             self.roll_back()
             raise ConflictError(ids, self._base.location) from conflict
         except BaseException:
-            # An interrupt or a failed sync may come when all is visible already.
+            # An interrupt or a failed sync may come after the commit has become visible.
             with suppress(BrineryError):
                 if self.overlay.is_published():
                     self._settle(self.overlay.versions_below())
@@ -57,21 +58,21 @@ class Transaction:
         self._settle(versions)
 
     def pin(self, id: str, obj: Any) -> None:
-        """Note that the object `id` is not written because its record stands."""
+        """Note that the object `id` is not written because its record is stored already."""
         if not self._pinned:
             self._epoch = epoch_of(self._base)
         self._pinned[id] = obj
 
     def collected(self) -> Mapping[str, Any]:
-        """Return, after the commit, the objects that were relied on and that have no record any more.
+        """Return, after the commit, the pinned objects whose records are gone.
 
-        A garbage collection removed them: it could not know of what the transaction held back.
+        A garbage collection removed them: it could not know of the writes that the transaction held back.
         """
         if not self._pinned or epoch_of(self._base) == self._epoch:
             return {}
-        return {id_: obj for id_, obj in self._pinned.items() if not self._stands(name_of(id_))}
+        return {id_: obj for id_, obj in self._pinned.items() if not self._is_stored(name_of(id_))}
 
-    def _stands(self, name: str) -> bool:
+    def _is_stored(self, name: str) -> bool:
         try:
             self._base.get_tail(name, 0)
         except Missing:
@@ -79,16 +80,16 @@ class Transaction:
         return True
 
     def roll_back(self) -> None:
-        """Forget all writes, and what they changed in the identity map; a second call does nothing."""
+        """Undo all writes, and their changes of the identity map; a second call does nothing."""
         if self._is_over:
             return
         self._is_over = True
         lent = self._identity.roll_back(self.overlay.is_own)
-        # The user's code may have changed these, and what it reached from them.
+        # The user's code may have changed these objects, and those that it reached from them.
         forget_reached(lent, self._base, self._identity)
 
     def abandon(self) -> None:
-        """Roll back in a forked child, where nothing can be read yet."""
+        """Roll back in a forked child, which cannot read the store yet."""
         if not self._is_over:
             self._is_over = True
             self._identity.roll_back(self.overlay.is_own)
@@ -97,14 +98,14 @@ class Transaction:
     def _require_open(self) -> None:
         if self._pid != os.getpid():
             raise TransactionError(
-                "belongs to the process that began it, not to a child that was forked inside: nothing of it "
-                "was written here. Fork before the transaction, or end the child inside the block",
+                "belongs to the process that began it, not to a child forked inside the block: none of its "
+                "writes were made here. Fork before the transaction, or end the child inside the block",
                 self._base.location,
             )
         if self._is_over:
             raise TransactionError(
-                "was ended before its block, by close() or in another order than it was begun: nothing of "
-                "it was written. End transactions in reverse order, and before close()",
+                "was ended before its block, by close() or in the wrong order: none of its writes were made. "
+                "End inner transactions before outer ones, and all of them before close()",
                 self._base.location,
             )
 
@@ -117,28 +118,28 @@ class Transaction:
             name = name_of(id_)
             if self.overlay.is_current(name, version):
                 return versions[name]
-            # Of an object whose record was written again, as another object.  No record is made by
-            # saving it unless there is none.
+            # The record was written again inside the transaction, for another object.  A later save of
+            # this one may only make a new record.
             return ABSENT
 
         self._identity.commit(committed_version)
 
     def close(self) -> None:
-        """Drop the bytes, and let go of objects."""
+        """Drop the bytes, and release the pinned objects."""
         self._pinned = {}
         self.overlay.close()
 
     def _id_of(self, name: str) -> str:
         found = id_of(name)
-        # Only the record knows an ID that is too long to be a name.
+        # An ID that is too long to be a name is only in the record.
         return read_metadata(self.overlay, name)[0].id if found is None else found
 
 
 def forget_reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> None:
-    """Make later loads read anew the objects `ids`, and all that their records reach.
+    """Make later loads read the objects `ids` again, and all that their records reach.
 
-    To forget only some objects of a graph would let the next load join new objects to old ones, which in turn
-    refer to what was forgotten.  Where the graph cannot be read, or is large, all objects are forgotten.
+    If only some objects of a graph were forgotten, the next load would join new objects to old ones, which
+    still refer to the forgotten ones.  If the graph cannot be read, or is large, all objects are forgotten.
     """
     reached = None
     with suppress(BrineryError):
@@ -160,7 +161,7 @@ def _reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> set
         except NotFoundError:
             continue
         for reference in metadata.references:
-            # What is reached through living objects only is alive itself.
+            # An object that a living one refers to is alive itself: dead ones need not be followed.
             if reference not in found and identity.get(reference) is not NOTHING:
                 found.add(reference)
                 pending.append(reference)

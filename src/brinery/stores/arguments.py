@@ -1,4 +1,4 @@
-"""The arguments that users pass: values checked, and texts of URLs turned into values."""
+"""Checks of the arguments that users pass, and conversion of the texts in URLs to values."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": Fals
 
 
 def typed(name: str, value: Any, kind: type) -> Any:
-    """Return a value of the type `kind`, also from the text that a URL has."""
+    """Return `value` as the type `kind`; a text, as URLs have it, is converted."""
     if not isinstance(value, str) or kind is str:
         return value
     try:
@@ -22,7 +22,7 @@ def typed(name: str, value: Any, kind: type) -> Any:
 
 
 def truth_of(name: str, value: Any) -> bool:
-    """Return a truth value, also of the text that a URL has."""
+    """Return a truth value; a text, as URLs have it, is converted."""
     return bool(typed(name, value, bool))
 
 
@@ -65,12 +65,12 @@ def required_id(id: Any) -> str:
 
 
 def optional_id(id: str | None) -> str | None:
-    """Return an ID, or None where there is none.  Raise `InvalidArgumentError`."""
+    """Return an ID, or None for None.  Raise `InvalidArgumentError`."""
     return None if id is None else required_id(id)
 
 
 def wants_placeholders(missing: str) -> bool:
-    """Tell whether the argument `missing` of a load asks for placeholders."""
+    """Return whether the argument `missing` of a load asks for placeholders."""
     if missing == "error":
         return False
     return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")

@@ -1,6 +1,6 @@
 """Functions that take a value out of an object, for the columns of `extra_fields`.
 
-In the line of GC3Pie's `gc3libs.persistence.accessors`:
+Modelled on GC3Pie's `gc3libs.persistence.accessors`:
 
 >>> from types import SimpleNamespace
 >>> job = SimpleNamespace(state="DONE", outputs=["a.txt"], limits={"hours": 8})
@@ -20,9 +20,9 @@ _NO_DEFAULT: Final = object()
 class GetValue:
     """Takes attributes and items out of an object, one after the other.
 
-    Each attribute and each item gives a new `GetValue`, longer by a step; calling it with an object
-    walks the steps.  With a `default`, that is the answer where an attribute, a key or an index is
-    missing; without it, `AttributeError`, `KeyError`, `IndexError` or `TypeError` is raised.
+    Each attribute and each item returns a new `GetValue` with one more step; calling it with an object
+    walks the steps.  If an attribute, a key or an index is missing, the call returns the `default`;
+    without a default it raises `AttributeError`, `KeyError`, `IndexError` or `TypeError`.
     """
 
     __slots__ = ("_default", "_steps")
@@ -34,7 +34,7 @@ class GetValue:
         self._steps = _steps
 
     def __getattr__(self, name: str) -> GetValue:
-        if name.startswith("__"):  # copy and pickle ask for these
+        if name.startswith("__"):  # copy and pickle look for these
             raise AttributeError(name)
         return GetValue(self._default, (*self._steps, (False, name)))
 

@@ -25,33 +25,33 @@ class FilesystemStore(Store):
     """Keeps objects as files in a directory; the file name is the object's ID.
 
     `directory`
-        A path or a ``file:`` URL; by default a directory of the user's own
-        (``platformdirs.user_data_dir("brinery")``).  It is made on the first save.
+        A path or a ``file:`` URL; by default the user's data directory
+        (``platformdirs.user_data_dir("brinery")``).  The first save makes it.
     `idfactory`
         Makes the IDs; by default the class name and a number.
     `protocol`, `codec`
-        How new records are written.  Both default to what the store remembers from its making, and
-        then to pickle at protocol 5.
+        How new records are written.  Both default to the settings with which the store was made; a new
+        store uses pickle at protocol 5.
     `compress`
-        The transform of new records, ``"zstd:3"`` for example; ``"none"`` for none.  Defaults to what
-        the store remembers, and then to none.
+        The transform of new records, ``"zstd:3"`` for example; ``"none"`` for none.  Defaults to the
+        setting that the store remembers; a new store uses none.
     `max_expanded`
         The most bytes that a compressed payload may expand to when it is read.
     `trust`
-        What is accepted from the store: a `Trust`, or ``"anyone"``.
+        Which records are accepted from the store: a `Trust`, or ``"anyone"``.
     `durability`
-        "full": what `save` has returned for is on the disk, and outlives a power cut.  "process": it
-        outlives the process, however that ends; the operating system writes it to the disk when it likes.
+        "full": when `save` returns, the records are on the disk, and survive a power cut.  "process": they
+        survive the process, however it ends; the operating system chooses when to write them to the disk.
     `layout`
-        "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to what the
-        store remembers, and then to "flat"; files of the other layout are found all the same.
+        "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to the setting
+        that the store remembers; a new store is "flat".  Files of the other layout are found, too.
     `shared`
-        "private": what is made is the user's own.  "group": the group of the directory may read and
-        write it, too, and is trusted not to plant pickles.  Defaults to what the store remembers, which
-        trusts nobody, and then to "private".
+        "private": files and directories are for the user alone.  "group": the group of the directory may
+        read and write them, and is trusted not to plant pickles.  Defaults to the setting that the store
+        remembers, which by itself trusts nobody; a new store is "private".
 
-    Options of the codec (dill's `recurse`, …) may be given too.  Arguments of the sibling stores
-    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other gives a warning.
+    Options of the codec (dill's `recurse`, …) may be given, too.  Arguments of the sibling stores
+    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other argument causes a warning.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class FilesystemStore(Store):
         **extra: Any,
     ) -> None:
         path = _path_of(directory)
-        # Whom to trust is for the opener to say: neither the store nor its URL does.
+        # Only the opener can say whom to trust; neither the store nor its URL may.
         trusts_group = shared == "group"
         if layout is None or shared is None:
             remembered = read_settings(DirectoryBackend(path))
@@ -130,7 +130,7 @@ class FilesystemStore(Store):
         return Url(scheme="file", path=self._place.directory)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # A store among the things that are sent to another process opens the same directory there.
+        # A pickled store opens the same directory in the process that unpickles it.
         return _reopened, (self._place, self._options())
 
 
@@ -151,15 +151,18 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
         if directory.query:
             raise UrlError(
                 directory.without_secrets(),
-                "options in a URL are for make_store(url); give them to FilesystemStore as arguments",
+                "expected a URL without options: use make_store(url), or pass the options to "
+                "FilesystemStore as arguments",
             )
         return directory.local_path()
     try:
         path = os.fspath(directory)
     except TypeError as error:
-        raise InvalidArgumentError(f"a directory is a path or a URL, not {directory!r}") from error
+        raise InvalidArgumentError(
+            f"directory: expected a path or a URL, got {directory!r}"
+        ) from error
     if not path:
-        raise InvalidArgumentError("the path of the directory is empty")
+        raise InvalidArgumentError("directory: expected a path or a URL, got an empty path")
     return os.path.abspath(os.path.expanduser(path))
 
 
@@ -167,7 +170,7 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
 def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:
-    """Return the store at a ``file:`` URL or path; options may stand in the URL's query.
+    """Return the store at a ``file:`` URL or path; the query of the URL may contain options.
 
     >>> make_filesystemstore("file:///srv/jobs?codec=dill&protocol=4").codec.protocol
     4
@@ -178,7 +181,7 @@ def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> Filesys
     place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
     store = FilesystemStore(place, *args, **{**parsed.options(), **options})
     if not options.get("shared"):
-        # The URL cannot say that the group is trusted.
+        # A URL must not make the group trusted.
         assert isinstance(store.backend, DirectoryBackend)
         store.backend.trusts_group = False
         store._place = store._place._replace(trusts_group=False)

@@ -19,18 +19,18 @@ NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 class Handle:
-    """What holds a session for its user; also a context that closes it."""
+    """Holds a session for its user; also a context that closes it."""
 
     def _begin(
         self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
     ) -> None:
-        # Every constructor ends here.
+        # Every constructor ends with this call.
         self._session = session_from(type(self).__name__, backend, options)
         self._session.remembers = remembers
         self._idfactory = options.idfactory
 
     def _options(self) -> StoreOptions:
-        # What opens this store again, in another process.  A key refuses to be pickled.
+        # The options that open this store again in another process.  A key refuses to be pickled.
         session = self._session
         return StoreOptions(
             idfactory=self._idfactory,
@@ -41,11 +41,11 @@ class Handle:
             trust=session.gate.trust,
         )
 
-    # -- what it is
+    # -- parts
 
     @property
     def session(self) -> Session:
-        """Return what the opened store consists of, for code that works on whole stores."""
+        """Return the session of this store, for code that works on whole stores."""
         return self._session
 
     @property
@@ -55,7 +55,7 @@ class Handle:
 
     @property
     def transform(self) -> Transform | None:
-        """Return the transform that new records go through, None where they are stored as they are."""
+        """Return the transform of new records, None if they are stored as the codec wrote them."""
         return self._session.transform
 
     @property
@@ -65,22 +65,22 @@ class Handle:
 
     @property
     def idfactory(self) -> IdFactory:
-        """Return what makes the IDs of new objects."""
+        """Return the factory that makes the IDs of new objects."""
         return self._session.idfactory
 
     @property
     def trust(self) -> Trust:
-        """Return what is accepted from the store."""
+        """Return the policy for records that are accepted from the store."""
         return self._session.gate.trust
 
     @property
     def store_id(self) -> str | None:
-        """Return what the seals of this store are bound to, None while nothing was sealed in it."""
+        """Return the identity that the seals of this store are bound to, None if nothing is sealed yet."""
         return self._session.gate.identity
 
     @property
     def backend(self) -> Backend:
-        """Return what keeps the records."""
+        """Return the backend, which keeps the records."""
         return self._session.base
 
     @property
@@ -96,7 +96,7 @@ class Handle:
     # -- life
 
     def invalidate_cache(self) -> None:
-        """Forget the loaded objects: the next load reads anew.
+        """Forget the loaded objects, so that the next load reads their records again.
 
         Objects that are still alive keep their IDs.
         """
@@ -115,7 +115,7 @@ class Handle:
         self._session.post_fork()
 
     def close(self) -> None:
-        """Let go of everything; a second call does nothing.  Objects stay usable."""
+        """Close the backend and forget all objects, which stay usable; a second call does nothing."""
         self._session.close()
 
     def __enter__(self) -> Self:
@@ -125,5 +125,5 @@ class Handle:
         self.close()
 
     def check_open(self) -> None:
-        """Raise `ClosedError` where the store was closed."""
+        """Raise `ClosedError` if the store was closed."""
         self._session.check_open()

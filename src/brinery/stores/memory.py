@@ -14,7 +14,7 @@ from brinery.url import Url
 
 
 class MemoryStore(Store):
-    """A store that lives in this process only: for tests and for play."""
+    """A store that exists in this process only: for tests and experiments."""
 
     def __init__(
         self,
@@ -31,5 +31,5 @@ class MemoryStore(Store):
 
 
 def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:
-    """Return a new `MemoryStore`, with the options that stand in a URL (``memory:?codec=dill``)."""
+    """Return a new `MemoryStore` with the options in a URL (``memory:?codec=dill``)."""
     return MemoryStore(**{**Url(url).options(), **options})

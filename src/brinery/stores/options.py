@@ -1,4 +1,4 @@
-"""The options of stores: one value for each kind, checked, and what a URL may say of them."""
+"""The options of stores: one checked value object for each kind of store, and the options of URLs."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ DEFAULT_CODEC = "pickle"
 
 
 class StoreOptions(NamedTuple):
-    """What every kind of store can be opened with; `Store` documents each."""
+    """The options of every kind of store; `Store` documents each."""
 
     idfactory: IdFactory | None = None
     protocol: int | str | None = DEFAULT_PROTOCOL
@@ -49,11 +49,11 @@ class StoreOptions(NamedTuple):
     renames: Mapping[str, str] | None = None
     trust: Trust | str | None = None
     extra: Mapping[str, Any] | None = None
-    """Options of the codec, arguments of the sibling stores, and what is neither."""
+    """Options of the codec, arguments of the sibling stores, and unknown arguments."""
 
 
 class DirectoryOptions(NamedTuple):
-    """What a `FilesystemStore` can be opened with beside `StoreOptions`."""
+    """The options of a `FilesystemStore` beside `StoreOptions`."""
 
     directory: str
     """The absolute path."""
@@ -61,18 +61,18 @@ class DirectoryOptions(NamedTuple):
     layout: Literal["flat", "sharded"]
     shared: Literal["private", "group"]
     trusts_group: bool
-    """Whether the opener has said that the group is trusted; neither the store nor its URL can."""
+    """Whether the opener has said that the group is trusted; neither the store nor its URL may."""
     lock_timeout: float
     """Seconds."""
 
     @property
     def remembered(self) -> Mapping[str, Any]:
-        """Return what the store is to find again in `Settings.options`."""
+        """Return the settings to write to `Settings.options`."""
         return {"layout": self.layout, "shared": self.shared}
 
 
 class SqlOptions(NamedTuple):
-    """What a `SqlStore` can be opened with beside `StoreOptions`."""
+    """The options of a `SqlStore` beside `StoreOptions`."""
 
     url: str
     """With its password, without the name of the table."""
@@ -85,11 +85,11 @@ class SqlOptions(NamedTuple):
     """Seconds."""
 
 
-# What the query of the URL of a database may say beside the options of the codec and those of the driver.
+# Options in the query of a database URL, beside those of the codec and of the driver.
 SQL_URL_OPTIONS: Final = frozenset(
     ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
 )
-# Arguments of the sibling stores: accepted and ignored, as GC3Pie promises of its own.
+# Arguments of the sibling stores: accepted and ignored, as in the stores of GC3Pie.
 _SIBLINGS: Final = frozenset({*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group"})
 _KNOWN: Final = sorted(_SIBLINGS | {*StoreOptions._fields} - {"extra"})
 
@@ -118,7 +118,8 @@ def choose_codec(
         if number is not None:
             if name == CodecChain.name:
                 raise InvalidArgumentError(
-                    "this store remembers a chain of codecs: name them again, with the protocol"
+                    "expected the codecs together with protocol, got protocol alone: this store remembers "
+                    "a chain of codecs; name them again"
                 )
             options.pop("protocol", None)
         with _remembered("codec", "pickle"):
@@ -129,7 +130,7 @@ def choose_codec(
 def choose_transform(
     compress: str | Transform | None, remembered: Settings | None
 ) -> Transform | None:
-    """Return the transform that an argument or else the remembered settings ask for."""
+    """Return the transform that the argument names, or else the remembered settings."""
     if compress is None:
         chosen = remembered.transform if remembered else None
         with _remembered("compress", "none"):
@@ -139,7 +140,7 @@ def choose_transform(
 
 @contextmanager
 def _remembered(name: str, other: str) -> Iterator[None]:
-    # Who meets this error has not asked for what is missing, and can do without for the time being.
+    # The caller did not name the missing codec or transform, and may be able to work without it.
     try:
         yield
     except (
@@ -148,7 +149,7 @@ def _remembered(name: str, other: str) -> Iterator[None]:
         UnknownCodecError,
         UnknownTransformError,
     ) as error:
-        advice = f"The store was made so; {name}={other!r} opens it without, for what else it holds"
+        advice = f"The store was made with it; {name}={other!r} opens it for its other records"
         error.args = (f"{error.args[0]}. {advice}", *error.args[1:])
         raise
 
@@ -163,7 +164,7 @@ def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | 
 
 
 def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
-    """Warn of arguments that neither this store nor a sibling has."""
+    """Warn about arguments that neither this store nor a sibling has."""
     for name in extra:
         if name not in _SIBLINGS:
             import difflib
@@ -174,7 +175,7 @@ def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
 
 
 def _level() -> int:
-    # The frame that a warning is about: the first one outside this package.
+    # The level of the frame to show in a warning: the first one outside this package.
     level = 2
     frame = sys._getframe(level)
     while frame.f_back is not None and _is_ours(frame.f_globals.get("__package__")):
@@ -188,7 +189,7 @@ def _is_ours(package: str | None) -> bool:
 
 def session_from(store: str, backend: Backend, options: StoreOptions) -> Session:
     """Return the session of a store that is opened with `options`; `store` is the name of its class."""
-    # The limit is the reader's own, never one that the store remembers.
+    # The limit comes from the reader alone; a store never remembers one.
     expander = PayloadExpander(size_limit("max_expanded", options.max_expanded))
     session = Session(backend, Trust.of(options.trust), Renames(options.renames), expander)
     extra = dict(options.extra or {})
@@ -197,7 +198,7 @@ def session_from(store: str, backend: Backend, options: StoreOptions) -> Session
     warn_of_unknown(store, extra)
     factory = IdFactory() if options.idfactory is None else options.idfactory
     if not isinstance(factory, IdFactory):
-        raise InvalidArgumentError(f"idfactory is an IdFactory, not {factory!r:.60}")
+        raise InvalidArgumentError(f"idfactory: expected an IdFactory, got {factory!r:.60}")
     session.idfactory = factory.bound(session.sequence)
     return session
 
@@ -224,7 +225,7 @@ def save_options(
 
 
 def _check_of(session: Session, verify: str | FreshProcess) -> Check:
-    # Imported on use: nobody else needs to start processes.
+    # Imported on use: only this needs the modules that start processes.
     from brinery.verify.fresh_process import verifier_of
 
     return functools.partial(verifier_of(verify).check, session)

@@ -31,35 +31,36 @@ _log: Final = logging.getLogger(__name__)
 
 
 class SqlStore(Store):
-    """Keeps objects as rows of a table, in the line of GC3Pie's `SqlStore`.
+    """Keeps objects as rows of a table; modelled on GC3Pie's `SqlStore`.
 
     `url`
-        As SQLAlchemy has it: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` (the directory is
+        A URL of SQLAlchemy: ``sqlite:///relative.db``, ``sqlite:////absolute.db`` (the directory is
         made), ``postgresql+psycopg://user:password@host/database``, …  ``#table=name`` at its end
         names the table.
     `table_name`
-        The table; it wins over that of the URL.  By default ``store``.
+        The name of the table, which overrides that of the URL.  By default ``store``.
     `idfactory`
         Makes the IDs; by default the class name and a number.
     `extra_fields`
-        Further columns (`sqlalchemy.Column`) and for each a function that is called with every object
-        that is saved and returns its value; see `brinery.stores.columns.GET`.  Where it raises, that is
-        logged, and the value is NULL.  `query` looks for them.
+        Further columns: a mapping of `sqlalchemy.Column` to a function.  The store calls the function with
+        every object that it saves; the column gets the value returned.  See `brinery.stores.columns.GET`.
+        If the function raises, the error is logged, and the value is NULL.  `query` can use the columns.
     `create`
-        Make the tables where they are missing; without it, that is a `MissingTableError`.
+        Make missing tables; without it, a missing table raises `MissingTableError`.
     `protocol`, `codec`, `compress`, `max_expanded`, `trust`
         As for `FilesystemStore`.
     `durability`
-        "full": what `save` has returned for outlives a power cut.  "process": it outlives the
-        process, however that ends; a power cut may take the last commits.
+        "full": when `save` returns, the records survive a power cut.  "process": they survive the
+        process, however it ends; a power cut may lose the last commits.
     `migrate`
-        Add columns of `extra_fields` that the table does not have yet; NULL for the objects that are
-        there.  Without it, that is a `MissingColumnsError`, which shows the statements.
+        Add columns of `extra_fields` that the table does not have yet, with NULL for the objects in it.
+        Without it, a missing column raises `MissingColumnsError`, which shows the statements.
     `timeout`
         Seconds to wait for another writer of an SQLite file, and for a server to answer.
 
-    Options of the codec may be given too.  Arguments of the sibling stores (`directory`, `layout`)
-    are ignored; any other gives a warning.  A pickle of a store holds its URL, password included.
+    Options of the codec may be given, too.  Arguments of the sibling stores (`directory`, `layout`)
+    are ignored; any other argument causes a warning.  A pickle of a store contains its URL with the
+    password.
     """
 
     def __init__(
@@ -150,11 +151,11 @@ class SqlStore(Store):
         order_by: Any = None,
         limit: int | None = None,
     ) -> list[Id]:
-        """Return the IDs of the objects whose columns fit, decoding nothing.
+        """Return the IDs of the objects whose columns match, decoding nothing.
 
         `where` is an expression of SQLAlchemy, on `columns` or on those given as `extra_fields`;
-        `order_by` a column or several; without it, the order is that of the names.  Raise
-        `InvalidArgumentError` for what is no expression, and `StorageError`.
+        `order_by` is a column or several; without it, IDs are ordered by name.  Raise
+        `InvalidArgumentError` for a value that is not an expression, and `StorageError`.
         """
         with self.session.lock, self.session.opened():
             return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
@@ -165,7 +166,7 @@ class SqlStore(Store):
                 "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
                 "brinery.copy"
             )
-        # The other process finds the table made, and its columns added.
+        # The other process need not make the table, nor add its columns: that is done.
         place = self._place._replace(url=self._url_of_database(), create=True, migrate=False)
         return _reopened, (place, self._options())
 
@@ -187,13 +188,14 @@ def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
         found = dict(fields)
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(
-            f"extra_fields map a sqlalchemy.Column to a function of the object, not {fields!r:.60}"
+            "extra_fields: expected a mapping of sqlalchemy.Column to functions of the object, got "
+            f"{fields!r:.60}"
         ) from error
     for column, function in found.items():
         if not isinstance(column, Column) or not callable(function):
             raise InvalidArgumentError(
-                f"extra_fields map a sqlalchemy.Column to a function of the object, not "
-                f"{column!r:.60} to {function!r:.60}"
+                f"extra_fields: expected a mapping of sqlalchemy.Column to functions of the object, got "
+                f"{column!r:.60}: {function!r:.60} in it"
             )
         if refusal := _refusal_of(column):
             raise InvalidArgumentError(f"extra_fields: the column {column.name!r} {refusal}")
@@ -201,11 +203,11 @@ def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:
 
 
 def _refusal_of(column: Column[Any]) -> str | None:
-    # What would be passed over in silence, or could end a save that has nothing wrong about it.
+    # Refuses columns that would be ignored silently, or that could make a correct save fail.
     if not column.name:
         return "has no name: Column(name, type)"
     if column.table is not None:
-        return "is that of another table: give the store one of its own, Column(name, type)"
+        return "belongs to another table: give the store a column of its own, Column(name, type)"
     demands = {
         "primary_key": column.primary_key,
         "unique": column.unique,
@@ -215,7 +217,9 @@ def _refusal_of(column: Column[Any]) -> str | None:
     }
     asked = [name for name, is_asked in demands.items() if is_asked]
     if asked:
-        return f"has {', '.join(asked)}: a value may be missing and may repeat, and comes from its function"
+        return (
+            f"has {', '.join(asked)}: values come from its function, and may be missing or repeat"
+        )
     return None
 
 
@@ -227,7 +231,7 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
         for name, function in functions:
             try:
                 found[name] = function(obj)
-            except Exception:  # noqa: BLE001 - as documented: a column must not keep an object from being saved
+            except Exception:  # noqa: BLE001 - documented: a column must not make a save fail
                 _log.warning(
                     "no value for the column %r of an object of class %s: NULL is stored",
                     name,
@@ -249,21 +253,21 @@ def _split(url: Url) -> tuple[str, str | None]:
     if misplaced:
         raise UrlError(
             url.without_secrets(),
-            f"options in a URL ({', '.join(misplaced)}) are for make_store(url); give them to "
-            "SqlStore as arguments",
+            f"expected a URL without options of the store, got {', '.join(misplaced)}: use "
+            "make_store(url), or pass them to SqlStore as arguments",
         )
     key, equals, table = url.fragment.partition("=")
     if url.fragment and (key != "table" or not equals or not table):
-        raise UrlError(url.without_secrets(), "what follows # is table=name")
+        raise UrlError(url.without_secrets(), "expected table=name after #")
     return str(url).partition("#")[0], table or None
 
 
 def _table(name: Any) -> str | None:
-    """Return the name of a table if there can be one of that name, and a URL with it."""
+    """Return `name` if a table can have it and a URL can contain it; raise `InvalidArgumentError` if not."""
     if name is None:
         return None
     if not isinstance(name, str) or not (name.isprintable() and name.strip()):
-        raise InvalidArgumentError(f"table_name is a name that can be printed, not {name!r:.60}")
+        raise InvalidArgumentError(f"table_name: expected a printable name, got {name!r:.60}")
     return name
 
 
@@ -276,8 +280,8 @@ def _pairs(url: Url) -> list[tuple[str, str]]:
 def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     """Return the store in the database at a URL.
 
-    Options of the store may stand in the URL's query (``sqlite:///jobs.db?codec=dill``); all others there
-    are those of the driver (``?sslmode=require``).  Keyword arguments win.
+    The query of the URL may contain options of the store (``sqlite:///jobs.db?codec=dill``); all others in it
+    go to the driver (``?sslmode=require``).  Keyword arguments override the URL.
     """
     from urllib.parse import urlencode
 
@@ -291,7 +295,7 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
             if not value:
                 raise UrlError(parsed.without_secrets(), f"the option {name!r} needs a value")
             if name in found:
-                raise UrlError(parsed.without_secrets(), f"the option {name!r} stands there twice")
+                raise UrlError(parsed.without_secrets(), f"the option {name!r} is given twice")
             found[name] = value
     rest = urlencode([pair for pair in pairs if pair[0] not in known])
     place = Url(

@@ -1,4 +1,4 @@
-"""The store: what users hold."""
+"""The store: the object that users open, save to and load from."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ if TYPE_CHECKING:
 class Store(Handle, MutableMapping[str, Any]):
     """Keeps Python objects under IDs, over one backend and one codec.
 
-    A persistable object that is reached from another lives in a record of its own.  `save` writes
-    everything reachable that is new or changed, all or nothing; `load` brings back the whole graph,
-    and the same object as long as it is alive.  The store is also a mapping from IDs to objects.
+    A persistable object that another one refers to has a record of its own.  `save` writes all
+    reachable objects that are new or changed, all or nothing.  `load` returns the whole graph, and
+    the same object as long as it is alive.  The store is also a mapping from IDs to objects.
 
-    `codec` is a name or a `Codec`; `protocol` is for codecs given by name.  Both default to what the
-    store remembers from its making, and then to pickle.  `compress` is a name (``"zstd"``), a name and
-    a level (``"zstd:3"``), a `Transform`, or ``"none"``; it defaults to what the store remembers, and
-    then to none.  `max_expanded` is the most bytes that a compressed payload may expand to when it is
-    read.  `trust` is what is accepted from the store: a `Trust`, or ``"anyone"``.  Methods may be called
-    from several threads.
+    `codec` is a name or a `Codec`; `protocol` is for codecs given by name.  Both default to the settings
+    with which the store was made; a new store uses pickle.  `compress` is a name (``"zstd"``), a name and
+    a level (``"zstd:3"``), a `Transform`, or ``"none"``.  It defaults to the setting that the store
+    remembers; a new store uses none.  `max_expanded` is the most bytes that a compressed payload may
+    expand to when it is read.  `trust` says which records are accepted from the store: a `Trust`, or
+    ``"anyone"``.  Methods may be called from several threads.
     """
 
     def __init__(
@@ -63,13 +63,12 @@ class Store(Handle, MutableMapping[str, Any]):
         trust: Trust | str | None = None,
         **extra: Any,
     ) -> None:
-        """`remember` are settings of the kind of store, to be found again in `Settings.options`.
+        """Open a store over `backend`.
 
+        `remember` are the settings of this kind of store, which are written to `Settings.options`.
         `renames` map old names of classes and functions (``module:qualname``) and of modules (``module``)
-        to those of today.
-
-        `extra` may hold options of the codec.  Arguments that only sibling stores have are ignored;
-        for any other there is a warning.
+        to their present names.  `extra` may contain options of the codec.  Arguments that only sibling
+        stores have are ignored; any other argument causes a warning.
         """
         options = StoreOptions(
             idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
@@ -89,15 +88,15 @@ class Store(Handle, MutableMapping[str, Any]):
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
-        An object that has an ID in this store keeps it.  A new one gets `id`, or one from the ID
-        factory.  `codec` (a name or a `Codec`) and `compress` (as of the store) are for the records
-        that this call writes; records that have another codec or transform are written anew.
-        ``verify="fresh-process"`` has a new interpreter load the object first, and look for what its
-        functions miss there; a `FreshProcess` sets the time that this may take.
+        An object that has an ID in this store keeps it.  A new one gets `id`, or an ID from the
+        factory.  `codec` (a name or a `Codec`) and `compress` (as for the store) apply to the records
+        that this call writes.  It also rewrites unchanged records that have another codec or transform.
+        With ``verify="fresh-process"`` a new interpreter first loads the object, and looks for names that
+        its functions use and that are not defined there; a `FreshProcess` limits the time for that.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
-        `AlreadySavedError`, `ConflictError` when somebody else changed a record since it was
-        loaded here, `VerificationError`, `StorageError`.  After any error the store is as it was.
+        `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
+        here, `VerificationError`, `StorageError`.  After any error the store is as it was before.
         """
         options = save_options(self._session, codec, compress, verify)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
@@ -115,7 +114,9 @@ class Store(Handle, MutableMapping[str, Any]):
         found = list(several("objects", objects))
         names = [None] * len(found) if ids is None else [optional_id(id_) for id_ in ids]
         if len(names) != len(found):
-            raise InvalidArgumentError(f"{len(found)} objects, but {len(names)} IDs")
+            raise InvalidArgumentError(
+                f"ids: expected one for each of {len(found)} objects, got {len(names)}"
+            )
         roots = [Root(obj, id_) for obj, id_ in zip(found, names, strict=True)]
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
 
@@ -128,27 +129,27 @@ class Store(Handle, MutableMapping[str, Any]):
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
     ) -> None:
-        """Make `obj` the object `id`, whatever stands there and whoever changed it since."""
+        """Save `obj` under `id` and replace any record there, no matter who has changed it since."""
         options = save_options(self._session, codec, compress, verify)
         save(self._session, [Root(obj, required_id(id), overwrite=True)], options)
 
     def remember(self) -> None:
-        """Make the settings of this opening (codec, protocol, transform, layout) the store's own."""
+        """Write the settings of this opening (codec, protocol, transform, layout) as the store's own."""
         with self._session.lock, self._session.opened():
             self._session.remember()
 
-    # -- what belongs together
+    # -- transactions
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Save what the calls in the block write at its end, all at once; an exception undoes it all.
+        """Hold back the writes of the block, and commit them together at its end; an exception undoes them.
 
-        Reads inside see the writes.  Other threads that use this store wait for the end.  An inner
-        transaction is a savepoint of the outer one.  After an exception, objects keep the state that
-        they were given; those that were saved or loaded inside are read anew by the next load.
+        Reads inside the block see its writes.  Other threads that use this store wait for the end.  An
+        inner transaction is a savepoint of the outer one.  An exception does not reset the state of
+        objects; the next load reads those again that were saved or loaded inside.
 
-        Raise `ConflictError` at the end, naming all records that somebody else changed since they
-        were read, `TransactionError`, `StorageError`; then nothing was written.
+        Raise `ConflictError` at the end, with the IDs of all records that were changed elsewhere since they
+        were read, `TransactionError`, `StorageError`; after an error nothing was written.
         """
         with transaction(self._session):
             yield
@@ -171,21 +172,21 @@ class Store(Handle, MutableMapping[str, Any]):
     def update(self, objects: Iterable[tuple[str, Any]] = (), /, **more: Any) -> None: ...
 
     def update(self, /, *args: Any, **options: Any) -> Any:
-        """Load the object `id`, call `function` with it, save it; return what was saved.
+        """Load the object `id`, call `function` with it, save it; return the saved object.
 
-        `function` changes the object in place and returns None, or returns the object to save in its
-        place.  When somebody else changed a record meanwhile, everything is done anew after a short
-        wait, with what is stored then: at most `attempts` times, and for `timeout` seconds.  All that
-        `function` does with this store is one transaction.
+        `function` changes the object in place and returns None, or returns another object to save under
+        the ID.  If somebody else changes a record during that, the update waits briefly, loads the object
+        again and repeats all steps: at most `attempts` times, and for `timeout` seconds.  All calls of
+        `function` to this store belong to one transaction.
 
-        Raise `ConflictError`, `NotFoundError`, what `function` raises, and as `load` and `save`.
+        Raise `ConflictError`, `NotFoundError`, and all that `function`, `load` and `save` raise.
 
-        Called with a mapping, or with pairs of IDs and objects, it replaces these in one commit.
+        Called with a mapping, or with pairs of IDs and objects, it replaces all of them in one commit.
         """
         if len(args) > 1 or "function" in options:
             return self._update(*args, **options)
         if args and isinstance(args[0], str):
-            raise InvalidArgumentError(f"update of {args[0]!r:.60} needs a function")
+            raise InvalidArgumentError(f"update: expected a function for {args[0]!r:.60}, got none")
         with self.transaction():
             super().update(*args, **options)
         return None
@@ -205,23 +206,23 @@ class Store(Handle, MutableMapping[str, Any]):
     def load(self, id: str, *, missing: str = "error") -> Any:
         """Return the object `id`, with all that it refers to.
 
-        While the object is alive, that is the same object each time.  `missing` says what becomes of
-        objects whose class or codec is not there: "error", or "placeholder" for a `Placeholder`.
-        Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
+        While the object is alive, each load returns the same object.  `missing` says how to load objects
+        whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.  Raise
+        `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.
         """
         return load(self._session, [required_id(id)], placeholders=wants_placeholders(missing))[0]
 
     def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
-        """Return several objects, read together, in order; `missing` as `load` has it."""
+        """Return several objects, read together, in order; `missing` as for `load`."""
         wanted = [required_id(id_) for id_ in several("ids", ids)]
         return load(self._session, wanted, placeholders=wants_placeholders(missing))
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
-        """Try to decode every record, and report what would load, be upgraded or fail.
+        """Try to decode every record, and report which would load, be upgraded or fail.
 
         Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
-        with the number of records that were looked at and that of all, at most ten times a second.
+        with the number of records checked and the number of all, at most ten times a second.
         """
         with self._session.lock, self._session.opened():
             return Checker(self._session).check(self.list(), progress)
@@ -236,9 +237,10 @@ class Store(Handle, MutableMapping[str, Any]):
     ) -> GcReport:
         """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
 
-        Nothing is decoded.  Records written in the last `older_than` seconds, and what they reach, are
-        kept.  Others may save meanwhile: what they take up stays.  Raise `NotFoundError` for a root that
-        is not there, `RecordError` where what a record refers to cannot be read, `StorageError`.
+        Nothing is decoded.  Records written in the last `older_than` seconds are kept, with all records
+        that they reach.  Others may save at the same time: records that a save refers to stay.  Raise
+        `NotFoundError` for a root that is missing, `RecordError` if the references of a record cannot be
+        read, `StorageError`.
         """
         from brinery.operations.collect import collect
 
@@ -261,22 +263,22 @@ class Store(Handle, MutableMapping[str, Any]):
     ) -> BackupReport:
         """Bring the backup `target`, a URL, path or store, to the state that this store has now.
 
-        It is the state of one moment, whoever saves meanwhile; `restore` brings it back.  Only what has
-        changed since the last backup there is copied.  Records that were removed here since stay in the
-        backup, unless `prune`.  Raise `BackupError`, `RecordError` for a damaged record, `StorageError`;
-        the former backup is then as it was.
+        A backup is the state of one moment, even while others save; `restore` brings it back.  Only records
+        that changed since the last backup are copied.  Records that were removed from the store stay in the
+        backup, unless `prune` is true.  Raise `BackupError`, `RecordError` for a damaged record,
+        `StorageError`; after an error the former backup is as it was.
         """
         from brinery.operations.backup import back_up
 
-        # Without the lock: nobody need wait for the end.
+        # Without the lock, so that other threads need not wait for the end.
         return back_up(self._session, target, prune=prune, progress=progress)
 
     def reseal(self, *, unsealed: bool = False) -> int:
         """Seal every record with the first key; return how many were written.
 
-        Records that any of the keys has sealed are accepted, and with `unsealed` also those without a
-        seal: whoever asks for that vouches for them.  Nothing is decoded.  Run it after the keys were
-        changed.  Raise `TrustError`, `RecordError`, `StorageError`; what was written before stays.
+        Records sealed by any of the keys are accepted.  With `unsealed`, records without a seal are
+        accepted, too: the caller vouches for them.  Nothing is decoded.  Call it after a change of keys.
+        Raise `TrustError`, `RecordError`, `StorageError`; records written before the error stay written.
         """
         from brinery.operations.reseal import reseal
 
@@ -288,7 +290,7 @@ class Store(Handle, MutableMapping[str, Any]):
     def remove(self, id: str) -> None:
         """Delete the record `id`.  Raise `NotFoundError`.
 
-        Objects that refer to it stay, and cannot be loaded any more.
+        Records that refer to it stay, but their objects can no longer be loaded.
         """
         session, name = self._session, name_of(required_id(id))
         with session.lock, session.opened():
@@ -301,9 +303,9 @@ class Store(Handle, MutableMapping[str, Any]):
         return ids_in(self._session, optional_id(prefix) or "")
 
     def info(self, id: str) -> RecordInfo:
-        """Return what the record `id` says of itself, without decoding the object.
+        """Return the metadata of the record `id`, without decoding the object.
 
-        Raise `NotFoundError`, `RecordError`, `StorageError`; where the store was opened with a key,
+        Raise `NotFoundError`, `RecordError`, `StorageError`; if the store was opened with a key,
         also `SealError`.
         """
         with self._session.lock, self._session.opened():
@@ -313,9 +315,9 @@ class Store(Handle, MutableMapping[str, Any]):
     def needs(self, id: str) -> Sequence[Need]:
         """Return the classes and functions that decoding the record `id` would import, sorted.
 
-        The payload is looked through; nothing is imported, and no trust is asked for.  Raise
-        `NotFoundError`, `RecordError`, `StorageError`, and `TrustError` for a payload that does
-        not tell what it would import.
+        The payload is searched; nothing is imported, and no trust is needed.  Raise `NotFoundError`,
+        `RecordError`, `StorageError`, and `TrustError` for a payload that does not show what it would
+        import.
         """
         from brinery.operations.required_globals import needs_of
 
@@ -327,10 +329,10 @@ class Store(Handle, MutableMapping[str, Any]):
         return self.info(id).references
 
     def referrers(self, id: str) -> Sequence[Id]:
-        """Return the IDs of the objects that refer to the object `id`, sorted; it need not be there.
+        """Return the IDs of the objects that refer to the object `id`, sorted; `id` need not exist.
 
-        Nothing is decoded.  A backend without an index of references has the ends of all records read.
-        Raise `RecordError` where one of them cannot be: it may refer to that object, too.
+        Nothing is decoded.  If the backend has no index of references, the ends of all records are read.
+        Raise `RecordError` if one of them cannot be read: it may refer to that object, too.
         """
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))
@@ -375,6 +377,6 @@ class Store(Handle, MutableMapping[str, Any]):
             self._session.commit((), list(self._session.backend.list()))
             self._session.identity.clear()
 
-    # A store equals itself alone: comparing contents would load everything.
+    # A store equals only itself: comparing contents would load everything.
     __eq__ = object.__eq__
     __hash__ = object.__hash__

@@ -1,6 +1,6 @@
-"""The gate: lets records of one store through as far as the trust policy of its opener allows.
+"""The gate: admits the records of one store that the trust policy of its opener allows.
 
-Whatever is decoded goes by here first: codec, seal, and whether others can write to the store.
+Before a record is decoded, the gate checks its codec, its seal, and whether others can write to the store.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _IDENTITY: Final = 16  # bytes
 
 
 class TrustGate:
-    """Applies the trust policy of a store's opener to what is read from the store."""
+    """Applies the trust policy of a store's opener to the records that are read from the store."""
 
     def __init__(
         self, trust: Trust, backend: Backend, renames: Renames, settings: Settings | None
     ) -> None:
-        """`settings` are those that the store remembers, None for a new one."""
+        """Prepare a gate; `settings` are those that the store remembers, None for a new store."""
         self.trust = trust
         self.restriction: Restriction | None = trust.restriction(renames.present)
         self._backend = backend
         self._seals: Seals | None = None
         self._admitted: set[tuple[str, bool]] = set()
-        # Whether records without a seal are accepted, of any codec.
+        # Whether records without a seal, and of any codec, are accepted.
         self._accepts_plain = not self.is_sealing and trust.codecs is None
         self.identity = settings.identity if settings else None
         self._check_identity()
@@ -47,27 +47,28 @@ class TrustGate:
 
     @property
     def is_sealing(self) -> bool:
-        """Tell whether records are sealed and only sealed ones accepted."""
+        """Return whether records are sealed when written, and only sealed records are accepted."""
         return bool(self.trust.key)
 
     @property
     def seals(self) -> Seals | None:
-        """Return what makes and checks seals, None where there is no key.
+        """Return the seals of the store, None without a key.
 
-        Raise `SealError` where the store has no identity yet: then nothing in it is sealed.
+        Raise `SealError` if the store has no identity yet: then nothing in it is sealed.
         """
         if not self.is_sealing:
             return None
         if self._seals is None:
             if self.identity is None:
-                # Somebody else may have sealed the first record since this store was opened.
+                # Another process may have sealed the first record since this store was opened.
                 settings = read_settings(self._backend)
                 self.identity = settings.identity if settings else None
                 self._check_identity()
             if self.identity is None:
                 raise SealError(
-                    "nothing in this store is sealed yet, and it was opened with a key. If you know where "
-                    "its records are from, store.reseal(unsealed=True) seals them",
+                    "expected sealed records, because the store was opened with a key; nothing in it is "
+                    "sealed yet. If you know where its records are from, store.reseal(unsealed=True) "
+                    "seals them",
                     path=self._backend.location,
                 )
             self._seals = Seals(self.trust.secrets, bytes.fromhex(self.identity))
@@ -78,32 +79,32 @@ class TrustGate:
         return self.trust.store or os.urandom(_IDENTITY).hex()
 
     def adopt(self, identity: str | None) -> None:
-        """Take the identity that the settings have now."""
+        """Use the identity in the present settings."""
         if identity != self.identity:
             self.identity, self._seals = identity, None
             self._check_identity()
 
     def check_saving(self, names: list[str]) -> None:
-        """Raise `TrustError` where what is to be saved by these codecs could not be loaded."""
+        """Raise `TrustError` if records that these codecs write could not be loaded again."""
         for name in names:
             self._check_codec(name)
         if self.identity is not None and not self.is_sealing:
             raise SealError(
-                "this store is sealed, and what is saved without a key would be refused by all who have "
-                "one: open it with trust=Trust(key=…)",
+                "this store is sealed, and everyone with a key would refuse a record saved without one: "
+                "open it with trust=Trust(key=…)",
                 path=self._backend.location,
             )
 
     def check_sealed(self) -> None:
-        """Raise `SealError` where the store has no identity: nothing in it is sealed."""
+        """Raise `SealError` if the store has no identity, that is, if nothing in it is sealed."""
         _ = self.seals
 
-    # -- what is read
+    # -- reading
 
     def parsed(
         self, data: bytes, version: Any, id: str | None = None, path: str | None = None
     ) -> Record:
-        """Return a record that is whole, sealed if it has to be, and of a codec that is admitted.
+        """Return a record that is undamaged, sealed if it must be, and of an admitted codec.
 
         Raise `RecordError` or `TrustError`.
         """
@@ -118,7 +119,7 @@ class TrustGate:
         if metadata.content is not None and not self.is_sealing and not self.trust.anyone:
             raise SealError(
                 "it is sealed, and the store was opened without a key. Open it with trust=Trust(key=…), or "
-                'with trust="anyone" to load it whoever has sealed it',
+                'with trust="anyone" to load it without a check of the seal',
                 id=metadata.id,
                 codec=metadata.codec,
             )
@@ -128,7 +129,7 @@ class TrustGate:
         if codecs is not None and name not in frozenset(codecs):
             listed = ", ".join(map(repr, sorted(codecs))) or "none"
             raise TrustError(
-                f"its codec is {name!r:.80}, and trust admits {listed}. If you trust what that codec does, "
+                f"expected a codec that trust admits ({listed}), got {name!r:.80}. If you trust that codec, "
                 "add it to trust=Trust(codecs=[…])",
                 id=id_,
                 codec=name,
@@ -136,11 +137,11 @@ class TrustGate:
             )
 
     def begin_load(self) -> None:
-        """Begin to load: what is known of the place is looked at anew."""
+        """Begin a load: forget the admitted codecs, so that the place is checked again."""
         self._admitted.clear()
 
     def check_codec(self, codec: Codec, metadata: Metadata) -> None:
-        """Raise `TrustError` where `codec` may do more than the policy allows."""
+        """Raise `TrustError` if `codec` may do more than the policy allows."""
         kind = (codec.name, metadata.content is not None and self.is_sealing)
         if kind in self._admitted:
             return
@@ -150,8 +151,8 @@ class TrustGate:
         if not capabilities.safe_to_read:
             if self.restriction is not None and not capabilities.restrictable:
                 raise TrustError(
-                    f"the codec {codec.name!r} cannot keep to trust=Trust(classes=…). Load it with another "
-                    "codec, or leave classes out",
+                    f"the codec {codec.name!r} cannot restrict itself to trust=Trust(classes=…). Leave "
+                    "classes out, or recode the store with a codec that can",
                     id=metadata.id,
                     codec=codec.name,
                 )
@@ -164,8 +165,8 @@ class TrustGate:
         if reason is not None:
             raise TrustError(
                 f"{reason}, and a record of the codec {codec.name!r} can run any code when it is loaded. "
-                "Take that right away (chmod go-w), or open the store with a key (trust=Trust(key=…), "
-                'which seals what is saved), or with trust="anyone" if you trust all who can write there',
+                "Remove that right (chmod go-w), or open the store with a key (trust=Trust(key=…), which "
+                'seals the records), or with trust="anyone" if you trust everyone who can write there',
                 id=metadata.id,
                 codec=codec.name,
                 path=self._backend.location,
@@ -173,11 +174,11 @@ class TrustGate:
 
 
 def check_identity(trust: Trust, identity: str | None, path: str) -> None:
-    """Raise `SealError` where a store that is sealed has another identity than `trust` asks for."""
+    """Raise `SealError` if a sealed store has another identity than `trust` names."""
     wanted = trust.store
     if wanted is not None and identity is not None and wanted.lower() != identity.lower():
         raise SealError(
-            f"the store says that it is {identity[:80]!r}, and trust asks for {wanted!r}: another store "
-            "stands in its place, or its settings were changed",
+            f"expected the store {wanted!r}, as trust says, got {identity[:80]!r}: another store is in its "
+            "place, or its settings were changed",
             path=path,
         )

@@ -1,7 +1,7 @@
 """The program of the fresh interpreter that `brinery.verify.fresh_process` starts.
 
-It loads the records of a directory and writes to a file what is wrong, as JSON.  Nothing of it is bound
-in `__main__`, which has to be as empty as that of a stranger.
+It loads the records of a directory and writes the problems to a file, as JSON.  It binds no name in
+`__main__`, which has to be as empty as in any other program.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def run(job: Mapping[str, Any]) -> None:
     """Do the job and write the report."""
     try:
         report = list(_Verifier(job).problems())
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a module of the user's raises
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a module of the user's may raise anything
         report = [_finding(None, "", "".join(traceback.format_exception_only(error)).strip())]
     with open(job["report"], "w", encoding="ascii") as file:
         json.dump(report, file)
@@ -48,7 +48,7 @@ class _Verifier:
         self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
 
     def problems(self) -> Iterator[Found]:
-        """Yield what keeps the records from being loaded and used here."""
+        """Yield the reasons why the objects cannot be loaded or used here."""
         unknown = list(self._unknown_codecs())
         if unknown:
             yield from unknown
@@ -56,7 +56,7 @@ class _Verifier:
         try:
             loaded = load(self._session, self._ids)
         except BrineryError as error:
-            # All that is missing, and not only the first; or else what the error says.
+            # Report all missing globals, and not only the first; without any, report the error itself.
             yield from list(self._missing_globals()) or [self._failure(error)]
             return
         for root, obj in zip(self._ids, loaded, strict=True):
@@ -84,25 +84,25 @@ class _Verifier:
                 else:
                     self._session.codecs.classes[name] = found
 
-    # -- what the records name
+    # -- names in the records
 
     def _missing_globals(self) -> Iterator[Found]:
-        told: dict[str, str | None] = {}
+        reasons: dict[str, str | None] = {}
         places = self._places()
         for id_, prefix in places.items():
             for kind, name, path in self._mentions(id_):
                 if kind != "global":
                     continue
-                if name not in told:
+                if name not in reasons:
                     module, _, qualname = name.partition(":")
                     renamed = self._session.renames.present(module, qualname)
-                    told[name] = _why_missing(*renamed)
-                reason = told[name]
+                    reasons[name] = _why_missing(*renamed)
+                reason = reasons[name]
                 if reason is not None:
                     yield _finding(self._root_of[id_], prefix + path, reason)
 
     def _places(self) -> dict[str, str]:
-        # The records that the roots reach, with the path from the root.
+        # Return the IDs of the records that the roots reach, with the path from the root.
         places = dict.fromkeys(self._ids, "")
         self._root_of = {id_: id_ for id_ in self._ids}
         line = list(places)
@@ -124,7 +124,7 @@ class _Verifier:
         codec = self._session.codecs.codec_for(record.metadata.codec, record.metadata.config)
         try:
             return list(codec.mentions(record.payload))
-        except Exception:  # noqa: BLE001 - a payload that cannot be gone through is tried all the same
+        except Exception:  # noqa: BLE001 - an unreadable payload has no mentions here; loading it reports it
             return []
 
 

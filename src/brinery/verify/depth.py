@@ -1,4 +1,4 @@
-"""The greatest depth of an object that comes back from a store."""
+"""The greatest depth of an object that a store saves and loads unchanged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Link:
 
 
 def nested(depth: int) -> Any:
-    """Return lists inside each other, `depth` of them."""
+    """Return `depth` lists, one inside the other."""
     outer: list[Any] = []
     for _ in range(depth):
         outer = [outer]
@@ -49,10 +49,10 @@ def _levels(obj: Any) -> int:
 def greatest_depth(
     keeps: Callable[[Any], bool | None], make: Callable[[int], Any], depths: Sequence[int]
 ) -> int | None:
-    """Return the greatest of `depths` that comes back in one record, 0 for none; None if one was changed.
+    """Return the greatest of `depths` that one record keeps unchanged, 0 for none; None if one was changed.
 
-    ``make(depth)`` returns an object.  ``keeps(obj)`` saves and loads it: True if it came back, False if it
-    was refused, None if it was changed.
+    ``make(depth)`` returns an object.  ``keeps(obj)`` saves and loads it, and returns True if it came back
+    unchanged, False if it was refused, None if it was changed.
     """
     greatest = 0
     for depth in depths:

@@ -1,8 +1,8 @@
-"""Trying out a save in a fresh process, before anything of it becomes visible.
+"""Verifying a save in a fresh process before it is committed.
 
-The records are written to a temporary directory, together with those that they refer to, and an
-interpreter that knows nothing of this process loads them there: it has the same `sys.path`, the same
-environment and directory, and an empty ``__main__``.
+The records are written to a temporary directory, together with those that they refer to.  A new interpreter
+loads them there.  It has the same `sys.path`, environment and current directory as this process, and an empty
+``__main__``.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ _PROGRAM: Final = (
     " __import__('importlib').import_module('brinery.verify.child').run(job)))"
     "(__import__('json').load(open(__import__('sys').argv[1], encoding='ascii')))"
 )
-_SHOWN: Final = 2_000  # characters of what a crashed process wrote
+_SHOWN: Final = 2_000  # characters of the output of a crashed process
 
 
 @dataclass(frozen=True, slots=True)
 class FreshProcess:
-    """Asks a save to try its records out in a new interpreter first.
+    """Makes a save load its records in a new interpreter before it commits them.
 
     `timeout` is in seconds, for starting, loading and checking together.
     """
@@ -48,15 +48,15 @@ class FreshProcess:
     def __post_init__(self) -> None:
         if type(self.timeout) not in (int, float) or not 0 < self.timeout <= threading.TIMEOUT_MAX:
             raise InvalidArgumentError(
-                f"timeout is a number of seconds above 0, not {self.timeout!r:.60}"
+                f"timeout: expected a number of seconds above 0, got {self.timeout!r:.60}"
             )
 
     def check(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> None:
         """Load the objects `ids` of the records `puts` in a new process.
 
-        The store of the session holds the records that they refer to and that are not among them.  Raise
-        `VerificationError`, or `StorageError` where there is no room for temporary files or no process
-        can be started.
+        Records that these refer to and that are not in `puts` are read from the store of the session.  Raise
+        `VerificationError`, or `StorageError` if temporary files cannot be written or the process cannot
+        be started.
         """
         if not sys.executable or getattr(sys, "frozen", False):
             raise InvalidArgumentError(
@@ -71,7 +71,7 @@ class FreshProcess:
 
     def _findings(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Problem]:
         trust = session.gate.trust
-        # Codecs and transforms that were passed as instances may be registered nowhere.
+        # Codecs and transforms that were passed as instances need not be registered.
         classes = {**session.codecs.classes, **session.expander.classes}
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
@@ -84,7 +84,7 @@ class FreshProcess:
                 "ids": [str(id_) for id_ in ids],
                 "renames": dict(session.renames.given),
                 "max_expanded": session.expander.limit,
-                # The keys stay here: what they have sealed was checked here, too.
+                # The keys are not passed on: the seals have been checked in this process.
                 "classes": None if trust.classes is None else list(trust.classes),
                 "codecs": {
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
@@ -124,11 +124,11 @@ class FreshProcess:
 
 
 def verifier_of(verify: str | FreshProcess) -> FreshProcess:
-    """Return what the argument `verify` of a save asks for."""
+    """Return the verifier that the argument `verify` of a save selects."""
     if isinstance(verify, FreshProcess):
         return verify
     if verify != FRESH_PROCESS:
-        raise InvalidArgumentError(f"verify={verify!r}: say {FRESH_PROCESS!r}, or leave it out")
+        raise InvalidArgumentError(f"verify: expected {FRESH_PROCESS!r}, got {verify!r}")
     return FreshProcess()
 
 
@@ -149,7 +149,7 @@ def _end(code: int) -> str:
 def _copy(
     session: Session, puts: Iterable[Put], ids: Sequence[str], records: Path
 ) -> list[Problem]:
-    # The records at hand, and, in waves, those of the store that they lead to.
+    # Write the records of `puts` and, wave by wave, those of the store that they refer to.
     had: set[str] = set()
     wanted: dict[str, str] = {name_of(id_): "" for id_ in ids}
     for put in puts:

@@ -1,13 +1,12 @@
 """Comparing object graphs: the same types and values, and the same identities.
 
-Two graphs are isomorphic when they can be walked side by side: wherever the one has an object that was met
-before, the other has the counterpart of that object.  So what is shared must be shared in both, and
-cycles must close in both; a copy in place of the one object is found, and so is one object in place of
-two.
+Two graphs are isomorphic if they can be walked side by side: wherever one has an object that was met
+before, the other has the counterpart of that object.  So both graphs must share the same objects and close
+the same cycles.  A copy in place of one object is found, and so is one object in place of two.
 
-A plain object that several persistable objects share belongs into the record of each, and comes back
-once for each: by design.  So the identity of plain objects is compared within what hangs on one
-persistable object, its *owner*; that of persistable objects in the whole graph.
+A plain object that several persistable objects share is stored in the record of each, and is loaded once for
+each, by design.  So the identity of plain objects is compared only within the parts of one persistable
+object, their *owner*.  The identity of persistable objects is compared in the whole graph.
 
 The walk keeps its own stack: graphs may be of any depth.
 """
@@ -26,11 +25,11 @@ from brinery.persistable import is_persistable_type
 from brinery.verify.parts import ATOMS, SETS, elements_of, goes_by_name, parts_of, shown
 
 _LOOK_AHEAD: Final = 4
-"""How far into the elements of a set is looked to tell which is whose counterpart."""
+"""How many levels of the elements of a set are compared to find their counterparts."""
 
 
 class SharingError(AssertionError):
-    """Two graphs differ in which of their references lead to one object."""
+    """Two graphs differ in their sharing: in which references lead to the same object."""
 
 
 def assert_isomorphic(
@@ -38,13 +37,12 @@ def assert_isomorphic(
 ) -> None:
     """Raise AssertionError, with the path to the place, unless two object graphs are isomorphic.
 
-    Types, values, attributes (in `__dict__` and slots), captured cells, the order of all but sets, sharing
-    and cycles must agree, and each dict and set must find its members.  Classes, modules and
-    importable functions must be the same objects.  `persistent_id` does not count: stores set it.
+    Types, values, attributes (in `__dict__` and slots), captured cells, the order of all containers but sets,
+    sharing and cycles must agree, and each dict and set must find its members.  Classes, modules and
+    importable functions must be the same objects.  `persistent_id` is ignored, because stores set it.
 
-    Unless `records` is true, plain objects that persistable ones share must be shared in both.  Unless
-    `sharing` is true, types and values are compared alone; a difference in what is shared is a
-    `SharingError` otherwise.
+    Unless `records` is true, plain objects that persistable ones share must be shared in both.  If `sharing`
+    is true, a difference in sharing is a `SharingError`; if not, only types and values are compared.
     """
     _Comparison(records, sharing).run(first, second)
 
@@ -83,7 +81,7 @@ class _Comparison:
         self._lookups: list[_Pair] = []
         self._counterparts: dict[tuple[int, int], Any] = {}
         self._originals: dict[int, Any] = {}
-        # Some parts are made when they are asked for: they must live, or ids would repeat.
+        # Some parts are made on access: they must stay alive, or their ids would be used again.
         self._alive: list[_Pair] = []
 
     def run(self, first: Any, second: Any) -> None:
@@ -92,7 +90,7 @@ class _Comparison:
             if self._stack:
                 self._compare(self._stack.pop())
             else:
-                # Last, when most elements have been met elsewhere: that tells which is which.
+                # Sets come last, when most elements have been met elsewhere and have counterparts.
                 self._compare_elements(self._sets.pop())
         for pair in self._lookups:
             _check_lookups(pair)
@@ -124,7 +122,7 @@ class _Comparison:
         if not self._sharing:
             return self._is_new_beside(pair)
         if self._originals.setdefault(id(second), first) is not first:
-            pair.fail(f"one {shown(second)} stands for two objects", SharingError)
+            pair.fail(f"one {shown(second)} replaces two objects", SharingError)
         key = self._key(pair.owner, first)
         known = self._counterparts.get(key, pair)
         if known is pair:
@@ -136,7 +134,7 @@ class _Comparison:
         return False
 
     def _is_new_beside(self, pair: _Pair) -> bool:
-        # Each two objects are compared once, so that cycles end.
+        # Each pair of objects is compared only once, so that cycles end.
         both = id(pair.first), id(pair.second)
         if both in self._met:
             return False
@@ -176,7 +174,8 @@ class _Comparison:
         first, second = elements_of(pair.first), elements_of(pair.second)
         if len(first) != len(second):
             pair.fail(f"{len(first)} elements became {len(second)}")
-        # Those whose counterparts are known, then by what they hold, ever deeper, where that is unique.
+        # Match elements with known counterparts first.  Match the others by their contents, deeper and
+        # deeper, if these are unique.
         owner = self._owner_of_parts(pair)
         present = {id(element): element for element in second}
         matched: list[tuple[Any, Any]] = []
@@ -216,7 +215,7 @@ def _match(
 
 
 def _fingerprint(obj: Any, depth: int) -> Any:
-    """Return something hashable that isomorphic objects have in common."""
+    """Return a hashable value that is equal for isomorphic objects."""
     cls = type(obj)
     if cls in ATOMS:
         return cls, repr(obj)
@@ -239,13 +238,13 @@ def _check_lookups(pair: _Pair) -> None:
 def _misplaced(members: Any) -> list[Any]:
     """Return the members that were entered under another hash than they have now.
 
-    Copies of dicts and sets keep the hashes of their members, and a set compares whole hashes; a dict
-    that is asked may find a misplaced member by chance.
+    Copies of dicts and sets keep the hashes of their members, and a set compares whole hashes.  A lookup in
+    the dict itself might find a misplaced member by chance.
     """
     held = set(dict.copy(members) if isinstance(members, dict) else members)
-    return [*held.difference(set(iter(held)))]  # of an iterator, the hashes are asked for anew
+    return [*held.difference(set(iter(held)))]  # an iterator makes set() hash them again
 
 
 def _is_dtype(cls: type) -> bool:
-    """Tell whether a class is of dtypes of numpy, which has one object or several of one dtype."""
+    """Return whether a class is a dtype of numpy: equal dtypes may be one object or several."""
     return any(base.__name__ == "dtype" and base.__module__ == "numpy" for base in cls.__mro__)

@@ -1,4 +1,4 @@
-"""What an object consists of, step by step."""
+"""The parts of an object, each with the step that leads to it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from types import (
 from typing import Any, Final
 
 Step = tuple[str, Any]
-"""How to get from an object to a part of it, and the part."""
+"""The step from an object to a part of it, as text, and the part."""
 
 ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
@@ -30,12 +30,12 @@ _COURTESY: Final = "persistent_id"
 
 
 def is_by_name(obj: Any) -> bool:
-    """Tell whether an object may come back as itself: an atom, or what is imported by its name."""
+    """Return whether an object may come back as itself: an atom, or an object imported by its name."""
     return type(obj) in ATOMS or goes_by_name(obj) or (type(obj) in (tuple, frozenset) and not obj)
 
 
 def goes_by_name(obj: Any) -> bool:
-    """Tell whether an object is imported by its name: a class, a module, a function."""
+    """Return whether an object is imported by its name: a class, a module, a function."""
     if isinstance(obj, (type, ModuleType, Enum)):
         return True
     if type(obj) is BuiltinFunctionType:
@@ -51,14 +51,14 @@ def _imported(function: FunctionType) -> Any:
 
 
 def elements_of(obj: Any) -> list[Any]:
-    """Return the elements of a set, in its own order; none of any other object."""
+    """Return the elements of a set, in its own order; an empty list for any other object."""
     if isinstance(obj, set):
         return list(set.__iter__(obj))
     return list(frozenset.__iter__(obj)) if isinstance(obj, frozenset) else []
 
 
 def parts_of(obj: Any) -> Iterator[Step]:
-    """Yield all parts of an object but the elements of a set, in an order of their own."""
+    """Yield all parts of an object except the elements of a set, always in the same order."""
     cls = type(obj)
     if cls is FunctionType:
         yield from _function_parts(obj)
@@ -109,7 +109,7 @@ _TRANSPARENT: Final = frozenset({object, OrderedDict, defaultdict, *SETS, *_CONT
 
 
 def _is_opaque(cls: type) -> bool:
-    """Tell whether a class has a base written in C that is not known here."""
+    """Return whether a class has a base written in C whose parts are not known here."""
     heap, immutable = 1 << 9, 1 << 8  # Py_TPFLAGS_HEAPTYPE, Py_TPFLAGS_IMMUTABLETYPE
     return any(
         base not in _TRANSPARENT and base.__flags__ & (heap | immutable) != heap
@@ -118,7 +118,7 @@ def _is_opaque(cls: type) -> bool:
 
 
 def _has_own_reduction(cls: type) -> bool:
-    """Tell whether a class says itself what it consists of; its attributes may hold more, or less."""
+    """Return whether a class defines how it is reduced; its attributes may then hold more, or less."""
     if cls in copyreg.dispatch_table:
         return cls not in _TRANSPARENT
     return any(_definer(cls, name) not in _TRANSPARENT for name in _REDUCERS)
@@ -167,7 +167,7 @@ def _attributes(obj: Any) -> Iterator[Step]:
 
 
 def _is_filled(cell: CellType) -> bool:
-    return cell != CellType()  # cells compare by their contents, and an empty one is less than all
+    return cell != CellType()  # cells compare by their contents; an empty one is the least
 
 
 def _function_parts(function: FunctionType) -> Iterator[Step]:

@@ -1,12 +1,12 @@
-"""Names that functions use and that are not there: what loads, and fails when it is called.
+"""Undefined names in functions, which load but would fail when they are called.
 
-A loaded graph is walked, without recursion and without calling a method of any object.  Functions that were
-written by value are looked at: each global name that their code loads has to be among their globals or
-builtins, and each attribute that their code asks of a module has to be there.
+A loaded graph is walked, without recursion and without calling a method of any object.  The functions in it
+that were written by value are checked.  Each global name that their code loads has to be in their globals or
+builtins, and each module attribute that their code loads has to exist.
 
-Code may be prepared for a name that is missing.  A name that some function assigns (``global name``), one
-that is loaded inside a ``try`` that catches `NameError`, and one that the code also has as a string, as in
-``"name" in globals()``, is therefore not reported.
+Code may be prepared for a missing name.  A name is therefore not reported if some function assigns it
+(``global name``), if it is loaded inside a ``try`` that catches `NameError`, or if the code also contains it
+as a string, as in ``"name" in globals()``.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ _MISSING: Final = object()
 
 
 def undefined_names(obj: Any) -> list[tuple[str, str]]:
-    """Return what the functions that `obj` reaches miss: the path to each, and what it misses."""
+    """Return the undefined names of the functions that `obj` reaches: path and problem for each."""
     walk = _Walk(obj)
     main = sys.modules["__main__"].__dict__
-    # What an imported module holds, or its code made, is as good there as it is here.
+    # Functions that an imported module contains, or that its code has made, find the module's names.
     functions = [
         (place, found)
         for place, found in enumerate(walk.objects)
@@ -56,10 +56,10 @@ def undefined_names(obj: Any) -> list[tuple[str, str]]:
 
 
 class _Walk:
-    """All objects that there are to look at, each once, the nearest first."""
+    """All objects to check, each once, the nearest first."""
 
     def __init__(self, obj: Any) -> None:
-        # Objects are held, so that no other gets the id of one that was made for the walk.
+        # All objects are kept alive: an object made during the walk must not lose its id to another.
         self.objects = [obj]
         self._reached: list[tuple[int, str]] = [(-1, "")]
         seen = {id(obj)}
@@ -114,7 +114,7 @@ def _parts(obj: Any) -> Iterator[tuple[str, Any]]:
         for part in obj.ravel().tolist():
             yield "[…]", part
     elif not known and cls is not FunctionType and gc.is_tracked(obj):
-        # Containers in C that nothing else is known of.
+        # Containers in C about which nothing else is known.
         for part in gc.get_referents(obj):
             yield "<…>", part
 
@@ -125,7 +125,7 @@ def _is_object_array(obj: Any) -> bool:
 
 
 def _is_by_reference(obj: Any) -> bool:
-    """Tell whether a class or function is what stands under its name in an imported module."""
+    """Return whether an imported module has this class or function under its name."""
     if isinstance(obj, type) and not obj.__flags__ & _HEAP_TYPE:
         return True
     module = getattr(obj, "__module__", None)
@@ -151,7 +151,7 @@ def _all_code(code: CodeType) -> Iterator[CodeType]:
     pending = [code]
     while pending:
         found = pending.pop()
-        # What annotations name is looked up only by whoever asks for them.
+        # Names in annotations are looked up only when the annotations are.
         if found.co_name != "__annotate__":
             yield found
             pending += [each for each in found.co_consts if type(each) is CodeType]
@@ -216,7 +216,7 @@ def _missing_attribute(module: ModuleType, guards: _Guards, position: int) -> It
 
 
 class _Guards:
-    """The instructions of a piece of code, and which of them are inside a ``try`` that catches what."""
+    """The instructions of a piece of code, and the exceptions that are caught around each."""
 
     def __init__(self, code: CodeType) -> None:
         bytecode = dis.Bytecode(code)
@@ -225,7 +225,7 @@ class _Guards:
         self._caught = [(entry.start, entry.end, self._handled(entry.target)) for entry in entries]
 
     def _handled(self, target: int) -> set[str]:
-        # The names that the handlers at `target` compare the exception with; "*" for a bare except.
+        # Return the names of the exceptions that the handlers at `target` catch; "*" for a bare except.
         caught: set[str] = set()
         loaded: list[str] = []
         handler = [i for i in self.instructions if i.offset >= target]
@@ -244,6 +244,6 @@ class _Guards:
         return caught
 
     def covers(self, offset: int, error: str) -> bool:
-        """Tell whether `error`, raised at `offset`, is caught in the same code."""
+        """Return whether `error`, raised at `offset`, is caught in the same code."""
         wanted = {error, "Exception", "BaseException", "*"}
         return any(start <= offset < end and caught & wanted for start, end, caught in self._caught)
