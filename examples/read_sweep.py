@@ -1,4 +1,4 @@
-"""Read the sweep that `sweep.py` has saved, knowing none of its classes.
+"""Read the sweep that `sweep.py` has saved, without its classes.
 
 python examples/read_sweep.py DIRECTORY ID
 """

@@ -4,11 +4,11 @@ Part 1 sweeps a driven, damped oscillator with a stiffening spring (Duffing's eq
 
     x'' + d x' + x + b x^3 = g cos(w t),
 
-up and down in the frequency w, each run going on from where the one before ended, as an experiment
-does.  For weak damping there are frequencies with two stable amplitudes: which one is found depends
-on the direction.  All runs share one configuration, refer to each other and carry callbacks that are
-closures.  The sweep is saved with dill, and `read_sweep.py`, which knows none of these classes, reads
-it in a fresh process.
+up and down in the frequency w.  As in an experiment, each run continues from the end of the one
+before.  For weak damping there are frequencies with two stable amplitudes; the direction decides
+which one a run finds.  All runs share one configuration, refer to each other and carry callbacks
+that are closures.  The sweep is saved with dill, and `read_sweep.py`, which has none of these
+classes, reads it in a fresh process.
 
 Part 2 saves the syntax trees of the standard library with each codec, and times it.
 """
@@ -35,11 +35,11 @@ from brinery import FilesystemStore, Persistable, UnsupportedObjectError
 
 HERE = Path(__file__).resolve().parent
 
-# -- part 1: what is swept
+# -- part 1: the sweep
 
 
 class Configuration(Persistable):
-    """What all runs have in common; lengths and times are without dimension."""
+    """The parameters that all runs share; lengths and times are without dimension."""
 
     def __init__(self) -> None:
         self.stiffening = 0.04
@@ -137,7 +137,7 @@ def make_sweep(dampings: int, frequencies: int, progress: Progress) -> Sweep:
 
 
 def report(sweep: Sweep) -> Iterator[str]:
-    """Yield a line for each damping: what the callbacks say, and where two states were found."""
+    """Yield a line for each damping: the answers of the callbacks, and the range with two states."""
     limit = sweep.configuration.tolerance
     for damping in sorted({run.damping for run in sweep.runs}):
         runs = [run for run in sweep.runs if run.damping == damping]
@@ -228,7 +228,7 @@ def parse_library(most: int, progress: Progress) -> tuple[dict[str, ast.Module],
 
 
 def digest(trees: dict[str, Any]) -> str:
-    """Return a digest of all that `ast.dump` says of the trees, positions included."""
+    """Return a digest of the output of `ast.dump` for the trees, positions included."""
     state = hashlib.sha256()
     for name, tree in trees.items():
         state.update(
@@ -249,7 +249,7 @@ def to_plain(node: Any) -> Any:
 
 
 def from_plain(value: Any) -> Any:
-    """Return the tree that `to_plain` was given."""
+    """Return the tree that `to_plain` took apart."""
     if isinstance(value, list):
         return [from_plain(item) for item in value]
     if not isinstance(value, dict):
@@ -271,7 +271,7 @@ def load_trees(directory: str, id_: str, expected: str) -> None:
             trees = pickle.load(file)
     else:
         store = FilesystemStore(directory)
-        store.load("warm-up")  # imports the codec, and what it imports
+        store.load("warm-up")  # imports the codec, and the library that it wraps
         began = time.perf_counter()
         trees = store.load(id_)
     seconds = time.perf_counter() - began
@@ -283,7 +283,7 @@ def load_trees(directory: str, id_: str, expected: str) -> None:
 
 
 def run_python(*arguments: Any) -> str:
-    """Return what a fresh Python prints."""
+    """Return the output of a fresh Python."""
     command = [sys.executable, *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
     if done.returncode:
@@ -294,7 +294,7 @@ def run_python(*arguments: Any) -> str:
 def rows(
     trees: dict[str, ast.Module], count: int
 ) -> Iterator[tuple[str, int | None, str, Any, int]]:
-    """Yield codec, protocol, a word on what is saved, the object, and its number of nodes."""
+    """Yield codec, protocol, a word for the form of the object, the object, and its number of nodes."""
     for protocol in (2, 4, 5):
         yield "pickle", protocol, "trees", trees, count
     yield "cloudpickle", None, "trees", trees, count
@@ -303,7 +303,7 @@ def rows(
 
 
 TIMES = 2
-"""How often each save and each load is timed; the table has the shortest."""
+"""The number of times that each save and each load is timed; the table has the shortest."""
 
 
 def measure(
@@ -379,7 +379,7 @@ def show_trees(directory: Path, most: int, progress: Progress) -> None:
 
 
 class Progress:
-    """Shows one line on a terminal that the next one overwrites; elsewhere nothing."""
+    """Shows one line on a terminal, which the next one overwrites; elsewhere it shows nothing."""
 
     def __init__(self) -> None:
         self._on = sys.stdout.isatty()
