@@ -161,7 +161,7 @@ def test_fsck_checks_seals_with_the_key_of_the_environment(
         monkeypatch.setenv("BRINERY_TRUST_KEY", key.hex())
         done = run("fsck", "sealed", cwd=place)
         assert done.returncode == status
-        assert done.stdout.startswith(f"1 records: 1 {'unsealed' if status else 'ok'}\n")
+        assert done.stdout.startswith(f"1 record: 1 {'unsealed' if status else 'ok'}\n")
     monkeypatch.setenv("BRINERY_TRUST_KEY", (b"w" * 32).hex())
     done = run("list", "--long", "sealed", cwd=place)
     assert (done.returncode, done.stderr) == (0, "")

@@ -40,6 +40,7 @@ from brinery.operations.fingerprint import (
     set_digest,
 )
 from brinery.operations.progress import Progress, Show
+from brinery.operations.report import Report, counted
 from brinery.record.record import about_of
 from brinery.record.seal import Seals
 from brinery.session.session import Session, session_of
@@ -50,7 +51,7 @@ _ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class BackupReport:
+class BackupReport(Report):
     """The result of a backup."""
 
     copied: int
@@ -64,11 +65,9 @@ class BackupReport:
     kept: int = 0
     """Records kept in the backup although the store no longer has them."""
 
-    def __str__(self) -> str:
-        plural = "" if self.copied == 1 else "s"
-        line = (
-            f"{self.copied} record{plural} copied ({self.size:,} bytes), {self.unchanged} unchanged"
-        )
+    def headline(self) -> str:
+        """Return how many records were copied, unchanged, pruned and kept."""
+        line = f"{counted(self.copied, 'record')} copied ({self.size:,} bytes), {self.unchanged} unchanged"
         if self.pruned:
             line += f", {self.pruned} pruned"
         return line + (f", {self.kept} kept that the store has no longer" if self.kept else "")

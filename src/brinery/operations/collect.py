@@ -27,6 +27,7 @@ from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundE
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.reference_order import components
+from brinery.operations.report import Report, counted
 from brinery.record.info import read_metadata
 from brinery.record.reader import metadata_length, parse_metadata
 from brinery.record.record import Metadata
@@ -37,7 +38,7 @@ _MOST_BYTES: Final = 16 << 20  # of the records moved at once
 
 
 @dataclass(frozen=True, slots=True)
-class GcReport:
+class GcReport(Report):
     """The result of a garbage collection."""
 
     records: int
@@ -50,10 +51,11 @@ class GcReport:
     put_back: Sequence[Id] = ()
     """The IDs that a save began to refer to at the last moment, or that a killed run left in the trash."""
 
-    def __str__(self) -> str:
+    def headline(self) -> str:
+        """Return how many records were removed, or would be."""
         count = len(self.garbage)
         done = "would be" if self.dry_run else "was" if count == 1 else "were"
-        line = f"{self.records} records: {count} that no root reaches {done} removed"
+        line = f"{counted(self.records, 'record')}: {count} that no root reaches {done} removed"
         return line + (f", {len(self.put_back)} put back" if self.put_back else "")
 
 

@@ -27,6 +27,7 @@ from brinery.errors import (
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.reference_order import components
+from brinery.operations.report import Report, counted
 from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, stamp_of
 from brinery.record.info import read_metadata
@@ -49,7 +50,7 @@ class DamagedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class CopyReport:
+class CopyReport(Report):
     """The result of a copy."""
 
     copied: int
@@ -74,18 +75,19 @@ class CopyReport:
         """Return whether no record was damaged or missing."""
         return not (self.damaged or self.dangling)
 
-    def __str__(self) -> str:
-        plural = "" if self.copied == 1 else "s"
-        lines = [f"{self.copied} record{plural} copied ({self.size:,} bytes)"]
+    def headline(self) -> str:
+        """Return how many records were copied, overwritten and skipped."""
+        line = f"{counted(self.copied, 'record')} copied ({self.size:,} bytes)"
         if self.overwritten:
-            lines[0] += f", {self.overwritten} of them over others"
-        if self.skipped:
-            lines[0] += f", {self.skipped} were there already"
-        lines += [f"{id_}: kept, the target has another record" for id_ in self.left_in_target]
-        lines += [f"{found.id}: left out: {found.reason}" for found in self.damaged]
-        lines += [f"{id_}: is referred to, but missing" for id_ in self.dangling]
-        lines += [f"{name}: left out, not a record" for name in self.foreign]
-        return "\n".join(lines)
+            line += f", {self.overwritten} of them over others"
+        return line + (f", {self.skipped} were there already" if self.skipped else "")
+
+    def details(self) -> Iterator[str]:
+        """Yield a line for each record that was not copied."""
+        yield from (f"{id_}: kept, the target has another record" for id_ in self.left_in_target)
+        yield from (f"{found.id}: left out: {found.reason}" for found in self.damaged)
+        yield from (f"{id_}: is referred to, but missing" for id_ in self.dangling)
+        yield from (f"{name}: left out, not a record" for name in self.foreign)
 
 
 def copy(

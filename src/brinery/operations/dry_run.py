@@ -8,7 +8,7 @@ a record that fails are not tried.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -25,6 +25,7 @@ from brinery.graph.loader import Loader
 from brinery.graph.outcome import RENAMED, UPGRADED
 from brinery.ids import Id, name_of
 from brinery.operations.progress import Progress, Show
+from brinery.operations.report import Report, by_status
 from brinery.record.info import read_info
 from brinery.session.cache import Caches
 from brinery.session.identity import IdentityMap
@@ -52,7 +53,7 @@ _LOADABLE: Final = frozenset({"loads", "upgraded", "renamed"})
 
 
 @dataclass(frozen=True, slots=True)
-class DryRunReport:
+class DryRunReport(Report):
     """The result of a dry run for a store: a `CheckedRecord` for each record, sorted by ID."""
 
     records: Sequence[CheckedRecord]
@@ -72,11 +73,13 @@ class DryRunReport:
         """Return the number of records of each status that occurs."""
         return dict(Counter(checked.status for checked in self.records))
 
-    def __str__(self) -> str:
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
-        lines = [f"{len(self.records)} records" + (f": {counts}" if counts else "")]
-        lines += [f"{checked.id}: {checked.status}: {checked.reason}" for checked in self.failures]
-        return "\n".join(lines)
+    def headline(self) -> str:
+        """Return how many records there are of each status."""
+        return by_status(len(self.records), self.counts)
+
+    def details(self) -> Iterator[str]:
+        """Yield a line for each record that would not load."""
+        return (f"{checked.id}: {checked.status}: {checked.reason}" for checked in self.failures)
 
 
 class Checker:

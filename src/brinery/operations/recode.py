@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,6 +10,7 @@ from brinery.backend import Conflict, Version
 from brinery.errors import BrineryError, NotFoundError, StorageError
 from brinery.ids import Id
 from brinery.operations.progress import Progress, Show
+from brinery.operations.report import Report, counted
 from brinery.operations.rewrite import Rewriter, Rewritten
 from brinery.operations.scan import ids_in
 from brinery.session.identity import NOTHING
@@ -31,7 +32,7 @@ class LeftRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class RecodeReport:
+class RecodeReport(Report):
     """The result of a recoding, or of its dry run."""
 
     recoded: int
@@ -53,14 +54,16 @@ class RecodeReport:
         """Return whether every record has the codec and transform now."""
         return not self.left
 
-    def __str__(self) -> str:
-        plural = "" if self.recoded == 1 else "s"
+    def headline(self) -> str:
+        """Return how many records were recoded, and their size before and after."""
         sizes = f"{self.size_before:,} bytes before, {self.size_after:,} after"
         done = "would be recoded" if self.is_dry_run else "recoded"
-        lines = [f"{self.recoded} record{plural} {done} ({sizes}), {self.unchanged} unchanged"]
-        lines += [f"{id_}: decoded, not compared" for id_ in self.uncompared]
-        lines += [f"{found.id}: left as it is: {found.reason}" for found in self.left]
-        return "\n".join(lines)
+        return f"{counted(self.recoded, 'record')} {done} ({sizes}), {self.unchanged} unchanged"
+
+    def details(self) -> Iterator[str]:
+        """Yield a line for each record that could not be compared or recoded."""
+        yield from (f"{id_}: decoded, not compared" for id_ in self.uncompared)
+        yield from (f"{found.id}: left as it is: {found.reason}" for found in self.left)
 
 
 def recode(

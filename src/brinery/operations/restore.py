@@ -22,6 +22,7 @@ from brinery.operations.fingerprint import (
     set_digest,
 )
 from brinery.operations.progress import Progress, Show
+from brinery.operations.report import Report, counted
 from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
 from brinery.session.session import session_of
@@ -30,7 +31,7 @@ from brinery.trust.policy import Trust
 
 
 @dataclass(frozen=True, slots=True)
-class RestoreReport:
+class RestoreReport(Report):
     """The result of a restore."""
 
     restored: int
@@ -40,9 +41,9 @@ class RestoreReport:
     size: int
     """Bytes of the records that were written."""
 
-    def __str__(self) -> str:
-        plural = "" if self.restored == 1 else "s"
-        line = f"{self.restored} record{plural} restored ({self.size:,} bytes)"
+    def headline(self) -> str:
+        """Return how many records were restored."""
+        line = f"{counted(self.restored, 'record')} restored ({self.size:,} bytes)"
         return line + (f", {self.overwritten} of them over others" if self.overwritten else "")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -20,6 +20,7 @@ from brinery.errors import (
     TrustError,
 )
 from brinery.ids import Id, id_of
+from brinery.operations.report import Report, by_status, counted
 
 OK: Final = "ok"
 CORRUPT: Final = "corrupt"
@@ -59,7 +60,7 @@ class ExaminedRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class FsckReport:
+class FsckReport(Report):
     """The result of `fsck`."""
 
     counts: Mapping[str, int]
@@ -78,15 +79,16 @@ class FsckReport:
         """Return whether there are no problems; orphans and strays do not count as problems."""
         return not self.problems
 
-    def __str__(self) -> str:
-        counts = ", ".join(f"{count} {status}" for status, count in self.counts.items())
-        lines = [f"{sum(self.counts.values())} records" + (f": {counts}" if counts else "")]
-        if self.strays:
-            files = "1 other file" if len(self.strays) == 1 else f"{len(self.strays)} other files"
-            lines[0] += f"; {files} (strays)"
-        lines += map(str, self.problems)
-        lines += [f"{id_}: orphaned: no root reaches it" for id_ in self.orphans]
-        return "\n".join(lines)
+    def headline(self) -> str:
+        """Return how many records there are of each status, and how many stray files."""
+        line = by_status(sum(self.counts.values()), self.counts)
+        strays = len(self.strays)
+        return line + (f"; {counted(strays, 'other file')} (strays)" if strays else "")
+
+    def details(self) -> Iterator[str]:
+        """Yield a line for each problem and each orphan."""
+        yield from map(str, self.problems)
+        yield from (f"{id_}: orphaned: no root reaches it" for id_ in self.orphans)
 
 
 def problem_of(backend: Backend, name: str, error: BrineryError) -> ExaminedRecord:
