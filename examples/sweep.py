@@ -204,7 +204,7 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     changed = [name for name in names if (directory / name).stat().st_mtime_ns != before[name]]
     assert changed == [sweep.runs[0].persistent_id]
     print(
-        f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written anew"
+        f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written again"
     )
 
 

@@ -34,7 +34,7 @@ def test_the_demo_shows_what_was_checked(tmp_path: Path) -> None:
     assert "one Configuration, held by 721 others" in shown
     assert "is one object from three sides" in shown
     assert "two states from w = 1.27 to 1.63" in shown
-    assert "1 file of 542 written anew" in shown
+    assert "1 file of 542 written again" in shown
     assert "msgpack says no: the codec 'msgpack' cannot encode" in shown
     rows = re.findall(r"^ +(.+?) {2,}.* equal$", shown, re.MULTILINE)
     codecs = ["pickle.dump", "pickle", "pickle", "pickle", "cloudpickle", "dill", "msgpack"]
