@@ -54,12 +54,10 @@ def choices(
     named = [_named(codec) for codec in _listed(codecs) or _installed()]
     stages = [_stage(name) for name in _listed(compress) or ["none"]]
     found = [Choice(title, codec, stage) for title, codec in named for stage in stages]
-    return list({(c.title, c.protocol, c.compress, id(_own(c))): c for c in found}.values())
-
-
-def _own(choice: Choice) -> Any:
     # Two instances with different options have one name, but are two choices.
-    return choice.codec if choice.title == choice.codec.name and choice.codec.config() else None
+    return list(
+        {(c.title, type(c.codec), repr(c.codec.config()), c.compress): c for c in found}.values()
+    )
 
 
 def _listed(values: Any) -> list[Any]:
