@@ -1,4 +1,4 @@
-"""`make demo`: the example runs, and shows what it promises."""
+"""`make demo`: the example runs, and its output is right."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Part(Persistable):
 
 
 class Whole(Persistable):
-    """What is damaged, where the codec keeps instances."""
+    """The object whose record is damaged, for codecs that keep instances."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -77,7 +77,7 @@ KINDS: Sequence[Kind] = tuple(
     for buffers in (False, True)
     if not buffers or (codec == "pickle" and protocol == 5)
 )
-"""What is tried in memory, where a damage takes a tenth of a millisecond."""
+"""The forms tried in memory, where each damage takes a tenth of a millisecond."""
 
 PLACES: Sequence[Engine] = ("directory", "SQLite")
 ELSEWHERE: Sequence[Kind] = tuple(
@@ -87,7 +87,7 @@ ELSEWHERE: Sequence[Kind] = tuple(
     for sealed in (False, True)
     for engine in PLACES
 )
-"""What is tried in other engines, where it takes up to one."""
+"""The forms tried in other engines, where each damage takes up to one."""
 
 
 @dataclass
@@ -241,7 +241,7 @@ class Subject:
         if self._path is None:
             self.store.backend.put("damaged", data)
             return
-        # Not truncated: some file systems flush what is written after that.
+        # Not truncated: some file systems flush data that is written after that.
         self._path.unlink(missing_ok=True)
         self._path.write_bytes(data)
 
@@ -292,7 +292,7 @@ class Subject:
             outcome.errors[type(error).__name__] += 1
             if error.id != "damaged":
                 outcome.violations.append(f"{damage.name}: an error of {error.id!r}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - it may be any error; it is reported
             outcome.violations.append(f"{damage.name}: {type(error).__name__}: {error}")
         self._read_info(damage, outcome)
 

@@ -33,7 +33,7 @@ class Target(NamedTuple):
     name: str
     strategy: Callable[[], st.SearchStrategy[bytes]]
     check: Callable[[bytes], bool]
-    """Tells whether the bytes passed; raises whatever is no error of brinery."""
+    """Returns whether the bytes passed; raises any error that is not brinery's."""
 
 
 @dataclass
@@ -42,7 +42,7 @@ class Tally:
 
     cases: int = 0
     passed: int = 0
-    """What was no mistake to the parser."""
+    """The input that the parser accepted."""
     seconds: float = 0
     violations: list[str] = field(default_factory=list)
 
@@ -64,7 +64,7 @@ def fuzz(target: Target, seconds: float, seed: int, examples: int) -> Tally:
     while not tally.cases or time.monotonic() - begun < seconds:
         try:
             hypothesis.seed(seed)(test)()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - it may be any error; it is reported
             tally.violations.append(f"seed {seed}: {type(error).__name__}: {error}"[:300])
         seed += 1
     tally.seconds = round(time.monotonic() - begun, 1)
@@ -234,4 +234,4 @@ TARGETS: Sequence[Target] = (
     Target("metadata", _metadata, _is_metadata),
     Target("bytes", _anything, _is_nothing),
 )
-"""What is fed."""
+"""The kinds of input."""

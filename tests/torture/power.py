@@ -2,7 +2,7 @@
 
 The calls of an operation are recorded once.  For every moment between two of them, steps that had not been
 flushed are left out: none, all, each alone, all but each, all from each on, and many sets drawn at random.
-What is durable when the operation has ended must be the new state.
+The durable state after the end of the operation must be the new state.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def recorded(stage: Stage, root: Path) -> list[tuple[str, str, int]]:
 def _states(
     stage: Stage, calls: Sequence[tuple[str, str, int]], prefix: str
 ) -> Iterator[tuple[str, Disk, State, bool]]:
-    """Yield where the power is cut, what is on the disk then, and whether the operation has ended."""
+    """Yield the place of the cut, the contents of the disk, and whether the operation has ended."""
     chance = random.Random(0)
     seen = set()
     for count in range(len(calls) + 1):

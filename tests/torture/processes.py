@@ -1,4 +1,4 @@
-"""Lets workers act on one bank at once, kills some, and checks what is left against their logs."""
+"""Lets workers act on one bank at once, kills some, and checks the store against their logs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Engine:
 
     @property
     def needs_database(self) -> bool:
-        """Whether it is tried on a database that somebody makes for it."""
+        """Whether it needs a database that is made for it."""
         return self.url is not None and "{database}" in self.url
 
     def url_at(self, place: Path, database: str | None) -> str | None:
@@ -64,7 +64,7 @@ ENGINES: Sequence[Engine] = (
     Engine("memory, a store for each thread"),
     Engine("memory, one store for all threads", shares_store=True),
 )
-"""What is tried; one line for each."""
+"""The stores to try; one line for each."""
 
 
 @dataclass
@@ -99,7 +99,7 @@ class Outcome:
 def torture(
     engine: Engine, place: Path, seconds: float, seed: int, database: str | None = None
 ) -> Outcome:
-    """Let `WORKERS` workers act for some seconds; return what was found.
+    """Let `WORKERS` workers act for some seconds; return the results.
 
     `database` is the URL of an empty database, for the engine that needs one.
     """

@@ -3,7 +3,7 @@
     python -m tests.torture.programs SECONDS SEED
 
 The programs are put together from pieces of pickles, hostile ones among them, so that most of them are nearly
-right.  An audit hook (PEP 578) notes whatever would be harm: processes, code that is compiled or executed,
+right.  An audit hook (PEP 578) records every harmful event: processes, code that is compiled or executed,
 modules that are imported, files that are opened.  What the look accepts must do none of these, and
 the unpickler must find it acceptable, too, or fail with an error of brinery.  The look itself, by whatever
 policy, and `needs` raise nothing else.
@@ -182,7 +182,7 @@ def main(seconds: str, seed: str) -> None:
         "encodings.raw_unicode_escape",
     ):
         importlib.import_module(name)
-    # What is imported by the first load and the first error is not what a payload does.
+    # Imports of the first load and the first error must not count as those of a payload.
     for body in (b"]\x94K\x01a", b"cposix\nsystem\n", b"ctests.trust.things\nNo\n", b"NN\x85R"):
         _outcome(_store(opcodes.whole(body), trust))
     watch = Watch()

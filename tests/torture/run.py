@@ -45,7 +45,7 @@ TORTURES: dict[str, Torture] = {"kill": kill, "fault": fault, "power": cut}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for; return 1 if anything went wrong."""
+    """Run the selected parts; return 1 if anything went wrong."""
     options = _options(arguments)
     reason = traced.why_not()
     if reason is not None:

@@ -35,7 +35,7 @@ class Scenario:
 
 @dataclass
 class Stage:
-    """A prepared store, and what is to be seen of it before and after the operation."""
+    """A prepared store, and its expected state before and after the operation."""
 
     scenario: Scenario
     prepared: Path
@@ -61,10 +61,10 @@ class Stage:
         return target / "store"
 
     def problem(self, root: Path | str, *, done: bool) -> str | None:
-        """Tell what is wrong with a store after the operation, which was `done` or may have been."""
+        """Return the problem of a store after the operation, which was `done` or may have been."""
         try:
             seen = self.scenario.observe(str(root))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001 - any error is a problem to report
             return f"{type(error).__name__}: {error}"
         if seen == self.new or (seen == self.old and not done):
             return None
@@ -74,7 +74,7 @@ class Stage:
 
 @dataclass
 class Tally:
-    """What was tried, and what went wrong."""
+    """The number of trials, and the problems found."""
 
     cases: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)

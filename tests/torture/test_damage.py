@@ -1,4 +1,4 @@
-"""Damaged and forged records: an error of brinery or the right object, whatever was done to them."""
+"""Damaged and forged records: loading gives an error of brinery or the right object."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_no_engine_overlooks_damage(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_seals_find_what_digests_do_not(tmp_path: Path) -> None:
-    """A forged record is what it says where there is no key; with one, each forgery is a `SealError`."""
+    """Without a key a forged record loads as it says; with one, each forgery is a `SealError`."""
     found: dict[bool, Outcome] = {}
     for sealed in (False, True):
         place = tmp_path / str(sealed)

@@ -31,7 +31,7 @@ def needs_strace() -> None:
 
 @pytest.mark.parametrize("name", run.TORTURES)
 def test_a_store_survives_some_cases(name: str) -> None:
-    """Old or new graph, whole, and a clear error, whatever call it is."""
+    """Whichever call fails: the old or the new graph, complete, and a clear error."""
     options: Any = run._options(["--most", str(MOST)])
     found = run.run(name, options)
     assert [line for tally in found.values() for line in tally.violations] == []

@@ -43,4 +43,4 @@ GROUPS: dict[str, Cases] = {
     "texts": texts,
     "expansions": expansions,
 }
-"""What is tried; each name is counted by itself."""
+"""The groups of payloads; each name is counted separately."""
