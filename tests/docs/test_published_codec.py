@@ -93,7 +93,7 @@ def test_stores_find_it_by_its_name(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_without_it_the_error_says_what_is_missing(installed: Path, tmp_path: Path) -> None:
+def test_without_it_the_error_names_the_missing_codec(installed: Path, tmp_path: Path) -> None:
     """The record names an unknown codec."""
     run(installed, tmp_path, "-c", WRITER)
     code = (

@@ -330,7 +330,7 @@ def test_a_lost_update_is_detected(tmp_path: Path) -> None:
         assert two.load(id_).label == "mine"
 
 
-def test_an_object_that_was_not_changed_here_is_no_conflict(tmp_path: Path) -> None:
+def test_an_object_that_was_not_changed_here_causes_no_conflict(tmp_path: Path) -> None:
     """A part that another store has changed is left alone when the container is saved."""
     with FilesystemStore(tmp_path) as one, FilesystemStore(tmp_path) as two:
         part = Node("part")

@@ -32,7 +32,7 @@ WITHOUT_WEAK_REFERENCES: list[Callable[[int], Any]] = [
 
 
 @pytest.mark.parametrize("name", INSTANCES)
-def test_what_was_saved_is_what_is_loaded(name: str) -> None:
+def test_a_load_returns_the_saved_object(name: str) -> None:
     """`load(save(p)) is p`, for an object of any class."""
     obj = INSTANCES[name]()
     with MemoryStore() as store:

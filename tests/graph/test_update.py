@@ -68,7 +68,7 @@ def add(n: int = 1) -> Callable[[Any], None]:
     return added
 
 
-def test_the_living_object_is_changed_while_nobody_else_changes_it(
+def test_the_living_object_is_changed_if_its_record_is_unchanged(
     store: Store, other: Store
 ) -> None:
     """The same object each time, and saved."""
@@ -106,7 +106,7 @@ def test_unsaved_changes_are_left_out(store: Store) -> None:
         store.save(thing)
 
 
-def test_it_is_repeated_when_somebody_else_comes_first(store: Store, other: Store) -> None:
+def test_it_is_repeated_when_another_store_comes_first(store: Store, other: Store) -> None:
     """With a freshly loaded object each time, until there is no conflict."""
     id = store.save(Thing(n=0))
     seen = []
@@ -254,7 +254,7 @@ def test_a_conflict_of_something_reached_is_solved(store: Store, other: Store) -
     assert other.load(leaf).n == 11
 
 
-def test_a_member_of_a_cycle_that_somebody_else_changed_can_be_updated(
+def test_a_member_of_a_cycle_that_another_store_changed_can_be_updated(
     store: Store, other: Store
 ) -> None:
     """The whole cycle is loaded again: new and old objects do not mix."""
@@ -300,7 +300,7 @@ def test_an_update_in_a_transaction_is_part_of_that(store: Store, other: Store) 
     assert other.load(id).n == 2
 
 
-def test_what_is_not_there_cannot_be_updated(store: Store, other: Store) -> None:
+def test_a_missing_object_cannot_be_updated(store: Store, other: Store) -> None:
     """Nor can a record that another store removes during the update: the removal stays."""
     with pytest.raises(NotFoundError):
         store.update("nothing", add())

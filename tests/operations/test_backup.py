@@ -205,11 +205,11 @@ def test_what_the_backup_has_lost_is_copied_again() -> None:
 def test_progress_ends_with_all() -> None:
     """Of both."""
     source, backup = filled(MemoryStore()), MemoryStore()
-    told: list[tuple[int, int]] = []
-    source.backup(backup, progress=lambda *at: told.append(at))
-    assert told[-1] == (4, 4)
-    brinery.restore(backup, MemoryStore(), progress=lambda *at: told.append(at))
-    assert told[-1] == (8, 8)
+    reported: list[tuple[int, int]] = []
+    source.backup(backup, progress=lambda *at: reported.append(at))
+    assert reported[-1] == (4, 4)
+    brinery.restore(backup, MemoryStore(), progress=lambda *at: reported.append(at))
+    assert reported[-1] == (8, 8)
 
 
 # -- while others save
@@ -408,12 +408,12 @@ def test_what_came_and_went_during_a_first_backup_does_not_stay() -> None:
     source, backup = filled(Store(Watched())), MemoryStore()
     source.save(Node(), id="gone")
     assert isinstance(source.backend, Watched)
-    told: list[int] = []
+    reported: list[int] = []
 
     def show(done: int, total: int) -> None:
-        if "gone" in source and not told:
+        if "gone" in source and not reported:
             source.remove("gone")
-        told.append(done)
+        reported.append(done)
 
     source.backup(backup, progress=show)
     assert held(backup) == held(source)
@@ -466,13 +466,13 @@ def test_a_damaged_record_of_the_source_is_named_and_the_backup_stays() -> None:
 # -- refusals
 
 
-def test_a_place_with_records_of_its_own_is_no_target() -> None:
+def test_a_place_with_records_of_its_own_is_refused() -> None:
     """Neither of a backup nor, without overwrite, of a restore."""
     source, other, backup = filled(MemoryStore()), MemoryStore(), MemoryStore()
     other.save(Node(label="mine"), id="ring")
     other.save(Node(label="mine"), id="mine")
     before = held(other)
-    with pytest.raises(BackupError, match="no backup"):
+    with pytest.raises(BackupError, match="do not belong to a backup"):
         source.backup(other)
     source.backup(backup)
     with pytest.raises(BackupError, match="not empty"):
@@ -510,7 +510,7 @@ def test_a_closed_store_raises() -> None:
         brinery.restore(backup, closed)
 
 
-def test_another_backup_to_the_same_place_at_the_same_time_is_told_of() -> None:
+def test_another_backup_to_the_same_place_at_the_same_time_is_an_error() -> None:
     """The second one to write its manifest gives up."""
     source, backup = filled(Store(Watched())), MemoryStore()
     source.backup(backup)
@@ -523,14 +523,14 @@ def test_another_backup_to_the_same_place_at_the_same_time_is_told_of() -> None:
         source.backup(backup)
 
 
-def test_a_label_of_a_newer_format_is_told_of() -> None:
-    """A backup with a damaged manifest counts as unfinished."""
+def test_a_manifest_of_a_newer_format_is_refused() -> None:
+    """And a backup with a damaged manifest counts as unfinished."""
     source, backup = filled(MemoryStore()), MemoryStore()
     source.backup(backup)
     backup.backend.put(
         NAME, b'{"format": 9, "finished": true, "time": 1, "records": 1, "digest": ""}'
     )
-    with pytest.raises(BackupError, match="format 9"):
+    with pytest.raises(BackupError, match="got 9"):
         source.backup(backup)
     backup.backend.put(NAME, b"{")
     with pytest.raises(BackupError, match="not finished"):
@@ -595,7 +595,7 @@ def test_what_the_target_would_refuse_is_not_restored(tmp_path: Path, trust: Tru
         assert not (tmp_path / "new").exists()
 
 
-def test_an_unsealed_backup_is_no_sealed_store(tmp_path: Path) -> None:
+def test_an_unsealed_backup_is_not_restored_to_a_sealed_store(tmp_path: Path) -> None:
     """The error says how to seal it."""
     with FilesystemStore(tmp_path / "jobs") as store:
         store.save(Node())
@@ -611,7 +611,7 @@ def test_an_unsealed_backup_is_no_sealed_store(tmp_path: Path) -> None:
         assert isinstance(new.load("Node.1"), Node)
 
 
-def test_records_that_were_sealed_anew_are_copied(tmp_path: Path) -> None:
+def test_records_that_were_sealed_again_are_copied(tmp_path: Path) -> None:
     """A change of keys changes nothing but the seals."""
     with FilesystemStore(tmp_path / "jobs", trust=Trust(key=KEY)) as store:
         store.save(Node())
@@ -623,7 +623,7 @@ def test_records_that_were_sealed_anew_are_copied(tmp_path: Path) -> None:
         assert isinstance(backup.load("Node.1"), Node)
 
 
-def test_a_backup_of_another_sealed_store_is_no_target(tmp_path: Path) -> None:
+def test_a_backup_of_another_sealed_store_is_refused_as_target(tmp_path: Path) -> None:
     """Their seals would be of two identities; a restore refuses such a store, too."""
     for name in ("one", "two"):
         with FilesystemStore(tmp_path / name, trust=Trust(key=KEY)) as store:

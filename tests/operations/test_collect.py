@@ -86,7 +86,7 @@ class TestWhatGoes:
         with pytest.raises(NotFoundError):
             store.load("Task.4")
 
-    def test_a_living_object_whose_record_was_removed_is_written_anew(self, store: Store) -> None:
+    def test_a_living_object_whose_record_was_removed_is_written_again(self, store: Store) -> None:
         """The next save that reaches it finds that it is gone."""
         root = store.load("Task.1")
         ring = store.load("Task.4")
@@ -163,7 +163,7 @@ class TestWhatGoes:
         assert len(store.gc([id_], older_than=0, dry_run=False).garbage) == 5
         assert len(store) == 2_001
 
-    def test_progress_is_told(self, store: Store) -> None:
+    def test_progress_is_reported(self, store: Store) -> None:
         """Once for each time that the records are read."""
         calls: list[tuple[int, int]] = []
         store.gc(["Task.1"], older_than=0, progress=lambda *call: calls.append(call))
@@ -296,7 +296,9 @@ class TestOthersSaveMeanwhile:
         other.update("Task.1", change)
         self.check(backend)
 
-    def test_what_was_removed_and_put_back_can_be_changed(self, backend: Interrupted) -> None:
+    def test_a_record_that_was_removed_and_put_back_can_be_changed(
+        self, backend: Interrupted
+    ) -> None:
         """It has another version then, but the same content: that is not a conflict."""
         other = Store(backend)
         old = other.load("Task.2")

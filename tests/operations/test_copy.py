@@ -162,7 +162,7 @@ def test_a_new_store_remembers_the_settings_of_the_old_one(tmp_path: Path) -> No
     assert FilesystemStore(tmp_path / "known").codec.protocol == 2
 
 
-def test_what_is_no_record_is_left_out_and_told(tmp_path: Path) -> None:
+def test_files_that_are_not_records_are_left_out_and_reported(tmp_path: Path) -> None:
     """Stray files and directories, also in the shards."""
     with FilesystemStore(tmp_path / "old", layout="sharded") as old:
         old.save([1])
@@ -306,11 +306,11 @@ def test_after_each_batch_all_references_lead_somewhere() -> None:
     first.after.append(ring)
     source.save(ring)
     target = Store(CarefulBackend())
-    told: list[tuple[int, int]] = []
-    assert brinery.copy(source, target, progress=lambda *at: told.append(at)).copied == 4_001
+    reported: list[tuple[int, int]] = []
+    assert brinery.copy(source, target, progress=lambda *at: reported.append(at)).copied == 4_001
     assert isinstance(target.backend, CarefulBackend)
     assert [n for n in target.backend.commits if n > 1] == [1_000, 1_000, 501, 1_500]
-    assert (told[0][1], told[-1]) == (4_001, (4_001, 4_001))
+    assert (reported[0][1], reported[-1]) == (4_001, (4_001, 4_001))
     assert held(target) == held(source)
 
 
@@ -382,7 +382,7 @@ class Interfering(MemoryBackend):
         return super().get_many(names)
 
 
-def test_a_record_that_changes_meanwhile_is_copied_with_what_it_now_refers_to() -> None:
+def test_a_record_that_changes_during_the_copy_is_copied_with_its_new_references() -> None:
     """As is one that this run has copied before."""
     source = Store(Interfering())
     first, last = Node(), Node()
@@ -399,7 +399,7 @@ def test_a_record_that_changes_meanwhile_is_copied_with_what_it_now_refers_to() 
     assert held(target) == held(source)
 
 
-def test_a_record_that_vanishes_meanwhile_is_not_copied() -> None:
+def test_a_record_that_vanishes_during_the_copy_is_not_copied() -> None:
     """The copy plans again."""
     source = Store(Interfering())
     source.save_many([Node(), Node()], ["first", "last"])
@@ -418,7 +418,7 @@ def test_two_copies_at_once_do_not_disturb_each_other(source: Store) -> None:
     assert held(target) == held(source)
 
 
-def test_what_somebody_else_writes_meanwhile_is_not_overwritten(source: Store) -> None:
+def test_a_record_that_another_process_writes_is_not_overwritten(source: Store) -> None:
     """It is a conflict, as if it had been there before."""
     target = Store(Interfering())
     assert isinstance(target.backend, Interfering)
@@ -495,7 +495,7 @@ class TestSeals:
         assert isinstance(new.load("Node.1").after[0], Node)
 
     @pytest.mark.parametrize("first", [True, False])
-    def test_between_two_stores_they_are_made_anew(
+    def test_between_two_stores_they_are_made_again(
         self, sealed: FilesystemStore, tmp_path: Path, first: bool
     ) -> None:
         """With the key of the target, even if that is new; a second copy finds them sealed."""

@@ -145,7 +145,7 @@ class TestFinding:
         assert report.counts == {"ok": 1, "misnamed": 3}
         assert ["Task.3" in problem.reason for problem in report.problems].count(True) == 1
 
-    def test_what_is_referred_to_and_gone_makes_a_record_dangling(self, store: Store) -> None:
+    def test_a_missing_reference_makes_a_record_dangling(self, store: Store) -> None:
         """All missing IDs are reported; a damaged record is not missing."""
         store.backend.commit((), ["Task.2", "Task.3"])
         report = fsck(store)
@@ -184,7 +184,7 @@ class TestFinding:
         damage(store, "Task.1", DAMAGES["a bit of the payload"][0])
         assert fsck(store, roots=["Task.1"]).orphans == ()
 
-    def test_progress_is_told(self, store: Store) -> None:
+    def test_progress_is_reported(self, store: Store) -> None:
         """With the number done and the number of all, which are equal in the last call."""
         calls: list[tuple[int, int]] = []
         fsck(store, progress=lambda done, total: calls.append((done, total)))
@@ -207,7 +207,7 @@ class TestFinding:
 class TestDirectories:
     """Problems that only file systems have."""
 
-    def test_what_stands_in_a_records_place_is_unreadable(self, tmp_path: Path) -> None:
+    def test_other_files_in_the_place_of_a_record_are_unreadable(self, tmp_path: Path) -> None:
         """Directories, FIFOs and links, referred to or not; they are never moved."""
         store = FilesystemStore(tmp_path)
         store.save(Task("first", Task("second"), Task("third")))
@@ -298,7 +298,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         os.truncate(tmp_path / "mine", 30)
         assert fsck(tmp_path).counts == {"ok": 1, "truncated": 1}
 
-    def test_damaged_settings_are_told_and_moved(self, tmp_path: Path) -> None:
+    def test_damaged_settings_are_reported_and_moved(self, tmp_path: Path) -> None:
         """With damaged settings the store cannot be opened, but it can be repaired."""
         FilesystemStore(tmp_path, codec="dill").save([1])
         (tmp_path / ".brinery" / "settings.json").write_text("{")
@@ -312,7 +312,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert fsck(tmp_path).is_clean
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-    def test_settings_that_are_no_file_are_told(
+    def test_settings_that_are_not_a_file_are_reported(
         self, tmp_path: Path, make: Callable[[Path], None]
     ) -> None:
         """All records are examined as usual."""
@@ -421,7 +421,7 @@ class TestRepair:
         assert quarantine.entries() == ()
         assert fsck(store).is_clean
 
-    def test_a_record_that_was_replaced_meanwhile_is_not_moved(self, store: Store) -> None:
+    def test_a_record_that_was_replaced_since_is_not_moved(self, store: Store) -> None:
         """The version that was examined must still be there; nothing is written then."""
         damage(store, "Task.2", lambda data: b"")
         data, version = store.backend.get("Task.2")

@@ -320,7 +320,7 @@ def test_a_record_that_would_come_back_different_is_left_as_it_is() -> None:
     assert held(store)["list"] != before["list"]
 
 
-def test_what_cannot_be_compared_is_recoded_and_told() -> None:
+def test_objects_that_cannot_be_compared_are_recoded_and_reported() -> None:
     """If comparing fails, and bytes differ each time."""
     store = MemoryStore()
     store.save_many([[Odd()], [1]], ["odd", "one"])
@@ -330,7 +330,7 @@ def test_what_cannot_be_compared_is_recoded_and_told() -> None:
     assert "odd: decoded, not compared" in str(report)
 
 
-def test_what_the_codec_refuses_is_left_and_told(store: Store) -> None:
+def test_records_that_the_codec_refuses_are_left_and_reported(store: Store) -> None:
     """As is a record without its class or codec here, and a damaged one."""
     store.save([1, 2], id="fine")
     store.backend.put("Broken.1", b"")
@@ -344,7 +344,7 @@ def test_what_the_codec_refuses_is_left_and_told(store: Store) -> None:
     assert {**held(store), "fine": b""} == {**before, "fine": b""}
 
 
-def test_a_missing_class_is_left_and_told(tmp_path: Path) -> None:
+def test_a_record_of_a_missing_class_is_left_and_reported(tmp_path: Path) -> None:
     """By its name; its record does not change at all."""
     (tmp_path / "shop.py").write_text("class Task: pass\n")
     script = "import brinery, shop; brinery.FilesystemStore('a').save(shop.Task(), 't')"
@@ -403,7 +403,7 @@ class Interfering(MemoryBackend):
         return super().commit(puts, deletes)
 
 
-def test_a_record_that_somebody_changes_meanwhile_is_redone() -> None:
+def test_a_record_that_another_process_changes_is_recoded_again() -> None:
     """With its new content; a removed record is not written again."""
     backend = Interfering()
     store = Store(backend)
@@ -466,12 +466,12 @@ def test_a_killed_run_is_repeated_and_goes_on(tmp_path: Path) -> None:
         assert forms(store) == {("cloudpickle", 5, None)}
 
 
-def test_progress_is_told(store: Store) -> None:
+def test_progress_is_reported(store: Store) -> None:
     """From none to all."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with reopened(store, protocol=2) as new:
-        brinery.recode(new, progress=lambda *at: told.append(at))
-    assert (told[0][1], told[-1]) == (4, (4, 4))
+        brinery.recode(new, progress=lambda *at: reported.append(at))
+    assert (reported[0][1], reported[-1]) == (4, (4, 4))
 
 
 def test_a_sealed_store_is_not_recoded_without_its_key(tmp_path: Path) -> None:

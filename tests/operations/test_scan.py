@@ -63,7 +63,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_all_that_refer_to_an_object_are_told(store: Store) -> None:
+def test_all_that_refer_to_an_object_are_listed(store: Store) -> None:
     """Sorted by number; also plain objects that contain it; IDs of any form and length."""
     shared = Node()
     store.save(shared, id="odd/id" * 90)

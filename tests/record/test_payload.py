@@ -100,7 +100,7 @@ def forged(
         (None, None),
     ],
 )
-def test_a_store_compresses_as_it_is_told(
+def test_a_store_compresses_as_the_argument_says(
     tmp_path: Path, compress: Any, expected: Transform | None
 ) -> None:
     """By name, by name and level, by a transform that is not registered; or not at all."""
@@ -131,7 +131,7 @@ def test_every_codec_goes_with_every_transform(codec: str, compress: str) -> Non
         assert store.load(id_) == {"text": TEXT}
 
 
-def test_a_url_tells_the_transform(tmp_path: Path) -> None:
+def test_a_url_names_the_transform(tmp_path: Path) -> None:
     """With its level, and the limit for reading."""
     store = make_store(f"{tmp_path}?compress=zstd:7&max_expanded=1000000")
     assert store.transform == ZstdTransform(7)
@@ -167,7 +167,7 @@ def test_what_does_not_get_smaller_is_stored_plain(tmp_path: Path) -> None:
         assert pickle.loads((tmp_path / id_).read_bytes()) == obj
 
 
-def test_records_with_and_without_transforms_stand_side_by_side(tmp_path: Path) -> None:
+def test_records_with_and_without_transforms_are_in_one_store(tmp_path: Path) -> None:
     """Reading follows the record, whatever the arguments of the store."""
     for number, compress in enumerate(["none", "gzip:1", "lz4", "zstd:19"]):
         FilesystemStore(tmp_path, compress=compress).save(TEXT, f"text.{number}")
@@ -241,7 +241,7 @@ def test_a_store_that_is_sent_elsewhere_compresses_there(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
 @pytest.mark.parametrize("later", ["zstd:3", "zstd:9", "gzip", "none"])
-def test_what_is_not_changed_is_not_written(tmp_path: Path, codec: str, later: str) -> None:
+def test_an_unchanged_object_is_not_written(tmp_path: Path, codec: str, later: str) -> None:
     """Whether it was saved or loaded, and also if the store has another transform now."""
     node = Node("name")
     node.others = [Node("other")]
@@ -263,7 +263,7 @@ def test_what_is_not_changed_is_not_written(tmp_path: Path, codec: str, later: s
     assert FilesystemStore(tmp_path).load(id_).changed == 1
 
 
-def test_what_was_loaded_is_compared_without_reading_it_again(
+def test_a_loaded_object_is_compared_without_reading_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest of the payload before the transform is known from loading."""
@@ -329,7 +329,7 @@ def test_a_transform_that_is_asked_for_is_used_on_what_has_not_changed(tmp_path:
         (ZstdTransform, InvalidArgumentError, "a name or a Transform"),
     ],
 )
-def test_what_is_no_transform_is_refused(
+def test_an_argument_that_is_not_a_transform_is_refused(
     tmp_path: Path, compress: Any, kind: type[Exception], text: str
 ) -> None:
     """By a store and by a save, before anything is written."""
@@ -378,7 +378,7 @@ def test_a_missing_library_is_named(
         assert caught.value.id == "text"
 
 
-def test_an_entry_point_that_is_no_transform_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_entry_point_that_is_not_a_transform_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """So is one whose module is missing; `known_transforms` lists both."""
     import importlib.metadata
     from importlib.metadata import EntryPoint, EntryPoints
@@ -497,7 +497,7 @@ def test_what_has_not_the_announced_size_is_refused(wrong: int) -> None:
                     store.load("list.1")
 
 
-def test_too_little_memory_is_no_damage() -> None:
+def test_too_little_memory_is_not_damage() -> None:
     """The error does not advise removing the record."""
     with MemoryStore(compress=Hungry()) as store:
         store.save(TEXT, "text")

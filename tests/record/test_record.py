@@ -134,7 +134,7 @@ def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> Non
 @given(
     TEXT, st.lists(TEXT, unique=True, max_size=3), st.sampled_from([{}, {"versions": {"a:B": 2}}])
 )
-def test_what_is_written_is_read_in_one_pass(
+def test_written_records_are_read_in_one_pass(
     class_name: str, references: list[str], more: dict[str, Any]
 ) -> None:
     """Otherwise nobody would notice that the fast reader is never used."""
@@ -167,7 +167,7 @@ SAMPLE = built(
 class TestFormat:
     """The layout of a record; a change of it needs a new version of the format."""
 
-    def test_the_payload_stands_at_the_start(self) -> None:
+    def test_the_payload_is_at_the_start(self) -> None:
         """So that a record of the pickle codec is a pickle file."""
         obj = {"a": [1, 2, 3]}
         sink = Sink()
@@ -176,7 +176,7 @@ class TestFormat:
         assert pickle.loads(data) == obj
         assert data.startswith(b"".join(sink.pieces))
 
-    def test_buffers_stand_at_multiples_of_64(self) -> None:
+    def test_buffers_are_at_multiples_of_64(self) -> None:
         """After zero bytes; the metadata follow the last one."""
         assert ALIGNMENT == 64
         assert SAMPLE[:7] == b"payload"
@@ -428,7 +428,7 @@ class TestDamage:
         assert caught.value.is_zero_filled
         assert caught.value.id == "Task.1"
 
-    def test_a_lost_end_is_told_from_what_was_never_a_record(self) -> None:
+    def test_a_lost_end_differs_from_a_foreign_file(self) -> None:
         """A pickle without its end, or metadata without a tail; the error names the ID."""
         metadata = len(SAMPLE) - SAMPLE.rfind(b"\xa5codec")
         pickled = pickle.dumps(list(range(1000)), 4)
@@ -441,7 +441,7 @@ class TestDamage:
             with pytest.raises(ForeignRecordError):
                 parse(data, id="Task.1")
 
-    def test_bytes_behind_the_end_are_told_however_many_there_are(self) -> None:
+    def test_any_number_of_bytes_behind_the_end_is_reported(self) -> None:
         """Also where the magic is no longer among the last bytes."""
         for more in (1, 50, 5_000):
             with pytest.raises(CorruptRecordError, match=f"{more} bytes follow its end"):
@@ -464,7 +464,7 @@ class TestDamage:
         assert parse(files["A.1"], id="B.1").metadata.id == "B.1"
 
     @given(st.binary(max_size=300))
-    def test_arbitrary_bytes_are_no_record(self, data: bytes) -> None:
+    def test_arbitrary_bytes_are_not_a_record(self, data: bytes) -> None:
         """With and without the magic bytes at their end."""
         for tail in (b"", MAGIC, struct.pack("<H", FORMAT_VERSION) + MAGIC):
             with pytest.raises(RecordError):
@@ -598,7 +598,7 @@ class TestHostileMetadata:
         ],
         ids=lambda raw: raw[:8].hex(),
     )
-    def test_what_is_no_map_is_found(self, raw: bytes) -> None:
+    def test_metadata_that_are_not_a_map_are_found(self, raw: bytes) -> None:
         """Broken msgpack, lengths beyond the end, nesting without end."""
         with pytest.raises(CorruptRecordError):
             parse(sealed(raw))
@@ -622,7 +622,7 @@ class TestHostileMetadata:
         with pytest.raises(CorruptRecordError, match="tail"):
             parse(bytes(100) + TAIL.pack(length, bytes(16), bytes(26), 1, MAGIC))
 
-    def test_a_seal_that_nobody_checks_is_refused(self) -> None:
+    def test_a_seal_without_a_key_to_check_it_is_refused(self) -> None:
         """A sealed record is not read as if it had no seal."""
         data = built()
         length, digest, _, version, magic = TAIL.unpack(data[-56:])

@@ -148,7 +148,7 @@ def test_reads_see_what_the_transaction_has_written(store: Store, other: Store) 
     assert "gone" not in other
 
 
-def test_what_was_committed_is_known_as_after_a_save(store: Store, other: Store) -> None:
+def test_committed_objects_are_known_as_after_a_save(store: Store, other: Store) -> None:
     """Living objects are the same, unchanged ones are not written again, and conflicts are found."""
     thing = Thing(n=1, other=[1])
     with store.transaction():
@@ -538,7 +538,7 @@ def test_the_outer_exception_undoes_the_inner_commit(store: Store) -> None:
     assert store.load(id) is kept
 
 
-def test_what_was_loaded_in_an_inner_one_goes_with_its_record(store: Store) -> None:
+def test_objects_loaded_in_an_inner_one_are_dropped_with_their_record(store: Store) -> None:
     """An object decoded from a record of the outer transaction is new once that is rolled back."""
     with pytest.raises(Boom), store.transaction():
         id = store.save(Thing(n=1))

@@ -129,7 +129,7 @@ def test_a_text_is_not_cut_off(postgres_url: str, caplog: pytest.LogCaptureFixtu
     assert "expected at most 4 characters" in caplog.text
 
 
-def test_a_value_that_the_server_refuses_is_told(postgres_url: str) -> None:
+def test_a_value_that_the_server_refuses_is_an_error(postgres_url: str) -> None:
     """Only the server knows which numbers it accepts: the error names extra_fields."""
     with open_with(postgres_url, Column("value", Integer)) as store:
         store.save(Job("7"))
@@ -202,7 +202,7 @@ def test_a_type_of_its_own_is_migrated_to(url: str) -> None:
     open_with(url, shade, table_name="third").close()
 
 
-def test_a_constraint_of_somebody_else_is_told(url: str) -> None:
+def test_a_constraint_of_another_program_is_an_error(url: str) -> None:
     """It is not taken for a record that is there already."""
     column = Column("value", Integer)
     with open_with(url, column) as store:

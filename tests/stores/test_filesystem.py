@@ -95,7 +95,7 @@ class TestFiles:
         store.save([1])
         assert (tmp_path / "new" / "list.1").is_file()
 
-    def test_sharded_files_stand_in_sub_directories(self, tmp_path: Path) -> None:
+    def test_sharded_files_are_in_sub_directories(self, tmp_path: Path) -> None:
         """With layout="sharded" there are at most 256 directories with two hex digits."""
         store = FilesystemStore(tmp_path, layout="sharded", durability="process")
         ids = store.save_many([[n] for n in range(300)])
@@ -146,7 +146,7 @@ class TestFiles:
         del store[name]
         assert store.list() == []
 
-    def test_stray_files_are_no_objects(self, tmp_path: Path) -> None:
+    def test_stray_files_are_not_objects(self, tmp_path: Path) -> None:
         """Other files in the directory are not listed, and loading one is a clear error."""
         store = FilesystemStore(tmp_path)
         store.save([1])
@@ -489,7 +489,7 @@ class TestIds:
             assert store.save([2]) == "list.2"
 
     @pytest.mark.parametrize("counter", [b"9" * 4300, b"9" * 5000, b"-5\n", b"", b"\xff"])
-    def test_a_damaged_counter_goes_on_after_what_is_there(
+    def test_a_damaged_counter_goes_on_after_the_highest_number(
         self, tmp_path: Path, counter: bytes
     ) -> None:
         """Whatever was written into it."""
@@ -604,7 +604,7 @@ class TestLife:
         assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_a_store_that_nobody_holds_any_more_is_freed(tmp_path: Path) -> None:
+def test_a_store_without_references_is_freed(tmp_path: Path) -> None:
     """With all that it cached; its unused numbers are given back."""
     store = FilesystemStore(tmp_path)
     store.save([1])

@@ -82,7 +82,7 @@ UNCHANGED: list[Callable[[], Any]] = [
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
 @pytest.mark.parametrize("make", UNCHANGED)
-def test_what_is_loaded_and_not_changed_is_not_written(
+def test_a_loaded_and_unchanged_object_is_not_written(
     tmp_path: Path, make: Callable[[], Any], codec: str
 ) -> None:
     """Even if its bytes differ: attribute names are interned, sets have another order."""
@@ -204,7 +204,7 @@ def test_an_error_of_a_hook_is_never_taken_for_absence(tmp_path: Path) -> None:
     assert (tmp_path / "nosy").read_bytes() == before
 
 
-def test_what_is_no_record_is_not_overwritten(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_record_is_not_overwritten(tmp_path: Path) -> None:
     """Neither a damaged record under a chosen ID nor a file of another kind."""
     store = FilesystemStore(tmp_path)
     store["settings"] = [1]
@@ -263,7 +263,7 @@ def test_a_record_keeps_its_codec_while_nothing_changes(tmp_path: Path) -> None:
     assert store.info(parent.child.persistent_id).codec == "cloudpickle"
 
 
-def test_a_record_that_somebody_removed_is_written_again(tmp_path: Path) -> None:
+def test_a_record_that_another_process_removed_is_written_again(tmp_path: Path) -> None:
     """Changed or not, all saved objects have a record afterwards."""
     store = FilesystemStore(tmp_path)
     child = Thing(x=1)
@@ -311,7 +311,7 @@ def test_unchanged_records_are_looked_for_at_once() -> None:
     )  # the second call: whether a garbage collection has run since
 
 
-def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
+def test_an_object_that_was_just_loaded_is_not_read_again_to_save_it() -> None:
     """The record, which is still cached, shows whether it has changed."""
     backend = AskedBackend()
     store = Store(backend)
@@ -335,7 +335,7 @@ def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
     assert len(later) == 198
 
 
-def test_what_is_small_only_when_compressed_is_read_again_to_save_it() -> None:
+def test_a_record_that_is_small_only_when_compressed_is_read_again() -> None:
     """It is not cached: its expanded size counts."""
     backend = AskedBackend()
     store = Store(backend, compress="gzip")
@@ -349,7 +349,7 @@ def test_what_is_small_only_when_compressed_is_read_again_to_save_it() -> None:
     assert backend.got - before == 1
 
 
-def test_many_that_somebody_removed_are_written_again() -> None:
+def test_many_that_another_process_removed_are_written_again() -> None:
     """New objects that only these refer to are saved as well."""
     backend = MemoryBackend()
     store = Store(backend)

@@ -144,7 +144,7 @@ def test_ids_may_be_whole_numbers(url: str) -> None:
             assert store.load("2").name == "b"
     with (
         SqlStore(url, idfactory=IdFactory(id_class=lambda *made: list(made))) as store,
-        pytest.raises(InvalidArgumentError, match="id_class"),
+        pytest.raises(InvalidArgumentError, match="expected a string or an integer"),
     ):
         store.save(Task("a"))
 
@@ -214,7 +214,7 @@ def test_columns_are_filled_and_queried(url: str) -> None:
                 store.query(limit=limit)  # type: ignore[arg-type]
 
 
-def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
+def test_standard_columns_describe_records(store: SqlStore, url: str) -> None:
     """Class, codec, size and time are columns, with the values that `info` returns."""
     id_ = store.save(Task("a"))
     info = store.info(id_)
@@ -341,7 +341,7 @@ def test_a_table_may_have_an_odd_name(url: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
-def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
+def test_a_fragment_that_is_not_a_table_is_refused(tmp_path: Path, fragment: str) -> None:
     """A typing error must not make another store."""
     with pytest.raises(UrlError, match="table=name"):
         SqlStore(f"sqlite:///{tmp_path}/a.db#{fragment}")
@@ -427,7 +427,7 @@ def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:
     SqlStore(url, create=False).close()
 
 
-def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
+def test_a_table_of_another_program_is_left_alone(url: str) -> None:
     """A table of that name with other columns is not written to."""
     SqlStore(url, "other").close()  # makes the file
     execute(url, "create table store (name varchar(10))")
@@ -620,7 +620,7 @@ def test_rows_deleted_by_hand_leave_no_trap(store: SqlStore, url: str) -> None:
     assert store.referrers("shared") == ["one", "three", "two"]
 
 
-def test_a_dangling_reference_is_told(store: SqlStore) -> None:
+def test_a_dangling_reference_is_an_error(store: SqlStore) -> None:
     """As with all stores: the error names the missing record and its referrer."""
     inner = Task("inner")
     outer = store.save(Task("outer", inner))
@@ -664,7 +664,7 @@ def test_network_file_systems_are_recognised() -> None:
 # -- failures
 
 
-def test_a_read_only_file_is_told(tmp_path: Path) -> None:
+def test_a_read_only_file_is_an_error(tmp_path: Path) -> None:
     """Saving fails with advice, loading goes on."""
     if os.geteuid() == 0:
         pytest.skip("root may write to everything")
@@ -677,7 +677,7 @@ def test_a_read_only_file_is_told(tmp_path: Path) -> None:
             store.save(Task("b"))
 
 
-def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
+def test_a_read_only_connection_is_an_error(tmp_path: Path) -> None:
     """A database opened with mode=ro is read; a save names the reason."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         id_ = store.save(Task("a"))
@@ -687,7 +687,7 @@ def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
                 reader.save(Task("b"))
 
 
-def test_a_database_that_nobody_writes_is_read(tmp_path: Path) -> None:
+def test_an_immutable_database_can_be_read(tmp_path: Path) -> None:
     """With immutable=1 SQLite makes no files beside it, as on a read-only medium."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         id_ = store.save(Task("a"))
@@ -715,13 +715,13 @@ def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
     """SQLite's own message does not help: advice is added."""
     with pytest.raises(StorageError, match="check that the path is a file"):
         SqlStore(f"sqlite:///{tmp_path}")
 
 
-def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> None:
+def test_a_writer_that_does_not_end_is_an_error_after_the_timeout(tmp_path: Path) -> None:
     """After the timeout the error says that another process is writing; then all goes on."""
     path = tmp_path / "a.db"
     with SqlStore(f"sqlite:///{path}", timeout=0.2) as store:
@@ -797,7 +797,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
         assert store.list() == ["Task.1"]
 
 
-def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> None:
+def test_a_wrong_password_is_an_error_and_never_shown(postgres: PostgresCluster) -> None:
     """Not in messages, reprs, URLs in messages, nor logs."""
     url = postgres.with_password(postgres.new_database(), "s3cret-and-wrong")
     with pytest.raises(StorageError, match="password") as caught:
@@ -859,7 +859,7 @@ def test_a_database_may_have_another_encoding(postgres: PostgresCluster, encodin
             assert store.list() == ["é"]
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
+def test_a_missing_server_is_an_error(tmp_path: Path) -> None:
     """No server listens: the message says what to check."""
     with pytest.raises(StorageError, match="check that the server is running"):
         SqlStore(f"postgresql+psycopg://me@/jobs?host={tmp_path}")
@@ -884,7 +884,7 @@ def test_a_missing_driver_names_the_extra() -> None:
 @pytest.mark.parametrize(
     "text", ["sqlite://jobs.db", "sqlite:jobs.db", "jobs.db", "sqlite://h/a.db"]
 )
-def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
+def test_a_url_with_too_few_slashes_is_an_error(text: str) -> None:
     """The error shows how a file is named."""
     with pytest.raises(UrlError, match=r"sqlite:///relative\.db"):
         SqlStore(text)
@@ -899,7 +899,7 @@ def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
         (("brinery@", "nobody@"), "check the user"),
     ],
 )
-def test_why_a_server_refuses_is_told(
+def test_the_reason_of_a_refusing_server_is_shown(
     postgres_url: str, change: tuple[str, str], advice: str
 ) -> None:
     """If the server is running, no message says to check that."""
@@ -909,7 +909,7 @@ def test_why_a_server_refuses_is_told(
     assert "is running" not in str(caught.value).rpartition(";")[2]
 
 
-def test_a_statement_that_takes_too_long_is_told(postgres_url: str) -> None:
+def test_a_statement_that_takes_too_long_is_an_error(postgres_url: str) -> None:
     """The server ends it: the error names the setting."""
     with SqlStore(postgres_url.replace("?", "?options=-c%20statement_timeout%3D100&")) as store:
         with connect(postgres_url) as other:
@@ -935,7 +935,7 @@ SAVES: dict[str, Callable[[SqlStore, Task], object]] = {
 
 
 @pytest.mark.parametrize("step", SAVES)
-def test_a_connection_that_was_cut_while_idle_is_made_anew(
+def test_a_connection_that_was_cut_while_idle_is_opened_again(
     postgres: PostgresCluster, postgres_url: str, step: str
 ) -> None:
     """By the server's timeout or its administrator: no call was under way, so none has failed."""
@@ -1003,7 +1003,7 @@ def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> 
         assert store.list() == [id_, "Task.2"]
 
 
-def test_a_dropped_table_is_told(store: SqlStore, url: str) -> None:
+def test_a_dropped_table_is_an_error(store: SqlStore, url: str) -> None:
     """The table of a running store is removed."""
     store.save(Task("a"))
     execute(url, "drop table store")

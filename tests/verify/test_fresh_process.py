@@ -171,7 +171,7 @@ def test_defaults_attributes_and_methods_are_looked_at(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_names_that_code_is_prepared_to_miss_are_no_findings(tmp_path: Path) -> None:
+def test_names_that_code_is_prepared_to_miss_are_not_reported(tmp_path: Path) -> None:
     """Assigned by a function, guarded by try, looked for in globals(), local to a class body."""
     code = """
     def sets():
@@ -264,7 +264,7 @@ def test_a_module_that_is_found_by_a_path_set_at_run_time_passes(tmp_path: Path)
 
 
 @pytest.mark.thorough
-def test_a_submodule_that_nobody_imports_there_is_found(tmp_path: Path) -> None:
+def test_a_submodule_that_is_not_imported_there_is_found(tmp_path: Path) -> None:
     """`import package` alone does not load it; codecs that also load the submodule pass."""
     code = """
     import xml, xml.dom.minidom
@@ -358,7 +358,7 @@ def refused(store: Any, obj: Any, verify: Any = "fresh-process") -> Verification
     return caught.value
 
 
-def test_what_a_constructor_raises_there_is_told_with_its_place() -> None:
+def test_an_error_of_a_constructor_there_is_reported_with_its_place() -> None:
     """The path is that inside the object that is saved, through the records in between."""
     item = Item()
     item.parts = [1, Raises()]  # type: ignore[attr-defined]
@@ -368,7 +368,7 @@ def test_what_a_constructor_raises_there_is_told_with_its_place() -> None:
     assert "at ['a'].parts[1]: ValueError: not here" in str(error)
 
 
-def test_a_crash_is_told() -> None:
+def test_a_crash_is_reported() -> None:
     """With the signal, and the place in the code."""
     import ctypes
 
@@ -379,7 +379,7 @@ def test_a_crash_is_told() -> None:
     assert "__setstate__" in problem
 
 
-def test_an_end_before_its_time_is_told() -> None:
+def test_an_early_exit_is_reported() -> None:
     """Also if a module ends the process."""
     error = refused(MemoryStore(), [Calls("os._exit(7)")])
     assert "with status 7" in error.problems[0].reason
@@ -395,7 +395,7 @@ def test_a_process_that_takes_too_long_is_ended() -> None:
     assert error.problems[0].reason == "loading it there did not end within 2 s"
 
 
-def test_what_is_printed_there_disturbs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_the_process_disturbs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """Neither the report nor the caller's own output."""
     MemoryStore().save([Calls("print('x' * 100000)")], verify="fresh-process")
     assert capfd.readouterr() == ("", "")
@@ -434,7 +434,7 @@ def test_an_object_can_be_saved_after_it_was_refused(tmp_path: Path) -> None:
     assert not [name for name in os.listdir(tmp_path / "jobs") if name.startswith(".tmp")]
 
 
-def test_a_record_that_was_removed_is_written_anew_and_tried() -> None:
+def test_a_record_that_was_removed_is_written_again_and_tried() -> None:
     """Its object is alive, and an unchanged object refers to it."""
     store = MemoryStore()
     inner, outer = Item(), Item()

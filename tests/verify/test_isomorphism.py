@@ -241,7 +241,7 @@ def test_plain_objects_of_two_persistable_ones_must_not_become_one() -> None:
         assert_isomorphic(first, second)
 
 
-def test_the_courtesy_of_stores_does_not_count() -> None:
+def test_persistent_id_does_not_count() -> None:
     """`persistent_id` may be there or not."""
     assert_isomorphic(Node("a"), Node("a", persistent_id="Node.1"))
 
@@ -263,7 +263,7 @@ def test_dtypes_of_numpy_are_compared_by_value() -> None:
     assert_isomorphic(arrays, [numpy.zeros(2, one), numpy.zeros(2, same)])
 
 
-def test_what_is_shared_can_be_left_aside() -> None:
+def test_sharing_can_be_ignored() -> None:
     """Then only values are compared, and cycles end."""
     inner = [1]
     ring: list[object] = [inner, inner]

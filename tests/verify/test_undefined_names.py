@@ -80,7 +80,7 @@ def test_a_function_is_found_at_any_depth() -> None:
     assert path == "[0]" * 100_000
 
 
-def test_a_module_without_the_attribute_is_told() -> None:
+def test_a_module_without_the_attribute_is_reported() -> None:
     """If the code loads an attribute directly from the module."""
     ((path, what),) = undefined_names([moved(calls_submodule, xml=xml)])
     assert path == "[0]"
@@ -92,7 +92,7 @@ def test_functions_of_modules_are_taken_as_they_are() -> None:
     assert undefined_names([uses_missing, Node, collections.OrderedDict, np.mean, print]) == []
 
 
-def test_each_miss_is_told_once() -> None:
+def test_each_undefined_name_is_reported_once() -> None:
     """Also if a function is in several places or uses a name twice."""
     assert len(undefined_names([BAD, BAD, {"x": BAD}])) == 1
 
