@@ -66,7 +66,7 @@ class Order(Persistable):
 
 
 class RollBack(Exception):
-    """Ends a transaction that is to leave no trace."""
+    """Ends a transaction that must leave no trace."""
 
 
 def found(store: Store) -> None:
@@ -207,7 +207,7 @@ class Worker:
             result["conflicts"] = len(calls) - 1
 
     def audit(self) -> None:
-        """Load the ring: what all have together is what it always was."""
+        """Load the ring: the sum of all accounts never changes."""
         with self.doing("audit"):
             if self._shares_store:
                 # Objects are shared by all threads: only inside does none of them change.
@@ -258,7 +258,7 @@ class Worker:
         self._orders[id] = tag, 0, lines
 
     def revise(self) -> None:
-        """Replace an order of one's own, and remove the lines of the old one."""
+        """Replace an own order, and remove the lines of the former one."""
         if not self._orders:
             return
         id = self._random.choice(list(self._orders))
@@ -273,7 +273,7 @@ class Worker:
         self._orders[id] = tag, revision + 1, new
 
     def cancel(self) -> None:
-        """Remove an order of one's own, and its lines."""
+        """Remove an own order, and its lines."""
         if not self._orders:
             return
         id = self._random.choice(list(self._orders))
@@ -284,7 +284,7 @@ class Worker:
         self.check(id not in self._store, f"{id} is there after its removal")
 
     def peek(self) -> None:
-        """Load an order of anybody's: it is whole, or gone."""
+        """Load an order of any worker: it is complete, or gone."""
         with self.doing("peek"):
             listed = self._store.list("Order.")
             if not listed:

@@ -1,8 +1,8 @@
 """Damages records in every way that a disk may: bits flipped, bytes lost, added, zeroed; and forges them.
 
-Each damaged record takes the place of the whole one and is read through a store.  What comes back must be
-the object as it was, or an error of brinery.  With a key that is so also where a forger has made the digests
-fit that need none.
+Each damaged record replaces the undamaged one and is read through a store.  The result must be the object
+as it was, or an error of brinery.  With a key, that must also be so if a forger has recomputed the digests
+that need no key.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ CODECS: Sequence[tuple[str, int | None]] = (
 
 
 class Part(Persistable):
-    """What the damaged records refer to."""
+    """The object that the damaged records refer to."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -92,7 +92,7 @@ ELSEWHERE: Sequence[Kind] = tuple(
 
 @dataclass
 class Outcome:
-    """What came of damaged records."""
+    """The results for damaged records."""
 
     cases: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -101,7 +101,7 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
-        """Return all of this, as it is kept."""
+        """Return the results in the form that is stored."""
         return {**vars(self), "errors": dict(sorted(self.errors.items()))}
 
 
@@ -115,7 +115,7 @@ class Damage(NamedTuple):
 def torture(
     kind: Kind, place: Path, every: int = 1, bits: Sequence[int] = range(8), step: int = 1
 ) -> Outcome:
-    """Damage a record of this kind; return what came of it.
+    """Damage a record of this kind; return the results.
 
     Of the payload, each `every`-th byte is damaged; of all that describes it, each.  Only each `step`-th
     damage is tried.  A sealed record is forged as well.
@@ -141,7 +141,7 @@ def torture(
 def damages(
     whole: bytes, positions: Sequence[int], bits: Sequence[int], other: bytes
 ) -> Iterator[Damage]:
-    """Yield what may become of a record; `other` is one more of the same store."""
+    """Yield damaged forms of a record; `other` is another record of the same store."""
     chance = random.Random(len(whole))
     for at in positions:
         head, byte, rest = whole[:at], whole[at], whole[at + 1 :]
@@ -328,7 +328,7 @@ def _made(kind: Kind, place: Path) -> Store:
 
 
 def _plain(value: Any) -> Any:
-    # What compares by its content.
+    # Objects that compare by their content.
     if isinstance(value, Part):
         return ("part", value.name, value.persistent_id)
     if isinstance(value, dict):

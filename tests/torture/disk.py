@@ -61,7 +61,7 @@ class State:
 
 
 class Step(NamedTuple):
-    """Something that reaches the disk as one, or not."""
+    """A change that reaches the disk as a whole, or not at all."""
 
     what: str
     node: Node
@@ -78,7 +78,7 @@ class Disk:
         self.steps: list[Step] = []
         self.durable: set[int] = set()
         self._before = before
-        # What the process sees.
+        # The state that the process sees.
         self._entries = before.copy().entries
         self._sizes = {node: len(content) for node, content in before.contents.items()}
         self._nodes: dict[int, Node] = {}

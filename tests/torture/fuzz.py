@@ -1,6 +1,6 @@
-"""Feeds the parsers of records and of their metadata with what Hypothesis makes up.
+"""Feeds the parsers of records and of their metadata with data from Hypothesis.
 
-Half of it has digests that are right, so that it gets further than to the first check.
+Half of the data has correct digests, so that it passes the first check.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _LONGEST = 4_000
 
 
 class Target(NamedTuple):
-    """A parser, and what it is fed with."""
+    """A parser, and its input."""
 
     name: str
     strategy: Callable[[], st.SearchStrategy[bytes]]
@@ -38,7 +38,7 @@ class Target(NamedTuple):
 
 @dataclass
 class Tally:
-    """What came of one target."""
+    """The results of one target."""
 
     cases: int = 0
     passed: int = 0
@@ -48,7 +48,7 @@ class Tally:
 
 
 def fuzz(target: Target, seconds: float, seed: int, examples: int) -> Tally:
-    """Feed a parser with so many examples, again and again for so long; return what came of it."""
+    """Feed a parser with so many examples, again and again for so long; return the results."""
     tally, begun = Tally(), time.monotonic()
 
     def tried(data: bytes) -> None:
@@ -140,7 +140,8 @@ def _is_record(data: bytes) -> bool:
 
 
 def _read(data: bytes, *, in_all_ways: bool) -> None:
-    # What no parser takes, takes no reader; each costs as much as all that was done before.
+    # Bytes that the parser has refused are refused by every reader: then one of them is tried, because each
+    # costs as much as all checks before.
     store = MemoryStore(trust=Trust(classes=(), codecs=FAMILY))
     store.backend.put("victim", data)
     readers = (store.load, store.info, store.references, store.needs)

@@ -41,7 +41,7 @@ GROWTH = 384 << 20
 SECONDS = 20
 """Of the processor, for one case; a busy machine makes no difference."""
 EXPANDED = 32 << 20
-"""What the stores expand at most."""
+"""The limit of expanded payloads in the stores."""
 WAIT = 0.5
 """Seconds in which a process that a case has started makes the file."""
 _SHORT = 4_000
@@ -56,7 +56,7 @@ NO_POLICY = "no policy"
 
 @dataclass
 class Tally:
-    """What a group of cases came to."""
+    """The results of a group of cases."""
 
     cases: int = 0
     refused: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Tally:
     violations: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        """Take in what another process has found."""
+        """Add the results of another process."""
         self.cases += other.cases
         self.refused = dict(Counter(self.refused) + Counter(other.refused))
         self.loaded += other.loaded
@@ -273,7 +273,7 @@ def _other() -> bytes:
 
 
 def _state() -> dict[str, Any]:
-    # What a payload must not change.
+    # Objects that a payload must not change.
     return {
         "a class": {**vars(things.Plain)},
         "a member": {**vars(things.Colour.RED)},

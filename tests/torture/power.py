@@ -1,4 +1,4 @@
-"""Cutting the power: every state that an operation may leave on a disk is made, and looked at.
+"""Cutting the power: every state that an operation may leave on a disk is made, and checked.
 
 The calls of an operation are recorded once.  For every moment between two of them, steps that had not been
 flushed are left out: none, all, each alone, all but each, all from each on, and many sets drawn at random.
@@ -114,7 +114,7 @@ def _choices(pending: list[int], chance: random.Random) -> Iterator[set[int]]:
 
 
 def play(disk: Disk, name: str, arguments: str, result: int) -> None:
-    """Do to the model what a call did."""
+    """Apply a call to the model."""
     texts = [bytes.fromhex(text.replace("\\x", "")) for text, _ in _TEXT.findall(arguments)]
     paths = [os.fsdecode(text) for text in texts]
     first = arguments.partition(",")[0]

@@ -48,7 +48,7 @@ class Engine:
         return None if self.url is None else self.url.format(place=place, database=database)
 
     def opener(self, url: str | None) -> Callable[[], Store]:
-        """Return what opens a store for one worker, each time on the same records."""
+        """Return a function that opens a store for one worker, each time on the same records."""
         if url is not None:
             return lambda: make_store(url)
         backend = MemoryBackend()
@@ -69,7 +69,7 @@ ENGINES: Sequence[Engine] = (
 
 @dataclass
 class Outcome:
-    """What happened, and what should not have."""
+    """The counts of a run, and its violations."""
 
     operations: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
@@ -84,7 +84,7 @@ class Outcome:
         return sum(self.operations.values())
 
     def figures(self) -> dict[str, Any]:
-        """Return all of this, as it is kept."""
+        """Return the results in the form that is stored."""
         return {
             "cases": self.cases,
             "operations": dict(sorted(self.operations.items())),
@@ -215,7 +215,7 @@ def _entries(log: Path) -> list[dict[str, Any]]:
 
 
 def _operations(log: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    # Each operation with what became of it: {} where that is in doubt.
+    # Each operation with its outcome: {} if that is in doubt.
     for position, entry in enumerate(log):
         if "op" in entry:
             following = [later for later in log[position + 1 :] if "violation" not in later][:1]

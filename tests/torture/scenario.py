@@ -1,4 +1,4 @@
-"""Something that is done to a store, and how to see whether it was done wholly or not at all."""
+"""An operation on a store, and a check that it was done completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Scenario:
-    """An operation, and the store that it is done to.
+    """An operation, and the store for it.
 
     All three functions get the path of a directory.  `prepare` makes the store, before anything goes
     wrong.  `operate` is called in a process of its own.  `observe` looks at the store as the next user
@@ -23,7 +23,7 @@ class Scenario:
     operate: Callable[[str], Any]
     observe: Callable[[str], Any]
     durable: bool = True
-    """Whether what `operate` has done outlives a power cut."""
+    """Whether the effect of `operate` survives a power cut."""
     writes: bool = True
     """Whether there is anything to be killed in, or to be lost."""
     is_modelled: bool = True

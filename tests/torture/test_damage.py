@@ -60,7 +60,7 @@ def test_seals_find_what_digests_do_not(tmp_path: Path) -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
 def test_no_bit_goes_unseen() -> None:
-    """The long version: all bits of all bytes; what it tried and found is kept in `benchmarks/results`."""
+    """The long version: all bits of all bytes; the results are kept in `benchmarks/results`."""
     with results.kept("damage", step=STEP, elsewhere=ELSEWHERE_STEP) as keep:
         tried = dict(side_by_side(_whole, [*KINDS, *ELSEWHERE]))
         ordered: Sequence[Kind] = [*KINDS, *ELSEWHERE]

@@ -1,4 +1,4 @@
-"""Hostile payloads, put together piece by piece: what they try, and what may become of it."""
+"""Hostile payloads, put together piece by piece: their attempts, and the outcomes that are allowed."""
 
 from __future__ import annotations
 
