@@ -23,16 +23,16 @@ _TIMEOUT = 900
 
 
 class PhaseError(Exception):
-    """A process that measures failed; the text is the end of its error output."""
+    """A measuring process failed; the text is the end of its error output."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured."""
+    """The numbers of rounds, objects and records to measure."""
 
     rounds: int = 5
     few: int = 3
-    """Rounds of what takes long and has no goal."""
+    """Rounds of measurements that take long and have no goal."""
     nodes: int = 250_000
     codec_nodes: int = 100_000
     dill_nodes: int = 25_000
@@ -47,13 +47,13 @@ class Sizes:
     some: int = 200
     """Operations on single records: in a store of many, or of all jobs."""
     rows: int = 100_000
-    """Jobs in a database, among which the single ones are that follow."""
+    """Jobs in a database; the operations on single jobs use some of them."""
     loads: int = 2_000
     saves: int = 5_000
     changes: int = 1_000
     megabytes: int = 64
     workers: int = 1
-    """How many contenders run at a time; with more than one the figures mean nothing."""
+    """The number of contenders that run at a time; with more than one the figures mean nothing."""
 
 
 QUICK = Sizes(
@@ -90,14 +90,14 @@ class Phase:
         self.arguments = arguments
 
     def run(self, **more: Any) -> Any:
-        """Return what the function returns there, or raise `PhaseError`."""
+        """Call the function in a fresh process; return its result, or raise `PhaseError`."""
         done = self.start(**more)
         if done.returncode:
             raise PhaseError(f"{self.function.__qualname__}: {done.stderr[-2000:].strip()}")
         return json.loads(done.stdout.splitlines()[-1])
 
     def start(self, **more: Any) -> subprocess.CompletedProcess[str]:
-        """Run the process to its end, however it ends; raise `PhaseError` if it has none in time."""
+        """Run the process to its end, whatever its status; raise `PhaseError` if it does not end in time."""
         arguments = json.dumps({**self.arguments, **more}, default=os.fspath)
         function = self.function
         command = [sys.executable, "-m", "benchmarks.child"]
@@ -112,7 +112,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """What the sections get: sizes, a directory for scratch files, and where to tell the progress."""
+    """The parameters of the sections: sizes, a directory for scratch files, and a report of progress."""
 
     sizes: Sizes
     scratch: Path
@@ -127,7 +127,7 @@ class Bench:
 
     @staticmethod
     def clear(path: Path) -> None:
-        """Remove a directory and what is in it, if it is there."""
+        """Remove a directory with its contents, if it exists."""
         if path.exists():
             shutil.rmtree(path)
 
@@ -141,7 +141,7 @@ class Bench:
     ) -> dict[str, list[Sample]]:
         """Measure every side once in each round, and return their samples, in order.
 
-        The order of the sides alternates, so that what the machine does besides hits them alike.
+        The order of the sides alternates, so that other work of the machine affects all alike.
         With `fresh`, each phase gets the argument `directory`, a new one that is removed afterwards.
         """
         samples: dict[str, list[Sample]] = {name: [] for name in sides}
@@ -165,7 +165,7 @@ class Bench:
 
 @contextmanager
 def in_memory_where_possible(bench: Bench) -> Iterator[Bench]:
-    """Give a bench whose scratch files are in memory (tmpfs) where there is such a file system."""
+    """Give a bench whose scratch files are in memory, if there is a tmpfs."""
     if not (os.path.isdir(_TMPFS) and os.access(_TMPFS, os.W_OK)):
         yield bench
         return

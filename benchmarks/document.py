@@ -1,4 +1,4 @@
-"""The results of a group of sections as a document: a JSON file, and nothing that is not in it is shown.
+"""The results of a group of sections as a document: a JSON file, from which all reports are made.
 
 A document has `group`, `command`, `date`, `machine`, `versions`, `sizes`, `seconds` and `figures`; that of
 the peers has `contenders`.  Each figure and each operation of a contender has the values of all rounds.
@@ -31,12 +31,12 @@ ORDER: Sequence[str] = (
 
 
 def figure_entry(figure: Figure) -> dict[str, Any]:
-    """Return a figure as it stands in a document."""
+    """Return a figure in the form of a document."""
     return {**asdict(figure), "met": figure.met}
 
 
 def errors(document: Document) -> list[str]:
-    """Return what could not be measured, and why."""
+    """Return the figures that could not be measured, and the reasons."""
     failed = [figure for figure in document["figures"] if figure["error"]]
     fallen = [entry for entry in document.get("contenders", ()) if entry["error"]]
     return [f"{entry['name']}: {entry['error']}" for entry in [*failed, *fallen]]
@@ -60,7 +60,7 @@ def _stem(document: Document) -> str:
 def read_all(directory: Path) -> Mapping[str, Document]:
     """Return the documents of a directory by their file names, in the order of `ORDER`.
 
-    Results of another kind may lie there, too.
+    The directory may also contain results of another kind.
     """
     found = {path.stem: _read(path) for path in sorted(directory.glob("*.json"))}
     known = [item for item in found.items() if item[1]["group"] in ORDER]

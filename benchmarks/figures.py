@@ -1,4 +1,4 @@
-"""Figures: what a section found out, with its goal and whether that is met."""
+"""Figures: the results of a section, each with its goal and whether that is met."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Figure:
 
     @property
     def met(self) -> bool | None:
-        """Return whether the goal is met; None where there is none."""
+        """Return whether the goal is met; None without a goal."""
         if self.goal is None:
             return None
         return self.value is not None and self.value.median <= self.goal
@@ -52,7 +52,7 @@ def ratio(
     base_unit: str = "ms",
     note: str = "",
 ) -> Figure:
-    """Return how many times as much `ours` is as `bare`."""
+    """Return the figure of the ratio of `ours` to `bare`."""
     found = _paired(lambda a, b: a / b, ours, bare)
     pair = Spread.of(ours), Spread.of(bare)
     return Figure(section, name, "×", found, goal, *pair, base_unit, note)
@@ -68,7 +68,7 @@ def difference(
     goal: float | None = None,
     note: str = "",
 ) -> Figure:
-    """Return how much more `ours` is than `bare`."""
+    """Return the figure of the difference of `ours` and `bare`."""
     found = _paired(lambda a, b: a - b, ours, bare)
     pair = Spread.of(ours), Spread.of(bare)
     return Figure(section, name, unit, found, goal, *pair, unit, note)
@@ -83,7 +83,7 @@ def plain(
     goal: float | None = None,
     note: str = "",
 ) -> Figure:
-    """Return a value that is compared with nothing."""
+    """Return the figure of a value without a comparison."""
     return Figure(section, name, unit, Spread.of(ours), goal, note=note)
 
 

@@ -2,7 +2,7 @@
 
 Writing creates each file under a temporary name of its own (O_EXCL) and closes it; then all get their
 names by link(2), which never replaces a file, and the temporary names are removed.  Reading is
-open, fstat, read, close.  Whatever else a store does with a file counts as the store's cost.
+open, fstat, read, close.  Anything else that a store does with a file counts as the store's cost.
 """
 
 from __future__ import annotations

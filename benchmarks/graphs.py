@@ -25,9 +25,9 @@ def syntax_trees(nodes: int) -> Trees:
 
 
 def modules_for(nodes: int) -> int:
-    """Return how many modules it takes to have `nodes` nodes."""
+    """Return the number of modules that together have `nodes` nodes."""
     seen: set[int] = set()
-    kept = []  # alive, lest an address be used again
+    kept = []  # kept alive, so that no address is used again
     for count, path in enumerate(_modules(), start=1):
         tree = ast.parse(path.read_bytes())
         kept.append(tree)
@@ -38,7 +38,7 @@ def modules_for(nodes: int) -> int:
 
 
 def parsed(modules: int) -> Trees:
-    """Return the syntax trees of the first `modules` modules; the collector does not run meanwhile."""
+    """Return the syntax trees of the first `modules` modules; the collector is paused for that."""
     gc.disable()
     try:
         return [ast.parse(path.read_bytes()) for path in _modules()[:modules]]
@@ -58,8 +58,8 @@ def count_nodes(trees: Sequence[ast.AST]) -> int:
 def fingerprint(graph: Any) -> str:
     """Return a digest of types, fields and values of a graph without cycles.
 
-    It is that of a pickle without memo, in which sharing leaves no trace: two graphs that are equal but
-    for that have the same.
+    It is the digest of a pickle without memo, which does not show sharing: two graphs that differ only in
+    sharing have the same digest.
     """
     written = io.BytesIO()
     pickler = pickle.Pickler(written, 4)

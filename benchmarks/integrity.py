@@ -1,8 +1,8 @@
-"""How fast `fsck` and `gc` go through a directory: `python -m benchmarks.integrity`.
+"""The speed of `fsck` and `gc` in a directory: `python -m benchmarks.integrity`.
 
-A container of small persistable objects, a record each, on a file system.  By turns: reading the same files
+A container of small persistable objects, a record each, on a file system.  In turn: reading the same files
 bare, reading and digesting them, `fsck`, and a dry run of `gc`.  The figures are wall times with the files in
-the page cache, so that they show what brinery does and not what a disk does.
+the page cache, so that they show the work of brinery and not of a disk.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ GOAL = 50_000
 
 
 def measured(directory: str, count: int, rounds: int) -> dict[str, Any]:
-    """Return seconds of each round for each action, checked to have done its work."""
+    """Return the seconds of each round for each action; check that each action did its work."""
     with FilesystemStore(directory, durability="process") as store:
         root = store.save(tasks(count))
         names = list(store.list())

@@ -1,4 +1,4 @@
-"""What the figures depend on: hardware, kernel, file system, versions."""
+"""The environment of the figures: hardware, kernel, file system, versions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard")
 
 
 def machine(scratch: Path) -> dict[str, str | int]:
-    """Describe the machine, and the file system that `scratch` is on; tell no names or paths."""
+    """Describe the machine, and the file system that `scratch` is on; leave out names and paths."""
     found = described()
     return {
         "cpu": found["cpu"],

@@ -1,4 +1,4 @@
-"""Measures one action in this process, and sums up what was measured in many."""
+"""Measures one action in this process, and summarizes the results of many processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Sample = dict[str, Any]
-"""What one process measured: `wall` and `cpu` in seconds, and whatever else it tells."""
+"""The results of one process: `wall` and `cpu` in seconds, and further values of its own."""
 
 
 def timed(action: Callable[P, T], *arguments: P.args, **options: P.kwargs) -> tuple[T, Sample]:

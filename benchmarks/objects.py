@@ -6,7 +6,7 @@ from brinery import Persistable
 
 
 class Config(Persistable):
-    """What all tasks refer to."""
+    """The configuration that all tasks refer to."""
 
     def __init__(self) -> None:
         self.tool = "simulate"
@@ -30,7 +30,7 @@ def tasks(count: int) -> list[Task]:
 
 
 def check_tasks(found: list[Task], count: int) -> None:
-    """Raise `AssertionError` unless `found` is what `tasks(count)` returns, sharing included."""
+    """Raise `AssertionError` unless `found` is as `tasks(count)` returns it, with its sharing."""
     assert len(found) == count
     config = found[0].config
     assert type(config) is Config
@@ -61,7 +61,7 @@ def ring(count: int) -> Node:
 
 
 def check_ring(first: Node, count: int) -> None:
-    """Raise `AssertionError` unless `first` is what `ring(count)` returns."""
+    """Raise `AssertionError` unless `first` is as `ring(count)` returns it."""
     node = first
     for number in range(count):
         assert node.number == number
@@ -71,7 +71,7 @@ def check_ring(first: Node, count: int) -> None:
 
 
 class Link:
-    """An ordinary object, in whose record all that it leads to stands."""
+    """An ordinary object; all objects that it leads to are stored in its record."""
 
     def __init__(self, before: Link | None) -> None:
         self.before = before
@@ -88,7 +88,7 @@ def links(count: int) -> Link:
 
 
 def check_links(found: Link, count: int) -> None:
-    """Raise `AssertionError` unless `found` is what `links(count)` returns."""
+    """Raise `AssertionError` unless `found` is as `links(count)` returns it."""
     for _ in range(count - 1):
         following = found.after
         assert type(following) is Link

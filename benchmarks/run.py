@@ -62,10 +62,10 @@ CONTESTS: Mapping[str, Callable[[Bench], list[peers.Entry]]] = {
     "peers": peers.entries,
     "databases": databases.entries,
 }
-"""The groups that set brinery beside others."""
+"""The groups that compare brinery with others."""
 
 USUAL = [group for group in ORDER if group != "depth"]
-"""What runs if nothing else is asked for: depth depends on the version of Python alone."""
+"""The groups that run by default; not depth, which depends only on the version of Python."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -110,7 +110,7 @@ def _measured(group: str, options: argparse.Namespace, command: str) -> Document
         bench = Bench(_sizes(options), Path(scratch), _tell)
         facts = machine(
             bench.scratch
-        )  # before: it tells how busy the machine was with other things
+        )  # before the run: it shows how busy the machine was with other work
         figures = [figure for name in GROUPS[group] for figure in _section(bench, group, name)]
         contenders = {}
         if group in CONTESTS:
@@ -136,7 +136,7 @@ def _sizes(options: argparse.Namespace) -> Sizes:
 
 
 def _without_paths(arguments: Sequence[str]) -> list[str]:
-    """Leave out where files were written: the results depend on the file system, not on its paths."""
+    """Leave out the paths of written files: the results depend on the file system, not on its paths."""
     kept = []
     following = False
     for argument in arguments:
@@ -154,7 +154,7 @@ def _section(bench: Bench, group: str, name: str) -> list[Figure]:
 
 
 def _tell(text: str) -> None:
-    """Show on a terminal what is being measured."""
+    """Show on a terminal the present measurement."""
     if sys.stderr.isatty():
         print(f"\r\x1b[K{text}", end="", file=sys.stderr, flush=True)
 

@@ -1,9 +1,9 @@
-"""What trust costs: loads without and with each part of a policy, beside each other in one run.
+"""The cost of trust: loads without and with each part of a policy, side by side in one run.
 
     python -m benchmarks.trust
 
-Each round loads the same graph anew, from memory, in each way, one after the other; given is the median
-of the ratios to the load without a policy in the same round.
+Each round loads the same graph from memory in each way, one after the other.  The result is the median of
+the ratios to the load without a policy in the same round.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Task(Persistable):
 
 
 def graphs() -> dict[str, Callable[[], Any]]:
-    """Return what is loaded."""
+    """Return the graphs that are loaded."""
     return {
         "one record of 60,000 nodes of syntax trees": lambda: syntax_trees(60_000),
         "one record of 20,000 rows of plain data": lambda: [

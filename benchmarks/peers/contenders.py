@@ -41,7 +41,7 @@ DATABASES: Mapping[str, str] = {
     "brinery-graph-postgres-full": "psycopg:InPostgres",
     "psycopg": "psycopg:Psycopg",
 }
-"""What is measured in databases; ZODB, which is none, keeps graphs."""
+"""The contenders among databases, and ZODB, because it keeps graphs."""
 
 
 def class_of(name: str) -> type[Peer]:
@@ -72,7 +72,7 @@ def versions(name: str) -> dict[str, str]:
 
 
 def baseline(links: str, durability: str, place: str = "") -> str:
-    """Return the name of that way of using brinery which promises as much.
+    """Return the name of the way of using brinery that makes the same promises.
 
     `place` is where that way keeps records: ``"-sqlite"``, ``"-postgres"``, or empty for files.
     """

@@ -35,6 +35,6 @@ class DiskCache(MappingPeer):
 class Flushing(DiskCache):
     title, durability = "diskcache, synchronous=FULL", DISK
     source = "sqlite.org/pragma.html: FULL in WAL mode flushes the log at each commit"
-    # What is above disk_min_file_size goes to a file that diskcache does not flush (diskcache/core.py).
+    # Values above disk_min_file_size go to a file that diskcache does not flush (diskcache/core.py).
     advice = DiskCache.advice + "; disk_min_file_size above all objects, for files are not flushed"
     settings = {"sqlite_synchronous": 2, "disk_min_file_size": 1 << 29}

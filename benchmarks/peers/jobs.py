@@ -1,8 +1,8 @@
 """The objects that all peers keep: jobs in workflows of ten, which share one configuration.
 
-The jobs of a workflow form a doubly linked ring, and each refers to the configuration.  Where records
-cannot refer to others in circles, the neighbours' keys stand in place of the neighbours; where records
-cannot refer to others at all, so does that of the configuration.
+The jobs of a workflow form a doubly linked ring, and each refers to the configuration.  If records
+cannot refer to others in circles, the neighbours' keys replace the neighbours.  If records cannot refer
+to others at all, a key replaces the configuration, too.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ from typing import Any
 ALONE = "alone"
 """A record holds one object; links to others are keys, which the program follows itself."""
 SHARED = "shared"
-"""A record may refer to others, and what is shared stays one object; no cycles."""
+"""A record may refer to others, and a shared object stays one object; no cycles."""
 CYCLES = "cycles"
 """A record may refer to others, also in circles."""
 
 RING = 10
-"""How many jobs a workflow has."""
+"""The number of jobs in a workflow."""
 CONFIG = "config"
 
 
 class Config:
-    """What all jobs refer to."""
+    """The configuration that all jobs refer to."""
 
     def __init__(self) -> None:
         self.tool = "simulate"
@@ -70,7 +70,7 @@ def workflows(
 
 
 def check_job(peer: Any, job: Any, number: int, *, state: str = "new", ring: int = RING) -> None:
-    """Raise `AssertionError` unless a job is what `workflows` returns, its links included."""
+    """Raise `AssertionError` unless a job is as `workflows` returns it, with its links."""
     assert type(job) is peer.job
     assert (job.number, job.name, job.state) == (number, f"job number {number}", state)
     assert job.arguments == {"threads": number % 8, "memory": 512, "queue": "short"}

@@ -1,7 +1,7 @@
-"""The operations that are measured: each is called in a fresh process, and checks what came back.
+"""The operations that are measured: each is called in a fresh process, and checks its results.
 
-All take the name of a contender and the directory of its files.  What is returned has the time of the
-operation alone: the library was used once on a trifle elsewhere before, and the files are open.
+All take the name of a contender and the directory of its files.  The result has the time of the operation
+alone: the library was used once before on a tiny object elsewhere, and the files are open.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def save_all(name: str, directory: str, count: int) -> Sample:
 
 
 def fill(name: str, directory: str, count: int, more: int) -> None:
-    """Save more jobs beside those that are there; no figure."""
+    """Save more jobs beside the existing ones; not measured."""
     with opened(name, directory) as peer:
         config = peer.load(CONFIG) if peer.links != ALONE else None
         peer.save_all(workflows(peer, more, first=count, config=config))
@@ -114,7 +114,7 @@ def _update_each(peer: Peer, keys: Sequence[str]) -> None:
 
 
 def delete_some(name: str, directory: str, count: int, few: int) -> Sample:
-    """Remove some jobs in random order, one by one; then see whether all is as it should be."""
+    """Remove some jobs in random order, one by one; then check the remaining jobs."""
     gone = [key_of(number) for number in _some(count, few, upper=True)]
     with _ready(name, directory) as peer:
         _, sample = timed(lambda: [peer.delete(key) for key in gone])
@@ -122,7 +122,7 @@ def delete_some(name: str, directory: str, count: int, few: int) -> Sample:
 
 
 def check_changes(name: str, directory: str, count: int, saved: int, changed: int) -> None:
-    """Raise `AssertionError` unless the jobs are what the operations before have made of them."""
+    """Raise `AssertionError` unless the jobs are as the operations before have left them."""
     gone = {key_of(number) for number in _some(count, changed, upper=True)}
     with opened(name, directory) as peer:
         expected = {CONFIG, *map(key_of, range(count + saved))} - gone

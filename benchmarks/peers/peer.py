@@ -1,4 +1,4 @@
-"""What an adapter of a peer provides: the few operations that are measured, and what it claims."""
+"""The base of the adapters of peers: the few operations that are measured, and the claims."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 from benchmarks.peers import jobs
 
 KILL = "kill"
-"""What a call has returned for survives the death of the process; the system flushes it when it likes."""
+"""A change survives the process once its call has returned; the system chooses when to flush it."""
 DISK = "disk"
-"""What a call has returned for has been flushed to the disk."""
+"""A change has been flushed to the disk once its call has returned."""
 
 
 class Peer(ABC):
@@ -23,34 +23,34 @@ class Peer(ABC):
 
     title: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
-    """The distributions whose versions are told; none for the standard library."""
+    """The distributions whose versions are shown; none for the standard library."""
     durability: ClassVar[str]
     source: ClassVar[str]
-    """Where it is written that the class of durability is this one."""
+    """The source of the claimed class of durability."""
     advice: ClassVar[str]
-    """What of the documentation's advice is followed."""
+    """The parts of the documentation's advice that are followed."""
     links: ClassVar[str] = jobs.ALONE
-    """How much of the links between jobs a record keeps: one of the three of `jobs`."""
+    """The links between jobs that a record keeps: one of the three of `jobs`."""
     notes: ClassVar[Mapping[str, str]] = {}
-    """What must be known of the figures of an operation."""
+    """Remarks on the figures, by operation."""
     remark: ClassVar[str] = ""
-    """What must be known of the whole."""
+    """A remark on the contender as a whole."""
     job: ClassVar[Any] = jobs.Job
     config: ClassVar[Any] = jobs.Config
 
     @classmethod
     def described(cls) -> dict[str, Any]:
-        """Return what the results say of a peer; it may depend on what is installed."""
+        """Return the peer's facts for the results; they may depend on installed packages."""
         facts = ("title", "durability", "source", "advice", "links", "notes", "remark")
         return {fact: getattr(cls, fact) for fact in facts}
 
     @abstractmethod
     def __init__(self, directory: str) -> None:
-        """Open what is kept in a directory, which is there."""
+        """Open the peer's files in a directory that exists."""
 
     @abstractmethod
     def save_all(self, objects: Mapping[str, Any]) -> None:
-        """Save many new objects by the way that is meant for many."""
+        """Save many new objects, in the way that is meant for many."""
 
     @abstractmethod
     def save(self, key: str, obj: Any) -> None:
@@ -61,7 +61,7 @@ class Peer(ABC):
         """Return the object under a key."""
 
     def load_all(self, keys: Iterable[str]) -> list[Any]:
-        """Return many objects, by the way that is meant for many where there is one."""
+        """Return many objects, in the way that is meant for many, if there is one."""
         return [self.load(key) for key in keys]
 
     @abstractmethod
@@ -77,7 +77,7 @@ class Peer(ABC):
         self.save(key, obj)
 
     def close(self) -> None:
-        """Let go of files."""
+        """Close the files."""
         return
 
 
@@ -87,7 +87,7 @@ class MappingPeer(Peer):
     objects: MutableMapping[str, Any]
 
     def commit(self) -> None:
-        """Make what was changed as durable as is promised, where that takes a call."""
+        """Make changes as durable as promised, if that takes a call."""
         return
 
     def save_all(self, objects: Mapping[str, Any]) -> None:

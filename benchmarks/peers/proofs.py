@@ -1,4 +1,4 @@
-"""What each contender keeps, proved by trying: after a kill, of shared objects, of cycles."""
+"""Proofs of what each contender keeps: after a kill, for shared objects, for cycles."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ KEPT = "kept"
 
 
 def proofs(name: str, directory: str) -> dict[str, str]:
-    """Return for each proof `KEPT`, or what came of it; this process reads what two others wrote."""
+    """Return the result of each proof, `KEPT` or the failure; this process reads the files of two others."""
     killed, linked = f"{directory}/killed", f"{directory}/linked"
     for path in killed, linked:
         os.mkdir(path)
@@ -25,7 +25,7 @@ def proofs(name: str, directory: str) -> dict[str, str]:
 
 
 def _after_a_kill(name: str, directory: str) -> str:
-    """Return whether what was saved is there after the process was killed, without closing anything."""
+    """Return whether the saved objects are there after the process was killed, without closing anything."""
     done = Phase(save_and_die, name=name, directory=directory).start()
     if done.returncode != -signal.SIGKILL:
         return f"the process that saves failed: {done.stderr[-300:].strip()}"
@@ -48,7 +48,7 @@ def save_and_die(name: str, directory: str) -> None:
 
 
 def _of_links(name: str, directory: str) -> dict[str, str]:
-    """Tell what became of an object to which two others refer, and of two that refer to each other."""
+    """Return the state of an object to which two others refer, and of two that refer to each other."""
     failures = Phase(save_linked, name=name, directory=directory).run()
     found = {}
     with opened(name, directory) as peer:
@@ -58,7 +58,7 @@ def _of_links(name: str, directory: str) -> dict[str, str]:
 
 
 def save_linked(name: str, directory: str) -> dict[str, str]:
-    """Save both; return the exceptions, where there were any."""
+    """Save both; return the exceptions, if there were any."""
     failures = {}
     with opened(name, directory) as peer:
         config = peer.config()
@@ -68,7 +68,7 @@ def save_linked(name: str, directory: str) -> dict[str, str]:
         one.after, other.after = other, one
         try:
             peer.save_all({"one": one, "other": other})
-        except Exception as error:  # noqa: BLE001  # whatever it is, it is the result
+        except Exception as error:  # noqa: BLE001  # any error is a result
             failures["cycles"] = type(error).__name__
     return failures
 

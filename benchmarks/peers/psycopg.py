@@ -23,7 +23,7 @@ if URL not in os.environ:
 
 
 def table_of(directory: str) -> str:
-    """Return the table that stands for a directory; it is forgotten with the directory."""
+    """Return the table that replaces a directory; it is forgotten with the directory."""
     path = Path(directory, "table")
     if not path.exists():
         path.write_text(f"t{os.urandom(8).hex()}", encoding="utf-8")

@@ -15,21 +15,21 @@ PROMISES = {
     "dbm.ndbm": (KILL, "Python manual, dbm.ndbm: written when it is closed, here at each change"),
     "dbm.sqlite3": (DISK, "Lib/dbm/sqlite3.py: WAL, autocommit; sqlite.org: synchronous is FULL"),
 }
-"""Durability after sync(), or what stands for it, by the dbm; whether others flush is not known."""
+"""Durability after sync(), or its replacement, by the dbm; whether others flush is not known."""
 _WHOLE_INDEX = "it writes its whole index at each"
 _CLOSED = "it has no sync(): the shelf is closed, and opened again, each time"
 NOTES = {
-    # What there is where Python was built without gdbm and before 3.13.
+    # The only dbm of a Python before 3.13 that was built without gdbm.
     "dbm.dumb": {
         "save_some": f"{_WHOLE_INDEX} sync()",
         "update_some": f"{_WHOLE_INDEX} sync()",
         "delete_some": f"{_WHOLE_INDEX} deletion",
         "load_some": "opening, which reads the whole index, is not in the figure",
     },
-    # What the Python of Debian 12 has, unless its package of gdbm is installed.
+    # The dbm of Debian 12's Python, unless its package of gdbm is installed.
     "dbm.ndbm": dict.fromkeys(("save_some", "update_some", "delete_some"), _CLOSED),
 }
-"""What must be known of the figures, by the dbm."""
+"""Remarks on the figures, by the dbm."""
 
 
 class Shelve(MappingPeer):

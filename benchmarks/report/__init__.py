@@ -1,1 +1,1 @@
-"""What is shown of the results: a table on the terminal, a page of the documentation, pictures."""
+"""The reports of the results: a table on the terminal, a page of the documentation, pictures."""

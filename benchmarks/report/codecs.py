@@ -29,7 +29,7 @@ it. They come from `brinery bench`, which does the same for
 
 
 def results(directory: Path = RESULTS) -> dict[str, Report]:
-    """Return what was measured, by the names of the files, with the advice of today."""
+    """Return the results, by the names of the files, with the present advice."""
     found = {path.stem: Report.read(path) for path in sorted(directory.glob("*.json"))}
     return {
         name: replace(result, recommendations=tuple(advice(result.cases)))

@@ -1,4 +1,4 @@
-"""The contenders of a document, compared: times, ratios to brinery, losses, and what each keeps."""
+"""The contenders of a document, compared: times, ratios to brinery, losses, and promises kept."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def of_class(document: Document, durability: str) -> list[Entry]:
 
 
 def unit(operation: str) -> str:
-    """Return the unit in which `spread_of` tells an operation."""
+    """Return the unit in which `spread_of` returns an operation."""
     if operation in _BIG:
         return "ms"
     return "µs/object" if operation in _PER_OBJECT else "µs"
@@ -58,8 +58,8 @@ def spread_of(entry: Entry, operation: str) -> Spread:
 def ratio_of(document: Document, entry: Entry, operation: str) -> Spread | None:
     """Return how many times as long a contender took as brinery, round by round.
 
-    That is the way of using brinery that promises as much; None for the ways themselves, and where
-    that one was not measured.
+    It is compared with the way of using brinery that makes the same promises.  None for brinery's ways
+    themselves, and if that way was not measured.
     """
     ours = {found["name"]: found for found in of_class(document, entry["durability"])}
     baseline = ours.get(entry["baseline"])
@@ -109,7 +109,7 @@ def _is_faster(ratio: Spread) -> bool:
 
 
 def losses(document: Document, durability: str) -> list[str]:
-    """Return, for each operation, who was faster than brinery, the fastest first."""
+    """Return, for each operation, the contenders that were faster than brinery, the fastest first."""
     lines = []
     for operation, title in TITLES.items():
         found = []
@@ -124,7 +124,7 @@ def losses(document: Document, durability: str) -> list[str]:
 
 
 def kept(document: Document) -> Table:
-    """Return what each contender promises and keeps; a dash has its proof among the footnotes."""
+    """Return the table of promises, kept or not, of each contender; a dash has its proof in a footnote."""
     marks = {text: mark for mark, text in footnotes(document)}
     rows: list[Cells] = []
     for entry in document["contenders"]:
@@ -149,7 +149,7 @@ def kept(document: Document) -> Table:
 
 
 def footnotes(document: Document) -> list[tuple[int, str]]:
-    """Return the notes on figures and the proofs of what is not kept, numbered."""
+    """Return the notes on figures and the proofs of broken promises, numbered."""
     texts = dict.fromkeys(text for entry in document["contenders"] for text in _texts(entry))
     return list(enumerate(texts, start=1))
 

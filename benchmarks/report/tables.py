@@ -9,11 +9,11 @@ from benchmarks.document import Document
 from benchmarks.report.numbers import number, spread
 
 GENERAL = ("figure", "result (quartiles)", "goal", "met", "brinery", "bare", "n")
-"""Of all groups that have none of their own."""
+"""The headings of all groups without headings of their own."""
 
 
 def headings(document: Document) -> Sequence[str]:
-    """Return what stands above the columns."""
+    """Return the headings of the columns."""
     if document["group"] != "growth":
         return GENERAL
     sizes = document["sizes"]
@@ -44,7 +44,7 @@ def _based(values: Mapping[str, float] | None, unit: str) -> str:
 
 
 def summary(document: Document) -> str:
-    """Count the goals that are met, and tell how long it took."""
+    """Return the number of goals met, and the duration of the run."""
     took = f"in {document['seconds']:.0f} s"
     goals = [figure["met"] for figure in document["figures"] if figure["goal"] is not None]
     return f"{goals.count(True)} of {len(goals)} goals met, {took}" if goals else f"Measured {took}"

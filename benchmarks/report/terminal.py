@@ -1,4 +1,4 @@
-"""The results on the terminal: by rich where it is one, else as plain text."""
+"""The results on the terminal: by rich on a real terminal, else as plain text."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is measured: one module per subject; each makes figures, `peers` makes entries of contenders."""
+"""The measurements, one module per subject; each makes figures, `peers` makes entries of contenders."""

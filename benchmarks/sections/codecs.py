@@ -99,7 +99,7 @@ def _library(codec: str, protocol: int | None) -> tuple[Any, Any]:
     if codec == "json":
         return _json()
     library = importlib.import_module(codec)
-    # What the store's codecs choose by default, where that differs from the library's own default.
+    # Defaults of the store's codecs that differ from those of the library.
     options = {"dill": {"recurse": True}}.get(codec, {})
 
     def dump(obj: Any, path: Path) -> None:

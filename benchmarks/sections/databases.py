@@ -1,7 +1,7 @@
 """brinery in databases, and its peers there, through the operations of `benchmarks.sections.peers`.
 
-PostgreSQL is a server of its own, started for the run, which flushes every commit.  Where there is none, that
-part is not measured, and the results say so.
+PostgreSQL is a server of its own, started for the run, which flushes every commit.  If it is not installed,
+that part is not measured, and the results say so.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def check_closures(found: Any, size: int) -> None:
 
 
 def lists(size: int) -> list[Any]:
-    """Return a list in a list in …"""
+    """Return a list in a list in a list …"""
     found: list[Any] = []
     for _ in range(size - 1):
         found = [found]

@@ -1,9 +1,9 @@
-"""What durability costs: one small record, and a graph of many, beside bare files and SQLite.
+"""The cost of durability: one small record, and a graph of many, beside bare files and SQLite.
 
-Wall times, on the file system of the scratch directory: most of what a flush takes is waiting.  All sides run
-in each round.  "full": on the disk when the call returns; "process": it outlives the process.
+Wall times, on the file system of the scratch directory: most time of a flush is waiting.  All sides run
+in each round.  "full": on the disk when the call returns; "process": it survives the process.
 
-The bare files are what a careful program does for one file: write a temporary one, fsync, rename, fsync the
+The bare files are written as by a careful program: write a temporary file, fsync, rename, fsync the
 directory; without the flushes for "process".  SQLite has one table of names and bytes, with its journal
 in WAL mode: synchronous=FULL flushes at each commit, NORMAL does not.
 """
@@ -32,7 +32,7 @@ FLUSHED = 500
 """Files in the comparison of the ways to flush many."""
 _BYTES = 500
 MOST_BARE = 5_000
-"""Bare files at most, each flushed by itself: the time for one does not depend on their number."""
+"""Most bare files, each flushed by itself: the time for one does not depend on their number."""
 
 
 # -- one small record at a time; each phase returns the time for one
@@ -125,7 +125,7 @@ def _flush_directory(directory: str) -> None:
 
 
 def graph(directory: str, side: str, durability: str, count: int) -> Sample:
-    """Write many objects, which are one commit where the side has such a thing."""
+    """Write many objects, in one commit if the side has commits."""
     if side == "bare file":
         count = min(count, MOST_BARE)
     made = tasks(count)
@@ -157,7 +157,7 @@ def _insert_all(directory: str, durability: str, made: Any) -> None:
 
 
 def _payloads(made: Any) -> Iterator[bytes]:
-    """Yield a pickle for each object, without what it refers to: that takes a store."""
+    """Yield a pickle for each object, without the objects that it refers to: those need a store."""
     for task in made:
         yield pickle.dumps({name: str(value)[:40] for name, value in vars(task).items()}, 5)
 

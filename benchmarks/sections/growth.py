@@ -1,8 +1,8 @@
 """The store at 1,000 and at 100,000 records: does a record cost more when there are more of them?
 
 CPU times, and files in memory (tmpfs) where there is such a file system, for the reasons that `tasks`
-gives.  In each round a store is made anew, and each operation runs in a fresh process; what is in
-memory stays in one.  The growth is the cost per record, or per operation, in the large store divided
+gives.  Each round makes a new store, and runs each operation in a fresh process; the store in memory
+stays in one process.  The growth is the cost per record, or per operation, in the large store divided
 by that in the small one.
 """
 
@@ -53,7 +53,7 @@ def load(store: Store, count: int, some: int) -> dict[str, Sample]:
 
 
 def survey(store: Store, count: int, some: int) -> dict[str, Sample]:
-    """List the records; read from each what it refers to."""
+    """List the records; read the references of each."""
     ids, listed = timed(store.list)
     assert len(ids) == count + 3
     graph, read = timed(lambda: {id: store.references(id) for id in ids})

@@ -1,4 +1,4 @@
-"""What importing brinery costs, against some modules of the standard library, in fresh processes."""
+"""The cost of importing brinery, against some modules of the standard library, in fresh processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def figures(bench: Bench) -> list[Figure]:
     """Compare the wall times, less the start of an interpreter that imports nothing."""
     programs = (NOTHING, STANDARD, *OURS)
     for program in programs:
-        _run(program)  # compiles what is not compiled yet
+        _run(program)  # compiles modules that are not compiled yet
     times: dict[str, list[float]] = {program: [] for program in programs}
     for number in range(bench.sizes.imports):
         bench.tell(f"imports, run {number + 1} of {bench.sizes.imports}")

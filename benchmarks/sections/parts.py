@@ -1,9 +1,9 @@
-"""What the parts of saving and loading a graph on SQLite cost, with no store around them.
+"""The cost of the parts of saving and loading a graph on SQLite, without a store around them.
 
 The parts are a loop over the same jobs that makes the same kind of rows: a pickle with references in place of
 the other objects, its digest, metadata with their digest; the same two tables, the same statements, one
-transaction.  What it does not do is what a store is for: to find out what is new or changed, to give IDs, to
-keep the identity of objects, to look at versions, trust and transforms, to say where something failed.
+transaction.  It leaves out the work of a store: finding new and changed objects, giving IDs, keeping the
+identity of objects, checking versions, trust and transforms, and naming the place of a failure.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Parts:
         return [made[key] for key in keys]
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the database."""
         self._backend.close()
 
 
@@ -138,7 +138,7 @@ def _opened(side: str, directory: str) -> Any:
 
 
 def both(directory: str, side: str, count: int) -> dict[str, Sample]:
-    """Save all jobs by one call, and load them by one call of another opening; look at what came back."""
+    """Save all jobs by one call, and load them by one call of another opening; compare."""
     peer = _opened(side, directory)
     config = peer.config()
     objects = {**workflows(peer, count, config=config), CONFIG: config}

@@ -1,7 +1,7 @@
 """brinery and its peers side by side: every contender through the same operations.
 
 In each round each contender gets an empty directory and goes through all operations in it, each in a
-fresh process; the order of the contenders alternates.  Before that it is proved what each keeps.  A
+fresh process; the order of the contenders alternates.  Before that, proofs try what each keeps.  A
 contender that fails is out of the race, with the reason, and makes the run fail; one that is not
 installed is not measured.
 """
@@ -24,17 +24,17 @@ from benchmarks.peers.jobs import ALONE, CYCLES
 from benchmarks.peers.proofs import KEPT, proofs
 
 Entry = dict[str, Any]
-"""What is known of one contender, as it stands in the document."""
+"""The results of one contender, as they are in the document."""
 
 
 class Singles(NamedTuple):
-    """How many operations on single jobs are measured, and among how many jobs."""
+    """The number of operations on single jobs, and of the jobs among which they are measured."""
 
     among: int
     loads: int
     saves: int
     changes: int
-    """And as many deletions."""
+    """Also the number of deletions."""
 
 
 def entries(
@@ -45,7 +45,7 @@ def entries(
 ) -> list[Entry]:
     """Prove and measure; return one entry for each contender.
 
-    `place_of` tells for a name beside which of brinery's places it stands; see `baseline`.  `singles`
+    `place_of` returns for a name the place of brinery's baseline; see `baseline`.  `singles`
     defaults to `some` of each, among the jobs that are saved and loaded together.
     """
     some = bench.sizes.some
@@ -74,10 +74,10 @@ def _described(name: str, place: str) -> Entry:
 
 @contextmanager
 def _directory(bench: Bench, entry: Entry) -> Iterator[Path]:
-    """Give an empty directory; note an error in a phase as that of the contender."""
+    """Give an empty directory; enter an error in a phase in the contender's results."""
     directory = bench.directory(f"peers-{entry['name'].replace(':', '-')}")
     if bench.sizes.workers == 1:
-        os.sync()  # else who flushes would do so for those who were before, and do not
+        os.sync()  # else a contender that flushes would also flush for earlier ones that do not
     try:
         yield directory
     except PhaseError as error:
@@ -90,7 +90,7 @@ def _directory(bench: Bench, entry: Entry) -> Iterator[Path]:
 
 
 def _prove(bench: Bench, entry: Entry) -> None:
-    """Try out what the contender keeps, and compare it with what its adapter says."""
+    """Try what the contender keeps, and compare that with the claims of its adapter."""
     bench.tell(f"peers, proofs: {entry['name']}")
     with _directory(bench, entry) as directory:
         entry["proofs"] = Phase(proofs, name=entry["name"], directory=directory).run()
@@ -99,7 +99,7 @@ def _prove(bench: Bench, entry: Entry) -> None:
 
 
 def contradictions(entry: Entry) -> list[str]:
-    """Return the proofs that came out otherwise than durability and links of a contender say."""
+    """Return the proofs that contradict the claimed durability and links of a contender."""
     links = entry["links"]
     expected = {"kill": True, "shared": links != ALONE, "cycles": links == CYCLES}
     found = entry["proofs"]

@@ -1,10 +1,9 @@
 """Many small persistable objects in one container, against the file system's own cost.
 
-The costs are CPU times, user and system, of the process: what a disk or another program does meanwhile
-is not in them.  Files are measured in memory (tmpfs) where there is such a file system, because what a disk's
-file system takes of the CPU varies by more than the difference that is looked for: on ext4 on a virtual
-disk, 50,000 files took 50 to 500 µs each, from one round to the next.  What a save takes there, and
-when it is flushed, is measured with the peers.
+The costs are CPU times, user and system, of the process; the work of a disk or of other programs is not in
+them.  Files are measured in memory if there is a tmpfs.  The CPU time of a disk's file system varies by
+more than the difference to measure: on ext4 on a virtual disk, 50,000 files took 50 to 500 µs each, from
+one round to the next.  Saves on a disk, flushed or not, are measured with the peers.
 """
 
 from __future__ import annotations
@@ -45,7 +44,7 @@ def prepare(directory: str, count: int) -> dict[str, Any]:
 
 
 def save_with_store(directory: str, count: int) -> Sample:
-    """Save the tasks, load them anew and compare."""
+    """Save the tasks, load them again and compare."""
     container = tasks(count)
     with FilesystemStore(directory, durability="process") as store:
         store.save([])
@@ -85,7 +84,7 @@ def load_bare(store: str, files: str) -> Sample:
 
 
 def in_memory(count: int) -> dict[str, Sample]:
-    """Save the tasks in memory, let go of them, load them by another store, and compare."""
+    """Save the tasks in memory, drop them, load them by another store, and compare."""
     container = tasks(count)
     store = MemoryStore()
     store.save([], id="trifle")

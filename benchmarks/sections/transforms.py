@@ -92,5 +92,5 @@ def _of(case: str, found: Sequence[Sample], plain: Sequence[Sample]) -> list[Fig
 
 
 def _milliseconds(samples: Sequence[Sample], action: str) -> list[float]:
-    # Of the CPU: nothing is flushed to a disk here, and what else the machine does is not in them.
+    # CPU times: nothing is flushed to a disk here, and they leave out the rest of the machine's work.
     return values([sample[action] for sample in samples], "cpu", 1000)

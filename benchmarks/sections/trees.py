@@ -1,6 +1,6 @@
 """Syntax trees of the standard library, saved and loaded, against the bare pickle.
 
-Each time is taken in a process of its own.  Both sides have been used once on a trifle before, so that
+Each time is taken in a process of its own.  Both sides have been used once before on a tiny object, so that
 imports count in neither; they have a figure of their own.
 """
 
@@ -62,7 +62,7 @@ def save_bare(directory: str, modules: int, durable: bool) -> Sample:
 
 
 def load_with_store(store: dict[str, str], beside: str | None, expected: str) -> Sample:
-    """Load the trees; `beside` is a file with others, which are alive meanwhile."""
+    """Load the trees; `beside` is a file with others, which are alive during the load."""
     held = _load(beside) if beside else None
     with FilesystemStore(store["directory"]) as opened:
         opened.load("trifle")
@@ -73,7 +73,7 @@ def load_with_store(store: dict[str, str], beside: str | None, expected: str) ->
 
 
 def load_bare(file: str, beside: str | None) -> Sample:
-    """Load the trees with the bare pickle, the garbage collector being as Python has it."""
+    """Load the trees with the bare pickle, with Python's default garbage collector."""
     held = _load(beside) if beside else None
     pickle.loads(pickle.dumps([]))
     trees, sample = timed(_load, file)
@@ -83,7 +83,7 @@ def load_bare(file: str, beside: str | None) -> Sample:
 
 def _built(modules: int) -> Any:
     trees = parsed(modules)
-    gc.collect()  # what was made while it was off shall not be on the bill of what follows
+    gc.collect()  # so that later code does not pay for objects of the pause
     return trees
 
 
@@ -175,6 +175,6 @@ def _ratio(
 ) -> Figure:
     """Compare the times of a side with and without the store; the goals are for wall time."""
     ours, bare = (values(samples[f"{side}, {which}"], time, 1e3) for which in ("store", "pickle"))
-    # On a busy machine CPU time shows what is the program's own.
+    # On a busy machine CPU time shows the program's own share.
     shown = name if time == "wall" else f"{name}, CPU time"
     return ratio(section, shown, ours, bare, goal=goal)

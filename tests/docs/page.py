@@ -1,10 +1,10 @@
-"""Runs the Python blocks of a page as one script, and compares what it prints with what it says.
+"""Runs the Python blocks of a page as one script, and compares the output with the comments.
 
     python page.py PAGE.md
 
 Blocks share one namespace, that of ``__main__``, and run in the current directory.  After a `print`
-at the outermost level, or as the last statement of a block within, a comment on the line is what it
-prints.  Blocks of a session (``>>>``) are doctests.
+at the outermost level, or as the last statement of a block within, a comment on the line is its
+output.  Blocks of a session (``>>>``) are doctests.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def blocks(page: Path) -> Iterator[tuple[int, str]]:
 
 
 def expected_output(block: str) -> str:
-    """Return what the prints of a block have as comments, a line for each."""
+    """Return the comments at the prints of a block, a line for each."""
     prints = {
         node.end_lineno
         for node in ast.walk(ast.parse(block))
@@ -49,7 +49,7 @@ def expected_output(block: str) -> str:
 
 
 def run_block(block: str, where: str, namespace: dict[str, object]) -> None:
-    """Run one block; raise AssertionError if it prints something else than it says."""
+    """Run one block; raise AssertionError if its output differs from its comments."""
     if ">>>" in block:
         test = doctest.DocTestParser().get_doctest(block, namespace, where, where, 0)
         runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)

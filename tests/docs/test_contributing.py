@@ -1,4 +1,4 @@
-"""What contributors are told: commands, hooks and workflow agree with the Makefile."""
+"""The commands for contributors: guide, hooks and workflow agree with the Makefile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def targets() -> list[str]:
 
 
 def variable(name: str) -> str:
-    """Return what the Makefile assigns to a variable, in one line or several."""
+    """Return the value that the Makefile assigns to a variable, in one line or several."""
     return " ".join(re.findall(rf"^{name} [:+]= (.*)$", MAKEFILE, re.MULTILINE))
 
 

@@ -1,4 +1,4 @@
-"""`make demo`: the example runs, and shows what it promises."""
+"""`make demo`: the example runs, and its output is right."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def run_demo(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.thorough
-def test_the_demo_shows_what_was_checked(tmp_path: Path) -> None:
+def test_the_demo_shows_its_checks(tmp_path: Path) -> None:
     """With few nodes: the sweep, its sharing, and a row for each codec, all equal."""
     done = run_demo("--nodes", "5000", str(tmp_path / "demo"))
     assert done.returncode == 0, done.stderr
@@ -47,7 +47,7 @@ def test_the_demo_shows_what_was_checked(tmp_path: Path) -> None:
     assert "\x1b" not in shown
 
 
-def test_the_demo_leaves_what_was_there_alone(tmp_path: Path) -> None:
+def test_the_demo_leaves_existing_files_alone(tmp_path: Path) -> None:
     """A directory that is not empty is refused, in one line."""
     (tmp_path / "notes.txt").write_text("mine", encoding="utf-8")
     done = run_demo(str(tmp_path))

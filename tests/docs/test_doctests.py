@@ -26,14 +26,14 @@ def modules() -> Iterator[str]:
 def test_the_examples_of_a_module_are_true(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each runs, in an empty directory, and gives what it says."""
+    """Each runs, in an empty directory, and has the output that it shows."""
     monkeypatch.chdir(tmp_path)
     failed, _ = doctest.testmod(importlib.import_module(name))
     assert failed == 0
 
 
 def test_examples_are_found() -> None:
-    """The test above does not pass for want of examples."""
+    """The test above does not pass because there are no examples."""
     finder = doctest.DocTestFinder(exclude_empty=True)
     found = [
         test

@@ -32,7 +32,7 @@ def prose(page: Path) -> str:
 
 
 def anchors(page: Path) -> set[str]:
-    """Return what a link to a heading of a page may have after its ``#``, by GitHub's rule."""
+    """Return the anchors of the headings of a page, by GitHub's rule."""
     headings = _HEADING.findall(prose(page))
     return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings}
 
@@ -94,7 +94,7 @@ def test_what_a_how_to_writes_is_short(name: str) -> None:
 
 @each_page
 def test_links_lead_to_pages_and_headings_that_exist(page: Path) -> None:
-    """Relative to the page; those to other sites are left alone."""
+    """Relative to the page; links to other sites are not checked."""
     for path, anchor in links(page):
         target = (page.parent / path).resolve() if path else page
         assert target.exists(), f"{page.name} links to {path}, which is not there"
@@ -117,15 +117,15 @@ def test_the_reference_has_every_public_name() -> None:
 
 
 def test_the_reference_has_every_method_of_a_store() -> None:
-    """Those that Store defines, and those that it only inherits as a mapping aside."""
+    """Except those that it only inherits as a mapping."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     for name in vars(brinery.Store):
         if not name.startswith("_"):
             assert re.search(rf"`{name}[`(]", text), f"{name} is missing"
 
 
-def test_the_reference_tells_the_bases_of_errors() -> None:
-    """The table says of each error what else it can be caught as."""
+def test_the_reference_names_the_bases_of_errors() -> None:
+    """The table lists the base classes of each error."""
     text = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| `(\w+Error)` \| (?:`(\w+)` )?\|", text, re.MULTILINE))
     for name in brinery.__all__:
@@ -145,6 +145,6 @@ def test_the_readme_is_short_and_opens_with_the_commands() -> None:
 
 @each_page
 def test_pages_name_no_machine_and_no_registry(page: Path) -> None:
-    """Neither directories of somebody's account nor addresses of package registries."""
+    """Neither home directories nor addresses of package registries."""
     text = page.read_text(encoding="utf-8")
     assert not re.search(r"/home/|/root/|/Users/|pypi\.org", text)

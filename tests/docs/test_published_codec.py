@@ -84,7 +84,7 @@ print("brinery_literal" in sys.modules, store.load("data"), store.info("data").c
 
 @pytest.mark.thorough
 def test_stores_find_it_by_its_name(installed: Path, tmp_path: Path) -> None:
-    """In an argument, a URL and a record; nobody has imported it."""
+    """In an argument, a URL and a record; no code has imported it."""
     assert run(installed, tmp_path, "-c", WRITER).splitlines() == ["data True", "literal"]
     assert run(installed, tmp_path, "-c", READER).strip() == (
         "True {'at': (1, 2), 3: b'x'} literal"
@@ -93,8 +93,8 @@ def test_stores_find_it_by_its_name(installed: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_without_it_the_error_says_what_is_missing(installed: Path, tmp_path: Path) -> None:
-    """The record names a codec that nobody knows."""
+def test_without_it_the_error_names_the_missing_codec(installed: Path, tmp_path: Path) -> None:
+    """The record names an unknown codec."""
     run(installed, tmp_path, "-c", WRITER)
     code = (
         "from brinery import FilesystemStore, UnknownCodecError\n"
@@ -108,7 +108,7 @@ def test_without_it_the_error_says_what_is_missing(installed: Path, tmp_path: Pa
 
 @pytest.mark.thorough
 def test_its_own_tests_pass(installed: Path, tmp_path: Path) -> None:
-    """Those of the contract, by pytest, against what was installed."""
+    """Those of the contract, by pytest, against the installed distribution."""
     shutil.copy(PROJECT / "tests" / "test_literal.py", tmp_path)
     options = ("-q", "-p", "no:cacheprovider", "--timeout=100", "-W", "error")
     said = run(installed, tmp_path, "-m", "pytest", *options, "test_literal.py")

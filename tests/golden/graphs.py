@@ -1,7 +1,7 @@
 """The objects of the golden files, and of the records that Pythons exchange.
 
 Each function makes an object of classes that will not move.  The objects are written into golden files
-once; what is here must stay as it is.
+once; the functions here must not change.
 """
 
 from __future__ import annotations
@@ -168,7 +168,7 @@ BY_VALUE: Mapping[str, Make] = {**PICKLED, "by_value": by_value}
 
 
 def check(name: str, found: Any) -> None:
-    """Raise AssertionError unless `found` is what was saved under `name`."""
+    """Raise AssertionError unless `found` equals the graph that was saved under `name`."""
     if name != "by_value":
         assert_isomorphic({**BY_VALUE, **JSON}[name](), found)
         return

@@ -1,6 +1,6 @@
-"""Write the golden files anew: `make regen-golden`, and nothing else, calls this.
+"""Write the golden files again: only `make regen-golden` calls this.
 
-A golden file proves that what an older brinery wrote can still be read.  Writing them anew is right for a
+A golden file proves that the files of an older brinery can still be read.  Writing them again is right for a
 new format, with a directory of its own beside the old one; never to make a test pass.
 """
 
@@ -24,7 +24,7 @@ VERSION = "v1"
 
 
 def directories() -> Iterator[tuple[str, str, int | None, Mapping[str, Make]]]:
-    """Yield the path below this directory, the codec, its protocol and what is in it."""
+    """Yield the path below this directory, the codec, its protocol and the graph."""
     for protocol in range(6):
         makes = PICKLED if protocol >= 2 else OLD
         yield f"pickle/{VERSION}/protocol-{protocol}", "pickle", protocol, makes
@@ -38,7 +38,7 @@ TRANSFORMS = ("gzip:6", "lz4:0", "zstd:3")
 
 
 def compressed() -> Iterator[tuple[str, str, Mapping[str, Make]]]:
-    """Yield the path below this directory, the transform and what is in it, of the codec pickle."""
+    """Yield the path below this directory, the transform and the graph, for the codec pickle."""
     for compress in TRANSFORMS:
         yield f"transforms/{VERSION}/{compress.partition(':')[0]}", compress, EVERYWHERE
 
@@ -53,7 +53,7 @@ def write(root: Path = ROOT) -> None:
             for name, make in makes.items():
                 store.save(make(), name)
             print(f"{path}: {len(store)} records")
-        # Empty, and made anew by whoever needs it.
+        # Empty: a store that needs it makes it again.
         (directory / ".brinery" / "lock").unlink(missing_ok=True)
 
 

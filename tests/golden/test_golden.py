@@ -22,7 +22,7 @@ FILES = [(path, name) for path, (_, _, makes) in PLACES.items() for name in make
 def test_a_golden_file_loads_to_the_graph_that_was_saved(
     path: str, name: str, tmp_path: Path
 ) -> None:
-    """A missing file fails; none is ever made here."""
+    """A missing file is a failure; this test never makes one."""
     assert (ROOT / path / name).is_file(), f"{path}/{name} is missing: bring it back from git"
     # A copy: a store might touch its directory.
     shutil.copytree(ROOT / path, tmp_path / "copy")

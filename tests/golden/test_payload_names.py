@@ -1,4 +1,4 @@
-"""Modules of brinery that stored payloads name: they can never move, nor lose what is named in them."""
+"""Modules of brinery that stored payloads name: they can never move, nor lose the named objects."""
 
 from __future__ import annotations
 

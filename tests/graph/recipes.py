@@ -1,4 +1,4 @@
-"""Random object graphs: a recipe says which objects there are and which refer to which."""
+"""Random object graphs: a recipe lists the objects of a graph and their references."""
 
 from __future__ import annotations
 
@@ -40,9 +40,9 @@ class Recipe:
     root: int
 
     def build(self) -> list[Any]:
-        """Make the objects anew.
+        """Make new objects.
 
-        What an immutable object consists of is made before it; all other links are made afterwards, and
+        The parts of an immutable object are made before it; all other links are made afterwards, and
         close the cycles.
         """
         made: list[Any] = []
@@ -54,7 +54,7 @@ class Recipe:
         return made
 
     def has_cycle_of_arguments(self) -> bool:
-        """Return whether constructors, or hashes, may need each other's objects.
+        """Return whether constructors, or hashes, may need objects that need each other.
 
         No order of construction exists then, where each has a record of its own, with its own copy of
         the plain objects that it refers to.
@@ -82,7 +82,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Kind:
-    """How objects of one kind are made, of parts that exist, and linked to others afterwards."""
+    """Makes objects of one kind from existing parts, and links them to others afterwards."""
 
     make: Callable[[str, Sequence[Any]], Any]
     link: Callable[[Any, Sequence[Any]], None] = lambda obj, parts: None
@@ -156,7 +156,7 @@ KINDS: Mapping[str, Kind] = {
     "tuple": Kind(lambda label, parts: (label, *parts)),
     "frozenset": Kind(lambda label, parts: frozenset([label, *_hashable(parts)])),
 }
-"""Objects that every codec of the pickle family takes."""
+"""Objects that every codec of the pickle family can encode."""
 
 FUNCTIONS: Mapping[str, Kind] = {
     "closure": Kind(lambda label, parts: samples.getter(label), _capture),

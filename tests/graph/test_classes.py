@@ -48,7 +48,7 @@ def _make_counted() -> Counted:
 
 
 class Sorted(Persistable, list[Any]):
-    """A list whose `append` and `extend` look at what they are given."""
+    """A list whose `append` and `extend` read their arguments."""
 
     def append(self, item: Any) -> None:
         """Insert `item` by its label, which must be there."""
@@ -62,7 +62,7 @@ class Sorted(Persistable, list[Any]):
 
 
 class Prepared(Persistable):
-    """Its `__setstate__` looks at the children."""
+    """Its `__setstate__` reads the children."""
 
     def __init__(self, *children: Node) -> None:
         self.children = children
@@ -97,7 +97,7 @@ def _roundtrip(obj: Any, codec: str = "pickle") -> Any:
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("name", INSTANCES)
 def test_each_kind_of_object_can_be_shared(name: str, codec: str) -> None:
-    """By two containers that live in records of their own."""
+    """By two containers that have records of their own."""
     obj = INSTANCES[name]()
     first = Node("first", part=obj)
     found = _roundtrip([first, Node("second", first=first, part=[first])], codec)
@@ -128,7 +128,7 @@ WITHOUT_PEERS = frozenset(
 @pytest.mark.parametrize("codec", CODECS)
 @pytest.mark.parametrize("name", [name for name in INSTANCES if name not in WITHOUT_PEERS])
 def test_each_kind_of_object_can_be_in_a_cycle(name: str, codec: str) -> None:
-    """Loaded from either side."""
+    """The cycle is loaded from either object."""
     head = _in_cycle(name)
     with MemoryStore(codec=codec) as store:
         id_ = store.save(head)
@@ -138,13 +138,13 @@ def test_each_kind_of_object_can_be_in_a_cycle(name: str, codec: str) -> None:
             assert_isomorphic(head, store.load(id_))
 
 
-def test_a_member_of_an_enumeration_is_the_one_there_is() -> None:
-    """Though it has a record of its own."""
+def test_a_member_of_an_enumeration_stays_the_same_object() -> None:
+    """Even if it has a record of its own."""
     assert _roundtrip([Colour.RED, {Colour.BLUE}]) == [Colour.RED, {Colour.BLUE}]
 
 
-def test_a_registered_class_is_persistable_without_knowing_it() -> None:
-    """Its objects have records of their own, and nothing is set on them."""
+def test_a_registered_class_is_persistable_without_a_change_of_it() -> None:
+    """Its objects have records of their own, and no attribute is set on them."""
     obj = Foreign("a")
     with MemoryStore() as store:
         id_ = store.save([obj, obj])
@@ -179,7 +179,7 @@ def test_constructors_and_setstate_run_once_for_each_object() -> None:
 
 
 def test_children_are_complete_when_setstate_runs() -> None:
-    """As they are in a pickle, where there is no cycle."""
+    """As in a pickle, as long as there is no cycle."""
     found = _roundtrip(Prepared(Node("a"), Node("b")))
     assert found.labels == ["a", "b"]
 
@@ -193,7 +193,7 @@ def test_children_are_complete_when_they_are_appended() -> None:
 
 
 def test_arguments_of_constructors_may_be_persistable() -> None:
-    """And refer back to the object, by what is restored after construction."""
+    """And they may refer back to the object, through state that is restored after construction."""
     node = Node("node")
     node.owner = owner = ReducedNode("owner", [node])  # type: ignore[attr-defined]
     with MemoryStore() as store:
@@ -249,7 +249,7 @@ def test_arguments_stay_shared_with_the_state(make: Callable[[], Any]) -> None:
 
 
 def test_state_of_any_form_is_restored() -> None:
-    """A tuple, as `__getstate__` likes it, in a cycle."""
+    """A tuple, as `__getstate__` may return, in a cycle."""
     obj = StatefulNode("four")
     obj.peer = ListNode([obj])
     assert _roundtrip(obj).length == 4

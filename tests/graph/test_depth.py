@@ -50,7 +50,7 @@ def _comes_back(obj: object, size: int) -> None:
 @pytest.mark.thorough
 @pytest.mark.parametrize("make", [chain, ring])
 def test_a_hundred_thousand_objects_come_back(make: Callable[[int], object]) -> None:
-    """By the codec pickle, from the object at one end."""
+    """With the codec pickle, from the object at one end."""
     _comes_back(make(100_000), 100_000)
 
 

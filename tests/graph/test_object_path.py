@@ -1,4 +1,4 @@
-"""Where in an object the trouble lies."""
+"""The path to the part of an object that fails to encode."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_an_encode_error_names_the_place(obj: Any, path: str) -> None:
 
 
 def test_an_object_that_fails_by_itself_has_no_path() -> None:
-    """There is nothing inside to point at."""
+    """No part inside it fails."""
     with pytest.raises(EncodeError) as caught:
         MemoryStore().save(LOCK)
     assert caught.value.object_path is None

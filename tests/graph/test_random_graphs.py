@@ -37,13 +37,13 @@ def _survives_in_one_piece(obj: Any, codec: str) -> bool:
     """Return whether the bare library brings a graph back as it was."""
     try:
         assert_isomorphic(obj, LOADS[codec](DUMPS[codec](obj)), records=False)
-    except Exception:  # noqa: BLE001 - whatever it raises, or if it is another graph
+    except Exception:  # noqa: BLE001 - it may raise anything; another graph counts, too
         return False
     return True
 
 
 def _check(recipe: Recipe, codec: str) -> None:
-    """Save from the root; load anew from each object that has a record, and compare."""
+    """Save from the root; load again from each object that has a record, and compare."""
     assume(not recipe.has_cycle_of_arguments())
     objects = recipe.build()
     root = objects[recipe.root]

@@ -1,4 +1,4 @@
-"""What a save writes, what it leaves alone, and that it is all or nothing."""
+"""A save writes new and changed records only, all or nothing."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _contents(store: Store) -> dict[str, bytes]:
     return {id_: store.backend.get(name_of(id_))[0] for id_ in store.list()}
 
 
-# -- what is written
+# -- records that are written
 
 
 def test_an_unchanged_object_is_not_rewritten(store: Store) -> None:
@@ -92,7 +92,7 @@ def test_new_parts_are_written_and_old_ones_stay(store: Store) -> None:
 
 
 def test_a_part_that_was_removed_is_written_again(store: Store) -> None:
-    """A save leaves no reference to what is not there."""
+    """A save leaves no reference to a missing record."""
     part = Node("part")
     obj = Node("obj", part=part)
     id_ = store.save(obj)
@@ -103,7 +103,7 @@ def test_a_part_that_was_removed_is_written_again(store: Store) -> None:
 
 
 def test_anything_can_be_saved(store: Store) -> None:
-    """Plain data get IDs of the names of their types."""
+    """The IDs of plain data have the names of their types."""
     for obj in ([1], {"a": 1}, "text", 1, None, (1, 2), {3}):
         id_ = store.save(obj)
         assert id_.startswith(type(obj).__name__)
@@ -115,7 +115,7 @@ def test_anything_can_be_saved(store: Store) -> None:
 
 
 def test_an_id_of_another_object_is_refused(store: Store) -> None:
-    """A save never overwrites what belongs to another object."""
+    """A save never overwrites the record of another object."""
     store.save(Node("first"), "name")
     before = _contents(store)
     with pytest.raises(IdTakenError) as caught:
@@ -154,7 +154,7 @@ def test_one_id_for_two_objects_is_refused(store: Store) -> None:
 
 
 def test_replace_overwrites(store: Store) -> None:
-    """Another object takes the ID; the old one has none any more."""
+    """Another object gets the ID; the old one no longer has an ID."""
     first, second = Node("first"), Node("second")
     store.save(first, "name")
     store.replace("name", second)
@@ -204,7 +204,7 @@ def test_several_objects_are_saved_in_one_commit(store: Store) -> None:
 
 
 def test_ids_are_given_one_by_one(store: Store) -> None:
-    """None leaves an object's ID to the factory."""
+    """None lets the factory choose an object's ID."""
     ids = store.save_many([Node("a"), Node("b")], ["name", None])
     assert ids[0] == "name"
     assert ids[1].startswith("Node.")
@@ -258,7 +258,7 @@ def _failing_graph() -> DictNode:
 
 
 def test_an_error_in_the_middle_of_a_graph_leaves_the_store_as_it_was(store: Store) -> None:
-    """No record, no ID; and the graph can be saved once the trouble is gone."""
+    """No record, no ID; and the graph can be saved once the cause is removed."""
     kept = Node("kept")
     store.save(kept)
     before = _contents(store)
@@ -281,7 +281,7 @@ def test_an_error_in_the_middle_of_a_graph_leaves_the_store_as_it_was(store: Sto
 
 
 def test_an_error_of_the_users_own_leaves_the_store_as_it_was(store: Store) -> None:
-    """Whatever a class raises while it is asked for its state is the cause of the error."""
+    """An exception from a class's `__getstate__` is the cause of the error."""
 
     class Broken(Node):
         def __getstate__(self) -> Any:
@@ -294,7 +294,7 @@ def test_an_error_of_the_users_own_leaves_the_store_as_it_was(store: Store) -> N
 
 
 def test_a_part_that_is_missing_is_named_with_its_referrer(store: Store) -> None:
-    """And nothing of that load is remembered."""
+    """And no object of that load is remembered."""
     part = Node("part")
     id_ = store.save(Node("obj", parts=[Node("other"), part]))
     missing = store.save(part)
@@ -306,11 +306,11 @@ def test_a_part_that_is_missing_is_named_with_its_referrer(store: Store) -> None
     assert len(store.session.identity) == 0
 
 
-# -- others who write
+# -- other writers
 
 
 def test_a_lost_update_is_detected(tmp_path: Path) -> None:
-    """Of two stores that changed one object, the second to save is told."""
+    """If two stores change one object, the second save raises."""
     with FilesystemStore(tmp_path) as one, FilesystemStore(tmp_path) as two:
         id_ = one.save(Node("saved"), "name")
         mine, theirs = one.load(id_), two.load(id_)
@@ -330,8 +330,8 @@ def test_a_lost_update_is_detected(tmp_path: Path) -> None:
         assert two.load(id_).label == "mine"
 
 
-def test_an_object_that_was_not_changed_here_is_no_conflict(tmp_path: Path) -> None:
-    """Somebody else's change to a part is left alone when the container is saved."""
+def test_an_object_that_was_not_changed_here_causes_no_conflict(tmp_path: Path) -> None:
+    """A part that another store has changed is left alone when the container is saved."""
     with FilesystemStore(tmp_path) as one, FilesystemStore(tmp_path) as two:
         part = Node("part")
         container = Node("container", part=part)
@@ -355,7 +355,7 @@ def test_two_stores_never_give_one_id_twice(tmp_path: Path) -> None:
 
 
 def test_errors_of_saving_can_be_pickled(store: Store) -> None:
-    """As they are when a worker process sends them home."""
+    """As when a worker process sends them to its parent."""
     with pytest.raises(EncodeError) as caught:
         store.save(SlottedNode("a", Unencodable()))
     again = pickle.loads(pickle.dumps(caught.value))

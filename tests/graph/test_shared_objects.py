@@ -1,4 +1,4 @@
-"""One object in a store is one object in memory, for as long as anybody holds it."""
+"""One object in a store is one object in memory, as long as it is referenced."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ WITHOUT_WEAK_REFERENCES: list[Callable[[int], Any]] = [
 
 
 @pytest.mark.parametrize("name", INSTANCES)
-def test_what_was_saved_is_what_is_loaded(name: str) -> None:
+def test_a_load_returns_the_saved_object(name: str) -> None:
     """`load(save(p)) is p`, for an object of any class."""
     obj = INSTANCES[name]()
     with MemoryStore() as store:
@@ -63,8 +63,8 @@ def test_containers_loaded_separately_share_one_object() -> None:
         assert a_list[0] is not shared
 
 
-def test_after_invalidate_cache_a_load_reads_anew() -> None:
-    """The new object is another one, as the record has it."""
+def test_after_invalidate_cache_a_load_reads_again() -> None:
+    """The new object is another one, with the state of the record."""
     obj = Node("saved")
     with MemoryStore() as store:
         id_ = store.save(obj)
@@ -92,7 +92,7 @@ def test_after_invalidate_cache_living_objects_keep_their_ids(make: Callable[[],
 
 
 def test_an_object_lives_in_two_stores() -> None:
-    """What store A holds is saved in store B as well, with all its parts."""
+    """An object of store A can be saved in store B as well, with all its parts."""
     child = Node("child")
     obj = Node("obj", child=child)
     with MemoryStore() as one, MemoryStore() as two:
@@ -109,7 +109,7 @@ def test_an_object_lives_in_two_stores() -> None:
 
 
 def test_equal_objects_are_two() -> None:
-    """Equality is the class's own and says nothing of identity."""
+    """The class defines equality, which says nothing about identity."""
     one, two = Key("a", number=1), Key("a", number=2)
     with MemoryStore() as store:
         id_ = store.save([one, two])
@@ -119,7 +119,7 @@ def test_equal_objects_are_two() -> None:
 
 
 def test_equal_strings_of_a_subclass_are_two() -> None:
-    """Also where the builtin types might be thought to be interned."""
+    """Even though strings of the builtin type may be interned."""
     one, two = StrNode("a"), StrNode("a")
     with MemoryStore() as store:
         assert store.save(one) != store.save(two)
@@ -127,7 +127,7 @@ def test_equal_strings_of_a_subclass_are_two() -> None:
 
 
 def test_a_store_does_not_keep_objects_alive() -> None:
-    """What takes weak references goes as soon as nobody holds it."""
+    """Objects that take weak references die as soon as they are unreferenced."""
     with MemoryStore() as store:
         obj = Node("a", part=Node("b"))
         id_ = store.save(obj)
@@ -143,8 +143,8 @@ def test_a_store_does_not_keep_objects_alive() -> None:
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("make", WITHOUT_WEAK_REFERENCES)
-def test_objects_without_weak_references_are_let_go(make: Callable[[int], Any]) -> None:
-    """Once nobody else holds them; so a long-lived store does not grow without bound."""
+def test_objects_without_weak_references_are_released(make: Callable[[int], Any]) -> None:
+    """Once nothing else refers to them, so that a long-lived store does not grow without bound."""
     with MemoryStore() as store:
         for number in range(5_000):
             store.save(make(number))
@@ -163,7 +163,7 @@ def test_objects_without_weak_references_stay_while_they_are_held() -> None:
         assert store.save_many(held) == ids
 
 
-def test_loaded_objects_without_weak_references_are_let_go_too() -> None:
+def test_loaded_objects_without_weak_references_are_released_too() -> None:
     """In a store that has never saved anything."""
     with MemoryStore() as store:
         ids = store.save_many([SlottedNode(str(number)) for number in range(3_000)])
@@ -173,7 +173,7 @@ def test_loaded_objects_without_weak_references_are_let_go_too() -> None:
         assert len(other.session.identity) <= 600
 
 
-def test_a_closed_store_lets_everything_go() -> None:
+def test_a_closed_store_releases_everything() -> None:
     """And the objects stay usable."""
     obj = SlottedNode("a")
     alone = sys.getrefcount(obj)

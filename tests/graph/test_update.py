@@ -1,4 +1,4 @@
-"""Changing what others change, too."""
+"""Updating objects that other processes change at the same time."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from brinery.backends.memory import MemoryBackend
 
 
 class Thing(Persistable):
-    """Holds whatever it is given."""
+    """Holds any attributes."""
 
     n: Any
     other: Any
@@ -38,7 +38,7 @@ Opener = Callable[[], Store]
 
 @pytest.fixture(params=["memory", "directory"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Give what opens stores on one place."""
+    """Give a function that opens stores on one place."""
     if request.param == "memory":
         shared = MemoryBackend()
         return lambda: Store(shared)
@@ -54,7 +54,7 @@ def store(opener: Opener) -> Iterator[Store]:
 
 @pytest.fixture
 def other(opener: Opener) -> Iterator[Store]:
-    """Give a second store on the same place: somebody else's."""
+    """Give a second store on the same place, as another process would have."""
     with opener() as opened:
         yield opened
 
@@ -68,7 +68,7 @@ def add(n: int = 1) -> Callable[[Any], None]:
     return added
 
 
-def test_the_living_object_is_changed_while_nobody_else_changes_it(
+def test_the_living_object_is_changed_if_its_record_is_unchanged(
     store: Store, other: Store
 ) -> None:
     """The same object each time, and saved."""
@@ -80,8 +80,8 @@ def test_the_living_object_is_changed_while_nobody_else_changes_it(
     assert other.load(id).n == 3
 
 
-def test_a_change_of_somebody_else_is_kept(store: Store, other: Store) -> None:
-    """The update begins with what is stored; a held object is left alone, and is out of date."""
+def test_a_change_by_another_store_is_kept(store: Store, other: Store) -> None:
+    """The update begins with the stored state; a living object is left alone, and is out of date."""
     thing = Thing(n=1)
     id = store.save(thing)
     other.update(id, add(10))
@@ -96,7 +96,7 @@ def test_a_change_of_somebody_else_is_kept(store: Store, other: Store) -> None:
 
 
 def test_unsaved_changes_are_left_out(store: Store) -> None:
-    """They were not asked to be saved, and they do not get lost without a word."""
+    """They are not saved, because nobody asked for that, and they are not lost silently."""
     thing = Thing(n=1)
     id = store.save(thing)
     thing.n = 50
@@ -106,8 +106,8 @@ def test_unsaved_changes_are_left_out(store: Store) -> None:
         store.save(thing)
 
 
-def test_it_is_repeated_when_somebody_else_comes_first(store: Store, other: Store) -> None:
-    """With a freshly loaded object each time, until nobody does."""
+def test_it_is_repeated_when_another_store_comes_first(store: Store, other: Store) -> None:
+    """With a freshly loaded object each time, until there is no conflict."""
     id = store.save(Thing(n=0))
     seen = []
 
@@ -155,7 +155,7 @@ def test_it_gives_up_after_some_time(store: Store, other: Store) -> None:
 
 
 def test_another_object_can_take_the_place(store: Store, other: Store) -> None:
-    """What the function returns is saved; it is compared and swapped as any other."""
+    """The object that the function returns is saved, if the record has not changed."""
     first, second = Thing(n=1), Thing(n=2)
     id = store.save(first)
     assert store.update(id, lambda thing: second) is second
@@ -174,7 +174,7 @@ def test_another_object_can_take_the_place(store: Store, other: Store) -> None:
 
 
 def test_numbers_and_strings_can_be_updated(store: Store, other: Store) -> None:
-    """They have no identity; the function returns the new one."""
+    """They have no identity; the function returns the new value."""
     store["hits"] = 5
     calls = []
 
@@ -190,7 +190,7 @@ def test_numbers_and_strings_can_be_updated(store: Store, other: Store) -> None:
 
 
 def test_plain_containers_can_be_updated_in_place(store: Store, other: Store) -> None:
-    """A list that takes no weak reference, for one."""
+    """Also a list, which takes no weak references."""
     names = ["a"]
     id = store.save(names)
     assert store.update(id, lambda held: held.append("b")) is names
@@ -199,7 +199,7 @@ def test_plain_containers_can_be_updated_in_place(store: Store, other: Store) ->
 
 
 def test_what_the_function_raises_ends_it(store: Store) -> None:
-    """Nothing is saved, and the next update begins with what is stored."""
+    """Nothing is saved, and the next update begins with the stored state."""
     thing = Thing(n=1)
     id = store.save(thing)
 
@@ -216,7 +216,7 @@ def test_what_the_function_raises_ends_it(store: Store) -> None:
 
 
 def test_what_the_function_saves_is_part_of_it(store: Store, other: Store) -> None:
-    """A conflict of any of these begins anew, with all of them loaded anew."""
+    """After a conflict of any of these the update starts again, and loads all of them again."""
     store.save_many([Thing(n=100), Thing(n=0)], ["payer", "payee"])
     kept = store.load_many(["payer", "payee"])
     calls: list[None] = []
@@ -239,7 +239,7 @@ def test_what_the_function_saves_is_part_of_it(store: Store, other: Store) -> No
 
 
 def test_a_conflict_of_something_reached_is_solved(store: Store, other: Store) -> None:
-    """Also where objects in between are held, and would lead to the old one."""
+    """Even if living objects in between lead to the old one."""
     root = Thing(other=Thing(other=Thing(n=0)))
     id = store.save(root)
     leaf = root.other.other.persistent_id
@@ -254,10 +254,10 @@ def test_a_conflict_of_something_reached_is_solved(store: Store, other: Store) -
     assert other.load(leaf).n == 11
 
 
-def test_a_member_of_a_cycle_that_somebody_else_changed_can_be_updated(
+def test_a_member_of_a_cycle_that_another_store_changed_can_be_updated(
     store: Store, other: Store
 ) -> None:
-    """The whole cycle is loaded anew: new and old objects do not mix."""
+    """The whole cycle is loaded again: new and old objects do not mix."""
     ring = [Thing(n=0) for _ in range(4)]
     for position, thing in enumerate(ring):
         thing.other = ring[position - 1]
@@ -273,8 +273,8 @@ def test_a_member_of_a_cycle_that_somebody_else_changed_can_be_updated(
     assert len(store.list()) == 4
 
 
-def test_objects_loaded_at_two_times_are_loaded_anew(store: Store) -> None:
-    """Where a function brings together an old and a new object for one record."""
+def test_objects_loaded_at_two_times_are_loaded_again(store: Store) -> None:
+    """If a function brings together an old and a new object for one record."""
     child = store.save(Thing(n=1))
     old = store.load(child)
     id = store.save(Thing(other=None, more=None))
@@ -290,7 +290,7 @@ def test_objects_loaded_at_two_times_are_loaded_anew(store: Store) -> None:
 
 
 def test_an_update_in_a_transaction_is_part_of_that(store: Store, other: Store) -> None:
-    """It sees what the transaction has written, and goes with it."""
+    """It sees the writes of the transaction, and is rolled back with it."""
     id = store.save(Thing(n=0))
     with store.transaction():
         store.update(id, add())
@@ -300,8 +300,8 @@ def test_an_update_in_a_transaction_is_part_of_that(store: Store, other: Store) 
     assert other.load(id).n == 2
 
 
-def test_what_is_not_there_cannot_be_updated(store: Store, other: Store) -> None:
-    """Nor what somebody removes meanwhile: that is not undone."""
+def test_a_missing_object_cannot_be_updated(store: Store, other: Store) -> None:
+    """Nor can a record that another store removes during the update: the removal stays."""
     with pytest.raises(NotFoundError):
         store.update("nothing", add())
     id = store.save(Thing(n=0))
@@ -331,8 +331,8 @@ def test_an_id_that_is_taken_is_not_tried_again(store: Store) -> None:
     assert len(calls) <= 2
 
 
-def test_a_mapping_is_taken_as_by_any_mapping(store: Store) -> None:
-    """`update` of one replaces its objects, in one commit."""
+def test_a_mapping_is_accepted_as_by_any_mapping(store: Store) -> None:
+    """`update` with a mapping replaces its objects, in one commit."""
     store.update({"a": [1], "b": [2]})
     store.update([("b", [3])], c=[4])
     store.update(attempts=[5])

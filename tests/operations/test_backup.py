@@ -45,7 +45,7 @@ def filled(store: Store) -> Store:
 
 
 class Watched(MemoryBackend):
-    """Counts the records that are read whole, and can do something before that."""
+    """Counts the records that are read whole, and can call a function before that."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -60,7 +60,7 @@ class Watched(MemoryBackend):
 
 
 class Loose(Watched):
-    """Promises neither whole commits nor one state."""
+    """Promises neither atomic commits nor reads of one state."""
 
     capabilities = BackendCapabilities(persistent=False)
 
@@ -107,7 +107,7 @@ def test_any_store_is_backed_up_to_any_other_and_restored(make: Make, kind: str,
 
 
 def test_places_may_be_urls_and_paths(tmp_path: Path) -> None:
-    """From SQLite to a directory and back; what is restored has the settings of the first."""
+    """From SQLite to a directory and back; the restored store has the settings of the first."""
     with make_store(f"sqlite:///{tmp_path}/jobs.db", codec="dill", compress="gzip") as jobs:
         filled(jobs)
         jobs.backup(f"file://{tmp_path}/backup?layout=sharded")
@@ -121,7 +121,7 @@ def test_places_may_be_urls_and_paths(tmp_path: Path) -> None:
 
 
 def test_numbers_are_not_given_twice(make: Make) -> None:
-    """Also where the last objects were removed, and by the very store that was restored to."""
+    """Also if the last objects were removed, and in the store that was restored to."""
     source, backup, new = (make("flat") for _ in range(3))
     source.save_many([[] for _ in range(20)])
     source.remove("list.20")
@@ -155,7 +155,7 @@ def test_no_class_and_no_codec_is_imported(tmp_path: Path) -> None:
 
 
 def test_only_what_changed_is_read_and_written() -> None:
-    """The rest is not even read; what was removed stays, unless it is to be pruned."""
+    """The others are not even read; removed records stay, unless `prune` is true."""
     source, backup = Store(Watched()), MemoryStore()
     nodes = [Node(label=str(number)) for number in range(50)]
     source.save_many(nodes)
@@ -205,11 +205,11 @@ def test_what_the_backup_has_lost_is_copied_again() -> None:
 def test_progress_ends_with_all() -> None:
     """Of both."""
     source, backup = filled(MemoryStore()), MemoryStore()
-    told: list[tuple[int, int]] = []
-    source.backup(backup, progress=lambda *at: told.append(at))
-    assert told[-1] == (4, 4)
-    brinery.restore(backup, MemoryStore(), progress=lambda *at: told.append(at))
-    assert told[-1] == (8, 8)
+    reported: list[tuple[int, int]] = []
+    source.backup(backup, progress=lambda *at: reported.append(at))
+    assert reported[-1] == (4, 4)
+    brinery.restore(backup, MemoryStore(), progress=lambda *at: reported.append(at))
+    assert reported[-1] == (8, 8)
 
 
 # -- while others save
@@ -282,7 +282,7 @@ def test_every_graph_of_a_backup_is_whole_while_others_save(tmp_path: Path, kind
 
 
 def test_a_store_that_never_holds_still_is_read_in_one_state_in_the_end() -> None:
-    """Each time records are read, one of them changes: what is left is then held back."""
+    """Each time records are read, one of them changes: then the rest is held back."""
     source, backup = Store(Watched()), MemoryStore()
     node = Node()
     source.save_many([node, Node()])
@@ -382,7 +382,7 @@ def test_a_later_backup_that_was_cut_off_leaves_the_last_one_as_it_was() -> None
 
 
 def test_an_engine_without_whole_commits_is_marked_while_it_is_written() -> None:
-    """So that a mixture is never restored; what was removed before is kept all the same."""
+    """So that a mixture is never restored; records that were removed before are kept."""
     source, backup = filled(Store(Watched())), Store(Loose())
     source.backup(backup)
     source.remove("long" * 100)
@@ -404,16 +404,16 @@ def test_an_engine_without_whole_commits_is_marked_while_it_is_written() -> None
 
 
 def test_what_came_and_went_during_a_first_backup_does_not_stay() -> None:
-    """It was never in a finished one."""
+    """It was never in a finished backup."""
     source, backup = filled(Store(Watched())), MemoryStore()
     source.save(Node(), id="gone")
     assert isinstance(source.backend, Watched)
-    told: list[int] = []
+    reported: list[int] = []
 
     def show(done: int, total: int) -> None:
-        if "gone" in source and not told:
+        if "gone" in source and not reported:
             source.remove("gone")
-        told.append(done)
+        reported.append(done)
 
     source.backup(backup, progress=show)
     assert held(backup) == held(source)
@@ -423,7 +423,7 @@ def test_what_came_and_went_during_a_first_backup_does_not_stay() -> None:
 
 
 def test_a_damaged_record_of_a_backup_is_named_and_nothing_is_restored(tmp_path: Path) -> None:
-    """Whatever byte it is; every record is checked before anything is written."""
+    """Every byte of every record is checked before anything is written."""
     source, backup = filled(MemoryStore()), MemoryStore()
     source.backup(backup)
     for id_, at in (("ring", 5), ("long" * 100, -100)):
@@ -438,7 +438,7 @@ def test_a_damaged_record_of_a_backup_is_named_and_nothing_is_restored(tmp_path:
 
 
 def test_a_record_that_the_backup_has_lost_is_missed() -> None:
-    """Though nothing refers to it; and so is one that was added."""
+    """Even if no record refers to it; and so is one that was added."""
     source, backup = filled(MemoryStore()), MemoryStore()
     source.backup(backup)
     backup.remove("long" * 100)
@@ -463,10 +463,10 @@ def test_a_damaged_record_of_the_source_is_named_and_the_backup_stays() -> None:
     brinery.restore(backup, MemoryStore())
 
 
-# -- what is refused
+# -- refusals
 
 
-def test_a_place_with_records_of_its_own_is_no_target() -> None:
+def test_a_place_with_records_of_its_own_is_refused() -> None:
     """Neither of a backup nor, without overwrite, of a restore."""
     source, other, backup = filled(MemoryStore()), MemoryStore(), MemoryStore()
     other.save(Node(label="mine"), id="ring")
@@ -489,7 +489,7 @@ def test_a_place_with_records_of_its_own_is_no_target() -> None:
 
 
 def test_only_a_backup_is_restored(tmp_path: Path) -> None:
-    """Not any store, and not a place where there is nothing."""
+    """Neither another store nor an empty place."""
     with pytest.raises(BackupError, match=r"brinery\.copy"):
         brinery.restore(filled(MemoryStore()), tmp_path / "new")
     with pytest.raises(BackupError):
@@ -510,8 +510,8 @@ def test_a_closed_store_raises() -> None:
         brinery.restore(backup, closed)
 
 
-def test_another_backup_to_the_same_place_at_the_same_time_is_told_of() -> None:
-    """Who comes second with his label gives up."""
+def test_another_backup_to_the_same_place_at_the_same_time_is_an_error() -> None:
+    """The second one to write its manifest gives up."""
     source, backup = filled(Store(Watched())), MemoryStore()
     source.backup(backup)
     source.save(Node())
@@ -523,8 +523,8 @@ def test_another_backup_to_the_same_place_at_the_same_time_is_told_of() -> None:
         source.backup(backup)
 
 
-def test_a_label_of_a_newer_format_is_told_of() -> None:
-    """A damaged one is that of an unfinished backup."""
+def test_a_manifest_of_a_newer_format_is_refused() -> None:
+    """And a backup with a damaged manifest counts as unfinished."""
     source, backup = filled(MemoryStore()), MemoryStore()
     source.backup(backup)
     backup.backend.put(
@@ -595,8 +595,8 @@ def test_what_the_target_would_refuse_is_not_restored(tmp_path: Path, trust: Tru
         assert not (tmp_path / "new").exists()
 
 
-def test_an_unsealed_backup_is_no_sealed_store(tmp_path: Path) -> None:
-    """The error says how it becomes one."""
+def test_an_unsealed_backup_is_not_restored_to_a_sealed_store(tmp_path: Path) -> None:
+    """The error says how to seal it."""
     with FilesystemStore(tmp_path / "jobs") as store:
         store.save(Node())
         store.backup(tmp_path / "backup")
@@ -611,7 +611,7 @@ def test_an_unsealed_backup_is_no_sealed_store(tmp_path: Path) -> None:
         assert isinstance(new.load("Node.1"), Node)
 
 
-def test_records_that_were_sealed_anew_are_copied(tmp_path: Path) -> None:
+def test_records_that_were_sealed_again_are_copied(tmp_path: Path) -> None:
     """A change of keys changes nothing but the seals."""
     with FilesystemStore(tmp_path / "jobs", trust=Trust(key=KEY)) as store:
         store.save(Node())
@@ -623,8 +623,8 @@ def test_records_that_were_sealed_anew_are_copied(tmp_path: Path) -> None:
         assert isinstance(backup.load("Node.1"), Node)
 
 
-def test_a_backup_of_another_sealed_store_is_no_target(tmp_path: Path) -> None:
-    """Their seals would not fit together; nor is such a store one for a restore."""
+def test_a_backup_of_another_sealed_store_is_refused_as_target(tmp_path: Path) -> None:
+    """Their seals would be of two identities; a restore refuses such a store, too."""
     for name in ("one", "two"):
         with FilesystemStore(tmp_path / name, trust=Trust(key=KEY)) as store:
             store.save(Node())

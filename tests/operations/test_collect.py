@@ -1,4 +1,4 @@
-"""`Store.gc`: what no root reaches goes, and nothing else, whoever saves meanwhile."""
+"""`Store.gc` removes the records that no root reaches, and no others, even while others save."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class TestWhatGoes:
     """Reachability, by the metadata alone."""
 
     def test_a_dry_run_is_the_default(self, store: Store) -> None:
-        """It reports what would go, with its size, and changes nothing."""
+        """It reports the records to remove, with their size, and changes nothing."""
         names = store.list()
         report = store.gc(["Task.1"], older_than=0)
         assert report.garbage == (Id("Task.4"), Id("Task.5"))
@@ -75,7 +75,7 @@ class TestWhatGoes:
         assert store.list() == names
 
     def test_what_no_root_reaches_is_removed(self, store: Store) -> None:
-        """Cycles too; what is reached stays, and the trash is empty afterwards."""
+        """Cycles too; records that a root reaches stay, and the trash is empty afterwards."""
         report = store.gc(["Task.1"], older_than=0, dry_run=False)
         assert report.garbage == (Id("Task.4"), Id("Task.5"))
         assert str(report) == "5 records: 2 that no root reaches were removed"
@@ -86,7 +86,7 @@ class TestWhatGoes:
         with pytest.raises(NotFoundError):
             store.load("Task.4")
 
-    def test_a_living_object_whose_record_was_removed_is_written_anew(self, store: Store) -> None:
+    def test_a_living_object_whose_record_was_removed_is_written_again(self, store: Store) -> None:
         """The next save that reaches it finds that it is gone."""
         root = store.load("Task.1")
         ring = store.load("Task.4")
@@ -129,7 +129,7 @@ class TestWhatGoes:
         assert store.list() == [kept]
 
     def test_a_root_must_be_there(self, store: Store) -> None:
-        """A slip of the pen removes nothing; neither does the absence of roots."""
+        """A misspelt root removes nothing, and an empty list of roots is refused."""
         for roots, error in ((["Task.1", "Task.77"], NotFoundError), ([], InvalidArgumentError)):
             with pytest.raises(error):
                 store.gc(roots, older_than=0, dry_run=False)
@@ -146,7 +146,7 @@ class TestWhatGoes:
     def test_a_record_that_cannot_be_read_ends_it(
         self, store: Store, data: bytes, error: type[RecordError]
     ) -> None:
-        """What it refers to is not known: nothing is removed until it is out of the way."""
+        """Its references are not known: nothing is removed until it is moved away."""
         store.backend.put("Task.4", data)
         with pytest.raises(error, match="Task") as caught:
             store.gc(["Task.1"], older_than=0, dry_run=False)
@@ -163,15 +163,15 @@ class TestWhatGoes:
         assert len(store.gc([id_], older_than=0, dry_run=False).garbage) == 5
         assert len(store) == 2_001
 
-    def test_progress_is_told(self, store: Store) -> None:
-        """For each time that the records are read."""
+    def test_progress_is_reported(self, store: Store) -> None:
+        """Once for each time that the records are read."""
         calls: list[tuple[int, int]] = []
         store.gc(["Task.1"], older_than=0, progress=lambda *call: calls.append(call))
         assert calls[-1] == (5, 5)
 
 
 class Interrupted(MemoryBackend):
-    """A backend that does something else before it lists or after it has removed something."""
+    """A backend that calls functions before a listing or after a removal."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -180,7 +180,7 @@ class Interrupted(MemoryBackend):
         self.lists = 0
 
     def list(self, prefix: str = "") -> Iterator[str]:
-        """List, after what is to come before the listing of this number."""
+        """List, after the function for this listing was called."""
         self.lists += 1
         self.before_list.pop(self.lists, lambda: None)()
         return super().list(prefix)
@@ -188,7 +188,7 @@ class Interrupted(MemoryBackend):
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
     ) -> Mapping[str, Version]:
-        """Commit, after what is to happen once the puts are made."""
+        """Commit, after the function for the time between puts and commit was called."""
         puts = [*puts]
         before, self.before_commit = self.before_commit, None
         if before is not None:
@@ -197,7 +197,7 @@ class Interrupted(MemoryBackend):
 
 
 class TestOthersSaveMeanwhile:
-    """Whatever a save takes up, at whatever moment, is there afterwards."""
+    """Records that a save refers to at any moment are there afterwards."""
 
     @pytest.fixture
     def backend(self) -> Interrupted:
@@ -211,7 +211,7 @@ class TestOthersSaveMeanwhile:
 
     @staticmethod
     def take_up(backend: MemoryBackend, *, careless: bool = False) -> None:
-        """Let Task.1 refer to Task.2, as another process would; `careless` ones look for nothing."""
+        """Let Task.1 refer to Task.2, as another process would; a `careless` one does not look for it."""
         if careless:
             # A save that looked long ago, and has its record ready to be committed.
             copy = MemoryStore()
@@ -247,7 +247,7 @@ class TestOthersSaveMeanwhile:
         self.check(backend)
 
     def test_a_save_during_which_it_is_removed(self, backend: Interrupted) -> None:
-        """The save had looked, and commits when all is over: it writes anew what it relied on."""
+        """The save looked before, and commits after the collection: it writes the record again."""
         other = Store(backend)
         root, old = other.load("Task.1"), other.load("Task.2")
         root.links = [old]
@@ -259,7 +259,7 @@ class TestOthersSaveMeanwhile:
         backend.before_commit = collect
         other.save(root)
         self.check(backend)
-        old.name = "changed"  # the versions of what was written anew are known
+        old.name = "changed"  # the versions of the rewritten records are known
         other.save(root)
         self.check(backend)
 
@@ -267,7 +267,7 @@ class TestOthersSaveMeanwhile:
     def test_a_transaction_during_which_it_is_removed(
         self, backend: Interrupted, depth: int
     ) -> None:
-        """What the transaction held back could not be seen: at its end it writes what it relied on."""
+        """The collection could not see its writes: at its end it writes the record again."""
         other = Store(backend)
         root = other.load("Task.1")
         root.links = [other.load("Task.2")]
@@ -283,7 +283,7 @@ class TestOthersSaveMeanwhile:
         self.check(backend)
 
     def test_an_update_during_which_it_is_removed(self, backend: Interrupted) -> None:
-        """Likewise: an update is a transaction."""
+        """As for any transaction: an update is one."""
         other = Store(backend)
         old = other.load("Task.2")
 
@@ -296,8 +296,10 @@ class TestOthersSaveMeanwhile:
         other.update("Task.1", change)
         self.check(backend)
 
-    def test_what_was_removed_and_put_back_can_be_changed(self, backend: Interrupted) -> None:
-        """It has another version then, but nobody has changed it: that is no conflict."""
+    def test_a_record_that_was_removed_and_put_back_can_be_changed(
+        self, backend: Interrupted
+    ) -> None:
+        """It has another version then, but the same content: that is not a conflict."""
         other = Store(backend)
         old = other.load("Task.2")
         backend.before_list[3] = lambda: self.take_up(backend, careless=True)
@@ -312,7 +314,7 @@ class TestOthersSaveMeanwhile:
             other.save(old)
 
     def test_nothing_is_dangling_between_two_batches(self) -> None:
-        """Where a run is killed there, a check and a backup find whole graphs, if no longer all of them."""
+        """After a kill in between, a check and a backup find complete graphs, if not all of them."""
         found: list[bool] = []
 
         class Watched(MemoryBackend):
@@ -336,7 +338,7 @@ class TestOthersSaveMeanwhile:
         assert not any(found)
 
     def test_a_record_that_was_replaced_is_not_removed(self, backend: Interrupted) -> None:
-        """The version that was looked at is the only one that may go."""
+        """Only the version that was examined may be removed."""
         backend.before_list[2] = lambda: Store(backend).replace("Task.3", Task("new"))
         report = Store(backend).gc(["Task.1"], older_than=0, dry_run=False)
         assert report.garbage == (Id("Task.2"),)
@@ -353,7 +355,7 @@ class TestOthersSaveMeanwhile:
         assert backend.get("Task.2")[0] == b"new"
 
     def test_a_killed_run_is_finished_by_the_next(self, backend: Interrupted) -> None:
-        """What is referred to by then is put back, the rest deleted."""
+        """Records that others refer to by then are put back, the rest is deleted."""
 
         def killed() -> None:
             raise KeyboardInterrupt
@@ -388,7 +390,7 @@ class TestOthersSaveMeanwhile:
     def test_a_damaged_trash_is_an_error(
         self, backend: Interrupted, box: object, head: object
     ) -> None:
-        """Nothing is removed because a list says so that no gc has written."""
+        """A list that no gc has written removes nothing."""
         backend.put(f"{TRASH}-1", json.dumps(head).encode() + b"\nevil")
         entries = [{"box": box, "moved": 1.0}]
         backend.put(TRASH, json.dumps({"format": 1, "entries": entries}).encode())

@@ -1,4 +1,4 @@
-"""Copying stores: as bytes, whole graphs, again and again."""
+"""Copying stores: as bytes, complete graphs, repeatable."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Node(Persistable):
 
 @pytest.fixture
 def make(tmp_path: Path) -> Iterator[Make]:
-    """Give what makes a new store of a kind."""
+    """Give a function that makes a new store of a kind."""
     made: list[Store] = []
 
     def make_one(kind: str) -> Store:
@@ -94,13 +94,13 @@ def damage(store: Store, id: str, at: int) -> None:
 
 
 def missing_references(backend: Backend) -> set[str]:
-    """Return what records of a backend refer to and it does not have."""
+    """Return the IDs that records of a backend refer to and that it does not have."""
     records = {name: data for name, data, _ in backend.get_many(list(backend.list()))}
     references = (parse_metadata(data, len(data)).references for data in records.values())
     return {name_of(id_) for each in references for id_ in each} - set(records)
 
 
-# -- what is copied
+# -- the records that are copied
 
 
 @pytest.mark.parametrize("old", KINDS)
@@ -121,7 +121,7 @@ def test_any_store_is_copied_to_any_other(make: Make, old: str, new: str) -> Non
 
 
 def test_ids_take_along_all_that_they_reach(source: Store) -> None:
-    """And nothing else; an ID that is not there is an error."""
+    """And nothing else; a missing ID is an error."""
     target = MemoryStore()
     assert brinery.copy(source, target, ids=["Node.2", "Node.2"]).copied == 3
     assert target.list() == ["Node.1", "Node.2", "Node.3"]
@@ -132,7 +132,7 @@ def test_ids_take_along_all_that_they_reach(source: Store) -> None:
 
 
 def test_nothing_is_decoded_and_no_codec_is_imported(tmp_path: Path) -> None:
-    """Neither the class nor the codec of a record need be there."""
+    """Neither the class nor the codec of a record need be installed."""
     (tmp_path / "shop.py").write_text("class Task:\n    def __init__(self): print('made')\n")
     script = "import brinery, shop; brinery.FilesystemStore('a', codec='dill').save(shop.Task())"
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
@@ -162,7 +162,7 @@ def test_a_new_store_remembers_the_settings_of_the_old_one(tmp_path: Path) -> No
     assert FilesystemStore(tmp_path / "known").codec.protocol == 2
 
 
-def test_what_is_no_record_is_left_out_and_told(tmp_path: Path) -> None:
+def test_files_that_are_not_records_are_left_out_and_reported(tmp_path: Path) -> None:
     """Stray files and directories, also in the shards."""
     with FilesystemStore(tmp_path / "old", layout="sharded") as old:
         old.save([1])
@@ -179,7 +179,7 @@ def test_what_is_no_record_is_left_out_and_told(tmp_path: Path) -> None:
 
 
 def test_a_copy_can_be_repeated(source: Store) -> None:
-    """Identical records are skipped, and nothing at all is written where all are."""
+    """Identical records are skipped; if all are identical, nothing at all is written."""
     target = MemoryStore()
     brinery.copy(source, target)
     before = {name: target.backend.get(name)[1] for name in (*held(target), ".next")}
@@ -195,7 +195,7 @@ def test_a_copy_can_be_repeated(source: Store) -> None:
 def test_other_records_under_the_same_ids_are_an_error_before_anything_is_written(
     source: Store,
 ) -> None:
-    """It lists them all; the caller says which are to stay."""
+    """The error lists them all; the caller chooses which records to keep."""
     target = MemoryStore()
     target.save_many([Node(label="mine"), Node(label="mine")], ["Node.1", "Node.4"])
     before = held(target)
@@ -216,7 +216,7 @@ def test_other_records_under_the_same_ids_are_an_error_before_anything_is_writte
 
 
 def test_a_damaged_record_of_the_target_is_not_the_same(source: Store) -> None:
-    """Also where only its payload is: bytes are compared."""
+    """Also if only its payload is damaged: bytes are compared."""
     target = MemoryStore()
     brinery.copy(source, target)
     damage(target, "Node.4", 5)
@@ -247,7 +247,7 @@ def test_a_damaged_record_is_named_and_nothing_of_its_batch_is_written(
 
 
 def test_a_bare_pickle_under_a_generated_id_may_be_a_truncated_record(tmp_path: Path) -> None:
-    """It is not left out in silence."""
+    """It is not left out silently."""
     with FilesystemStore(tmp_path) as old:
         old.save(Node())
         (tmp_path / "Node.2").write_bytes(b"\x80\x05N.")
@@ -276,7 +276,7 @@ def test_a_reference_that_leads_nowhere_is_an_error_before_anything_is_written(
 
 
 class CarefulBackend(MemoryBackend):
-    """Looks after each commit for references that lead nowhere."""
+    """Checks after each commit that no reference dangles."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -306,11 +306,11 @@ def test_after_each_batch_all_references_lead_somewhere() -> None:
     first.after.append(ring)
     source.save(ring)
     target = Store(CarefulBackend())
-    told: list[tuple[int, int]] = []
-    assert brinery.copy(source, target, progress=lambda *at: told.append(at)).copied == 4_001
+    reported: list[tuple[int, int]] = []
+    assert brinery.copy(source, target, progress=lambda *at: reported.append(at)).copied == 4_001
     assert isinstance(target.backend, CarefulBackend)
     assert [n for n in target.backend.commits if n > 1] == [1_000, 1_000, 501, 1_500]
-    assert (told[0][1], told[-1]) == (4_001, (4_001, 4_001))
+    assert (reported[0][1], reported[-1]) == (4_001, (4_001, 4_001))
     assert held(target) == held(source)
 
 
@@ -356,7 +356,7 @@ def test_a_killed_copy_leaves_no_reference_to_nowhere_and_goes_on(tmp_path: Path
 
 
 def test_new_objects_get_numbers_beyond_those_of_both_stores() -> None:
-    """Also where this process had some in reserve, and where the source gave out more than it has."""
+    """Also if this process had reserved some, and if the source has given out more than it has records."""
     source, target = MemoryStore(), MemoryStore()
     source.save_many([[] for _ in range(20)])
     source.remove("list.20")
@@ -371,7 +371,7 @@ def test_new_objects_get_numbers_beyond_those_of_both_stores() -> None:
 
 
 class Interfering(MemoryBackend):
-    """Does something once, when several records are asked for."""
+    """Calls a function once, at the first bulk read."""
 
     then: Callable[[], Any] | None = None
 
@@ -382,7 +382,7 @@ class Interfering(MemoryBackend):
         return super().get_many(names)
 
 
-def test_a_record_that_changes_meanwhile_is_copied_with_what_it_now_refers_to() -> None:
+def test_a_record_that_changes_during_the_copy_is_copied_with_its_new_references() -> None:
     """As is one that this run has copied before."""
     source = Store(Interfering())
     first, last = Node(), Node()
@@ -399,8 +399,8 @@ def test_a_record_that_changes_meanwhile_is_copied_with_what_it_now_refers_to() 
     assert held(target) == held(source)
 
 
-def test_a_record_that_vanishes_meanwhile_is_not_copied() -> None:
-    """The plan is made anew."""
+def test_a_record_that_vanishes_during_the_copy_is_not_copied() -> None:
+    """The copy plans again."""
     source = Store(Interfering())
     source.save_many([Node(), Node()], ["first", "last"])
     assert isinstance(source.backend, Interfering)
@@ -409,7 +409,7 @@ def test_a_record_that_vanishes_meanwhile_is_not_copied() -> None:
 
 
 def test_two_copies_at_once_do_not_disturb_each_other(source: Store) -> None:
-    """What the other has brought meanwhile is the same, and skipped."""
+    """The records that the other copy has written are the same, and are skipped."""
     target = Store(Interfering())
     assert isinstance(target.backend, Interfering)
     target.backend.then = lambda: brinery.copy(source, target)
@@ -418,8 +418,8 @@ def test_two_copies_at_once_do_not_disturb_each_other(source: Store) -> None:
     assert held(target) == held(source)
 
 
-def test_what_somebody_else_writes_meanwhile_is_not_overwritten(source: Store) -> None:
-    """It is a conflict, as it would have been before."""
+def test_a_record_that_another_process_writes_is_not_overwritten(source: Store) -> None:
+    """It is a conflict, as if it had been there before."""
     target = Store(Interfering())
     assert isinstance(target.backend, Interfering)
     target.backend.then = lambda: target.save(["mine"], id="Node.4")
@@ -495,10 +495,10 @@ class TestSeals:
         assert isinstance(new.load("Node.1").after[0], Node)
 
     @pytest.mark.parametrize("first", [True, False])
-    def test_between_two_stores_they_are_made_anew(
+    def test_between_two_stores_they_are_made_again(
         self, sealed: FilesystemStore, tmp_path: Path, first: bool
     ) -> None:
-        """By the key of the target, also where that is new; a second copy finds them there."""
+        """With the key of the target, even if that is new; a second copy finds them sealed."""
         new = FilesystemStore(tmp_path / "new", trust=OTHER)
         if first:
             new.save([1], "mine")
@@ -534,7 +534,7 @@ class TestSeals:
             assert new.store_id == FilesystemStore(tmp_path / "new").store_id
 
     def test_an_unsealed_store_is_sealed_first(self, tmp_path: Path) -> None:
-        """By whoever vouches for it."""
+        """If the caller vouches for it."""
         FilesystemStore(tmp_path / "plain").save([1], "one")
         new = FilesystemStore(tmp_path / "new", trust=KEY)
         with pytest.raises(SealError, match=r"reseal\(unsealed=True\)"):
@@ -548,7 +548,7 @@ class TestSeals:
         assert new.load("one") == [1]
 
     def test_a_wrong_key_writes_nothing(self, sealed: FilesystemStore, tmp_path: Path) -> None:
-        """The ends of the records are looked at first."""
+        """The seals are checked when the ends of the records are read."""
         with pytest.raises(SealError, match="none of the keys"):
             brinery.copy(
                 FilesystemStore(sealed.directory, trust=OTHER),
@@ -557,7 +557,7 @@ class TestSeals:
         assert not (tmp_path / "new").exists()
 
     def test_a_forged_record_ends_the_copy(self, sealed: FilesystemStore, tmp_path: Path) -> None:
-        """Or is left out."""
+        """Or it is left out."""
         other = FilesystemStore(tmp_path / "other", trust=KEY)
         other.save([1], "planted")
         os.replace(Path(other.directory, "planted"), Path(sealed.directory, "planted"))

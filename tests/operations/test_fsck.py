@@ -1,4 +1,4 @@
-"""`fsck`: every kind of damage is found and told, whatever the engine, and moved where it harms nobody."""
+"""`fsck` finds and reports every kind of damage, on every engine, and moves it to the quarantine."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def damage(store: Store, id_: str, how: Damage) -> None:
-    """Change the bytes of a record, as nothing of brinery does."""
+    """Change the bytes of a record behind the back of brinery."""
     name = name_of(id_)
     data = how(store.backend.get(name)[0])
     if isinstance(store, FilesystemStore):
@@ -99,7 +99,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
 
 
 class TestFinding:
-    """What is wrong has a status, and a reason that helps."""
+    """Each problem has a status, and a reason that helps."""
 
     def test_a_whole_store_is_clean(self, store: Store) -> None:
         """Every record is counted."""
@@ -110,7 +110,7 @@ class TestFinding:
 
     @pytest.mark.parametrize("kind", DAMAGES)
     def test_damage_has_a_status(self, store: Store, kind: str) -> None:
-        """The other records are not touched by it."""
+        """The other records are not affected."""
         how, status = DAMAGES[kind]
         damage(store, "Task.2", how)
         report = fsck(store)
@@ -125,7 +125,7 @@ class TestFinding:
             assert f"up to {FORMAT_VERSION}" in problem.reason
 
     def test_every_flipped_byte_is_found(self, store: Store) -> None:
-        """Wherever it is, the status is never ok."""
+        """Wherever the bit is, the status is never ok."""
         whole, _ = store.backend.get("Task.3")
         for index in range(len(whole)):
             flipped = bytearray(whole)
@@ -145,8 +145,8 @@ class TestFinding:
         assert report.counts == {"ok": 1, "misnamed": 3}
         assert ["Task.3" in problem.reason for problem in report.problems].count(True) == 1
 
-    def test_what_is_referred_to_and_gone_makes_a_record_dangling(self, store: Store) -> None:
-        """All missing IDs are told; a damaged record is there, and not missing."""
+    def test_a_missing_reference_makes_a_record_dangling(self, store: Store) -> None:
+        """All missing IDs are reported; a damaged record is not missing."""
         store.backend.commit((), ["Task.2", "Task.3"])
         report = fsck(store)
         assert report.counts == {"dangling": 1}
@@ -156,14 +156,14 @@ class TestFinding:
         assert fsck(store).problems[0].missing == (Id("Task.3"),)
 
     def test_any_id_is_examined(self, store: Store) -> None:
-        """IDs that are escaped or too long to be names are told as they are."""
+        """IDs that are escaped or too long to be names are reported unescaped."""
         ids = ["../evil", "", "é" * 300, "a/b"]
         store.save_many([Task("x", *(Task("y") for _ in range(2))) for _ in ids], ids=ids)
         assert fsck(store, roots=["Task.1"]).counts == {"ok": 15}
         assert set(ids) < set(fsck(store, roots=["Task.1"]).orphans)
 
     def test_orphans_are_what_no_root_reaches(self, store: Store) -> None:
-        """They are no problem, and without roots there are none."""
+        """They are not problems, and without roots there are none."""
         ring = Task("ring")
         ring.links.append(Task("back", ring))
         store.save(ring)
@@ -180,19 +180,19 @@ class TestFinding:
             fsck(store, roots=["Task.77"])
 
     def test_references_of_a_damaged_payload_still_count(self, store: Store) -> None:
-        """What a damaged record refers to is no orphan, as far as its metadata can be read."""
+        """Records that a damaged record refers to are not orphans, if its metadata can be read."""
         damage(store, "Task.1", DAMAGES["a bit of the payload"][0])
         assert fsck(store, roots=["Task.1"]).orphans == ()
 
-    def test_progress_is_told(self, store: Store) -> None:
-        """With the number done and of all; the last call has both the same."""
+    def test_progress_is_reported(self, store: Store) -> None:
+        """With the number done and the number of all, which are equal in the last call."""
         calls: list[tuple[int, int]] = []
         fsck(store, progress=lambda done, total: calls.append((done, total)))
         assert calls == sorted(calls)
         assert calls[-1] == (3, 3)
 
     def test_no_code_of_the_user_is_imported(self, tmp_path: Path) -> None:
-        """Nor is a codec: not even for payloads that would run something."""
+        """Nor is a codec imported: not even for payloads that would run code."""
         (tmp_path / "shop.py").write_text("class Item:\n    pass\n")
         code = "import brinery, shop; brinery.FilesystemStore('jobs').save(shop.Item())"
         subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
@@ -205,10 +205,10 @@ class TestFinding:
 
 
 class TestDirectories:
-    """What only file systems have."""
+    """Problems that only file systems have."""
 
-    def test_what_stands_in_a_records_place_is_unreadable(self, tmp_path: Path) -> None:
-        """Directories, FIFOs and links, referred to or not; none is moved."""
+    def test_other_files_in_the_place_of_a_record_are_unreadable(self, tmp_path: Path) -> None:
+        """Directories, FIFOs and links, referred to or not; they are never moved."""
         store = FilesystemStore(tmp_path)
         store.save(Task("first", Task("second"), Task("third")))
         os.replace(tmp_path / "Task.2", tmp_path / "elsewhere")
@@ -247,7 +247,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert done.returncode == 0, done.stderr
 
     def test_other_files_are_strays(self, tmp_path: Path) -> None:
-        """They are no problem, but counted: a record of another codec may have lost its end early."""
+        """They are not problems, but are counted: one may be a record that has lost its end early."""
         store = FilesystemStore(tmp_path)
         store.save_many([[1], [2]], ids=["mine", "yours"])
         (tmp_path / "notes.txt").write_text("x")
@@ -268,7 +268,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
     def test_a_record_with_a_name_of_the_users_that_lost_its_end_is_found(
         self, tmp_path: Path, codec: str
     ) -> None:
-        """It is not listed, and must not be passed over: as soon as it can be told from other files."""
+        """It is not listed, but must be reported as soon as it can be distinguished from other files."""
         path = tmp_path / "mine"
         with FilesystemStore(tmp_path, codec=codec) as store:
             store.save({"numbers": list(range(300))}, id="mine")
@@ -279,7 +279,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
             path.write_bytes(whole[:length])
             found = [problem.status for problem in fsck(tmp_path).problems]
             is_bare = codec == "pickle" and whole[length - 1 : length] == b"." and length < size + 8
-            # The tail has zeros of its own, where it ends in these after a cut.
+            # The tail has zeros of its own: after a cut it may end in these.
             assert is_bare or found in (["truncated"], ["zero-filled"]), length
         path.write_bytes(whole[:-56] + bytes(56))
         assert fsck(tmp_path).counts == {"zero-filled": 1}
@@ -290,7 +290,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
     def test_a_damaged_record_with_a_name_of_the_users_is_found_by_references(
         self, tmp_path: Path
     ) -> None:
-        """Though it is not listed any more."""
+        """Although it is no longer listed."""
         store = FilesystemStore(tmp_path)
         child = Task("child")
         store.save(child, id="mine")
@@ -298,8 +298,8 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         os.truncate(tmp_path / "mine", 30)
         assert fsck(tmp_path).counts == {"ok": 1, "truncated": 1}
 
-    def test_damaged_settings_are_told_and_moved(self, tmp_path: Path) -> None:
-        """They keep the store from being opened, but not from being repaired."""
+    def test_damaged_settings_are_reported_and_moved(self, tmp_path: Path) -> None:
+        """With damaged settings the store cannot be opened, but it can be repaired."""
         FilesystemStore(tmp_path, codec="dill").save([1])
         (tmp_path / ".brinery" / "settings.json").write_text("{")
         with pytest.raises(SettingsError):
@@ -312,10 +312,10 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert fsck(tmp_path).is_clean
 
     @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir])
-    def test_settings_that_are_no_file_are_told(
+    def test_settings_that_are_not_a_file_are_reported(
         self, tmp_path: Path, make: Callable[[Path], None]
     ) -> None:
-        """All records are examined as ever."""
+        """All records are examined as usual."""
         with FilesystemStore(tmp_path) as store:
             store.save(Task("one"))
         settings = tmp_path / ".brinery" / "settings.json"
@@ -326,7 +326,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert report.problems[0].quarantined is None
 
     def test_settings_of_a_newer_brinery_are_left(self, tmp_path: Path) -> None:
-        """They are not damage."""
+        """They do not count as damage."""
         FilesystemStore(tmp_path).save([1])
         (tmp_path / ".brinery" / "settings.json").write_text('{"format": 99}')
         assert fsck(tmp_path, repair=True).problems[0].status == "newer format"
@@ -334,7 +334,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
 
     @pytest.mark.thorough
     def test_a_store_in_use_is_clean(self, tmp_path: Path) -> None:
-        """Whatever is saved, replaced and removed meanwhile."""
+        """While others save, replace and remove records."""
         code = """
 import sys
 from brinery import FilesystemStore
@@ -369,7 +369,7 @@ while True:
 
 
 class TestRepair:
-    """Damage is moved, never deleted, and can be given back."""
+    """Damaged records are moved, never deleted, and can be put back."""
 
     @pytest.mark.parametrize("kind", DAMAGES)
     def test_damage_is_moved_byte_for_byte(self, store: Store, kind: str) -> None:
@@ -396,7 +396,7 @@ class TestRepair:
         assert fsck(store).counts == {"ok": 2, status: 1}
 
     def test_a_misnamed_record_can_be_given_its_own_name(self, store: Store) -> None:
-        """And is then what it was."""
+        """And then it is what it was before."""
         data, _ = store.backend.get("Task.3")
         store.backend.commit((), ["Task.3"])
         store.backend.put("Task.9", data)
@@ -405,7 +405,7 @@ class TestRepair:
         assert fsck(store).counts == {"ok": 3}
 
     def test_nothing_is_overwritten_when_it_is_put_back(self, store: Store) -> None:
-        """Also under another name; and what is not there cannot be put back."""
+        """Also under another name; a record that is not in the quarantine cannot be put back."""
         damage(store, "Task.2", lambda data: b"")
         moved = fsck(store, repair=True).problems[0].quarantined
         assert moved is not None
@@ -421,7 +421,7 @@ class TestRepair:
         assert quarantine.entries() == ()
         assert fsck(store).is_clean
 
-    def test_a_record_that_was_replaced_meanwhile_is_not_moved(self, store: Store) -> None:
+    def test_a_record_that_was_replaced_since_is_not_moved(self, store: Store) -> None:
         """The version that was examined must still be there; nothing is written then."""
         damage(store, "Task.2", lambda data: b"")
         data, version = store.backend.get("Task.2")
@@ -432,7 +432,7 @@ class TestRepair:
         assert fsck(store).is_clean
 
     def test_a_quarantine_of_several_repairs_holds_them_all(self, store: Store) -> None:
-        """In the order in which they were moved, also two of one name."""
+        """In the order in which they were moved, also two with one name."""
         for data in (b"first", b"second"):
             damage(store, "Task.2", partial(_always, data))
             fsck(store, repair=True)
@@ -456,7 +456,7 @@ class TestRepair:
         ids=str,
     )
     def test_a_damaged_list_is_an_error(self, store: Store, change: dict[str, Any]) -> None:
-        """That names the list, whatever is wrong with an entry."""
+        """The error names the list, whichever entry is wrong."""
         damage(store, "Task.2", lambda data: b"")
         fsck(store, repair=True)
         ledger = json.loads(store.backend.get(QUARANTINE)[0])

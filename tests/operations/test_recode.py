@@ -1,4 +1,4 @@
-"""Rewriting stores with another codec: whole, compared, again and again."""
+"""Rewriting stores with another codec: complete, compared, repeatable."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Node(Persistable):
 
 
 class Sum(Persistable):
-    """Looks at its parts when it is decoded."""
+    """Reads its parts when it is decoded."""
 
     def __init__(self, *parts: Node) -> None:
         self.parts = parts
@@ -53,7 +53,7 @@ class Sum(Persistable):
 
 
 class Curious(Persistable):
-    """Looks at what it holds in a way of its own when it is encoded."""
+    """Reads its parts when it is encoded, by a reduction of its own."""
 
     look: Callable[[Any], Any] = staticmethod(repr)
 
@@ -66,7 +66,7 @@ class Curious(Persistable):
 
 
 class Odd:
-    """Cannot be compared: it fails when it is taken apart, and has other bytes each time."""
+    """Cannot be compared: reducing it fails, and its bytes differ each time."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         if sys._getframe(1).f_code.co_name == "_reduction_parts":
@@ -90,7 +90,7 @@ def held(store: Store) -> dict[str, bytes]:
 
 
 def reopened(store: Store, **options: Any) -> Store:
-    """Return a store on the same backend, opened anew."""
+    """Open a second store on the same backend."""
     return Store(store.backend, **options)
 
 
@@ -107,7 +107,7 @@ def store() -> MemoryStore:
     return store
 
 
-# -- what is recoded
+# -- records that are recoded
 
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill", "auto"])
@@ -138,7 +138,7 @@ def test_all_records_get_codec_protocol_and_transform(
 
 
 def test_from_msgpack_and_back() -> None:
-    """External references are of another form there, and strings are never shared."""
+    """External references have another form there, and strings are never shared."""
     store = MemoryStore(codec="msgpack")
     store.save_many([Id("a") + "b", {"k": ["k", "k"], "s": {1, "x"}, "t": (1, 2.5)}], ["a", "b"])
     with reopened(store, codec="pickle") as new:
@@ -150,7 +150,7 @@ def test_from_msgpack_and_back() -> None:
 
 
 def test_classes_and_functions_by_value_are_kept(tmp_path: Path) -> None:
-    """From dill to cloudpickle, and back, in a process that knows neither."""
+    """From dill to cloudpickle, and back, in a process that has neither class nor function."""
     script = (
         "import brinery\n"
         "class Local(brinery.Persistable):\n"
@@ -170,7 +170,7 @@ def test_classes_and_functions_by_value_are_kept(tmp_path: Path) -> None:
 
 
 def test_where_only_the_transform_differs_nothing_is_decoded(tmp_path: Path) -> None:
-    """Not even the class need be there; the payload is the same."""
+    """Not even the class need be importable; the payload is the same."""
     (tmp_path / "shop.py").write_text("class Task:\n    def __init__(self): self.x = 'x' * 1000\n")
     script = (
         "import brinery, shop; brinery.FilesystemStore('a').save([shop.Task(), 'y' * 500], 't')"
@@ -190,7 +190,7 @@ def test_where_only_the_transform_differs_nothing_is_decoded(tmp_path: Path) -> 
 @pytest.mark.parametrize("old", ["pickle", "cloudpickle", "dill"])
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill", "auto"])
 def test_neighbours_are_not_loaded(old: str, codec: str) -> None:
-    """A record whose neighbour cannot be decoded is recoded all the same."""
+    """A record is recoded even if another one that it refers to cannot be decoded."""
     store = MemoryStore(codec=old)
     store.save(Node(Node(), name="first"), id="first")
     damaged = bytearray(store.backend.get("Node.1")[0])
@@ -205,7 +205,7 @@ def test_neighbours_are_not_loaded(old: str, codec: str) -> None:
 
 
 def test_a_class_that_looks_at_its_neighbours_is_decoded_among_them() -> None:
-    """Whatever it does with them when it is decoded."""
+    """Whatever it does with them while it is decoded."""
     store = MemoryStore()
     parts = [Node(number=1), Node(number=2)]
     parts[0].after.append(Sum(*parts))
@@ -224,7 +224,7 @@ def test_a_class_that_looks_at_its_neighbours_is_decoded_among_them() -> None:
 def test_whatever_is_asked_of_a_neighbour_is_answered_by_the_object_itself(
     look: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What stands for it never answers: not its type by isinstance either."""
+    """The stub in its place never answers, not even to isinstance."""
     store = MemoryStore()
     store.save(Curious(Node()), id="curious")
     seen = []
@@ -271,7 +271,7 @@ def _(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def test_further_columns_of_a_database_keep_their_values(tmp_path: Path) -> None:
-    """They are worked out from the object, also where only the transform differs."""
+    """They are computed from the object, also if only the transform differs."""
     from sqlalchemy import Column, Integer
 
     fields = {Column("number", Integer): lambda obj: obj.more["number"]}
@@ -287,11 +287,11 @@ def test_further_columns_of_a_database_keep_their_values(tmp_path: Path) -> None
     assert store.transform is not None
 
 
-# -- what is left
+# -- records that are left
 
 
 class LossyCodec(Codec):
-    """Turns every tuple of a list into a list, in silence."""
+    """Silently turns every tuple of a list into a list."""
 
     name = "lossy"
     capabilities = Capabilities(instances=True)
@@ -320,8 +320,8 @@ def test_a_record_that_would_come_back_different_is_left_as_it_is() -> None:
     assert held(store)["list"] != before["list"]
 
 
-def test_what_cannot_be_compared_is_recoded_and_told() -> None:
-    """Where comparing fails, and bytes differ by themselves."""
+def test_objects_that_cannot_be_compared_are_recoded_and_reported() -> None:
+    """If comparing fails, and bytes differ each time."""
     store = MemoryStore()
     store.save_many([[Odd()], [1]], ["odd", "one"])
     with reopened(store, protocol=4) as new:
@@ -330,8 +330,8 @@ def test_what_cannot_be_compared_is_recoded_and_told() -> None:
     assert "odd: decoded, not compared" in str(report)
 
 
-def test_what_the_codec_refuses_is_left_and_told(store: Store) -> None:
-    """As is what has no class or codec here, and what is damaged."""
+def test_records_that_the_codec_refuses_are_left_and_reported(store: Store) -> None:
+    """As is a record without its class or codec here, and a damaged one."""
     store.save([1, 2], id="fine")
     store.backend.put("Broken.1", b"")
     before = held(store)
@@ -344,8 +344,8 @@ def test_what_the_codec_refuses_is_left_and_told(store: Store) -> None:
     assert {**held(store), "fine": b""} == {**before, "fine": b""}
 
 
-def test_a_missing_class_is_left_and_told(tmp_path: Path) -> None:
-    """By its name; nothing of its record changes."""
+def test_a_record_of_a_missing_class_is_left_and_reported(tmp_path: Path) -> None:
+    """By its name; its record does not change at all."""
     (tmp_path / "shop.py").write_text("class Task: pass\n")
     script = "import brinery, shop; brinery.FilesystemStore('a').save(shop.Task(), 't')"
     subprocess.run([sys.executable, "-c", script], cwd=tmp_path, check=True)
@@ -369,11 +369,11 @@ def test_a_dry_run_says_the_same_and_writes_nothing(store: Store) -> None:
     assert "would be recoded" in str(trial)
 
 
-# -- others, and oneself, at the same time
+# -- others, and the same process, at the same time
 
 
 def test_living_objects_stay_those_of_their_records(store: Store) -> None:
-    """Nothing is written by the next save, and a change is no conflict."""
+    """The next save writes nothing, and a change is not a conflict."""
     ring = store.load("ring")
     with reopened(store, protocol=2) as new:
         ring = new.load("ring")
@@ -389,7 +389,7 @@ def test_living_objects_stay_those_of_their_records(store: Store) -> None:
 
 
 class Interfering(MemoryBackend):
-    """Does something once, before a commit of several records."""
+    """Calls a function once, before a commit of several records."""
 
     then: Callable[[], Any] | None = None
 
@@ -403,8 +403,8 @@ class Interfering(MemoryBackend):
         return super().commit(puts, deletes)
 
 
-def test_a_record_that_somebody_changes_meanwhile_is_redone() -> None:
-    """With its new content; one that is removed is not written again."""
+def test_a_record_that_another_process_changes_is_recoded_again() -> None:
+    """With its new content; a removed record is not written again."""
     backend = Interfering()
     store = Store(backend)
     changed = {"number": 1}
@@ -466,16 +466,16 @@ def test_a_killed_run_is_repeated_and_goes_on(tmp_path: Path) -> None:
         assert forms(store) == {("cloudpickle", 5, None)}
 
 
-def test_progress_is_told(store: Store) -> None:
+def test_progress_is_reported(store: Store) -> None:
     """From none to all."""
-    told: list[tuple[int, int]] = []
+    reported: list[tuple[int, int]] = []
     with reopened(store, protocol=2) as new:
-        brinery.recode(new, progress=lambda *at: told.append(at))
-    assert (told[0][1], told[-1]) == (4, (4, 4))
+        brinery.recode(new, progress=lambda *at: reported.append(at))
+    assert (reported[0][1], reported[-1]) == (4, (4, 4))
 
 
 def test_a_sealed_store_is_not_recoded_without_its_key(tmp_path: Path) -> None:
-    """Nothing of it could be, and it would have the settings of somebody who cannot save in it."""
+    """None of its records could be rewritten, but it would get the settings of an opener without the key."""
     key = os.urandom(32)
     with FilesystemStore(tmp_path, codec="dill") as early:
         early.list()

@@ -1,4 +1,4 @@
-"""Who refers to an object."""
+"""Finding the objects that refer to an object."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Node(Persistable):
 
 
 class IndexedBackend(MemoryBackend):
-    """Keeps an index of references, as a database does, and reads no record to answer."""
+    """Keeps an index of references, as a database does, and answers without reading records."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,8 +63,8 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
         yield store
 
 
-def test_all_that_refer_to_an_object_are_told(store: Store) -> None:
-    """Sorted by number; plain objects that hold one among them; an ID of any form and length."""
+def test_all_that_refer_to_an_object_are_listed(store: Store) -> None:
+    """Sorted by number; also plain objects that contain it; IDs of any form and length."""
     shared = Node()
     store.save(shared, id="odd/id" * 90)
     for number in (10, 9):
@@ -78,7 +78,7 @@ def test_all_that_refer_to_an_object_are_told(store: Store) -> None:
 
 
 def test_an_object_in_a_cycle_is_referred_to_by_the_others(store: Store) -> None:
-    """And one that is not there may still be."""
+    """And records may still refer to a missing one."""
     ring = Node(last := Node())
     last.after = (ring,)
     store.save_many([ring, last], ["ring", "last"])
@@ -97,7 +97,7 @@ def test_a_record_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
 
 
 def test_no_class_is_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The metadata tell."""
+    """The metadata suffice."""
     store = FilesystemStore(tmp_path)
     store.save(Node(Node()))
     monkeypatch.delattr(f"{__name__}.Node")

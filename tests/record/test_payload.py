@@ -1,4 +1,4 @@
-"""Compression in stores: when it is used, what is remembered, what counts as a change, what is refused."""
+"""Compression in stores: its use, the settings remembered, changes, and refusals."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ TEXT = [f"a line of text, number {n}" for n in range(1000)]
 
 
 class Node(Persistable):
-    """Holds a text and others of its kind."""
+    """Holds a text and other objects of its class."""
 
     changed: int
 
@@ -66,7 +66,7 @@ def transforms(store: Any) -> set[str | None]:
 def forged(
     stored: bytes, size: int, raw: bytes, name: str = "gzip", config: Any = None, **more: Any
 ) -> bytes:
-    """Return a record whose digests are right, around a transformed payload."""
+    """Return a record of a transformed payload, with correct digests."""
     metadata = new_metadata(
         id="list.1",
         codec="pickle",
@@ -100,10 +100,10 @@ def forged(
         (None, None),
     ],
 )
-def test_a_store_compresses_as_it_is_told(
+def test_a_store_compresses_as_the_argument_says(
     tmp_path: Path, compress: Any, expected: Transform | None
 ) -> None:
-    """By name, by name and level, by a transform that is registered nowhere; or not at all."""
+    """By name, by name and level, by a transform that is not registered; or not at all."""
     store = FilesystemStore(tmp_path, compress=compress)
     assert store.transform == expected
     info = store.info(store.save(TEXT, "text"))
@@ -131,7 +131,7 @@ def test_every_codec_goes_with_every_transform(codec: str, compress: str) -> Non
         assert store.load(id_) == {"text": TEXT}
 
 
-def test_a_url_tells_the_transform(tmp_path: Path) -> None:
+def test_a_url_names_the_transform(tmp_path: Path) -> None:
     """With its level, and the limit for reading."""
     store = make_store(f"{tmp_path}?compress=zstd:7&max_expanded=1000000")
     assert store.transform == ZstdTransform(7)
@@ -141,7 +141,7 @@ def test_a_url_tells_the_transform(tmp_path: Path) -> None:
 
 
 def test_a_graph_with_cycles_comes_back() -> None:
-    """Where objects are begun before their turn, each payload is expanded all the same."""
+    """Each payload is expanded, also if its object is begun before its turn."""
     nodes = [Node(str(n)) for n in range(5)]
     for node in nodes:
         node.others = nodes
@@ -167,8 +167,8 @@ def test_what_does_not_get_smaller_is_stored_plain(tmp_path: Path) -> None:
         assert pickle.loads((tmp_path / id_).read_bytes()) == obj
 
 
-def test_records_with_and_without_transforms_stand_side_by_side(tmp_path: Path) -> None:
-    """Reading obeys the record: whatever the store that opens them is told."""
+def test_records_with_and_without_transforms_are_in_one_store(tmp_path: Path) -> None:
+    """Reading follows the record, whatever the arguments of the store."""
     for number, compress in enumerate(["none", "gzip:1", "lz4", "zstd:19"]):
         FilesystemStore(tmp_path, compress=compress).save(TEXT, f"text.{number}")
     store = FilesystemStore(tmp_path, compress="none")
@@ -176,11 +176,11 @@ def test_records_with_and_without_transforms_stand_side_by_side(tmp_path: Path) 
     assert all(text == TEXT for text in store.load_many(store.list()))
 
 
-# -- what is remembered
+# -- remembered settings
 
 
 def test_a_store_remembers_its_transform(tmp_path: Path) -> None:
-    """Opened without arguments it writes as before, with one as it is told."""
+    """Opened without arguments it writes as before, with one as the argument says."""
     FilesystemStore(tmp_path, compress="zstd:5").save([1])
     assert FilesystemStore(tmp_path).transform == ZstdTransform(5)
     assert FilesystemStore(tmp_path, codec="dill").transform == ZstdTransform(5)
@@ -190,7 +190,7 @@ def test_a_store_remembers_its_transform(tmp_path: Path) -> None:
 
 
 def test_a_remembered_transform_that_is_not_installed_can_be_handed_over(tmp_path: Path) -> None:
-    """By an instance; or the store is opened with another."""
+    """Pass an instance, or open the store with another transform."""
     FilesystemStore(tmp_path, compress=SqueezeTransform(3)).save(TEXT, "text")
     with pytest.raises(UnknownTransformError, match="squeeze"):
         FilesystemStore(tmp_path)
@@ -209,7 +209,7 @@ def test_remember_changes_the_transform(tmp_path: Path) -> None:
 
 
 def test_the_limit_is_not_remembered(tmp_path: Path) -> None:
-    """What a reader accepts never comes from stored data."""
+    """The limit of a reader never comes from stored data."""
     FilesystemStore(tmp_path, compress="zstd", max_expanded=1 << 40).save([1])
     assert FilesystemStore(tmp_path).max_expanded == 1 << 30
 
@@ -228,7 +228,7 @@ def test_damaged_settings_are_an_error(tmp_path: Path, transform: Any) -> None:
 
 
 def test_a_store_that_is_sent_elsewhere_compresses_there(tmp_path: Path) -> None:
-    """A pickled store keeps transform and limit, also where it is none."""
+    """A pickled store keeps transform and limit, also without a transform."""
     FilesystemStore(tmp_path, compress="zstd").save([1])
     for compress in ("gzip:2", "none"):
         store = FilesystemStore(tmp_path, compress=compress, max_expanded=12345)
@@ -236,13 +236,13 @@ def test_a_store_that_is_sent_elsewhere_compresses_there(tmp_path: Path) -> None
         assert (again.transform, again.max_expanded) == (store.transform, 12345)
 
 
-# -- what counts as a change
+# -- changes
 
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
 @pytest.mark.parametrize("later", ["zstd:3", "zstd:9", "gzip", "none"])
-def test_what_is_not_changed_is_not_written(tmp_path: Path, codec: str, later: str) -> None:
-    """Whether it was saved or loaded, and also where the store's transform is another now."""
+def test_an_unchanged_object_is_not_written(tmp_path: Path, codec: str, later: str) -> None:
+    """Whether it was saved or loaded, and also if the store has another transform now."""
     node = Node("name")
     node.others = [Node("other")]
     with FilesystemStore(tmp_path, codec=codec, compress="zstd:3") as first:
@@ -263,7 +263,7 @@ def test_what_is_not_changed_is_not_written(tmp_path: Path, codec: str, later: s
     assert FilesystemStore(tmp_path).load(id_).changed == 1
 
 
-def test_what_was_loaded_is_compared_without_reading_it_again(
+def test_a_loaded_object_is_compared_without_reading_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The digest of the payload before the transform is known from loading."""
@@ -293,7 +293,7 @@ def test_one_save_may_have_its_own_transform(tmp_path: Path) -> None:
 
 
 def test_a_transform_that_is_asked_for_is_used_on_what_has_not_changed(tmp_path: Path) -> None:
-    """So an old store is compressed, or expanded, by saving what it holds; a second time does nothing."""
+    """So saving all objects of an old store compresses or expands it; a second save writes nothing."""
     store = FilesystemStore(tmp_path)
     node = Node("name")
     node.others = [Node("other")]
@@ -314,7 +314,7 @@ def test_a_transform_that_is_asked_for_is_used_on_what_has_not_changed(tmp_path:
     assert FilesystemStore(tmp_path).load("Node.1").others[0].text == TEXT
 
 
-# -- what is refused when a store is made
+# -- refusals when a store is made
 
 
 @pytest.mark.parametrize(
@@ -329,7 +329,7 @@ def test_a_transform_that_is_asked_for_is_used_on_what_has_not_changed(tmp_path:
         (ZstdTransform, InvalidArgumentError, "a name or a Transform"),
     ],
 )
-def test_what_is_no_transform_is_refused(
+def test_an_argument_that_is_not_a_transform_is_refused(
     tmp_path: Path, compress: Any, kind: type[Exception], text: str
 ) -> None:
     """By a store and by a save, before anything is written."""
@@ -378,8 +378,8 @@ def test_a_missing_library_is_named(
         assert caught.value.id == "text"
 
 
-def test_an_entry_point_that_is_no_transform_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As is one whose module is missing; `known_transforms` lists both."""
+def test_an_entry_point_that_is_not_a_transform_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So is one whose module is missing; `known_transforms` lists both."""
     import importlib.metadata
     from importlib.metadata import EntryPoint, EntryPoints
 
@@ -400,7 +400,7 @@ def test_an_entry_point_that_is_no_transform_is_refused(monkeypatch: pytest.Monk
 def test_a_level_for_a_transform_without_levels_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As an option that it does not take; nor is its own refusal passed on bare."""
+    """For an option that it does not accept, and for an error of its constructor."""
     import importlib.metadata
     from importlib.metadata import EntryPoint, EntryPoints
 
@@ -431,7 +431,7 @@ class Broken(Transform):
 
 
 class Liar(Broken):
-    """Makes a few bytes of everything, and anything of them."""
+    """Encodes any payload to a few bytes, and decodes these to any payload."""
 
     name = "liar"
 
@@ -443,7 +443,7 @@ class Liar(Broken):
 
 
 class Hungry(Liar):
-    """Needs more memory than there is."""
+    """Needs more memory than is available."""
 
     name = "hungry"
 
@@ -452,7 +452,7 @@ class Hungry(Liar):
 
 
 def test_a_transform_that_fails_is_an_error_of_brinery() -> None:
-    """When writing an `EncodeError`, which leaves nothing behind; when reading a damaged record."""
+    """On writing an `EncodeError`, after which nothing was written; on reading a damaged record."""
     node = Node("outer")
     with MemoryStore(compress=Broken()) as store:
         with pytest.raises(EncodeError, match="'broken' failed: RuntimeError: no enc") as caught:
@@ -465,7 +465,7 @@ def test_a_transform_that_fails_is_an_error_of_brinery() -> None:
 
 
 def test_what_a_transform_gives_back_is_checked() -> None:
-    """The digest of the payload as the codec wrote it is the last word."""
+    """The digest of the payload that the codec wrote decides."""
     with MemoryStore(compress=Liar()) as store:
         store.save(TEXT, "text")
         store.invalidate_cache()
@@ -474,7 +474,7 @@ def test_what_a_transform_gives_back_is_checked() -> None:
 
 
 class Careless(Liar):
-    """Gives back what there is, however much was announced."""
+    """Returns all that there is, whatever size was announced."""
 
     name = "careless"
 
@@ -484,7 +484,7 @@ class Careless(Liar):
 
 @pytest.mark.parametrize("wrong", [-1, 1])
 def test_what_has_not_the_announced_size_is_refused(wrong: int) -> None:
-    """Though its digest is right: no third-party transform can be talked into giving more."""
+    """Even if its digest is right: a third-party transform cannot return more than announced."""
     raw = pickle.dumps([1, 2, 3])
     with MemoryStore(compress=Careless()) as store:
         for size, is_read in ((len(raw), True), (len(raw) + wrong, False)):
@@ -497,8 +497,8 @@ def test_what_has_not_the_announced_size_is_refused(wrong: int) -> None:
                     store.load("list.1")
 
 
-def test_too_little_memory_is_no_damage() -> None:
-    """Nobody is told to remove the record."""
+def test_too_little_memory_is_not_damage() -> None:
+    """The error does not advise removing the record."""
     with MemoryStore(compress=Hungry()) as store:
         store.save(TEXT, "text")
         store.invalidate_cache()
@@ -534,7 +534,7 @@ def test_every_damaged_byte_of_a_compressed_record_is_found(tmp_path: Path, comp
 
 
 def test_a_bomb_is_not_expanded() -> None:
-    """A record that announces more than the store allows is not even begun."""
+    """A record that announces more than the store allows is not expanded at all."""
     bomb = pickle.dumps(bytes(3_000_000))
     stored = b"".join(GzipTransform(9).encode([bomb]))
     with MemoryStore(max_expanded=2_000_000) as store:
@@ -583,7 +583,7 @@ def test_a_store_writes_nothing_that_it_would_not_read() -> None:
 def test_a_record_of_a_transform_that_cannot_be_had_is_named(
     name: str, config: Any, kind: type[BrineryError]
 ) -> None:
-    """The error has the ID; what the record says of itself can still be read."""
+    """The error has the ID; the metadata of the record can still be read."""
     payload = pickle.dumps([1])
     with MemoryStore() as store:
         store.backend.put("list.1", forged(zlib.compress(payload), 99, payload, name, config))
@@ -594,7 +594,7 @@ def test_a_record_of_a_transform_that_cannot_be_had_is_named(
 
 
 def test_buffers_stay_as_they_are() -> None:
-    """A transform is for the payload alone."""
+    """A transform applies to the payload only."""
     from brinery.record.payload import PayloadExpander
 
     payload = pickle.dumps(TEXT)

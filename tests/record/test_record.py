@@ -1,4 +1,4 @@
-"""Records: what is built is parsed again, and nothing else passes for a record."""
+"""Records: a built record can be parsed, and no other bytes are accepted as a record."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from brinery.record.record import (
 )
 from brinery.record.writer import build
 
-# The format, stated here once more: these tests do not ask the code what it is.
+# The format, stated once more: these tests do not take it from the code.
 TAIL = struct.Struct("<I16s26sH8s")
 
 TEXT = st.text(st.characters(exclude_categories=[]), max_size=20)
@@ -59,7 +59,7 @@ JSON = st.recursive(
 
 
 def described(payload: Sequence[bytes] = (b"payload",), **changes: Any) -> Metadata:
-    """Return metadata of a record, with some of them changed."""
+    """Return metadata of a record, with some fields changed."""
     given_: dict[str, Any] = {
         "id": "Task.1",
         "codec": "pickle",
@@ -81,7 +81,7 @@ def built(
 
 
 def sealed(described_: bytes, payload: bytes = b"", version: int = FORMAT_VERSION) -> bytes:
-    """Return a record with any metadata, all digests right: the work of somebody hostile."""
+    """Return a record with any metadata and correct digests, as an attacker could make it."""
     digest = blake2b(described_, digest_size=16).digest()
     return payload + described_ + TAIL.pack(len(described_), digest, bytes(26), version, MAGIC)
 
@@ -107,7 +107,7 @@ VALUES: dict[str, st.SearchStrategy[Any]] = {
 
 @st.composite
 def maps(draw: st.DrawFn) -> bytes:
-    """Return metadata as `Writer` writes them, or nearly: a wrong value, another order, a key too many."""
+    """Return metadata as `Writer` writes them, or with a wrong value, another order, or an extra key."""
     names = [
         *WRITTEN,
         *draw(st.lists(st.sampled_from(["versions", "libraries", "odd"]), max_size=2)),
@@ -125,7 +125,7 @@ def maps(draw: st.DrawFn) -> bytes:
 
 @given(maps())
 def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> None:
-    """The fast way answers as the careful one does, or not at all."""
+    """The fast reader returns what the careful one returns, or None."""
     quick = fast_reader.metadata_as_written(packed)
     if quick is not None:
         assert quick == reader._metadata_from(packed, None, None)
@@ -134,10 +134,10 @@ def test_metadata_are_read_alike_in_one_pass_and_with_care(packed: bytes) -> Non
 @given(
     TEXT, st.lists(TEXT, unique=True, max_size=3), st.sampled_from([{}, {"versions": {"a:B": 2}}])
 )
-def test_what_is_written_is_read_in_one_pass(
+def test_written_records_are_read_in_one_pass(
     class_name: str, references: list[str], more: dict[str, Any]
 ) -> None:
-    """Otherwise nobody would notice that the fast way is never taken."""
+    """Otherwise nobody would notice that the fast reader is never used."""
     metadata = described(class_name=class_name, references=references)._replace(**more)
     data = b"".join(build(metadata, (b"payload",)))
     is_encodable = not any(
@@ -165,9 +165,9 @@ SAMPLE = built(
 
 
 class TestFormat:
-    """Where things stand in a record; a change here needs a new version of the format."""
+    """The layout of a record; a change of it needs a new version of the format."""
 
-    def test_the_payload_stands_at_the_start(self) -> None:
+    def test_the_payload_is_at_the_start(self) -> None:
         """So that a record of the pickle codec is a pickle file."""
         obj = {"a": [1, 2, 3]}
         sink = Sink()
@@ -176,7 +176,7 @@ class TestFormat:
         assert pickle.loads(data) == obj
         assert data.startswith(b"".join(sink.pieces))
 
-    def test_buffers_stand_at_multiples_of_64(self) -> None:
+    def test_buffers_are_at_multiples_of_64(self) -> None:
         """After zero bytes; the metadata follow the last one."""
         assert ALIGNMENT == 64
         assert SAMPLE[:7] == b"payload"
@@ -220,7 +220,7 @@ class TestFormat:
         }
 
     def test_a_transform_is_a_map_beside_the_stored_size(self) -> None:
-        """`size` and `digest` are of the bytes that stand in the record; the map has those before."""
+        """`size` and `digest` are those of the stored bytes; the map has those of the payload before."""
         done = Transformation("zstd", {"level": 3}, 1000, b"d" * 16)
         data = built(transform=done)
         found = fields_of(data)
@@ -240,7 +240,7 @@ class TestFormat:
             _ = record.payload
 
     def test_records_of_one_payload_differ(self) -> None:
-        """By their nonce; the digest of the payload is what is compared to find changes."""
+        """By their nonce; changes are found by the digest of the payload."""
         assert described().nonce != described().nonce
         assert described().payload_digest == described().payload_digest
 
@@ -256,7 +256,7 @@ class TestFormat:
 
 
 class TestRoundTrip:
-    """What is written is read."""
+    """A written record can be read."""
 
     @given(
         PIECES, BUFFERS, TEXT, st.lists(TEXT, max_size=5), st.dictionaries(TEXT, JSON, max_size=3)
@@ -285,7 +285,7 @@ class TestRoundTrip:
             offset += len(buffer)
 
     def test_metadata_are_read_from_the_end_alone(self) -> None:
-        """As many bytes as `metadata_length` asks for; the payload is not looked at."""
+        """As many bytes as `metadata_length` returns; the payload is not read."""
         needed = metadata_length(SAMPLE[-TAIL_SIZE:], len(SAMPLE), id=None, path=None)
         assert parse_metadata(SAMPLE[-needed:], len(SAMPLE)) == parse(SAMPLE).metadata
         damaged = b"P" + SAMPLE[1:]
@@ -297,7 +297,7 @@ class TestRoundTrip:
             parse_metadata(SAMPLE[-TAIL_SIZE:], len(SAMPLE))
 
     def test_views_are_read_only(self) -> None:
-        """Whoever decodes a record cannot change it."""
+        """Code that decodes a record cannot change it."""
         found = parse(SAMPLE)
         assert memoryview(found.payload).readonly
         assert all(buffer.readonly for buffer in found.buffers)
@@ -313,12 +313,12 @@ class TestRoundTrip:
         assert type(found.metadata.id) is type(found.metadata.references[0]) is str
 
     def test_a_digest_that_is_known_is_not_computed_again(self) -> None:
-        """A save computes it to find changes, and hands it over."""
+        """A save computes it to find changes, and passes it on."""
         digest = bytes(DIGEST_SIZE)
         assert described(payload_digest=digest).payload_digest is digest
 
     def test_a_failed_build_does_not_spoil_the_next(self) -> None:
-        """What cannot be described leaves nothing behind."""
+        """A record that cannot be described is not written."""
         for _ in range(3):
             with pytest.raises((TypeError, ValueError)):
                 built(config={"a": object()})
@@ -327,7 +327,7 @@ class TestRoundTrip:
     def test_an_absurd_number_of_references_is_refused(
         self, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """Before writing what could not be read."""
+        """Before a record is written that could not be read."""
         monkeypatch.setattr(writer, "MAX_METADATA", 300)
         with pytest.raises(RecordError, match="split the container"):
             built(references=[f"Task.{n}" for n in range(100)])
@@ -370,7 +370,7 @@ with ThreadPoolExecutor(4) as pool:
 
 
 class TestDamage:
-    """Whatever happens to a record is found before a payload byte is decoded."""
+    """Any damage to a record is found before a payload byte is decoded."""
 
     @pytest.mark.parametrize("mask", [1, 2, 4, 8, 16, 32, 64, 128, 255])
     def test_every_flipped_byte_is_found(self, mask: int) -> None:
@@ -397,14 +397,14 @@ class TestDamage:
             parse(extended)
 
     def test_two_records_joined_are_found(self) -> None:
-        """The end of the second does not speak for the whole."""
+        """The end of the second does not validate the whole."""
         for data in (SAMPLE + SAMPLE, built() + SAMPLE, SAMPLE + built()):
             with pytest.raises(CorruptRecordError, match="announced"):
                 parse(data)
 
     @given(st.integers(0, len(SAMPLE) - 1), st.integers(1, len(SAMPLE)))
     def test_zeroed_bytes_are_found(self, start: int, length: int) -> None:
-        """As after a crash of the machine, wherever they are."""
+        """As after a crash of the machine, at any place."""
         damaged = (
             SAMPLE[:start] + bytes(len(SAMPLE[start : start + length])) + SAMPLE[start + length :]
         )
@@ -414,7 +414,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("size", [1, 55, 56, 57, 4096])
     def test_a_tail_of_zeros_names_the_power_cut(self, size: int) -> None:
-        """Some file systems leave a file so."""
+        """Some file systems leave such a file."""
         for data in (bytes(size), SAMPLE[:-56] + bytes(max(size, 56))):
             with pytest.raises(TruncatedRecordError, match="power cut") as caught:
                 parse(data)
@@ -428,8 +428,8 @@ class TestDamage:
         assert caught.value.is_zero_filled
         assert caught.value.id == "Task.1"
 
-    def test_a_lost_end_is_told_from_what_was_never_a_record(self) -> None:
-        """A pickle that does not stop, or metadata without a tail; the error names the ID."""
+    def test_a_lost_end_differs_from_a_foreign_file(self) -> None:
+        """A pickle without its end, or metadata without a tail; the error names the ID."""
         metadata = len(SAMPLE) - SAMPLE.rfind(b"\xa5codec")
         pickled = pickle.dumps(list(range(1000)), 4)
         for data in (*(SAMPLE[:-n] for n in range(1, metadata - 20)), pickled[:-1], pickled[:99]):
@@ -441,19 +441,19 @@ class TestDamage:
             with pytest.raises(ForeignRecordError):
                 parse(data, id="Task.1")
 
-    def test_bytes_behind_the_end_are_told_however_many_there_are(self) -> None:
+    def test_any_number_of_bytes_behind_the_end_is_reported(self) -> None:
         """Also where the magic is no longer among the last bytes."""
         for more in (1, 50, 5_000):
             with pytest.raises(CorruptRecordError, match=f"{more} bytes follow its end"):
                 parse(SAMPLE + b"x" * more)
 
     def test_an_empty_file_is_damage(self) -> None:
-        """Not a foreign file: other stores leave these behind after a failed save."""
+        """An empty file is not a foreign one: other stores leave such files after a failed save."""
         with pytest.raises(TruncatedRecordError, match="empty"):
             parse(b"")
 
     def test_a_record_under_another_name_is_found(self) -> None:
-        """Two files that were swapped do not answer for each other."""
+        """Two files that were swapped are not taken for each other."""
         files = {"A.1": built(id="B.1"), "B.1": built(id="A.1")}
         for id, data in files.items():
             with pytest.raises(MisplacedRecordError) as caught:
@@ -464,7 +464,7 @@ class TestDamage:
         assert parse(files["A.1"], id="B.1").metadata.id == "B.1"
 
     @given(st.binary(max_size=300))
-    def test_arbitrary_bytes_are_no_record(self, data: bytes) -> None:
+    def test_arbitrary_bytes_are_not_a_record(self, data: bytes) -> None:
         """With and without the magic bytes at their end."""
         for tail in (b"", MAGIC, struct.pack("<H", FORMAT_VERSION) + MAGIC):
             with pytest.raises(RecordError):
@@ -472,14 +472,14 @@ class TestDamage:
 
     @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
     def test_a_bare_pickle_is_foreign(self, protocol: int) -> None:
-        """The error says how to bring it in, and names what it is about."""
+        """The error says how to import it, and names the file."""
         for obj in (None, list(range(100))):
             with pytest.raises(ForeignRecordError, match=r"pickle\.load") as caught:
                 parse(pickle.dumps(obj, protocol), id="Task.1", path="/srv")
             assert (caught.value.id, caught.value.path) == ("Task.1", "/srv")
 
     def test_a_newer_version_is_not_called_damage(self) -> None:
-        """It needs a newer brinery, not a backup; whatever its tail holds."""
+        """It needs a newer brinery, not a backup, whatever its tail contains."""
         newer = sealed(b"\xc1 whatever", b"payload", version=FORMAT_VERSION + 1)
         with pytest.raises(RecordVersionError, match="Upgrade") as caught:
             parse(newer)
@@ -488,7 +488,7 @@ class TestDamage:
             parse(sealed(b"", version=0))
 
     def test_the_magic_is_looked_for_at_the_end_only(self) -> None:
-        """`has_magic` is what listing asks, without reading more."""
+        """A listing uses `has_magic`, and reads no more."""
         assert has_magic(SAMPLE[-8:])
         assert has_magic(memoryview(SAMPLE))
         assert not has_magic(SAMPLE + b"\n")
@@ -496,7 +496,7 @@ class TestDamage:
 
 
 class TestHostileMetadata:
-    """Right digests prove nothing: anybody can compute them."""
+    """Correct digests prove nothing: anybody can compute them."""
 
     @pytest.mark.parametrize("key", sorted(fields_of(SAMPLE)))
     def test_a_missing_key_is_found(self, key: str) -> None:
@@ -511,7 +511,7 @@ class TestHostileMetadata:
     @given(value=JSON)
     @settings(max_examples=40)
     def test_a_value_of_a_wrong_type_is_found(self, key: str, value: Any) -> None:
-        """What is accepted is of the type that is declared."""
+        """An accepted value has the declared type."""
         changed = sealed(
             msgpack.packb(fields_of(built()) | {key: value}, unicode_errors="surrogatepass")
         )
@@ -568,7 +568,7 @@ class TestHostileMetadata:
         assert len(str(caught.value)) < 1000
 
     def test_a_negative_size_is_found_though_the_sum_is_right(self) -> None:
-        """A buffer makes up for it."""
+        """A buffer compensates for it."""
         changes = {"size": -1, "buffers": [[7, digest_of([b"payload"])]]}
         with pytest.raises(CorruptRecordError, match="does not write such metadata"):
             parse(sealed(msgpack.packb(fields_of(built()) | changes), b"payload"))
@@ -598,14 +598,14 @@ class TestHostileMetadata:
         ],
         ids=lambda raw: raw[:8].hex(),
     )
-    def test_what_is_no_map_is_found(self, raw: bytes) -> None:
+    def test_metadata_that_are_not_a_map_are_found(self, raw: bytes) -> None:
         """Broken msgpack, lengths beyond the end, nesting without end."""
         with pytest.raises(CorruptRecordError):
             parse(sealed(raw))
 
     @pytest.mark.parametrize("depth", [100, 400, 900, 5000])
     def test_nested_metadata_raise_nothing_else(self, depth: int) -> None:
-        """Where a place takes any value, and where it takes a string."""
+        """In a field of any type, and in a string."""
         nest = b"\x91" * depth + b"\xc0"
         for key, value in (("config", b"\x81\xa1x" + nest), ("id", nest), ("transform", nest)):
             others = {name: each for name, each in fields_of(built()).items() if name != key}
@@ -622,8 +622,8 @@ class TestHostileMetadata:
         with pytest.raises(CorruptRecordError, match="tail"):
             parse(bytes(100) + TAIL.pack(length, bytes(16), bytes(26), 1, MAGIC))
 
-    def test_a_seal_that_nobody_checks_is_refused(self) -> None:
-        """A sealed record is not read as if it had none."""
+    def test_a_seal_without_a_key_to_check_it_is_refused(self) -> None:
+        """A sealed record is not read as if it had no seal."""
         data = built()
         length, digest, _, version, magic = TAIL.unpack(data[-56:])
         with pytest.raises(CorruptRecordError, match="tail"):

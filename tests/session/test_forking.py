@@ -1,4 +1,4 @@
-"""Forked and spawned processes go on with the stores of their parents, whatever its threads were doing."""
+"""Forked and spawned processes can use the stores of their parents, even if threads were in a call."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ store = FilesystemStore(sys.argv[1])
 
 
 def run(script: str, place: Path) -> None:
-    """Run a script in a fresh Python; from 3.12 on it warns of forks beside threads, which are meant."""
+    """Run a script in a fresh Python; warnings of forks with threads (Python 3.12 on) are expected."""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"]
     done = subprocess.run(
@@ -68,7 +68,7 @@ def run(script: str, place: Path) -> None:
 
 
 def test_parent_and_child_go_on_without_preparation(tmp_path: Path) -> None:
-    """Living objects are living in both, and no number is used twice."""
+    """Living objects stay alive in both processes, and no number is used twice."""
     script = """
 things = [Thing(n) for n in range(5)]
 store.save_many(things)
@@ -90,7 +90,7 @@ ended_well(*pids)
 
 @pytest.mark.thorough
 def test_a_fork_waits_for_the_calls_of_other_threads(tmp_path: Path) -> None:
-    """However they fall, each child finds its lock free and its tables whole."""
+    """Whenever the fork happens, the child finds its lock free and its tables complete."""
     script = """
 stop = False
 done = []
@@ -167,7 +167,7 @@ assert FilesystemStore(sys.argv[1]).load("Thing.1").n == 5
 
 
 def test_a_thread_that_does_not_end_its_transaction_stops_no_fork(tmp_path: Path) -> None:
-    """The fork waits a while, and the child goes on without what that thread had begun."""
+    """The fork waits a while, and the child goes on without the thread's open transaction."""
     script = """
 forking.WAIT = 0.2
 kept, fresh = Thing(0), Thing(1)
@@ -209,7 +209,7 @@ assert len(store) == 2
 
 
 def test_every_store_of_the_process_is_prepared(tmp_path: Path) -> None:
-    """Those in memory are copied; closed ones and those that died do no harm."""
+    """Memory stores are copied; closed and dead stores do no harm."""
     script = """
 memory, closed = MemoryStore(), FilesystemStore(sys.argv[1] + "/closed")
 memory.save(Thing(0))
@@ -239,7 +239,7 @@ assert not other.is_alive()
 
 @pytest.mark.thorough
 def test_two_threads_can_fork_at_once(tmp_path: Path) -> None:
-    """None waits for the other for ever, and all locks are free afterwards."""
+    """Neither waits for the other for ever, and all locks are free afterwards."""
     script = """
 stores = [FilesystemStore(sys.argv[1] + f"/{n}") for n in range(5)]
 
@@ -284,7 +284,7 @@ if __name__ == "__main__":
 @pytest.mark.thorough
 @pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
 def test_stores_can_be_sent_to_processes(tmp_path: Path, method: str) -> None:
-    """By each way that `multiprocessing` has of starting them."""
+    """With each start method of `multiprocessing`."""
     (tmp_path / "script.py").write_text(SPAWNED, encoding="utf-8")
     command = [sys.executable, "-W", "error", "-W", "ignore::DeprecationWarning"]
     done = subprocess.run(
@@ -299,7 +299,7 @@ def test_stores_can_be_sent_to_processes(tmp_path: Path, method: str) -> None:
 
 
 def test_the_hooks_hold_no_store_alive() -> None:
-    """A store that nobody refers to goes, and its number blocks with it."""
+    """A store without references dies, and gives its block of numbers back."""
     import gc
     import weakref
 

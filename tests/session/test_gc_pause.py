@@ -30,7 +30,7 @@ def test_the_collector_rests_inside_and_runs_after() -> None:
 
 
 def test_a_collector_that_was_off_stays_off() -> None:
-    """Who switched it off switches it on."""
+    """The caller who switched it off has to switch it on."""
     gc.disable()
     try:
         with GcPause():
@@ -41,7 +41,7 @@ def test_a_collector_that_was_off_stays_off() -> None:
 
 
 def test_an_error_inside_restores_it() -> None:
-    """Also one that no `except Exception` sees."""
+    """Also an error that `except Exception` does not catch."""
     with pytest.raises(KeyboardInterrupt), GcPause():
         raise KeyboardInterrupt
     assert gc.isenabled()

@@ -17,7 +17,7 @@ class Thing:
 
 
 class Number(int):
-    """Takes none."""
+    """Takes no weak references."""
 
 
 def entered(*objects: Any) -> IdentityMap:
@@ -29,7 +29,7 @@ def entered(*objects: Any) -> IdentityMap:
 
 
 def test_an_object_is_found_by_id_and_by_itself() -> None:
-    """Both ways, by identity and not by equality."""
+    """In both directions, by identity and not by equality."""
     one, two = [1], [1]
     table = entered(one, two)
     assert table.get("1") is two
@@ -49,8 +49,8 @@ def test_a_dead_object_is_forgotten() -> None:
     assert len(table) == 0
 
 
-def test_objects_without_weak_references_go_once_nobody_holds_them() -> None:
-    """The table stays bounded while thousands of them pass."""
+def test_objects_without_weak_references_are_dropped_once_unreferenced() -> None:
+    """The table stays small while thousands of them come and go."""
     kept = [Number(n) for n in range(10)]
     table = entered(*kept)
     for n in range(20_000):
@@ -60,7 +60,7 @@ def test_objects_without_weak_references_go_once_nobody_holds_them() -> None:
 
 
 def test_an_address_used_again_is_not_the_old_object() -> None:
-    """What dies leaves no entry that a newcomer at its address could inherit."""
+    """A dead object leaves no entry that a new object at its address could inherit."""
     table = IdentityMap()
     for n in range(2000):
         thing = Thing()
@@ -70,7 +70,7 @@ def test_an_address_used_again_is_not_the_old_object() -> None:
 
 
 def test_objects_may_die_in_other_threads_at_any_time() -> None:
-    """Removing looks through a table that changes meanwhile."""
+    """`remove` iterates over a table that may change at the same time."""
     table, ended = IdentityMap(), threading.Event()
     kept = [Thing() for _ in range(500)]
     for n, thing in enumerate(kept):

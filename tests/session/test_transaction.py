@@ -1,4 +1,4 @@
-"""What belongs together is saved together, or not at all."""
+"""The writes of a transaction are saved together, or not at all."""
 
 # ruff: noqa: PT012 - a transaction that fails is a block of several statements
 from __future__ import annotations
@@ -29,7 +29,7 @@ from brinery.backends.memory import MemoryBackend
 
 
 class Thing(Persistable):
-    """Holds whatever it is given."""
+    """Holds any attributes."""
 
     n: Any
     other: Any
@@ -39,7 +39,7 @@ class Thing(Persistable):
 
 
 class Slim(Persistable):
-    """Has a slot for the courtesy, and no dictionary."""
+    """Has a slot for `persistent_id`, and no `__dict__`."""
 
     __slots__ = ("__weakref__", "n", "persistent_id")
 
@@ -56,7 +56,7 @@ Opener = Callable[[], Store]
 
 @pytest.fixture(params=["memory", "directory"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
-    """Give what opens stores on one place."""
+    """Give a function that opens stores on one place."""
     if request.param == "memory":
         shared = MemoryBackend()
         return lambda: Store(shared)
@@ -72,7 +72,7 @@ def store(opener: Opener) -> Iterator[Store]:
 
 @pytest.fixture
 def other(opener: Opener) -> Iterator[Store]:
-    """Give a second store on the same place: somebody else's."""
+    """Give a second store on the same place, as another process would have."""
     with opener() as opened:
         yield opened
 
@@ -99,7 +99,7 @@ class Commits(MemoryBackend):
 
 
 def test_everything_in_the_block_is_one_commit() -> None:
-    """Saves, replacements, removals, the methods of a mapping: the backend is asked once."""
+    """Saves, replacements, removals, the methods of a mapping: the backend gets one commit."""
     backend = Commits()
     store = Store(backend)
     store.save_many([[1], [2], [3]], ["a", "b", "c"])
@@ -122,7 +122,7 @@ def test_everything_in_the_block_is_one_commit() -> None:
 
 
 def test_reads_see_what_the_transaction_has_written(store: Store, other: Store) -> None:
-    """Others see nothing of it before its end."""
+    """Other stores see none of it before its end."""
     kept = store.save([0], "kept")
     store.save([1], "gone")
     with store.transaction():
@@ -148,7 +148,7 @@ def test_reads_see_what_the_transaction_has_written(store: Store, other: Store) 
     assert "gone" not in other
 
 
-def test_what_was_committed_is_known_as_after_a_save(store: Store, other: Store) -> None:
+def test_committed_objects_are_known_as_after_a_save(store: Store, other: Store) -> None:
     """Living objects are the same, unchanged ones are not written again, and conflicts are found."""
     thing = Thing(n=1, other=[1])
     with store.transaction():
@@ -171,7 +171,7 @@ def test_what_was_committed_is_known_as_after_a_save(store: Store, other: Store)
 
 
 def test_clear_is_part_of_it(store: Store) -> None:
-    """All goes at the end, or comes back."""
+    """All records are removed at the end, or are all there again."""
     thing = Thing(n=1)
     id = store.save(thing)
     with pytest.raises(Boom), store.transaction():
@@ -208,7 +208,7 @@ def test_an_empty_transaction_writes_nothing() -> None:
 def test_any_exception_undoes_everything_and_passes_unchanged(
     store: Store, error: BaseException
 ) -> None:
-    """Records, IDs of new objects, courtesies: as before."""
+    """Records, IDs of new objects and `persistent_id` are as before."""
     thing, gone, fresh, slim = Thing(n=1), Thing(n=2), Thing(n=3), Slim(4)
     id, gone_id = store.save_many([thing, gone])
     before = {name: store.backend.get(name) for name in store.list()}
@@ -228,13 +228,13 @@ def test_any_exception_undoes_everything_and_passes_unchanged(
     assert new_id not in store
     # The numbers stay unused, and the objects are new.
     assert store.save(fresh) not in (new_id, id, gone_id)
-    # Removed ones have their IDs back, and are what load returns.
+    # Removed objects have their IDs back, and `load` returns them.
     assert store.load(gone_id) is gone
     assert store.save(gone) == gone_id
 
 
-def test_objects_keep_their_state_and_are_read_anew(store: Store) -> None:
-    """What the code changed is not what is stored: the next load gives a new object."""
+def test_objects_keep_their_state_and_are_read_again(store: Store) -> None:
+    """A changed object differs from its record, so the next load returns a new object."""
     thing = Thing(n=1, other=Thing(n=10))
     id = store.save(thing)
     child = thing.other.persistent_id
@@ -253,8 +253,8 @@ def test_objects_keep_their_state_and_are_read_anew(store: Store) -> None:
         assert store.load(id).other is store.load(child)
 
 
-def test_objects_that_it_had_nothing_to_do_with_stay_the_same(store: Store) -> None:
-    """Only what was saved or loaded, or is reached from there, is read anew."""
+def test_objects_that_it_did_not_touch_stay_the_same(store: Store) -> None:
+    """Only objects that were saved or loaded, or that these reach, are read again."""
     thing, other = Thing(n=1), Thing(n=2)
     ids = store.save_many([thing, other])
     with pytest.raises(Boom), store.transaction():
@@ -268,7 +268,7 @@ def test_objects_that_it_had_nothing_to_do_with_stay_the_same(store: Store) -> N
 def test_an_object_that_was_changed_in_it_can_be_saved_afterwards(
     store: Store, other: Store
 ) -> None:
-    """It has kept its ID and the version of its record: no conflict, and no second ID."""
+    """It keeps its ID and the version of its record: no conflict, and no second ID."""
     thing = Thing(n=1)
     id = store.save(thing)
     with pytest.raises(Boom), store.transaction():
@@ -284,7 +284,7 @@ def test_an_object_that_was_changed_in_it_can_be_saved_afterwards(
 
 
 def test_objects_that_were_loaded_in_it_keep_their_ids(store: Store, opener: Opener) -> None:
-    """They come from records that stay."""
+    """Their records stay."""
     id = store.save(Thing(n=1))
     with opener() as fresh:
         with pytest.raises(Boom), fresh.transaction():
@@ -296,7 +296,7 @@ def test_objects_that_were_loaded_in_it_keep_their_ids(store: Store, opener: Ope
 
 
 def test_a_replaced_object_has_its_id_back(store: Store) -> None:
-    """The one that was to take its place is new."""
+    """The object that was to replace it is new again."""
     first, second = Thing(n=1), Thing(n=2)
     id = store.save(first)
     with pytest.raises(Boom), store.transaction():
@@ -311,7 +311,7 @@ def test_a_replaced_object_has_its_id_back(store: Store) -> None:
 
 
 def test_objects_without_weak_references_are_rolled_back_too(store: Store) -> None:
-    """Lists are held by the store; those that are new are forgotten."""
+    """The store holds lists; it forgets new ones."""
     kept, fresh = [1], [2]
     id = store.save(kept)
     with pytest.raises(Boom), store.transaction():
@@ -358,7 +358,7 @@ def test_objects_that_died_in_it_do_not_come_back(store: Store) -> None:
 
 
 def test_a_save_that_failed_in_it_does_not_end_it(store: Store) -> None:
-    """The exception was caught: what else was written is committed."""
+    """If the exception is caught, the other writes are committed."""
     with store.transaction():
         id = store.save([1])
         with pytest.raises(BrineryError):
@@ -387,7 +387,7 @@ def test_a_conflict_at_the_end_names_all_records_and_undoes_everything(
     assert sorted(caught.value.ids) == sorted(["b", *names[3:]])
     assert new.persistent_id is None
     assert [store.load(name).n for name in names] == [0, -1, 2, -1, -1]
-    # Repeated, it succeeds: what is loaded is what is stored.
+    # Repeated, it succeeds: the load returns the stored state.
     with store.transaction():
         for thing in store.load_many(names):
             thing.n += 100
@@ -396,8 +396,8 @@ def test_a_conflict_at_the_end_names_all_records_and_undoes_everything(
     assert [other.load(name).n for name in names] == [100, 99, 102, 99, 99]
 
 
-def test_a_conflict_that_is_known_earlier_is_raised_by_save(store: Store, other: Store) -> None:
-    """With what somebody else saved before."""
+def test_a_conflict_that_is_already_there_is_raised_by_save(store: Store, other: Store) -> None:
+    """With a record that another store has saved before."""
     thing = Thing(n=1)
     id = store.save(thing)
     other.update(id, lambda theirs: setattr(theirs, "n", 2))
@@ -407,8 +407,8 @@ def test_a_conflict_that_is_known_earlier_is_raised_by_save(store: Store, other:
     assert other.load(id).n == 2
 
 
-def test_an_id_that_somebody_takes_meanwhile_is_a_conflict(store: Store, other: Store) -> None:
-    """At once if it stands there already, else at the end."""
+def test_an_id_that_another_store_takes_is_a_conflict(store: Store, other: Store) -> None:
+    """At once if the record is there already, else at the end."""
     with store.transaction():
         other.save([1], "theirs")
         with pytest.raises(IdTakenError):
@@ -420,7 +420,7 @@ def test_an_id_that_somebody_takes_meanwhile_is_a_conflict(store: Store, other: 
     assert store.load("late") == [1]
 
 
-def test_replacing_and_removing_ask_nobody(store: Store, other: Store) -> None:
+def test_replacing_and_removing_raise_no_conflict(store: Store, other: Store) -> None:
     """As outside of transactions."""
     store.save_many([[1], [2]], ["a", "b"])
     with store.transaction():
@@ -433,7 +433,7 @@ def test_replacing_and_removing_ask_nobody(store: Store, other: Store) -> None:
 
 
 def test_a_stale_object_stays_a_conflict_after_the_commit(store: Store) -> None:
-    """Of two objects for one record, the one that was not saved last is out of date."""
+    """Of two objects for one record, only the one saved last is up to date."""
     first = Thing(n=1)
     with store.transaction():
         id = store.save(first)
@@ -450,8 +450,8 @@ def test_a_stale_object_stays_a_conflict_after_the_commit(store: Store) -> None:
 # -- failures at the end
 
 
-def test_an_interrupt_after_the_commit_leaves_what_stands_known() -> None:
-    """All is visible: the objects have their IDs, and no conflict with themselves."""
+def test_an_interrupt_after_the_commit_keeps_the_committed_versions() -> None:
+    """The records are visible: the objects have their IDs, and do not conflict with themselves."""
     backend = Commits()
     store = Store(backend)
     store.save([0])
@@ -521,7 +521,7 @@ def test_an_inner_transaction_is_a_savepoint(store: Store, other: Store) -> None
 
 
 def test_the_outer_exception_undoes_the_inner_commit(store: Store) -> None:
-    """Nothing of either is left, however they nest."""
+    """No write of either is left, however they are nested."""
     kept = Thing(n=1)
     id = store.save(kept)
     things = [Thing(n=n) for n in range(3)]
@@ -538,8 +538,8 @@ def test_the_outer_exception_undoes_the_inner_commit(store: Store) -> None:
     assert store.load(id) is kept
 
 
-def test_what_was_loaded_in_an_inner_one_goes_with_its_record(store: Store) -> None:
-    """An object decoded from a record of the outer transaction is new when that is rolled back."""
+def test_objects_loaded_in_an_inner_one_are_dropped_with_their_record(store: Store) -> None:
+    """An object decoded from a record of the outer transaction is new once that is rolled back."""
     with pytest.raises(Boom), store.transaction():
         id = store.save(Thing(n=1))
         store.invalidate_cache()
@@ -556,7 +556,7 @@ def test_what_was_loaded_in_an_inner_one_goes_with_its_record(store: Store) -> N
 
 
 def test_other_threads_wait_for_its_end(store: Store) -> None:
-    """They see all of it or nothing, and join no transaction of another thread."""
+    """They see all of it or nothing, and their own writes are not part of it."""
     started, seen = threading.Event(), []
 
     def look() -> None:
@@ -576,7 +576,7 @@ def test_other_threads_wait_for_its_end(store: Store) -> None:
 
 
 def test_closing_inside_rolls_back(opener: Opener) -> None:
-    """The end of the block says so."""
+    """The end of the block raises an error."""
     store = opener()
     with pytest.raises(TransactionError), store.transaction():
         store.save([1], "a")
@@ -590,7 +590,7 @@ def test_closing_inside_rolls_back(opener: Opener) -> None:
 
 
 def test_the_settings_are_not_part_of_it(opener: Opener) -> None:
-    """They are kept with the first save, whatever becomes of that."""
+    """They are written at the first save, even if that is rolled back."""
     with opener() as store, pytest.raises(Boom), store.transaction():
         store.save([1])
         raise Boom
@@ -600,7 +600,7 @@ def test_the_settings_are_not_part_of_it(opener: Opener) -> None:
 
 
 def test_the_backend_of_the_store_stays_the_same() -> None:
-    """The attribute is the backend that others see, also inside."""
+    """The attribute is the backend that others see, also inside a transaction."""
     backend: Backend = MemoryBackend()
     store = Store(backend)
     with store.transaction():
@@ -612,7 +612,7 @@ def test_the_backend_of_the_store_stays_the_same() -> None:
 
 
 def test_a_decorated_function_is_a_transaction() -> None:
-    """What `contextmanager` gives serves as a decorator, too."""
+    """The result of `contextmanager` is also a decorator."""
     store = MemoryStore()
 
     @store.transaction()

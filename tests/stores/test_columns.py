@@ -1,4 +1,4 @@
-"""What may stand in the further columns of a database store, and who changes it."""
+"""The values of the further columns of a database store, and the operations that change them."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class Job(Persistable):
 
 
 class State(StrEnum):
-    """A string, and of another type."""
+    """A string of another type."""
 
     DONE = "done"
 
@@ -77,7 +77,7 @@ UTC = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 def test_values_of_several_types_are_saved_at_once(
     url: str, kind: TypeEngine[Any], values: list[Any]
 ) -> None:
-    """What a column takes one by one, it takes together."""
+    """A column that takes values one by one takes them together."""
     column = Column("value", kind)
     with open_with(url, column) as store:
         ids = store.save_many([Job(value) for value in values])
@@ -101,7 +101,7 @@ def test_values_of_several_types_are_saved_at_once(
 def test_a_value_that_a_column_does_not_take_is_null(
     url: str, kind: TypeEngine[Any], value: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As with a function that raises: it is logged, and the objects are saved."""
+    """As if the function raised: that is logged, and the objects are saved."""
     column = Column("value", kind)
     with SqlStore(url, extra_fields={column: lambda job: value if job.value else None}) as store:
         with caplog.at_level(logging.WARNING):
@@ -120,7 +120,7 @@ def test_whole_numbers_are_of_64_bits(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_a_text_is_not_cut_off(postgres_url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """PostgreSQL has room for so many characters: a query must not find what nobody has stored."""
+    """PostgreSQL has a limit of characters: a query must not find a truncated value."""
     column = Column("value", String(4))
     with open_with(postgres_url, column) as store:
         store.save_many([Job("long"), Job("longer")])
@@ -129,8 +129,8 @@ def test_a_text_is_not_cut_off(postgres_url: str, caplog: pytest.LogCaptureFixtu
     assert "expected at most 4 characters" in caplog.text
 
 
-def test_a_value_that_the_server_refuses_is_told(postgres_url: str) -> None:
-    """Only the server knows what it takes for a number: the error names extra_fields."""
+def test_a_value_that_the_server_refuses_is_an_error(postgres_url: str) -> None:
+    """Only the server knows which numbers it accepts: the error names extra_fields."""
     with open_with(postgres_url, Column("value", Integer)) as store:
         store.save(Job("7"))
         with pytest.raises(StorageError, match="extra_fields"):
@@ -139,7 +139,7 @@ def test_a_value_that_the_server_refuses_is_told(postgres_url: str) -> None:
 
 
 def test_a_column_may_hold_arrays(postgres_url: str) -> None:
-    """Of any length, which is what PostgreSQL has them for."""
+    """Of any length, as PostgreSQL allows."""
     tags: Column[Any] = Column("value", ARRAY(String))
     with open_with(postgres_url, tags) as store:
         store.save_many([Job(["a", "b"]), Job([]), Job(["b, c", "NULL"]), Job(None)])
@@ -150,7 +150,7 @@ def test_a_column_may_hold_arrays(postgres_url: str) -> None:
 
 @pytest.mark.parametrize("kind", [JSON(), Uuid()])
 def test_no_value_is_null(url: str, kind: TypeEngine[Any]) -> None:
-    """None, and what a function does not return because it raises, are NULL in every type."""
+    """None, and the value of a function that raises, are NULL in every type."""
     column, other = Column("value", kind), Column("other", kind)
     fields = {column: GET.value, other: GET.no_such_thing}
     with SqlStore(url, extra_fields=fields) as store:
@@ -159,7 +159,7 @@ def test_no_value_is_null(url: str, kind: TypeEngine[Any]) -> None:
 
 
 def test_columns_may_have_odd_names(url: str) -> None:
-    """Signs that mean something to a driver mean nothing in a name."""
+    """Characters that are special to a driver are not special in a name."""
     column = Column("50% of it", Integer, index=True)
     with open_with(url, column) as store:
         id_ = store.save(Job(1))
@@ -170,7 +170,7 @@ def test_columns_may_have_odd_names(url: str) -> None:
 
 
 def test_odd_names_are_migrated_to(url: str) -> None:
-    """The statements that the error shows, and that run, have the name as it is."""
+    """The statements in the error, and those that run, contain the unchanged name."""
     column = Column("50% of it", Integer, index=True)
     SqlStore(url).close()
     with pytest.raises(MissingColumnsError) as caught:
@@ -202,7 +202,7 @@ def test_a_type_of_its_own_is_migrated_to(url: str) -> None:
     open_with(url, shade, table_name="third").close()
 
 
-def test_a_constraint_of_somebody_else_is_told(url: str) -> None:
+def test_a_constraint_of_another_program_is_an_error(url: str) -> None:
     """It is not taken for a record that is there already."""
     column = Column("value", Integer)
     with open_with(url, column) as store:
@@ -216,13 +216,13 @@ def test_a_constraint_of_somebody_else_is_told(url: str) -> None:
         assert len(store) == 1
 
 
-# -- who changes them
+# -- operations that change them
 
 VALUE: Column[Any] = Column("value", String(10))
 
 
 def test_new_seals_leave_the_columns(url: str) -> None:
-    """To seal records anew changes no object, and so no column."""
+    """Sealing records again changes no object, and so no column."""
     with open_with(url, VALUE, trust=Trust(key=b"1" * 16)) as store:
         inner = Job("b")
         id_ = store.save(Job("a", inner))
@@ -234,7 +234,7 @@ def test_new_seals_leave_the_columns(url: str) -> None:
 
 
 def test_records_that_come_as_bytes_have_no_values(url: str, tmp_path: Path) -> None:
-    """A copy decodes nothing; `replace` fills the columns, as the guide has it."""
+    """A copy decodes nothing; `replace` fills the columns, as the guide says."""
     source = FilesystemStore(tmp_path / "source")
     source.save_many([Job("a"), Job("b")])
     with open_with(url, VALUE) as store:
@@ -264,7 +264,7 @@ def damaged(url: str) -> Iterator[SqlStore]:
 
 
 def test_the_quarantine_is_not_queried(damaged: SqlStore) -> None:
-    """What is in quarantine is no object: it takes no place of a limit, and refers to nothing."""
+    """A record in quarantine is not an object: it does not count in a limit, and refers to nothing."""
     assert damaged.query(limit=1) == ["Job.2"]
     assert damaged.query() == ["Job.2", "Job.3"]
     assert damaged.referrers("Job.3") == ["Job.2"]

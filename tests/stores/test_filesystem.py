@@ -95,7 +95,7 @@ class TestFiles:
         store.save([1])
         assert (tmp_path / "new" / "list.1").is_file()
 
-    def test_sharded_files_stand_in_sub_directories(self, tmp_path: Path) -> None:
+    def test_sharded_files_are_in_sub_directories(self, tmp_path: Path) -> None:
         """With layout="sharded" there are at most 256 directories with two hex digits."""
         store = FilesystemStore(tmp_path, layout="sharded", durability="process")
         ids = store.save_many([[n] for n in range(300)])
@@ -146,8 +146,8 @@ class TestFiles:
         del store[name]
         assert store.list() == []
 
-    def test_stray_files_are_no_objects(self, tmp_path: Path) -> None:
-        """What others put into the directory is not listed, and loading it is a clear error."""
+    def test_stray_files_are_not_objects(self, tmp_path: Path) -> None:
+        """Other files in the directory are not listed, and loading one is a clear error."""
         store = FilesystemStore(tmp_path)
         store.save([1])
         (tmp_path / "README.txt").write_text("notes")
@@ -231,7 +231,7 @@ class TestDamage:
     def test_what_cannot_be_read_is_never_absence(
         self, tmp_path: Path, make: Callable[[Path], Any], words: str
     ) -> None:
-        """It is a StorageError for each call, and no default takes its place."""
+        """Each call raises StorageError, and none returns a default instead."""
         store = FilesystemStore(tmp_path)
         store.save([1])
         make(tmp_path / "Task.7")
@@ -252,7 +252,7 @@ class TestDamage:
             assert not isinstance(caught.value, KeyError)
 
     def test_what_may_not_be_read_is_never_absence(self) -> None:
-        """A file without permission is an error of its own, also through `get`."""
+        """A file without permission raises an error of its own, also through `get`."""
         code = """
 import os, sys
 from brinery import FilesystemStore, NotFoundError, StorageError
@@ -278,7 +278,7 @@ for call in (lambda: store.get(second, "default"), lambda: store.load(second), l
         assert done.returncode == 0, done.stderr
 
     def test_too_many_open_files_are_never_absence(self, tmp_path: Path) -> None:
-        """In a process that may open no more: an error of its own, also through `get`."""
+        """In a process that may open no more files: an error of its own, also through `get`."""
         FilesystemStore(tmp_path).save([1])
         code = """
 import os, resource, sys
@@ -307,7 +307,7 @@ assert store.get("list.1", "default") == [1]
         assert done.returncode == 0, done.stderr
 
     def test_a_newer_format_is_refused_with_both_versions_named(self, tmp_path: Path) -> None:
-        """It is no damage, and no default takes its place."""
+        """It is not damage, and no default is returned instead."""
         store = FilesystemStore(tmp_path)
         id_ = store.save(Task("x"))
         data = bytearray((tmp_path / id_).read_bytes())
@@ -346,7 +346,7 @@ class TestSettings:
         assert (info.codec, info.protocol) == ("dill", 3)
 
     def test_arguments_win_and_old_records_stay_readable(self, tmp_path: Path) -> None:
-        """Arguments are for one opening; `remember` makes them the store's."""
+        """Arguments apply to one opening; `remember` makes them settings of the store."""
         first = FilesystemStore(tmp_path, codec="cloudpickle", protocol=4).save([1])
         store = FilesystemStore(tmp_path, codec="msgpack")
         second = store.save([2])
@@ -384,7 +384,7 @@ class TestSettings:
 
 
 class TestArguments:
-    """What the constructor and the factories take."""
+    """Arguments of the constructor and the factories."""
 
     def test_a_directory_of_the_users_own_is_the_default(self, tmp_path: Path) -> None:
         """Nothing is written outside it."""
@@ -394,11 +394,11 @@ class TestArguments:
         assert (Path(printed) / "list.1").is_file()
 
     def test_arguments_of_sibling_stores_are_ignored(self, tmp_path: Path) -> None:
-        """`table_name` and its like give no warning; warnings are errors here."""
+        """`table_name` and the like cause no warning; warnings are errors here."""
         FilesystemStore(tmp_path, table_name="t", extra_fields={}, create=True, url="x")
 
     def test_any_other_argument_warns(self, tmp_path: Path) -> None:
-        """A misspelt argument is not silently lost."""
+        """A misspelt argument is not silently ignored."""
         with pytest.warns(UserWarning, match="did you mean 'codec'"):
             FilesystemStore(tmp_path, codek="dill")
 
@@ -425,7 +425,7 @@ class TestArguments:
         assert not (tmp_path / "s").exists()
 
     def test_urls_carry_options(self, tmp_path: Path) -> None:
-        """All options of the issue's example are heard."""
+        """All options of the issue's example take effect."""
         url = f"file://{tmp_path}/jobs?codec=dill&protocol=4&durability=process&layout=sharded"
         store = make_store(url)
         assert isinstance(store, FilesystemStore)
@@ -442,12 +442,12 @@ class TestArguments:
             make_store(f"{tmp_path}?colour=red")
 
     def test_options_in_a_url_are_not_lost_on_the_constructor(self, tmp_path: Path) -> None:
-        """The constructor takes a place; a URL with options is for make_store, and it says so."""
+        """The constructor takes a place; the error for a URL with options names make_store."""
         with pytest.raises(UrlError, match="make_store"):
             FilesystemStore(f"file://{tmp_path}?codec=dill")
 
     def test_the_class_name_is_the_one_that_gc3pie_has(self) -> None:
-        """As the tests of the ancestor ask."""
+        """As the tests of GC3Pie demand."""
         assert make_filesystemstore(Url("file:///tmp")).__class__.__name__ == "FilesystemStore"
 
     def test_third_parties_register_a_scheme(self, tmp_path: Path) -> None:
@@ -489,10 +489,10 @@ class TestIds:
             assert store.save([2]) == "list.2"
 
     @pytest.mark.parametrize("counter", [b"9" * 4300, b"9" * 5000, b"-5\n", b"", b"\xff"])
-    def test_a_damaged_counter_goes_on_after_what_is_there(
+    def test_a_damaged_counter_goes_on_after_the_highest_number(
         self, tmp_path: Path, counter: bytes
     ) -> None:
-        """Whatever somebody has written into it."""
+        """Whatever was written into it."""
         with FilesystemStore(tmp_path) as store:
             store.save_many([[1], [2]])
         (tmp_path / ".brinery" / "next").write_bytes(counter)
@@ -537,7 +537,7 @@ class TestIds:
         assert len(store_ids(tmp_path)) == 45
 
     def test_a_lost_counter_never_gives_a_number_in_use(self, tmp_path: Path) -> None:
-        """It goes on after the highest number that is there."""
+        """It goes on after the highest number among the records."""
         FilesystemStore(tmp_path).save_many([[n] for n in range(5)])
         for damage in (lambda f: os.remove(f), lambda f: Path(f).write_text("rubbish")):
             damage(tmp_path / ".brinery" / "next")
@@ -545,7 +545,7 @@ class TestIds:
             assert FilesystemStore(tmp_path).save([0]) > highest
 
     def test_records_brought_in_are_never_overwritten(self, tmp_path: Path) -> None:
-        """A number that somebody else's record has is skipped, for a whole graph."""
+        """A number that another record has is skipped, for a whole graph."""
         other = FilesystemStore(tmp_path / "a")
         other.save([Task(str(n)) for n in range(20)])
         store = FilesystemStore(tmp_path / "b")
@@ -604,8 +604,8 @@ class TestLife:
         assert len(os.listdir("/proc/self/fd")) == len(before)
 
 
-def test_a_store_that_nobody_holds_any_more_is_freed(tmp_path: Path) -> None:
-    """With all that it cached; its unused numbers go back."""
+def test_a_store_without_references_is_freed(tmp_path: Path) -> None:
+    """With all that it cached; its unused numbers are given back."""
     store = FilesystemStore(tmp_path)
     store.save([1])
     gone = weakref.ref(store)
@@ -618,7 +618,7 @@ def test_a_store_that_nobody_holds_any_more_is_freed(tmp_path: Path) -> None:
 def test_a_wrong_clock_writes_records_that_can_be_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: float
 ) -> None:
-    """Also when they are moved to the quarantine or removed as garbage, and by who has the right time."""
+    """Also when they are moved to the quarantine or removed as garbage, with a correct clock."""
     real = time.time
     monkeypatch.setattr(time, "time", lambda: clock)
     with FilesystemStore(tmp_path) as store:

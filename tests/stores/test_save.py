@@ -1,4 +1,4 @@
-"""What a save writes, what it leaves, and what it remembers when it is cut off."""
+"""The records that a save writes or leaves, and the state after an interrupted save."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from brinery.backends.memory import MemoryBackend
 
 
 class Thing(Persistable):
-    """Holds whatever it is given."""
+    """Holds any attributes."""
 
     n: Any
     x: Any
@@ -48,7 +48,7 @@ class Thing(Persistable):
 
 
 class Device:
-    """A class of somebody else's, with an attribute of the name that stores use."""
+    """A class of another library, with an attribute of the name that stores use."""
 
     def __init__(self) -> None:
         self.persistent_id = "device-42"
@@ -58,7 +58,7 @@ Persistable.register(Device)
 
 
 class Nosy(Persistable):
-    """Asks a store for something else while it is restored."""
+    """Loads another object from a store while it is restored."""
 
     def __init__(self, store: Any) -> None:
         self.store = store
@@ -82,10 +82,10 @@ UNCHANGED: list[Callable[[], Any]] = [
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
 @pytest.mark.parametrize("make", UNCHANGED)
-def test_what_is_loaded_and_not_changed_is_not_written(
+def test_a_loaded_and_unchanged_object_is_not_written(
     tmp_path: Path, make: Callable[[], Any], codec: str
 ) -> None:
-    """Although its bytes may differ: attribute names are interned, sets have another order."""
+    """Even if its bytes differ: attribute names are interned, sets have another order."""
     id_ = FilesystemStore(tmp_path, codec=codec).save(make())
     before = {file.name: file.stat().st_ino for file in tmp_path.glob("Thing.*")}
     store = FilesystemStore(tmp_path)
@@ -100,7 +100,7 @@ def test_what_is_loaded_and_not_changed_is_not_written(
 
 
 def test_what_an_object_referred_to_before_is_not_saved_for_it(tmp_path: Path) -> None:
-    """The record as it was is looked at, and what it refers to is left alone."""
+    """The former record is read, and the records that it refers to are left alone."""
     id_ = FilesystemStore(tmp_path).save(Thing(name="name", child=Thing(x=1)))
     store = FilesystemStore(tmp_path)
     parent = store.load(id_)
@@ -114,7 +114,7 @@ def test_what_an_object_referred_to_before_is_not_saved_for_it(tmp_path: Path) -
 
 
 def test_saving_sets_the_persistent_id_and_does_not_store_it(tmp_path: Path) -> None:
-    """The courtesy is no change of the object."""
+    """Setting `persistent_id` does not count as a change of the object."""
     store = FilesystemStore(tmp_path)
     thing = Thing()
     id_ = store.save(thing)
@@ -125,7 +125,7 @@ def test_saving_sets_the_persistent_id_and_does_not_store_it(tmp_path: Path) -> 
 
 
 def test_an_attribute_of_a_registered_class_is_its_own() -> None:
-    """Nothing is set on a class that cannot be touched, and nothing taken away."""
+    """No attribute is set on objects of such a class, and none is removed."""
     with MemoryStore() as store:
         id_ = store.save(Device())
         store.invalidate_cache()
@@ -136,7 +136,7 @@ def test_an_attribute_of_a_registered_class_is_its_own() -> None:
 def test_a_save_that_is_cut_off_after_its_commit_is_known(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: BaseException
 ) -> None:
-    """What is in the store already is not taken for somebody else's, nor saved a second time."""
+    """A record that was committed is not taken for that of another process, nor saved twice."""
     store = FilesystemStore(tmp_path)
     old, new = Thing(x=1), Thing(y=1)
     store.save(old, "old")
@@ -159,7 +159,7 @@ def test_a_save_that_is_cut_off_after_its_commit_is_known(
 
 @pytest.mark.thorough
 def test_an_interrupt_anywhere_leaves_a_store_that_goes_on(tmp_path: Path) -> None:
-    """After each system call in turn; each later save works, and nothing is there twice."""
+    """After each system call in turn; each later save works, and no object is saved twice."""
     store = FilesystemStore(tmp_path)
     thing = Thing(n=0)
     store.save(thing, "thing")
@@ -204,8 +204,8 @@ def test_an_error_of_a_hook_is_never_taken_for_absence(tmp_path: Path) -> None:
     assert (tmp_path / "nosy").read_bytes() == before
 
 
-def test_what_is_no_record_is_not_overwritten(tmp_path: Path) -> None:
-    """Neither a damaged record under a chosen ID nor somebody's notes."""
+def test_a_file_that_is_not_a_record_is_not_overwritten(tmp_path: Path) -> None:
+    """Neither a damaged record under a chosen ID nor a file of another kind."""
     store = FilesystemStore(tmp_path)
     store["settings"] = [1]
     os.truncate(tmp_path / "settings", 50)
@@ -223,7 +223,7 @@ def test_what_is_no_record_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_clear_removes_all_at_once_and_loads_nothing(tmp_path: Path) -> None:
-    """Cycles and damaged records are no obstacle."""
+    """Cycles and damaged records do not prevent it."""
     store = FilesystemStore(tmp_path)
     one, two = Thing(), Thing()
     one.other, two.other = two, one
@@ -235,7 +235,7 @@ def test_clear_removes_all_at_once_and_loads_nothing(tmp_path: Path) -> None:
 
 
 def test_two_copies_of_one_object_are_not_saved_together() -> None:
-    """One of them would be lost."""
+    """One of the objects would be lost."""
     with MemoryStore() as store:
         first = Thing(x=1)
         id_ = store.save(first)
@@ -248,7 +248,7 @@ def test_two_copies_of_one_object_are_not_saved_together() -> None:
 
 
 def test_a_record_keeps_its_codec_while_nothing_changes(tmp_path: Path) -> None:
-    """And gets that of the store when something does, unless a save asks for another."""
+    """When something changes, the record gets the store's codec, unless the save names another."""
     child = Thing(x=1)
     store = FilesystemStore(tmp_path)
     id_ = store.save(Thing(child=child))
@@ -263,8 +263,8 @@ def test_a_record_keeps_its_codec_while_nothing_changes(tmp_path: Path) -> None:
     assert store.info(parent.child.persistent_id).codec == "cloudpickle"
 
 
-def test_a_record_that_somebody_removed_is_written_again(tmp_path: Path) -> None:
-    """Changed or not, what is saved is there afterwards."""
+def test_a_record_that_another_process_removed_is_written_again(tmp_path: Path) -> None:
+    """Changed or not, all saved objects have a record afterwards."""
     store = FilesystemStore(tmp_path)
     child = Thing(x=1)
     id_ = store.save(Thing(child=child))
@@ -276,7 +276,7 @@ def test_a_record_that_somebody_removed_is_written_again(tmp_path: Path) -> None
 
 
 class AskedBackend(MemoryBackend):
-    """A backend that counts how often it is asked."""
+    """A backend that counts its calls."""
 
     asked = 0
     got = 0
@@ -298,7 +298,7 @@ class AskedBackend(MemoryBackend):
 
 
 def test_unchanged_records_are_looked_for_at_once() -> None:
-    """On a server each question is a round trip."""
+    """On a server each call is a round trip."""
     backend = AskedBackend()
     store = Store(backend)
     root = Thing(children=[Thing(x=n) for n in range(50)])
@@ -308,11 +308,11 @@ def test_unchanged_records_are_looked_for_at_once() -> None:
     store.save(root)
     assert (
         backend.asked - before == 2
-    )  # the second: whether a garbage collection was at work meanwhile
+    )  # the second call: whether a garbage collection has run since
 
 
-def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
-    """Whether it has changed is told by the record, which is still at hand."""
+def test_an_object_that_was_just_loaded_is_not_read_again_to_save_it() -> None:
+    """The record, which is still cached, shows whether it has changed."""
     backend = AskedBackend()
     store = Store(backend)
     ids = [store.save(Thing(x=n)) for n in range(200)]
@@ -335,8 +335,8 @@ def test_what_was_just_loaded_is_not_read_again_to_save_it() -> None:
     assert len(later) == 198
 
 
-def test_what_is_small_only_when_compressed_is_read_again_to_save_it() -> None:
-    """It is not kept at hand: what counts is the memory that it takes."""
+def test_a_record_that_is_small_only_when_compressed_is_read_again() -> None:
+    """It is not cached: its expanded size counts."""
     backend = AskedBackend()
     store = Store(backend, compress="gzip")
     id_ = store.save(Thing(x="large" * 200_000))
@@ -349,8 +349,8 @@ def test_what_is_small_only_when_compressed_is_read_again_to_save_it() -> None:
     assert backend.got - before == 1
 
 
-def test_many_that_somebody_removed_are_written_again() -> None:
-    """New ones that only these refer to are as well."""
+def test_many_that_another_process_removed_are_written_again() -> None:
+    """New objects that only these refer to are saved as well."""
     backend = MemoryBackend()
     store = Store(backend)
     children = [Thing(x=n) for n in range(5)]
@@ -364,7 +364,7 @@ def test_many_that_somebody_removed_are_written_again() -> None:
 
 
 def test_an_encode_error_of_a_hook_names_the_object() -> None:
-    """With the store's own words around the hook's."""
+    """The store's error is raised from the hook's."""
 
     class Bad(Persistable):
         def __getstate__(self) -> Any:
@@ -377,7 +377,7 @@ def test_an_encode_error_of_a_hook_names_the_object() -> None:
 
 
 def test_a_store_takes_its_factory_along(tmp_path: Path) -> None:
-    """Pickled and copied stores go on numbering in the same way, and never the same number."""
+    """Pickled and copied stores number in the same way, and never use a number twice."""
     store = FilesystemStore(tmp_path, JobIdFactory())
     ids = [store.save([1])]
     for other in (pickle.loads(pickle.dumps(store)), copy.copy(store)):
@@ -396,7 +396,7 @@ def test_several_are_not_one(call: str, argument: Any) -> None:
 
 @pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill", "msgpack"])
 def test_a_call_close_to_the_limit_of_recursion_is_an_error_of_the_store(codec: str) -> None:
-    """Saved or not at all, and nothing stays locked: whatever is raised once the store is at work."""
+    """Saved completely or not at all, with no lock held, whatever exception interrupts the store."""
     store = MemoryStore(codec=codec)
     store.save([1], id="first")
     raised = set()
@@ -409,7 +409,7 @@ def test_a_call_close_to_the_limit_of_recursion_is_an_error_of_the_store(codec: 
             raised.add(type(error))
             assert name not in store
         except RecursionError:
-            # The call itself found no room: the store was not reached.
+            # The call itself exceeded the limit, before it reached the store.
             assert name not in store
         else:
             store.invalidate_cache()

@@ -81,7 +81,7 @@ def store(url: str) -> Iterator[SqlStore]:
 
 
 def test_a_graph_comes_back_with_its_shared_objects(store: SqlStore, url: str) -> None:
-    """What is shared is saved once, cycles close, and a second store finds it all."""
+    """Shared objects are saved once, cycles close, and a second store loads the whole graph."""
     fetch = Task("fetch")
     last = Task("plot", fetch, Task("clean", fetch))
     fetch.links.append(last)
@@ -95,7 +95,7 @@ def test_a_graph_comes_back_with_its_shared_objects(store: SqlStore, url: str) -
 
 
 def test_lost_updates_are_detected(store: SqlStore, url: str) -> None:
-    """A save of what somebody else has changed since is a ConflictError, and changes nothing."""
+    """Saving an object that another store has changed since is a ConflictError, and changes nothing."""
     id_ = store.save(Task("a"))
     mine = store.load(id_)
     with SqlStore(url) as other:
@@ -144,13 +144,13 @@ def test_ids_may_be_whole_numbers(url: str) -> None:
             assert store.load("2").name == "b"
     with (
         SqlStore(url, idfactory=IdFactory(id_class=lambda *made: list(made))) as store,
-        pytest.raises(InvalidArgumentError, match="id_class"),
+        pytest.raises(InvalidArgumentError, match="expected a string or an integer"),
     ):
         store.save(Task("a"))
 
 
 def test_loading_a_graph_sees_one_state(store: SqlStore, url: str) -> None:
-    """While somebody replaces all records of a graph, a reader never sees a mixture."""
+    """While one process replaces all records of a graph, a reader never sees a mixture."""
     tasks = [Task(str(n)) for n in range(30)]
     for task in tasks:
         task.links = [*tasks]
@@ -189,7 +189,7 @@ FIELDS: dict[Column[Any], Any] = {STATE: GET.state, PRIORITY: GET.priority}
 
 
 def test_columns_are_filled_and_queried(url: str) -> None:
-    """Each save fills the columns; a query gives IDs, in the order and number asked for."""
+    """Each save fills the columns; a query returns IDs, in the given order and number."""
     with SqlStore(url, extra_fields=FIELDS) as store:
         tasks = [Task(f"t{n}", state="DONE" if n % 2 else "NEW", priority=n) for n in range(6)]
         store.save_many(tasks)
@@ -214,8 +214,8 @@ def test_columns_are_filled_and_queried(url: str) -> None:
                 store.query(limit=limit)  # type: ignore[arg-type]
 
 
-def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
-    """Class, codec, size and time stand beside the record, as `info` tells them."""
+def test_standard_columns_describe_records(store: SqlStore, url: str) -> None:
+    """Class, codec, size and time are columns, with the values that `info` returns."""
     id_ = store.save(Task("a"))
     info = store.info(id_)
     columns = store.columns
@@ -225,7 +225,7 @@ def test_standard_columns_tell_of_records(store: SqlStore, url: str) -> None:
 
 
 def test_a_function_that_raises_stores_null(url: str, caplog: pytest.LogCaptureFixture) -> None:
-    """The object is saved, the failure is logged with its cause."""
+    """The object is saved, and the failure is logged with its cause."""
     missing = Column("missing", String)
     with SqlStore(url, extra_fields={missing: GET.no_such_thing}) as store:
         with caplog.at_level(logging.WARNING):
@@ -245,7 +245,7 @@ def test_a_column_may_hold_json(url: str) -> None:
 
 
 def test_new_columns_need_a_migration(url: str) -> None:
-    """The error shows the statements; migrate=True runs them; what was there has NULL."""
+    """The error shows the statements; migrate=True runs them; existing rows have NULL."""
     with SqlStore(url) as store:
         store.save(Task("old", state="DONE"))
     with pytest.raises(MissingColumnsError) as caught:
@@ -264,7 +264,7 @@ def test_new_columns_need_a_migration(url: str) -> None:
 
 
 def test_the_shown_statements_do_it(url: str) -> None:
-    """Whoever prefers to run the statements by hand gets the same."""
+    """Running the statements by hand gives the same table."""
     SqlStore(url).close()
     with pytest.raises(MissingColumnsError) as caught:
         SqlStore(url, extra_fields=FIELDS)
@@ -274,7 +274,7 @@ def test_the_shown_statements_do_it(url: str) -> None:
 
 
 def test_a_store_without_the_extra_fields_leaves_them_empty(url: str) -> None:
-    """Opened without extra_fields, the table is as good; new objects have NULL there."""
+    """Without extra_fields the table can be opened, too; new objects have NULL there."""
     with SqlStore(url, extra_fields=FIELDS) as store:
         store.save(Task("a", state="X"))
     with SqlStore(url) as store:
@@ -299,13 +299,13 @@ def test_a_store_without_the_extra_fields_leaves_them_empty(url: str) -> None:
     ],
 )
 def test_extra_fields_are_columns_and_functions(tmp_path: Path, fields: Any) -> None:
-    """Anything else, what a store does not do, and a name of its own, is refused with what to give."""
+    """Other types, unsupported columns and reserved names are refused, with advice."""
     with pytest.raises(InvalidArgumentError):
         SqlStore(f"sqlite:///{tmp_path}/a.db", extra_fields=fields)
 
 
 def test_accessors_take_values_out_of_objects() -> None:
-    """Attributes and items in a row, a default, and they survive a pickle."""
+    """Attributes and items in sequence, a default; and they can be pickled."""
     task = Task("a", {"k": [1, 2]})
     assert GET.links[0]["k"][1](task) == 2
     assert GetValue(default=7).links[3](task) == 7
@@ -321,7 +321,7 @@ def test_accessors_take_values_out_of_objects() -> None:
 
 
 def test_tables_are_separate_stores(url: str) -> None:
-    """The table is named in the URL or as an argument, which wins."""
+    """The table is named in the URL or by an argument, which overrides the URL."""
     with SqlStore(url + "#table=one") as one, SqlStore(url + "#table=one", "two") as two:
         assert (one.table_name, two.table_name) == ("one", "two")
         one.save(Task("a"))
@@ -332,7 +332,7 @@ def test_tables_are_separate_stores(url: str) -> None:
 
 @pytest.mark.parametrize("name", ["50% of it", 'a "b" c', "Select", "naïve.one"])
 def test_a_table_may_have_an_odd_name(url: str, name: str) -> None:
-    """Signs that mean something to a driver mean nothing in a name; the URL has it, too."""
+    """Characters that are special to a driver are not special in a name, nor in the URL."""
     with SqlStore(url, name) as store:
         id_ = store.save(Task("a", Task("b")))
         assert store.referrers("Task.2") == [id_]
@@ -341,8 +341,8 @@ def test_a_table_may_have_an_odd_name(url: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("fragment", ["one", "tables=one", "table="])
-def test_a_fragment_that_is_no_table_is_refused(tmp_path: Path, fragment: str) -> None:
-    """A typing error must not become another store."""
+def test_a_fragment_that_is_not_a_table_is_refused(tmp_path: Path, fragment: str) -> None:
+    """A typing error must not make another store."""
     with pytest.raises(UrlError, match="table=name"):
         SqlStore(f"sqlite:///{tmp_path}/a.db#{fragment}")
 
@@ -363,7 +363,7 @@ def test_paths_are_as_sqlalchemy_has_them(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize("name", [5, "a\nb", "a\ud800", "  "])
 def test_a_table_has_a_name_that_can_be_printed(tmp_path: Path, name: Any) -> None:
-    """What no URL could name, and what is no name, is refused before anything is made."""
+    """A value that is not a name, or that no URL could contain, is refused before anything is made."""
     with pytest.raises(InvalidArgumentError, match="table_name"):
         SqlStore(f"sqlite:///{tmp_path}/a.db", name)
     assert not list(tmp_path.iterdir())
@@ -371,13 +371,13 @@ def test_a_table_has_a_name_that_can_be_printed(tmp_path: Path, name: Any) -> No
 
 @pytest.mark.parametrize("option", ["codec=", "protocol", "create="])
 def test_an_option_of_a_url_has_a_value(tmp_path: Path, option: str) -> None:
-    """One without is a typing error, not the default."""
+    """An option without a value is a typing error, not the default."""
     with pytest.raises(UrlError, match="needs a value"):
         make_store(f"sqlite:///{tmp_path}/a.db?{option}")
 
 
 def test_a_timeout_in_the_url_is_for_make_store(tmp_path: Path) -> None:
-    """It must not be passed over."""
+    """It must not be ignored."""
     url = f"sqlite:///{tmp_path}/a.db?timeout=3"
     with make_store(url) as store:
         assert isinstance(store, SqlStore)
@@ -405,13 +405,13 @@ def test_options_in_the_url_are_for_make_store(tmp_path: Path) -> None:
 
 
 def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
-    """A typing error in the URL is not passed over."""
+    """A typing error in the URL is not ignored."""
     with pytest.raises(BrineryError, match="cdoec"):
         make_store(f"sqlite:///{tmp_path}/a.db?cdoec=dill")
 
 
 def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> None:
-    """`directory` is the sibling's; a typing error is told, with a guess."""
+    """`directory` belongs to the sibling; a typing error causes a warning with a guess."""
     url = f"sqlite:///{tmp_path}/a.db"
     SqlStore(url, directory="/x", layout="flat", shared="group", lock_timeout=1).close()
     with pytest.warns(UserWarning, match="'extra_fields'"):
@@ -427,7 +427,7 @@ def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:
     SqlStore(url, create=False).close()
 
 
-def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
+def test_a_table_of_another_program_is_left_alone(url: str) -> None:
     """A table of that name with other columns is not written to."""
     SqlStore(url, "other").close()  # makes the file
     execute(url, "create table store (name varchar(10))")
@@ -437,7 +437,7 @@ def test_a_table_of_somebody_else_is_left_alone(url: str) -> None:
 
 
 def test_a_table_of_references_that_is_none_is_left_alone(url: str) -> None:
-    """A store in a table of that name, or anything else: nothing is made beside it."""
+    """A store in a table of that name, or any other table: no table is made beside it."""
     with SqlStore(url, "jobs_references") as store:
         store.save(Task("a"))
         with pytest.raises(StorageError, match="'jobs_references'"):
@@ -448,7 +448,7 @@ def test_a_table_of_references_that_is_none_is_left_alone(url: str) -> None:
 
 
 def test_a_database_in_memory_serves_all_threads() -> None:
-    """`sqlite://` is one database, whoever asks."""
+    """`sqlite://` is one database for all threads."""
     with SqlStore("sqlite://") as store:
         with ThreadPoolExecutor(4) as pool:
             ids = list(pool.map(lambda n: store.save(Task(str(n))), range(20)))
@@ -466,7 +466,7 @@ def test_a_pickled_store_opens_the_same_place(store: SqlStore) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_database_in_memory_outlives_a_fork() -> None:
-    """The parent goes on with its own, and the child with what it was at the fork."""
+    """The parent goes on with its own database, the child with its state at the fork."""
     with SqlStore("sqlite://") as store:
         id_ = store.save(Task("a"))
         child = os.fork()
@@ -488,7 +488,7 @@ def test_a_database_in_memory_outlives_a_fork() -> None:
 
 @pytest.mark.parametrize("text", ["sqlite://", "sqlite:///:memory:"])
 def test_a_database_in_memory_is_not_pickled(text: str) -> None:
-    """The other process would find an empty one: whoever sends it is told."""
+    """The other process would find an empty one: pickling it raises an error."""
     with SqlStore(text) as store, pytest.raises(InvalidArgumentError, match="in memory"):
         pickle.dumps(store)
 
@@ -498,7 +498,7 @@ def test_a_database_in_memory_is_not_pickled(text: str) -> None:
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
-    """Parent and child go on side by side, and neither takes the other's connection."""
+    """Parent and child go on at the same time, and neither uses the other's connection."""
     store.save(Task("before"))
     child = os.fork()
     if child == 0:
@@ -520,7 +520,7 @@ def test_a_forked_child_uses_connections_of_its_own(store: SqlStore) -> None:
 
 
 def test_a_file_that_others_can_write_to_is_not_decoded(tmp_path: Path) -> None:
-    """As with directories: pickles of a file that anyone may change are refused, with what to do."""
+    """As with directories: pickles of a file that anyone may change are refused, with advice."""
     with SqlStore(f"sqlite:///{tmp_path}/open/a.db") as store:
         id_ = store.save(Task("a"))
     (tmp_path / "open").chmod(0o777)
@@ -564,7 +564,7 @@ def test_damage_in_a_row_is_found(store: SqlStore, url: str) -> None:
 
 @pytest.mark.parametrize("value", ["x''", "'text'", "12"])
 def test_a_row_of_another_type_is_damaged(tmp_path: Path, value: str) -> None:
-    """SQLite keeps anything in any column: each reader finds that it is no record."""
+    """SQLite stores any value in any column: each reader finds that it is not a record."""
     url = f"sqlite:///{tmp_path}/a.db"
     with SqlStore(url) as store:
         id_ = store.save(Task("a"))
@@ -620,8 +620,8 @@ def test_rows_deleted_by_hand_leave_no_trap(store: SqlStore, url: str) -> None:
     assert store.referrers("shared") == ["one", "three", "two"]
 
 
-def test_a_dangling_reference_is_told(store: SqlStore) -> None:
-    """As everywhere: the missing record and who refers to it."""
+def test_a_dangling_reference_is_an_error(store: SqlStore) -> None:
+    """As with all stores: the error names the missing record and its referrer."""
     inner = Task("inner")
     outer = store.save(Task("outer", inner))
     store.remove(inner.persistent_id)
@@ -643,13 +643,13 @@ def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
 
 
 def test_sqlite_takes_what_the_limit_allows() -> None:
-    """The limit lies below that of the library which is in use."""
+    """The limit is below that of the library in use."""
     with closing(sqlite3.connect(":memory:")) as connection:
         assert connection.getlimit(sqlite3.SQLITE_LIMIT_LENGTH) >= sqlite.LARGEST
 
 
 def test_network_file_systems_are_recognised() -> None:
-    """The innermost mount decides, with its escapes; what lies beside it does not."""
+    """The innermost mount decides, with its escapes; a mount beside it does not."""
     mounts = (
         "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
         "30 22 0:26 / /home rw - nfs4 server:/home rw\n"
@@ -664,7 +664,7 @@ def test_network_file_systems_are_recognised() -> None:
 # -- failures
 
 
-def test_a_read_only_file_is_told(tmp_path: Path) -> None:
+def test_a_read_only_file_is_an_error(tmp_path: Path) -> None:
     """Saving fails with advice, loading goes on."""
     if os.geteuid() == 0:
         pytest.skip("root may write to everything")
@@ -677,7 +677,7 @@ def test_a_read_only_file_is_told(tmp_path: Path) -> None:
             store.save(Task("b"))
 
 
-def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
+def test_a_read_only_connection_is_an_error(tmp_path: Path) -> None:
     """A database opened with mode=ro is read; a save names the reason."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         id_ = store.save(Task("a"))
@@ -687,7 +687,7 @@ def test_a_read_only_connection_is_told(tmp_path: Path) -> None:
                 reader.save(Task("b"))
 
 
-def test_a_database_that_nobody_writes_is_read(tmp_path: Path) -> None:
+def test_an_immutable_database_can_be_read(tmp_path: Path) -> None:
     """With immutable=1 SQLite makes no files beside it, as on a read-only medium."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         id_ = store.save(Task("a"))
@@ -715,13 +715,13 @@ def test_another_file_is_not_taken_for_a_database(tmp_path: Path) -> None:
     assert path.read_bytes() == before
 
 
-def test_a_directory_in_place_of_the_file_is_told(tmp_path: Path) -> None:
-    """SQLite's own message says little: advice is added."""
+def test_a_directory_in_place_of_the_file_is_an_error(tmp_path: Path) -> None:
+    """SQLite's own message does not help: advice is added."""
     with pytest.raises(StorageError, match="check that the path is a file"):
         SqlStore(f"sqlite:///{tmp_path}")
 
 
-def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> None:
+def test_a_writer_that_does_not_end_is_an_error_after_the_timeout(tmp_path: Path) -> None:
     """After the timeout the error says that another process is writing; then all goes on."""
     path = tmp_path / "a.db"
     with SqlStore(f"sqlite:///{path}", timeout=0.2) as store:
@@ -736,7 +736,7 @@ def test_a_writer_that_does_not_end_is_waited_for_and_told(tmp_path: Path) -> No
 
 
 def test_a_file_that_was_removed_is_not_written_to(tmp_path: Path) -> None:
-    """What SQLite would write to it was lost: the save fails, also where another file took its place."""
+    """SQLite's writes to it would be lost: the save fails, also if another file has replaced it."""
     path = tmp_path / "a.db"
     url = f"sqlite:///{path}"
     with SqlStore(url) as store:
@@ -758,7 +758,7 @@ def test_a_file_that_was_removed_is_not_written_to(tmp_path: Path) -> None:
 def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
     postgres_url: str, setting: str
 ) -> None:
-    """A server that acknowledges before is told to wait; other settings are its own business."""
+    """A server that acknowledges earlier is told to wait; its other settings stay."""
     url = postgres_url.replace("?", f"?options=-c%20synchronous_commit%3D{setting}&")
     for durability, wanted in (("full", {"off": "on"}.get(setting, setting)), ("process", "off")):
         with SqlStore(url, durability=durability) as store:
@@ -770,7 +770,7 @@ def test_a_commit_waits_for_the_disk_whatever_the_server_is_set_to(
 
 
 def test_statements_are_planned_once_and_not_compiled(postgres_url: str) -> None:
-    """To plan one takes as long as to carry it out, and to compile it many times as long."""
+    """Planning one takes as long as executing it, and compiling it takes many times as long."""
     with SqlStore(postgres_url) as store:
         assert isinstance(store.backend, SqlBackend)
         with store.backend._pool.use() as connection:
@@ -781,7 +781,7 @@ def test_statements_are_planned_once_and_not_compiled(postgres_url: str) -> None
 
 
 def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
-    """SQLite's own page limit gives the error that a full disk gives."""
+    """SQLite's own page limit causes the error of a full disk."""
     with SqlStore(f"sqlite:///{tmp_path}/a.db") as store:
         store.save(Task("small"))
         assert isinstance(store.backend, SqlBackend)
@@ -797,7 +797,7 @@ def test_a_full_disk_leaves_the_store_as_it_was(tmp_path: Path) -> None:
         assert store.list() == ["Task.1"]
 
 
-def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> None:
+def test_a_wrong_password_is_an_error_and_never_shown(postgres: PostgresCluster) -> None:
     """Not in messages, reprs, URLs in messages, nor logs."""
     url = postgres.with_password(postgres.new_database(), "s3cret-and-wrong")
     with pytest.raises(StorageError, match="password") as caught:
@@ -812,7 +812,7 @@ def test_a_wrong_password_is_told_and_never_shown(postgres: PostgresCluster) -> 
 @pytest.mark.parametrize("sign", list("/?#@:[%") + ["@/", "/@", "?@", "#@"])
 @pytest.mark.parametrize("secret", ["{}s3cret", "s3cret{}", "12{}s3cret", "s3{}s3cret"])
 def test_a_password_that_is_not_encoded_is_never_shown(sign: str, secret: str) -> None:
-    """Whatever a URL with it is taken for, no message and no pickle of an error has a part of it."""
+    """No message and no pickle of an error contains a part of it, wherever a URL is passed."""
     url = f"postgresql://me:{secret.format(sign)}@127.0.0.1:1/jobs"
     for make in (make_store, SqlStore):
         with pytest.raises(BrineryError) as caught:
@@ -839,7 +839,7 @@ def test_the_password_opens_and_is_hidden(postgres: PostgresCluster) -> None:
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1"])
 def test_a_database_may_have_another_encoding(postgres: PostgresCluster, encoding: str) -> None:
-    """What it has characters for is kept, and what it has none for is told."""
+    """Text in its encoding is kept; other text is an error that names the encoding."""
     name = f"encoded_{encoding.lower()}"
     with connect(postgres.url, autocommit=True) as connection:
         provider = "locale_provider libc" if connection.info.server_version >= 150000 else ""
@@ -859,8 +859,8 @@ def test_a_database_may_have_another_encoding(postgres: PostgresCluster, encodin
             assert store.list() == ["é"]
 
 
-def test_a_server_that_is_not_there_is_told(tmp_path: Path) -> None:
-    """Nobody listens: the message says what to check."""
+def test_a_missing_server_is_an_error(tmp_path: Path) -> None:
+    """No server listens: the message says what to check."""
     with pytest.raises(StorageError, match="check that the server is running"):
         SqlStore(f"postgresql+psycopg://me@/jobs?host={tmp_path}")
 
@@ -884,7 +884,7 @@ def test_a_missing_driver_names_the_extra() -> None:
 @pytest.mark.parametrize(
     "text", ["sqlite://jobs.db", "sqlite:jobs.db", "jobs.db", "sqlite://h/a.db"]
 )
-def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
+def test_a_url_with_too_few_slashes_is_an_error(text: str) -> None:
     """The error shows how a file is named."""
     with pytest.raises(UrlError, match=r"sqlite:///relative\.db"):
         SqlStore(text)
@@ -899,17 +899,17 @@ def test_a_url_with_too_few_slashes_is_told(text: str) -> None:
         (("brinery@", "nobody@"), "check the user"),
     ],
 )
-def test_why_a_server_refuses_is_told(
+def test_the_reason_of_a_refusing_server_is_shown(
     postgres_url: str, change: tuple[str, str], advice: str
 ) -> None:
-    """Where the server is running, nobody is sent to look whether it is."""
+    """If the server is running, no message says to check that."""
     with pytest.raises(StorageError) as caught:
         SqlStore(postgres_url.replace(*change))
     assert advice in str(caught.value)
     assert "is running" not in str(caught.value).rpartition(";")[2]
 
 
-def test_a_statement_that_takes_too_long_is_told(postgres_url: str) -> None:
+def test_a_statement_that_takes_too_long_is_an_error(postgres_url: str) -> None:
     """The server ends it: the error names the setting."""
     with SqlStore(postgres_url.replace("?", "?options=-c%20statement_timeout%3D100&")) as store:
         with connect(postgres_url) as other:
@@ -920,7 +920,7 @@ def test_a_statement_that_takes_too_long_is_told(postgres_url: str) -> None:
 
 
 def test_a_driver_of_another_database_is_named() -> None:
-    """What is not an extra of brinery is named by its module."""
+    """A driver that is not an extra of brinery is named by its module."""
     with pytest.raises(DriverNotInstalledError, match="pip install oracledb"):
         SqlStore("oracle+oracledb://me@host/jobs")
 
@@ -935,10 +935,10 @@ SAVES: dict[str, Callable[[SqlStore, Task], object]] = {
 
 
 @pytest.mark.parametrize("step", SAVES)
-def test_a_connection_that_was_cut_while_idle_is_made_anew(
+def test_a_connection_that_was_cut_while_idle_is_opened_again(
     postgres: PostgresCluster, postgres_url: str, step: str
 ) -> None:
-    """By the server's timeout or its administrator: nothing was under way, so nothing is in question."""
+    """By the server's timeout or its administrator: no call was under way, so none has failed."""
     with SqlStore(postgres_url) as store:
         task = Task("a")
         store.save(task)
@@ -954,7 +954,7 @@ def test_a_connection_that_was_cut_while_idle_is_made_anew(
 
 
 def test_a_restarted_server_is_found_again(mortal_postgres: PostgresCluster) -> None:
-    """Connections that a restart has cut are made anew, without the caller noticing."""
+    """Connections that a restart has cut are opened again, without the caller noticing."""
     with SqlStore(mortal_postgres.new_database()) as store:
         id_ = store.save(Task("a"))
         mortal_postgres.restart()
@@ -991,7 +991,7 @@ def test_an_interrupted_transaction_is_not_gone_on_with(store: SqlStore, begin: 
 
 
 def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> None:
-    """Ctrl-C while the server is at work: what it answers is not taken for that to the next call."""
+    """Ctrl-C while the server is at work: its answer is not taken for that to the next call."""
     with SqlStore(postgres_url) as store:
         id_ = store.save(Task("a"))
         ask = b"select 'another answer'"
@@ -1003,8 +1003,8 @@ def test_an_interrupted_statement_leaves_no_answer_behind(postgres_url: str) -> 
         assert store.list() == [id_, "Task.2"]
 
 
-def test_a_dropped_table_is_told(store: SqlStore, url: str) -> None:
-    """Somebody removes the table under a running store."""
+def test_a_dropped_table_is_an_error(store: SqlStore, url: str) -> None:
+    """The table of a running store is removed."""
     store.save(Task("a"))
     execute(url, "drop table store")
     with pytest.raises(StorageError, match="removed"):

@@ -3,7 +3,7 @@
     python -m tests.torture.bank URL LOG NUMBER SEED SECONDS
 
 Accounts form a ring and share out a sum that never changes; counters count updates; an order has lines in
-records of their own, and a tag that tells who made it.  Before each operation a worker logs what it is about
+records of their own, and a tag that names its worker.  Before each operation a worker logs what it is about
 to do, and afterwards that it did.  So of a worker that is killed, one operation at most is in doubt.
 """
 
@@ -66,7 +66,7 @@ class Order(Persistable):
 
 
 class RollBack(Exception):
-    """Ends a transaction that is to leave no trace."""
+    """Ends a transaction that must leave no trace."""
 
 
 def found(store: Store) -> None:
@@ -128,11 +128,11 @@ class Worker:
             function = self._random.choices(functions, weights)[0]
             try:
                 function()
-            except Exception:  # noqa: BLE001 - whatever it is, it is noted, and fails the test
+            except Exception:  # noqa: BLE001 - it may be any error; it is logged, and fails the test
                 self.note(violation=f"{function.__name__}: {traceback.format_exc(limit=-6)}")
         self.note(end=True)
 
-    # -- what is noted
+    # -- the log
 
     def note(self, **facts: Any) -> None:
         """Append a line to the log, in one write."""
@@ -140,7 +140,7 @@ class Worker:
 
     @contextmanager
     def doing(self, operation: str, **facts: Any) -> Iterator[dict[str, Any]]:
-        """Note an operation, and then what became of it; what is put into the dict is noted as well."""
+        """Log an operation, and then its outcome, with all that the block puts into the dict."""
         self.note(op=operation, **facts)
         result: dict[str, Any] = {}
         try:
@@ -207,7 +207,7 @@ class Worker:
             result["conflicts"] = len(calls) - 1
 
     def audit(self) -> None:
-        """Load the ring: what all have together is what it always was."""
+        """Load the ring: the sum of all accounts never changes."""
         with self.doing("audit"):
             if self._shares_store:
                 # Objects are shared by all threads: only inside does none of them change.
@@ -238,7 +238,7 @@ class Worker:
         return f"{self._number}/{self._serial}"
 
     def _save(self, order: Order) -> tuple[str, list[str]]:
-        # In a transaction, so that other threads change no account that is reached meanwhile.
+        # In a transaction, so that other threads change no account that is reached during it.
         for _ in range(1000):
             try:
                 with self._store.transaction():
@@ -258,7 +258,7 @@ class Worker:
         self._orders[id] = tag, 0, lines
 
     def revise(self) -> None:
-        """Replace an order of one's own, and remove the lines of the old one."""
+        """Replace an own order, and remove the lines of the former one."""
         if not self._orders:
             return
         id = self._random.choice(list(self._orders))
@@ -273,7 +273,7 @@ class Worker:
         self._orders[id] = tag, revision + 1, new
 
     def cancel(self) -> None:
-        """Remove an order of one's own, and its lines."""
+        """Remove an own order, and its lines."""
         if not self._orders:
             return
         id = self._random.choice(list(self._orders))
@@ -284,7 +284,7 @@ class Worker:
         self.check(id not in self._store, f"{id} is there after its removal")
 
     def peek(self) -> None:
-        """Load an order of anybody's: it is whole, or gone."""
+        """Load an order of any worker: it is complete, or gone."""
         with self.doing("peek"):
             listed = self._store.list("Order.")
             if not listed:
@@ -315,7 +315,7 @@ class Worker:
                         self._store.remove(own)
                     raise RollBack
             except (RollBack, ConflictError):
-                pass  # somebody may have changed the account since it was loaded
+                pass  # another worker may have changed the account since it was loaded
             assert order is not None
             self.check(order.persistent_id is None, "an ID outlived the rollback")
             self.check(id not in self._store, f"{id} outlived the rollback")
@@ -353,7 +353,7 @@ def main(url: str, log: str, number: str, seed: str, seconds: str) -> None:
 
 
 if __name__ == "__main__":
-    # The classes are those of the module, so that whoever loads them finds them.
+    # The classes are those of the module, so that every loader finds them.
     from tests.torture import bank
 
     bank.main(*sys.argv[1:])

@@ -1,8 +1,8 @@
 """Damages records in every way that a disk may: bits flipped, bytes lost, added, zeroed; and forges them.
 
-Each damaged record takes the place of the whole one and is read through a store.  What comes back must be
-the object as it was, or an error of brinery.  With a key that is so also where a forger has made the digests
-fit that need none.
+Each damaged record replaces the undamaged one and is read through a store.  The result must be the object
+as it was, or an error of brinery.  With a key, that must also be so if a forger has recomputed the digests
+that need no key.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ CODECS: Sequence[tuple[str, int | None]] = (
 
 
 class Part(Persistable):
-    """What the damaged records refer to."""
+    """The object that the damaged records refer to."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
 
 class Whole(Persistable):
-    """What is damaged, where the codec keeps instances."""
+    """The object whose record is damaged, for codecs that keep instances."""
 
     def __init__(self, value: Any) -> None:
         self.value = value
@@ -77,7 +77,7 @@ KINDS: Sequence[Kind] = tuple(
     for buffers in (False, True)
     if not buffers or (codec == "pickle" and protocol == 5)
 )
-"""What is tried in memory, where a damage takes a tenth of a millisecond."""
+"""The forms tried in memory, where each damage takes a tenth of a millisecond."""
 
 PLACES: Sequence[Engine] = ("directory", "SQLite")
 ELSEWHERE: Sequence[Kind] = tuple(
@@ -87,12 +87,12 @@ ELSEWHERE: Sequence[Kind] = tuple(
     for sealed in (False, True)
     for engine in PLACES
 )
-"""What is tried in other engines, where it takes up to one."""
+"""The forms tried in other engines, where each damage takes up to one."""
 
 
 @dataclass
 class Outcome:
-    """What came of damaged records."""
+    """The results for damaged records."""
 
     cases: int = 0
     errors: Counter[str] = field(default_factory=Counter)
@@ -101,7 +101,7 @@ class Outcome:
     violations: list[str] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
-        """Return all of this, as it is kept."""
+        """Return the results in the form that is stored."""
         return {**vars(self), "errors": dict(sorted(self.errors.items()))}
 
 
@@ -115,7 +115,7 @@ class Damage(NamedTuple):
 def torture(
     kind: Kind, place: Path, every: int = 1, bits: Sequence[int] = range(8), step: int = 1
 ) -> Outcome:
-    """Damage a record of this kind; return what came of it.
+    """Damage a record of this kind; return the results.
 
     Of the payload, each `every`-th byte is damaged; of all that describes it, each.  Only each `step`-th
     damage is tried.  A sealed record is forged as well.
@@ -141,7 +141,7 @@ def torture(
 def damages(
     whole: bytes, positions: Sequence[int], bits: Sequence[int], other: bytes
 ) -> Iterator[Damage]:
-    """Yield what may become of a record; `other` is one more of the same store."""
+    """Yield damaged forms of a record; `other` is another record of the same store."""
     chance = random.Random(len(whole))
     for at in positions:
         head, byte, rest = whole[:at], whole[at], whole[at + 1 :]
@@ -241,7 +241,7 @@ class Subject:
         if self._path is None:
             self.store.backend.put("damaged", data)
             return
-        # Not truncated: some file systems flush what is written after that.
+        # Not truncated: some file systems flush data that is written after that.
         self._path.unlink(missing_ok=True)
         self._path.write_bytes(data)
 
@@ -292,7 +292,7 @@ class Subject:
             outcome.errors[type(error).__name__] += 1
             if error.id != "damaged":
                 outcome.violations.append(f"{damage.name}: an error of {error.id!r}: {error}")
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - it may be any error; it is reported
             outcome.violations.append(f"{damage.name}: {type(error).__name__}: {error}")
         self._read_info(damage, outcome)
 
@@ -328,7 +328,7 @@ def _made(kind: Kind, place: Path) -> Store:
 
 
 def _plain(value: Any) -> Any:
-    # What compares by its content.
+    # Objects that compare by their content.
     if isinstance(value, Part):
         return ("part", value.name, value.persistent_id)
     if isinstance(value, dict):

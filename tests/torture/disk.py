@@ -1,9 +1,9 @@
-"""A disk that forgets what was not flushed.
+"""A disk that forgets data that was not flushed.
 
 The model is that of ALICE (Pillai et al., "All File Systems Are Not Created Equal", OSDI 2014): a system call
 consists of steps that reach the disk one by one, in any order, unless a flush lies between them.  Steps are
 the content and the size of a file, apart from each other, and each entry of a directory.  A flush of a file
-makes durable what was written to it, and not its name; a flush of a directory its entries; syncfs all.
+makes its data durable, and not its name; a flush of a directory its entries; syncfs everything.
 A rename is one step, as it is in every file system that keeps a journal of its own.
 """
 
@@ -15,11 +15,11 @@ from typing import NamedTuple
 
 
 class Node:
-    """A file or a directory, whatever its names, whatever is in it."""
+    """A file or a directory, without its names."""
 
 
 class State:
-    """What is in files and directories at some moment."""
+    """The contents of files and directories at some moment."""
 
     def __init__(self) -> None:
         self.contents: dict[Node, bytearray] = {}
@@ -33,7 +33,7 @@ class State:
         return new
 
     def load(self, path: Path) -> Node:
-        """Take in the tree of files that stands at a path; return its root."""
+        """Read the tree of files at a path; return its root."""
         node = Node()
         if path.is_dir():
             self.entries[node] = {entry.name: self.load(entry) for entry in path.iterdir()}
@@ -61,7 +61,7 @@ class State:
 
 
 class Step(NamedTuple):
-    """Something that reaches the disk as one, or not."""
+    """A change that reaches the disk as a whole, or not at all."""
 
     what: str
     node: Node
@@ -78,7 +78,7 @@ class Disk:
         self.steps: list[Step] = []
         self.durable: set[int] = set()
         self._before = before
-        # What the process sees.
+        # The state that the process sees.
         self._entries = before.copy().entries
         self._sizes = {node: len(content) for node, content in before.contents.items()}
         self._nodes: dict[int, Node] = {}
@@ -195,7 +195,7 @@ class Disk:
         directory, name = self._place(path)
         node = Node()
         self._entries[node] = {}
-        self._before.entries[node] = {}  # empty, and reached by nobody until it has its name
+        self._before.entries[node] = {}  # empty, and unreachable until it has its name
         self._enter(f"mkdir {name}", directory, name, node)
 
     def sync(self, fd: int) -> None:

@@ -1,6 +1,6 @@
-"""Feeds the parsers of records and of their metadata with what Hypothesis makes up.
+"""Feeds the parsers of records and of their metadata with data from Hypothesis.
 
-Half of it has digests that are right, so that it gets further than to the first check.
+Half of the data has correct digests, so that it passes the first check.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ _LONGEST = 4_000
 
 
 class Target(NamedTuple):
-    """A parser, and what it is fed with."""
+    """A parser, and its input."""
 
     name: str
     strategy: Callable[[], st.SearchStrategy[bytes]]
     check: Callable[[bytes], bool]
-    """Tells whether the bytes passed; raises whatever is no error of brinery."""
+    """Returns whether the bytes passed; raises any error that is not brinery's."""
 
 
 @dataclass
 class Tally:
-    """What came of one target."""
+    """The results of one target."""
 
     cases: int = 0
     passed: int = 0
-    """What was no mistake to the parser."""
+    """The input that the parser accepted."""
     seconds: float = 0
     violations: list[str] = field(default_factory=list)
 
 
 def fuzz(target: Target, seconds: float, seed: int, examples: int) -> Tally:
-    """Feed a parser with so many examples, again and again for so long; return what came of it."""
+    """Feed a parser with so many examples, again and again for so long; return the results."""
     tally, begun = Tally(), time.monotonic()
 
     def tried(data: bytes) -> None:
@@ -64,7 +64,7 @@ def fuzz(target: Target, seconds: float, seed: int, examples: int) -> Tally:
     while not tally.cases or time.monotonic() - begun < seconds:
         try:
             hypothesis.seed(seed)(test)()
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is told
+        except Exception as error:  # noqa: BLE001 - it may be any error; it is reported
             tally.violations.append(f"seed {seed}: {type(error).__name__}: {error}"[:300])
         seed += 1
     tally.seconds = round(time.monotonic() - begun, 1)
@@ -140,7 +140,8 @@ def _is_record(data: bytes) -> bool:
 
 
 def _read(data: bytes, *, in_all_ways: bool) -> None:
-    # What no parser takes, takes no reader; each costs as much as all that was done before.
+    # Bytes that the parser has refused are refused by every reader: then one of them is tried, because each
+    # costs as much as all checks before.
     store = MemoryStore(trust=Trust(classes=(), codecs=FAMILY))
     store.backend.put("victim", data)
     readers = (store.load, store.info, store.references, store.needs)
@@ -234,4 +235,4 @@ TARGETS: Sequence[Target] = (
     Target("metadata", _metadata, _is_metadata),
     Target("bytes", _anything, _is_nothing),
 )
-"""What is fed."""
+"""The kinds of input."""

@@ -37,11 +37,11 @@ from brinery.record.writer import build
 MEMORY = 1 << 30
 """Bytes of addresses that a process may have."""
 GROWTH = 384 << 20
-"""Bytes by which a process may grow: to tell where in a pickle it failed takes 280 for each opcode."""
+"""Bytes by which a process may grow: finding the failed place in a pickle takes 280 for each opcode."""
 SECONDS = 20
 """Of the processor, for one case; a busy machine makes no difference."""
 EXPANDED = 32 << 20
-"""What the stores expand at most."""
+"""The limit of expanded payloads in the stores."""
 WAIT = 0.5
 """Seconds in which a process that a case has started makes the file."""
 _SHORT = 4_000
@@ -56,7 +56,7 @@ NO_POLICY = "no policy"
 
 @dataclass
 class Tally:
-    """What a group of cases came to."""
+    """The results of a group of cases."""
 
     cases: int = 0
     refused: dict[str, int] = field(default_factory=dict)
@@ -68,7 +68,7 @@ class Tally:
     violations: list[str] = field(default_factory=list)
 
     def add(self, other: Tally) -> None:
-        """Take in what another process has found."""
+        """Add the results of another process."""
         self.cases += other.cases
         self.refused = dict(Counter(self.refused) + Counter(other.refused))
         self.loaded += other.loaded
@@ -83,7 +83,7 @@ def torture(
     policies: Sequence[str] = tuple(POLICIES),
     processes: int = 1,
 ) -> dict[str, Tally]:
-    """Try each `every`-th case of the groups, in so many processes; return what was found."""
+    """Try each `every`-th case of the groups, in so many processes; return the results."""
     options = {"groups": groups, "policies": policies, "every": every * processes}
     found = {name: Tally() for name in groups}
     with ThreadPoolExecutor(processes) as pool:
@@ -109,7 +109,7 @@ def _part(options: dict[str, Any]) -> dict[str, Tally]:
 
 
 def main(options: dict[str, Any]) -> None:
-    """Try what is asked for; write the tallies to the standard output."""
+    """Try the selected cases; write the tallies to the standard output."""
     _prepare()
     found = {}
     with tempfile.TemporaryDirectory(prefix="brinery-hostile-") as scratch:
@@ -133,7 +133,7 @@ def _prepare() -> None:
             store.save(["text" * 100], "first")
             store.invalidate_cache()
             store.load("first")
-    # What is imported for an error, and the lines that it shows, are not read again for each case.
+    # Modules imported for an error, and the lines that it shows, are not read again for each case.
     for policy in POLICIES:
         for body in (b"cposix\nsystem\n", b"NN\x85R", b"NNs"):
             _outcome(forged(Case("first", whole(body)), "pickle"), policy)
@@ -207,7 +207,7 @@ def _wrong(case: Case, said: Any, status: int, grown: int) -> str | None:
 
 
 def _made(*, waits: bool) -> list[str]:
-    # What was started may still be on its way.
+    # A process that was started may still be starting.
     until = time.monotonic() + WAIT * waits
     while not (made := os.listdir()) and time.monotonic() < until:
         time.sleep(0.02)
@@ -251,7 +251,7 @@ def _outcome(record: bytes, policy: str) -> dict[str, Any]:
         if len(str(error)) > _SHORT:
             said["foreign"] = f"a message of {len(str(error))} characters"
         "".join(traceback.format_exception(error))
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it is told
+    except BaseException as error:  # noqa: BLE001 - it may be any error; it is reported
         said["foreign"] = f"{type(error).__name__}: {error}"[:200]
     after = _state()
     return {**said, "changed": [name for name in before if before[name] != after[name]]}
@@ -273,7 +273,7 @@ def _other() -> bytes:
 
 
 def _state() -> dict[str, Any]:
-    # What a payload must not change.
+    # Objects that a payload must not change.
     return {
         "a class": {**vars(things.Plain)},
         "a member": {**vars(things.Colour.RED)},

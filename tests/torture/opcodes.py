@@ -32,7 +32,7 @@ class Case(NamedTuple):
     transform: tuple[str, int] | None = None
     """The name of a transform, and the size to which the payload claims to expand."""
     is_alive: bool = False
-    """Whether it does harm where nothing is restricted."""
+    """Whether it does harm without a restriction."""
 
 
 def text(value: str) -> bytes:

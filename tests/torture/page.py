@@ -25,7 +25,7 @@ OPERATIONS = ("kill", "fault", "power")
 
 
 def write(page: Path = PAGE, results: Path = RESULTS) -> None:
-    """Write what there is of results into the page."""
+    """Write the existing results into the page."""
     text = page.read_text(encoding="utf-8")
     text = _between(text, "torture", "\n".join(counts(results)))
     text = _between(text, "durability", "\n".join(costs(results)))

@@ -1,8 +1,8 @@
-"""Cutting the power: every state that an operation may leave on a disk is made, and looked at.
+"""Cutting the power: every state that an operation may leave on a disk is made, and checked.
 
 The calls of an operation are recorded once.  For every moment between two of them, steps that had not been
 flushed are left out: none, all, each alone, all but each, all from each on, and many sets drawn at random.
-What is durable when the operation has ended must be the new state.
+The durable state after the end of the operation must be the new state.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def recorded(stage: Stage, root: Path) -> list[tuple[str, str, int]]:
 def _states(
     stage: Stage, calls: Sequence[tuple[str, str, int]], prefix: str
 ) -> Iterator[tuple[str, Disk, State, bool]]:
-    """Yield where the power is cut, what is on the disk then, and whether the operation has ended."""
+    """Yield the place of the cut, the contents of the disk, and whether the operation has ended."""
     chance = random.Random(0)
     seen = set()
     for count in range(len(calls) + 1):
@@ -114,7 +114,7 @@ def _choices(pending: list[int], chance: random.Random) -> Iterator[set[int]]:
 
 
 def play(disk: Disk, name: str, arguments: str, result: int) -> None:
-    """Do to the model what a call did."""
+    """Apply a call to the model."""
     texts = [bytes.fromhex(text.replace("\\x", "")) for text, _ in _TEXT.findall(arguments)]
     paths = [os.fsdecode(text) for text in texts]
     first = arguments.partition(",")[0]

@@ -1,4 +1,4 @@
-"""Lets workers act on one bank at once, kills some, and checks what is left against their logs."""
+"""Lets workers act on one bank at once, kills some, and checks the store against their logs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Engine:
 
     @property
     def needs_database(self) -> bool:
-        """Whether it is tried on a database that somebody makes for it."""
+        """Whether it needs a database that is made for it."""
         return self.url is not None and "{database}" in self.url
 
     def url_at(self, place: Path, database: str | None) -> str | None:
@@ -48,7 +48,7 @@ class Engine:
         return None if self.url is None else self.url.format(place=place, database=database)
 
     def opener(self, url: str | None) -> Callable[[], Store]:
-        """Return what opens a store for one worker, each time on the same records."""
+        """Return a function that opens a store for one worker, each time on the same records."""
         if url is not None:
             return lambda: make_store(url)
         backend = MemoryBackend()
@@ -64,12 +64,12 @@ ENGINES: Sequence[Engine] = (
     Engine("memory, a store for each thread"),
     Engine("memory, one store for all threads", shares_store=True),
 )
-"""What is tried; one line for each."""
+"""The stores to try; one line for each."""
 
 
 @dataclass
 class Outcome:
-    """What happened, and what should not have."""
+    """The counts of a run, and its violations."""
 
     operations: Counter[str] = field(default_factory=Counter)
     conflicts: int = 0
@@ -84,7 +84,7 @@ class Outcome:
         return sum(self.operations.values())
 
     def figures(self) -> dict[str, Any]:
-        """Return all of this, as it is kept."""
+        """Return the results in the form that is stored."""
         return {
             "cases": self.cases,
             "operations": dict(sorted(self.operations.items())),
@@ -99,7 +99,7 @@ class Outcome:
 def torture(
     engine: Engine, place: Path, seconds: float, seed: int, database: str | None = None
 ) -> Outcome:
-    """Let `WORKERS` workers act for some seconds; return what was found.
+    """Let `WORKERS` workers act for some seconds; return the results.
 
     `database` is the URL of an empty database, for the engine that needs one.
     """
@@ -215,7 +215,7 @@ def _entries(log: Path) -> list[dict[str, Any]]:
 
 
 def _operations(log: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    # Each operation with what became of it: {} where that is in doubt.
+    # Each operation with its outcome: {} if that is in doubt.
     for position, entry in enumerate(log):
         if "op" in entry:
             following = [later for later in log[position + 1 :] if "violation" not in later][:1]

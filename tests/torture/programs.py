@@ -3,10 +3,10 @@
     python -m tests.torture.programs SECONDS SEED
 
 The programs are put together from pieces of pickles, hostile ones among them, so that most of them are nearly
-right.  An audit hook (PEP 578) notes whatever would be harm: processes, code that is compiled or executed,
-modules that are imported, files that are opened.  What the look accepts must do none of these, and
-the unpickler must find it acceptable, too, or fail with an error of brinery.  The look itself, by whatever
-policy, and `needs` raise nothing else.
+right.  An audit hook (PEP 578) records every harmful event: processes, code that is compiled or executed,
+modules that are imported, files that are opened.  A payload that passes the scan must do none of these, and
+the unpickler must accept it, too, or fail with an error of brinery.  The scan itself, with any policy, and
+`needs` raise no other errors.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ KNOWN = bytes(code for code in range(256) if KINDS[code] != UNKNOWN)
 
 
 def pieces() -> list[bytes]:
-    """Return what programs are put together from."""
+    """Return the pieces of programs."""
     found = [bytes((code,)) for code in PLAIN]
     found += [b"h" + bytes((n,)) for n in range(6)] + [b"q" + bytes((n,)) for n in range(6)]
     found += [
@@ -153,7 +153,7 @@ def programs(draw: random.Random) -> Iterator[bytes]:
 
 
 class Watch:
-    """Notes what the process does while it is on."""
+    """Records the events of the process while it is on."""
 
     def __init__(self) -> None:
         self.is_on = False
@@ -182,7 +182,7 @@ def main(seconds: str, seed: str) -> None:
         "encodings.raw_unicode_escape",
     ):
         importlib.import_module(name)
-    # What is imported by the first load and the first error is not what a payload does.
+    # Imports of the first load and the first error must not count as those of a payload.
     for body in (b"]\x94K\x01a", b"cposix\nsystem\n", b"ctests.trust.things\nNo\n", b"NN\x85R"):
         _outcome(_store(opcodes.whole(body), trust))
     watch = Watch()
@@ -232,7 +232,7 @@ def _outcome(store: MemoryStore) -> str:
 
 
 def _looked_at(store: MemoryStore, payload: bytes) -> str | None:
-    # What does not decode raises nothing else, either.
+    # A payload that does not decode raises nothing else, either.
     looks: list[Callable[[], object]] = [lambda: store.needs("victim")]
     policies: tuple[Any, ...] = (None, lambda *_: True, lambda *_: False)
     looks += [partial(scan, payload, admits) for admits in policies]

@@ -24,7 +24,7 @@ Entries = Mapping[str, Mapping[str, Any]]
 def kept(
     name: str, command: str | None = None, **options: Any
 ) -> Iterator[Callable[[str, Entries], None]]:
-    """Give what collects figures under a title; they are written at the end, into the page as well.
+    """Give a function that collects figures under a title; they are written at the end, also into the page.
 
     Each entry has `cases` and `violations`, which are summed up.  `options` are kept, too.
     """
@@ -43,7 +43,7 @@ def write(
     directory: Path = DIRECTORY,
     **options: Any,
 ) -> dict[str, Any]:
-    """Write what a torture has found, and the page; return the document."""
+    """Write the results of a torture, and the page; return the document."""
     entries = [entry for title in collected.values() for entry in title.values()]
     document = {
         "torture": name,

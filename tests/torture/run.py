@@ -45,7 +45,7 @@ TORTURES: dict[str, Torture] = {"kill": kill, "fault": fault, "power": cut}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what is asked for; return 1 if anything went wrong."""
+    """Run the selected parts; return 1 if anything went wrong."""
     options = _options(arguments)
     reason = traced.why_not()
     if reason is not None:
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(name: str, options: argparse.Namespace) -> dict[str, Tally]:
-    """Run one torture; return what came of each scenario."""
+    """Run one torture; return the results of each scenario."""
     chosen = [scenario for scenario in SCENARIOS if (options.scenario or "") in scenario.name]
     if name != "fault":
         chosen = [scenario for scenario in chosen if scenario.writes]
@@ -119,7 +119,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def _memory() -> str | None:
-    """Return where files are in memory: that flushes are made matters here, not how long they take."""
+    """Return a directory in memory: here it matters that flushes are made, not how long they take."""
     return "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
 
 

@@ -1,4 +1,4 @@
-"""Something that is done to a store, and how to see whether it was done wholly or not at all."""
+"""An operation on a store, and a check that it was done completely or not at all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Scenario:
-    """An operation, and the store that it is done to.
+    """An operation, and the store for it.
 
     All three functions get the path of a directory.  `prepare` makes the store, before anything goes
     wrong.  `operate` is called in a process of its own.  `observe` looks at the store as the next user
@@ -23,7 +23,7 @@ class Scenario:
     operate: Callable[[str], Any]
     observe: Callable[[str], Any]
     durable: bool = True
-    """Whether what `operate` has done outlives a power cut."""
+    """Whether the effect of `operate` survives a power cut."""
     writes: bool = True
     """Whether there is anything to be killed in, or to be lost."""
     is_modelled: bool = True
@@ -35,7 +35,7 @@ class Scenario:
 
 @dataclass
 class Stage:
-    """A prepared store, and what is to be seen of it before and after the operation."""
+    """A prepared store, and its expected state before and after the operation."""
 
     scenario: Scenario
     prepared: Path
@@ -61,10 +61,10 @@ class Stage:
         return target / "store"
 
     def problem(self, root: Path | str, *, done: bool) -> str | None:
-        """Tell what is wrong with a store after the operation, which was `done` or may have been."""
+        """Return the problem of a store after the operation, which was `done` or may have been."""
         try:
             seen = self.scenario.observe(str(root))
-        except Exception as error:  # noqa: BLE001 - whatever it is, it is what is looked for
+        except Exception as error:  # noqa: BLE001 - any error is a problem to report
             return f"{type(error).__name__}: {error}"
         if seen == self.new or (seen == self.old and not done):
             return None
@@ -74,7 +74,7 @@ class Stage:
 
 @dataclass
 class Tally:
-    """What was tried, and what went wrong."""
+    """The number of trials, and the problems found."""
 
     cases: int = 0
     outcomes: dict[str, int] = field(default_factory=dict)

@@ -49,7 +49,7 @@ def nodes(root: Node) -> list[Node]:
     return list(found.values())
 
 
-# -- what is to be seen
+# -- the states to expect
 
 
 def see(root: str) -> dict[str, Any]:
@@ -92,11 +92,11 @@ def see_records(root: str) -> dict[str, bytes]:
     return found
 
 
-# -- what is done
+# -- the operations
 
 
 def save_new(root: str) -> None:
-    """Save a graph in a store, which is made for it if there is none."""
+    """Save a graph in a store, which is made if it is missing."""
     with store(root) as opened:
         opened.save(graph())
 
@@ -124,7 +124,7 @@ def replace_one(root: str) -> None:
 
 
 def remove_one(root: str) -> None:
-    """Remove an object that nobody refers to."""
+    """Remove an object without referrers."""
     with store(root) as opened:
         opened.remove("alone")
 
@@ -150,7 +150,7 @@ def load(root: str) -> None:
 
 
 def prepared(**more: Any) -> Callable[[str], None]:
-    """Return a function that saves a graph, and an object that nobody refers to."""
+    """Return a function that saves a graph, and an object without referrers."""
 
     def prepare(root: str) -> None:
         with store(root, **more) as made:

@@ -1,4 +1,4 @@
-"""Damaged and forged records: an error of brinery or the right object, whatever was done to them."""
+"""Damaged and forged records: loading gives an error of brinery or the right object."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_no_engine_overlooks_damage(kind: Kind, tmp_path: Path) -> None:
 
 
 def test_seals_find_what_digests_do_not(tmp_path: Path) -> None:
-    """A forged record is what it says where there is no key; with one, each forgery is a `SealError`."""
+    """Without a key a forged record loads as it says; with one, each forgery is a `SealError`."""
     found: dict[bool, Outcome] = {}
     for sealed in (False, True):
         place = tmp_path / str(sealed)
@@ -60,7 +60,7 @@ def test_seals_find_what_digests_do_not(tmp_path: Path) -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(3600)
 def test_no_bit_goes_unseen() -> None:
-    """The long version: all bits of all bytes; what it tried and found is kept in `benchmarks/results`."""
+    """The long version: all bits of all bytes; the results are kept in `benchmarks/results`."""
     with results.kept("damage", step=STEP, elsewhere=ELSEWHERE_STEP) as keep:
         tried = dict(side_by_side(_whole, [*KINDS, *ELSEWHERE]))
         ordered: Sequence[Kind] = [*KINDS, *ELSEWHERE]

@@ -31,7 +31,7 @@ def needs_strace() -> None:
 
 @pytest.mark.parametrize("name", run.TORTURES)
 def test_a_store_survives_some_cases(name: str) -> None:
-    """Old or new graph, whole, and a clear error, whatever call it is."""
+    """Whichever call fails: the old or the new graph, complete, and a clear error."""
     options: Any = run._options(["--most", str(MOST)])
     found = run.run(name, options)
     assert [line for tally in found.values() for line in tally.violations] == []
@@ -80,7 +80,7 @@ def test_an_error_of_another_kind_is_found_out(tmp_path: Path) -> None:
     assert any("OSError" in violation for violation in tally.violations)
 
 
-def test_a_disk_forgets_what_was_not_flushed(tmp_path: Path) -> None:
+def test_a_disk_forgets_data_that_was_not_flushed(tmp_path: Path) -> None:
     """Content, size and name of a file reach it apart, a flush makes durable its own only."""
     before = State()
     disk = Disk(before, before.load(tmp_path), str(tmp_path))

@@ -1,4 +1,4 @@
-"""Random bytes where records, metadata and pickles should be: errors of brinery, or what was written."""
+"""Random bytes in place of records, metadata and pickles: errors of brinery, or the written object."""
 
 from __future__ import annotations
 

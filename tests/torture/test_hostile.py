@@ -58,7 +58,7 @@ def test_the_payloads_do_harm_where_nothing_is_restricted() -> None:
 @pytest.mark.torture
 @pytest.mark.timeout(7200)
 def test_no_hostile_payload_does_anything() -> None:
-    """The long version: all payloads; what was found is kept in `benchmarks/results`."""
+    """The long version: all payloads; the results are kept in `benchmarks/results`."""
     with results.kept("hostile") as keep:
         tried = hostile.torture(processes=os.cpu_count() or 1)
         keep("payloads", {name: asdict(tally) for name, tally in tried.items()})

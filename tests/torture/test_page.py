@@ -1,4 +1,4 @@
-"""The page of reliability tells the counts that are kept."""
+"""The page of reliability shows the stored counts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.torture import page, results
 
 
 def test_the_page_is_that_of_the_results(tmp_path: Path) -> None:
-    """Written anew, it is the same."""
+    """Generated again, it is the same."""
     written = tmp_path / "reliability.md"
     written.write_bytes(page.PAGE.read_bytes())
     page.write(written)

@@ -46,7 +46,7 @@ def test_nothing_is_lost_in_a_few_seconds(
 
 @pytest.fixture(scope="module")
 def note() -> Iterator[Callable[[Engine, Outcome, float], None]]:
-    """Give what collects outcomes; they are written when all engines were tried."""
+    """Give a function that collects outcomes; they are written when all engines were tried."""
     tried: dict[str, dict[str, Any]] = {}
     begun = time.monotonic()
 
@@ -75,7 +75,7 @@ def test_nothing_is_lost_in_minutes(
     database: str | None,
     note: Callable[[Engine, Outcome, float], None],
 ) -> None:
-    """The long version: what it tried and found is kept in `benchmarks/results`."""
+    """The long version: the results are kept in `benchmarks/results`."""
     begun = time.monotonic()
     seed = time.time_ns() % 2**32
     outcome = torture(engine, tmp_path, seconds=SECONDS, seed=seed, database=database)

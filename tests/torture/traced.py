@@ -29,7 +29,7 @@ from brinery.session.forking import ForkLock
 
 DONE, CLEAN, NOT_FOUND, UNCLEAN, LEAK, KILLED = 0, 10, 11, 12, 13, 137
 
-# The calls on files, whatever they are called on this machine.
+# The calls on files; their names depend on the machine.
 CALLS = [
     "open",
     "openat",
@@ -75,7 +75,7 @@ CALLS = [
 
 
 def why_not() -> str | None:
-    """Tell why nothing can be traced here, None where it can."""
+    """Return why nothing can be traced here, None if it can."""
     if sys.platform != "linux" or shutil.which("strace") is None:
         return "strace is needed: apt-get install strace"
     try:
@@ -180,7 +180,7 @@ def _outcome(operation: Callable[[], object], errors: str) -> int:
         ending = NOT_FOUND
     except BrineryError:
         ending = CLEAN
-    except BaseException:  # noqa: BLE001 - that is what is looked for
+    except BaseException:  # noqa: BLE001 - any error is a result
         with open(errors, "a") as file:
             traceback.print_exc(file=file)
         return UNCLEAN

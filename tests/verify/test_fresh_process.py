@@ -1,4 +1,4 @@
-"""`verify="fresh-process"`: what would break elsewhere is found before anything is saved."""
+"""`verify="fresh-process"` finds objects that would break elsewhere, before anything is saved."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def tried(store, obj, **options):
 
 
 def script(directory: Path, code: str, **environment: str) -> list[list[list[str]]]:
-    """Run code as a script of its own, after `HEAD`; return what it prints, a finding list a line."""
+    """Run code as a script of its own, after `HEAD`; return the printed lists of problems, one a line."""
     file = directory / "script.py"
     file.write_text(HEAD + textwrap.dedent(code), encoding="utf-8")
     run = subprocess.run(
@@ -100,7 +100,7 @@ for obj in (
 @pytest.mark.thorough
 @pytest.mark.parametrize("kind", ["MemoryStore(", "FilesystemStore('jobs', "])
 def test_dill_without_recurse_is_caught(kind: str, tmp_path: Path) -> None:
-    """Its functions load, and do not find their globals when they are called."""
+    """Its functions load, but would not find their globals when called."""
     store = f"store = {kind}codec='dill', recurse=False)"
     found = script(tmp_path, FUNCTIONS + store + PLACES)
     problem = "the global name 'rate' is not defined there"
@@ -121,7 +121,7 @@ def test_dill_without_recurse_is_caught(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.thorough
 def test_compressed_records_are_looked_into(tmp_path: Path) -> None:
-    """A class of `__main__` is named with its place, by codec and by chain."""
+    """A class of `__main__` is named with its place, by a codec and by a chain."""
     code = """
     for codec in ("pickle", "auto"):
         store = MemoryStore(codec=codec, compress="zstd:3", renames={"old_place": "new_place"})
@@ -171,7 +171,7 @@ def test_defaults_attributes_and_methods_are_looked_at(tmp_path: Path) -> None:
 
 
 @pytest.mark.thorough
-def test_names_that_code_is_prepared_to_miss_are_no_findings(tmp_path: Path) -> None:
+def test_names_that_code_is_prepared_to_miss_are_not_reported(tmp_path: Path) -> None:
     """Assigned by a function, guarded by try, looked for in globals(), local to a class body."""
     code = """
     def sets():
@@ -224,7 +224,7 @@ def test_names_that_code_is_prepared_to_miss_are_no_findings(tmp_path: Path) -> 
 
 @pytest.mark.thorough
 def test_every_class_that_pickle_names_in_main_is_listed(tmp_path: Path) -> None:
-    """Not the first alone, and each at its place."""
+    """Not only the first one, and each with its place."""
     code = """
     class Other: pass
     store = MemoryStore()
@@ -243,7 +243,7 @@ def test_every_class_that_pickle_names_in_main_is_listed(tmp_path: Path) -> None
 
 @pytest.mark.thorough
 def test_a_module_that_is_found_by_a_path_set_at_run_time_passes(tmp_path: Path) -> None:
-    """The new process has the caller's search path; a module made in memory it has not."""
+    """The new process has the caller's search path, but no module that was made in memory."""
     (tmp_path / "extra").mkdir()
     (tmp_path / "extra" / "extra_module.py").write_text("class Thing: pass\n", encoding="utf-8")
     code = """
@@ -264,8 +264,8 @@ def test_a_module_that_is_found_by_a_path_set_at_run_time_passes(tmp_path: Path)
 
 
 @pytest.mark.thorough
-def test_a_submodule_that_nobody_imports_there_is_found(tmp_path: Path) -> None:
-    """`import package` alone does not load it; the codecs that load it along pass."""
+def test_a_submodule_that_is_not_imported_there_is_found(tmp_path: Path) -> None:
+    """`import package` alone does not load it; codecs that also load the submodule pass."""
     code = """
     import xml, xml.dom.minidom
     def use(module=None):
@@ -320,7 +320,7 @@ class Item(Persistable):
 
 
 class Raises:
-    """Loads here, and nowhere else."""
+    """Loads in this process, and in no other."""
 
     home = os.getpid()
 
@@ -358,7 +358,7 @@ def refused(store: Any, obj: Any, verify: Any = "fresh-process") -> Verification
     return caught.value
 
 
-def test_what_a_constructor_raises_there_is_told_with_its_place() -> None:
+def test_an_error_of_a_constructor_there_is_reported_with_its_place() -> None:
     """The path is that inside the object that is saved, through the records in between."""
     item = Item()
     item.parts = [1, Raises()]  # type: ignore[attr-defined]
@@ -368,8 +368,8 @@ def test_what_a_constructor_raises_there_is_told_with_its_place() -> None:
     assert "at ['a'].parts[1]: ValueError: not here" in str(error)
 
 
-def test_a_crash_is_told() -> None:
-    """With the signal, and where the process was."""
+def test_a_crash_is_reported() -> None:
+    """With the signal, and the place in the code."""
     import ctypes
 
     assert ctypes.string_at is not None
@@ -379,8 +379,8 @@ def test_a_crash_is_told() -> None:
     assert "__setstate__" in problem
 
 
-def test_an_end_before_its_time_is_told() -> None:
-    """Of a process that a module ends."""
+def test_an_early_exit_is_reported() -> None:
+    """Also if a module ends the process."""
     error = refused(MemoryStore(), [Calls("os._exit(7)")])
     assert "with status 7" in error.problems[0].reason
     error = refused(MemoryStore(), [Calls("raise SystemExit(3)")])
@@ -395,7 +395,7 @@ def test_a_process_that_takes_too_long_is_ended() -> None:
     assert error.problems[0].reason == "loading it there did not end within 2 s"
 
 
-def test_what_is_printed_there_disturbs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+def test_output_of_the_process_disturbs_nothing(capfd: pytest.CaptureFixture[str]) -> None:
     """Neither the report nor the caller's own output."""
     MemoryStore().save([Calls("print('x' * 100000)")], verify="fresh-process")
     assert capfd.readouterr() == ("", "")
@@ -420,7 +420,7 @@ def test_the_other_ways_of_saving_verify_as_well() -> None:
 
 
 def test_an_object_can_be_saved_after_it_was_refused(tmp_path: Path) -> None:
-    """The refused save has left no trace, in the store or in what it knows of the objects."""
+    """The refused save leaves no trace, in the store or in its identity map."""
     store = FilesystemStore(tmp_path / "jobs", durability="process")
     item = Item()
     item.part = Raises()  # type: ignore[attr-defined]
@@ -434,8 +434,8 @@ def test_an_object_can_be_saved_after_it_was_refused(tmp_path: Path) -> None:
     assert not [name for name in os.listdir(tmp_path / "jobs") if name.startswith(".tmp")]
 
 
-def test_a_record_that_was_removed_is_written_anew_and_tried() -> None:
-    """The object that it was of is alive, and an unchanged one refers to it."""
+def test_a_record_that_was_removed_is_written_again_and_tried() -> None:
+    """Its object is alive, and an unchanged object refers to it."""
     store = MemoryStore()
     inner, outer = Item(), Item()
     outer.inner = inner  # type: ignore[attr-defined]
@@ -448,7 +448,7 @@ def test_a_record_that_was_removed_is_written_anew_and_tried() -> None:
 
 
 def test_a_codec_that_is_registered_nowhere_is_found_by_its_class(tmp_path: Path) -> None:
-    """In a module it can be imported; in a script it cannot, and that is told."""
+    """In a module it can be imported; in a script it cannot, and that is a problem."""
     code = """
     from brinery_codecs.pickle import PickleCodec
     class Own(PickleCodec):
@@ -462,19 +462,19 @@ def test_a_codec_that_is_registered_nowhere_is_found_by_its_class(tmp_path: Path
 
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), float("inf"), "60", None, True])
 def test_a_timeout_is_a_time(timeout: Any) -> None:
-    """Said where it is given, and not as an error of something else later."""
+    """The error is raised for the argument, and not later by something else."""
     with pytest.raises(InvalidArgumentError, match="number of seconds"):
         FreshProcess(timeout=timeout)
 
 
 def test_other_values_are_refused() -> None:
-    """With the one that there is."""
+    """The error names the only value that is accepted."""
     with pytest.raises(InvalidArgumentError, match="fresh-process"):
         MemoryStore().save([1], verify="here")
 
 
 def test_without_verification_no_process_is_started() -> None:
-    """Nor is anything imported that starts one."""
+    """Nor is a module imported that starts processes."""
     code = "import brinery, sys; s = brinery.MemoryStore(); s.save([1]); print('subprocess' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"

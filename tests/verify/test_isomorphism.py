@@ -1,4 +1,4 @@
-"""The comparison of graphs finds each kind of difference, and nothing in equal graphs."""
+"""The comparison of graphs finds each kind of difference, and none in equal graphs."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ DIFFERENT: dict[str, tuple[Any, Any]] = {
 
 @pytest.mark.parametrize("name", DIFFERENT)
 def test_each_difference_is_found(name: str) -> None:
-    """In both directions, and wherever it stands."""
+    """In both directions, and at any place."""
     first, second = DIFFERENT[name]
     for one_side, other_side in ((first, second), (second, first)):
         with pytest.raises(AssertionError):
@@ -220,7 +220,7 @@ def _rehashed(members: set[Any]) -> set[Any]:
 
 
 def test_plain_objects_between_persistable_ones_may_come_back_once_for_each() -> None:
-    """But not within one of them, and not where records are left out of account."""
+    """But not within one of them, and not with `records=False`."""
     plain = [1]
     first = [Node("a", part=plain), Node("b", part=plain)]
     second = [Node("a", part=[1]), Node("b", part=[1])]
@@ -233,7 +233,7 @@ def test_plain_objects_between_persistable_ones_may_come_back_once_for_each() ->
 
 
 def test_plain_objects_of_two_persistable_ones_must_not_become_one() -> None:
-    """The converse is never right."""
+    """The converse is always a difference."""
     plain = [1]
     first = [Node("a", part=[1]), Node("b", part=[1])]
     second = [Node("a", part=plain), Node("b", part=plain)]
@@ -241,13 +241,13 @@ def test_plain_objects_of_two_persistable_ones_must_not_become_one() -> None:
         assert_isomorphic(first, second)
 
 
-def test_the_courtesy_of_stores_does_not_count() -> None:
+def test_persistent_id_does_not_count() -> None:
     """`persistent_id` may be there or not."""
     assert_isomorphic(Node("a"), Node("a", persistent_id="Node.1"))
 
 
 def test_it_agrees_with_pickle_in_one_piece() -> None:
-    """What pickle brings back is isomorphic to what went in."""
+    """A graph that went through pickle is isomorphic to the original."""
     first = [_ring(4), {Node("k"): {Node("e")}}, shared, shared, Slotted([1])]
     assert_isomorphic(first, pickle.loads(pickle.dumps(first)), records=False)
 
@@ -263,8 +263,8 @@ def test_dtypes_of_numpy_are_compared_by_value() -> None:
     assert_isomorphic(arrays, [numpy.zeros(2, one), numpy.zeros(2, same)])
 
 
-def test_what_is_shared_can_be_left_aside() -> None:
-    """Then values are compared alone, and cycles end."""
+def test_sharing_can_be_ignored() -> None:
+    """Then only values are compared, and cycles end."""
     inner = [1]
     ring: list[object] = [inner, inner]
     ring.append(ring)

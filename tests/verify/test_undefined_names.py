@@ -1,4 +1,4 @@
-"""Functions are found wherever a graph holds them, and what they miss is told."""
+"""Functions are found anywhere in a graph, and their undefined names are reported."""
 
 from __future__ import annotations
 
@@ -80,20 +80,20 @@ def test_a_function_is_found_at_any_depth() -> None:
     assert path == "[0]" * 100_000
 
 
-def test_a_module_without_the_attribute_is_told() -> None:
-    """Where the code asks for an attribute of a module right away."""
+def test_a_module_without_the_attribute_is_reported() -> None:
+    """If the code loads an attribute directly from the module."""
     ((path, what),) = undefined_names([moved(calls_submodule, xml=xml)])
     assert path == "[0]"
     assert "the module 'xml' has no attribute 'nothing_of_that_name' there" in what
 
 
 def test_functions_of_modules_are_taken_as_they_are() -> None:
-    """They are imported, and what they miss there they miss everywhere."""
+    """They are imported, and a name that is undefined there is undefined everywhere."""
     assert undefined_names([uses_missing, Node, collections.OrderedDict, np.mean, print]) == []
 
 
-def test_each_miss_is_told_once() -> None:
-    """Also where a function stands in several places or uses a name twice."""
+def test_each_undefined_name_is_reported_once() -> None:
+    """Also if a function is in several places or uses a name twice."""
     assert len(undefined_names([BAD, BAD, {"x": BAD}])) == 1
 
 

@@ -43,7 +43,7 @@ class Savepoint:
         self.lent: set[str] = set()
         """IDs that were saved or loaded: the user's code may have changed the objects that they reach."""
         self._states: dict[int, tuple[Any, ...]] = {}
-        self._courtesies: list[tuple[Any, Any]] = []
+        self._persistent_ids: list[tuple[Any, Any]] = []
 
     def note_state(self, entry: SavedEntry) -> None:
         """Keep the record's version, digest and codec of an entry that is about to change."""
@@ -53,16 +53,16 @@ class Savepoint:
     def note_new(self, entry: SavedEntry, obj: Any) -> None:
         """Keep the `persistent_id` that an object has before it is entered for the first time."""
         if Persistable in type(obj).__mro__:
-            self._courtesies.append((entry, _courtesy_of(obj)))
+            self._persistent_ids.append((entry, _persistent_id_of(obj)))
 
     def restore_states(self, is_own: Callable[[Any], bool]) -> None:
         """Restore the former records of entries, and the former `persistent_id` of objects new again."""
         for entry, version, digest, codec, is_loaded in self._states.values():
             entry.version, entry.digest = version, digest
             entry.codec, entry.is_loaded = codec, is_loaded
-        for entry, courtesy in reversed(self._courtesies):
+        for entry, persistent_id in reversed(self._persistent_ids):
             if is_own(entry.version):
-                _restore_courtesy(entry(), courtesy)
+                _restore_persistent_id(entry(), persistent_id)
 
     def merge_into(self, outer: Savepoint) -> None:
         """Add to `outer` the former states that it has not noted itself."""
@@ -74,10 +74,10 @@ class Savepoint:
             outer._states.setdefault(key, state)
         outer.entered.update(self.entered)
         outer.lent |= self.lent
-        outer._courtesies += self._courtesies
+        outer._persistent_ids += self._persistent_ids
 
 
-def _courtesy_of(obj: Any) -> Any:
+def _persistent_id_of(obj: Any) -> Any:
     # Not through the class, whose attribute is None for every object; and without the user's code.
     for cls in type(obj).__mro__:
         slot = cls.__dict__.get("persistent_id")
@@ -92,13 +92,13 @@ def _courtesy_of(obj: Any) -> Any:
         return _UNSET
 
 
-def _restore_courtesy(obj: Any, courtesy: Any) -> None:
+def _restore_persistent_id(obj: Any, persistent_id: Any) -> None:
     if obj is None:
         return
     try:
-        if courtesy is _UNSET:
+        if persistent_id is _UNSET:
             object.__delattr__(obj, "persistent_id")
         else:
-            object.__setattr__(obj, "persistent_id", courtesy)
+            object.__setattr__(obj, "persistent_id", persistent_id)
     except (AttributeError, TypeError):
         pass  # the object cannot hold one

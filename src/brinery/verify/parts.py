@@ -26,7 +26,7 @@ ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
 )
 SETS: Final = (set, frozenset)
-_COURTESY: Final = "persistent_id"
+_PERSISTENT_ID: Final = "persistent_id"
 
 
 def is_by_name(obj: Any) -> bool:
@@ -142,7 +142,7 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
     yield from ((f"<argument {i}>", argument) for i, argument in enumerate(arguments))
     state, *iterators = rest or [None]
     if type(state) is dict:
-        yield from ((f".{k}", state[k]) for k in sorted(state, key=repr) if k != _COURTESY)
+        yield from ((f".{k}", state[k]) for k in sorted(state, key=repr) if k != _PERSISTENT_ID)
     else:
         yield "<state>", state
     yield from (
@@ -153,7 +153,7 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
 def _attributes(obj: Any) -> Iterator[Step]:
     attributes = getattr(obj, "__dict__", None) or {}
     for name in sorted(attributes, key=str):
-        if name != _COURTESY:
+        if name != _PERSISTENT_ID:
             yield f".{name}", attributes[name]
     for cls in type(obj).__mro__:
         for name, member in cls.__dict__.items():
@@ -162,7 +162,7 @@ def _attributes(obj: Any) -> Iterator[Step]:
                     value = member.__get__(obj, cls)
                 except AttributeError:
                     continue
-                if name != _COURTESY:
+                if name != _PERSISTENT_ID:
                     yield f".{name} of {cls.__name__}", value
 
 

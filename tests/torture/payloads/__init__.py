@@ -1,4 +1,4 @@
-"""Hostile payloads, put together piece by piece: what they try, and what may become of it."""
+"""Hostile payloads, put together piece by piece: their attempts, and the outcomes that are allowed."""
 
 from __future__ import annotations
 
@@ -43,4 +43,4 @@ GROUPS: dict[str, Cases] = {
     "texts": texts,
     "expansions": expansions,
 }
-"""What is tried; each name is counted by itself."""
+"""The groups of payloads; each name is counted separately."""

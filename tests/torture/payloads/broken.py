@@ -1,4 +1,4 @@
-"""Payloads that are no pickles, cut off at each byte, or without what an opcode takes."""
+"""Payloads that are not pickles, cut off at each byte, or without the arguments of an opcode."""
 
 from __future__ import annotations
 

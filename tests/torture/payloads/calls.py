@@ -174,7 +174,7 @@ HARMLESS_CALLS = frozenset(
 
 
 MISSING_NAMES = frozenset({"dotted in a value", "getattr of a dotted name"})
-"""What is admitted, and not there."""
+"""Admitted names that do not exist."""
 
 
 def calls() -> Iterator[Case]:

@@ -1,4 +1,4 @@
-"""What is small in bytes, and endless for whoever walks, copies or computes it."""
+"""Payloads that are small in bytes, and endless to walk, to copy or to compute."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.torture.opcodes import THINGS, Case, call, name, stack_name, text, wh
 
 
 def doublings() -> Iterator[Case]:
-    """What is shared by what is shared: small in memory, and endless for whoever walks it."""
+    """Shared objects inside shared objects: small in memory, and endless to walk."""
     n = 60
     tuples = b")\x85" + b"2\x86" * n
     lists = b"]q\x00" + b"".join(b"]h\x00ah\x00aq\x00" for _ in range(n))

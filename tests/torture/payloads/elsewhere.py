@@ -1,4 +1,4 @@
-"""Functions that harm, and what they are called with; none is `os.system`."""
+"""Harmful functions other than `os.system`, and their arguments."""
 
 from __future__ import annotations
 

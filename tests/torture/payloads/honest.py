@@ -16,7 +16,7 @@ def honest() -> Iterator[Case]:
         yield Case(f"a call by {how}", whole(body))
     for how, body in plain_names(THINGS, "Plain").items():
         if how in ("STACK_GLOBAL of escapes", "STACK_GLOBAL of STRING"):
-            continue  # nobody writes such, and it is refused
+            continue  # no program writes this, and it is refused
         yield Case(f"a class by {how}", whole(body))
     yield from _members()
     yield Case("deep lists", whole(b"]" * 100_000 + b"a" * 99_999))

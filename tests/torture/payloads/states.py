@@ -1,4 +1,4 @@
-"""States, items and attributes of what is not the payload's own."""
+"""States, items and attributes of objects that the payload did not make."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ READ = call(GETATTR, name(THINGS, "Rights"), text("READ"))
 
 
 def states() -> Iterator[Case]:
-    """States on what is not the payload's own."""
+    """States for objects that the payload did not make."""
     state = b"}" + text("__reduce__") + text("x") + b"s"
     pair = b"N" + state + b"\x86"
     for what, slot in {
@@ -55,7 +55,7 @@ def states() -> Iterator[Case]:
 
 
 def escaping() -> Iterator[Case]:
-    """Yield payloads that change what is admitted, or get at what is not, without a call of theirs."""
+    """Yield payloads that change admitted objects, or reach others, without a call of their own."""
     plain = name(THINGS, "Plain")
     harm = b"}" + text("harm") + b"\x88s"
     for what, target in {
@@ -132,7 +132,7 @@ def escaping() -> Iterator[Case]:
 
 
 def _members() -> Iterator[Case]:
-    # What looks like a member of an enumeration, and is none; what looks like flags that are combined.
+    # Values that look like a member of an enumeration, or like combined flags, and are not.
     colour, plain, numbers = (name(THINGS, each) for each in ("Colour", "Plain", "Numbers"))
     for attribute in (
         *("mro", "_member_map_", "_value2member_map_", "_missing_", "_generate_next_value_"),
