@@ -54,7 +54,9 @@ def main(directory: str, id_: str) -> None:
     before = last.amplitude
     last.run()
     assert last.amplitude == before
-    print(f"{last.persistent_id} integrates once more: {last.amplitude:.6f} again; its code came along")
+    print(
+        f"{last.persistent_id} integrates once more: {last.amplitude:.6f} again; its code came along"
+    )
 
 
 if __name__ == "__main__":
