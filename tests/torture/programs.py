@@ -28,7 +28,7 @@ from tests.torture.payloads import GROUPS
 from tests.trust import things
 
 from brinery import BrineryError, MemoryStore, Trust, TrustError
-from brinery_codecs._pickle.analysis.opcodes import KINDS, UNKNOWN
+from brinery_codecs._pickle.analysis.handlers import KNOWN as HANDLERS
 from brinery_codecs._pickle.analysis.scan import scan
 
 _LONGEST = 4_000
@@ -55,7 +55,7 @@ PLAIN = b"().012NQRabdeloestu}]\x81\x85\x86\x87\x88\x89\x8f\x90\x91\x92\x93\x94\
 """Opcodes without an argument."""
 VALUES = tuple(value for value in Trust.VALUES if not value.startswith("pathlib._local:"))
 """Without those of a module that only newer Pythons have: that it is looked for, would count as harm."""
-KNOWN = bytes(code for code in range(256) if KINDS[code] != UNKNOWN)
+KNOWN = bytes(sorted(b"".join(HANDLERS)))
 
 
 def pieces() -> list[bytes]:

@@ -23,6 +23,8 @@ _BATCH: Final = 1000  # items between MARK and APPENDS, as everywhere in pickles
 # How often an object may be met again among what it is made of.  Each time something is memoized that was
 # not before, or it never ends; with pickle that is a RecursionError.
 _MOST_RETURNS: Final = 1000
+# Of a reduction, after the function and its arguments: state, items, pairs, setter of the state.
+_NO_PARTS: Final[tuple[Any, ...]] = (None, None, None, None)
 
 Reduce = Callable[[Any], Any]
 
@@ -196,7 +198,7 @@ class DeepPickler(pickle._Pickler):
 
     def _set(self, obj: set[Any], todo: list[Any]) -> None:
         if self.proto < 4:
-            self._reduction(obj, todo, set, ([*obj],))
+            self._reduction(obj, (set, ([*obj],)), todo)
             return
         self.write(pickle.EMPTY_SET)
         self.memoize(obj)
@@ -210,7 +212,7 @@ class DeepPickler(pickle._Pickler):
 
     def _frozenset(self, obj: frozenset[Any], todo: list[Any]) -> None:
         if self.proto < 4:
-            self._reduction(obj, todo, frozenset, ([*obj],))
+            self._reduction(obj, (frozenset, ([*obj],)), todo)
             return
         self.write(pickle.MARK)
         items = [*obj]
@@ -243,26 +245,17 @@ class DeepPickler(pickle._Pickler):
                 f"the reduction of a {cls.__qualname__} is {reduction!r:.100}, "
                 "neither a string nor a tuple of two to six items"
             )
-        self._reduction(obj, todo, *reduction)
+        self._reduction(obj, reduction, todo)
 
     def _type(self, obj: type, todo: list[Any]) -> None:
         for value in (None, NotImplemented, ...):
             if obj is type(value):
-                self._reduction(obj, todo, type, (value,))
+                self._reduction(obj, (type, (value,)), todo)
                 return
         self.save_global(obj)
 
-    def _reduction(
-        self,
-        obj: Any,
-        todo: list[Any],
-        function: Any,
-        args: Any,
-        state: Any = None,
-        items: Any = None,
-        pairs: Any = None,
-        setter: Any = None,
-    ) -> None:
+    def _reduction(self, obj: Any, reduction: tuple[Any, ...], todo: list[Any]) -> None:
+        function, args, *rest = reduction
         if not isinstance(args, tuple) or not callable(function):
             raise pickle.PicklingError(
                 f"the reduction of a {type(obj).__qualname__} is to call {function!r:.100} with "
@@ -274,7 +267,7 @@ class DeepPickler(pickle._Pickler):
                 "that after construction, as state"
             )
         self._under_way[id(obj)] = times + 1
-        todo.append(_Step((self._made, obj, state, items, pairs, setter)))
+        todo.append(_Step((self._made, obj, rest)))
         self._call(obj, function, args, todo)
 
     def _call(self, obj: Any, function: Any, args: tuple[Any, ...], todo: list[Any]) -> None:
@@ -292,15 +285,14 @@ class DeepPickler(pickle._Pickler):
         else:
             todo += (_REDUCE, (), partial(cls.__new__, cls, *args[1], **args[2]))
 
-    def _made(
-        self, obj: Any, state: Any, items: Any, pairs: Any, setter: Any, todo: list[Any]
-    ) -> None:
+    def _made(self, obj: Any, rest: list[Any], todo: list[Any]) -> None:
         self._under_way[id(obj)] -= 1
         if id(obj) in self.memo:
             # The arguments led back to it, and have written it with all that it holds.
             self.write(pickle.POP + self.get(self.memo[id(obj)][0]))
             return
         self.memoize(obj)
+        state, items, pairs, setter = (*rest, *_NO_PARTS)[:4]
         if state is not None:
             if setter is None:
                 todo += (_BUILD, state)

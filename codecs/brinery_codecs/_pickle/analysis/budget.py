@@ -17,8 +17,8 @@ from brinery_codecs._pickle.analysis.values import (
     SHARED,
     Admits,
     Made,
-    Slot,
     Tuple,
+    Value,
     refused,
 )
 
@@ -37,7 +37,7 @@ class Budget(Payload):
         ) = 0
         self._may_name_arguments: bool | None = None
 
-    def line_value(self, code: int, line: bytes, position: int) -> Slot:
+    def line_value(self, code: int, line: bytes, position: int) -> Value:
         """Return the value of an argument that is a line."""
         if code in (STRING_LINE, UNICODE_LINE):
             return position
@@ -61,7 +61,7 @@ class Budget(Payload):
             raise refused(f"more than {MOST_EQUAL} of its integers have one hash")
         return integer
 
-    def charge(self, items: Sequence[Slot]) -> None:
+    def charge(self, items: Sequence[Value]) -> None:
         """Count the copies that a constructor makes of its arguments."""
         # Copies of one piece of a payload, many times, would be much more than the payload.
         for item in items:
@@ -84,7 +84,7 @@ class Budget(Payload):
         if self._copied > _LEAST_COPIES + 4 * len(self.data):
             raise refused("it makes many copies of one object")
 
-    def count_state(self, state: Slot) -> None:
+    def count_state(self, state: Value) -> None:
         """Count a state that is set on an object, if others may get it too."""
         # Each object takes a copy of the dictionary.
         if state is SHARED or any(item is SHARED for item in state.items[:2]):
@@ -104,19 +104,19 @@ class Budget(Payload):
 
     def count_nested(self) -> None:
         """Count a state or a cycle whose depth is not known."""
-        # What may be deeper than its slot says: states are not followed, nor what holds the object already.
+        # What may be deeper than its value says: states are not followed, nor what holds the object already.
         self._nested += 1
         if self._nested > MOST_DEPTH:
             raise refused(
                 f"it sets more than {MOST_DEPTH} states or cycles on exceptions, deques or slices"
             )
 
-    def count_listed(self, items: Sequence[Slot]) -> None:
+    def count_listed(self, items: Sequence[Value]) -> None:
         """Count the items that the tuples of a list reach."""
         # If the list becomes a set, each item is hashed.
         self.listed += sum(item.weight for item in items if type(item) is Tuple)
 
-    def check_keys(self, keys: Sequence[Slot]) -> None:
+    def check_keys(self, keys: Sequence[Value]) -> None:
         """Count what hashing keys takes."""
         for key in keys:
             if type(key) is Made and key.is_slice:

@@ -11,7 +11,7 @@ from brinery_codecs._pickle.analysis.opcodes import (
     STRING_LINE,
     UNICODE_LINE,
 )
-from brinery_codecs._pickle.analysis.values import FIRST, Admits, Slot, refused, refused_name
+from brinery_codecs._pickle.analysis.values import FIRST, Admits, Value, refused, refused_name
 from brinery_codecs._pickle.members import COMBINE
 
 _LONGEST_NAME: Final = 4_096
@@ -96,21 +96,21 @@ class Payload:
         self.extensions.append(found)
         return self.named(*found)
 
-    def name_of(self, slot: Slot) -> tuple[str, str]:
+    def name_of(self, value: Value) -> tuple[str, str]:
         """Return module and qualname of a global that is called."""
-        if type(slot) is not int or slot > FIRST:
+        if type(value) is not int or value > FIRST:
             raise refused("it calls what is not a class or function that it names")
-        return self._names[FIRST - slot]
+        return self._names[FIRST - value]
 
-    def text_of(self, slot: Slot) -> str:
+    def text_of(self, value: Value) -> str:
         """Return a name: a string in the payload, without escapes."""
-        if type(slot) is not int or slot <= 0:
+        if type(value) is not int or value <= 0:
             raise refused("it makes up a name while it is decoded")
-        start, stop = self.extent(slot)
+        start, stop = self.extent(value)
         if stop - start > _LONGEST_NAME:
             raise refused(f"it has a name of {stop - start} bytes")
         text = self.data[start:stop]
-        code = self.data[slot - 1]
+        code = self.data[value - 1]
         if code == STRING_LINE or (code == UNICODE_LINE and (b"\\" in text or not text.isascii())):
             raise refused("it has a name with escapes")
         return text.decode("utf-8", "surrogatepass")
@@ -128,3 +128,12 @@ class Payload:
             return position, data.index(b"\n", position)
         start = position + size
         return start, start + int.from_bytes(data[position:start], "little")
+
+    def claimed(self, position: int, size: int) -> tuple[int, int]:
+        """Return start and end of the bytes whose length, of `size` bytes, is at `position`."""
+        start = position + size
+        length = int.from_bytes(self.data[position:start], "little")
+        following = len(self.data) - start
+        if length > following:
+            raise refused(f"it claims {length} bytes where {following} follow")
+        return start, start + length

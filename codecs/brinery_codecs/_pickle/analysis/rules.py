@@ -1,6 +1,6 @@
 """The rules for what a pickle calls.
 
-Slots stand for objects: see `brinery_codecs._pickle.analysis.scan`.
+Values stand for objects: see `brinery_codecs._pickle.analysis.scan`.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from brinery_codecs._pickle.analysis.values import (
     SHARED,
     Admits,
     Made,
-    Slot,
     Tuple,
+    Value,
     is_unknown,
     refused,
 )
@@ -49,7 +49,7 @@ class Rules(Budget):
         """Go through the payload; raise `TrustError`."""
         raise NotImplementedError
 
-    def call(self, callee: Slot, arguments: Slot) -> Slot:
+    def call(self, callee: Value, arguments: Value) -> Value:
         """Return what a call makes; raise `TrustError` if the rules refuse it."""
         if self.admits is None:
             return self._followed(callee, arguments)
@@ -57,7 +57,7 @@ class Rules(Budget):
         rule = _RULES.get(name)
         return DATA if rule is None else rule(self, name, self._items(arguments))
 
-    def _followed(self, callee: Slot, arguments: Slot) -> Slot:
+    def _followed(self, callee: Value, arguments: Value) -> Value:
         # Where nothing is refused: what the call makes is of interest only if it is a global again.
         known = type(callee) is int and callee <= FIRST
         name = self._names[FIRST - callee] if known else None
@@ -70,14 +70,14 @@ class Rules(Budget):
             return _RULES[name](self, name, items)
         return DATA
 
-    def _items(self, arguments: Slot) -> Sequence[Slot] | None:
+    def _items(self, arguments: Value) -> Sequence[Value] | None:
         # Going through them counts as a copy, so that all of this takes linear time.
         if type(arguments) is not Tuple:
             return None
         self.count(len(arguments.items))
         return arguments.items
 
-    def new(self, cls: Slot, arguments: Slot, *, has_keywords: bool = False) -> Slot:
+    def new(self, cls: Value, arguments: Value, *, has_keywords: bool = False) -> Value:
         """Return what the ``__new__`` of a class makes; raise `TrustError` as `call` does."""
         if self.admits is None:
             return DATA
@@ -93,10 +93,10 @@ class Rules(Budget):
             )
         return rule(self, name, self._items(arguments))
 
-    def _external(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _external(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         return EXTERNAL
 
-    def _root(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _root(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         place = 1 if name[1] == "hashable_root" else 0
         if items is None or len(items) <= place:
             raise refused("it has a root without a constructor")
@@ -110,17 +110,17 @@ class Rules(Budget):
         make = self.new if name[1] == "new_root" else self.call
         return make(items[place], Tuple(items[place + 1 :]))
 
-    def _newobj(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _newobj(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if not items:
             raise refused("it makes an object of no class")
         return self.new(items[0], Tuple(items[1:]))
 
-    def _newobj_ex(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _newobj_ex(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 3:
             raise refused("it makes an object of no class")
         return self.new(items[0], items[1], has_keywords=True)
 
-    def _reconstructor(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _reconstructor(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 3:
             raise refused("it reconstructs an object of no class")
         cls, base, state = items
@@ -139,14 +139,14 @@ class Rules(Budget):
                 raise refused("it reconstructs a Fraction, which has attributes of its own")
         return Made((state,)) if _RULES.get(self.name_of(cls)) in FREED_DEEPLY else DATA
 
-    def _attribute(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _attribute(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         # How nested classes are named below protocol 4, and members of enumerations: see `members`.
         if items is None or len(items) != 2:
             raise refused("it asks for an attribute with getattr")
         module, qualname = self.name_of(items[0])
         return self.named(module, f"{qualname}.{self.text_of(items[1])}")
 
-    def _combine(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _combine(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         # Flags, as far as they can be told from here; the rest is checked when they are combined.
         assert self.admits is not None
         if self.admits(*name):
@@ -155,12 +155,12 @@ class Rules(Budget):
             raise refused("it combines what are no flags of one class")
         return EXTERNAL
 
-    def _by_name(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _by_name(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 2:
             raise refused("it has a name that is none")
         return self.named(self.text_of(items[0]), self.text_of(items[1]))
 
-    def _shared_class(self, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+    def _shared_class(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 4 or type(items[3]) is not int or items[3] <= 0:
             raise refused("it has a class by value that is none")
         if self._level >= _MOST_BLOBS:
@@ -174,14 +174,14 @@ class Rules(Budget):
         return self.class_by_value()
 
 
-def _may_be_flag(slot: Slot) -> bool:
+def _may_be_flag(value: Value) -> bool:
     # A member that is named, the result of a call, one in a record of its own, or bits without a name.
-    if type(slot) is not int:
-        return type(slot) is bytes
-    return slot <= FIRST or slot in (DATA, SHARED, EXTERNAL, NUMBER)
+    if type(value) is not int:
+        return type(value) is bytes
+    return value <= FIRST or value in (DATA, SHARED, EXTERNAL, NUMBER)
 
 
-Rule = Callable[[Rules, tuple[str, str], Sequence[Slot] | None], Slot]
+Rule = Callable[[Rules, tuple[str, str], Sequence[Value] | None], Value]
 
 _RULES: Final[dict[tuple[str, str], Rule]] = {
     (REFERENCE, "external"): Rules._external,

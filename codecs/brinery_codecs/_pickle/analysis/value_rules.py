@@ -19,18 +19,18 @@ from brinery_codecs._pickle.analysis.values import (
     NUMBER,
     SHARED_LIST,
     Made,
-    Slot,
     Tuple,
+    Value,
     is_unknown,
     refused,
 )
 
 _FRACTION: Final = re.compile(rb"-?[0-9]{1,4300}(?:/[0-9]{1,4300})?")
 
-Rule = Callable[[Budget, tuple[str, str], Sequence[Slot] | None], Slot]
+Rule = Callable[[Budget, tuple[str, str], Sequence[Value] | None], Value]
 
 
-def _plain_value(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _plain_value(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or any(is_unknown(item) or type(item) is Made for item in items):
         raise refused(f"it calls {':'.join(name)} with what is no plain value")
     payload.charge(items)
@@ -40,30 +40,30 @@ def _plain_value(payload: Budget, name: tuple[str, str], items: Sequence[Slot] |
     return DATA
 
 
-def _any_arguments(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _any_arguments(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None:
         raise refused(f"it calls {':'.join(name)} without a tuple of arguments")
     payload.charge(items)
     return DATA
 
 
-def _nesting(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _nesting(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     _any_arguments(payload, name, items)
     return Made(items or ())
 
 
-def _slice(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _slice(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     _any_arguments(payload, name, items)
     return Made(items or (), is_slice=True)
 
 
-def _deque(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _deque(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or any(item is not NUMBER and type(item) is not Tuple for item in items):
         raise refused("it has a deque of other arguments than pickles have")
     return _nesting(payload, name, items)
 
 
-def _text_or_number(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _text_or_number(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     # Their errors show what they got, and that may be a list that reaches itself a million times.
     if items is None or not all(
         item is NUMBER or type(item) is bytes or (type(item) is int and item > 0) for item in items
@@ -73,7 +73,7 @@ def _text_or_number(payload: Budget, name: tuple[str, str], items: Sequence[Slot
     return DATA
 
 
-def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or len(items) > 2:
         raise refused(f"it calls {':'.join(name)} with other arguments than pickles do")
     if items and not (type(items[0]) is int and items[0] > 0):
@@ -85,13 +85,13 @@ def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None)
     return items[0] if items else SHARED_LIST
 
 
-def _encode(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _encode(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or len(items) != 2:
         raise refused("it encodes what is no string")
     return _bytes(payload, name, items)
 
 
-def _fraction(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _fraction(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     # "1e999999999" has a billion digits.
     if items is None or not 1 <= len(items) <= 2:
         raise refused("it has a Fraction of other arguments than pickles have")
@@ -106,7 +106,7 @@ def _fraction(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | No
     return DATA
 
 
-def _argument_only(payload: Budget, name: tuple[str, str], items: Sequence[Slot] | None) -> Slot:
+def _argument_only(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     raise refused(f"it calls {':'.join(name)}, which pickles name and do not call")
 
 

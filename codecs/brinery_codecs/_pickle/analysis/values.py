@@ -1,6 +1,6 @@
-"""Slots, which stand for objects while a pickle is looked through, and the errors that end it.
+"""Values, which stand for objects while a pickle is looked through, and the errors that end it.
 
-`brinery_codecs._pickle.analysis.scan` says which slot stands for what.
+`brinery_codecs._pickle.analysis.scan` says which value stands for what.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any, Final
 from brinery.errors import TrustError
 
 Admits = Callable[[str, str], bool]
-Slot = Any
+Value = Any
 
 DATA: Final = 0
 FRESH: Final = -1
@@ -40,9 +40,9 @@ MODULUS: Final = sys.hash_info.modulus
 LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
 
 
-def is_unknown(slot: Slot) -> bool:
-    """Tell whether a slot stands for an object that may hold any number of others."""
-    return slot is DATA or slot is SHARED or slot is SHARED_LIST
+def is_unknown(value: Value) -> bool:
+    """Tell whether a value stands for an object that may hold any number of others."""
+    return value is DATA or value is SHARED or value is SHARED_LIST
 
 
 def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
@@ -89,13 +89,13 @@ class Made:
     """Whether it is in another one already, whose depth does not grow any more with its own."""
     is_slice: bool
 
-    def __init__(self, items: Sequence[Slot], *, is_slice: bool = False) -> None:
+    def __init__(self, items: Sequence[Value], *, is_slice: bool = False) -> None:
         self.depth = 1
         self.is_inside = False
         self.is_slice = is_slice
         self.hold(items)
 
-    def hold(self, items: Sequence[Slot]) -> bool:
+    def hold(self, items: Sequence[Value]) -> bool:
         """Take in items; return whether any of them is deep itself."""
         deepest = 0
         for item in items:
@@ -117,10 +117,10 @@ class Tuple:
     __slots__ = ("depth", "items", "weight")
 
     depth: int
-    items: Sequence[Slot]
+    items: Sequence[Value]
     weight: int
 
-    def __init__(self, items: Sequence[Slot]) -> None:
+    def __init__(self, items: Sequence[Value]) -> None:
         self.items = items
         weight, depth = 1 + len(items), 1
         for item in items:
