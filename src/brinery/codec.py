@@ -120,6 +120,9 @@ class Restriction(Protocol):
     def admits_object(self, module: str, qualname: str, found: Any, /) -> bool:
         """Return whether the object under an admitted name may be used."""
 
+    def is_enumeration(self, module: str, qualname: str, /) -> bool | None:
+        """Return whether an enumeration has this name; None if its module is not imported yet."""
+
 
 class ReadLinks(Protocol):
     """What a codec gets from the store while it decodes one record."""

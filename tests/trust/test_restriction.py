@@ -10,16 +10,18 @@ import fractions
 import functools
 import ipaddress
 import pathlib
+import sys
 import types
 import uuid
 import zoneinfo
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy
 import pytest
 from tests.torture.hostile import forged
-from tests.torture.opcodes import Case, name, whole
+from tests.torture.opcodes import Case, call, name, text, whole
 from tests.trust import things
 from tests.trust.things import Colour, Numbers, Plain, Point, Rebuilt, Task
 
@@ -206,6 +208,69 @@ def test_the_program_of_a_package_is_not_run(
         assert not store.check().is_good
     assert "usage: script" in str(caught.value)
     assert not (tmp_path / "ran").exists()
+
+
+COLOURS = """
+import enum
+class Colour(enum.Enum):
+    RED = 1
+class Family(enum.IntEnum):
+    INET = 2
+INET = Family.INET
+def harm(*args):
+    raise SystemExit("harm")
+class Other(enum.IntEnum):
+    ONE = 1
+ONE = Other.ONE
+"""
+
+
+@pytest.fixture
+def colours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Return the name of a module of enumerations that nothing has imported."""
+    (tmp_path / "not_imported_colours.py").write_text(COLOURS)
+    monkeypatch.syspath_prepend(tmp_path)
+    yield "not_imported_colours"
+    sys.modules.pop("not_imported_colours", None)
+
+
+@each_codec
+@pytest.mark.parametrize("admitted", ["not_imported_colours.*", "not_imported_colours:Colour"])
+def test_no_state_is_set_on_members_of_what_is_not_imported_yet(
+    codec: str, admitted: str, colours: str
+) -> None:
+    """Whether it is an enumeration is found out before anything is called."""
+    member = call(name(colours, "Colour"), b"K\x01")
+    store = MemoryStore(codec=codec, trust=Trust(classes=[admitted]))
+    state = b"}" + text("harm") + b"\x88sb"
+    store.backend.put("victim", forged(Case("harm", whole(member + state)), codec))
+    with pytest.raises(TrustError, match="no object of its own"):
+        store.load("victim")
+    store.backend.put("victim", forged(Case("two", whole(b"](", member, member, b"e")), codec))
+    sys.modules.pop(colours)
+    first, second = store.load("victim")
+    assert first is second is sys.modules[colours].Colour.RED
+    assert "harm" not in vars(first)
+
+
+@each_codec
+def test_constants_of_what_is_not_imported_yet_are_looked_at_when_it_is(
+    codec: str, colours: str
+) -> None:
+    """A member of the class that is admitted, and nothing else."""
+    store = MemoryStore(codec=codec, trust=Trust(classes=[f"{colours}:Family"]))
+    for constant in ("harm", "ONE", "Other", "Colour", "enum", "INET"):
+        for again in (False, True):
+            if not again:
+                sys.modules.pop(colours, None)
+            payload = whole(b"](", name(colours, constant), name(colours, "Family"), b"e")
+            store.backend.put("victim", forged(Case(constant, payload), codec))
+            if constant == "INET":
+                assert store.load("victim") == [2, sys.modules[colours].Family]
+                store.invalidate_cache()
+                continue
+            with pytest.raises(TrustError, match=f"{colours}:{constant}"):
+                store.load("victim")
 
 
 @pytest.mark.parametrize("function", ["builtins:getattr", "_operator:or_", "copyreg:__newobj__"])

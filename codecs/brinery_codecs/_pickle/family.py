@@ -252,11 +252,16 @@ class PickleFamily(Codec):
     def _scan(source: Buffer, names: Names) -> None:
         # What the reader restricts is checked before the first opcode is carried out.
         restriction = names.restriction
-        if restriction is not None:
-            for module, name in scan(source, restriction.admits).extensions:
-                # An unpickler may have it already, and not ask for it.
-                found = admitted(pickle.Unpickler(io.BytesIO()).find_class, restriction)
-                found(module, name)
+        if restriction is None:
+            return
+        found = scan(source, restriction.admits, names.is_enumeration)
+        if found.unsure:
+            # Everything that it names is admitted, and may be imported now.
+            names.find_enumerations(finder_of(source), found.unsure)
+            found = scan(source, restriction.admits, names.is_enumeration)
+        for module, name in found.extensions:
+            # An unpickler may have it already, and not ask for it.
+            admitted(pickle.Unpickler(io.BytesIO()).find_class, restriction)(module, name)
 
     @abstractmethod
     def _pickler(self, target: Target, state: WriteState, take: Take | None) -> Pickler: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copyreg
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
 from typing import Any, Final, NamedTuple
 
@@ -65,6 +65,7 @@ class Names(dict[tuple[str, str], Any]):
         self.restriction = links.restriction
         self._prefixes: dict[bytes, KnownPrefix | None] = {}
         self._enumerations: set[type] = set()
+        self._is_enumeration: dict[tuple[str, str], bool] = {}
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         own = self._own.get(key)
@@ -160,6 +161,22 @@ class Names(dict[tuple[str, str], Any]):
         if self.restriction is not None and isinstance(found, EnumType):
             self._enumerations.add(found)
         return found, self._links.upgrader(module, name, found)
+
+    def is_enumeration(self, module: str, name: str) -> bool | None:
+        """Return whether an enumeration has a name, None if that is not known before an import."""
+        known = self._is_enumeration.get((module, name))
+        if known is None and self.restriction is not None:
+            known = self.restriction.is_enumeration(module, name)
+        return known
+
+    def find_enumerations(self, find_class: FindClass, names: Iterable[tuple[str, str]]) -> None:
+        """Import what is admitted, to learn which of it are enumerations."""
+        for module, name in names:
+            try:
+                found, _ = self.look_up(find_class, module, name)
+            except (DecodeError, TrustError):  # decoding raises it again
+                found = None
+            self._is_enumeration[module, name] = isinstance(found, EnumType)
 
     def may_combine(self, cls: type) -> bool:
         """Tell whether a reader that restricts what is named admits the class of flags."""

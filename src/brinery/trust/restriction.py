@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 import re
+import sys
 from collections.abc import Container, Iterable
-from enum import Enum
+from enum import Enum, EnumType
 from types import ModuleType
 from typing import Any, Final
 
@@ -102,13 +102,12 @@ class ClassRestriction:
         )
 
     def _is_member(self, module: str, name: str) -> bool:
-        # Only a module of which a class is admitted is looked at: that may be imported.
+        # Of an enumeration that is admitted, as far as that is known without an import.
         if not any(pattern.startswith(f"{module}:") for pattern in self._named):
             return False
-        try:
-            found = vars(importlib.import_module(module)).get(name)
-        except (Exception, SystemExit):  # noqa: BLE001 - a module may raise anything
-            return False
+        if module not in sys.modules:
+            return True  # `admits_object` decides
+        found = vars(sys.modules[module]).get(name)
         return isinstance(found, Enum) and self._has(type(found), self._named)
 
     def _has(self, cls: type, names: Container[str]) -> bool:
@@ -131,6 +130,17 @@ class ClassRestriction:
             # None of `VALUES` under another name than its own: what these are called with is looked at.
             return self._has(found, self._named)
         return isinstance(found, Enum) and self._has(type(found), self._exact)
+
+    def is_enumeration(self, module: str, qualname: str) -> bool | None:
+        """Return whether an enumeration has a name; None if its module is not imported yet."""
+        module, qualname = self._present(module, qualname)
+        first, *others = qualname.split(".")
+        if module not in sys.modules or first not in vars(sys.modules[module]):
+            return None
+        found = vars(sys.modules[module])[first]
+        for name in others:
+            found = getattr(found, name, None)
+        return isinstance(found, EnumType)
 
 
 def pattern_of(given: Any) -> str:

@@ -72,6 +72,16 @@ def escaping() -> Iterator[Case]:
         "another record": b"cbrinery.reference\nexternal\n" + text("other") + b"\x85R",
         "a member": stack_name(THINGS, "Colour.RED"),
         "a member by name": call(GETATTR, name(THINGS, "Colour"), text("RED")),
+        "a member by value": call(name(THINGS, "Colour"), b"K\x01"),
+        "a member by value, by NEWOBJ": name(THINGS, "Colour") + b"K\x01\x85\x81",
+        "a member by value, by OBJ": b"(" + name(THINGS, "Colour") + b"K\x01o",
+        "a member by value, by __newobj__": call(
+            name("copyreg", "__newobj__"), name(THINGS, "Colour"), b"K\x01"
+        ),
+        "a member by value, as a root": call(ROOT, name(THINGS, "Colour"), b"K\x01"),
+        "a member by value, from the memo": call(name(THINGS, "Colour"), b"K\x01") + b"q\x000h\x00",
+        "flags by value": call(name(THINGS, "Rights"), b"K\x03"),
+        "a member of the standard library": call(name("uuid", "SafeUUID"), b"K\x00"),
         "a member as a root": call(ROOT, GETATTR, name(THINGS, "Colour"), text("RED")),
         "flags": call(OR, READ, READ),
         "flags as a root": call(ROOT, OR, READ, READ),
@@ -150,6 +160,15 @@ def _members() -> Iterator[Case]:
     member = call(ROOT, GETATTR, plain, text("Inner"))
     yield Case("a second root is called", whole(root, b"0", call(member)))
     yield Case("a second root makes an object", whole(root, b"0", member, b")\x81"))
+    early = b"}" + text("harm") + b"\x88s"
+    for what, made in {
+        "a member": (colour, b"K\x01"),
+        "a member by name": (GETATTR, colour, text("RED")),
+        "flags": (OR, READ, READ),
+        "a member of the standard library": (name("uuid", "SafeUUID"), b"K\x00"),
+    }.items():
+        hashable = call(name("brinery.reference", "hashable_root"), early, *made)
+        yield Case(f"early attributes of {what}", whole(hashable))
     instance, mode = plain + b")\x81", call(GETATTR, name(THINGS, "Modes"), text("READ"))
     for what, operands in {
         "dicts": (b"}", b"}"),

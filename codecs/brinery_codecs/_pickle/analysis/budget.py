@@ -16,6 +16,7 @@ from brinery_codecs._pickle.analysis.values import (
     NUMBER,
     SHARED,
     Admits,
+    IsEnumeration,
     Made,
     Tuple,
     Value,
@@ -28,8 +29,8 @@ _LEAST_COPIES: Final = 1 << 16
 class Budget(Payload):
     """A payload whose decoding may cost only so much."""
 
-    def __init__(self, data: bytes, admits: Admits | None) -> None:
-        super().__init__(data, admits)
+    def __init__(self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration) -> None:
+        super().__init__(data, admits, is_enumeration)
         self._copied = 0
         self._hashes: dict[int, set[int]] = {}
         self.hashed = self.listed = self._nested = self.keyed = self._reused = (

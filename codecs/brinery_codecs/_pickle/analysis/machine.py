@@ -10,6 +10,7 @@ from brinery_codecs._pickle.analysis.values import (
     FRESH_LIST,
     SHARED_LIST,
     Admits,
+    IsEnumeration,
     Made,
     Value,
     is_unknown,
@@ -20,8 +21,10 @@ from brinery_codecs._pickle.analysis.values import (
 class Machine(Rules):
     """A payload with the state of the machine that goes through it."""
 
-    def __init__(self, data: bytes, admits: Admits | None, level: int = 0) -> None:
-        super().__init__(data, admits, level)
+    def __init__(
+        self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration, level: int = 0
+    ) -> None:
+        super().__init__(data, admits, is_enumeration, level)
         self.protocol = 0
         self.stack: list[Value] = []
         """The values since the last mark."""

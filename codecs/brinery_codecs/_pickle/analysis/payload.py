@@ -11,7 +11,14 @@ from brinery_codecs._pickle.analysis.opcodes import (
     STRING_LINE,
     UNICODE_LINE,
 )
-from brinery_codecs._pickle.analysis.values import FIRST, Admits, Value, refused, refused_name
+from brinery_codecs._pickle.analysis.values import (
+    FIRST,
+    Admits,
+    IsEnumeration,
+    Value,
+    refused,
+    refused_name,
+)
 from brinery_codecs._pickle.members import COMBINE
 
 _LONGEST_NAME: Final = 4_096
@@ -43,15 +50,18 @@ _BY_VALUE: Final = ("<class>", "<by value>")
 class Payload:
     """A payload that is scanned, and the globals that it names."""
 
-    def __init__(self, data: bytes, admits: Admits | None) -> None:
+    def __init__(self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration) -> None:
         self.data = data
         self.admits = admits
+        self.is_enumeration = is_enumeration
         self._names: list[tuple[str, str]] = []
         self._index: dict[tuple[str, str], int] = {}
         self.needed: dict[tuple[str, str], None] = {}
         """Module and qualname of what is imported, in the order met."""
         self.extensions: list[tuple[str, str]] = []
         """What is named by a code of `copyreg`: an unpickler may find it without being asked."""
+        self.unsure: set[tuple[str, str]] = set()
+        """What is called and not imported yet, and may be an enumeration."""
 
     def global_at(self, module: str, name: str, protocol: int) -> int:
         """Return the value of a global that a pickle of this protocol names."""

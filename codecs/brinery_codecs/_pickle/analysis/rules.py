@@ -23,6 +23,7 @@ from brinery_codecs._pickle.analysis.values import (
     NUMBER,
     SHARED,
     Admits,
+    IsEnumeration,
     Made,
     Tuple,
     Value,
@@ -40,9 +41,12 @@ _SHARED_CLASS: Final = ("brinery_codecs.shared_classes", "shared_class")
 class Rules(Budget):
     """A payload whose calls go by rules."""
 
-    def __init__(self, data: bytes, admits: Admits | None, level: int = 0) -> None:
-        super().__init__(data, admits)
+    def __init__(
+        self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration, level: int = 0
+    ) -> None:
+        super().__init__(data, admits, is_enumeration)
         self._level = level
+        self._makes: dict[tuple[str, str], Value] = {}
         self._blobs: set[int] = set()
 
     def run(self) -> None:
@@ -55,7 +59,18 @@ class Rules(Budget):
             return self._followed(callee, arguments)
         name = self.name_of(callee)
         rule = _RULES.get(name)
-        return DATA if rule is None else rule(self, name, self._items(arguments))
+        return self._made(name) if rule is None else rule(self, name, self._items(arguments))
+
+    def _made(self, name: tuple[str, str]) -> Value:
+        # What a class or function without a rule makes.  A member of an enumeration belongs to the whole
+        # process: no state is set on it.
+        value = self._makes.get(name)
+        if value is None:
+            is_enumeration = self.is_enumeration(*name)
+            if is_enumeration is None:
+                self.unsure.add(name)
+            value = self._makes[name] = EXTERNAL if is_enumeration else DATA
+        return value
 
     def _followed(self, callee: Value, arguments: Value) -> Value:
         # Where nothing is refused: what the call makes is of interest only if it is a global again.
@@ -84,7 +99,7 @@ class Rules(Budget):
         name = self.name_of(cls)
         rule = _RULES.get(name)
         if rule is None:
-            return DATA
+            return self._made(name)
         if name in FUNCTIONS or name == _SHARED_CLASS:
             raise refused(f"it makes an object of {':'.join(name)}, which is no class")
         if has_keywords:
@@ -108,7 +123,10 @@ class Rules(Budget):
         if constructor in FUNCTIONS and constructor[0] != "copyreg":
             raise refused(f"it has a root that {':'.join(constructor)} makes")
         make = self.new if name[1] == "new_root" else self.call
-        return make(items[place], Tuple(items[place + 1 :]))
+        made = make(items[place], Tuple(items[place + 1 :]))
+        if place and made is EXTERNAL:
+            raise refused("it sets attributes on a member of an enumeration")
+        return made
 
     def _newobj(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if not items:
@@ -167,8 +185,10 @@ class Rules(Budget):
             raise refused("it has classes by value, too deep in each other")
         if items[3] not in self._blobs:
             self._blobs.add(items[3])
-            inner = type(self)(self.literal(items[3]), self.admits, self._level + 1)
+            blob = self.literal(items[3])
+            inner = type(self)(blob, self.admits, self.is_enumeration, self._level + 1)
             inner.run()
+            self.unsure |= inner.unsure
             self.needed.update(inner.needed)
             self.extensions += inner.extensions
         return self.class_by_value()

@@ -12,7 +12,7 @@ value                  stands for
 `SHARED`              an object of which nothing is known, once something else may refer to it
 `SHARED_LIST`         a list or bytearray of that kind
 `NUMBER`              a number, None or a bool
-`EXTERNAL`            a persistable object in a record of its own
+`EXTERNAL`            a persistable object in a record of its own, or a member of an enumeration
 an int from 1 on      a string or bytes, whose opcode is at the position before
 an int to `FIRST`    a global: `FIRST` less the index of its name
 `bytes`               a large integer, as it stands
@@ -35,15 +35,20 @@ from __future__ import annotations
 from brinery.codec import Buffer
 from brinery_codecs._pickle.analysis.handlers import HANDLERS
 from brinery_codecs._pickle.analysis.machine import Machine
-from brinery_codecs._pickle.analysis.values import Admits, refused
+from brinery_codecs._pickle.analysis.values import Admits, IsEnumeration, refused
 
 
-def scan(source: Buffer, admits: Admits | None) -> Scan:
+def scan(
+    source: Buffer,
+    admits: Admits | None,
+    is_enumeration: IsEnumeration = lambda *name: False,
+) -> Scan:
     """Look a payload through; raise `TrustError` for what `admits` refuses, and for what costs too much.
 
-    Without `admits` any name will do.
+    Without `admits` any name will do.  `is_enumeration` returns whether an admitted name is that of an
+    enumeration, None if that is not known yet: see `Scan.unsure`.
     """
-    found = Scan(bytes(source), admits)
+    found = Scan(bytes(source), admits, is_enumeration)
     found.run()
     return found
 

@@ -15,6 +15,7 @@ from brinery_codecs._pickle.analysis.budget import Budget
 from brinery_codecs._pickle.analysis.payload import ID
 from brinery_codecs._pickle.analysis.values import (
     DATA,
+    EXTERNAL,
     FRESH_LIST,
     NUMBER,
     SHARED_LIST,
@@ -71,6 +72,11 @@ def _text_or_number(payload: Budget, name: tuple[str, str], items: Sequence[Valu
         raise refused(f"it calls {':'.join(name)} with what is neither text nor number")
     payload.charge(items)
     return DATA
+
+
+def _member(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
+    _text_or_number(payload, name, items)
+    return EXTERNAL
 
 
 def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
@@ -133,7 +139,7 @@ VALUE_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("builtins", "slice"): _slice,
     **dict.fromkeys(_builtins(*_EXCEPTIONS), _nesting),
     ("collections", "deque"): _deque,
-    ("uuid", "SafeUUID"): _text_or_number,
+    ("uuid", "SafeUUID"): _member,
     ("zoneinfo", "ZoneInfo"): _text_or_number,
     ("zoneinfo", "ZoneInfo._unpickle"): _text_or_number,
     **dict.fromkeys(

@@ -12,6 +12,7 @@ from typing import Any, Final
 from brinery.errors import TrustError
 
 Admits = Callable[[str, str], bool]
+IsEnumeration = Callable[[str, str], bool | None]
 Value = Any
 
 DATA: Final = 0
