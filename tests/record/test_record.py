@@ -236,7 +236,7 @@ class TestFormat:
         assert record.metadata.transform == done
         assert record.metadata.raw_digest == b"d" * 16
         assert bytes(record.stored) == b"payload"
-        with pytest.raises(ValueError, match="restore"):
+        with pytest.raises(ValueError, match="expand"):
             _ = record.payload
 
     def test_records_of_one_payload_differ(self) -> None:
@@ -399,7 +399,7 @@ class TestDamage:
     def test_two_records_joined_are_found(self) -> None:
         """The end of the second does not validate the whole."""
         for data in (SAMPLE + SAMPLE, built() + SAMPLE, SAMPLE + built()):
-            with pytest.raises(CorruptRecordError, match="announced"):
+            with pytest.raises(CorruptRecordError, match=r"expected \d+ bytes, got"):
                 parse(data)
 
     @given(st.integers(0, len(SAMPLE) - 1), st.integers(1, len(SAMPLE)))

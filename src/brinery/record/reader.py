@@ -142,9 +142,8 @@ def _owner(
 ) -> int:
     if seal == NO_SEAL:
         raise SealError(
-            "expected a seal, because the store was opened with a key; this record was written without "
-            "one. If you know where all records without a seal are from, store.reseal(unsealed=True) "
-            "seals them",
+            "it has no seal, and the store was opened with a key, which demands one. If you know where "
+            "all records without a seal are from, store.reseal(unsealed=True) seals them",
             id=id,
             path=path,
         )
