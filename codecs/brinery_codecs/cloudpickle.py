@@ -23,7 +23,7 @@ from brinery_codecs.shared_classes import canonical_class, is_importable, is_mad
 
 
 def _reduce_file(file: TextIOWrapper) -> Any:
-    # cloudpickle would write a StringIO with the content instead: what comes back is no file.
+    # cloudpickle would write a StringIO with the content instead, which is not a file.
     if file is sys.stdout or file is sys.stderr:
         return cloudpickle.Pickler.dispatch_table[TextIOWrapper](file)
     raise PicklingError(
@@ -66,7 +66,7 @@ class CloudpickleCodec(PickleFamily):
         return _Pickler(target, self.protocol, state, take)
 
     def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
-        # Another pickler, which writes nothing, tells how functions and classes are reduced.
+        # Another pickler, which writes nothing, reduces functions and classes.
         override = _Pickler(Sink(), self.protocol, state, None).reducer_override
         return DeepPickler(sink, self.protocol, state.table, override, take)
 
@@ -108,11 +108,11 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if issubclass(cls, type) and obj.__module__ not in self._without_version:
             self._note_library(obj.__module__)
         if self._is_persistable(cls):
-            # The table knows what to do, and the object itself is not to be asked for anything.
+            # The table has its reducer; no method of the object itself may be called.
             return NotImplemented
         reduction = super().reducer_override(obj)
         if type(reduction) is tuple and reduction[0] is _MAKE_CLASS and is_made_in_c(obj):
-            # cloudpickle would write a class without its substance: let pickle refuse it.
+            # cloudpickle would write an empty class: let pickle refuse it.
             return NotImplemented
         return reduction
 
@@ -121,6 +121,6 @@ _MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
 
 
 def _is_by_value(module: str) -> bool:
-    # What `cloudpickle.register_pickle_by_value` was called for.
+    # Whether `cloudpickle.register_pickle_by_value` was called for the module.
     registered = cloudpickle.list_registry_pickle_by_value()
     return any(module == name or module.startswith(f"{name}.") for name in registered)

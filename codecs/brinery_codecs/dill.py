@@ -21,9 +21,9 @@ from brinery_codecs.functions import FunctionReducer, is_importable_function, re
 from brinery_codecs.shared_classes import (
     ClassWriter,
     canonical_class,
+    has_its_name,
     is_importable,
     shared_class,
-    stands_under_name,
 )
 
 _was_imported = "dill" in sys.modules
@@ -43,7 +43,7 @@ class DillCodec(PickleFamily):
 
     `recurse`, `byref` and `fmode` are dill's own options.  `recurse` is on unless asked otherwise: a
     function then takes along the globals that it uses, so that it can be called in another process,
-    which is what a store is for.  With dill's own default it would look for them in the ``__main__``
+    as a store needs it.  With dill's own default it would look for them in the ``__main__``
     of the reader.
     """
 
@@ -89,7 +89,7 @@ class DillCodec(PickleFamily):
 
     def _names(self, links: ReadLinks) -> Names:
         names = super()._names(links)
-        # What dill writes for the globals of the main module.
+        # The names that dill writes for the globals of the main module.
         names.setdefault(("__builtin__", "__main__"), vars(sys.modules["__main__"]))
         names.setdefault(("builtins", "__main__"), vars(sys.modules["__main__"]))
         return names
@@ -106,17 +106,17 @@ class DillCodec(PickleFamily):
                 refusal = error
             void(sink, take)
         try:
-            # dill may do better: what it refuses, it refuses in its own words.
+            # dill's own pickler may succeed; if it refuses the object, its error is raised.
             _Pickler(sink, self, state, take).dump(obj)
             return
         except Exception as error:
             if refusal is None or not is_too_deep(error):
                 raise
-        # Its words would be that the object is too deep, which is true of its own pickler alone.
+        # dill's error would say that the object is too deep, but only dill's own pickler is limited so.
         raise refusal
 
     def _check(self, pickler: Any, sink: Sink) -> None:
-        # dill writes the dictionary of a module by name, and a pickler in C asks nobody about
+        # dill writes the dictionary of a module by name, and a pickler in C has no hook for
         # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
         # then are all objects that were written looked through, which takes as long as writing them.
         if any(mark in piece for piece in sink.pieces for mark in _MARKS_OF_A_MODULE):
@@ -128,7 +128,7 @@ class DillCodec(PickleFamily):
         return _FastPickler(target, self, state, take)
 
     def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
-        # Another pickler, which writes nothing, tells how functions and classes are reduced.
+        # Another pickler, which writes nothing, reduces functions and classes.
         override = _FastPickler(Sink(), self, state, None).reducer_override
         return DeepPickler(sink, self.protocol, state.table, override, take)
 
@@ -143,7 +143,7 @@ _MARKS_OF_A_MODULE = (b"\x11_frozen_importlib", b"\x1a_frozen_importlib", b"c_fr
 
 
 class _FastPickler(pickle.Pickler):
-    """Walks the data in C; what dill has to say to an object is asked of dill by `DillReducers`."""
+    """Walks the data in C; `DillReducers` gets from dill the reductions of dill's own types."""
 
     def __init__(
         self, target: Target, codec: DillCodec, state: WriteState, take: Take | None
@@ -174,7 +174,7 @@ class _FastPickler(pickle.Pickler):
                 return reduce_class(obj, self._classes, self._is_canonical)
             if obj.__module__ not in self._without_version:
                 self._note_library(obj.__module__)
-            if stands_under_name(obj) or obj in _SINGLETON_TYPES:
+            if has_its_name(obj) or obj in _SINGLETON_TYPES:
                 return NotImplemented
             return self._dill.reduce_class(obj)
         return NotImplemented

@@ -21,7 +21,7 @@ _ATTRIBUTES = ("__qualname__", "__module__", "__doc__", "__annotations__", "__ty
 _MODULE_GLOBALS = ("__name__", "__package__", "__file__")
 
 
-# -- what payloads name
+# -- the functions that payloads name
 
 
 def make_cell() -> CellType:
@@ -98,7 +98,7 @@ class FunctionReducer:
 
 
 def is_importable_function(function: FunctionType) -> bool:
-    """Tell whether another process can be expected to find a function under its name."""
+    """Return whether another process should find a function under its name."""
     module = function.__module__
     if module in (None, "__main__"):
         return False

@@ -1,9 +1,9 @@
 """The codec of JSON data: readable by every language, safe to read, of exact types.
 
-A payload is one JSON text (RFC 8259) in UTF-8, written and read by the library msgspec.  What JSON has is
-written as such: null, true and false, integers (of up to 4,300 digits, as Python converts them), finite
-floats (a float always has a point or an exponent, an integer never), strings, arrays for lists, objects for
-dicts with string keys, in their order.
+A payload is one JSON text (RFC 8259) in UTF-8, written and read by the library msgspec.  Values that JSON
+has are written as such: null, true and false, integers (of up to 4,300 digits, as Python converts them),
+finite floats (a float always has a point or an exponent, an integer never), strings, arrays for lists,
+objects for dicts with string keys, in their order.
 
 An external reference is the object ``{"$ref": "ID"}``.  A dict whose only key is ``$ref``, or that with more
 dollar signs before it, gets one more: ``{"$ref": 1}`` is written as ``{"$$ref": 1}``.
@@ -32,14 +32,14 @@ _CONTAINERS: Final = frozenset({list, dict})
 _OTHERS: Final = "The codec 'msgpack' keeps more types, 'pickle' nearly all of them, and sharing"
 
 External = dict[int, dict[str, str]]
-"""What is written for external objects, by their `id()`."""
+"""The JSON of external objects, by their `id()`."""
 
 
 class JsonCodec(Codec):
-    """Keeps what JSON has, of exactly these types, and runs no code when it reads.
+    """Keeps values that JSON has, of exactly these types, and runs no code when it reads.
 
-    What would come back different is refused with an `UnsupportedObjectError`: tuples, keys that are no
-    strings, subclasses, NaN and infinities, lone surrogates, cycles, and a list or dict that is
+    Values that would come back different are refused with an `UnsupportedObjectError`: tuples, keys that
+    are not strings, subclasses, NaN and infinities, lone surrogates, cycles, and a list or dict that is
     reached twice.
     """
 
@@ -54,7 +54,7 @@ class JsonCodec(Codec):
     def dump(
         self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
     ) -> None:
-        """Write `obj` as JSON, or refuse it with the place of what cannot be kept."""
+        """Write `obj` as JSON, or refuse it with the place of the value that cannot be kept."""
         external: External = {}
         has_reserved = _surveyed(obj, links, external)
         written = _escaped(obj) if has_reserved else obj
@@ -80,7 +80,7 @@ class JsonCodec(Codec):
 
 
 def _surveyed(root: Any, links: WriteLinks, external: External) -> bool:
-    """Enter what is external; return whether any dict needs an escape.
+    """Enter external objects; return whether any dict needs an escape.
 
     Raise `EncodeError` for a value that would come back different.
     """
@@ -172,11 +172,11 @@ def _refusal(root: Any, links: WriteLinks, is_refused: Callable[[Any], bool]) ->
         reason = ""
         if cls in _ATOMS:
             if is_refused(value):
-                what = "a lone surrogate" if cls is str else f"{value!r}, which JSON does not have"
-                reason = f"it holds {what}"
+                found = "a lone surrogate" if cls is str else f"{value!r}, which JSON does not have"
+                reason = f"it holds {found}"
         elif cls not in _CONTAINERS:
             if not links.is_external_type(cls) or links.external(value) is None:
-                reason = f"an object of type {cls.__module__}.{cls.__qualname__} is no JSON"
+                reason = f"JSON cannot hold an object of type {cls.__module__}.{cls.__qualname__}"
         elif id(value) in seen:
             reason = f"this {cls.__name__} is also at {seen[id(value)] or 'the root'}"
         elif depth == MAX_DEPTH:
@@ -212,7 +212,7 @@ def _short(key: Any) -> str:
 
 
 def _restored(root: Any, resolve: Callable[[str], Any]) -> Any:
-    """Return what was decoded with its references resolved and its escapes undone."""
+    """Return the decoded object with references resolved and escapes undone."""
     holder = [root]
     stack: list[Any] = [holder]
     while stack:
@@ -223,7 +223,7 @@ def _restored(root: Any, resolve: Callable[[str], Any]) -> Any:
                 ((name, inside),) = held.items()
                 if name == _REFERENCE:
                     if type(inside) is not str:
-                        raise _damaged(f"a reference is {inside!r:.40}, not an ID")
+                        raise _damaged(f"expected an ID in a reference, got {inside!r:.40}")
                     value[key] = resolve(inside)
                     continue
                 value[key] = held = {name[1:]: inside}

@@ -1,12 +1,12 @@
 """The codec of plain data: the MessagePack format, safe to read, of exact types.
 
-A payload is one MessagePack value (https://github.com/msgpack/msgpack/blob/master/spec.md).  What that
-format has is written as such: nil, booleans, integers up to 64 bits, float 64, str (UTF-8; a lone
-surrogate as "surrogatepass" has it), bin, array for list, map for dict.  All else is one of these:
+A payload is one MessagePack value (https://github.com/msgpack/msgpack/blob/master/spec.md).  Values that
+the format has are written as such: nil, booleans, integers up to 64 bits, float 64, str (UTF-8; a lone
+surrogate as "surrogatepass" has it), bin, array for list, map for dict.  Everything else is one of these:
 
 - an external reference: an ext value of code 1, whose data are the ID in UTF-8;
 - an array whose first item is an ext value of code 2 to 18 with no data, the *mark*.  The items after
-  it are the fields of a value of the kind that the code stands for:
+  it are the fields of a value of the kind with that code:
 
 ====  ==============  ==================================================================
 code  type            fields
@@ -27,12 +27,12 @@ code  type            fields
 14    Decimal         str: in upper-case scientific notation, special values included
 15    Fraction        numerator, denominator: int, up to 65,536 bits each
 16    UUID            bin of 16 bytes; is_safe: 0, -1 or nil
-17    numpy.ndarray   dtype (see `_msgpack_numpy`); shape: array of int; order: "C" or "F";
+17    numpy.ndarray   dtype (see `_msgpack.arrays`); shape: array of int; order: "C" or "F";
                       bin: the elements in that order, zeros in place of padding
 18    numpy scalar    dtype; bin: the bytes.  "U" and str, "S" and bin for a string
 ====  ==============  ==================================================================
 
-Codes are never re-used.  Because marks stand inside arrays, and no ext value holds another, a payload
+Codes are never re-used.  Because marks are inside arrays, and no ext value holds another, a payload
 is read by one flat loop of the library with 1,024 levels at most, whatever a hostile payload claims.
 """
 
@@ -57,7 +57,7 @@ _SORTABLE: Final = frozenset({int, str, bytes})
 class MsgpackCodec(Codec):
     """Keeps plain data of exactly the types of the table above, and runs no code when it reads.
 
-    What would come back different is refused with an `UnsupportedObjectError`: other types and
+    Values that would come back different are refused with an `UnsupportedObjectError`: other types and
     subclasses, cycles, and a list, dict, set, bytearray or array that is reached twice.
     """
 
@@ -72,7 +72,7 @@ class MsgpackCodec(Codec):
     def dump(
         self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
     ) -> None:
-        """Write `obj` as MessagePack, or refuse it with the place of what cannot be kept."""
+        """Write `obj` as MessagePack, or refuse it with the place of the value that cannot be kept."""
         types: Types = links.batch.setdefault((self, "types"), {})
         try:
             survey = Survey(obj, links, types)
@@ -85,7 +85,7 @@ class MsgpackCodec(Codec):
         return _Reader(links).read(source)
 
     def locate(self, source: Buffer, error: Exception) -> str | None:
-        """Return the path to what `load` could not read or resolve."""
+        """Return the path to the value that `load` could not read or resolve."""
         return path_of_failure(source, error.__traceback__, _Reader._external.__code__)
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
@@ -94,7 +94,7 @@ class MsgpackCodec(Codec):
 
 
 class _Writer:
-    """Encodes what a survey has allowed."""
+    """Encodes an object that a survey has allowed."""
 
     def __init__(self, survey: Survey, types: Types) -> None:
         self._external = survey.external
@@ -120,7 +120,7 @@ class _Writer:
         return payload
 
     def _pack_parts(self, obj: Any, **options: Any) -> bytes:
-        """Return what `_pack` would, did the library not take a bytearray for bytes, unasked."""
+        """Return the bytes of `_pack` for objects with bytearrays, which the library would write as bytes."""
         packer = self._packer(autoreset=False, **options)
         stack: list[Iterator[Any]] = [iter((obj,))]
         while stack:
@@ -150,7 +150,7 @@ class _Writer:
         return sorted(found, key=self._packer(unicode_errors="surrogatepass").pack)
 
     def _fields(self, obj: Any) -> Any:
-        """Return what msgpack writes in place of a value that it does not have."""
+        """Return the array that replaces a value that msgpack does not have."""
         if type(obj) is tuple:  # nearly all of them, in most data
             return [_TUPLE, *obj]
         if (name := self._external.get(id(obj))) is not None:
@@ -176,7 +176,7 @@ class _Reader:
         self._passing: BaseException | None = None
 
     def read(self, source: Buffer) -> Any:
-        """Return the object; raise DecodeError, or whatever resolving a reference raises."""
+        """Return the object; raise DecodeError, or the error of resolving a reference."""
         try:
             obj = msgpack.unpackb(
                 source,
@@ -192,7 +192,7 @@ class _Reader:
                 raise
             raise _damaged(_cause(error)) from error
         if self._marks:
-            raise _damaged("a mark stands elsewhere than at the start of an array")
+            raise _damaged("a mark is not at the start of an array")
         return obj
 
     def _extension(self, code: int, data: bytes) -> Any:

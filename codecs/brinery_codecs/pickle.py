@@ -59,10 +59,10 @@ class PickleCodec(PickleFamily):
 
 
 class PortablePickleCodec(PickleCodec):
-    """Writes what `PickleCodec` writes, unless it names what stands in ``__main__``.
+    """Writes the same bytes as `PickleCodec`, and refuses classes and functions of ``__main__``.
 
-    Another process has another ``__main__``.  The question costs a call for each object that is written,
-    so it is asked only where another codec can take over.
+    Another process has another ``__main__``.  The check costs a call for each object that is written,
+    so it is made only if another codec can take over.
     """
 
     def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _PortablePickler:
@@ -85,5 +85,8 @@ class _PortablePickler(pickle.Pickler):
 def _refuse_main(obj: Any) -> Any:
     cls = type(obj)
     if (cls is FunctionType or issubclass(cls, type)) and obj.__module__ == "__main__":
-        raise pickle.PicklingError(f"{obj.__qualname__} stands in __main__")
+        raise pickle.PicklingError(
+            f"{obj.__qualname__} is defined in __main__, which another process does not have: "
+            "move it to a module"
+        )
     return NotImplemented

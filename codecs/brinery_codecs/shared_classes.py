@@ -1,14 +1,14 @@
 """Classes written by value: one class, however many records hold its objects.
 
-cloudpickle and dill write a class that cannot be imported (one of ``__main__``, say) anew into each
+cloudpickle and dill write a class that cannot be imported (one of ``__main__``, say) again into each
 record, and so make several classes of it on load.  Here such a class is encoded once for each save, as a
 piece of bytes of its own, and a payload holds ``shared_class(key, index, name, blob)`` in its place.
 `key` is a digest of these bytes.  A reader takes the class that it knows by the key: one that it has
-loaded before, or one that stands in this process under the same name and encodes to the same bytes; only
+loaded before, or one that this process has under the same name and that encodes to the same bytes; only
 then does it decode `blob`.
 
-Classes that refer to each other in a circle share one blob, and `index` tells them apart.  A class that
-holds persistable objects is left to the library, which writes it into the record.
+Classes that refer to each other in a circle share one blob, and `index` is the place of each in it.  A
+class that holds persistable objects is left to the library, which writes it into the record.
 """
 
 from __future__ import annotations
@@ -38,19 +38,19 @@ def shared_class(key: str, index: int, name: str, blob: bytes) -> type:
 
 
 def is_importable(cls: type) -> bool:
-    """Tell whether another process can be expected to find `cls` under its name."""
+    """Return whether another process should find `cls` under its name."""
     if is_made_in_c(cls):
         return True  # or at least, there is nothing to write by value
-    return cls.__module__ != "__main__" and stands_under_name(cls)
+    return cls.__module__ != "__main__" and has_its_name(cls)
 
 
 def is_made_in_c(cls: type) -> bool:
-    """Tell whether a class is none that Python code has made."""
+    """Return whether a class was made by C code, not by Python code."""
     return not cls.__flags__ & _HEAP_TYPE or bool(cls.__flags__ & _IMMUTABLE_TYPE)
 
 
-def stands_under_name(cls: type) -> bool:
-    """Tell whether a class is what its module has under its name, here and now."""
+def has_its_name(cls: type) -> bool:
+    """Return whether the module of a class has it under its name now."""
     return _find(f"{cls.__module__}:{cls.__qualname__}") is cls
 
 
@@ -78,11 +78,11 @@ class NoExternals:
         self._note_version = links.note_version
 
     def external(self, obj: Any) -> str:
-        """Refuse: nothing would tell the record of this reference."""
+        """Refuse: the record would not list this reference."""
         raise NotShareableError
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
-        """Refuse objects of classes that have versions: nothing would tell the record of them."""
+        """Refuse objects of classes that have versions: the record would not list these."""
         return None if self._note_version(cls) is None else self._refuse
 
     def note_library(self, module: str) -> None:
@@ -100,7 +100,7 @@ class _CircleError(Exception):
 
 
 Encode = Callable[["ClassWriter", tuple[type, ...], bool], bytes]
-"""Encodes a group of classes as one list; for every other class that it meets it asks the writer.
+"""Encodes a group of classes as one list; it asks the writer about every other class that it meets.
 
 The last argument asks for bytes that are the same in every process, and need not be decodable.
 """
@@ -131,7 +131,7 @@ class ClassWriter:
     """Describes classes for the records of one save."""
 
     def __init__(self, encode: Encode, known: dict[tuple[str, int], type] | None = None) -> None:
-        """`known` is told of each class that was described (see `classes_of`)."""
+        """Enter each class that is described into `known` (see `classes_of`)."""
         self._encode = encode
         self._living = {} if known is None else known
         self._known: dict[type, Description | None] = {}
@@ -207,7 +207,7 @@ class ClassReader:
         self._decode = decode
 
     def __call__(self, key: str, index: int, name: str, blob: bytes) -> type:
-        """Return the class that `shared_class` stands for."""
+        """Return the class for the arguments of `shared_class`."""
         found = self._known.get((key, index))
         if found is None:
             found = self._living(key, index, name)
@@ -224,12 +224,12 @@ class ClassReader:
             return None
         try:
             described = self._writer().describe(cls)
-        except Exception:  # noqa: BLE001 - whatever keeps it from being encoded, it is not the class we look for
+        except Exception:  # noqa: BLE001 - if it cannot be encoded, it is not the class we look for
             return None
         return cls if described is not None and described[:2] == (key, index) else None
 
 
 def classes_of(links: Any) -> dict[tuple[str, int], type]:
-    """Return the classes that a store knows by key, from the `kept` of its links."""
+    """Return the classes that a store knows by key, from the `cache` of its links."""
     known: dict[tuple[str, int], type] = links.cache.setdefault("shared classes", {})
     return known

@@ -184,7 +184,9 @@ def main(seconds: str, seed: str) -> None:
         importlib.import_module(name)
     # Imports of the first load and the first error must not count as those of a payload.
     for body in (b"]\x94K\x01a", b"cposix\nsystem\n", b"ctests.trust.things\nNo\n", b"NN\x85R"):
-        _outcome(_store(opcodes.whole(body), trust))
+        store, payload = _store(opcodes.whole(body), trust), opcodes.whole(body)
+        _outcome(store)
+        _looked_at(store, payload)
     watch = Watch()
     counts = {"cases": 0, "loaded": 0, "refused": 0, "errors": 0}
     violations: list[str] = []

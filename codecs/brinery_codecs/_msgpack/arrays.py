@@ -1,6 +1,6 @@
 """Arrays and scalars of numpy as plain fields, and back; numpy is imported at the first reading.
 
-A dtype is described by what `numpy.dtype` would take, but in a form so narrow that nothing is left to
+A dtype is described as `numpy.dtype` would take it, but in a form so narrow that nothing is left to
 interpret: a string such as ``"<f8"``, a list ``[base, shape]`` for a subarray, and for a structured
 dtype a map with the keys fields (a list of ``[name, dtype, offset, title or nil]``), itemsize (bytes)
 and aligned.  Refused, at writing as at reading, are dtypes whose bytes mean something only in this
@@ -28,7 +28,7 @@ _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 
 
 def array_fields(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    """Return dtype, shape, order and bytes of an array; raise ValueError for what has none."""
+    """Return dtype, shape, order and bytes of an array; raise ValueError if it cannot be described."""
     _check_itemsize(array.dtype, array.nbytes)
     described = _describe(array.dtype)
     _check_values(array)
@@ -123,7 +123,7 @@ def _dtype(described: Any) -> np.dtype[Any]:
         return np.dtype((_dtype(base), tuple(shape)))
     if type(described) is dict:
         return _structured(**described)
-    raise ValueError("a dtype of numpy is not one that is written here")
+    raise ValueError("a dtype of numpy is not one that this codec writes")
 
 
 def _structured(*, fields: list[Any], itemsize: int, aligned: bool) -> np.dtype[Any]:
@@ -167,7 +167,7 @@ def _check_values(array: np.ndarray[Any, Any]) -> None:
 
 
 def _without_padding(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the array with zeros between the fields: what stands there is any old memory."""
+    """Return the array with zeros between the fields, where any old memory may be."""
     if array.dtype.names is None:
         return array
     import numpy as np

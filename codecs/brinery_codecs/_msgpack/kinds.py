@@ -1,6 +1,6 @@
 """The kinds of value that msgpack itself does not have, each with its code and its fields.
 
-The table of codes and fields stands in the docstring of `brinery_codecs.msgpack`; both say the same.
+The table of codes and fields is in the docstring of `brinery_codecs.msgpack`; both say the same.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EXTERNAL: Final = 1
 """The code of an external reference; its data are the ID."""
 
 ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
-"""Types whose values hold no other value and need no identity: nothing is asked about these."""
+"""Types whose values hold no other value and need no identity: nothing is looked up for these."""
 
 # A Fraction is reduced when it is read, which takes time quadratic in its length: 10 ms for this one.
 _MAX_FRACTION_BITS: Final = 1 << 16
@@ -41,7 +41,7 @@ class Kind:
 
     `write` returns the fields of a value; `read` makes the value of them once their types agree
     with `signature` (None: any number of fields of any type; `object`: any type).
-    `children` returns what the values of one batch hold.  A `mutable` value has an identity to lose.
+    `children` returns the children of the values of one batch.  A `mutable` value has an identity to lose.
     """
 
     __slots__ = ("children", "code", "mark", "mutable", "read", "signature", "write")
@@ -69,10 +69,10 @@ class Kind:
         if self.signature is None:
             return self.read(fields)
         if len(fields) != len(self.signature):
-            raise ValueError(f"{len(self.signature)} fields are expected, {len(fields)} found")
+            raise ValueError(f"expected {len(self.signature)} fields, got {len(fields)}")
         for field, cls in zip(fields, self.signature, strict=True):
             if type(field) is not cls and cls is not object:
-                raise TypeError(f"a {cls.__name__} is expected, a {type(field).__name__} found")
+                raise TypeError(f"expected a {cls.__name__}, got a {type(field).__name__}")
         return self.read(*fields)
 
 
@@ -133,7 +133,7 @@ def _read_timezone(offset: timedelta, name: str | None) -> timezone:
 
 
 def _zone_key(zone: ZoneInfo) -> tuple[str]:
-    # What pickle asks: it raises for a zone that was made from a file and not by its key.
+    # As pickle does: it raises for a zone that was made from a file and not by its key.
     arguments: Any = zone.__reduce__()[1]
     key = arguments[0]
     if type(key) is not str or not _ZONE.fullmatch(key):
@@ -218,7 +218,7 @@ BY_CODE: Final[dict[int, Kind]] = {
 
 
 def kind_of(cls: type) -> Kind | None:
-    """Return the kind of the objects of exactly the type `cls`, or None where there is none."""
+    """Return the kind of the objects of exactly the type `cls`, or None."""
     kind = KINDS.get(cls)
     numpy = sys.modules.get("numpy")
     if kind is not None or numpy is None:

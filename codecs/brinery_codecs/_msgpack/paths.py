@@ -15,13 +15,11 @@ import msgpack
 from brinery.codec import Buffer
 from brinery_codecs._msgpack.kinds import BY_CODE, EXTERNAL, Hashes, Kind
 
-# By code: tuple, set, frozenset.  The fields of all others are no parts that have a path.
+# By code: tuple, set, frozenset.  The fields of all others have no path of their own.
 _FORMS: Final = {5: "[{}]", 6: "{{…}}", 7: "{{…}}"}
 
 
-_MOST_LEVELS: Final = (
-    1_024  # what the library reads: paths of deeper ones would take time without end
-)
+_MOST_LEVELS: Final = 1_024  # as the library reads: paths of deeper ones would take endless time
 
 
 class Reference:
@@ -84,7 +82,7 @@ def references(source: Buffer) -> list[Reference]:
         try:
             value = _next(unpacker, data, path)
             if type(value) is Kind and not (stack and not stack[-1].items):
-                raise ValueError("a mark in the wrong place")
+                raise ValueError("a mark is not at the start of an array")
             if type(value) is Reference:
                 value.path = path
                 found.append(value)
@@ -111,7 +109,7 @@ def references(source: Buffer) -> list[Reference]:
 
 
 def _next(unpacker: Any, data: memoryview, path: str) -> Any:
-    # The next value, or a frame for what holds others.
+    # The next value, or a frame for a container.
     first = data[unpacker.tell()]
     if first & 0xF0 == 0x80 or first in (0xDE, 0xDF):
         return _Frame(True, 2 * unpacker.read_map_header(), path)
@@ -129,7 +127,7 @@ def _extension(code: int, data: bytes) -> Any:
 
 
 def path_of_failure(source: Buffer, traceback: TracebackType | None, resolving: Any) -> str | None:
-    """Return the path to what cannot be read, or to the reference that could not be resolved.
+    """Return the path to the value that cannot be read, or to the reference that cannot be resolved.
 
     `resolving` is the code of the function that resolves the reference `name`.
     """

@@ -1,8 +1,8 @@
 """The walk over an object before a byte of it is written.
 
-Neither msgpack nor this codec has anything like pickle's memo: what is reached twice would be written
-twice, and a cycle for ever.  So the walk meets each value first, and refuses what would come back
-different: unknown types, and mutable values that are reached twice.
+Neither msgpack nor this codec has anything like pickle's memo: an object that is reached twice would be
+written twice, and a cycle for ever.  So the walk meets each value first, and refuses values that would
+come back different: unknown types, and mutable values that are reached twice.
 
 It goes depth first, but in batches of up to `_BATCH` containers, because the work per batch is done
 by loops in C (`chain`, `map`, `set`).  250,000 nodes of JSON-like data: 28 ms; one container at a time
@@ -28,7 +28,7 @@ in the innermost needs three more."""
 _BATCH: Final = 512
 _CONTAINERS: Final = frozenset({list, dict, tuple, set, frozenset})
 _SETS: Final = frozenset({set, frozenset})
-# No class of these can be made persistable, so that there is nobody to ask.
+# None of these classes can be made persistable, so no lookup is needed.
 _BUILTIN: Final = _CONTAINERS | {bytearray}
 # A tuple of a tuple of … twice each doubles at every level, and so would the payload.
 _MAX_REPEATS: Final = 10_000_000
@@ -40,7 +40,7 @@ _COPY: Final = f"Put a copy in one of the two places, make it persistable, or us
 _FLATTER: Final = f"Make the object flatter, parts of it persistable, or use {_OTHERS}"
 
 Types = dict[type, tuple[Kind | None, bool, Callable[[], None] | None]]
-"""What is known of a type: its kind, and whether its objects may be external."""
+"""The facts about a type: its kind, and whether its objects may be external."""
 
 
 class Refusal(Exception):
@@ -77,9 +77,9 @@ class _Repetition(Refusal):
 
     def _twice(self, first: _Place, second: _Place) -> EncodeError:
         path = _path(first)
-        what, where = type(second[0]).__name__, f"at {path}" if path else "the root"
+        name, where = type(second[0]).__name__, f"at {path}" if path else "the root"
         then = "contains itself" if _is_inside(second) else "would come back as two"
-        return _error(f"this {what} is also {where}, and {then}", _path(second), self.advice)
+        return _error(f"this {name} is also {where}, and {then}", _path(second), self.advice)
 
 
 def _error(reason: str, path: str, advice: str) -> EncodeError:
@@ -87,7 +87,7 @@ def _error(reason: str, path: str, advice: str) -> EncodeError:
 
 
 class Survey:
-    """What the walk over `root` found: the IDs of external objects, all sets, any bytearray.
+    """The result of the walk over `root`: the IDs of external objects, all sets, any bytearray.
 
     Raise `Refusal` for a value that cannot be written.
     """
@@ -210,10 +210,10 @@ def _count_references(root: Any) -> int:
     return count
 
 
-# -- where a value stands: only worked out when it is refused
+# -- the place of a value: only worked out when it is refused
 
 _Place = tuple[Any, "_Place | None", str]
-"""A value, the place of what holds it, and how it stands in there."""
+"""A value, the place of its holder, and its label in that."""
 
 
 def _places(root: Any) -> Iterator[_Place]:

@@ -1,9 +1,9 @@
-"""A pickler that never recurses, for what is nested or linked too deeply for the others.
+"""A pickler that never recurses, for objects that are nested or linked too deeply for the others.
 
 The picklers of the standard library call themselves for each level of nesting, so a linked list of some
-hundred instances is too much for them.  This one keeps a list of what is still to be written, and writes
-the same opcodes in the same order; unpickling is a loop anyway.  It is in Python and takes about ten
-times as long as the pickler in C, so a codec turns to it only where that has failed.
+hundred instances is too much for them.  This one keeps a list of the objects that are still to be written,
+and writes the same opcodes in the same order; unpickling is a loop anyway.  It is in Python and takes about
+ten times as long as the pickler in C, so a codec turns to it only where that has failed.
 
 The opcodes are those of PEP 307, PEP 3154 and PEP 574, as `pickletools` documents them.
 """
@@ -20,7 +20,7 @@ from typing import Any, Final
 from brinery.codec import Sink
 
 _BATCH: Final = 1000  # items between MARK and APPENDS, as everywhere in pickles
-# How often an object may be met again among what it is made of.  Each time something is memoized that was
+# How often an object may be met again among its own arguments.  Each time something is memoized that was
 # not before, or it never ends; with pickle that is a RecursionError.
 _MOST_RETURNS: Final = 1000
 # Of a reduction, after the function and its arguments: state, items, pairs, setter of the state.
@@ -183,7 +183,7 @@ class DeepPickler(pickle._Pickler):
 
     def _end_tuple(self, obj: tuple[Any, ...], is_short: bool, todo: list[Any]) -> None:
         if id(obj) in self.memo:
-            # One of its items led back to it, and has written it: what stands here is one too many.
+            # One of its items led back to it, and has written it: the items here are superfluous.
             if is_short:
                 self.write(pickle.POP * len(obj))
             else:
@@ -242,8 +242,8 @@ class DeepPickler(pickle._Pickler):
             return
         if not isinstance(reduction, tuple) or not 2 <= len(reduction) <= 6:
             raise pickle.PicklingError(
-                f"the reduction of a {cls.__qualname__} is {reduction!r:.100}, "
-                "neither a string nor a tuple of two to six items"
+                f"expected a string or a tuple of two to six items as the reduction of a "
+                f"{cls.__qualname__}, got {reduction!r:.100}"
             )
         self._reduction(obj, reduction, todo)
 
@@ -258,13 +258,13 @@ class DeepPickler(pickle._Pickler):
         function, args, *rest = reduction
         if not isinstance(args, tuple) or not callable(function):
             raise pickle.PicklingError(
-                f"the reduction of a {type(obj).__qualname__} is to call {function!r:.100} with "
-                f"{args!r:.100}: that has to be a function and a tuple"
+                f"expected a function and a tuple of arguments in the reduction of a "
+                f"{type(obj).__qualname__}, got {function!r:.100} and {args!r:.100}"
             )
         if (times := self._under_way.get(id(obj), 0)) == _MOST_RETURNS:
             raise pickle.PicklingError(
-                f"what a {type(obj).__qualname__} is made of leads back to it without end: give it "
-                "that after construction, as state"
+                f"the arguments that make a {type(obj).__qualname__} lead back to it without end: set "
+                "them after construction, as state"
             )
         self._under_way[id(obj)] = times + 1
         todo.append(_Step((self._made, obj, rest)))
@@ -277,7 +277,9 @@ class DeepPickler(pickle._Pickler):
             return
         cls = args[0]
         if not hasattr(cls, "__new__") or cls is not obj.__class__:
-            raise pickle.PicklingError(f"{name} is to make a {cls!r:.100}, not what is pickled")
+            raise pickle.PicklingError(
+                f"expected {name} to make a {type(obj).__qualname__}, got {cls!r:.100}"
+            )
         if name == "__newobj__":
             todo += (_NEWOBJ, args[1:], cls)
         elif self.proto >= 4:

@@ -1,9 +1,9 @@
-"""What dill does with its types, as reductions for a pickler in C.
+"""The reductions of dill for its types, in a form for a pickler in C.
 
 dill's pickler is in Python, and each type that it knows has a function there that writes the opcodes.  Nearly
 all of them make one call of `save_reduce`, or write one global.  Here such a function runs against a pickler
-that writes nothing and remembers that call.  What does anything else is `NotExactError`, and then dill has
-to write the record itself.
+that writes nothing and remembers that call.  If it does anything else, `NotExactError` is raised, and dill
+has to write the record itself.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class DillReducers(dict[type, Reducer]):
         self._recorder = _Recorder(byref=byref, fmode=fmode, recurse=recurse)
 
     def get(self, cls: type, default: Any = None) -> Any:
-        """Return the reducer of a type, `default` where the type needs none."""
+        """Return the reducer of a type, `default` if the type needs none."""
         if cls is CellType:
             return reduce_cell
         if cls in (dict, FunctionType) or is_array(cls):
@@ -52,16 +52,16 @@ class DillReducers(dict[type, Reducer]):
         return lambda obj: self._recorder.reduction(obj, save)
 
     def reduce_class(self, cls: type) -> Any:
-        """Return the reduction of a class that stands under no name."""
+        """Return the reduction of a class that has no importable name."""
         return self._recorder.reduction(cls, _dill.save_type)
 
 
-# It does just what the pickler in C does by itself.
+# It does the same as the pickler in C.
 _SAVE_ALIAS: Final = getattr(_dill, "save_generic_alias", None)
 
 
 def is_array(cls: type) -> bool:
-    """Tell whether a type is one of numpy's whose own reduction is better than dill's.
+    """Return whether a type is one of numpy's whose own reduction is better than dill's.
 
     dill's way with arrays and their types loses the byte order; numpy's own, at protocol 5, does not.
     """
@@ -85,7 +85,7 @@ class _Recorder(dill.Pickler):  # type: ignore[misc]
         self._strings: list[str] = []
 
     def reduction(self, obj: Any, save: Save) -> Any:
-        """Return what `save` has the pickler write for `obj`: a reduction or the name of a global."""
+        """Return the reduction or the name of a global that `save` writes for `obj`."""
         self._target, self._found, self._strings = obj, None, []
         self.memo.clear()
         self._postproc.clear()

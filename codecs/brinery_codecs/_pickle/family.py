@@ -1,4 +1,4 @@
-"""What the codecs of the pickle family share: protocols, dumping, loading, classes by value."""
+"""The base of the codecs of the pickle family: protocols, dumping, loading, classes by value."""
 
 from __future__ import annotations
 
@@ -110,14 +110,14 @@ class PickleFamily(Codec):
         except Exception as error:
             if not is_too_deep(error):
                 raise
-        # The attempt has cost what a thousand objects cost, and what it wrote is void.
+        # The attempt has cost as much as a thousand objects, and its output is dropped.
         void(sink, take)
         pickler = self._deep_pickler(sink, state, take)
         pickler.dump(obj)
         self._check(pickler, sink)
 
     def _write_in_band(self, obj: Any, sink: Sink, state: WriteState) -> None:
-        # Whoever is encoding has the idle pickler to himself: a hook of the user's may save, too.
+        # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
         idle, state.idle = state.idle, None
         pickler: Any
         if idle is None:
@@ -152,12 +152,12 @@ class PickleFamily(Codec):
         data, first = refilled
         try:
             return pickle.loads(data, buffers=chain(first, buffers))
-        except Exception as failure:  # noqa: BLE001 - once more, by one that can tell where it fails
+        except Exception as failure:  # noqa: BLE001 - again, by an unpickler that shows where it fails
             links.restart()
             try:
                 return self._load(source, names, links, buffers)
             except Exception as again:
-                # What fails for another reason now may do so because it was tried before.
+                # The second attempt may fail for another reason, because of the first.
                 reason = _place_of(failure)
                 if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
                     raise
@@ -172,13 +172,13 @@ class PickleFamily(Codec):
             return unpickler.load()
         except OldStateError:
             links.restart()
-        del unpickler  # it does not tell where the next one fails: see `locate`
+        del unpickler  # its memo must not be taken for that of the next one: see `locate`
         return self._load_old(source, names, buffers)
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
     ) -> Callable[[], Any] | None:
-        """Decode until the root is constructed; return what goes on to the end, None for `load`."""
+        """Decode until the root is constructed; return the function for the rest, None for `load`."""
         names = self._names(links)
         cls = names.class_of_root(source)
         if cls is not None:
@@ -189,7 +189,7 @@ class PickleFamily(Codec):
         try:
             obj = unpickler.load()
         except Suspended:
-            # To decode anew in C is faster than to go on in Python.
+            # To decode again in C is faster than to go on in Python.
             return None
         except InexactError:
             return self._begin_exactly(source, names, links, buffers)
@@ -208,7 +208,7 @@ class PickleFamily(Codec):
             return self._old(source, old, old, buffers).whole()
         except OldStateError as error:
             raise DecodeError(
-                f"a class that it has by value holds an object of {error}, in an older version"
+                f"a class by value holds an object of {error} in an older version, which cannot be upgraded"
             ) from error
 
     def _old(
@@ -231,7 +231,7 @@ class PickleFamily(Codec):
         return self.special
 
     def locate(self, source: Buffer, error: Exception) -> str | None:
-        """Return the path inside the object at which decoding failed; see `_locating`."""
+        """Return the path inside the object at which decoding failed; see `analysis.failure`."""
         from brinery_codecs._pickle.analysis.failure import path_of_failure
 
         family = PickleFamily
@@ -250,7 +250,7 @@ class PickleFamily(Codec):
 
     @staticmethod
     def _scan(source: Buffer, names: Names) -> None:
-        # What the reader restricts is checked before the first opcode is carried out.
+        # The restriction is checked before the first opcode is carried out.
         restriction = names.restriction
         if restriction is None:
             return
@@ -267,15 +267,15 @@ class PickleFamily(Codec):
     def _pickler(self, target: Target, state: WriteState, take: Take | None) -> Pickler: ...
 
     def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> Pickler:
-        """Return the pickler for what is too deep for the other one."""
+        """Return the pickler for objects that are too deep for the other one."""
         return DeepPickler(sink, self.protocol, state.table, buffer_callback=take)
 
     def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
-        """Return what the payload of a persistable object of a class begins with, if anything."""
+        """Return the prefix of the payloads of a persistable class, None if it has none."""
         return None
 
     def _check(self, pickler: Any, sink: Sink) -> None:
-        """Raise an exception if what was written is not as it has to be."""
+        """Raise an exception if the pickle that was written cannot be read back as it should."""
 
     def _renew(self, pickler: Any) -> bool:
         """Make a pickler as it was when it was new; return whether that is possible."""
@@ -327,13 +327,13 @@ def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
 
 
 def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
-    # A weak reference: what refers back to itself would wait for the collector.
+    # A weak reference: a cycle would wait for the collector.
     codec, known = names.codec, weakref.ref(names)
     assert isinstance(codec, PickleFamily)
 
     def decode(blob: bytes) -> Any:
         living = known()
-        assert living is not None  # it reads the payload at hand
+        assert living is not None  # it reads the payload
         codec._scan(blob, living)
         return codec._unpickler(blob, living, ()).load()
 

@@ -20,9 +20,9 @@ FindClass = Callable[[str, str], Any]
 
 
 def finder_of(source: Buffer) -> FindClass:
-    """Return how an unpickler of this pickle imports what it names.
+    """Return the function by which an unpickler of this pickle imports globals.
 
-    It looks up what it is asked for and nothing else: present names go by no further ones.
+    It looks up exactly the name that it is given, and does not map names of Python 2 a second time.
     """
     return _finder(bytes(source[:2]) if source[:1] == b"\x80" else b"")
 
@@ -36,7 +36,7 @@ def _finder(head: bytes) -> FindClass:
 
 
 def admitted(find_class: FindClass, restriction: Restriction) -> FindClass:
-    """Return a `find_class` that refuses what a reader does not admit, by its name and by what it is."""
+    """Return a `find_class` that refuses globals that a reader does not admit, by name and by kind."""
 
     def find(module: str, name: str) -> Any:
         key = (module, name)

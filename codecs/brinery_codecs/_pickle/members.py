@@ -1,7 +1,7 @@
 """Members of enumerations, which Pythons pickle in several forms.
 
 ===========  ====================================  =====================================================
-form         what is pickled                       by
+form         pickled as                            by
 ===========  ====================================  =====================================================
 by value     ``Colour(2)``, ``Rights(3)``          Python 3.10 and before, and from 3.11.5 on
 by name      ``getattr(Colour, "BLUE")``           Python 3.11.0 to 3.11.4; classes that ask for it
@@ -12,9 +12,9 @@ as a global  ``socket:AF_INET``                    Python 3.11.0 to 3.11.4, for 
                                                    constants of a module; classes that ask for it
 ===========  ====================================  =====================================================
 
-A reader that restricts what payloads name admits members by each of them if it admits their class.  So it has
-to admit `getattr` and `operator.or_`, whoever wrote the payload: the one for attributes of a class that are
-admitted by their own names (see `narrowed`), the other for flags of one class.
+A reader that restricts the names in payloads admits members in each form if it admits their class.  So it
+admits `getattr` and `operator.or_` in every payload: `getattr` for attributes of a class that are admitted by
+their own names (see `narrowed`), `or_` for flags of one class.
 """
 
 from __future__ import annotations
@@ -31,24 +31,24 @@ COMBINE: Final = ("_operator", "or_")
 """The function that combines flags, as pickles name it."""
 
 _MOST_BITS: Final = 4_096
-"""Bits of flags that are combined: each value that is met for the first time is kept by its class."""
+"""Bits of flags that are combined: a class keeps each value of its flags that was ever made."""
 
 
 def combining(is_admitted: Callable[[type], bool]) -> Callable[[Any, Any], Any]:
     """Return an `operator.or_` for flags alone, of one class that is admitted, and integers beside them.
 
-    It raises `TrustError` for all else.
+    It raises `TrustError` for any other objects.
     """
 
     def combine(left: Any, right: Any) -> Any:
         parts = [part for part in (left, right) if not is_stand_in(part)]
         classes = {type(part) for part in parts} - {int}
         if len(classes) > 1 or (len(parts) == 2 and not classes):
-            raise refused("it combines what are no flags of one class")
+            raise refused("it combines objects that are not flags of one class")
         for cls in classes:
             if not issubclass(cls, Flag) or not is_admitted(cls):
                 raise refused(
-                    f"it combines objects of {cls.__qualname__}, which are no flags that it names"
+                    f"it combines objects of {cls.__qualname__}, which is not a class of flags that it names"
                 )
         if any(_bits(part) > _MOST_BITS for part in parts):
             raise refused(f"it combines flags of more than {_MOST_BITS} bits")

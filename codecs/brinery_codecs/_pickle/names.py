@@ -22,7 +22,7 @@ from brinery_codecs._pickle.prefixes import (
 NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 Own = Callable[[ReadLinks, "Names"], Any]
-"""Makes what stands for a name in the payloads of one load."""
+"""Makes the object that the payloads of one load get for a name."""
 
 
 def _external(links: ReadLinks, names: Names) -> Any:
@@ -57,7 +57,7 @@ class Names(dict[tuple[str, str], Any]):
     """The globals that payloads name, each looked up once for all records of one load."""
 
     def __init__(self, links: ReadLinks, codec: Codec, own: Mapping[tuple[str, str], Own]) -> None:
-        """`own` makes what stands for names of brinery, when a payload first has them."""
+        """Use `own` for names of brinery when a payload first has them."""
         super().__init__()
         self._links = links
         self.codec = codec
@@ -77,7 +77,7 @@ class Names(dict[tuple[str, str], Any]):
     def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
         """Return a pickle of the same object that names nothing, and the first buffers that it takes.
 
-        None where the payload may name more than its prefix does; see `prefixes`.
+        None if the payload may name more than its prefix does; see `prefixes`.
         """
         if not isinstance(source, bytes) or not (end := end_of_prefix(source)):
             return None
@@ -102,7 +102,7 @@ class Names(dict[tuple[str, str], Any]):
         return None if known is None else known.root
 
     def _known_prefix(self, prefix: bytes) -> KnownPrefix | None:
-        # What a new prefix stands for; None where an unpickler has to read it.
+        # A prefix that this load meets first; None if an unpickler has to read it.
         named = class_of(prefix)
         found = None
         if named is not None and self.restriction is None:
@@ -119,7 +119,11 @@ class Names(dict[tuple[str, str], Any]):
         if (module, name) not in self:
             try:
                 self.find(finder_of(b"\x80\x05"), module, name)
-            except (DecodeError, TrustError, OldStateError):  # whoever reads all of it tells so
+            except (
+                DecodeError,
+                TrustError,
+                OldStateError,
+            ):  # the unpickler that reads all of it raises it
                 return None
         return self.get((module, name))
 
@@ -133,7 +137,7 @@ class Names(dict[tuple[str, str], Any]):
             raise OldStateError(f"{module}.{name}")
         narrower = narrowed(self, module, name, found)
         if narrower is not None:
-            # Not kept: what refers back to this object would wait for the collector.
+            # Not kept: a cycle with this object would wait for the collector.
             return narrower
         if self._links.is_lasting(module, name):
             self[module, name] = found
@@ -142,16 +146,16 @@ class Names(dict[tuple[str, str], Any]):
     def look_up(
         self, find_class: FindClass, module: str, name: str
     ) -> tuple[Any, Callable[[Any], Any] | None]:
-        """Return the global and what upgrades the states that the record at hand has of it.
+        """Return the global and the function that upgrades its states in the current record.
 
-        Raise `TrustError` for what the reader does not admit.
+        Raise `TrustError` for a global that the reader does not admit.
         """
         if self.restriction is not None:
             find_class = admitted(find_class, self.restriction)
         try:
             found = self._links.find(module, name, find_class)
         except (ImportError, AttributeError, SystemExit) as error:
-            # A script that is imported may end with sys.exit: that is no reason to end this process.
+            # A script that is imported may call sys.exit, which must not end this process.
             how = f"it ends with {error!r}" if isinstance(error, SystemExit) else str(error)
             raise MissingClassError(
                 f"{module}.{name} cannot be imported: {how}{_installed(module)}",
@@ -179,7 +183,7 @@ class Names(dict[tuple[str, str], Any]):
             self._is_enumeration[module, name] = isinstance(found, EnumType)
 
     def may_combine(self, cls: type) -> bool:
-        """Tell whether a reader that restricts what is named admits the class of flags."""
+        """Return whether a reader that restricts names admits the class of flags."""
         # A record may refer to flags in records of their own, and not name their class.
         name = cls.__module__, cls.__qualname__
         return cls in self._enumerations or (
@@ -190,7 +194,7 @@ class Names(dict[tuple[str, str], Any]):
 
 
 class KnownPrefix(NamedTuple):
-    """What an unpickler has at the end of a prefix; see `prefixes`."""
+    """The memo and the root class that an unpickler has after a prefix; see `prefixes`."""
 
     memo: tuple[Any, ...]
     root: type
@@ -221,4 +225,7 @@ def _advice(module: str, name: str) -> str:
             f"It was defined in the script that saved the record: move {name} to a module, or save "
             "with the codec 'cloudpickle' or 'dill', which keep such classes whole"
         )
-    return f"Install or put on sys.path what provides the module {module!r}, as it was when saving"
+    return (
+        f"Install the package that provides the module {module!r}, or put it on sys.path, "
+        "as it was when saving"
+    )

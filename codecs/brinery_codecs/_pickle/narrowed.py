@@ -26,9 +26,9 @@ class Globals(Protocol):
 
 
 def narrowed(names: Globals, module: str, name: str, found: Any) -> Callable[..., Any] | None:
-    """Return what payloads get in place of a global; None to give them the global itself."""
+    """Return the function that payloads get in place of a global; None to give them the global itself."""
     if found is named:
-        # What looks globals up in its turn has to go by the same names.
+        # This function looks globals up, and has to go by the same names.
         return lambda module, name: names.find(named, module, name)
     if found is getattr:
         return lambda obj, name, *default: _attribute(names, obj, name, default)
@@ -50,7 +50,7 @@ def _attribute(names: Globals, obj: Any, name: str, default: tuple[Any, ...]) ->
     module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"
 
     def look_up(present: str, path: str) -> Any:
-        # The class may be one that cannot be imported under its name: it is at hand.
+        # The class may be one that cannot be imported under its name, but we have it.
         return getattr(obj, name) if (present, path) == (module, qualname) else named(present, path)
 
     return names.find(look_up, module, qualname)

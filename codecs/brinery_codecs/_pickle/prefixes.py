@@ -1,11 +1,11 @@
-"""What the payloads of one class begin with: the globals that each of them names.
+"""Prefixes: the first bytes of all payloads of one class, which name the globals that each of them needs.
 
-A pickler writes a global by importing its module and comparing what stands there, anew for each pickle,
-which is half of what a small object costs: 5.5 µs for one with two references, 2.0 where its globals
-are known.  So the globals of a class are pickled once, and the bytes begin the payload of each of its
-objects; the pickler starts with the memo that belongs to them.
+A pickler writes a global by importing its module and comparing the object that it finds there, again for
+each pickle, which is half of what a small object costs: 5.5 µs for one with two references, 2.0 where its
+globals are known.  So the globals of a class are pickled once, and the bytes begin the payload of each of
+its objects; the pickler starts with the memo that belongs to them.
 
-Reading goes the same way: what a prefix puts into the memo of an unpickler is found once.  A payload that
+Reading goes the same way: the memo that an unpickler has after a prefix is found once.  A payload that
 names nothing else is read by `pickle.loads`, without a file and without a call for each global: 2.4 µs,
 where an unpickler that does all that takes 3.9.
 """
@@ -29,7 +29,7 @@ _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
 class Prefix(NamedTuple):
-    """The first bytes of a payload, and what a pickler that goes on from there has in its memo."""
+    """The first bytes of a payload, and the memo of a pickler that goes on from there."""
 
     head: bytes
     memo: Any
@@ -38,8 +38,8 @@ class Prefix(NamedTuple):
 def prefix_of(cls: type, protocol: int) -> Prefix | None:
     """Return the prefix for the objects of a class.
 
-    None where these may be reduced to anything but a call of ``__new__``.  It goes by the class alone: an
-    object that has not changed is written as it was.
+    None if these may be reduced to anything but a call of ``__new__``.  It depends on the class alone, so
+    that an object that has not changed is written as before.
     """
     if not _is_ordinary(cls):
         return None
@@ -50,14 +50,14 @@ def prefix_of(cls: type, protocol: int) -> Prefix | None:
     pickler = pickle.Pickler(sink, protocol)
     try:
         pickler.dump(names)
-    except Exception:  # noqa: BLE001 - the object fails in the same way, and tells where
+    except Exception:  # noqa: BLE001 - the object fails in the same way, with the place in the error
         return None
-    # The tuple is dropped again; what it holds stays in the memo of whoever decodes.
+    # The tuple is dropped again; its items stay in the memo of the unpickler.
     return Prefix(b"".join(sink.pieces)[: -len(pickle.STOP)] + pickle.POP, pickler.memo)
 
 
 def is_in_place(cls: type) -> bool:
-    """Tell whether a class still stands where its prefix says."""
+    """Return whether a class is still found under the name in its prefix."""
     found: Any = sys.modules.get(cls.__module__)
     for name in cls.__qualname__.split("."):
         found = getattr(found, name, None)
@@ -76,7 +76,7 @@ def _is_ordinary(cls: Any) -> bool:
 
 
 # The prefix that `prefix_of` makes of ``(new_root, external, cls)`` at protocol 5, in parts: between them
-# stand the length of a frame, and the module and the name of the class, each behind its length.
+# are the length of a frame, and the module and the name of the class, each behind its length.
 _START: Final = b"\x80\x05\x95"
 _FRAME: Final = 8
 _REFERENCES: Final = (
@@ -90,13 +90,13 @@ _LONGEST: Final = 600  # bytes; both names are shorter than 256
 
 
 def end_of_prefix(source: bytes) -> int:
-    """Return where the prefix of a payload of protocol 5 ends, 0 where it has none."""
+    """Return where the prefix of a payload of protocol 5 ends, 0 if it has none."""
     at = source.find(_AFTER, 0, _LONGEST)
     return at + len(_END) if at > 0 else 0
 
 
 def calls_root(source: bytes, end: int) -> bool:
-    """Tell whether a payload goes on after its prefix with making the root from its class alone."""
+    """Return whether a payload, after its prefix, makes the root from its class alone."""
     start = end + len(_START) + _FRAME
     return source[start : start + len(_CALL)] == _CALL
 
@@ -104,7 +104,7 @@ def calls_root(source: bytes, end: int) -> bool:
 def refilled(source: bytes, end: int) -> bytes | None:
     """Return a pickle that begins with `REFILL` in place of the prefix that ends at `end`.
 
-    None where it may name further globals: `pickle.loads` would look for them as it likes.
+    None if it may name further globals: `pickle.loads` would import them by itself.
     """
     body = source[end + len(_START) + _FRAME :]
     # Any of them may be part of a value; then nothing but time is lost.
@@ -115,7 +115,7 @@ def refilled(source: bytes, end: int) -> bytes | None:
 
 @functools.lru_cache(maxsize=256)
 def class_of(prefix: bytes) -> tuple[str, str] | None:
-    """Return module and name of the class of a prefix, None where it is any other."""
+    """Return module and name of the class of a prefix, None if the bytes are not such a prefix."""
     start = len(_START) + _FRAME
     if not prefix.startswith(_START) or not prefix.startswith(_REFERENCES, start):
         return None
@@ -135,17 +135,17 @@ def class_of(prefix: bytes) -> tuple[str, str] | None:
 
 
 def memo_after(named: tuple[str, str], new_root: Any, external: Any, cls: Any) -> tuple[Any, ...]:
-    """Return what the memo has after a prefix that names the class `named`.
+    """Return the contents of the memo after a prefix that names the class `named`.
 
-    `new_root`, `external` and `cls` stand for the globals.
+    `new_root`, `external` and `cls` are the globals that the reader uses.
     """
     functions = ("brinery.reference", "new_root", new_root, "external", external)
     return (*functions, *named, cls, (new_root, external, cls))
 
 
 REFILL: Final = pickle.MARK + (pickle.NEXT_BUFFER + pickle.MEMOIZE) * 9 + pickle.POP_MARK
-"""Stands for a prefix: puts what `memo_after` returns into the memo, handed in as out-of-band buffers.
+"""Replaces a prefix: puts the objects of `memo_after` into the memo, passed in as out-of-band buffers.
 
-There is no other way to set the memo of an unpickler in C: what is assigned to it leaves the place of the
+There is no other way to set the memo of an unpickler in C: an assignment leaves the place of the
 next entry as it was (CPython 3.11 to 3.13).
 """

@@ -1,4 +1,4 @@
-"""The names of one record, where those of its load do not do: it is old, or decoded in two steps."""
+"""The names of one record that is old or decoded in two steps: other records of the load have other needs."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Upgrading:
         return found if narrower is None else narrower
 
     def may_combine(self, cls: type) -> bool:
-        """Tell whether a reader that restricts what is named admits the class of flags."""
+        """Return whether a reader that restricts names admits the class of flags."""
         return self._names.may_combine(cls)
 
 

@@ -22,7 +22,7 @@ def open_source(source: Buffer) -> Any:
 class _View:
     """A file over a large payload that copies nothing by itself: an array is read into its place.
 
-    With frames an unpickler reads all else in pieces of 64 KB.
+    With frames an unpickler reads everything else in pieces of 64 KB.
     """
 
     __slots__ = ("_at", "_data")

@@ -9,15 +9,15 @@ from brinery.codec import Buffer, Sink
 
 
 class Target(Protocol):
-    """What a pickler writes to."""
+    """A file as picklers need it."""
 
     @property
     def write(self) -> Callable[[Buffer], Any]:
-        """Take what is written."""
+        """Return the function that takes bytes."""
 
 
 class Relay:
-    """Takes what a pickler writes, and gives it to the sink of the record at hand."""
+    """Takes the output of a pickler, and gives it to the sink of the current record."""
 
     __slots__ = ("_pieces",)
 
@@ -25,7 +25,7 @@ class Relay:
         self._pieces: list[bytes] = []
 
     def write(self, data: Buffer) -> None:
-        """Take `data`; a mutable buffer is copied, for what is encoded after it may change it."""
+        """Take `data`; a mutable buffer is copied, because later hooks may change it."""
         self._pieces.append(data if type(data) is bytes else bytes(data))
 
     def give(self, head: bytes, sink: Sink) -> None:
@@ -47,7 +47,7 @@ class Take(list[Buffer]):
 
 
 def void(sink: Sink, take: Take | None) -> None:
-    """Forget what an attempt has written that failed."""
+    """Drop the output of an attempt that failed."""
     sink.pieces.clear()
     if take is not None:
         take.clear()

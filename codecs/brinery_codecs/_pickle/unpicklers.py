@@ -69,7 +69,7 @@ class SuspendableUnpickler(pickle._Unpickler):
     dispatch: ClassVar[dict[int, Callable[[Any], None]]]
 
     def begin(self) -> Any:
-        """Decode until the root is constructed; return what goes on to the end."""
+        """Decode until the root is constructed; return a function that goes on to the end."""
         try:
             obj = self.load()
         except Suspended as suspended:
@@ -91,7 +91,7 @@ class SuspendableUnpickler(pickle._Unpickler):
 class UpgradingUnpickler(SuspendableUnpickler):
     """A `SuspendableUnpickler` that upgrades the states of objects before it sets them.
 
-    The unpickler in C cannot be told to; this one is for records of older versions alone.
+    The unpickler in C has no hook for that; this one is for records of older versions alone.
     """
 
     def __init__(
@@ -105,11 +105,11 @@ class UpgradingUnpickler(SuspendableUnpickler):
         super().__init__(source, names, buffers, find_class)
         self._upgrades = upgrades
         self._stateless: dict[int, Any] = {}
-        # What makes an object; other calls may return one that is complete already.
+        # The callables that make an object; other calls may return one that is complete already.
         self._makers = [*_MAKERS, *(names["brinery.reference", name] for name in _ROOTS)]
 
     def begin(self) -> Any:
-        """Decode until the root is constructed; return what goes on to the end."""
+        """Decode until the root is constructed; return a function that goes on to the end."""
         finish = super().begin()
         if finish == self.finish:
             self._note(self.stack[-1])
@@ -138,11 +138,11 @@ class UpgradingUnpickler(SuspendableUnpickler):
         if cls not in self._upgrades:
             _C_LIKE.load_build(self)
             return
-        what = f"the upgrade of a state of {cls.__module__}:{cls.__qualname__}"
+        upgrade = f"the upgrade of a state of {cls.__module__}:{cls.__qualname__}"
         try:
             made = self.stack[-1] = self._upgrades[cls](state)
         except Exception as error:
-            raise DecodeError(f"{what} failed: {type(error).__name__}: {error}") from error
+            raise DecodeError(f"{upgrade} failed: {type(error).__name__}: {error}") from error
         if made is None:
             del self.stack[-1]
             return
@@ -150,7 +150,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
             _C_LIKE.load_build(self)
         except Exception as error:
             raise DecodeError(
-                f"{what} returned an object of type {type(made).__qualname__}, and setting it failed: "
+                f"{upgrade} returned an object of type {type(made).__qualname__}, and setting it failed: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
@@ -170,7 +170,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
         self._note(self.stack[-1])
 
     def load_reduce(self) -> None:
-        """Call what makes an object, or anything else."""
+        """Call a function, which may make an object."""
         maker = self.stack[-2]
         _C_LIKE.load_reduce(self)
         made = self.stack[-1]

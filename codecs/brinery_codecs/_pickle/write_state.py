@@ -13,15 +13,15 @@ from brinery_codecs.shared_classes import ClassWriter
 
 @dataclass(slots=True)
 class WriteState:
-    """What the records of one save share."""
+    """Everything that the records of one save share."""
 
     table: ReducerTable
     classes: ClassWriter
-    """Describes classes by value; only the codecs that write such ask it."""
+    """Describes classes by value; only codecs that write classes by value use it."""
     is_canonical: bool = False
     """Whether classes are written to be compared, not to be read."""
     prefixes: dict[type, Prefix | None] = field(default_factory=dict)
-    """What the payloads of a class begin with, as far as this save has asked."""
+    """The prefix of each class that this save has met; None for a class without one."""
     known_prefixes: dict[type, Prefix | None] = field(default_factory=dict)
     """The same, of all saves of a store."""
     idle: tuple[Any, Relay] | None = None

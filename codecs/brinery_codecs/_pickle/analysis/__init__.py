@@ -1,6 +1,7 @@
-"""What a pickle does, found without running it.
+"""The analysis of a pickle without running it.
 
-A *scan* passes over the opcodes and asks the *rules* what may be named and called.  A *trace* finds, in
-symbols, what would be made.  A *failure* is the step at which decoding failed, told as a path inside the
-object.
+A *scan* carries out the opcodes on a *machine* that has *values* in place of objects: a *handler* for each
+opcode, *rules* for the globals that it calls, a *budget* for memory and time.  A *trace* makes *nodes* in
+place of objects, with the path from the root to each.  A *failure* is the step at which decoding failed, as
+a path inside the object.
 """

@@ -1,4 +1,4 @@
-"""The budget of a scan: what decoding a payload may cost, which its length bounds."""
+"""The budget of a scan: the cost of decoding a payload, which its length bounds."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Budget(Payload):
 
     def large_integer(self, integer: bytes) -> bytes:
         """Count an integer that may share its hash with others, and return it."""
-        # Wherever it stands: lists become sets, too.
+        # In every place: lists become sets, too.
         number = int.from_bytes(integer, "little", signed=True)
         equal = self._hashes.setdefault(hash(number), set())
         equal.add(number)
@@ -95,7 +95,7 @@ class Budget(Payload):
 
     def count_arguments(self) -> None:
         """Count a state that may give arguments to an exception."""
-        # What an exception gets as "args" is copied into a tuple.
+        # An exception copies its "args" into a tuple.
         if self._may_name_arguments is None:
             self._may_name_arguments = b"args" in self.data or b"\\u" in self.data
         if self._may_name_arguments:
@@ -105,7 +105,7 @@ class Budget(Payload):
 
     def count_nested(self) -> None:
         """Count a state or a cycle whose depth is not known."""
-        # What may be deeper than its value says: states are not followed, nor what holds the object already.
+        # The object may be deeper than its value says: states and earlier holders are not followed.
         self._nested += 1
         if self._nested > MOST_DEPTH:
             raise refused(
@@ -118,7 +118,7 @@ class Budget(Payload):
         self.listed += sum(item.weight for item in items if type(item) is Tuple)
 
     def check_keys(self, keys: Sequence[Value]) -> None:
-        """Count what hashing keys takes."""
+        """Count the steps that hashing keys takes."""
         for key in keys:
             if type(key) is Made and key.is_slice:
                 raise refused("it has a slice for a key")

@@ -1,8 +1,8 @@
 """Which step of decoding a pickle failed, and so where in the object.
 
-The memo of the unpickler tells how far it came: the step that failed comes after as many entries as
-there are and before the next.  Where several steps do, they are told apart by the function that the
-unpickler called: the outermost one in the traceback.  Where that does not decide, nothing is said.
+The memo of the unpickler shows how far it came: the step that failed comes after as many entries as
+there are and before the next.  If that is true of several steps, the function that the unpickler called, the
+outermost one in the traceback, decides between them.  If it does not, no path is given.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _only_path(targets: Collection[Node], places: Places) -> str | None:
 def _unpickler(
     traceback: TracebackType | None, codes: frozenset[CodeType]
 ) -> tuple[dict[int, Any], FrameType | None] | None:
-    # The memo of the unpickler, and what it called when the error came.
+    # The memo of the unpickler, and the frame that it called when the error came.
     while traceback is not None:
         frame, traceback = traceback.tb_frame, traceback.tb_next
         if frame.f_code not in codes:
@@ -73,7 +73,7 @@ def _unpickler(
 
 
 def _is_library(frame: FrameType) -> bool:
-    # Unpicklers in Python have frames of their own before that of what they call.
+    # Unpicklers in Python have frames of their own before that of the function that they call.
     name, module = frame.f_code.co_name, frame.f_globals.get("__name__")
     if module == "brinery_codecs._pickle.unpicklers":
         return name in ("begin", "finish")
@@ -81,7 +81,7 @@ def _is_library(frame: FrameType) -> bool:
 
 
 class _Deciding:
-    """Tells steps apart by the objects that there were and the function that was called."""
+    """Decides between steps by the objects that existed and the function that was called."""
 
     def __init__(self, memo: dict[int, Any], frame: FrameType | None) -> None:
         self._memo = memo
@@ -99,14 +99,14 @@ class _Deciding:
         return [step for step in able if step.action != "find" and self._is_opaque(step)]
 
     def real(self, node: Node | None) -> Any:
-        """Return the object that a node stands for, UNKNOWN where it is not known."""
+        """Return the object of a node, UNKNOWN if it is not known."""
         if node is None:
             return UNKNOWN
         if node.index is None:
             return node.value if node.kind == "atom" else UNKNOWN
         return self._memo.get(node.index, UNKNOWN)
 
-    # what cannot have failed
+    # steps that cannot have failed
 
     def _can_fail(self, step: Step) -> bool:
         if step.action == "call" and step.is_new and not step.args:
@@ -129,7 +129,7 @@ class _Deciding:
             and _static(cls, "__getattribute__") is _GETATTRIBUTE
         )
 
-    # what was called
+    # steps that made the call
 
     def _is_called(self, step: Step) -> bool:
         assert self._code is not None
@@ -158,7 +158,7 @@ class _Deciding:
         return False
 
     def _has_argument(self, obj: Any) -> bool:
-        # The object is the first argument of what was called on it; a name set anew hides it.
+        # The object is the first argument of its method; another value under that name hides it.
         assert self._frame is not None
         assert self._code is not None
         if not self._code.co_argcount:
@@ -166,14 +166,14 @@ class _Deciding:
         return self._frame.f_locals.get(self._code.co_varnames[0], UNKNOWN) is obj
 
     def _is_opaque(self, step: Step) -> bool:
-        # Whether it runs code that is not seen, which may have called what was called.
+        # Whether it runs code that is not seen, which may have made the call.
         if step.action == "call":
             return _codes_called(self.real(step.callee), step.is_new)[1]
         return True
 
 
 def _flat(nodes: Iterable[Node]) -> Iterable[Node]:
-    # Members and keys, and what those of them that are tuples and sets hold.
+    # Members and keys, and the items of those that are tuples and sets.
     pending = list(nodes)
     while pending:
         node = pending.pop()

@@ -44,18 +44,18 @@ class Machine(Rules):
         """Return the error for a place of the memo that no pickler would use."""
         return refused(f"it puts an object into place {index} of a memo of {len(self.memo)}")
 
-    def check_target(self, value: Value, what: str, items: Sequence[Value] = ()) -> None:
-        """Raise `TrustError` unless items or a state may be set on what a value stands for."""
+    def check_target(self, value: Value, part: str, items: Sequence[Value] = ()) -> None:
+        """Raise `TrustError` unless items or a state may be set on the object of a value."""
         if value is FRESH or value is FRESH_LIST or is_unknown(value):
             return
         if type(value) is Made:
             if value.hold(items) and value.is_inside:
                 self.count_nested()
         elif self.admits is not None:
-            raise refused(f"it sets {what} on what is no object of its own")
+            raise refused(f"it sets {part} on an object that it did not make")
 
     def check_mapping(self, value: Value, items: Sequence[Value]) -> None:
-        """Raise `TrustError` unless keys and values may be set on what a value stands for."""
+        """Raise `TrustError` unless keys and values may be set on the object of a value."""
         # A list or bytearray takes a slice for a key, and becomes twice as long by each three bytes.
         keys = items[::2]
         if value is FRESH_LIST or value is SHARED_LIST:

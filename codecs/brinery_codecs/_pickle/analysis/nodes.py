@@ -1,4 +1,4 @@
-"""The nodes that stand for objects when a payload is traced, and the steps that make them."""
+"""Nodes, which replace objects when a payload is traced, and the steps that make them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Kind = Literal["atom", "list", "tuple", "dict", "set", "global", "object", "mark
 Action = Literal["find", "call", "state", "fill"]
 
 UNKNOWN: Final = object()
-"""The object that a node stands for, if it is not known."""
+"""The object of a node, if it is not known."""
 
 COMBINE: Final = "_operator.or_"
 """The function that combines flags; see `members`."""
@@ -19,7 +19,7 @@ _TYPES_BY_NAME: Final = ("cloudpickle.cloudpickle._builtin_type", "dill._dill._l
 
 
 class Node:
-    """What stands for one object."""
+    """One object of a traced payload."""
 
     __slots__ = ("args", "index", "items", "kind", "maker", "pairs", "states", "value")
 
@@ -54,7 +54,7 @@ class Step:
 
 
 def is_own(node: Node | None) -> bool:
-    """Tell whether a global is one of brinery's, which payloads name for its own purposes."""
+    """Return whether a global is one of brinery's, which payloads name for its own purposes."""
     return (
         node is not None
         and node.kind == "global"
@@ -63,7 +63,7 @@ def is_own(node: Node | None) -> bool:
 
 
 def name_of(node: Node | None) -> str | None:
-    """Return the dotted name of a global, also where a library goes round about it."""
+    """Return the dotted name of a global, also if a library names it in a roundabout way."""
     if node is None:
         return None
     if node.kind == "global":
@@ -74,6 +74,6 @@ def name_of(node: Node | None) -> str | None:
 
 
 def text_of(node: Node) -> str:
-    """Return the string that a node stands for."""
+    """Return the string of a node."""
     # A string of a subclass is made of a plain one.
     return str(node.value if node.kind == "atom" else node.args[-1].value)

@@ -16,14 +16,14 @@ _LONGEST_NAME: Final = 200
 _MOST_CLASSES: Final = 20
 """Classes in classes that are followed to the outermost one."""
 _SHOWN: Final = 20
-"""Steps that are told of a path that is longer than these."""
-CUT: Final = "<inside, by a path too long to tell>"
-"""What stands for the start of such a path."""
+"""Steps that are shown of a longer path."""
+CUT: Final = "<inside, by a path too long to show>"
+"""Replaces the start of such a path."""
 
 Part = tuple[str, Node]
 """A step of a path, and the node to which it leads."""
 Real = Callable[[Node], Any]
-"""Returns the object that a node stands for, `UNKNOWN` if it is not known."""
+"""Returns the object of a node, `UNKNOWN` if it is not known."""
 Places = dict[Node, tuple[Node | None, str]]
 """Each node with the one that holds it, and the step between them."""
 
@@ -45,9 +45,9 @@ def path_to(node: Node, places: Places) -> str:
 
 
 def parts(node: Node, real: Real) -> Iterator[Part]:
-    """Yield what an object holds, with a step of a path to each."""
+    """Yield the parts of an object, with a step of a path to each."""
     if node.maker is not None:
-        # A class is where its object is; so what cannot be imported is told by that place.
+        # A class is where its object is; if it cannot be imported, the error names that place.
         yield "", node.maker
         yield from _ARGUMENTS.get(name_of(node.maker) or "", _arguments)(node)
     for state in node.states:
@@ -65,7 +65,7 @@ def _state(node: Node, state: Node, real: Real) -> Iterator[Part]:
     if name in _STATES:
         yield from _STATES[name](node, state)
     elif _restores_itself(node, real):
-        # What the keys of its state stand for is known to the class alone.
+        # Only the class knows the meaning of the keys of its state.
         yield "<state>", state
     elif state.kind == "dict":
         yield from _attributes(state)
@@ -94,7 +94,7 @@ def _restores_itself(node: Node, real: Real) -> bool:
 
 
 def _loaded(node: Node | None) -> Any:
-    # What stands under the name of a global, if its module is imported; none is.
+    # The object under the name of a global, if its module was imported before.
     if node is None or node.kind != "global":
         return UNKNOWN
     module, name = node.value

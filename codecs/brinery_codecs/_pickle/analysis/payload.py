@@ -57,16 +57,16 @@ class Payload:
         self._names: list[tuple[str, str]] = []
         self._index: dict[tuple[str, str], int] = {}
         self.needed: dict[tuple[str, str], None] = {}
-        """Module and qualname of what is imported, in the order met."""
+        """Module and qualname of each global that is imported, in the order met."""
         self.extensions: list[tuple[str, str]] = []
-        """What is named by a code of `copyreg`: an unpickler may find it without being asked."""
+        """The globals with a code of `copyreg`: an unpickler may find them without `find_class`."""
         self.unsure: set[tuple[str, str]] = set()
         """What is called and not imported yet, and may be an enumeration."""
 
     def global_at(self, module: str, name: str, protocol: int) -> int:
         """Return the value of a global that a pickle of this protocol names."""
         if protocol < 3:
-            # As an unpickler does for what Python 2 may have written.
+            # As an unpickler does for pickles that Python 2 may have written.
             if (module, name) in _compat_pickle.NAME_MAPPING:
                 module, name = _compat_pickle.NAME_MAPPING[module, name]
             elif module in _compat_pickle.IMPORT_MAPPING:
@@ -89,7 +89,7 @@ class Payload:
         return FIRST - index
 
     def class_by_value(self) -> int:
-        """Return what stands for a class that the payload holds by value."""
+        """Return the value of a class that the payload holds by value."""
         index = self._index.setdefault(_BY_VALUE, len(self._names))
         if index == len(self._names):
             self._names.append(_BY_VALUE)
@@ -101,7 +101,7 @@ class Payload:
         if found is None:
             raise refused(f"it has the code {code} of copyreg, under which nothing is registered")
         if found in FUNCTIONS:
-            # An unpickler that has it already would not ask for what stands for it here.
+            # An unpickler that has it already would not call `find_class`.
             raise refused(f"it names {':'.join(found)} by a code of copyreg, as no record does")
         self.extensions.append(found)
         return self.named(*found)
@@ -109,7 +109,7 @@ class Payload:
     def name_of(self, value: Value) -> tuple[str, str]:
         """Return module and qualname of a global that is called."""
         if type(value) is not int or value > FIRST:
-            raise refused("it calls what is not a class or function that it names")
+            raise refused("it calls something that is not a class or function that it names")
         return self._names[FIRST - value]
 
     def text_of(self, value: Value) -> str:

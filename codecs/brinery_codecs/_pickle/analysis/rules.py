@@ -1,6 +1,6 @@
-"""The rules for what a pickle calls.
+"""The rules for the calls of a pickle.
 
-Values stand for objects: see `brinery_codecs._pickle.analysis.scan`.
+Values replace objects: see `brinery_codecs._pickle.analysis.scan`.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Rules(Budget):
         raise NotImplementedError
 
     def call(self, callee: Value, arguments: Value) -> Value:
-        """Return what a call makes; raise `TrustError` if the rules refuse it."""
+        """Return the result of a call; raise `TrustError` if the rules refuse it."""
         if self.admits is None:
             return self._followed(callee, arguments)
         name = self.name_of(callee)
@@ -73,7 +73,7 @@ class Rules(Budget):
         return value
 
     def _followed(self, callee: Value, arguments: Value) -> Value:
-        # Where nothing is refused: what the call makes is of interest only if it is a global again.
+        # For a scan that refuses nothing: the result matters only if it is a global again.
         known = type(callee) is int and callee <= FIRST
         name = self._names[FIRST - callee] if known else None
         items = self._items(arguments)
@@ -93,7 +93,7 @@ class Rules(Budget):
         return arguments.items
 
     def new(self, cls: Value, arguments: Value, *, has_keywords: bool = False) -> Value:
-        """Return what the ``__new__`` of a class makes; raise `TrustError` as `call` does."""
+        """Return the result of the ``__new__`` of a class; raise `TrustError` as `call` does."""
         if self.admits is None:
             return DATA
         name = self.name_of(cls)
@@ -101,7 +101,7 @@ class Rules(Budget):
         if rule is None:
             return self._made(name)
         if name in FUNCTIONS or name == _SHARED_CLASS:
-            raise refused(f"it makes an object of {':'.join(name)}, which is no class")
+            raise refused(f"it makes an object of {':'.join(name)}, which is not a class")
         if has_keywords:
             raise refused(
                 f"it makes an object of {':'.join(name)} with keywords, as no pickle does"
@@ -117,7 +117,7 @@ class Rules(Budget):
             raise refused("it has a root without a constructor")
         constructor = self.name_of(items[place])
         if constructor in _OF_MEMBERS and name[1] == "root":
-            # Not what the call gives: the root may have been made before, by another one.
+            # Not the result of the call: another call may have made the root before.
             self.call(items[place], Tuple(items[1:]))
             return EXTERNAL
         if constructor in FUNCTIONS and constructor[0] != "copyreg":
@@ -130,20 +130,20 @@ class Rules(Budget):
 
     def _newobj(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if not items:
-            raise refused("it makes an object of no class")
+            raise refused("it makes an object without a class")
         return self.new(items[0], Tuple(items[1:]))
 
     def _newobj_ex(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 3:
-            raise refused("it makes an object of no class")
+            raise refused("it makes an object without a class")
         return self.new(items[0], items[1], has_keywords=True)
 
     def _reconstructor(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 3:
-            raise refused("it reconstructs an object of no class")
+            raise refused("it reconstructs an object without a class")
         cls, base, state = items
         if self.name_of(cls) in FUNCTIONS or self.name_of(base) in FUNCTIONS:
-            raise refused("it reconstructs an object of what is no class")
+            raise refused("it reconstructs an object of something that is not a class")
         kind = self.name_of(base)
         if kind != ("builtins", "object"):
             self.charge([state])
@@ -152,7 +152,9 @@ class Rules(Budget):
             if kind == self.name_of(cls):
                 raise refused(f"it reconstructs an object of {':'.join(kind)} itself")
             if kind in OF_TEXT and not (type(state) is int and state > 0):
-                raise refused(f"it reconstructs {':'.join(kind)} of what is no string or bytes")
+                raise refused(
+                    f"it reconstructs {':'.join(kind)} of something that is not a string or bytes"
+                )
             if kind == FRACTION_CLASS:
                 raise refused("it reconstructs a Fraction, which has attributes of its own")
         return Made((state,)) if _RULES.get(self.name_of(cls)) in FREED_DEEPLY else DATA
@@ -165,22 +167,22 @@ class Rules(Budget):
         return self.named(module, f"{qualname}.{self.text_of(items[1])}")
 
     def _combine(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
-        # Flags, as far as they can be told from here; the rest is checked when they are combined.
+        # Flags, as far as a scan can know; the rest is checked when they are combined.
         assert self.admits is not None
         if self.admits(*name):
             return DATA
         if items is None or len(items) != 2 or not all(map(_may_be_flag, items)):
-            raise refused("it combines what are no flags of one class")
+            raise refused("it combines objects that are not flags of one class")
         return EXTERNAL
 
     def _by_name(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 2:
-            raise refused("it has a name that is none")
+            raise refused("it looks up a global, expected a module and a name as strings")
         return self.named(self.text_of(items[0]), self.text_of(items[1]))
 
     def _shared_class(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if items is None or len(items) != 4 or type(items[3]) is not int or items[3] <= 0:
-            raise refused("it has a class by value that is none")
+            raise refused("it has a class by value, expected key, index, name and bytes")
         if self._level >= _MOST_BLOBS:
             raise refused("it has classes by value, too deep in each other")
         if items[3] not in self._blobs:

@@ -1,10 +1,10 @@
-"""Looking a pickle through before it is decoded: what it names, what it calls, what it would cost.
+"""A scan of a pickle before it is decoded: its globals, its calls, and their cost.
 
 The opcodes are gone through once by a machine that has the stack, the marks and the memo of an unpickler,
 with a *value* in place of each object:
 
 ====================  ==============================================================================
-value                  stands for
+value                 meaning
 ====================  ==============================================================================
 `DATA`                an object of which nothing is known
 `FRESH`               a dict or set that this pickle made and that nothing else refers to yet
@@ -14,20 +14,20 @@ value                  stands for
 `NUMBER`              a number, None or a bool
 `EXTERNAL`            a persistable object in a record of its own, or a member of an enumeration
 an int from 1 on      a string or bytes, whose opcode is at the position before
-an int to `FIRST`    a global: `FIRST` less the index of its name
-`bytes`               a large integer, as it stands
-a `Tuple`            a tuple
-a `Made`             a slice, a deque or an exception of Python
+an int to `FIRST`     a global: `FIRST` less the index of its name
+`bytes`               a large integer, as bytes of the payload
+a `Tuple`             a tuple
+a `Made`              a slice, a deque or an exception of Python
 ====================  ==============================================================================
 
-Only what is known to be a global may be called, and all globals are checked by name; so neither the result
-of a call nor an attribute ever becomes a function.  States and items are set on objects that calls have
-made, not on globals or on other records' objects.
+Only a value that is known to be a global may be called, and all globals are checked by name; so neither the
+result of a call nor an attribute ever becomes a function.  States and items are set on objects that calls
+have made, not on globals or on other records' objects.
 
-What memory and time a payload may take is bounded by its length: places of the memo, claimed lengths,
-copies by constructors, by slices of lists and by states that several objects get, tuples within tuples and
-what else is freed by recursion, the hashing of tuples, and integers with one hash.  This is one pass, linear
-in the length.
+The length of a payload bounds the memory and the time that it may take: places of the memo, claimed
+lengths, copies by constructors, by slices of lists and by states that several objects get, tuples within
+tuples and other objects that are freed by recursion, the hashing of tuples, and integers with one hash.
+This is one pass, linear in the length.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def scan(
     admits: Admits | None,
     is_enumeration: IsEnumeration = lambda *name: False,
 ) -> Scan:
-    """Look a payload through; raise `TrustError` for what `admits` refuses, and for what costs too much.
+    """Scan a payload; raise `TrustError` for globals that `admits` refuses, and for a cost that is too high.
 
     Without `admits` any name will do.  `is_enumeration` returns whether an admitted name is that of an
     enumeration, None if that is not known yet: see `Scan.unsure`.
@@ -62,7 +62,7 @@ class Scan(Machine):
             self._run()
         except (IndexError, KeyError, ValueError, OverflowError) as error:
             raise refused(
-                "it is no pickle that can be checked; nothing of it was decoded"
+                "it is not a pickle that can be checked; nothing of it was decoded"
             ) from error
 
     def _run(self) -> None:

@@ -1,8 +1,8 @@
-"""What a pickle would make, in symbols: nothing that it names is imported or called.
+"""A trace of a pickle: the objects that it would make, as nodes; it imports and calls nothing.
 
 The opcodes are gone through once (`pickletools.genops`), with nodes in place of objects.  The nodes then
-tell the path by which each is reached from the root, and each step of decoding that could have
-run somebody's code is kept with the number of memo entries that there were before it.
+give the path by which each is reached from the root, and each step of decoding that could have
+run code of a class is kept with the number of memo entries that there were before it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Trace:
     def places(self, real: Real = lambda node: UNKNOWN) -> Places:
         """Return for each node that the root reaches from where and by which step it does.
 
-        `real` gives the object that a node stands for, where it exists.
+        `real` gives the object of a node, if it exists.
         """
         places: Places = {self.root: (None, "")}
         line = deque([self.root])
@@ -244,7 +244,7 @@ class Trace:
             self._step("fill", node).args = keys
         node.pairs += zip(keys, items[1::2], strict=True)
 
-    # what runs code
+    # opcodes that run code
 
     def _global(self, arg: str) -> None:
         self._find(*arg.split(" ", 1))
@@ -261,7 +261,7 @@ class Trace:
 
     def _find(self, module: str, name: str) -> None:
         if self._protocol < 3:
-            # As an unpickler does for what Python 2 may have written.
+            # As an unpickler does for pickles that Python 2 may have written.
             module, name = _compat_pickle.NAME_MAPPING.get((module, name), (module, name))
             module = _compat_pickle.IMPORT_MAPPING.get(module, module)
         node = Node("global", (module, name))
@@ -317,7 +317,7 @@ class Trace:
 
 
 def _without_root(callee: Node, args: Sequence[Node]) -> tuple[Node, Sequence[Node]]:
-    # What a root is made by, without the function that announces it.
+    # The constructor of a root and its arguments, without the function that announces it.
     name = name_of(callee)
     if name in ("brinery.reference.root", "brinery.reference.new_root"):
         return args[0], args[1:]

@@ -1,7 +1,7 @@
-"""The rules for values of the standard library: what their constructors may be called with.
+"""The rules for values of the standard library: the arguments that their constructors may get.
 
 Each rule gets the payload, the global that is called and its arguments (None if they are not a tuple).  It
-returns what stands for the result, or raises `TrustError`.
+returns the value of the result, or raises `TrustError`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Rule = Callable[[Budget, tuple[str, str], Sequence[Value] | None], Value]
 
 def _plain_value(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or any(is_unknown(item) or type(item) is Made for item in items):
-        raise refused(f"it calls {':'.join(name)} with what is no plain value")
+        raise refused(f"it calls {':'.join(name)} with an argument that is not a plain value")
     payload.charge(items)
     if FRESH_LIST in items:
         # It may become a set.  No other call gets the same list.
@@ -65,11 +65,11 @@ def _deque(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None
 
 
 def _text_or_number(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
-    # Their errors show what they got, and that may be a list that reaches itself a million times.
+    # Their errors show the argument, and that may be a list that reaches itself a million times.
     if items is None or not all(
         item is NUMBER or type(item) is bytes or (type(item) is int and item > 0) for item in items
     ):
-        raise refused(f"it calls {':'.join(name)} with what is neither text nor number")
+        raise refused(f"it calls {':'.join(name)} with an argument that is neither text nor number")
     payload.charge(items)
     return DATA
 
@@ -83,7 +83,7 @@ def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None
     if items is None or len(items) > 2:
         raise refused(f"it calls {':'.join(name)} with other arguments than pickles do")
     if items and not (type(items[0]) is int and items[0] > 0):
-        raise refused(f"it calls {':'.join(name)} with what is no string or bytes")
+        raise refused(f"it calls {':'.join(name)} with an argument that is not a string or bytes")
     if len(items) == 2 and payload.text_of(items[1]) not in ("latin1", "latin-1"):
         raise refused(f"it calls {':'.join(name)} with an encoding that no pickle has")
     payload.charge(items)
@@ -93,7 +93,7 @@ def _bytes(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None
 
 def _encode(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     if items is None or len(items) != 2:
-        raise refused("it encodes what is no string")
+        raise refused("it encodes something that is not a string")
     return _bytes(payload, name, items)
 
 

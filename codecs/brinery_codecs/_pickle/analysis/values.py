@@ -1,6 +1,6 @@
-"""Values, which stand for objects while a pickle is looked through, and the errors that end it.
+"""Values, which replace objects while a pickle is scanned, and the errors that end a scan.
 
-`brinery_codecs._pickle.analysis.scan` says which value stands for what.
+`brinery_codecs._pickle.analysis.scan` has the table of values.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SHARED_LIST: Final = -6
 FIRST: Final = -10
 
 SHARED_FORMS: Final = {DATA: SHARED, FRESH: SHARED, FRESH_LIST: SHARED_LIST}
-"""What an object is once it stands in two places."""
+"""The value of an object once two places refer to it."""
 
 MOST_DEPTH: Final = 1_000
 """Tuples within tuples: to hash one takes a level of the stack of C for each."""
@@ -34,7 +34,7 @@ MOST_WEIGHT: Final = 1 << 24
 MOST_REUSED: Final = 1 << 20
 """Items of states that are set on several objects, each of which takes a copy."""
 HEAVY: Final = 64
-"""Items from which on a tuple is worth counting wherever it stands."""
+"""A tuple that reaches more items is counted in every place."""
 MOST_EQUAL: Final = 1_000
 """Different integers of one hash: as keys, each is compared with all before it."""
 MODULUS: Final = sys.hash_info.modulus
@@ -42,7 +42,7 @@ LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
 
 
 def is_unknown(value: Value) -> bool:
-    """Tell whether a value stands for an object that may hold any number of others."""
+    """Return whether a value is an object that may hold any number of others."""
     return value is DATA or value is SHARED or value is SHARED_LIST
 
 
@@ -62,7 +62,7 @@ def refused_name(module: str, name: str) -> TrustError:
 
 
 def refused_object(module: str, name: str, found: Any) -> TrustError:
-    """Return the error for what stands under an admitted name and is not admitted itself."""
+    """Return the error for an object that is not admitted, under a name that is."""
     text = f"{module}:{name}"
     return refused(
         f"{text} is a {type(found).__name__}, and the name of a package admits only classes that are "
@@ -73,12 +73,12 @@ def refused_object(module: str, name: str, found: Any) -> TrustError:
 
 
 def refused_attribute(name: str) -> TrustError:
-    """Return the error for an attribute of what is no class."""
-    return refused(f"it asks for the attribute {name[:80]!r} of what is no class")
+    """Return the error for an attribute of an object that is not a class."""
+    return refused(f"it asks for the attribute {name[:80]!r} of an object that is not a class")
 
 
 class Made:
-    """Stands for an object that is freed by recursion in C: a slice, a deque, an exception of Python.
+    """An object that is freed by recursion in C: a slice, a deque, an exception of Python.
 
     Python ends when it frees some ten thousand of them in each other.
     """
@@ -113,7 +113,7 @@ class Made:
 
 
 class Tuple:
-    """Stands for a tuple."""
+    """A tuple, with the number of items that it reaches."""
 
     __slots__ = ("depth", "items", "weight")
 
