@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 import brinery
 
+OURS = ("brinery", "brinery_codecs")
 HEAVY = (
     "click",
     "rich",
@@ -92,3 +94,13 @@ def test_every_public_name_can_be_imported() -> None:
     }
     with pytest.raises(AttributeError):
         getattr(brinery, "nothing")  # noqa: B009 - a name that type checkers refuse
+
+
+def test_opening_and_loading_bring_in_few_modules(tmp_path: Path) -> None:
+    """A ceiling: whoever passes it says why.  Opening is on the path of every script."""
+    opened = "from brinery import FilesystemStore; store = FilesystemStore('jobs')"
+    saved = f"import os; os.chdir({str(tmp_path)!r}); {opened}; id_ = store.save([1])"
+    loaded = f"{saved}; store.invalidate_cache(); store.load(id_)"
+    for code, most in ((f"import os; {opened}", 130), (loaded, 155)):
+        ours = [name for name in loaded_after(code) if name.partition(".")[0] in OURS]
+        assert len(ours) <= most, sorted(ours)

@@ -225,9 +225,9 @@ class TestForgery:
         store.save([1], "one", codec=codec)
         file = file_of(store, "one")
         file.write_bytes(_unsealed(file.read_bytes()))
-        with pytest.raises(SealError, match="expected a seal"):
+        with pytest.raises(SealError, match="no seal"):
             reopened(store).load("one")
-        with pytest.raises(SealError, match="expected a seal"):
+        with pytest.raises(SealError, match="no seal"):
             reopened(store).info("one")
 
     def test_a_record_under_another_id_is_refused(self, store: FilesystemStore) -> None:
@@ -408,7 +408,7 @@ class TestFsck:
         report = fsck(graph, repair=True)
         assert report.counts == {"corrupt": 1, "unsealed": 1}
         found = {problem.id: problem for problem in report.problems}
-        assert "expected a seal" in found[Id("one")].reason
+        assert "has no seal" in found[Id("one")].reason
         assert "reseal(unsealed=True)" in str(found[Id("one")])
         assert found[Id("one")].quarantined is None
         assert found[Id("Task.1")].quarantined is not None

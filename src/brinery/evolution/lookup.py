@@ -16,10 +16,10 @@ class ClassLookup:
     """Finds globals under their present names; with `placeholders`, missing ones get a placeholder."""
 
     def __init__(
-        self, renames: Renames, kept: dict[Any, Any], *, placeholders: bool = False
+        self, renames: Renames, missing_classes: dict[Any, Any], *, placeholders: bool = False
     ) -> None:
         self.renames = renames
-        self.kept = kept
+        self.missing_classes = missing_classes
         self.placeholders = placeholders
         self.was_renamed = False
         """Whether the global that was found last has another name now."""
@@ -41,7 +41,7 @@ class ClassLookup:
                 if not self.placeholders:
                     _raise_if_renamed(error, (module, name), present)
                     raise
-                return missing_class(module, name, self.kept, version)
+                return missing_class(module, name, self.missing_classes, version)
             present = later
             found = self._found(module, name, present, look_up, version)
         self.was_renamed = present != (module, name)
@@ -58,7 +58,7 @@ class ClassLookup:
             if not self.placeholders:
                 _raise_if_renamed(error, (module, name), present)
                 raise
-            return missing_class(module, name, self.kept, version)
+            return missing_class(module, name, self.missing_classes, version)
 
 
 def _raise_if_renamed(error: Exception, old: tuple[str, str], present: tuple[str, str]) -> None:

@@ -247,13 +247,13 @@ def _begin(obj: Any, by: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> 
 
 
 def missing_class(
-    module: str, qualname: str, kept: dict[Any, Any], version: int = 1
+    module: str, qualname: str, missing_classes: dict[Any, Any], version: int = 1
 ) -> PlaceholderType:
-    """Return the placeholder class of a global; `kept` has one for each global and version."""
+    """Return the placeholder class of a global; `missing_classes` has one for each global and version."""
     key = (PlaceholderType, module, qualname, version)
-    found: PlaceholderType | None = kept.get(key)
+    found: PlaceholderType | None = missing_classes.get(key)
     if found is None:
-        found = kept[key] = _class(module, qualname, (Placeholder,), version)
+        found = missing_classes[key] = _class(module, qualname, (Placeholder,), version)
     return found
 
 
@@ -314,10 +314,10 @@ def is_placeholder(obj: Any) -> bool:
     return issubclass(type(obj), Placeholder)
 
 
-def opaque(class_name: str, kept: dict[Any, Any]) -> Any:
+def opaque(class_name: str, missing_classes: dict[Any, Any]) -> Any:
     """Return the placeholder of a record that cannot be decoded."""
     module, _, qualname = class_name.partition(":")
-    obj = _made(missing_class(module, qualname or "?", kept), "record", (), {})
+    obj = _made(missing_class(module, qualname or "?", missing_classes), "record", (), {})
     with_record_of_its_own(obj)
     return obj
 

@@ -32,7 +32,7 @@ from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, stamp_of
 from brinery.record.info import read_metadata
 from brinery.record.record import about_of
-from brinery.session.session import OpenedStore, Session
+from brinery.session.session import OpenedStore, Session, required_session
 
 MOST_RECORDS: Final = 1_000
 """Most records of a batch, except for a longer cycle."""
@@ -120,11 +120,10 @@ def copy(
         raise InvalidArgumentError("expected overwrite or skip_existing, got both: give only one")
     if isinstance(ids, str):
         raise InvalidArgumentError(f"ids: expected a list, got {ids!r:.60}")
-    for store in (source, target):
-        store.session.check_open()
+    old, new = required_session("source", source), required_session("target", target)
     wanted = None if ids is None else list(ids)
     options = _CopyOptions(wanted, overwrite, skip_existing, keep_going)
-    return _Copier(source.session.outside(), target.session.outside(), options).run(progress)
+    return _Copier(old.outside(), new.outside(), options).run(progress)
 
 
 class _ChangedError(Exception):

@@ -20,6 +20,7 @@ from brinery.operations.examination import Examination
 from brinery.operations.progress import Show
 from brinery.operations.status import FsckReport
 from brinery.record.seal import Seals
+from brinery.session.session import session_of
 from brinery.trust.gate import check_identity
 from brinery.trust.policy import Trust
 
@@ -40,6 +41,7 @@ def fsck(
     well; a record that is only unsealed is never moved.  Raise `StorageError` if the store cannot be listed
     or repaired, `NotFoundError` if a root is missing, and `SealError` if `trust` names another store.
     """
+    session_of(store)  # raises for a closed store
     policy = getattr(store, "trust", None) if trust is None else trust
     with opened(store) as backend:
         seals = _seals(backend, Trust.of(policy))

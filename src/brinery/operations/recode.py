@@ -14,7 +14,7 @@ from brinery.operations.report import Report, counted
 from brinery.operations.rewrite import Rewriter, Rewritten
 from brinery.operations.scan import ids_in
 from brinery.session.identity import NOTHING
-from brinery.session.session import OpenedStore, Session
+from brinery.session.session import OpenedStore, Session, required_session
 
 MOST_RECORDS: Final = 1_000
 """Most records of a commit."""
@@ -80,7 +80,7 @@ def recode(
     Decoding runs the code that records name.  Raise `StorageError`, and `SealError` for a sealed store
     that was opened without a key.
     """
-    session = store.session.outside()
+    session = required_session("store", store).outside()
     if not dry_run:
         session.check_seal()
     return _Recoder(session, dry_run).run(progress)

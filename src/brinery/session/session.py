@@ -16,7 +16,7 @@ from brinery.backend import Backend, Delete, Put, Version
 from brinery.catalog.sequence import NumberSequence
 from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
 from brinery.codec import Codec
-from brinery.errors import CallTooDeepError, ClosedError
+from brinery.errors import CallTooDeepError, ClosedError, InvalidArgumentError
 from brinery.evolution.renames import Renames
 from brinery.ids import IdFactory
 from brinery.record.listing import highest_number
@@ -46,6 +46,16 @@ def session_of(place: Any) -> Session | None:
     if not isinstance(session, Session):
         return None
     session.check_open()
+    return session
+
+
+def required_session(name: str, store: Any) -> Session:
+    """Return the session of the store that the argument `name` has to be.  Raise `InvalidArgumentError`."""
+    session = session_of(store)
+    if session is None:
+        raise InvalidArgumentError(
+            f"{name}: expected an opened store, got {store!r:.60}; open it with make_store"
+        )
     return session
 
 
@@ -107,9 +117,8 @@ class Session(ForkSafe):
         return self._view(identity=identity, caches=caches)
 
     def _view(self, **parts: Any) -> Session:
-        # A view does not take part in the session's transactions, and only the session closes the backend.
-        view = object.__new__(Session)
-        view.__dict__.update(self.__dict__, _transactions=[], **parts)
+        view = object.__new__(_View)
+        view.__dict__.update(self.__dict__, _transactions=[], whole=self, **parts)
         return view
 
     # -- writing
@@ -121,6 +130,7 @@ class Session(ForkSafe):
 
         Raise `Conflict`, `StorageError`.
         """
+        self.check_open()
         return self.backend.commit(puts, deletes)
 
     # -- what the store remembers
@@ -165,6 +175,7 @@ class Session(ForkSafe):
 
     def begin_transaction(self) -> Transaction:
         """Hold back all writes from now on; return the transaction, which `leave` ends."""
+        self.check_open()
         transaction = Transaction(self.backend, self.identity)
         self._transactions.append(transaction)
         self.backend = transaction.overlay
@@ -217,6 +228,24 @@ class Session(ForkSafe):
             self.identity.repair()
         self.idfactory.forget_reserved()
         self._after_fork()
+
+
+class _View(Session):
+    """A view of a session.  The session closes the backend, and holds the transactions."""
+
+    whole: Session
+
+    def check_open(self) -> None:
+        """Raise `ClosedError` where the store was closed."""
+        self.whole.check_open()
+
+    def begin_transaction(self) -> Transaction:
+        """Raise `InvalidArgumentError`: the writes of a view are not held back."""
+        raise InvalidArgumentError("expected a session, got a view of it: begin with the session")
+
+    def close(self) -> None:
+        """Raise `InvalidArgumentError`: a view has nothing of its own to let go."""
+        raise InvalidArgumentError("expected a session, got a view of it: close the session")
 
 
 class _Opened:

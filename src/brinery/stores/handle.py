@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from brinery.backend import Backend
 from brinery.codec import Codec
+from brinery.errors import InvalidArgumentError
 from brinery.ids import IdFactory
 from brinery.session.session import Session
 from brinery.stores.options import StoreOptions, session_from
@@ -92,6 +93,12 @@ class Handle:
         session = self._session
         state = ", closed" if session.is_closed else ""
         return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raise InvalidArgumentError(
+            f"a {type(self).__name__} on {self._session.base.location} belongs to its process, and cannot be "
+            "pickled: copy it to a directory or a database with brinery.copy"
+        )
 
     # -- life
 

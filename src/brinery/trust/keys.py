@@ -33,7 +33,7 @@ class Key:
 
     def __reduce__(self) -> NoReturn:
         raise TrustError(
-            "a key is not pickled: open the store in the other process with trust=Trust(key=…) there"
+            "a key cannot be pickled: open the store in the other process with trust=Trust(key=…)"
         )
 
 
