@@ -18,6 +18,7 @@ from brinery import (
     InvalidArgumentError,
     NotFoundError,
     Persistable,
+    RolledBackError,
     Store,
 )
 from brinery.backends.memory import MemoryBackend
@@ -271,6 +272,45 @@ def test_a_member_of_a_cycle_that_another_store_changed_can_be_updated(
     assert first.other.other.other.other is first
     assert store.save(first) == ids[0]
     assert len(store.list()) == 4
+
+
+def test_what_is_loaded_after_a_refresh_is_one_object_for_a_record(
+    store: Store, other: Store
+) -> None:
+    """Although a living object refers to the former one."""
+    ann = Thing(n=100)
+    bank = Thing(other=ann)
+    store.save_many([ann, bank], ["ann", "bank"])
+    other.update("ann", deposit)
+    store.update("ann", deposit)
+    assert store.load("ann").n == 120
+    assert store.load("bank").other is store.load("ann")
+    assert bank.other is ann
+
+
+def test_an_object_of_before_a_rollback_ends_it_at_once(store: Store) -> None:
+    """The function would use the same object in each attempt."""
+    held = Thing(other=Thing(n=1))
+    store.save_many([held, Thing(n=0)], ["held", "n"])
+    calls = []
+
+    def function(thing: Thing) -> None:
+        calls.append(thing)
+        held.other.n = len(calls)
+        store.save(held)
+        if len(calls) == 1:
+            raise KeyError
+
+    with pytest.raises(KeyError):
+        store.update("n", function)
+    with pytest.raises(RolledBackError):
+        store.update("n", function)
+    assert len(calls) == 2
+
+
+def deposit(account: Thing) -> None:
+    """Change an object in place."""
+    account.n += 10
 
 
 def test_objects_loaded_at_two_times_are_loaded_again(store: Store) -> None:

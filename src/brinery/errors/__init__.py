@@ -16,6 +16,7 @@ from brinery.errors.arguments import DanglingReferenceError as DanglingReference
 from brinery.errors.arguments import IdTakenError as IdTakenError
 from brinery.errors.arguments import InvalidArgumentError as InvalidArgumentError
 from brinery.errors.arguments import NotFoundError as NotFoundError
+from brinery.errors.arguments import RolledBackError as RolledBackError
 from brinery.errors.arguments import SettingsError as SettingsError
 from brinery.errors.arguments import TransactionError as TransactionError
 from brinery.errors.arguments import UnknownSchemeError as UnknownSchemeError

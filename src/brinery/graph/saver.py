@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
@@ -29,6 +29,7 @@ from brinery.errors import (
     InvalidArgumentError,
     NotFoundError,
     RecordError,
+    RolledBackError,
     UnsupportedObjectError,
     is_too_deep,
 )
@@ -280,6 +281,10 @@ class Saver:
         known = self._works.get(id(obj)) or self._plain_roots.get(id(obj))
         if known is not None and wanted in (None, known.id):
             return known.id
+        if known is not None and entry is not None and root.expect is None:
+            # One plain object under two IDs: it is written under each, and has the last one afterwards.
+            root = replace(root, expect=ANY if root.overwrite else entry.version)
+            entry = None
         if id(obj) in self._works and wanted is not None:
             raise AlreadySavedError(self._works[id(obj)].id, wanted, self._backend.location)
         if wanted is not None and not isinstance(wanted, Id):
@@ -357,8 +362,11 @@ class Saver:
                     # demanded that very version.
                     expect = expect if work.is_demanded else ABSENT
                 elif not self._options.forces_transform or self._is_stored_so(work, codec, encoded):
+                    entry.is_doubtful = False
                     self._note_unchanged(work)
                     return None
+        if entry is not None and entry.is_doubtful and work.found_in is not None:
+            self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         writer = self._writers.get(id(codec)) or self._writer(codec)
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
@@ -366,6 +374,15 @@ class Saver:
         record = writer.build(work.id, name, encoded, (self._now, nonce), payload)
         self._enlist_written(work, codec, digest, record)
         return self._put(work, record, expect, encoded.references)
+
+    def _check_doubtful(self, work: _Work, entry: Entry, codec: Codec, digest: bytes) -> None:
+        # Nobody asked to save this object, and it may have changes that a rollback has undone.
+        if entry.codec != codec:  # a codec was asked for, which also rewrites unchanged records
+            digest = self._dump(work, entry.codec).digest
+            if entry.digest != digest and entry.is_loaded:
+                self._compare_again(work, entry, digest)
+        if entry.digest != digest:
+            raise RolledBackError([work.id], self._backend.location)
 
     def _stored(self, work: _Work, codec: Codec, encoded: Encoded) -> Stored:
         assert self._transform is not None

@@ -8,7 +8,13 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from brinery.backend import Missing, Version
-from brinery.errors import ConflictError, IdTakenError, InvalidArgumentError, NotFoundError
+from brinery.errors import (
+    ConflictError,
+    IdTakenError,
+    InvalidArgumentError,
+    NotFoundError,
+    RolledBackError,
+)
 from brinery.graph.comparison import Reloading
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
@@ -16,7 +22,6 @@ from brinery.graph.saver import Root
 from brinery.ids import name_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.session.transaction import forget_reached
 
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.1
@@ -61,8 +66,11 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
                 return _updated(session, id, function)
         except ConflictError as error:
             # An ID that belongs to another object stays taken.  The first time, though, the other object
-            # may be the same one, loaded earlier: the second attempt loads everything again.
-            is_vain = isinstance(error, IdTakenError) and not is_first
+            # may be the same one, loaded earlier: the second attempt loads everything again.  An object
+            # of before a rollback is one that `function` holds, and will use again.
+            is_vain = isinstance(error, RolledBackError) or (
+                isinstance(error, IdTakenError) and not is_first
+            )
             is_first = False
             if is_vain or not backoff.wait_for_next():
                 raise
@@ -90,7 +98,7 @@ def _version_to_replace(session: Session, id: str) -> Version:
 
 
 def _forget_if_changed(session: Session, id: str) -> None:
-    # Make the next load of `id` read its graph again, unless its living object equals the record.
+    # Make later loads read all records again, unless the living object `id` equals its record.
     identity = session.identity
     obj = identity.get(id)
     if obj is NOTHING or id in identity.incomplete:
@@ -108,4 +116,5 @@ def _forget_if_changed(session: Session, id: str) -> None:
                 return
     except Exception:  # noqa: BLE001 - then it is read again, and that raises the error
         pass
-    forget_reached([id], session.backend, identity)
+    # All of them: other living objects may refer to this one, and would go on referring to the old object.
+    identity.forget_objects()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from brinery.codec import Codec
@@ -25,9 +25,10 @@ _FIRST_SWEEP = 256
 
 
 class _Weak(weakref.ref[Any]):
-    __slots__ = ("codec", "digest", "id", "is_loaded", "key", "version")
+    __slots__ = ("codec", "digest", "id", "is_doubtful", "is_loaded", "key", "version")
 
     id: str
+    is_doubtful: bool
     is_loaded: bool
     key: int
     version: Any
@@ -36,9 +37,10 @@ class _Weak(weakref.ref[Any]):
 
 
 class _Held:
-    __slots__ = ("codec", "digest", "held", "id", "is_loaded", "key", "version")
+    __slots__ = ("codec", "digest", "held", "id", "is_doubtful", "is_loaded", "key", "version")
 
     id: str
+    is_doubtful: bool
     is_loaded: bool
     key: int
     version: Any
@@ -53,7 +55,11 @@ class _Held:
 
 
 Entry = _Weak | _Held
-"""A living object's ID, and the version, payload digest and codec of its record."""
+"""A living object's ID, and the version, payload digest and codec of its record.
+
+An object has one entry, with the ID that it was loaded from or saved under last.  `is_doubtful` says that a
+transaction was rolled back since: the object may have changes that were undone.
+"""
 
 
 def _count(entry: _Held) -> int:
@@ -69,7 +75,7 @@ class IdentityMap:
     def __init__(self) -> None:
         self._by_id: dict[str, Entry] = {}
         self._by_key: dict[int, Entry] = {}
-        self._held: list[_Held] = []
+        self._held: dict[int, _Held] = {}
         self._sweep_at = _FIRST_SWEEP
         self.incomplete: set[str] = set()
         """IDs whose living objects are placeholders or refer to placeholders."""
@@ -101,35 +107,36 @@ class IdentityMap:
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
         point = self._savepoints[-1] if self._savepoints else None
-        if point is not None:
-            point.ids.setdefault(id_, self._by_id.get(id_))
-            point.lent.add(id_)
         if type(obj) in _ATOMS:
             self._by_id.pop(id_, None)
             return
         key = id(obj)
-        known = self._by_key.get(key)
-        entry: Entry
-        if known is not None and known() is obj and known.id == id_:
-            entry = known
+        entry = self._by_key.get(key)
+        if entry is not None and entry() is obj:
             if point is not None:
                 point.note_state(entry)
+            if entry.id != id_:
+                # A plain object that gets another ID: the record of the former one is read again.
+                if self._by_id.get(entry.id) is entry:
+                    del self._by_id[entry.id]
+                entry.id = id_
         else:
+            if point is not None:
+                point.keys.setdefault(key, entry)
             try:
                 entry = _Weak(obj, self._callback)
             except TypeError:
-                entry = self._held_entry(obj)
+                entry = self._held_entry(key, obj)
             entry.id = id_
             entry.key = key
-            if known is None or known() is not obj:
-                if point is not None:
-                    point.keys.setdefault(key, known)
-                    point.note_new(entry, obj)
-                self._by_key[key] = entry
+            if point is not None:
+                point.note_new(entry, obj)
+            self._by_key[key] = entry
         former = self._by_id.get(id_)
         if former is not None and former is not entry:
             # The record belongs to another object now: the former object counts as new again.
             self._drop(former)
+        entry.is_doubtful = False
         entry.is_loaded = is_loaded
         entry.version = version
         entry.digest = digest
@@ -138,60 +145,46 @@ class IdentityMap:
         if point is not None:
             point.entered[id(entry)] = entry
 
-    def _held_entry(self, obj: Any) -> Entry:
-        entry = _Held(obj)
+    def _held_entry(self, key: int, obj: Any) -> _Held:
         if len(self._held) >= self._sweep_at:
             self._sweep()
-        self._held.append(entry)
+        entry = self._held[key] = _Held(obj)
         return entry
 
     def _sweep(self) -> None:
-        kept = []
-        for entry in self._held:
+        for entry in [*self._held.values()]:
             if _count(entry) <= _ALONE:
                 self._drop(entry)
-            else:
-                kept.append(entry)
-        self._held = kept
-        self._sweep_at = max(_FIRST_SWEEP, 2 * len(kept))
+        self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._held))
 
     def _drop(self, entry: Entry) -> None:
+        key = entry.key
         if self._savepoints:
-            self._note(entry)
+            self._savepoints[-1].keys.setdefault(key, self._by_key.get(key))
         if self._by_id.get(entry.id) is entry:
             del self._by_id[entry.id]
-        if self._by_key.get(entry.key) is entry:
-            del self._by_key[entry.key]
-
-    def _note(self, entry: Entry) -> None:
-        point = self._savepoints[-1]
-        point.ids.setdefault(entry.id, self._by_id.get(entry.id))
-        point.keys.setdefault(entry.key, self._by_key.get(entry.key))
+        if self._by_key.get(key) is entry:
+            del self._by_key[key]
+        if self._held.get(key) is entry:
+            del self._held[key]
 
     def remove(self, id_: str) -> None:
         """Forget the object `id_`, whose record was removed."""
-        if self._savepoints:
-            self._savepoints[-1].ids.setdefault(id_, self._by_id.get(id_))
         # Iterate over a copy: when another thread drops an object, the table changes.
         for entry in list(self._by_key.values()):
             if entry.id == id_:
                 self._drop(entry)
         self._by_id.pop(id_, None)
-        self._held = [entry for entry in self._held if entry.id != id_]
 
     def clear(self) -> None:
         """Forget all objects: all records were removed."""
-        for entry in [*self._by_id.values(), *self._by_key.values()]:
+        for entry in [*self._by_key.values()]:
             self._drop(entry)
-        self._held.clear()
         self.incomplete.clear()
 
     def forget(self, id_: str) -> None:
         """Make a later load read `id_` again; its living object keeps the ID."""
         self._by_id.pop(id_, None)
-        for point in self._savepoints:
-            if id_ in point.ids:
-                point.ids[id_] = None
 
     def forget_each(self, ids: Iterable[str]) -> None:
         """Make later loads read `ids` again; their living objects keep the IDs."""
@@ -203,7 +196,7 @@ class IdentityMap:
 
         `versions` maps each name to the version before and the one after.
         """
-        for entry in [*self._by_id.values(), *self._by_key.values()]:
+        for entry in [*self._by_key.values()]:
             former, present = versions.get(name_of(entry.id), (None, None))
             if former is not None and entry.version == former:
                 entry.version = present
@@ -211,8 +204,7 @@ class IdentityMap:
     def forget_objects(self) -> None:
         """Make later loads read all records again; living objects keep their IDs."""
         self._by_id.clear()
-        for point in self._savepoints:
-            point.ids = dict.fromkeys(point.ids)
+        self.incomplete.clear()
         self._sweep()
 
     def repair(self) -> None:
@@ -226,12 +218,7 @@ class IdentityMap:
 
     def begin_transaction(self) -> None:
         """Note all changes from now on, until `commit` or `roll_back`; transactions may be nested."""
-        self._savepoints.append(Savepoint(self.incomplete))
-
-    def lend(self, ids: Iterable[str]) -> None:
-        """Note that the objects `ids` are handed to the user's code, which may change them."""
-        if self._savepoints:
-            self._savepoints[-1].lent.update(ids)
+        self._savepoints.append(Savepoint())
 
     def commit(self, committed_version: Callable[[str, Any], Any]) -> None:
         """Keep the changes; `committed_version` takes an ID and a version, and returns the new version."""
@@ -241,47 +228,38 @@ class IdentityMap:
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
 
-    def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
-        """Undo the changes; return the IDs whose objects the user's code may have changed.
+    def roll_back(self, is_own: Callable[[Any], bool]) -> None:
+        """Undo the changes, and make later loads read all records again.
 
         `is_own` returns whether a version is one that this transaction wrote: those records are dropped.
-        Objects that were loaded from other records stay.
+        The user's code may have changed any living object.  If only some were forgotten, the next load
+        would join new objects to old ones, and the undone changes would come back.
         """
         point = self._savepoints.pop()
         point.restore_states(is_own)
         for key, former in point.keys.items():
-            _put_back(self._by_key, key, former, self._by_key.get(key), is_own)
-        for id_, former in point.ids.items():
-            present = self._by_id.get(id_)
-            _put_back(self._by_id, id_, former, present, is_own)
-            if self._by_id.get(id_) is not present:
-                self.incomplete.discard(id_)
-                self.incomplete |= point.partial & {id_}
-        entries = [*self._by_id.values(), *self._by_key.values()]
-        held = {id(entry): entry for entry in entries if isinstance(entry, _Held)}
-        self._held = list(held.values())
+            self._put_back(key, former, is_own)
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
-        return point.lent
+        self.forget_objects()
+        for entry in [*self._by_key.values()]:
+            entry.is_doubtful = True
+
+    def _put_back(self, key: int, former: Entry | None, is_own: Callable[[Any], bool]) -> None:
+        present = self._by_key.get(key)
+        is_other = present is not None and present is not former and present() is not None
+        if is_other and present is not None and not is_own(present.version):
+            return  # loaded from a record that stays
+        self._held.pop(key, None)
+        if former is None or former() is None:
+            self._by_key.pop(key, None)
+            return
+        self._by_key[key] = former
+        if type(former) is _Held:
+            self._held[key] = former
 
     def __len__(self) -> int:
         return len(self._by_id)
-
-
-def _put_back(
-    table: dict[Any, Entry],
-    place: Any,
-    former: Entry | None,
-    present: Entry | None,
-    is_own: Callable[[Any], bool],
-) -> None:
-    is_other = present is not None and present is not former and present() is not None
-    if is_other and present is not None and not is_own(present.version):
-        return  # loaded from a record that stays
-    if former is not None and former() is not None:
-        table[place] = former
-    else:
-        table.pop(place, None)
 
 
 def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:

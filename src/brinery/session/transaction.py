@@ -6,21 +6,17 @@ An inner transaction writes over the overlay of the outer one, and so serves as 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any
 
 from brinery.backend import ABSENT, Backend, Conflict, Missing, Version
 from brinery.backends.overlay import Overlay
 from brinery.catalog.trash import epoch_of
-from brinery.errors import BrineryError, ConflictError, NotFoundError, TransactionError
+from brinery.errors import BrineryError, ConflictError, TransactionError
 from brinery.ids import id_of, name_of
 from brinery.record.info import read_metadata
-from brinery.session.identity import NOTHING, IdentityMap
-
-# Reading the metadata of one record takes some 20 µs.  Past this many records, later loads read all
-# living objects again instead.
-_MOST_RECORDS: Final = 10_000
+from brinery.session.identity import IdentityMap
 
 
 class Transaction:
@@ -84,16 +80,7 @@ class Transaction:
         if self._is_over:
             return
         self._is_over = True
-        lent = self._identity.roll_back(self.overlay.is_own)
-        # The user's code may have changed these objects, and those that it reached from them.
-        forget_reached(lent, self._base, self._identity)
-
-    def abandon(self) -> None:
-        """Roll back in a forked child, which cannot read the store yet."""
-        if not self._is_over:
-            self._is_over = True
-            self._identity.roll_back(self.overlay.is_own)
-            self._identity.forget_objects()
+        self._identity.roll_back(self.overlay.is_own)
 
     def _require_open(self) -> None:
         if self._pid != os.getpid():
@@ -133,38 +120,3 @@ class Transaction:
         found = id_of(name)
         # An ID that is too long to be a name is only in the record.
         return read_metadata(self.overlay, name)[0].id if found is None else found
-
-
-def forget_reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> None:
-    """Make later loads read the objects `ids` again, and all that their records reach.
-
-    If only some objects of a graph were forgotten, the next load would join new objects to old ones, which
-    still refer to the forgotten ones.  If the graph cannot be read, or is large, all objects are forgotten.
-    """
-    reached = None
-    with suppress(BrineryError):
-        reached = _reached(ids, backend, identity)
-    if reached is None:
-        identity.forget_objects()
-        return
-    for id_ in reached:
-        identity.forget(id_)
-
-
-def _reached(ids: Iterable[str], backend: Backend, identity: IdentityMap) -> set[str] | None:
-    found = set(ids)
-    pending = list(found)
-    while pending:
-        id_ = pending.pop()
-        try:
-            metadata, _ = read_metadata(backend, name_of(id_), id_)
-        except NotFoundError:
-            continue
-        for reference in metadata.references:
-            # An object that a living one refers to is alive itself: dead ones need not be followed.
-            if reference not in found and identity.get(reference) is not NOTHING:
-                found.add(reference)
-                pending.append(reference)
-        if len(found) > _MOST_RECORDS:
-            return None
-    return found

@@ -146,7 +146,7 @@ class Store(Handle, MutableMapping[str, Any]):
 
         Reads inside the block see its writes.  Other threads that use this store wait for the end.  An
         inner transaction is a savepoint of the outer one.  An exception does not reset the state of
-        objects; the next load reads those again that were saved or loaded inside.
+        objects; later loads read all records again, into new objects.
 
         Raise `ConflictError` at the end, with the IDs of all records that were changed elsewhere since they
         were read, `TransactionError`, `StorageError`; after an error nothing was written.
