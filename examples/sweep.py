@@ -177,7 +177,7 @@ def show_sweep(directory: Path, progress: Progress) -> None:
         f"   store.save(sweep) -> {id_!s}: {len(names)} files, {size / 1e6:.1f} MB, in {spent:.2f} s"
     )
     by_class = {
-        prefix: len(store.list(prefix + ".")) for prefix in ("Configuration", "Pair", "Run")
+        prefix: len(store.list(prefix=prefix + ".")) for prefix in ("Configuration", "Pair", "Run")
     }
     print(f"   ls: {' '.join(names[:5])} … {names[-1]}")
     print(

@@ -89,7 +89,7 @@ def _replace_each(store: Store, made: Mapping[Any, Task]) -> None:
 
 
 def _some_ids(store: Store, some: int) -> list[Any]:
-    return random.Random(some).sample(store.list("Task."), some)
+    return random.Random(some).sample(store.list(prefix="Task."), some)
 
 
 OPERATIONS: Mapping[str, Callable[[Store, int, int], dict[str, Sample]]] = {

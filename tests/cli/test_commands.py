@@ -68,6 +68,10 @@ def test_list_prints_one_id_a_line(jobs: Path) -> None:
     """Sorted by number; --prefix leaves out the others."""
     assert run("list", str(jobs)).stdout == "Job.1\nJob.2\n"
     assert run("list", f"file://{jobs}", "--prefix", "Job.2").stdout == "Job.2\n"
+    assert run("list", str(jobs), "--class", "Job").stdout == "Job.1\nJob.2\n"
+    assert run("list", str(jobs), "--class", "Jo").stdout == ""
+    refused = run("list", str(jobs), "--class", "Job.")
+    assert "prefix='Job.' lists the IDs" in refused.stderr
 
 
 def test_list_long_shows_also_what_cannot_be_read(jobs: Path) -> None:

@@ -6,11 +6,21 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
 
-from brinery import AlreadySavedError, MemoryStore, Persistable, Store, make_store
+from brinery import (
+    AlreadySavedError,
+    InvalidArgumentError,
+    MemoryStore,
+    Persistable,
+    Store,
+    make_store,
+)
+from brinery.backends.memory import MemoryBackend
+from brinery.ids import name_of
 
 
 class Thing(Persistable):
@@ -130,3 +140,94 @@ def test_a_persistable_object_has_one_id(store: Store) -> None:
         store.replace("b", thing)
     with pytest.raises(AlreadySavedError):
         store.save_many([thing, thing], ["a", "b"])
+
+
+# -- several objects at once
+
+
+def test_a_mapping_is_saved_under_its_keys(store: Store) -> None:
+    """Any mapping: the objects are its values."""
+    assert store.save_many({"a": [1], "b": [2]}) == ["a", "b"]
+    assert store.save_many(MappingProxyType({"c": [3]})) == ["c"]
+    store.invalidate_cache()
+    assert dict(store) == {"a": [1], "b": [2], "c": [3]}
+
+
+def test_a_mapping_together_with_ids_is_refused(store: Store) -> None:
+    """Its keys are the IDs; and they have to be strings."""
+    with pytest.raises(InvalidArgumentError, match="expected no ids together with a mapping"):
+        store.save_many({"a": 1}, ["b"])
+    with pytest.raises(InvalidArgumentError, match="ids: expected a list, got 'ab'"):
+        store.save_many([1, 2], "ab")
+    with pytest.raises(InvalidArgumentError, match="ID: expected a string, got 1"):
+        store.save_many({1: "a"})
+    assert store.list() == []
+
+
+# -- listing
+
+
+class ThingGroup(Thing):
+    """Has a name that starts with that of another class."""
+
+
+class Outer:
+    """Has a class inside."""
+
+    class Thing(Persistable):
+        """Has the last part of its name in common."""
+
+
+def test_the_objects_of_a_class_are_listed(store: Store) -> None:
+    """By the class or by its name: not those of a subclass, but those under chosen IDs."""
+    things = [Thing(), ThingGroup(), Outer.Thing(), [1], Thing()]
+    one, group, inner, plain, _ = store.save_many(things, [None] * 4 + ["chosen"])
+    assert store.list(Thing) == store.list("Thing") == [one, "chosen"]
+    assert store.list(f"{__name__}:Thing") == [one, "chosen"]
+    assert store.list(ThingGroup) == [group]
+    assert store.list(Outer.Thing) == store.list("Outer.Thing") == [inner]
+    assert store.list(list) == store.list("list") == [plain]
+    assert store.list("elsewhere:Thing") == store.list(Persistable) == []
+    with store.transaction():
+        new = store.save(ThingGroup())
+        assert store.list(ThingGroup) == [group, new]
+
+
+def test_ids_are_listed_by_their_beginning(store: Store) -> None:
+    """As a text, whatever the classes of the objects are; both conditions may be given."""
+    store.save_many({"Thing-1": [1], "Thing-2": Thing(), "other": Thing()})
+    assert store.list(prefix="Thing") == ["Thing-1", "Thing-2"]
+    assert store.list(Thing, prefix="Thing") == ["Thing-2"]
+    assert store.list(prefix="") == store.list()
+    for text in ("Thing.", "../", ""):
+        with pytest.raises(InvalidArgumentError, match=f"prefix={text!r} lists the IDs"):
+            store.list(text)
+    with pytest.raises(InvalidArgumentError, match="expected a class or its name, got 1"):
+        store.list(1)  # type: ignore[arg-type]
+
+
+def test_a_class_that_was_renamed_is_listed_by_its_present_name() -> None:
+    """Its records have the old one, which finds them, too."""
+    backend = MemoryBackend()
+    with Store(backend) as store:
+        id = store.save(ThingGroup())
+    old = f"{__name__}:ThingGroup"
+    with Store(backend, renames={old: f"{__name__}:Thing"}) as store:
+        assert store.list(Thing) == store.list("Thing") == store.list(old) == [id]
+
+
+def test_a_record_that_cannot_be_read_is_listed_by_its_id(store: Store) -> None:
+    """One that was made of the name of the class; it stops no listing."""
+    one, two, _ = store.save_many([Thing(), Thing(), ThingGroup()])
+    name = name_of("x" * 300)
+    for damaged in (one, name):
+        store.backend.put(damaged, b"damaged")
+    assert store.list(Thing) == [one, two]
+    assert store.list("ThingGroup") != []
+
+
+def test_a_class_with_long_metadata_is_listed(store: Store) -> None:
+    """The first read of the end does not have all of them."""
+    id = store.save(Thing(children=[ThingGroup() for _ in range(500)]))
+    assert store.list(Thing) == [id]
+    assert len(store.list(ThingGroup)) == 500

@@ -286,7 +286,7 @@ class Worker:
     def peek(self) -> None:
         """Load an order of any worker: it is complete, or gone."""
         with self.doing("peek"):
-            listed = self._store.list("Order.")
+            listed = self._store.list(prefix="Order.")
             if not listed:
                 return
             id = self._random.choice(listed)

@@ -269,7 +269,7 @@ def _wrong_orders(store: Store, expected: Mapping[str, set[int | None]]) -> Iter
     known = {f"account-{number}" for number in range(bank.ACCOUNTS)}
     known |= {f"counter-{number}" for number in range(bank.COUNTERS)}
     found: dict[str, int] = {}
-    for id in store.list("Order."):
+    for id in store.list(prefix="Order."):
         order = store.load(id)
         if order.tag in found:
             yield f"{id}: the order {order.tag} is there twice"

@@ -12,17 +12,19 @@ from brinery.stores.store import Store
 
 @click.command("list")
 @store_argument
+@click.option("--class", "cls", help="Only objects of this class: NAME or MODULE:NAME.")
 @click.option("--prefix", default="", help="Only IDs that start with this.")
 @click.option(
     "--long", "-l", "is_long", is_flag=True, help="Also show class, codec, size and time."
 )
-def list_command(place: str, prefix: str, is_long: bool) -> None:
+def list_command(place: str, cls: str | None, prefix: str, is_long: bool) -> None:
     """List the IDs of STORE, one a line.
 
-    With --long the end of each record is read; a record that cannot be read is shown as unreadable.
+    With --class or --long the end of each record is read.  --long shows a record that cannot be read as
+    unreadable; --class lists it if its ID is made of the name of the class.
     """
     with open_store(place) as store:
-        ids = store.list(prefix)
+        ids = store.list(cls, prefix=prefix)
         if is_long:
             heads = ("id", "class", "codec", "bytes", "references", "written (UTC)")
             print_table(heads, [_row(store, id_) for id_ in ids], {"bytes", "references"})

@@ -17,7 +17,7 @@ from brinery.errors import (
     SealError,
 )
 from brinery.ids import Id, id_of, is_hashed, name_of
-from brinery.record.info import read_metadata
+from brinery.record.info import read_each, read_metadata
 from brinery.record.listing import ids_of
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
@@ -114,6 +114,34 @@ def ids_in(session: Session, prefix: str = "") -> list[Id]:
         ids = ids_of(session.backend, session.backend.list())
         found = [Id(id_) for id_ in ids if id_.startswith(prefix)]
     return sorted(found, key=Id.sort_key)
+
+
+def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[Id]:
+    """Return the IDs of the objects of exactly one class, sorted; `prefix` as for `ids_in`.
+
+    `cls` is a class or its name, with or without its module.  The records say which class their objects have.
+    Of a record that cannot be read, the ID counts if it is made of the name of the class.
+    """
+    wanted = f"{cls.__module__}:{cls.__qualname__}" if isinstance(cls, type) else cls
+    short = wanted.rpartition(":")[2].rpartition(".")[2]
+    found = []
+    with session.lock, session.opened():
+        for name, metadata in read_each(session.backend, [*session.backend.list()]):
+            if isinstance(metadata, RecordError):
+                id_ = Id(id_of(name) or "")
+                is_wanted = id_.number is not None and id_.prefix == short
+            else:
+                id_ = Id(metadata.id)
+                is_wanted = wanted in _names_of(session, metadata.class_name)
+            if is_wanted and id_.startswith(prefix):
+                found.append(id_)
+    return sorted(found, key=Id.sort_key)
+
+
+def _names_of(session: Session, class_name: str) -> tuple[str, ...]:
+    # As the record has it, under its present name, and without the module.
+    module, qualname = session.renames.present(*class_name.split(":", 1))
+    return class_name, f"{module}:{qualname}", qualname
 
 
 def referrers(backend: Backend, id: str) -> list[Id]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 from brinery.backend import Backend, Missing
-from brinery.errors import NotFoundError
-from brinery.ids import Id
+from brinery.errors import NotFoundError, RecordError
+from brinery.ids import Id, id_of
 from brinery.record.reader import metadata_length, parse_metadata
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
@@ -65,6 +66,26 @@ def read_metadata(
     except Missing as missing:
         raise NotFoundError(id or name, backend.location) from missing
     return parse_metadata(end, size, id=id, path=path, seals=seals), size
+
+
+def read_each(
+    backend: Backend, names: Iterable[str]
+) -> Iterator[tuple[str, Metadata | RecordError]]:
+    """Yield, in any order, each of the names that is there with its metadata, or the error in their place.
+
+    The ends of all records are read at once.  Raise `StorageError`.
+    """
+    for name, end, size, _ in backend.get_tails(names, _END):
+        id_, path = id_of(name), backend.where(name)
+        try:
+            if metadata_length(end, size, id=id_, path=path) > len(end):
+                yield name, read_metadata(backend, name, id_)[0]
+            else:
+                yield name, parse_metadata(end, size, id=id_, path=path)
+        except NotFoundError:  # removed since
+            continue
+        except RecordError as error:
+            yield name, error
 
 
 def read_info(

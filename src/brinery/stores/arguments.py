@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from brinery.errors import InvalidArgumentError
@@ -57,11 +58,47 @@ def several(name: str, values: Any) -> Iterable[Any]:
     return values
 
 
+def named_objects(objects: Any, ids: Iterable[Any] | None) -> list[tuple[Any, str | None]]:
+    """Return objects with the IDs that they are to get; None for an ID of the factory.
+
+    Raise `InvalidArgumentError`.
+    """
+    if isinstance(objects, Mapping):
+        if ids is not None:
+            raise InvalidArgumentError(
+                "save_many: expected no ids together with a mapping, whose keys are the IDs, got both"
+            )
+        return [(obj, required_id(id_)) for id_, obj in objects.items()]
+    found = list(several("objects", objects))
+    names = (
+        [None] * len(found) if ids is None else [optional_id(id_) for id_ in several("ids", ids)]
+    )
+    if len(names) != len(found):
+        raise InvalidArgumentError(
+            f"ids: expected one for each of {len(found)} objects, got {len(names)}"
+        )
+    return list(zip(found, names, strict=True))
+
+
 def required_id(id: Any) -> str:
     """Return an ID.  Raise `InvalidArgumentError`."""
     if not isinstance(id, str):
         raise InvalidArgumentError(f"ID: expected a string, got {id!r:.60}")
     return id
+
+
+def optional_class(cls: Any) -> type | str | None:
+    """Return a class, or the name of one.  Raise `InvalidArgumentError`."""
+    if cls is None or isinstance(cls, type):
+        return cls
+    if isinstance(cls, str) and all(map(_is_name, re.split("[:.]", cls))):
+        return cls
+    hint = f"; prefix={cls!r:.60} lists the IDs that start so" if isinstance(cls, str) else ""
+    raise InvalidArgumentError(f"list: expected a class or its name, got {cls!r:.60}{hint}")
+
+
+def _is_name(part: str) -> bool:
+    return part.isidentifier() or part == "<locals>"
 
 
 def optional_id(id: str | None) -> str | None:

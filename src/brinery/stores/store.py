@@ -15,13 +15,20 @@ from brinery.graph.saver import Root
 from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.dry_run import Checker, DryRunReport
-from brinery.operations.scan import ids_in, referrers
+from brinery.operations.scan import ids_in, ids_of_class, referrers
 from brinery.record.info import RecordInfo, read_info
 from brinery.record.listing import is_listed
 from brinery.record.payload import MAX_EXPANDED
 from brinery.record.record import TAIL_SIZE
 from brinery.registry.codecs import CodecArgument
-from brinery.stores.arguments import optional_id, required_id, several, wants_placeholders
+from brinery.stores.arguments import (
+    named_objects,
+    optional_class,
+    optional_id,
+    required_id,
+    several,
+    wants_placeholders,
+)
 from brinery.stores.handle import Handle
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
@@ -103,21 +110,18 @@ class Store(Handle, MutableMapping[str, Any]):
 
     def save_many(
         self,
-        objects: Iterable[Any],
+        objects: Iterable[Any] | Mapping[str, Any],
         ids: Iterable[str | None] | None = None,
         *,
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
     ) -> list[Any]:
-        """Save several objects in one commit; return their IDs, in order."""
-        found = list(several("objects", objects))
-        names = [None] * len(found) if ids is None else [optional_id(id_) for id_ in ids]
-        if len(names) != len(found):
-            raise InvalidArgumentError(
-                f"ids: expected one for each of {len(found)} objects, got {len(names)}"
-            )
-        roots = [Root(obj, id_) for obj, id_ in zip(found, names, strict=True)]
+        """Save several objects in one commit; return their IDs, in order.
+
+        A mapping has the IDs as its keys, and the objects as its values.
+        """
+        roots = [Root(obj, id_) for obj, id_ in named_objects(objects, ids)]
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
 
     def replace(
@@ -298,9 +302,16 @@ class Store(Handle, MutableMapping[str, Any]):
             session.commit((), [name])
             session.identity.remove(id)
 
-    def list(self, prefix: str | None = None) -> list[Id]:
-        """Return the IDs of all objects, or of those whose ID starts with `prefix`, sorted."""
-        return ids_in(self._session, optional_id(prefix) or "")
+    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[Id]:
+        """Return the IDs of all objects, sorted.
+
+        With `cls`, a class or its name (``"Task"`` or ``"jobs:Task"``), only those of objects of exactly
+        that class: this reads the end of each record.  With `prefix`, only IDs that start with that text.
+        """
+        asked, start = optional_class(cls), optional_id(prefix) or ""
+        if asked is None:
+            return ids_in(self._session, start)
+        return ids_of_class(self._session, asked, start)
 
     def info(self, id: str) -> RecordInfo:
         """Return the metadata of the record `id`, without decoding the object.
