@@ -11,6 +11,7 @@ full decode fills that same object.
 
 from __future__ import annotations
 
+import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
 from brinery.evolution.upgrades import upgrade_from, version_of
+from brinery.graph.early import EarlyAttributes
 from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.outcome import (
     MISSING,
@@ -92,6 +94,8 @@ class Loader:
         self._current = ""
         self._bare = False
         self._early: dict[str, Mapping[str, Any]] = {}
+        self._given_early: dict[str, EarlyAttributes] = {}
+        self._upgrades: dict[tuple[str, type], Callable[[Any], Any]] = {}
         self._met_bare = False
         self._begun: dict[str, Callable[[], Any]] = {}
 
@@ -165,6 +169,7 @@ class Loader:
         self._objects = dict(alive)
         self._to_enter = set(self._read)
         self._early.clear()
+        self._given_early.clear()
         self._incomplete.clear()
         self._begun.clear()
         self._met_bare = False
@@ -247,6 +252,22 @@ class Loader:
             )
         if self._incomplete:
             self._incomplete.pop(id(obj), None)
+        if self._given_early:
+            self._end_early(id_, read)
+
+    def _end_early(self, id_: str, read: FetchedRecord) -> None:
+        early = self._given_early.pop(id_, None)
+        if early is None:
+            return
+        early.end()
+        if UPGRADED in self.evolved.get(id_, ()) and not early.keeps_hash():
+            raise self._decode_error(
+                id_,
+                read,
+                "it is a key in a cycle through itself, and its upgrade changes its hash by attributes that "
+                "are not plain values",
+                advice="Let the hash use numbers, strings, or tuples of these",
+            )
 
     def _decode_otherwise(
         self, id_: str, read: FetchedRecord, failure: BrineryError, is_new: bool
@@ -264,11 +285,11 @@ class Loader:
 
     def _decode_hashable(self, id_: str, read: FetchedRecord) -> Any:
         # A value-hashed object that is a key inside its own record needs its plain attributes from the
-        # start.  That is only tried after a failure, because it changes the order of the attributes.
-        # The object stays the same, because others may refer to it already.
+        # start.  The object stays the same, because others may refer to it already.
         obj = self._objects[id_]
+        self._is_made = True
         _empty(obj)
-        _set_attributes(obj, self._early[id_])
+        self._give_early(id_, obj)
         try:
             return self._load(read)
         except Exception as error:
@@ -415,9 +436,18 @@ class Loader:
             upgrade = upgrade_from(cls, read.record.metadata.versions.get(written, 1))
         except LookupError as error:
             raise DecodeError(str(error), codec=read.codec.name) from error
-        if upgrade is not None:
-            self._note(UPGRADED)
-        return upgrade
+        if upgrade is None:
+            return None
+        self._note(UPGRADED)
+        self._upgrades[self._current, cls] = upgrade
+        return functools.partial(self._upgraded, cls, upgrade)
+
+    def _upgraded(self, cls: type, upgrade: Callable[[Any], Any], state: Any) -> Any:
+        made = upgrade(state)
+        early = self._given_early.get(self._current)
+        if early is not None and type(early.obj) is cls:
+            early.drop()  # also of an object that takes no hook for its state
+        return made
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
         """Return a function for a class with versions, as a save does; it notes nothing."""
@@ -429,11 +459,14 @@ class Loader:
             self._forget_root()
         else:
             _empty(self._objects[self._current])
+            if self._current in self._given_early:
+                self._given_early[self._current].set()
 
     def _forget_root(self) -> None:
         obj = self._objects.pop(self._current, NOTHING)
         self._incomplete.pop(id(obj), None)
         self._early.pop(self._current, None)
+        self._given_early.pop(self._current, None)
 
     def _opaque(self, read: FetchedRecord, reason: str) -> Any:
         self._note(MISSING)
@@ -444,8 +477,13 @@ class Loader:
     def _enter_hashable(self, id_: str, obj: Any, early: Mapping[str, Any]) -> None:
         self._early[id_] = early
         if self._bare:
-            _set_attributes(obj, early)
+            self._give_early(id_, obj)
         self._incomplete[id(obj)] = id_
+
+    def _give_early(self, id_: str, obj: Any) -> None:
+        upgrade = self._upgrades.get((id_, type(obj)))
+        self._given_early[id_] = early = EarlyAttributes(obj, self._early[id_], upgrade)
+        early.set()
 
     def _check_members(self, constructor: Any, args: Sequence[Any]) -> None:
         # The constructor of a set takes the members, and asks them for their hashes.
@@ -521,8 +559,3 @@ def _empty(obj: Any) -> None:
         if issubclass(type(obj), base):
             base.clear(obj)
             return
-
-
-def _set_attributes(obj: Any, attributes: Mapping[str, Any]) -> None:
-    for name, value in attributes.items():
-        object.__setattr__(obj, name, value)

@@ -8,11 +8,10 @@ on the number of living objects.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Protocol
+from typing import Any, Protocol
 
 from brinery.persistable import Persistable
-
-_UNSET: Final = object()
+from brinery.session.attributes import own_attribute, set_own_attribute
 
 
 class SavedEntry(Protocol):
@@ -48,7 +47,7 @@ class Savepoint:
     def note_new(self, entry: SavedEntry, obj: Any) -> None:
         """Keep the `persistent_id` that an object has before it is entered for the first time."""
         if Persistable in type(obj).__mro__:
-            self._persistent_ids.append((entry, _persistent_id_of(obj)))
+            self._persistent_ids.append((entry, own_attribute(obj, "persistent_id")))
 
     def restore_states(self, is_own: Callable[[Any], bool]) -> None:
         """Restore the former records of entries, and the former `persistent_id` of objects new again."""
@@ -56,8 +55,8 @@ class Savepoint:
             entry.id, entry.version, entry.digest = id_, version, digest
             entry.codec, entry.is_loaded = codec, is_loaded
         for entry, persistent_id in reversed(self._persistent_ids):
-            if is_own(entry.version):
-                _restore_persistent_id(entry(), persistent_id)
+            if is_own(entry.version) and (obj := entry()) is not None:
+                set_own_attribute(obj, "persistent_id", persistent_id)
 
     def merge_into(self, outer: Savepoint) -> None:
         """Add to `outer` the former states that it has not noted itself."""
@@ -67,30 +66,3 @@ class Savepoint:
             outer._states.setdefault(key, state)
         outer.entered.update(self.entered)
         outer._persistent_ids += self._persistent_ids
-
-
-def _persistent_id_of(obj: Any) -> Any:
-    # Not through the class, whose attribute is None for every object; and without the user's code.
-    for cls in type(obj).__mro__:
-        slot = cls.__dict__.get("persistent_id")
-        if slot is not None and hasattr(type(slot), "__set__"):
-            try:
-                return slot.__get__(obj, type(obj))
-            except AttributeError:
-                return _UNSET
-    try:
-        return object.__getattribute__(obj, "__dict__").get("persistent_id", _UNSET)
-    except AttributeError:
-        return _UNSET
-
-
-def _restore_persistent_id(obj: Any, persistent_id: Any) -> None:
-    if obj is None:
-        return
-    try:
-        if persistent_id is _UNSET:
-            object.__delattr__(obj, "persistent_id")
-        else:
-            object.__setattr__(obj, "persistent_id", persistent_id)
-    except (AttributeError, TypeError):
-        pass  # the object cannot hold one
