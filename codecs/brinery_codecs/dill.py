@@ -101,7 +101,7 @@ class DillCodec(PickleFamily):
                 super()._write(obj, sink, state, take)
                 return
             except Exception as error:
-                if is_too_deep(error):
+                if is_too_deep(error) or isinstance(error, MemoryError):
                     raise
                 refusal = error
             void(sink, take)

@@ -15,6 +15,7 @@ from brinery import (
     FilesystemStore,
     InvalidArgumentError,
     MemoryStore,
+    Store,
     UnknownCodecError,
     make_store,
 )
@@ -125,6 +126,65 @@ def test_a_record_of_another_codec_stays_while_it_is_unchanged() -> None:
         obj.label = "b"
         chain.save(obj)
         assert store.info(id_).codec == "pickle"
+
+
+@pytest.mark.parametrize("codec", ["pickle", "auto", ["cloudpickle", "dill"]], ids=str)
+def test_a_record_that_loads_to_other_bytes_is_not_written_again(codec: Any) -> None:
+    """Attribute names are interned, so a value that equals its name is one object after a load."""
+    store = MemoryStore(codec="dill")
+    store.save(Node("a", kind="".join(["ki", "nd"]), names={"one", "two", "three"}), "node")
+    one, two = Store(store.backend, codec=codec), Store(store.backend, codec=codec)
+    mine, theirs = one.load("node"), two.load("node")
+    version = store.backend.get("node")[1]
+    one.save(mine)
+    two.save(theirs)
+    assert store.backend.get("node")[1] == version
+
+
+@pytest.mark.parametrize(
+    "codec", ["cloudpickle", "dill", "auto", ["msgpack", "cloudpickle"]], ids=str
+)
+def test_a_store_whose_codec_was_widened_saves_what_it_can_hold(codec: Any) -> None:
+    """The codec of the record is only asked whether the object has changed."""
+    store = MemoryStore()
+    store.save([1], "o")
+    store.save(Node("n"), "n")
+    wide = Store(store.backend, codec=codec)
+    obj, node = wide.load_many(["o", "n"])
+    obj.append(lambda: 5)
+    node.call = lambda: 6
+    wide.save_many([obj, node])
+    wide.invalidate_cache()
+    assert wide.load("o")[1]() == 5
+    assert wide.load("n").call() == 6
+
+
+def test_a_record_keeps_its_codec_where_no_codec_of_a_chain_holds_the_object() -> None:
+    """As with a single codec."""
+    store = MemoryStore(codec="dill")
+    node = Node("n", lock=threading.Lock())
+    store.save(node, "n")
+    for codec in ("pickle", ["pickle", "cloudpickle"]):
+        other = Store(store.backend, codec=codec)
+        found = other.load("n")
+        found.label = f"changed by {codec}"
+        other.save(found)
+        assert store.info("n").codec == "dill"
+        store.invalidate_cache()
+        assert store.load("n").label == f"changed by {codec}"
+
+
+def test_the_error_names_the_codec_of_the_store() -> None:
+    """Not that of the record, which the store does not write with."""
+    store = MemoryStore()
+    store.save([1], "o")
+    other = Store(store.backend, codec="cloudpickle")
+    obj = other.load("o")
+    obj.append(n for n in "")
+    with pytest.raises(EncodeError) as caught:
+        other.save(obj)
+    assert caught.value.codec == "cloudpickle"
+    assert caught.value.object_path == "[1]"
 
 
 def test_one_save_may_have_a_chain() -> None:

@@ -152,6 +152,8 @@ class PickleFamily(Codec):
         data, first = refilled
         try:
             return pickle.loads(data, buffers=chain(first, buffers))
+        except MemoryError:
+            raise
         except Exception as failure:  # noqa: BLE001 - again, by an unpickler that shows where it fails
             links.restart()
             try:

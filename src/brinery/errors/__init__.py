@@ -46,6 +46,7 @@ from brinery.errors.records import refusal_of as refusal_of
 from brinery.errors.root import BrineryError as BrineryError
 from brinery.errors.root import derived as derived
 from brinery.errors.root import is_too_deep as is_too_deep
+from brinery.errors.root import pass_memory_error as pass_memory_error
 from brinery.errors.storage import LockedError as LockedError
 from brinery.errors.storage import MissingColumnsError as MissingColumnsError
 from brinery.errors.storage import MissingTableError as MissingTableError

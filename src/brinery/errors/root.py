@@ -172,6 +172,17 @@ class _Names(tuple[object, ...]):
         return shown + (f" and {len(self) - count} more" if len(self) > count else "")
 
 
+def pass_memory_error(error: BaseException | None) -> None:
+    """Raise the `MemoryError` that an error is or was raised from, if there is one.
+
+    It says nothing about an object, a record or a codec, so no other error may replace it.
+    """
+    while error is not None:
+        if isinstance(error, MemoryError):
+            raise error
+        error = error.__cause__
+
+
 def is_too_deep(error: BaseException | None) -> bool:
     """Return whether Python's limit of recursion caused an error, directly or through other errors."""
     while error is not None:

@@ -17,7 +17,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from brinery.errors import BrineryError, DecodeError, MissingClassError, TrustError, refusal_of
+from brinery.errors import (
+    BrineryError,
+    DecodeError,
+    MissingClassError,
+    TrustError,
+    pass_memory_error,
+    refusal_of,
+)
 from brinery.evolution.libraries import compared
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
@@ -311,6 +318,7 @@ class Loader:
 
     def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
         # Return the store's error for `error`, which was raised while a record was decoded.
+        pass_memory_error(error)
         failure: BrineryError
         if isinstance(error, TrustError):
             where = self._backend.where(name_of(id_))

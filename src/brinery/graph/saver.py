@@ -32,6 +32,7 @@ from brinery.errors import (
     RolledBackError,
     UnsupportedObjectError,
     is_too_deep,
+    pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
@@ -390,6 +391,7 @@ class Saver:
             limit = self._session.expander.limit
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
         except Exception as error:
+            pass_memory_error(error)
             reason = (
                 f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
             )
@@ -423,7 +425,8 @@ class Saver:
             digest = self._dump(work, original.codec).digest
             links = self._reloading()
             return links.digest(original.codec, original.record) == digest
-        except Exception:  # noqa: BLE001 - then it is encoded again, and that raises the error
+        except Exception as error:  # noqa: BLE001 - then it is encoded again, and that raises the error
+            pass_memory_error(error)
             return False
 
     def _put_original(self, work: _Work, original: OriginalRecord) -> Put | None:
@@ -538,40 +541,51 @@ class Saver:
 
     def _dumped(self, work: _Work) -> tuple[Codec, Encoded]:
         entry = work.entry
-        if self._chain is not None:
-            return self._dumped_by_chain(work, self._chain)
-        if entry is None or self._options.forces_codec or entry.codec == self._codec:
-            return self._codec, self._dump(work, self._codec)
+        if (
+            entry is None
+            or self._options.forces_codec
+            or entry.codec == (self._codec if self._chain is None else self._chain.codecs[0])
+        ):
+            return self._dumped_anew(work)
         # The record has another codec.  It keeps that codec while the object is unchanged, and if the
         # codec of the store cannot hold the object.
-        encoded = self._dump(work, entry.codec)
+        former = self._dumped_as_before(work, entry)
+        if former is None:
+            return self._dumped_anew(work)
+        if former.digest == entry.digest:
+            return entry.codec, former
+        try:
+            return self._dumped_anew(work)
+        except EncodeError:
+            return entry.codec, former
+
+    def _dumped_as_before(self, work: _Work, entry: Entry) -> Encoded | None:
+        # The object by the codec of its record; None if that cannot hold it, which means that it has changed.
+        try:
+            encoded = self._encoded(work, entry.codec)
+        except Exception as error:  # noqa: BLE001 - what the user's code raises, it raises again
+            pass_memory_error(error)
+            return None
         if encoded.digest != entry.digest and entry.is_loaded:
             self._compare_again(work, entry, encoded.digest)
-        if encoded.digest == entry.digest:
-            return entry.codec, encoded
-        try:
-            return self._codec, self._dump(work, self._codec)
-        except EncodeError:
-            return entry.codec, encoded
+        return encoded
 
-    def _dumped_by_chain(self, work: _Work, chain: CodecChain) -> tuple[Codec, Encoded]:
-        entry = work.entry
-        if entry is not None and not self._options.forces_codec and entry.codec != chain.codecs[0]:
-            # The record stays with its codec while nothing has changed.
-            with suppress(Exception):
-                encoded = self._encoded(work, entry.codec)
-                if encoded.digest == entry.digest:
-                    return entry.codec, encoded
-        *others, (last, writer) = chain.attempts
+    def _dumped_anew(self, work: _Work) -> tuple[Codec, Encoded]:
+        if self._chain is None:
+            return self._codec, self._dump(work, self._codec)
+        *others, (last, writer) = self._chain.attempts
         for codec, portable in others:
-            with suppress(Exception):
+            try:
                 return codec, self._encoded(work, portable)
+            except Exception as error:  # noqa: BLE001 - the last codec raises it
+                pass_memory_error(error)
         return last, self._dump(work, writer)
 
     def _dump(self, work: _Work, codec: Codec) -> Encoded:
         try:
             return self._encoded(work, codec)
         except EncodeError as error:
+            pass_memory_error(error)
             raise _located(work, codec, error) from error
         except NotFoundError as error:
             # It comes from a hook of the user's code; callers must not take it for this object's ID.
@@ -579,6 +593,7 @@ class Saver:
         except BrineryError:
             raise
         except Exception as error:
+            pass_memory_error(error)
             raise self._encode_error(work, codec, error) from error
 
     def _encoded(self, work: _Work, codec: Codec) -> Encoded:

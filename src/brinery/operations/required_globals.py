@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from brinery.backend import Missing
-from brinery.errors import NotFoundError, TrustError, refusal_of
+from brinery.errors import NotFoundError, TrustError, pass_memory_error, refusal_of
 from brinery.ids import name_of
 from brinery.record.reader import parse
 from brinery.session.session import Session
@@ -40,6 +40,7 @@ def needs_of(session: Session, id: str) -> list[Need]:
     except TrustError as error:
         raise refusal_of(error, id, codec.name, path) from error
     except Exception as error:
+        pass_memory_error(error)
         reason = f"the names that it would import cannot be found ({type(error).__name__}: {error})"
         raise TrustError(reason, id=id, codec=codec.name, path=path) from error
     return sorted(Need(*each) for each in found)

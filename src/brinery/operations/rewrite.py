@@ -23,6 +23,7 @@ from brinery.errors import (
     DecodeError,
     EncodeError,
     MissingClassError,
+    pass_memory_error,
 )
 from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.isolation import (
@@ -141,6 +142,7 @@ class Rewriter:
         try:
             return stored(self._transform, [raw], digest, self._session.expander.limit)
         except Exception as error:
+            pass_memory_error(error)
             reason = (
                 f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
             )

@@ -10,7 +10,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from brinery.codec import Buffer
-from brinery.errors import BrineryError, CorruptRecordError, RecordError, RecordTooLargeError
+from brinery.errors import (
+    BrineryError,
+    CorruptRecordError,
+    RecordTooLargeError,
+    pass_memory_error,
+)
 from brinery.record.record import Record, Transformation, digest_of
 from brinery.registry.transforms import transform_from
 from brinery.transform import Transform
@@ -87,10 +92,8 @@ class PayloadExpander:
             raw = transform.decode(record.stored, done.size)
             if len(raw) != done.size or digest_of((raw,)) != done.digest:
                 raise ValueError("its size or digest differs from that in the metadata")
-        except MemoryError as error:
-            reason = f"needs more memory than available: its payload has {done.size} bytes"
-            raise RecordError(reason, id=id_, path=path) from error
         except Exception as error:
+            pass_memory_error(error)
             raise CorruptRecordError(
                 f"is damaged: the transform {done.name!r} cannot expand its payload ({error}). "
                 "Restore it from a backup, or remove() it",
