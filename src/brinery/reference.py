@@ -17,12 +17,15 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
+
+OWN_STORE: Final = "\0store"
+"""The ID in a reference to the store that holds the record.  The metadata do not list it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalReference:
-    """The persistable object `id`, in a record that is read without its store."""
+    """The persistable object `id`, or the store itself, in a record that is read without its store."""
 
     id: str
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -10,6 +11,7 @@ from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
+from brinery.reference import OWN_STORE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 
@@ -24,6 +26,9 @@ class Reloading:
 
     def __init__(self, session: Session) -> None:
         self._identity = session.identity
+        self._store = session.store
+        self._encoders = session.encoders
+        self.thread = threading.get_ident()
         self.restriction = session.gate.restriction
         self._lookup = ClassLookup(
             session.renames, session.caches.missing_classes, placeholders=True
@@ -48,12 +53,14 @@ class Reloading:
 
         Raise `LookupError` if it refers to a persistable object that has no ID.
         """
+        self._encoders.append(self)
         try:
             self.root = obj
             sink = Sink()
             codec.dump(obj, sink, self)
             return digest_of(sink.pieces)
         finally:
+            self._encoders.remove(self)
             self.batch.clear()
             self.root = None
 
@@ -67,7 +74,9 @@ class Reloading:
         return str.__str__(entry.id)
 
     def resolve(self, id: str) -> Any:
-        """Return the living object `id`."""
+        """Return the living object `id`, or the store."""
+        if id == OWN_STORE:
+            return self._store()
         obj = self._identity.get(id)
         if obj is NOTHING:
             raise LookupError(id)

@@ -41,6 +41,7 @@ from brinery.graph.outcome import (
 )
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
+from brinery.reference import OWN_STORE
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING, set_persistent_id
 from brinery.session.recent import RecentRecords
@@ -77,6 +78,7 @@ class Loader:
 
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
+        self._session = session
         self.restriction = session.gate.restriction
         self._backend = session.backend
         self._identity = session.identity
@@ -375,14 +377,25 @@ class Loader:
     # -- what codecs ask
 
     def resolve(self, id: str) -> Any:
-        """Return the object `id`: complete, or bare where a cycle needs it before its turn."""
+        """Return the object `id`: complete, or bare where a cycle needs it before its turn; or the store."""
         obj = self._objects.get(id, NOTHING)
         if obj is not NOTHING:
             return obj
+        if id == OWN_STORE:
+            return self._own_store()
         if self._bare:
             raise _Needed(id)
         self._make_bare(id)
         return self._objects[id]
+
+    def _own_store(self) -> Any:
+        store = self._session.store()
+        if store is None:
+            raise DecodeError(
+                "it refers to its store, which nobody holds any more",
+                advice="Keep the store, and not only its session, as long as objects are loaded",
+            )
+        return store
 
     def construct(
         self,

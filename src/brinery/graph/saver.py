@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -145,6 +146,7 @@ class Saver:
         self._pin = None if outermost is None else outermost.pin
         self.cache = session.caches.codecs
         self.batch: dict[Any, Any] = {}
+        self.thread = threading.get_ident()
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
@@ -212,9 +214,12 @@ class Saver:
         """
         # The objects made here live until the end of the save: the collector would find nothing.
         with GcPause():
+            encoders = self._session.encoders
+            encoders.append(self)
             try:
                 return self._save(roots)
             finally:
+                encoders.remove(self)
                 # These refer back to this object.  Clearing them breaks the cycles, so that nothing
                 # waits for the collector.
                 for kept in (

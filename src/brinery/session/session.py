@@ -8,6 +8,7 @@ its own.
 from __future__ import annotations
 
 import functools
+import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Protocol
@@ -59,6 +60,16 @@ def required_session(name: str, store: Any) -> Session:
     return session
 
 
+class Encoder(Protocol):
+    """Something that has codecs encode objects, in one thread."""
+
+    thread: int
+
+
+def _no_store() -> None:
+    return None
+
+
 class Session(ForkSafe):
     """The parts of one opened store."""
 
@@ -87,6 +98,10 @@ class Session(ForkSafe):
         self.remembers: Mapping[str, Any] = {}
         """The settings of this kind of store, to be written to `Settings.options`."""
         self.is_closed = False
+        self.store: Callable[[], Any] = _no_store
+        """Returns the store that users hold, None if there is none."""
+        self.encoders: list[Encoder] = []
+        """Who is encoding objects of this store, the outermost first; a hook of an object may save, too."""
         self._transactions: list[Transaction] = []
         # The sequence must not refer to this object: its finalizer would keep it alive.
         self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))
@@ -122,6 +137,10 @@ class Session(ForkSafe):
         return view
 
     # -- writing
+
+    def is_encoding(self) -> bool:
+        """Return whether this thread is encoding objects of this store."""
+        return bool(self.encoders) and self.encoders[-1].thread == threading.get_ident()
 
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()

@@ -14,6 +14,7 @@ from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import one_of, seconds
+from brinery.stores.handle import reopened
 from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
@@ -129,15 +130,8 @@ class FilesystemStore(Store):
         """Return the URL that opens this store again."""
         return Url(scheme="file", path=self._place.directory)
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A pickled store opens the same directory in the process that unpickles it.
-        return _reopened, (self._place, self._options())
-
-
-def _reopened(place: DirectoryOptions, options: StoreOptions) -> FilesystemStore:
-    store = FilesystemStore.__new__(FilesystemStore)
-    store._open(place, options)
-    return store
+    def _reopened(self) -> tuple[Any, ...]:
+        return reopened(self, self._place)
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:

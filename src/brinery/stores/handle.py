@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final, Self
@@ -10,6 +11,7 @@ from brinery.backend import Backend
 from brinery.codec import Codec
 from brinery.errors import InvalidArgumentError
 from brinery.ids import IdFactory
+from brinery.reference import OWN_STORE, external
 from brinery.session.session import Session
 from brinery.stores.options import StoreOptions, session_from
 from brinery.transform import Transform
@@ -28,6 +30,7 @@ class Handle:
         # Every constructor ends with this call.
         self._session = session_from(type(self).__name__, backend, options)
         self._session.remembers = remembers
+        self._session.store = weakref.ref(self)
         self._idfactory = options.idfactory
 
     def _options(self) -> StoreOptions:
@@ -95,6 +98,11 @@ class Handle:
         return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
 
     def __reduce__(self) -> tuple[Any, ...]:
+        # An object of a store that refers to its store gets the one back that loads it.
+        return (external, (OWN_STORE,)) if self._session.is_encoding() else self._reopened()
+
+    def _reopened(self) -> tuple[Any, ...]:
+        # The reduction to a function that opens this store again in another process.
         raise InvalidArgumentError(
             f"a {type(self).__name__} on {self._session.base.location} belongs to its process, and cannot be "
             "pickled: copy it to a directory or a database with brinery.copy"
@@ -134,3 +142,21 @@ class Handle:
     def check_open(self) -> None:
         """Raise `ClosedError` if the store was closed."""
         self._session.check_open()
+
+
+def reopened(store: Handle, place: Any) -> tuple[Any, ...]:
+    """Return a reduction that opens a store at `place` in the process that unpickles it.
+
+    It has the class of `store`, and the attributes that a subclass has added.
+    """
+    own = {name: value for name, value in vars(store).items() if name not in _OF_OPENING}
+    return _reopen, (type(store), place, store._options()), own or None
+
+
+def _reopen(cls: Any, place: Any, options: StoreOptions) -> Any:
+    store = cls.__new__(cls)
+    store._open(place, options)
+    return store
+
+
+_OF_OPENING: Final = frozenset({"_session", "_idfactory", "_place", "_sql"})

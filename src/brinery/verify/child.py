@@ -20,6 +20,7 @@ from brinery.ids import name_of
 from brinery.record.payload import PayloadExpander
 from brinery.record.reader import parse
 from brinery.record.record import Record
+from brinery.reference import OWN_STORE, ExternalReference
 from brinery.session.session import Session
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
@@ -46,6 +47,8 @@ class _Verifier:
         trust = Trust(classes=job["classes"], anyone=True)
         expander = PayloadExpander(job["max_expanded"])
         self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
+        # There is no store here, which the objects could refer to.
+        self._session.store = lambda: ExternalReference(OWN_STORE)
 
     def problems(self) -> Iterator[Found]:
         """Yield the reasons why the objects cannot be loaded or used here."""
