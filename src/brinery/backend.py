@@ -170,6 +170,14 @@ class Backend(ABC):
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: whether `list` yields it."""
+        try:
+            self.get_tail(name, 0)
+        except Missing:
+            return False
+        return True
+
     def strays(self) -> Iterator[str]:
         """Yield files that are not records, as shown in messages; `list` leaves them out."""
         return iter(())

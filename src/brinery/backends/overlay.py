@@ -135,6 +135,11 @@ class Overlay(Backend):
             if change.version is not None and name.startswith(prefix) and name[0] != ".":
                 yield name
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: whether `list` yields it."""
+        change = self._changes.get(name)
+        return self._base.has(name) if change is None else change.version is not None
+
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
         """Call `read` with these changes over one state of the backend below."""
         return self._base.read_one_state(lambda base: read(self._over(base)))

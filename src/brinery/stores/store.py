@@ -15,11 +15,9 @@ from brinery.graph.saver import Root
 from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.dry_run import Checker, DryRunReport
-from brinery.operations.scan import ids_in, referrers
+from brinery.operations.scan import ids_in, referrers, require_records
 from brinery.record.info import RecordInfo, read_info
-from brinery.record.listing import is_listed
 from brinery.record.payload import MAX_EXPANDED
-from brinery.record.record import TAIL_SIZE
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import optional_id, required_id, several, wants_placeholders
 from brinery.stores.handle import Handle
@@ -358,11 +356,7 @@ class Store(Handle, MutableMapping[str, Any]):
         if not isinstance(id, str):
             return False
         with self._session.lock, self._session.opened():
-            try:
-                end = self._end(id, TAIL_SIZE)
-            except NotFoundError:
-                return False
-        return is_listed(id, end)
+            return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[Id]:
         return iter(self.list())
@@ -372,9 +366,15 @@ class Store(Handle, MutableMapping[str, Any]):
             return sum(1 for _ in self._session.backend.list())
 
     def clear(self) -> None:
-        """Remove all objects in one commit; none is loaded."""
+        """Remove all objects in one commit; none is loaded.
+
+        Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
+        file may also be that of another program.  `remove` removes it.
+        """
         with self._session.lock, self._session.opened():
-            self._session.commit((), list(self._session.backend.list()))
+            names = list(self._session.backend.list())
+            require_records(self._session.backend, names)
+            self._session.commit((), names)
             self._session.identity.clear()
 
     # A store equals only itself: comparing contents would load everything.

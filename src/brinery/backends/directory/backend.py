@@ -25,7 +25,8 @@ from brinery.backends.directory import files
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Layout, Listing, check_name, unlinked
+from brinery.backends.directory.layout import Layout, check_name, unlinked
+from brinery.backends.directory.listing import Listing, is_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
 from brinery.backends.directory.recovery import recover
@@ -149,6 +150,15 @@ class DirectoryBackend(Backend):
         most = max(count, files.VERSION_TAIL)
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: a file that `list` shows."""
+        if not self._opened:
+            self._open()
+        try:
+            return self._read(name, lambda path: is_object(name, path))
+        except Missing:
+            return False
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)

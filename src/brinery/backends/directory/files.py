@@ -132,17 +132,31 @@ def read_tail(path: str, count: int) -> tuple[bytes, int]:
     """Return the last `count` bytes of a regular file, or all, and its size."""
     fd, size = _open(path)
     try:
-        start, pieces = max(0, size - count), []
-        while start < size:
-            os.lseek(fd, start, os.SEEK_SET)
-            data = os.read(fd, size - start)
-            if not data:  # it was truncated since: the rest is its end
-                break
-            pieces.append(data)
-            start += len(data)
-        return b"".join(pieces), size
+        return _read_from(fd, max(0, size - count), size), size
     finally:
         os.close(fd)
+
+
+def read_ends(path: str, count: int) -> tuple[bytes, bytes, int]:
+    """Return the first and the last `count` bytes of a regular file, or all, and its size."""
+    fd, size = _open(path)
+    try:
+        head = _read_from(fd, 0, min(count, size))
+        return head, _read_from(fd, max(0, size - count), size), size
+    finally:
+        os.close(fd)
+
+
+def _read_from(fd: int, start: int, stop: int) -> bytes:
+    pieces = []
+    while start < stop:
+        os.lseek(fd, start, os.SEEK_SET)
+        data = os.read(fd, stop - start)
+        if not data:  # it was truncated since: the rest is its end
+            break
+        pieces.append(data)
+        start += len(data)
+    return b"".join(pieces)
 
 
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
