@@ -22,6 +22,7 @@ from brinery.backend import (
     as_delete,
 )
 from brinery.backends.directory import files
+from brinery.backends.directory.alias import other_name_at
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
@@ -58,6 +59,7 @@ class DirectoryBackend(Backend):
     `durability`
         ``"full"``: after a call returns, a power cut does not lose what it wrote.  ``"process"``: the
         end of the process, however it comes, does not lose it; the system writes it to the disk later.
+        A power cut may then lose some records of a commit and keep others.
     `shared`
         ``"private"``: new files belong to their user alone (0700 and 0600, less the umask).  ``"group"``:
         the group may read and write them, too (0770 and 0660, whatever the umask).
@@ -156,9 +158,14 @@ class DirectoryBackend(Backend):
         if not self._opened:
             self._open()
         try:
-            return self._read(name, lambda path: is_object(name, path))
+            return self._read(name, lambda path: self._is_own_object(name, path))
         except Missing:
             return False
+
+    def _is_own_object(self, name: str, path: str) -> bool:
+        if not is_object(name, path):
+            return False
+        return not self._layout.ignores_case or other_name_at(path, name) is None
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)

@@ -14,6 +14,11 @@ from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
 # A system that lacks a flag lacks the danger, or offers no remedy.
 _COMMON: Final = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -63,6 +68,10 @@ NO_LINKS: Final = frozenset(
         errno.EXDEV,
     )
 )
+
+
+# What file systems without F_FULLFSYNC answer, as those of a network.
+_NO_FULL_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
 
 
 class NotRegularError(OSError):
@@ -268,13 +277,29 @@ def same(path: str, other: str) -> bool:
         return False
 
 
+def sync(fd: int) -> None:
+    """Make the content of an open file durable.
+
+    On macOS fsync(2) leaves it in the cache of the disk; F_FULLFSYNC does not.
+    """
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(fd, full)
+            return
+        except OSError as error:
+            if error.errno not in _NO_FULL_SYNC:
+                raise
+    os.fsync(fd)
+
+
 def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
     if os.name == "nt":  # directories have no descriptor there; NTFS journals the names
         return
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        os.fsync(fd)
+        sync(fd)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # CIFS, some FUSE file systems
             raise

@@ -81,6 +81,7 @@ class Layout:
     """The paths of names in the directory `root`, an absolute path."""
 
     __slots__ = (
+        "_ignores_case",
         "access",
         "create",
         "durable",
@@ -102,6 +103,15 @@ class Layout:
         self.housekeeping = f"{root}/{HOUSEKEEPING}"
         self.lock = f"{self.housekeeping}/{LOCK}"
         self.staging = f"{self.housekeeping}/{STAGING}"
+        self._ignores_case: bool | None = None  # not known
+
+    @property
+    def ignores_case(self) -> bool:
+        """Whether the file system takes names that differ in case alone for one."""
+        if self._ignores_case is None and files.exists(self.housekeeping):
+            other = f"{self.root}/{HOUSEKEEPING.upper()}"
+            self._ignores_case = files.same(self.housekeeping, other)
+        return bool(self._ignores_case)
 
     def home(self, name: str) -> str:
         """Return the path for a new file of this name."""
