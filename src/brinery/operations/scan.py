@@ -5,7 +5,7 @@ Nothing is decoded, and only the metadata of each record are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from brinery.backend import Backend
@@ -115,6 +115,18 @@ def ids_in(session: Session, prefix: str = "") -> list[Id]:
         ids = ids_of(session.backend, session.backend.list())
         found = [Id(id_) for id_ in ids if id_.startswith(prefix)]
     return sorted(found, key=Id.sort_key)
+
+
+def ids_one_by_one(session: Session) -> Iterator[Id]:
+    """Yield the IDs of all objects, in any order, the first one without listing the others."""
+    first: Sequence[str] = ()
+    with session.lock, session.opened():
+        first = [*ids_of(session.backend, session.backend.some_names(1))]
+    yield from map(Id, first)
+    # From here on a list of all: the caller may save and remove objects between two of them.
+    with session.lock, session.opened():
+        ids = [*ids_of(session.backend, session.backend.list())]
+    yield from (Id(id_) for id_ in ids if id_ not in first)
 
 
 def referrers(backend: Backend, id: str) -> list[Id]:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
+from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.directory import files, recovery
 from brinery.backends.directory.alias import require_own
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, check_of
@@ -272,4 +272,4 @@ def _fits(found: str | None, expect: Version | Expect) -> bool:
         return True
     if expect is ABSENT:
         return found is None
-    return found is not None and files.version_at(found) == expect
+    return found is not None and (expect is PRESENT or files.version_at(found) == expect)
