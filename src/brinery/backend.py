@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
@@ -29,10 +30,13 @@ class Expect(Enum):
 
     ANY = "any"
     ABSENT = "absent"
+    PRESENT = "present"
 
 
 ANY: Final = Expect.ANY
 ABSENT: Final = Expect.ABSENT
+PRESENT: Final = Expect.PRESENT
+"""Something is there, in whatever version: of several writers that remove a name, one succeeds."""
 
 
 class Missing(BrineryError):
@@ -135,7 +139,7 @@ class Backend(ABC):
         exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed, when
         any name is not as its put or its `Delete` expects (both of the state before the commit), and
         `InvalidArgumentError` when a name is put twice.  Deleting a name that does not exist is not an
-        error, unless a `Delete` expects a version.
+        error, unless a `Delete` expects a version or `PRESENT`.
         """
 
     @abstractmethod
@@ -169,6 +173,25 @@ class Backend(ABC):
         """
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: whether `list` yields it."""
+        try:
+            self.get_tail(name, 0)
+        except Missing:
+            return False
+        return True
+
+    def some_names(self, most: int) -> Sequence[str]:
+        """Return some of the names that `list` yields: at most `most`, and none only if there are none.
+
+        An engine that makes a whole list before it yields the first name overrides this.
+        """
+        return tuple(islice(self.list(), most))
+
+    def count(self) -> int:
+        """Return the number of names that `list` yields."""
+        return sum(1 for _ in self.list())
 
     def strays(self) -> Iterator[str]:
         """Yield files that are not records, as shown in messages; `list` leaves them out."""

@@ -14,6 +14,9 @@ from brinery.errors import InvalidArgumentError
 
 _NUMBERED = re.compile(r"(.*)\.([0-9]+)", re.DOTALL)
 
+LONGEST_NUMBER: Final = 200
+"""Most digits of a sequence number.  More are part of a text: the next numbers would fit into no name."""
+
 
 class Id(str):
     """The ID of an object in a store: a string, ordered by its number where it has one.
@@ -46,8 +49,7 @@ class Id(str):
     def sort_key(self) -> tuple[str, int, str]:
         """Return what sorts IDs: the text before the number, the number, the ID."""
         found = _NUMBERED.fullmatch(self)
-        # A number of more digits than int() takes is no sequence number.
-        if found is None or len(found[2]) > 1000:
+        if found is None or len(found[2]) > LONGEST_NUMBER:
             return str(self), -1, ""
         return found[1], int(found[2]), str(self)
 

@@ -87,7 +87,7 @@ DAMAGES: dict[str, tuple[Damage, str]] = {
     "a byte more": (lambda data: data + b"x", "corrupt"),
     "many bytes more": (lambda data: data + b"x" * 100, "corrupt"),
     "the payload lost": (lambda data: data[20:], "corrupt"),
-    "empty": (lambda data: b"", "truncated"),
+    "empty": (lambda data: b"", "zero-filled"),
     "a byte less": (lambda data: data[:-1], "truncated"),
     "half": (lambda data: data[: len(data) // 2], "truncated"),
     "zeros at the end": (lambda data: data[:-30] + bytes(30), "zero-filled"),
@@ -247,11 +247,11 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
         assert done.returncode == 0, done.stderr
 
     def test_other_files_are_strays(self, tmp_path: Path) -> None:
-        """They are not problems, but are counted: one may be a record that has lost its end early."""
+        """They are not problems, but are counted."""
         store = FilesystemStore(tmp_path)
         store.save_many([[1], [2]], ids=["mine", "yours"])
         (tmp_path / "notes.txt").write_text("x")
-        (tmp_path / "zeros").write_bytes(bytes(10_000))
+        (tmp_path / "image").write_bytes(b"BM" + bytes(10_000))
         (tmp_path / "folder").mkdir()
         (tmp_path / "bare.pkl").write_bytes(pickle.dumps([1]))
         with tarfile.open(tmp_path / "old.tar", "w") as archive:
@@ -259,7 +259,7 @@ assert report.problems[0].id == ids[4] and "check the permissions" in report.pro
             archive.add(tmp_path / "yours")
         report = fsck(tmp_path, repair=True)
         assert report.is_clean
-        assert report.strays == ("bare.pkl", "folder", "notes.txt", "old.tar", "zeros")
+        assert report.strays == ("bare.pkl", "folder", "image", "notes.txt", "old.tar")
         assert str(report) == "2 records: 2 ok; 5 other files (strays)"
         store.save(Task("refers", Task("x")))
         assert fsck(tmp_path).strays == report.strays

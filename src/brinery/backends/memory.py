@@ -10,6 +10,7 @@ from typing import ClassVar, TypeVar
 from brinery.backend import (
     ABSENT,
     ANY,
+    PRESENT,
     Backend,
     BackendCapabilities,
     Conflict,
@@ -109,4 +110,6 @@ class MemoryBackend(Backend):
         if expect is ANY:
             return True
         found = self._held.get(name)
-        return found is None if expect is ABSENT else found is not None and found[1] == expect
+        if found is None or expect is PRESENT:
+            return (found is None) is (expect is ABSENT)
+        return found[1] == expect

@@ -8,7 +8,7 @@ publishing is one commit to the backend below, which may be another overlay.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from tempfile import SpooledTemporaryFile
 from typing import Final, TypeVar
@@ -16,6 +16,7 @@ from typing import Final, TypeVar
 from brinery.backend import (
     ABSENT,
     ANY,
+    PRESENT,
     Backend,
     Conflict,
     Delete,
@@ -135,6 +136,21 @@ class Overlay(Backend):
             if change.version is not None and name.startswith(prefix) and name[0] != ".":
                 yield name
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: whether `list` yields it."""
+        change = self._changes.get(name)
+        return self._base.has(name) if change is None else change.version is not None
+
+    def some_names(self, most: int) -> Sequence[str]:
+        """Return some of the names that `list` yields, at most `most`."""
+        with self._lock:
+            changes = dict(self._changes)
+        own = (name for name, change in changes.items() if change.version is not None)
+        found = [name for name in own if name[0] != "."]
+        # Of the names below, some may be deleted here or found already.
+        below = self._base.some_names(most + len(changes))
+        return [*found, *(name for name in below if name not in changes)][:most]
+
     def read_one_state(self, read: Callable[[Backend], T]) -> T:
         """Call `read` with these changes over one state of the backend below."""
         return self._base.read_one_state(lambda base: read(self._over(base)))
@@ -224,7 +240,7 @@ class Overlay(Backend):
                 continue
             else:
                 found = self._version_below(name)
-            if found != expect:
+            if found is ABSENT if expect is PRESENT else found != expect:
                 wrong.append(name)
         if new:
             # One bulk call, which reads nothing unless there is a conflict.

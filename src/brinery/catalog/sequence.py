@@ -14,10 +14,11 @@ from typing import Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.errors import StorageError
+from brinery.ids import LONGEST_NUMBER
 
 NAME: Final = ".next"
 _LARGEST_BLOCK: Final = 8192
-_LONGEST: Final = 255  # bytes: a name contains the number of an ID
+_LONGEST: Final = LONGEST_NUMBER + 2  # bytes: the number after the highest one, and a newline
 
 _HEADROOM: Final = 40  # calls from C into Python and back
 
@@ -42,6 +43,7 @@ class NumberSequence:
         self._backend = backend
         self._highest = highest
         self._next = self._stop = 0
+        self._reached = 0  # below it, this process has taken all numbers that it gives out
         self._size = 1
         self._pid = os.getpid()
 
@@ -77,10 +79,11 @@ class NumberSequence:
         if first == stop or self._pid != os.getpid():
             return
         try:
-            data, version = self._backend.get(NAME)
-            if data == b"%d\n" % stop:
+            number, version = self._stored()
+            if number == stop:
                 self._backend.put(NAME, b"%d\n" % first, version)
-        except (Conflict, Missing, StorageError):
+                self._reached = first
+        except (Conflict, Missing, StorageError, ValueError):
             pass  # the numbers stay unused, and that is all that is lost
 
     def skip(self, used: Iterable[int]) -> None:
@@ -97,7 +100,7 @@ class NumberSequence:
     def last(self) -> int:
         """Return the last number that is known to have been given out or reserved; 0 for none."""
         try:
-            return _number(self._backend.get(NAME)[0]) - 1
+            return self._stored()[0] - 1
         except (Missing, ValueError):
             return 0
 
@@ -106,24 +109,38 @@ class NumberSequence:
         while True:
             expect: Version | Expect
             try:
-                data, expect = self._backend.get(NAME)
-                first = _number(data)
+                first, expect = self._stored()
             except Missing:
                 expect, first = ABSENT, self._highest() + 1
-            except ValueError:
-                first = self._highest() + 1  # damaged: never below what is in use
-            start, stop = plan(max(first, 1))
+            except _DamagedError as damaged:
+                expect, first = damaged.version, self._highest() + 1  # never below what is in use
+            # The numbers of this process are not in the store before its save is: the counter may have been
+            # removed, or an older one put in its place.
+            start, stop = plan(max(first, self._reached, 1))
             try:
                 self._backend.put(NAME, b"%d\n" % stop, expect)
             except Conflict:
                 continue
+            self._reached = stop
             return start, stop
 
+    def _stored(self) -> tuple[int, Version]:
+        """Return the number that the store has, and its version.  Raise `Missing`, `_DamagedError`."""
+        data, size, version = self._backend.get_tail(NAME, _LONGEST)
+        try:
+            if size > _LONGEST:
+                raise ValueError(f"a number of {size} digits")
+            return int(data), version
+        except ValueError as error:
+            raise _DamagedError(version) from error
 
-def _number(data: bytes) -> int:
-    if len(data) > _LONGEST:
-        raise ValueError(f"a number of {len(data)} digits")
-    return int(data)
+
+class _DamagedError(ValueError):
+    """The counter is not a number; `version` is its version."""
+
+    def __init__(self, version: Version) -> None:
+        super().__init__(version)
+        self.version = version
 
 
 def put_after(backend: Backend, number: int) -> Sequence[Put]:

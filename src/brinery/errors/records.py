@@ -47,8 +47,8 @@ class MisplacedRecordError(RecordError):
     """A record is stored under a name that is not its own."""
 
     reason: str = derived(
-        "is that of {found!r}: the file was renamed or copied. Give it its own name back, "
-        "or restore it from a backup"
+        "is that of {found!r}: the file was renamed or copied, or the file system takes both names for one. "
+        "Use the ID {found!r}, give the file its own name back, or restore it from a backup"
     )
     found: str
 

@@ -28,6 +28,7 @@ from brinery.errors import (
     ForeignRecordError,
     IdTakenError,
     InvalidArgumentError,
+    MisplacedRecordError,
     NotFoundError,
     RecordError,
     RolledBackError,
@@ -644,7 +645,7 @@ class Saver:
         location = self._backend.location
         for work in found:
             if work.chosen:
-                return IdTakenError(work.id, location)
+                return self._taken(work)
         known = [work for work in found if work.entry or work.is_demanded]
         gone = [
             work
@@ -657,6 +658,15 @@ class Saver:
         if gone:
             return RecordsGoneError([work.id for work in gone])
         return NumberTakenError([work.id for work in found])
+
+    def _taken(self, work: _Work) -> Exception:
+        try:
+            read_metadata(self._backend, work.name, work.id)
+        except MisplacedRecordError as other:
+            return other  # to the file system the name of another ID is the same one
+        except BrineryError:
+            pass
+        return IdTakenError(work.id, self._backend.location)
 
     def _was_collected(self, work: _Work, entry: Entry) -> bool:
         """Return whether a record is gone, or was put back unchanged under another version.

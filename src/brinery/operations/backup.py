@@ -28,6 +28,7 @@ from brinery.backends.overlay import Overlay
 from brinery.catalog.sequence import put_after
 from brinery.catalog.settings import Settings, put_of, read_settings
 from brinery.errors import BackupError
+from brinery.ids import id_of
 from brinery.operations.backup_manifest import NAME, BackupManifest, read_manifest
 from brinery.operations.examination import checked
 from brinery.operations.fingerprint import (
@@ -41,7 +42,8 @@ from brinery.operations.fingerprint import (
 )
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
-from brinery.record.record import about_of
+from brinery.record.reader import metadata_length
+from brinery.record.record import TAIL_SIZE, about_of
 from brinery.record.seal import Seals
 from brinery.session.session import Session, session_of
 
@@ -212,6 +214,7 @@ class _Backup:
 
         def look(view: Backend) -> T:
             state = _state_of(view)
+            self._require_gone(view, state)
             answer = read(view, state)
             # An engine may not promise one state; if nothing has changed since, it was one all the same.
             if (
@@ -222,6 +225,13 @@ class _Backup:
             return answer
 
         return self._source.read_one_state(look)
+
+    def _require_gone(self, view: Backend, state: _State) -> None:
+        """Raise `RecordError` if a record of the backup is damaged in the source, and so not listed there."""
+        unlisted = [name for name in self._held if name not in state.fingerprints]
+        for name, end, size, _ in view.get_tails(unlisted, TAIL_SIZE):
+            metadata_length(end, size, id=id_of(name), path=self._source.where(name))
+            raise _ChangedError  # it was saved since the listing
 
     def _finish(self, state: _State) -> BackupReport:
         names = self._differing(state.fingerprints)
@@ -253,10 +263,11 @@ class _Backup:
         for batch in batches(names, fingerprints):
             left = set(batch)
             for name, data, _ in view.get_many(batch):
+                put = self._put(name, data)
                 if fingerprint_of(data) != fingerprints[name]:
                     raise _ChangedError
                 left.discard(name)
-                yield self._put(name, data)
+                yield put
             if left:
                 raise _ChangedError
 

@@ -27,6 +27,7 @@ from brinery.ids import Id, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, by_status
 from brinery.record.info import read_info
+from brinery.record.listing import damage_of
 from brinery.session.cache import Caches
 from brinery.session.identity import IdentityMap
 from brinery.session.session import Session
@@ -101,6 +102,9 @@ class Checker:
         return DryRunReport(tuple(self._found[id_] for id_ in ids))
 
     def _try(self, id_: Id) -> None:
+        if (damage := damage_of(self._session.backend, id_)) is not None:
+            self._enter(CheckedRecord(id_, "fails", str(damage)))
+            return
         loader = Loader(self._session.beside(IdentityMap(), Caches()))
         try:
             loader.load([id_], keeps_fetched=True)

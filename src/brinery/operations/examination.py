@@ -16,7 +16,6 @@ from brinery.catalog.quarantine import Quarantine
 from brinery.catalog.settings import NAME as SETTINGS
 from brinery.catalog.settings import read_settings
 from brinery.errors import (
-    ForeignRecordError,
     MisplacedRecordError,
     NotFoundError,
     RecordError,
@@ -38,13 +37,12 @@ from brinery.operations.status import (
     FsckReport,
     problem_of,
 )
-from brinery.record.reader import parse, parse_metadata, seems_cut_off
+from brinery.record.reader import parse, parse_metadata
 from brinery.record.record import Record
 from brinery.record.seal import Seals
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
 _BATCH: Final = 500
-_LARGEST_STRAY: Final = 1 << 30  # bytes of a file that is read
 
 
 def checked(
@@ -144,33 +142,18 @@ class Examination:
             self._problems[SETTINGS] = problem_of(self._backend, SETTINGS, error)
 
     def _is_problem(self, stray: str) -> bool:
+        # For example a directory with the name of a record, where no new record could be stored.
         name = stray.rpartition("/")[2]
-        id_ = id_of(name)
-        if id_ is None:
+        if Id(id_of(name) or "").number is None:
             return False
         try:
-            _, size, _ = self._backend.get_tail(name, 0)
-            if size > _LARGEST_STRAY:
-                return False
-            data, _ = self._backend.get(name)
+            self._backend.get_tail(name, 0)
         except Missing:
-            return False
+            pass
         except StorageError as error:
-            # For example a directory with the name of a record, where no new record could be stored.
-            if Id(id_).number is None:
-                return False
             self._problems[name] = problem_of(self._backend, name, error)
             return True
-        # Only its end shows that a file is a record if the user chose the ID.
-        if not seems_cut_off(data):
-            return False
-        try:
-            checked(name, data)
-        except ForeignRecordError:
-            return False
-        except RecordError as error:
-            self._problems[name] = problem_of(self._backend, name, error)
-        return True
+        return False
 
     def _examine(self, name: str, data: bytes | StorageError, version: Version) -> None:
         if isinstance(data, StorageError):

@@ -13,6 +13,7 @@ from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.operations.rewrite import Rewriter, Rewritten
 from brinery.operations.scan import ids_in
+from brinery.record.listing import damage_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import OpenedStore, Session, required_session
 
@@ -137,8 +138,9 @@ class _Recoder:
             raise
         except BrineryError as error:
             is_removed = isinstance(error, NotFoundError) and error.id == id_
-            if not is_removed:
-                self._left.append(LeftRecord(id_, str(error)))
+            why = damage_of(self._session.backend, id_) if is_removed else error
+            if why is not None:
+                self._left.append(LeftRecord(id_, str(why)))
             return
         if found is None:
             self._unchanged += 1

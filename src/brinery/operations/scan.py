@@ -5,12 +5,13 @@ Nothing is decoded, and only the metadata of each record are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from brinery.backend import Backend
 from brinery.errors import (
     DanglingReferenceError,
+    ForeignRecordError,
     MisplacedRecordError,
     NotFoundError,
     RecordError,
@@ -19,7 +20,7 @@ from brinery.errors import (
 from brinery.ids import Id, id_of, is_hashed, name_of
 from brinery.record.info import read_each, read_metadata
 from brinery.record.listing import ids_of
-from brinery.record.record import Metadata
+from brinery.record.record import TAIL_SIZE, Metadata, has_magic
 from brinery.record.seal import Seals
 from brinery.session.session import Session
 
@@ -144,6 +145,18 @@ def _names_of(session: Session, class_name: str) -> tuple[str, ...]:
     return class_name, f"{module}:{qualname}", qualname
 
 
+def ids_one_by_one(session: Session) -> Iterator[Id]:
+    """Yield the IDs of all objects, in any order, the first one without listing the others."""
+    first: Sequence[str] = ()
+    with session.lock, session.opened():
+        first = [*ids_of(session.backend, session.backend.some_names(1))]
+    yield from map(Id, first)
+    # From here on a list of all: the caller may save and remove objects between two of them.
+    with session.lock, session.opened():
+        ids = [*ids_of(session.backend, session.backend.list())]
+    yield from (Id(id_) for id_ in ids if id_ not in first)
+
+
 def referrers(backend: Backend, id: str) -> list[Id]:
     """Return the IDs of the objects whose records refer to the object `id`, sorted.
 
@@ -163,3 +176,19 @@ def referrers(backend: Backend, id: str) -> list[Id]:
         if id in metadata.references:
             found.append(Id(metadata.id))
     return sorted(found, key=Id.sort_key)
+
+
+def require_records(backend: Backend, names: Iterable[str]) -> None:
+    """Raise `ForeignRecordError` for the first of `names` that may be the file of another program.
+
+    That is in doubt for a name that the user chose, whose bytes do not end as a record does.
+    """
+    chosen = [name for name in names if Id(id_of(name) or ".0").number is None]
+    for name, end, size, _ in backend.get_tails(chosen, TAIL_SIZE):
+        if not has_magic(end):
+            raise ForeignRecordError(
+                f"({size} bytes) is damaged or not a record of brinery, and nothing was removed: remove() it "
+                "or move it elsewhere first",
+                id=id_of(name),
+                path=backend.where(name),
+            )

@@ -7,7 +7,6 @@ This is the careful parser, with an error for each problem.  Nearly all records 
 from __future__ import annotations
 
 import operator
-import re
 from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any, Final
@@ -38,6 +37,7 @@ from brinery.record.record import (
     digest_of,
     packing,
 )
+from brinery.record.remains import METADATA_START, is_cut_off_pickle
 from brinery.record.seal import ALGORITHM, NO_SEAL, Seals
 
 _DIGEST_IN_TAIL: Final = slice(4 - TAIL_SIZE, 4 + DIGEST_SIZE - TAIL_SIZE)
@@ -51,7 +51,10 @@ def metadata_length(tail: Buffer, size: int, *, id: str | None, path: str | None
     """
     if not size:
         raise TruncatedRecordError(
-            "is empty: its writer was cut off, or something truncated it", id=id, path=path
+            "is empty, as after a power cut: its writer was cut off, or something truncated it",
+            id=id,
+            path=path,
+            is_zero_filled=True,
         )
     if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
         raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
@@ -253,33 +256,11 @@ def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
     if end >= 0:
         more = len(data) - end - len(MAGIC)
         return _damaged(f"{more} bytes follow its end", error.id, error.path)
-    # A pickle without its end, or the beginning of metadata.
-    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
-    if (is_pickle and data[-1:] != b".") or _METADATA_START.search(data):
+    if is_cut_off_pickle(data, data) or METADATA_START.search(data):
         return TruncatedRecordError(
             f"has lost its end: {len(data)} bytes of it are left", id=error.id, path=error.path
         )
     return error
-
-
-def seems_cut_off(data: bytes) -> bool:
-    """Return whether bytes that do not end as a record look like one that lost its end.
-
-    For files whose name does not show that they are records.  A record that lost its end begins like a pickle
-    and does not end like one, or it has the beginning of metadata once, close to its end.  (An archive of
-    records has that beginning many times.)
-    """
-    is_pickle = data[:1] == b"\x80" and data[1:2] <= b"\x05"
-    starts = [found.start() for found in _METADATA_START.finditer(data)][:2]
-    if len(starts) == 1:
-        return is_pickle or len(data) - starts[0] < _MOST_CUT_OFF
-    return is_pickle and data[-1:] != b"."
-
-
-_MOST_CUT_OFF: Final = 1 << 16
-
-# The beginning of metadata from `Writer`: a map of 14 or more pairs, of which the codec is the first.
-_METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
 
 
 def parse(

@@ -43,6 +43,7 @@ class FilesystemStore(Store):
     `durability`
         "full": when `save` returns, the records are on the disk, and survive a power cut.  "process": they
         survive the process, however it ends; the operating system chooses when to write them to the disk.
+        After a power cut a graph may then be of two saves, without an error.
     `layout`
         "flat": all files in one directory.  "sharded": in 256 sub-directories.  Defaults to the setting
         that the store remembers; a new store is "flat".  Files of the other layout are found, too.

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Final, overload
 
-from brinery.backend import Backend, Missing
+from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, NotFoundError
+from brinery.graph.claim import remove, set_default, take, take_any
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
 from brinery.graph.saver import Root
 from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.dry_run import Checker, DryRunReport
-from brinery.operations.scan import ids_in, ids_of_class, referrers
+from brinery.operations.scan import (
+    ids_in,
+    ids_of_class,
+    ids_one_by_one,
+    referrers,
+    require_records,
+)
 from brinery.record.info import RecordInfo, read_info
-from brinery.record.listing import is_listed
 from brinery.record.payload import MAX_EXPANDED
-from brinery.record.record import TAIL_SIZE
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
     named_objects,
@@ -39,6 +44,8 @@ if TYPE_CHECKING:
     from brinery.operations.collect import GcReport
     from brinery.operations.required_globals import Need
     from brinery.verify.fresh_process import FreshProcess
+
+_REQUIRED: Final = object()
 
 
 class Store(Handle, MutableMapping[str, Any]):
@@ -294,13 +301,10 @@ class Store(Handle, MutableMapping[str, Any]):
     def remove(self, id: str) -> None:
         """Delete the record `id`.  Raise `NotFoundError`.
 
-        Records that refer to it stay, but their objects can no longer be loaded.
+        Of several processes that remove one record, one succeeds.  Records that refer to it stay, but their
+        objects can no longer be loaded.
         """
-        session, name = self._session, name_of(required_id(id))
-        with session.lock, session.opened():
-            self._end(id, 0)
-            session.commit((), [name])
-            session.identity.remove(id)
+        remove(self._session, required_id(id))
 
     def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[Id]:
         """Return the IDs of all objects, sorted.
@@ -348,12 +352,6 @@ class Store(Handle, MutableMapping[str, Any]):
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))
 
-    def _end(self, id_: str, count: int) -> bytes:
-        try:
-            return self._session.backend.get_tail(name_of(id_), count)[0]
-        except Missing as missing:
-            raise NotFoundError(id_, self._session.backend.location) from missing
-
     # -- the mapping protocol
 
     def __getitem__(self, id: str) -> Any:
@@ -369,23 +367,45 @@ class Store(Handle, MutableMapping[str, Any]):
         if not isinstance(id, str):
             return False
         with self._session.lock, self._session.opened():
-            try:
-                end = self._end(id, TAIL_SIZE)
-            except NotFoundError:
-                return False
-        return is_listed(id, end)
+            return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[Id]:
-        return iter(self.list())
+        return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
         with self._session.lock, self._session.opened():
-            return sum(1 for _ in self._session.backend.list())
+            return self._session.backend.count()
+
+    def setdefault(self, id: str, default: Any = None) -> Any:
+        """Return the object `id`; where there is none, save `default` under the ID, and return that."""
+        return set_default(self._session, required_id(id), default)
+
+    def pop(self, id: str, default: Any = _REQUIRED) -> Any:
+        """Remove the object `id` and return it; of several processes that do, one gets the object.
+
+        Where there is none, return `default`, or raise `NotFoundError`.
+        """
+        try:
+            return take(self._session, required_id(id))
+        except NotFoundError as error:
+            if default is _REQUIRED or error.id != id:
+                raise
+            return default
+
+    def popitem(self) -> tuple[Id, Any]:
+        """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
+        return take_any(self._session)
 
     def clear(self) -> None:
-        """Remove all objects in one commit; none is loaded."""
+        """Remove all objects in one commit; none is loaded.
+
+        Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
+        file may also be that of another program.  `remove` removes it.
+        """
         with self._session.lock, self._session.opened():
-            self._session.commit((), list(self._session.backend.list()))
+            names = list(self._session.backend.list())
+            require_records(self._session.backend, names)
+            self._session.commit((), names)
             self._session.identity.clear()
 
     # A store equals only itself: comparing contents would load everything.

@@ -8,8 +8,9 @@ from typing import ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, Backend, Conflict, Delete, Put, Version
+from brinery.backend import ABSENT, PRESENT, Backend, Conflict, Delete, Expect, Put, Version
 from brinery.errors import InvalidArgumentError
+from brinery.ids import name_of
 from brinery.testing.concurrency import ConcurrencyContract
 from brinery.testing.records import body
 
@@ -76,6 +77,47 @@ class CommitsContract(ConcurrencyContract):
         with pytest.raises(Conflict):
             backend.commit([Put("Task.1", (body(2),))], [Delete("Task.1", version)])
         assert list(backend.list()) == []
+
+    def test_a_put_or_a_deletion_may_expect_that_something_is_there(self, backend: Backend) -> None:
+        """`PRESENT` is any version; where nothing is there, all such names are in the `Conflict`."""
+        backend.put("Task.1", body(1))
+        backend.put("Task.2", body(2))
+        backend.commit([Put("Task.2", (body("new"),), PRESENT)], [Delete("Task.1", PRESENT)])
+        self._holds(backend, {"Task.2": body("new")})
+        puts = [Put("Task.3", (body(3),), PRESENT), Put("Task.4", (body(4),))]
+        with pytest.raises(Conflict) as caught:
+            backend.commit(puts, [Delete("Task.1", PRESENT), Delete("Task.2", PRESENT)])
+        assert sorted(caught.value.names) == ["Task.1", "Task.3"]
+        with pytest.raises(Conflict):
+            backend.commit([], [Delete("Task.1", PRESENT)])
+        self._holds(backend, {"Task.2": body("new")})
+
+    def test_of_many_threads_that_delete_what_is_there_one_wins(self, backend: Backend) -> None:
+        """Exactly one of the deletions that expect `PRESENT` succeeds."""
+        for _ in range(5):
+            backend.put("Task.1", body(1))
+            won = self._in_threads(partial(self._deletes, backend, PRESENT))
+            assert won.count(True) == 1
+
+    def test_some_names_are_found_without_all(self, backend: Backend) -> None:
+        """`some_names` returns as many as are asked for, or all that `list` yields; `count` counts these."""
+        assert list(backend.some_names(2)) == []
+        assert backend.count() == 0
+        names = {f"Task.{number}" for number in range(5)} | {"!", name_of("~"), name_of("日本")}
+        backend.commit([Put(name, (body(name),)) for name in (*names, ".settings", ".next")])
+        assert backend.count() == len(names)
+        for most in (1, 3, len(names), 100):
+            found = backend.some_names(most)
+            assert len(set(found)) == len(found) == min(most, len(names))
+            assert names.issuperset(found)
+
+    def test_a_name_is_there_if_it_is_listed(self, backend: Backend) -> None:
+        """`has` says so."""
+        backend.put("Task.1", body(1))
+        assert backend.has("Task.1")
+        assert not backend.has("Task.2")
+        backend.delete("Task.1")
+        assert not backend.has("Task.1")
 
     def test_of_many_threads_that_delete_a_version_one_wins(self, backend: Backend) -> None:
         """Exactly one conditional deletion succeeds."""
@@ -173,7 +215,7 @@ class CommitsContract(ConcurrencyContract):
         raise error
 
     @staticmethod
-    def _deletes(backend: Backend, version: Version, _: int) -> bool:
+    def _deletes(backend: Backend, version: Version | Expect, _: int) -> bool:
         try:
             backend.commit([], [Delete("Task.1", version)])
         except Conflict:

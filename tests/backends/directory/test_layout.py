@@ -98,7 +98,7 @@ def test_stray_files_are_not_listed(tmp_path: Path) -> None:
     flat, sharded = both(tmp_path)
     sharded.put("Task.1", body(1))
     for index, stray in enumerate(STRAYS):
-        (tmp_path / stray).write_bytes(b"text\n" * index)
+        (tmp_path / stray).write_bytes(b"text\n" * (index + 1))
     (tmp_path / "some-directory").mkdir()
     (tmp_path / "ef").mkdir()
     (tmp_path / "ef" / "Task.1").write_bytes(body("of another shard"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -99,3 +100,51 @@ def test_a_large_commit_has_few_files_open(
     before = len(os.listdir("/proc/self/fd"))
     DirectoryBackend(tmp_path).commit(puts())
     assert max(counts) <= before + sync.MOST_SINGLY
+
+
+FULL = 51  # F_FULLFSYNC of macOS
+
+
+@pytest.mark.parametrize("count", [1, 3, 12])
+def test_on_macos_the_cache_of_the_disk_is_flushed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Every fsync is an F_FULLFSYNC there: of records, of journals and of directories."""
+    full: list[str] = []
+    plain: list[int] = []
+
+    def fcntl_(fd: int, command: int) -> None:
+        assert command == FULL
+        full.append(os.readlink(f"/proc/self/fd/{fd}"))
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", fcntl_)
+    monkeypatch.setattr(os, "fsync", plain.append)
+    DirectoryBackend(tmp_path).commit([put(number) for number in range(count)])
+    assert not plain
+    assert str(tmp_path) in full
+    staged = [path for path in full if "/staging/" in path]
+    assert len(staged) == count + (count > 1)
+
+
+@pytest.mark.parametrize("number", [errno.ENOTSUP, errno.EIO])
+def test_where_the_cache_cannot_be_flushed_fsync_has_to_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """As on a disk of the network; but an error of the disk is one."""
+    plain: list[int] = []
+
+    def refuse(fd: int, command: int) -> None:
+        raise OSError(number, "no")
+
+    monkeypatch.setattr(fcntl, "F_FULLFSYNC", FULL, raising=False)
+    monkeypatch.setattr(fcntl, "fcntl", refuse)
+    monkeypatch.setattr(os, "fsync", plain.append)
+    backend = DirectoryBackend(tmp_path)
+    if number == errno.EIO:
+        with pytest.raises(StorageError):
+            backend.put("Task.1", body(1))
+        assert not list(backend.list())
+    else:
+        backend.put("Task.1", body(1))
+        assert len(plain) >= 2

@@ -22,10 +22,12 @@ from brinery.backend import (
     as_delete,
 )
 from brinery.backends.directory import files
+from brinery.backends.directory.alias import other_name_at
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Layout, Listing, check_name, unlinked
+from brinery.backends.directory.layout import Layout, check_name, unlinked
+from brinery.backends.directory.listing import Listing, is_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
 from brinery.backends.directory.recovery import recover
@@ -57,6 +59,7 @@ class DirectoryBackend(Backend):
     `durability`
         ``"full"``: after a call returns, a power cut does not lose what it wrote.  ``"process"``: the
         end of the process, however it comes, does not lose it; the system writes it to the disk later.
+        A power cut may then lose some records of a commit and keep others.
     `shared`
         ``"private"``: new files belong to their user alone (0700 and 0600, less the umask).  ``"group"``:
         the group may read and write them, too (0770 and 0660, whatever the umask).
@@ -149,6 +152,20 @@ class DirectoryBackend(Backend):
         most = max(count, files.VERSION_TAIL)
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`: a file that `list` shows."""
+        if not self._opened:
+            self._open()
+        try:
+            return self._read(name, lambda path: self._is_own_object(name, path))
+        except Missing:
+            return False
+
+    def _is_own_object(self, name: str, path: str) -> bool:
+        if not is_object(name, path):
+            return False
+        return not self._layout.ignores_case or other_name_at(path, name) is None
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)

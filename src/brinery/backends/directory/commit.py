@@ -10,8 +10,9 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
+from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.directory import files, recovery
+from brinery.backends.directory.alias import require_own
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, check_of
 from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging, failure
@@ -45,7 +46,17 @@ class Commit:
                 self._publish(new, old, removals, turn)
         except recovery.Collision:
             self._checked(trust_links=False)  # raises a `Conflict` with all names that are taken
-            raise Conflict([staged.name for staged in new if staged.expect is not ANY]) from None
+            raise self._collided(new) from None
+
+    def _collided(self, new: Sequence[Staged]) -> Exception:
+        names = [staged.name for staged in new if staged.expect is not ANY]
+        if names or not self._layout.ignores_case:
+            return Conflict(names)
+        return StorageError(
+            "write",
+            "this file system takes two names of this commit for one: use IDs that differ in more than case",
+            path=self._layout.root,
+        )
 
     def _checked(self, *, trust_links: bool) -> tuple[list[Staged], list[Staged]]:
         """Check every expectation; return the puts of new names, and those of existing names.
@@ -71,6 +82,8 @@ class Commit:
                     staged.found = self._layout.find(staged.name)
                 if not _fits(staged.found, staged.expect):
                     wrong.append(staged.name)
+                elif staged.found is not None and self._layout.ignores_case:
+                    require_own("write", staged.name, staged.found)
             except OSError as error:
                 raise failure("write", error, staged.name, staged.home) from error
             (new if staged.found is None else old).append(staged)
@@ -114,6 +127,8 @@ class Commit:
             for path in (self._layout.other(name), self._layout.home(name)):
                 try:
                     if path is not None and self._layout.has_file(path):
+                        if self._layout.ignores_case:
+                            require_own("remove", name, path)
                         self._count += 1
                         yield _removal(path, f"r{self._count}")
                 except OSError as error:
@@ -145,7 +160,7 @@ class Commit:
                 self._link(staged)
         except FileExistsError:
             # A program that ignores the lock came first.
-            if staged.expect is not ANY:
+            if self._must_be_new(staged):
                 raise recovery.Collision from None
             self._replace(staged)
         except BaseException:
@@ -160,9 +175,13 @@ class Commit:
         except OSError as error:
             if error.errno not in files.NO_LINKS:
                 raise
-            if staged.expect is ABSENT and self._layout.has_file(staged.home):
+            if self._must_be_new(staged) and self._layout.has_file(staged.home):
                 raise recovery.Collision from None
             self._replace(staged)
+
+    def _must_be_new(self, staged: Staged) -> bool:
+        # Where case is ignored, a file that was not there may be that of another name of the same commit.
+        return staged.expect is not ANY or self._layout.ignores_case
 
     def _replace(self, staged: Staged) -> None:
         target = staged.found or staged.home
@@ -175,7 +194,7 @@ class Commit:
     def _publish(
         self, new: list[Staged], old: list[Staged], removals: list[Entry], turn: Turn
     ) -> None:
-        entries = [_entry("~" if staged.expect is ANY else "+", staged) for staged in new]
+        entries = [_entry("+" if self._must_be_new(staged) else "~", staged) for staged in new]
         entries += [_entry("=", staged) for staged in old]
         journal = Journal(self._layout, self._staging.token, entries + removals)
         # Before they exist: an interrupt may come at any time.
@@ -253,4 +272,4 @@ def _fits(found: str | None, expect: Version | Expect) -> bool:
         return True
     if expect is ABSENT:
         return found is None
-    return found is not None and files.version_at(found) == expect
+    return found is not None and (expect is PRESENT or files.version_at(found) == expect)

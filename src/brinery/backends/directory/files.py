@@ -14,6 +14,11 @@ from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
 
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows
+    fcntl = None  # type: ignore[assignment]
+
 # A system that lacks a flag lacks the danger, or offers no remedy.
 _COMMON: Final = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
@@ -63,6 +68,10 @@ NO_LINKS: Final = frozenset(
         errno.EXDEV,
     )
 )
+
+
+# What file systems without F_FULLFSYNC answer, as those of a network.
+_NO_FULL_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
 
 
 class NotRegularError(OSError):
@@ -132,17 +141,31 @@ def read_tail(path: str, count: int) -> tuple[bytes, int]:
     """Return the last `count` bytes of a regular file, or all, and its size."""
     fd, size = _open(path)
     try:
-        start, pieces = max(0, size - count), []
-        while start < size:
-            os.lseek(fd, start, os.SEEK_SET)
-            data = os.read(fd, size - start)
-            if not data:  # it was truncated since: the rest is its end
-                break
-            pieces.append(data)
-            start += len(data)
-        return b"".join(pieces), size
+        return _read_from(fd, max(0, size - count), size), size
     finally:
         os.close(fd)
+
+
+def read_ends(path: str, count: int) -> tuple[bytes, bytes, int]:
+    """Return the first and the last `count` bytes of a regular file, or all, and its size."""
+    fd, size = _open(path)
+    try:
+        head = _read_from(fd, 0, min(count, size))
+        return head, _read_from(fd, max(0, size - count), size), size
+    finally:
+        os.close(fd)
+
+
+def _read_from(fd: int, start: int, stop: int) -> bytes:
+    pieces = []
+    while start < stop:
+        os.lseek(fd, start, os.SEEK_SET)
+        data = os.read(fd, stop - start)
+        if not data:  # it was truncated since: the rest is its end
+            break
+        pieces.append(data)
+        start += len(data)
+    return b"".join(pieces)
 
 
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
@@ -254,13 +277,29 @@ def same(path: str, other: str) -> bool:
         return False
 
 
+def sync(fd: int) -> None:
+    """Make the content of an open file durable.
+
+    On macOS fsync(2) leaves it in the cache of the disk; F_FULLFSYNC does not.
+    """
+    full = getattr(fcntl, "F_FULLFSYNC", None)
+    if full is not None:
+        try:
+            fcntl.fcntl(fd, full)
+            return
+        except OSError as error:
+            if error.errno not in _NO_FULL_SYNC:
+                raise
+    os.fsync(fd)
+
+
 def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
     if os.name == "nt":  # directories have no descriptor there; NTFS journals the names
         return
     fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
-        os.fsync(fd)
+        sync(fd)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.EOPNOTSUPP):  # CIFS, some FUSE file systems
             raise

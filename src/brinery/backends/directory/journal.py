@@ -107,7 +107,7 @@ class Journal:
         try:
             files.write_pieces(fd, (_MAGIC, _digest(body), body))
             if self.layout.durable:
-                os.fsync(fd)
+                files.sync(fd)
         finally:
             os.close(fd)
         os.rename(temporary, self.path)

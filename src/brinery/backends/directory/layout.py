@@ -1,4 +1,4 @@
-"""Where in a directory the file of a name is, and which files of a directory are objects.
+"""Where in a directory the file of a name is.
 
     flat       ROOT/NAME
     sharded    ROOT/HH/NAME, HH being the first byte, in hexadecimal, of the BLAKE2b digest of the name
@@ -20,18 +20,15 @@ from typing import Final
 
 from brinery.backends.directory import files
 from brinery.errors import InvalidArgumentError, StorageError
-from brinery.ids import MAX_NAME, id_of, is_hashed
-from brinery.record import record
+from brinery.ids import MAX_NAME
 
 HOUSEKEEPING: Final = ".brinery"
 LOCK: Final = "lock"
 STAGING: Final = "staging"
 
 _ORDINARY: Final = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{{0,{MAX_NAME - 1}}}")
-_SHARD: Final = re.compile(r"[0-9a-f]{2}")
-_LIKE_SHARD: Final = re.compile(r"[0-9a-fA-F]{2}")  # "AB" is "ab" to some file systems
-_GENERATED: Final = re.compile(r"[^\W\d]\w*\.[0-9]+")
-_UUID: Final = re.compile(r"(?:.+-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+SHARD: Final = re.compile(r"[0-9a-f]{2}")
+LIKE_SHARD: Final = re.compile(r"[0-9a-fA-F]{2}")  # "AB" is "ab" to some file systems
 
 
 def check_name(name: str) -> None:
@@ -84,6 +81,7 @@ class Layout:
     """The paths of names in the directory `root`, an absolute path."""
 
     __slots__ = (
+        "_ignores_case",
         "access",
         "create",
         "durable",
@@ -105,6 +103,15 @@ class Layout:
         self.housekeeping = f"{root}/{HOUSEKEEPING}"
         self.lock = f"{self.housekeeping}/{LOCK}"
         self.staging = f"{self.housekeeping}/{STAGING}"
+        self._ignores_case: bool | None = None  # not known
+
+    @property
+    def ignores_case(self) -> bool:
+        """Whether the file system takes names that differ in case alone for one."""
+        if self._ignores_case is None and files.exists(self.housekeeping):
+            other = f"{self.root}/{HOUSEKEEPING.upper()}"
+            self._ignores_case = files.same(self.housekeeping, other)
+        return bool(self._ignores_case)
 
     def home(self, name: str) -> str:
         """Return the path for a new file of this name."""
@@ -113,13 +120,13 @@ class Layout:
         check_name(name)
         if name[0] == ".":
             return f"{unlinked(self.housekeeping)}/{name[1:]}"
-        if self.sharded or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
+        if self.sharded or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
             return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
         return f"{self.root}/{name}"
 
     def other(self, name: str) -> str | None:
         """Return the path of a name in the other layout."""
-        if name[0] == "." or (len(name) == 2 and _LIKE_SHARD.fullmatch(name)):
+        if name[0] == "." or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
             return None
         if self.sharded:
             return f"{self.root}/{name}"
@@ -191,96 +198,3 @@ class Layout:
         """Make a directory of this store."""
         self.require_root()
         files.make_directories(directory, self.durable, self.access)
-
-
-class Listing:
-    """Finds the objects among the files of a directory, without a stat for each.
-
-    A file is an object if `name_of` can have made its name, and if either the name has a form that other
-    files hardly have, or the content ends like a record.  So a damaged ``Task.12`` is listed (loading it
-    reports the damage), and ``notes.txt`` is not.
-    """
-
-    def __init__(self, root: str) -> None:
-        self._root = root
-        # Inode numbers by name of files whose end was checked: the next listing need not open them.
-        self._verified: dict[str, int] = {}
-
-    def names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of objects that start with `prefix`, each once."""
-        shards = []
-        seen = set()
-        with os.scandir(self._root) as entries:
-            for entry in entries:
-                name = entry.name
-                if _LIKE_SHARD.fullmatch(name):
-                    if _SHARD.fullmatch(name) and entry.is_dir(follow_symlinks=False):
-                        shards.append(name)
-                elif self._is_listed(entry, prefix):
-                    seen.add(name)
-                    yield name
-        for shard in shards:
-            for name in self._in_shard(shard, prefix):
-                if name not in seen:
-                    yield name
-
-    def strays(self) -> Iterator[str]:
-        """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
-        with os.scandir(self._root) as entries:
-            for entry in entries:
-                if _SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                    listed = set(self._in_shard(entry.name, ""))
-                    with os.scandir(entry.path) as inner:
-                        names = [each.name for each in inner]
-                    yield from (
-                        f"{entry.name}/{name}"
-                        for name in names
-                        if name[0] != "." and name not in listed
-                    )
-                elif entry.name[0] != "." and (
-                    _LIKE_SHARD.fullmatch(entry.name) or not self._is_listed(entry, "")
-                ):
-                    yield entry.name
-
-    def _in_shard(self, shard: str, prefix: str) -> Iterator[str]:
-        try:
-            entries = os.scandir(f"{self._root}/{shard}")
-        except FileNotFoundError:  # removed since the root was read
-            return
-        with entries:
-            for entry in entries:
-                if self._is_listed(entry, prefix) and shard_of(entry.name) == shard:
-                    yield entry.name
-
-    def _is_listed(self, entry: os.DirEntry[str], prefix: str) -> bool:
-        name = entry.name
-        return (
-            name[0] != "."
-            and name.startswith(prefix)
-            and entry.is_file(follow_symlinks=False)
-            and self._is_object(name, entry)
-        )
-
-    def _is_object(self, name: str, entry: os.DirEntry[str]) -> bool:
-        if id_of(name) is None and not is_hashed(name):
-            return False
-        if _GENERATED.fullmatch(name) or _UUID.fullmatch(name):
-            return True
-        number = entry.inode()
-        if self._verified.get(name) != number:
-            if not _ends_as_record(entry.path):
-                return False
-            self._verified[name] = number
-        return True
-
-
-def _ends_as_record(path: str) -> bool:
-    try:
-        return record.has_magic(files.read_tail(path, len(record.MAGIC))[0])
-    except (
-        FileNotFoundError,
-        files.NotRegularError,
-    ):  # removed or replaced since the directory was read
-        return False
-    except PermissionError:
-        return True  # rather show a stray file than hide a record: loading it reports the kind

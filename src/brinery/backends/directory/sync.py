@@ -28,12 +28,12 @@ def sync_files(fds: Sequence[int]) -> None:
     """Make the content of open files durable, by threads where there are many."""
     if len(fds) < _THREADS:
         for fd in fds:
-            os.fsync(fd)
+            files.sync(fd)
         return
     from concurrent.futures import ThreadPoolExecutor
 
     with ThreadPoolExecutor(_THREADS) as pool:
-        for done in [pool.submit(os.fsync, fd) for fd in fds]:
+        for done in [pool.submit(files.sync, fd) for fd in fds]:
             done.result()
 
 

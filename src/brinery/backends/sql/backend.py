@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from brinery.backend import (
     ANY,
+    PRESENT,
     Backend,
     BackendCapabilities,
     Delete,
@@ -142,6 +143,14 @@ class SqlBackend(Backend):
         """Yield the names that start with `prefix`, in order, without those that begin with a dot."""
         return iter(self._read("list", lambda connection: connection.names(prefix)))
 
+    def some_names(self, most: int) -> Sequence[str]:
+        """Return some names that do not begin with a dot, at most `most`."""
+        return self._read("list", lambda connection: connection.some_names(most))
+
+    def count(self) -> int:
+        """Return the number of names that do not begin with a dot."""
+        return self._read("list", lambda connection: connection.count())
+
     def referrers(self, name: str) -> Iterator[str]:
         """Yield the names of the records that refer to `name`, in order."""
         return iter(
@@ -227,7 +236,7 @@ class SqlBackend(Backend):
                 # The writer that made the name may have removed it by now: try again, with a look first.
                 is_optimistic = False
             except _LostError as again:
-                if removed or ANY in pending.expected.values():
+                if removed or pending.named(ANY, PRESENT):
                     raise self._unknown(again.error) from again.error
                 # If the commit was made, its versions show it.  If it is still running, the next attempt
                 # cannot succeed beside it, because each write expects a version or an absence.

@@ -60,6 +60,14 @@ class Connection(ABC):
         """Return the names that start with `prefix`, sorted, without those that begin with a dot."""
 
     @abstractmethod
+    def some_names(self, most: int) -> Sequence[str]:
+        """Return at most `most` of the names that do not begin with a dot, some if there are any."""
+
+    @abstractmethod
+    def count(self) -> int:
+        """Return the number of names that do not begin with a dot."""
+
+    @abstractmethod
     def referrers(self, name: str) -> Sequence[str]:
         """Return the names of the records that refer to `name`, sorted."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from brinery.backend import ABSENT, ANY, Conflict, Delete, Expect, Version
+from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.sql.connection import AT_ONCE, Connection
 from brinery.backends.sql.pending import Pending
 
@@ -92,7 +92,9 @@ def _put(
 def _fits(expect: Version | Expect, found: int | None) -> bool:
     if expect is ANY:
         return True
-    return found is None if expect is ABSENT else found == expect
+    if found is None or expect is PRESENT:
+        return (found is None) is (expect is ABSENT)
+    return found == expect
 
 
 def versions_of(connection: Connection, names: Collection[str]) -> dict[str, int]:

@@ -72,6 +72,21 @@ class GenericConnection(Connection):
         found = [name for (name,) in self._rows(wanted)]
         return sorted(name for name in found if name.startswith(prefix) and name[0] != ".")
 
+    def some_names(self, most: int) -> Sequence[str]:
+        from sqlalchemy import select
+
+        name = self._records.c.name
+        wanted = select(name).where(~name.startswith(".", autoescape=True)).limit(most)
+        return [name for (name,) in self._rows(wanted)]
+
+    def count(self) -> int:
+        from sqlalchemy import func, select
+
+        name = self._records.c.name
+        wanted = select(func.count()).where(~name.startswith(".", autoescape=True))
+        ((count,),) = self._rows(wanted)
+        return int(count)
+
     def referrers(self, name: str) -> Sequence[str]:
         from sqlalchemy import select
 

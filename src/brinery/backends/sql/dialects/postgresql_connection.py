@@ -112,6 +112,15 @@ class PostgresConnection(Connection):
             ).fetchall()
         return [name for (name,) in found if name[0] != "."]
 
+    def some_names(self, most: int) -> Sequence[str]:
+        found = self._cursor.execute(self._text.some_names, (most,)).fetchall()
+        return [name for (name,) in found]
+
+    def count(self) -> int:
+        found = self._cursor.execute(self._text.count).fetchone()
+        assert found is not None
+        return int(found[0])
+
     def referrers(self, name: str) -> Sequence[str]:
         found = self._cursor.execute(self._text.referrers, (name,)).fetchall()
         return [source for (source,) in found]

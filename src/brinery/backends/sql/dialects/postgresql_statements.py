@@ -59,6 +59,10 @@ class Statements:
         # A statement without values: psycopg leaves each % as it is.
         self.names = f"SELECT name FROM {records} ORDER BY name".replace("%%", "%")
         self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
+        # A point, and the character after it.
+        listed = f"FROM {records} WHERE name < '.' OR name >= '/'"
+        self.some_names = f"SELECT name {listed} LIMIT %b"
+        self.count = f"SELECT count(*) {listed}".replace("%%", "%")
         self.versions = (
             f"SELECT name, version FROM {records} WHERE name = ANY(%b::text[]) "
             "ORDER BY name FOR UPDATE"

@@ -84,6 +84,13 @@ class SqliteConnection(Connection):
             ).fetchall()
         return [name for (name,) in found if type(name) is str and name[:1] not in ("", ".")]
 
+    def some_names(self, most: int) -> Sequence[str]:
+        return [name for (name,) in self.driver.execute(self._text.some_names, (most,))]
+
+    def count(self) -> int:
+        (count,) = self.driver.execute(self._text.count).fetchone()
+        return int(count)
+
     def referrers(self, name: str) -> Sequence[str]:
         return [source for (source,) in self.driver.execute(self._text.referrers, (name,))]
 

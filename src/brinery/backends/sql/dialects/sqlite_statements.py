@@ -46,6 +46,10 @@ class Statements:
         self.sizes = f"SELECT name, size, version FROM {records}"
         self.names = f"SELECT name FROM {records} ORDER BY name"
         self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
+        # A point, and the character after it.
+        listed = f"FROM {records} WHERE name > '' AND (name < '.' OR name >= '/')"
+        self.some_names = f"SELECT name {listed} AND typeof(name) = 'text' LIMIT ?"
+        self.count = f"SELECT count(*) {listed} AND typeof(name) = 'text'"
         self.versions = f"SELECT name, version FROM {records}"
         self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES {marks}"
         self._rows = min(_ROWS, _MOST_VALUES // len(columns))

@@ -1,0 +1,127 @@
+"""Which files of a directory are objects."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from brinery.backends.directory import files
+from brinery.backends.directory.layout import LIKE_SHARD, SHARD, shard_of
+from brinery.ids import id_of, is_hashed
+from brinery.record import record
+from brinery.record.remains import WINDOW, is_remains
+
+_GENERATED: Final = re.compile(r"[^\W\d]\w*\.[0-9]+")
+_UUID: Final = re.compile(r"(?:.+-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+class Listing:
+    """Finds the objects among the files of a directory, without a stat for each.
+
+    A file is an object if `name_of` can have made its name, and if one of these holds: the name has a form
+    that other files hardly have; the content ends as a record does; the content looks like what is left of a
+    record (see `brinery.record.remains`).  So damaged records are listed, and loading one reports the
+    damage.  ``notes.txt`` is not listed.
+    """
+
+    def __init__(self, root: str) -> None:
+        self._root = root
+        # Inode numbers by name of files whose end was checked: the next listing need not open them.
+        self._verified: dict[str, int] = {}
+
+    def names(self, prefix: str) -> Iterator[str]:
+        """Yield the names of objects that start with `prefix`, each once."""
+        shards = []
+        seen = set()
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                name = entry.name
+                if LIKE_SHARD.fullmatch(name):
+                    if SHARD.fullmatch(name) and entry.is_dir(follow_symlinks=False):
+                        shards.append(name)
+                elif self._is_listed(entry, prefix):
+                    seen.add(name)
+                    yield name
+        for shard in shards:
+            for name in self._in_shard(shard, prefix):
+                if name not in seen:
+                    yield name
+
+    def strays(self) -> Iterator[str]:
+        """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
+        with os.scandir(self._root) as entries:
+            for entry in entries:
+                if SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
+                    listed = set(self._in_shard(entry.name, ""))
+                    with os.scandir(entry.path) as inner:
+                        names = [each.name for each in inner]
+                    yield from (
+                        f"{entry.name}/{name}"
+                        for name in names
+                        if name[0] != "." and name not in listed
+                    )
+                elif entry.name[0] != "." and (
+                    LIKE_SHARD.fullmatch(entry.name) or not self._is_listed(entry, "")
+                ):
+                    yield entry.name
+
+    def _in_shard(self, shard: str, prefix: str) -> Iterator[str]:
+        try:
+            entries = os.scandir(f"{self._root}/{shard}")
+        except FileNotFoundError:  # removed since the root was read
+            return
+        with entries:
+            for entry in entries:
+                if self._is_listed(entry, prefix) and shard_of(entry.name) == shard:
+                    yield entry.name
+
+    def _is_listed(self, entry: os.DirEntry[str], prefix: str) -> bool:
+        name = entry.name
+        return (
+            name[0] != "."
+            and name.startswith(prefix)
+            and entry.is_file(follow_symlinks=False)
+            and self._is_object(name, entry)
+        )
+
+    def _is_object(self, name: str, entry: os.DirEntry[str]) -> bool:
+        if _is_named_like_record(name):
+            return True
+        if id_of(name) is None:
+            return False
+        number = entry.inode()
+        if self._verified.get(name) == number:
+            return True
+        try:
+            if _ends_as_record(entry.path):
+                self._verified[name] = number
+                return True
+            return _is_remains(entry.path)
+        except (FileNotFoundError, files.NotRegularError):
+            return False  # removed or replaced since the directory was read
+        except PermissionError:
+            return True  # rather show a stray file than hide a record: loading it reports the kind
+
+
+def is_object(name: str, path: str) -> bool:
+    """Return whether `Listing` shows the file at `path`, which has the name `name`.  Raise `OSError`."""
+    end_counts = not _is_named_like_record(name)
+    if end_counts and id_of(name) is None:
+        return False
+    return _ends_as_record(path) or not end_counts or _is_remains(path)
+
+
+def _is_named_like_record(name: str) -> bool:
+    if _GENERATED.fullmatch(name) or _UUID.fullmatch(name):
+        return id_of(name) is not None
+    return is_hashed(name)
+
+
+def _ends_as_record(path: str) -> bool:
+    return record.has_magic(files.read_tail(path, len(record.MAGIC))[0])
+
+
+def _is_remains(path: str) -> bool:
+    return is_remains(*files.read_ends(path, WINDOW))

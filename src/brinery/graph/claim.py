@@ -1,0 +1,104 @@
+"""Claims: of several threads and processes that set or remove one ID, one succeeds, and the others see that.
+
+Each claim is one commit that expects what it found: nothing there, something, or one version of a record.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any, Final
+
+from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
+from brinery.errors import ConflictError, NotFoundError
+from brinery.graph.load import load
+from brinery.graph.save import save
+from brinery.graph.saver import Root
+from brinery.ids import Id, as_id, name_of
+from brinery.record.listing import damage_of, ids_of
+from brinery.session.identity import NOTHING
+from brinery.session.session import Session
+from brinery.session.transaction import forget_reached
+
+_SOME: Final = 16
+"""Names of which one is taken at random, so that several processes seldom want the same."""
+
+
+def remove(session: Session, id: str) -> None:
+    """Delete the record `id`.  Raise `NotFoundError`, also where another process has just deleted it."""
+    with session.lock, session.opened():
+        try:
+            session.commit((), [Delete(name_of(id), PRESENT)])
+        except Conflict as conflict:
+            raise NotFoundError(id, session.backend.location) from conflict
+        session.identity.remove(id)
+
+
+def take(session: Session, id: str) -> Any:
+    """Load the object `id`, delete its record in that very version, and return the object.
+
+    Raise `NotFoundError`, and all that `load` raises; then nothing was deleted.
+    """
+    with session.lock, session.opened():
+        while True:
+            obj, version = _current(session, id)
+            try:
+                session.commit((), [Delete(name_of(id), version)])
+            except Conflict:  # it was changed or deleted since
+                continue
+            session.identity.remove(id)
+            return obj
+
+
+def take_any(session: Session) -> tuple[Id, Any]:
+    """Take some object; return its ID and itself.  Raise `KeyError` if there is none."""
+    with session.lock, session.opened():
+        while names := list(session.backend.some_names(_SOME)):
+            random.shuffle(names)
+            for id_ in ids_of(session.backend, names):
+                if (damage := damage_of(session.backend, id_)) is not None:
+                    raise damage
+                try:
+                    return as_id(id_), take(session, id_)
+                except NotFoundError as error:
+                    if error.id != id_:
+                        raise
+        raise KeyError(f"the store in {session.backend.location} has no objects")
+
+
+def set_default(session: Session, id: str, default: Any) -> Any:
+    """Return the object `id`; where there is none, save `default` under the ID and return that.
+
+    Raise all that `load` and `save` raise.
+    """
+    with session.lock, session.opened():
+        while True:
+            try:
+                return _current(session, id)[0]
+            except NotFoundError as error:
+                if error.id != id:
+                    raise
+            try:
+                save(session, [Root(default, id)], session.save_options)
+            except ConflictError as error:
+                if id not in error.ids:
+                    raise
+            else:
+                return default
+
+
+def _current(session: Session, id: str) -> tuple[Any, Version]:
+    # Return the object `id` as its record has it, and the version of the record.  The living object counts if
+    # the record has not changed since.
+    identity = session.identity
+    try:
+        version = session.backend.get_tail(name_of(id), 0)[2]
+    except Missing as missing:
+        identity.forget(id)
+        raise NotFoundError(id, session.backend.location) from missing
+    living = identity.get(id)
+    entry = None if living is NOTHING else identity.entry(living)
+    if entry is None or entry.version != version:
+        forget_reached([id], session.backend, identity)
+    (obj,) = load(session, [id])
+    entry = identity.entry(obj)
+    return obj, version if entry is None or entry.id != id else entry.version
