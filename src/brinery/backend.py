@@ -63,7 +63,8 @@ class About(NamedTuple):
     references: Sequence[str]
     """The IDs that the record refers to."""
     fields: Mapping[str, Any] | None = {}
-    """Values of extra columns, by their names; None leaves the present values."""
+    """Values of extra columns, by their names.  Empty where they are not known: the columns then count as
+    unfilled.  None leaves them as they are, because the object is the same."""
 
 
 class Put(NamedTuple):

@@ -94,6 +94,13 @@ class Connection(ABC):
         Without `with_fields`, the extra columns stay as they are.
         """
 
+    @abstractmethod
+    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+        """Set the extra columns of records that have still the version of their row.
+
+        With each comes the value of the column `filled`.
+        """
+
     def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
         """Write one record and its references in a transaction of its own, in fewer steps than usual.
 

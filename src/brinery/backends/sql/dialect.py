@@ -28,6 +28,9 @@ class Dialect(ABC):
     add_column: str = "ADD COLUMN"
     """How ALTER TABLE adds a column."""
 
+    one_state: str | None = None
+    """The isolation level in which all reads of a transaction see one state; None for the default one."""
+
     has_server: ClassVar[bool] = True
     """Whether a server may be down, or host and port wrong."""
 

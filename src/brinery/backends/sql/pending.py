@@ -101,6 +101,14 @@ class Pending:
         about = self._held[name].about
         return about is not None and about.fields is None
 
+    def leaves_unfilled(self, lacks_columns: bool) -> bool:
+        """Return whether extra columns of a record are not filled; `lacks_columns` if some are not known."""
+        abouts = (held.about for held in self._held.values())
+        return any(
+            about is not None and about.fields is not None and (lacks_columns or not about.fields)
+            for about in abouts
+        )
+
     def rows(self, names: Iterable[str]) -> Iterator[Row]:
         """Return the rows of `names`, in their order."""
         if not self._spooled:
