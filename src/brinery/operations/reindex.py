@@ -6,11 +6,12 @@ called with it.  Only the columns are written: the records and their versions st
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from brinery.backends.sql import SqlBackend
+from brinery.backends.sql.extra_columns import Filling
 from brinery.errors import BrineryError, InvalidArgumentError, NotFoundError, StorageError
 from brinery.graph.loader import Loader
 from brinery.ids import Id, id_of, name_of
@@ -25,8 +26,6 @@ from brinery.session.session import OpenedStore, Session, required_session
 MOST_RECORDS: Final = 500
 """Most records of a commit."""
 _ATTEMPTS: Final = 10
-
-_Row = tuple[str, Any, Mapping[str, Any], frozenset[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +84,12 @@ class _Reindexer:
         self._wanted: dict[str, frozenset[str]] = {}  # by name, the columns that are filled
         self._done: set[str] = set()
         self._left: dict[str, LeftRecord] = {}
-        self._batch: list[_Row] = []
+        self._batch: list[Filling] = []
 
     def run(self, show: Show | None) -> ReindexReport:
         """Fill all; repeat that for records that another process has written since."""
-        count = len(self._backend.unfilled(everything=True))
-        self._wanted = dict(self._backend.unfilled(everything=self._everything))
+        count = len(self._backend.columns.unfilled(everything=True))
+        self._wanted = dict(self._backend.columns.unfilled(everything=self._everything))
         progress = Progress(show, len(self._wanted))
         for _ in range(_ATTEMPTS):
             for name in [*self._wanted]:
@@ -100,7 +99,7 @@ class _Reindexer:
             self._flush()
             self._wanted = {
                 name: filled
-                for name, filled in self._backend.unfilled().items()
+                for name, filled in self._backend.columns.unfilled().items()
                 if name not in self._left
             }
             if not self._wanted:
@@ -140,7 +139,8 @@ class _Reindexer:
 
     def _add(self, name: str, version: Any, obj: Any) -> None:
         assert self._session.fields is not None
-        self._batch.append((name, version, self._session.fields(obj), self._wanted.pop(name)))
+        values = self._session.fields(obj)
+        self._batch.append(Filling(name, version, values, self._wanted.pop(name)))
         self._done.add(name)
         if len(self._batch) == MOST_RECORDS:
             self._flush()
@@ -148,4 +148,4 @@ class _Reindexer:
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
         with self._session.lock, self._session.opened():
-            self._backend.fill(batch)
+            self._backend.columns.fill(batch)

@@ -164,7 +164,7 @@ class SqlStore(Store):
         """
         omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
         with self.session.lock, self.session.opened():
-            names = self._sql.query(where, order_by, limit, omits_unfilled=omits)
+            names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
             return [Id(id_) for id_ in ids_of(self._sql, names)]
 
     def __reduce__(self) -> tuple[Any, ...]:

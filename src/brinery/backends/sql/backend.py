@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from brinery.backend import (
     ANY,
-    About,
     Backend,
     BackendCapabilities,
     Delete,
+    Derived,
     Put,
     Version,
     as_delete,
 )
-from brinery.backends.sql.columns import marker_of
-from brinery.backends.sql.connection import AT_ONCE, Connection, TakenError, found_or_missing
+from brinery.backends.sql.comparison import Comparison
+from brinery.backends.sql.connection import (
+    AT_ONCE,
+    Connection,
+    TakenError,
+    as_asked,
+    found_or_missing,
+)
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
+from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.failures import is_passing
-from brinery.backends.sql.pending import Pending, Row
-from brinery.backends.sql.query import Query
+from brinery.backends.sql.pending import Pending
 from brinery.backends.sql.schema import DEFAULT_TABLE, make_schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
@@ -41,8 +46,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Column
 
 T = TypeVar("T")
-
-_log: Final = logging.getLogger(__name__)
 
 _TRIES: Final = 12
 _FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
@@ -104,27 +107,17 @@ class SqlBackend(Backend):
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
             self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
-        self._columns: frozenset[str] = frozenset()
-        """The names of all extra columns of the table."""
-        self._unfilled = False
-        """Whether there are columns that this backend cannot fill."""
-        self._has_warned = False
+        self.columns = Columns(self._dialect, self._pool)
         try:
             tables = Tables(self._dialect)
             tables.prepare(create=create, migrate=migrate)
-            self._set_columns(tables.has_others)
+            own = self.database.schema.fields
+            if own or tables.has_others:
+                known = read_columns(self)
+                self.columns.know(known if known.issuperset(own) else remember_columns(self, own))
         except BaseException:
             self.close()
             raise
-
-    def _set_columns(self, has_others: bool) -> None:
-        own = frozenset(self.database.schema.fields)
-        known = read_columns(self) if own or has_others else frozenset()
-        if not own <= known:
-            known = remember_columns(self, own)
-        self._query = Query(self._dialect, known)
-        self._columns = known
-        self._unfilled = own < known
 
     # -- reading
 
@@ -146,13 +139,15 @@ class SqlBackend(Backend):
         """Yield the name and the answer of `get_tail` for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda connection: connection.tails(some, count))
+            found = self._read("read", lambda connection: connection.tails(some, count))
+            yield from as_asked(some, found, self.location)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda connection: list(connection.get_some(some)))
+            found = self._read("read", lambda connection: list(connection.get_some(some)))
+            yield from as_asked(some, found, self.location)
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int
@@ -170,30 +165,15 @@ class SqlBackend(Backend):
             self._read("look for references in", lambda connection: connection.referrers(name))
         )
 
-    def query(
-        self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
-    ) -> Iterator[str]:
-        """Yield the names of the records whose columns fit; see `SqlStore.query`."""
-        with self._asking():
-            return iter(self._query.names(where, order_by, limit, omits_unfilled=omits_unfilled))
+    def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
+        """Yield the names of the records whose columns or references are wrong, and which of them are."""
+        with self.columns.asking():
+            return iter([*Comparison(self._dialect).differences(derived)])
 
-    def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
-        """Return the names of the records that lack extra columns of this store, and which ones they have.
-
-        With `everything`, return all records.
-        """
-        with self._asking():
-            return self._query.unfilled(everything=everything)
-
-    @contextmanager
-    def _asking(self) -> Iterator[None]:
-        from sqlalchemy.exc import SQLAlchemyError
-
-        with self._pool.use():  # a database in memory has one connection for all
-            try:
-                yield
-            except SQLAlchemyError as error:
-                raise self._dialect.failure("query", error) from error
+    def unowned_references(self) -> Iterator[str]:
+        """Yield the names that the table of references starts from, although nothing is stored there."""
+        with self.columns.asking():
+            return iter(Comparison(self._dialect).unowned())
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -250,43 +230,8 @@ class SqlBackend(Backend):
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit(pending, removed)
-            if self._columns and not self._has_warned:
-                self._warn_of_unfilled(pending)
+            self.columns.warn_of_unfilled(pending)
             return pending.versions()
-
-    def fill(self, rows: Iterable[tuple[str, int, Mapping[str, Any], frozenset[str]]]) -> None:
-        """Set the extra columns of records that are still in a version; the records stay as they are.
-
-        Each of `rows` is the name, the version, the values by column, and the other columns that are filled.
-        """
-        own = frozenset(self.database.schema.fields)
-        filled = [
-            (Row(name, version, 0, About("", "", 0.0, (), values), b""), marker_of(own | others))
-            for name, version, values, others in rows
-        ]
-
-        def in_transaction(connection: Connection) -> None:
-            connection.begin()
-            try:
-                connection.fill(filled)
-                connection.commit()
-            except BaseException:
-                with suppress(*self._pool.errors):
-                    connection.rollback()
-                raise
-
-        if filled:
-            self._read("fill columns in", in_transaction)
-
-    def _warn_of_unfilled(self, pending: Pending) -> None:
-        if pending.leaves_unfilled(self._unfilled):
-            self._has_warned = True
-            _log.warning(
-                "records were written to %s without values for its columns %s: queries that use them raise "
-                "UnfilledColumnsError until brinery.reindex(store) or `brinery reindex` has filled them",
-                self.location,
-                ", ".join(map(repr, sorted(self._columns))),
-            )
 
     def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
         is_optimistic = True

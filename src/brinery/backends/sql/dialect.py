@@ -113,6 +113,14 @@ class Dialect(ABC):
     def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
         """Raise `ValueTooLargeError` for a record of more bytes than a row can hold."""
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection of the engine, whose reads all see one state."""
+        options = {"isolation_level": self.one_state} if self.one_state else {}
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+            connection.rollback()
+
     # -- the tables
 
     def types_of(self, column: Column[Any]) -> Iterable[str]:

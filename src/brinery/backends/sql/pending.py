@@ -68,7 +68,7 @@ class Pending:
             if size > _UNCHECKED:
                 self._check_size(name, size)
             if about is not None and not about.class_name.isascii():
-                about = about._replace(class_name=_encodable(about.class_name))
+                about = about._replace(class_name=encodable(about.class_name))
             self.expected[name] = expect
             version = self._base + len(self.expected)
             self._in_memory += size
@@ -154,6 +154,6 @@ class Pending:
             ) from error
 
 
-def _encodable(text: str) -> str:
-    # The column serves queries; the record has the exact name.
+def encodable(text: str) -> str:
+    """Return the name of a class as its column has it; the record has the exact name."""
     return text.encode("utf-8", "backslashreplace").decode()

@@ -7,8 +7,7 @@ What such a row has in them is not of its record, so no query may use it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from brinery.backends.sql.columns import marked, marker_of
@@ -56,7 +55,7 @@ class Query:
             if limit is not None:
                 wanted = wanted.limit(limit)
             used = self._used_in(where, *several)
-            with self._one_state() as connection:
+            with self._dialect.reading() as connection:
                 if used and (lacking := self._lacking(connection, used)):
                     if not omits_unfilled:
                         raise self._unfilled(used, lacking)
@@ -77,7 +76,7 @@ class Query:
 
         table = self._table.c
         wanted = select(table.name, table[FILLED]).where(self._is_object).order_by(table.name)
-        with self._one_state() as connection:
+        with self._dialect.reading() as connection:
             found = {name: marked(marker) for name, marker in connection.execute(wanted)}
         return {name: filled for name, filled in found.items() if everything or self._own - filled}
 
@@ -126,10 +125,3 @@ class Query:
     def _is_marked(self, lacking: Collection[str | None]) -> Any:
         filled = self._table.c[FILLED]
         return filled.is_not(None) & filled.not_in([each for each in lacking if each is not None])
-
-    @contextmanager
-    def _one_state(self) -> Iterator[Connection]:
-        options = {"isolation_level": self._dialect.one_state} if self._dialect.one_state else {}
-        with self._dialect.engine.connect().execution_options(**options) as connection:
-            yield connection
-            connection.rollback()
