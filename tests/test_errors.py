@@ -57,6 +57,7 @@ VALUES: dict[str, Any] = {
     "library": "psycopg",
     "table": "jobs",
     "columns": ["state", "priority"],
+    "count": 3,
     "statements": ["ALTER TABLE jobs ADD COLUMN state TEXT"],
     "engine": "SQLite",
     "names": ["os:system"],

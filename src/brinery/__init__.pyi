@@ -42,6 +42,7 @@ from brinery.errors import TransactionError as TransactionError
 from brinery.errors import TransformNotInstalledError as TransformNotInstalledError
 from brinery.errors import TruncatedRecordError as TruncatedRecordError
 from brinery.errors import TrustError as TrustError
+from brinery.errors import UnfilledColumnsError as UnfilledColumnsError
 from brinery.errors import UnknownCodecError as UnknownCodecError
 from brinery.errors import UnknownSchemeError as UnknownSchemeError
 from brinery.errors import UnknownTransformError as UnknownTransformError
@@ -67,6 +68,8 @@ from brinery.operations.fsck import fsck as fsck
 from brinery.operations.recode import LeftRecord as LeftRecord
 from brinery.operations.recode import RecodeReport as RecodeReport
 from brinery.operations.recode import recode as recode
+from brinery.operations.reindex import ReindexReport as ReindexReport
+from brinery.operations.reindex import reindex as reindex
 from brinery.operations.required_globals import Need as Need
 from brinery.operations.restore import RestoreReport as RestoreReport
 from brinery.operations.restore import restore as restore

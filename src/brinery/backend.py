@@ -67,7 +67,8 @@ class About(NamedTuple):
     references: Sequence[str]
     """The IDs that the record refers to."""
     fields: Mapping[str, Any] | None = {}
-    """Values of extra columns, by their names; None leaves the present values."""
+    """Values of extra columns, by their names.  Empty where they are not known: the columns then count as
+    unfilled.  None leaves them as they are, because the object is the same."""
 
 
 class Put(NamedTuple):
@@ -86,6 +87,15 @@ class Delete(NamedTuple):
 
     name: str
     expect: Version | Expect = ANY
+
+
+class Derived(NamedTuple):
+    """A record that was read, and what an engine with columns has to keep beside it."""
+
+    name: str
+    version: Version
+    size: int
+    about: About
 
 
 def as_delete(delete: str | Delete) -> Delete:
@@ -205,6 +215,21 @@ class Backend(ABC):
         `About.references` of each put.
         """
         return None
+
+    def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
+        """Yield the names of the records whose columns or references are wrong, and which of them are.
+
+        Columns that are filled from `About.fields` are not compared.  An engine that `keeps_columns`
+        overrides this; the base class yields nothing.
+        """
+        return iter(())
+
+    def unowned_references(self) -> Iterator[str]:
+        """Yield the names that the index of references starts from, although nothing is stored there.
+
+        An engine with such an index overrides this; the base class yields nothing.
+        """
+        return iter(())
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int

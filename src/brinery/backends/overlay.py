@@ -57,6 +57,15 @@ class _Change:
     batch: int
 
 
+def _with_fields_of(former: _Change | None, put: Put) -> Put:
+    """Return `put` with the columns that an earlier write here gave to the same object."""
+    about = put.about
+    if about is None or about.fields is not None or former is None or former.put is None:
+        return put
+    held = former.put.about
+    return put if held is None else put._replace(about=about._replace(fields=held.fields))
+
+
 class Overlay(Backend):
     """Holds back what is written over the backend `base`, until `publish`.
 
@@ -199,6 +208,7 @@ class Overlay(Backend):
                 version = versions[name] = BufferedVersion(self._owner)
                 former = self._changes.pop(name, None)
                 below = put.expect if former is None else former.expect
+                put = _with_fields_of(former, put)
                 self._changes[name] = _Change(start, size, version, below, put, self._batch)
             for name, expect in removed:
                 self._delete(name, expect)

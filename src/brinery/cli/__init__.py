@@ -30,6 +30,7 @@ _COMMANDS: Final = {
     "info": "Show the metadata of a record.",
     "list": "List the IDs of a store.",
     "recode": "Rewrite a store with another codec, in place.",
+    "reindex": "Fill the extra columns of a database.",
     "restore": "Restore a backup, checked first.",
 }
 

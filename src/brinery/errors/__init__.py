@@ -52,5 +52,6 @@ from brinery.errors.storage import MissingColumnsError as MissingColumnsError
 from brinery.errors.storage import MissingTableError as MissingTableError
 from brinery.errors.storage import StorageError as StorageError
 from brinery.errors.storage import StorageFullError as StorageFullError
+from brinery.errors.storage import UnfilledColumnsError as UnfilledColumnsError
 from brinery.errors.storage import ValueTooLargeError as ValueTooLargeError
 from brinery.errors.storage import storage_error as storage_error

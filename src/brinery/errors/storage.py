@@ -87,6 +87,24 @@ class MissingColumnsError(StorageError):
     path: str
 
 
+class UnfilledColumnsError(StorageError):
+    """Columns of `extra_fields` that a query uses are not filled in `count` records.
+
+    They were written by a store without these `extra_fields`, came as bytes, or are older than the column.
+    """
+
+    action: str = derived("query")
+    reason: str = derived(
+        "the values of {columns} are not those of the objects in some records ({count} in all): fill them "
+        "with brinery.reindex(store) or the command `brinery reindex`, or leave these records out with "
+        "unfilled='omit'"
+    )
+    count: int
+    columns: Sequence[str]
+    _: KW_ONLY
+    path: str
+
+
 class LockedError(StorageError):
     """Another writer held the lock of a store for longer than this one waited.
 

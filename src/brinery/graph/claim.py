@@ -17,7 +17,6 @@ from brinery.ids import Id, as_id, name_of
 from brinery.record.listing import damage_of, ids_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.session.transaction import forget_reached
 
 _SOME: Final = 16
 """Names of which one is taken at random, so that several processes seldom want the same."""
@@ -98,7 +97,7 @@ def _current(session: Session, id: str) -> tuple[Any, Version]:
     living = identity.get(id)
     entry = None if living is NOTHING else identity.entry(living)
     if entry is None or entry.version != version:
-        forget_reached([id], session.backend, identity)
+        identity.forget_objects()
     (obj,) = load(session, [id])
     entry = identity.entry(obj)
     return obj, version if entry is None or entry.id != id else entry.version

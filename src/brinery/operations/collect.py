@@ -24,9 +24,9 @@ from typing import Final, NamedTuple
 from brinery.backend import Backend, Version
 from brinery.catalog.trash import Removed, Trash
 from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundError, RecordError
+from brinery.graph.reference_order import components
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
-from brinery.operations.reference_order import components
 from brinery.operations.report import Report, counted
 from brinery.record.info import read_metadata
 from brinery.record.reader import metadata_length, parse_metadata

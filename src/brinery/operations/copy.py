@@ -24,9 +24,9 @@ from brinery.errors import (
     RecordError,
     SealError,
 )
+from brinery.graph.reference_order import components
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
-from brinery.operations.reference_order import components
 from brinery.operations.report import Report, counted
 from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, stamp_of

@@ -9,9 +9,10 @@ from __future__ import annotations
 import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
-from brinery.backend import Backend, Missing, Version
+from brinery.backend import ABSENT, Backend, Conflict, Delete, Derived, Missing, Put, Version
 from brinery.catalog.quarantine import Quarantine
 from brinery.catalog.settings import NAME as SETTINGS
 from brinery.catalog.settings import read_settings
@@ -29,6 +30,7 @@ from brinery.operations.status import (
     CORRUPT,
     DANGLING,
     FOREIGN,
+    MISINDEXED,
     MISNAMED,
     OK,
     TRUNCATED,
@@ -38,7 +40,7 @@ from brinery.operations.status import (
     problem_of,
 )
 from brinery.record.reader import parse, parse_metadata
-from brinery.record.record import Record
+from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
@@ -106,6 +108,9 @@ class Examination:
         # Whole records, and the names that they refer to and that were not listed.
         self._suspects: dict[str, list[str]] = {}
         self._ids: dict[str, str] = {}  # by name, if the name does not contain the ID
+        # Whole records that are still to be compared with what the engine keeps beside them.
+        self._read: list[Derived] = []
+        self._misindexed: dict[str, str] = {}  # by name, what is wrong
 
     def report(self, *, repair: bool) -> FsckReport:
         """Examine everything, and repair if asked to."""
@@ -118,8 +123,10 @@ class Examination:
             for name, data, version in read_each(self._backend, names[start : start + _BATCH]):
                 self._examine(name, data, version)
                 progress(len(self._good) + len(self._problems))
+            self._compare()
         self._follow_suspects()
         self._look_again()
+        self._compare_again()
         progress.end()
         orphans = self._orphans()
         counts = Counter(problem.status for problem in self._problems.values())
@@ -170,6 +177,9 @@ class Examination:
                 return
         else:
             self._good.add(name)
+            if self._backend.capabilities.keeps_columns:
+                about = about_of(metadata, None)
+                self._read.append(Derived(name, version, len(data), about))
             if id_of(name) is None:
                 self._ids[name] = metadata.id
         references = [name_of(reference) for reference in metadata.references]
@@ -243,6 +253,58 @@ class Examination:
             pass
         return False
 
+    # -- columns and references
+
+    def _compare(self) -> None:
+        read, self._read = self._read, []
+        for start in range(0, len(read), _BATCH):
+            self._misindexed.update(self._backend.differences(read[start : start + _BATCH]))
+
+    def _compare_again(self) -> None:
+        """Compare again what differs: it may have been written since."""
+        self._compare()
+        names = [*self._misindexed]
+        self._misindexed = {}
+        for name, data, version in read_each(self._backend, names):
+            if isinstance(data, bytes) and (derived := self._derived(name, data, version)):
+                self._read.append(derived)
+        self._compare()
+        for name, what in self._misindexed.items():
+            if name not in self._problems:
+                reason = f"its row has not what the record says: {what}"
+                self._enter_misindexed(name, reason)
+        for name in self._backend.unowned_references():
+            self._misindexed[name] = ""
+            self._enter_misindexed(
+                name, "the table of references has some of it, and no such record"
+            )
+
+    def _enter_misindexed(self, name: str, reason: str) -> None:
+        self._good.discard(name)
+        where = self._backend.where(name)
+        self._problems[name] = ExaminedRecord(name, self._id_of(name), MISINDEXED, reason, where)
+
+    def _derived(self, name: str, data: bytes, version: Version) -> Derived | None:
+        try:
+            about = about_of(checked(name, data).metadata, None)
+        except RecordError:
+            return None
+        return Derived(name, version, len(data), about)
+
+    def _write_again(self, name: str) -> None:
+        found = False
+        for _, data, version in read_each(self._backend, [name]):
+            found = True
+            if isinstance(data, bytes) and (derived := self._derived(name, data, version)):
+                with suppress(Conflict):  # then it was written since
+                    self._backend.commit([Put(name, (data,), version, derived.about)])
+        if not found:
+            with suppress(Conflict):
+                self._backend.commit((), [Delete(name, ABSENT)])
+        problem = self._problems[name]
+        if problem.status == MISINDEXED:
+            self._problems[name] = dataclasses.replace(problem, is_rewritten=True)
+
     def _orphans(self) -> Sequence[Id]:
         if self._roots is None:
             return ()
@@ -263,6 +325,8 @@ class Examination:
         return Id(name if found is None else found)
 
     def _repair(self) -> None:
+        for name in self._misindexed:
+            self._write_again(name)
         quarantine = Quarantine(self._backend)
         for name, problem in self._problems.items():
             if problem.status not in _MOVED:

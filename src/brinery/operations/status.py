@@ -32,6 +32,7 @@ NEWER: Final = "newer format"
 UNREADABLE: Final = "unreadable"
 DANGLING: Final = "dangling"
 UNSEALED: Final = "unsealed"
+MISINDEXED: Final = "misindexed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class ExaminedRecord:
     """None if the name is not that of an ID, as with the settings."""
     status: str
     """"corrupt", "truncated", "zero-filled", "foreign", "misnamed", "newer format", "unreadable",
-    "unsealed" or "dangling"."""
+    "unsealed", "dangling" or "misindexed"."""
     reason: str
     path: str
     """The file or URL."""
@@ -52,11 +53,14 @@ class ExaminedRecord:
     """The IDs that it refers to and that are missing."""
     quarantined: str | None = None
     """The key in the `Quarantine`, if it was moved there."""
+    is_rewritten: bool = False
+    """Whether the columns and references of a "misindexed" record were written again."""
 
     def __str__(self) -> str:
-        moved = f"; moved to the quarantine: {self.quarantined}" if self.quarantined else ""
+        done = f"; moved to the quarantine: {self.quarantined}" if self.quarantined else ""
+        done += "; written again" if self.is_rewritten else ""
         what = self.name if self.id is None else self.id
-        return f"{what}: {self.status}: {self.reason}{moved}"
+        return f"{what}: {self.status}: {self.reason}{done}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from brinery.ids import Id, IdFactory
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument, codec_options
-from brinery.stores.arguments import seconds, truth_of
+from brinery.stores.arguments import one_of, seconds, truth_of
 from brinery.stores.handle import reopened
 from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store
@@ -46,6 +46,8 @@ class SqlStore(Store):
         Further columns: a mapping of `sqlalchemy.Column` to a function.  The store calls the function with
         every object that it saves; the column gets the value returned.  See `brinery.stores.columns.GET`.
         If the function raises, the error is logged, and the value is NULL.  `query` can use the columns.
+        The database remembers their names.  Rows that are written without the function (by a store without
+        it, or as bytes by a copy) count as unfilled, until `brinery.reindex` fills them.
     `create`
         Make missing tables; without it, a missing table raises `MissingTableError`.
     `protocol`, `codec`, `compress`, `max_expanded`, `trust`
@@ -54,7 +56,7 @@ class SqlStore(Store):
         "full": when `save` returns, the records survive a power cut.  "process": they survive the
         process, however it ends; a power cut may lose the last commits.
     `migrate`
-        Add columns of `extra_fields` that the table does not have yet, with NULL for the objects in it.
+        Add columns of `extra_fields` that the table does not have yet, unfilled for the objects in it.
         Without it, a missing column raises `MissingColumnsError`, which shows the statements.
     `timeout`
         Seconds to wait for another writer of an SQLite file, and for a server to answer.
@@ -151,15 +153,20 @@ class SqlStore(Store):
         *,
         order_by: Any = None,
         limit: int | None = None,
+        unfilled: str = "error",
     ) -> list[Id]:
         """Return the IDs of the objects whose columns match, decoding nothing.
 
         `where` is an expression of SQLAlchemy, on `columns` or on those given as `extra_fields`;
-        `order_by` is a column or several; without it, IDs are ordered by name.  Raise
-        `InvalidArgumentError` for a value that is not an expression, and `StorageError`.
+        `order_by` is a column or several; without it, IDs are ordered by name.  If they use columns of
+        `extra_fields` that are not filled for all objects, raise `UnfilledColumnsError`; with
+        ``unfilled="omit"``, leave out the objects without them.  Raise `InvalidArgumentError` for a value
+        that is not an expression, and `StorageError`.
         """
+        omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
         with self.session.lock, self.session.opened():
-            return [Id(id_) for id_ in ids_of(self._sql, self._sql.query(where, order_by, limit))]
+            names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
+            return [Id(id_) for id_ in ids_of(self._sql, names)]
 
     def _reopened(self) -> tuple[Any, ...]:
         if not self._sql.capabilities.snapshot_reads:

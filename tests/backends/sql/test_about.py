@@ -110,11 +110,11 @@ def test_bytes_without_them_have_no_class_and_refer_to_nothing(tmp_path: Path) -
             name: data for name, (data, _) in written.items()
         }
         assert list(backend.referrers("Task.2")) == []
-        assert list(backend.query(None, None, None)) == []
+        assert list(backend.columns.query(None, None, None)) == []
         backend.commit(Put(name, (data,), about=about) for name, (data, about) in written.items())
         assert list(backend.referrers("Task.2")) == ["Task.1"]
-        assert list(backend.query(None, None, None)) == ["Task.1", "Task.2"]
+        assert list(backend.columns.query(None, None, None)) == ["Task.1", "Task.2"]
         # A put replaces all that is known of the record before.
         backend.put("Task.1", written["Task.1"][0])
         assert list(backend.referrers("Task.2")) == []
-        assert list(backend.query(None, None, None)) == ["Task.2"]
+        assert list(backend.columns.query(None, None, None)) == ["Task.2"]

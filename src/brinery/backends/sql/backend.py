@@ -16,20 +16,30 @@ from brinery.backend import (
     Backend,
     BackendCapabilities,
     Delete,
+    Derived,
     Put,
     Version,
     as_delete,
 )
-from brinery.backends.sql.connection import AT_ONCE, Connection, TakenError, found_or_missing
+from brinery.backends.sql.comparison import Comparison
+from brinery.backends.sql.connection import (
+    AT_ONCE,
+    Connection,
+    TakenError,
+    as_asked,
+    found_or_missing,
+)
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
+from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
 from brinery.backends.sql.schema import DEFAULT_TABLE, make_schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
 from brinery.backends.sql.writes import versions_of, write, write_alone
+from brinery.catalog.columns import read_columns, remember_columns
 from brinery.errors import BrineryError, StorageError
 from brinery.url import Url
 
@@ -95,12 +105,17 @@ class SqlBackend(Backend):
         self.location = self.database.location
         self._dialect = dialect(self.database)
         self._pool = self._dialect.make_pool(native=native)
-        self._tables = Tables(self._dialect)
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
             self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
+        self.columns = Columns(self._dialect, self._pool)
         try:
-            self._tables.prepare(create=create, migrate=migrate)
+            tables = Tables(self._dialect)
+            tables.prepare(create=create, migrate=migrate)
+            own = self.database.schema.fields
+            if own or tables.has_others:
+                known = read_columns(self)
+                self.columns.know(known if known.issuperset(own) else remember_columns(self, own))
         except BaseException:
             self.close()
             raise
@@ -125,13 +140,15 @@ class SqlBackend(Backend):
         """Yield the name and the answer of `get_tail` for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda connection: connection.tails(some, count))
+            found = self._read("read", lambda connection: connection.tails(some, count))
+            yield from as_asked(some, found, self.location)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._read("read", lambda connection: list(connection.get_some(some)))
+            found = self._read("read", lambda connection: list(connection.get_some(some)))
+            yield from as_asked(some, found, self.location)
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int
@@ -157,15 +174,15 @@ class SqlBackend(Backend):
             self._read("look for references in", lambda connection: connection.referrers(name))
         )
 
-    def query(self, where: Any, order_by: Any, limit: int | None) -> Iterator[str]:
-        """Yield the names of the records whose columns fit; see `SqlStore.query`."""
-        from sqlalchemy.exc import SQLAlchemyError
+    def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
+        """Yield the names of the records whose columns or references are wrong, and which of them are."""
+        with self.columns.asking():
+            return iter([*Comparison(self._dialect).differences(derived)])
 
-        with self._pool.use():  # a database in memory has one connection for all
-            try:
-                return iter(self._tables.query(where, order_by, limit))
-            except SQLAlchemyError as error:
-                raise self._dialect.failure("query", error) from error
+    def unowned_references(self) -> Iterator[str]:
+        """Yield the names that the table of references starts from, although nothing is stored there."""
+        with self.columns.asking():
+            return iter(Comparison(self._dialect).unowned())
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -222,6 +239,7 @@ class SqlBackend(Backend):
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit(pending, removed)
+            self.columns.warn_of_unfilled(pending)
             return pending.versions()
 
     def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:

@@ -1,9 +1,10 @@
-"""The values of extra columns, in the form that a driver takes."""
+"""The values of extra columns, in the form that a driver takes, and the names of those that a row has."""
 
 from __future__ import annotations
 
+import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backend import About
@@ -32,14 +33,15 @@ class Fields:
             (column, column.type.dialect_impl(dialect).bind_processor(dialect))
             for column in self.columns
         ]
-        self._nothing = (None,) * len(self.columns)
+        self._marker = marker_of(schema.fields)
+        self._nothing = (None,) * (1 + len(self.columns))
 
     def values(self, about: About | None, fit: Fit) -> tuple[Any, ...]:
-        """Return the values for a record, in the order of the columns."""
+        """Return the values for a record: of the column `filled`, and of the extra columns in order."""
         given = about.fields if about is not None else None
         if not given:
             return self._nothing
-        found = []
+        found: list[Any] = [self._marker]
         for column, process in self._steps:
             value = given.get(column.name)
             if value is not None:
@@ -55,3 +57,19 @@ class Fields:
                     value = None
             found.append(value)
         return tuple(found)
+
+
+def marker_of(names: Iterable[str]) -> str:
+    """Return the value of the column `filled` for a row whose columns `names` are filled."""
+    return json.dumps(sorted(names))
+
+
+def marked(marker: Any) -> frozenset[str]:
+    """Return the names in a value of the column `filled`; none where another program wrote it."""
+    try:
+        names = json.loads(marker)
+    except (TypeError, ValueError):
+        return frozenset()
+    if not isinstance(names, list):
+        return frozenset()
+    return frozenset(name for name in names if isinstance(name, str))

@@ -7,12 +7,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from brinery.backend import Expect, Missing, Version
 from brinery.backends.sql.pending import Row
+from brinery.errors import StorageError
 
 T = TypeVar("T")
+Named = TypeVar("Named", bound=tuple[Any, ...])
 
 AT_ONCE: Final = 500
 """Names in one statement."""
@@ -100,6 +102,13 @@ class Connection(ABC):
         """Set existing records, ordered by name, whose versions were read in this transaction.
 
         Without `with_fields`, the extra columns stay as they are.
+        """
+
+    @abstractmethod
+    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+        """Set the extra columns of records that have still the version of their row.
+
+        With each comes the value of the column `filled`.
         """
 
     def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
@@ -252,3 +261,33 @@ def found_or_missing(name: str, found: T | None) -> T:
     if found is None:
         raise Missing(name)
     return found
+
+
+def as_asked(
+    names: Sequence[str], rows: Iterable[Named], location: str | None = None
+) -> Iterator[Named]:
+    """Yield the rows, which begin with a name.  Raise `StorageError` for a name that is not among `names`.
+
+    An index that is damaged leads to rows of other names than those that it was asked for.
+    """
+    wanted, rows = set(names), iter(rows)
+    for row in rows:
+        try:
+            wanted.remove(row[0])
+        except KeyError:
+            if row[0] not in names:
+                wanted.difference_update(name for name, *_ in rows)
+                raise _misled(
+                    row[0], [name for name in names if name in wanted], location
+                ) from None
+        yield row
+
+
+def _misled(found: object, wanted: Sequence[str], location: str | None) -> StorageError:
+    return StorageError(
+        "read",
+        f"the index of the names leads to a row with the name {found!r:.80}: the database is damaged. "
+        "Restore it from a backup, or look for what is whole with brinery fsck",
+        id=wanted[0] if wanted else None,
+        path=location,
+    )

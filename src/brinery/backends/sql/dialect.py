@@ -28,6 +28,9 @@ class Dialect(ABC):
     add_column: str = "ADD COLUMN"
     """How ALTER TABLE adds a column."""
 
+    one_state: str | None = None
+    """The isolation level in which all reads of a transaction see one state; None for the default one."""
+
     has_server: ClassVar[bool] = True
     """Whether a server may be down, or host and port wrong."""
 
@@ -109,6 +112,14 @@ class Dialect(ABC):
 
     def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
         """Raise `ValueTooLargeError` for a record of more bytes than a row can hold."""
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Lend a connection of the engine, whose reads all see one state."""
+        options = {"isolation_level": self.one_state} if self.one_state else {}
+        with self.engine.connect().execution_options(**options) as connection:
+            yield connection
+            connection.rollback()
 
     # -- the tables
 

@@ -68,7 +68,7 @@ class Pending:
             if size > _UNCHECKED:
                 self._check_size(name, size)
             if about is not None and not about.class_name.isascii():
-                about = about._replace(class_name=_encodable(about.class_name))
+                about = about._replace(class_name=encodable(about.class_name))
             self.expected[name] = expect
             version = self._base + len(self.expected)
             self._in_memory += size
@@ -100,6 +100,14 @@ class Pending:
         """Return whether the extra columns of `name` must stay as they are."""
         about = self._held[name].about
         return about is not None and about.fields is None
+
+    def leaves_unfilled(self, lacks_columns: bool) -> bool:
+        """Return whether extra columns of a record are not filled; `lacks_columns` if some are not known."""
+        abouts = (held.about for held in self._held.values())
+        return any(
+            about is not None and about.fields is not None and (lacks_columns or not about.fields)
+            for about in abouts
+        )
 
     def rows(self, names: Iterable[str]) -> Iterator[Row]:
         """Return the rows of `names`, in their order."""
@@ -146,6 +154,6 @@ class Pending:
             ) from error
 
 
-def _encodable(text: str) -> str:
-    # The column serves queries; the record has the exact name.
+def encodable(text: str) -> str:
+    """Return the name of a class as its column has it; the record has the exact name."""
     return text.encode("utf-8", "backslashreplace").decode()

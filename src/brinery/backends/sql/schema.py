@@ -4,6 +4,8 @@
                        version   a number that no other put has
                        size      bytes of the record
                        class_name, codec, created    of the object; NULL for the store's own data
+                       filled    the names of the extra columns that the writer of the row knew, in JSON;
+                                 NULL for none: whatever is in the extra columns is then not of this record
                        …         extra columns that the user asked for
                        data      the record, as a file of a directory holds it
     store_references   source, target    names; one row for each reference, indexed both ways
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_TABLE: Final = "store"
 STANDARD: Final = ("name", "version", "size", "class_name", "codec", "created", "data")
+"""The columns that every row has values for, in the order of statements."""
+FILLED: Final = "filled"
 
 _LONGEST_NAME: Final = 255
 _LONGBLOB: Final = 2**32 - 1  # bytes: without a length MySQL makes a BLOB of 64 KB
@@ -51,7 +55,7 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         .with_variant(sa.String(_LONGEST_NAME, collation="Latin1_General_100_BIN2_UTF8"), "mssql")
     )
     for column in extra:
-        if column.name in STANDARD:
+        if column.name in (*STANDARD, FILLED):
             raise InvalidArgumentError(
                 f"the store uses a column {column.name!r} itself: give the extra field another name"
             )
@@ -70,9 +74,19 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         sa.Column("class_name", sa.Text),
         sa.Column("codec", sa.Text),
         sa.Column("created", sa.Float(53)),
+        sa.Column(FILLED, sa.Text),
         *(sa.Column(c.name, c.type, index=c.index, comment=c.comment) for c in extra),
         sa.Column("data", sa.LargeBinary(_LONGBLOB), nullable=False),
     )
+    if names:
+        is_object = records.c.class_name.is_not(None)
+        # Tells a query in microseconds whether there are rows with unfilled columns.
+        sa.Index(
+            f"ix_{table_name}_{FILLED}",
+            records.c[FILLED],
+            sqlite_where=is_object,
+            postgresql_where=is_object,
+        )
     references = sa.Table(
         f"{table_name}_references",
         metadata,

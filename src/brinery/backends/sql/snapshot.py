@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
 from brinery.backend import Backend, Delete, Put, Version
-from brinery.backends.sql.connection import AT_ONCE, Connection, found_or_missing
+from brinery.backends.sql.connection import AT_ONCE, Connection, as_asked, found_or_missing
 
 
 class View(Backend):
@@ -29,12 +29,12 @@ class View(Backend):
     ) -> Iterator[tuple[str, bytes, int, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._connection.tails(some, count)
+            yield from as_asked(some, self._connection.tails(some, count), self.location)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from self._connection.get_some(some)
+            yield from as_asked(some, self._connection.get_some(some), self.location)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         return iter(self._connection.names(prefix))

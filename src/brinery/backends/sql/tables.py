@@ -1,4 +1,4 @@
-"""The tables of one store: found, made, extended, and asked."""
+"""The tables of one store: found, made, and extended."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from brinery.backends.sql.dialect import Dialect
-from brinery.backends.sql.schema import STANDARD
+from brinery.backends.sql.schema import FILLED, STANDARD
 from brinery.errors import (
-    InvalidArgumentError,
     MissingColumnsError,
     MissingTableError,
     StorageError,
@@ -29,6 +28,9 @@ class Tables:
         self._schema = dialect.database.schema
         self._location = dialect.database.location
 
+        self.has_others = False
+        """Whether the table has columns of other stores or programs; set by `prepare`."""
+
     def prepare(self, *, create: bool, migrate: bool) -> None:
         """Find the tables, or make them; with `migrate` also the extra columns that are missing.
 
@@ -46,8 +48,7 @@ class Tables:
             if missing and not migrate:
                 statements = [
                     text.replace("%%", "%") if self._doubles_percents() else text
-                    for column in missing
-                    for text in self._additions(column)
+                    for text in self._additions(connection, missing)
                 ]
                 raise MissingColumnsError(
                     [column.name for column in missing], statements, path=self._location
@@ -65,8 +66,9 @@ class Tables:
                 raise self._taken(self._schema.references.name)
             return None
         found = {column["name"] for column in inspector.get_columns(records.name)}
-        if not found >= set(STANDARD) or not self._has_references(inspector):
+        if not found >= {*STANDARD, FILLED} or not self._has_references(inspector):
             raise self._taken(records.name)
+        self.has_others = not found <= {*STANDARD, FILLED, *self._schema.fields}
         return [records.c[name] for name in self._schema.fields if name not in found]
 
     def _has_references(self, inspector: Any) -> bool | None:
@@ -102,9 +104,8 @@ class Tables:
 
         try:
             with writing(connection):
-                for column in missing:
-                    for statement in self._additions(column):
-                        connection.exec_driver_sql(statement)
+                for statement in [*self._additions(connection, missing)]:
+                    connection.exec_driver_sql(statement)
         except DBAPIError:
             if self._missing(connection):
                 raise
@@ -113,7 +114,19 @@ class Tables:
         # Where %s marks a value, a percent sign is written %%.
         return self._engine.dialect.paramstyle in ("format", "pyformat")
 
-    def _additions(self, column: Column[Any]) -> Iterator[str]:
+    def _additions(self, connection: Connection, missing: Sequence[Column[Any]]) -> Iterator[str]:
+        from sqlalchemy import inspect
+        from sqlalchemy.schema import CreateIndex
+
+        for column in missing:
+            yield from self._addition(column)
+        records = self._schema.records
+        names = {index["name"] for index in inspect(connection).get_indexes(records.name)}
+        for index in records.indexes:
+            if FILLED in index.columns and index.name not in names:
+                yield str(CreateIndex(index).compile(dialect=self._engine.dialect))
+
+    def _addition(self, column: Column[Any]) -> Iterator[str]:
         from sqlalchemy.schema import CreateColumn, CreateIndex
 
         dialect, table = self._engine.dialect, column.table
@@ -124,38 +137,6 @@ class Tables:
         for index in table.indexes:
             if column.name in index.columns:
                 yield str(CreateIndex(index).compile(dialect=dialect))
-
-    def query(self, where: Any, order_by: Any, limit: int | None) -> list[str]:
-        """Return the names of the records whose columns fit.
-
-        Raise `InvalidArgumentError` for arguments that are not expressions, and the errors of SQLAlchemy.
-        """
-        from sqlalchemy import select
-        from sqlalchemy.exc import ArgumentError, CompileError
-
-        if limit is not None and (not isinstance(limit, int) or limit < 0):
-            raise InvalidArgumentError(f"limit: expected an integer >= 0, got {limit!r:.60}")
-        table = self._schema.records
-        # The store's own settings and counter have no class.
-        wanted = select(table.c.name).where(table.c.class_name.is_not(None))
-        try:
-            if where is not None:
-                wanted = wanted.where(where)
-            if order_by is not None:
-                several = order_by if isinstance(order_by, (list, tuple)) else [order_by]
-                wanted = wanted.order_by(*several)
-            wanted = wanted.order_by(table.c.name)
-            if limit is not None:
-                wanted = wanted.limit(limit)
-            with self._engine.connect() as connection:
-                found = [name for (name,) in connection.execute(wanted)]
-                connection.rollback()
-        except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
-            raise InvalidArgumentError(
-                "where and order_by: expected expressions of SQLAlchemy, such as "
-                f"store.columns.size > 1000: {error}"
-            ) from error
-        return found
 
     @contextmanager
     def _translated(self, action: str) -> Iterator[None]:

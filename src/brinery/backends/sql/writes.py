@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
-from brinery.backends.sql.connection import AT_ONCE, Connection
+from brinery.backends.sql.connection import AT_ONCE, Connection, as_asked
 from brinery.backends.sql.pending import Pending
 
 
@@ -100,7 +100,10 @@ def _fits(expect: Version | Expect, found: int | None) -> bool:
 def versions_of(connection: Connection, names: Collection[str]) -> dict[str, int]:
     """Return the versions of those records that exist, by name."""
     # In one order everywhere: two writers that lock the same rows must not wait for each other.
-    ordered, found = sorted(names), {}
+    ordered = sorted(names)
+    found: dict[str, int] = {}
     for start in range(0, len(ordered), AT_ONCE):
-        found.update(connection.versions(ordered[start : start + AT_ONCE]))
+        some = ordered[start : start + AT_ONCE]
+        rows = connection.versions(some).items()
+        found.update(as_asked(some, rows))
     return found

@@ -28,6 +28,7 @@ class GenericDialect(Dialect):
         super().__init__(database)
         if self.engine.dialect.name in _ADD:
             self.add_column = "ADD"
+        self.one_state = _ONE_STATE.get(self.engine.dialect.name)
 
     def make_engine(self) -> Engine:
         from sqlalchemy import create_engine
@@ -37,5 +38,4 @@ class GenericDialect(Dialect):
         return create_engine(self.database.url, poolclass=NullPool, hide_parameters=True)
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
-        one_state = _ONE_STATE.get(self.engine.dialect.name)
-        return GenericPool(self.engine, self.database.schema, one_state)
+        return GenericPool(self.engine, self.database.schema, self.one_state)

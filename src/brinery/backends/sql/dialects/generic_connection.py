@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backends.sql.columns import marker_of
 from brinery.backends.sql.connection import Connection, ConnectionPool, TakenError
 from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import Schema
+from brinery.backends.sql.schema import FILLED, Schema
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -24,6 +25,7 @@ class GenericConnection(Connection):
         """`one_state` is the isolation level for `begin_reading`, None for the default one."""
         self.driver = driver
         self._records, self._references, self._fields = schema
+        self._marker = marker_of(schema.fields)
         self._is_open = False
         self._level = one_state
 
@@ -148,9 +150,21 @@ class GenericConnection(Connection):
             for values in some:
                 values["_name"] = values.pop("name")
                 if not with_fields:
-                    for field in self._fields:
+                    for field in (FILLED, *self._fields):
                         del values[field]
             self.driver.execute(statement, some)
+
+    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+        from sqlalchemy import bindparam, update
+
+        table = self._records.c
+        is_same = (table.name == bindparam("_name")) & (table.version == bindparam("_version"))
+        statement = update(self._records).where(is_same)
+        for row, marker in rows:
+            values = self._values(row)
+            columns = {name: values[name] for name in self._fields}
+            names = {"_name": row.name, "_version": row.version}
+            self.driver.execute(statement, {**columns, **names, FILLED: marker})
 
     def unlink(self, sources: Sequence[str]) -> None:
         self._delete(self._references, self._references.c.source, sources)
@@ -194,7 +208,7 @@ class GenericConnection(Connection):
         name, version, size, about, data = row
         values: dict[str, Any] = dict.fromkeys(self._fields)
         values |= {"name": name, "version": version, "size": size, "data": data}
-        values |= {"class_name": None, "codec": None, "created": None}
+        values |= {"class_name": None, "codec": None, "created": None, FILLED: None}
         if about is not None:
             values |= {
                 "class_name": about.class_name,
@@ -202,6 +216,8 @@ class GenericConnection(Connection):
                 "created": about.created,
                 **(about.fields or {}),
             }
+            if about.fields:
+                values[FILLED] = self._marker
         return values
 
 

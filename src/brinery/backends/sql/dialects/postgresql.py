@@ -23,6 +23,8 @@ _DRIVER: Final = "psycopg"
 class PostgresDialect(Dialect):
     """A PostgreSQL server, through psycopg where the URL names no other driver."""
 
+    one_state = "REPEATABLE READ"
+
     @classmethod
     def complete(cls, url: URL) -> URL:
         if url.drivername in ("postgresql", "postgres"):
@@ -45,7 +47,7 @@ class PostgresDialect(Dialect):
             return PostgresPool(self.database, self.engine.dialect)
         from brinery.backends.sql.dialects.generic_connection import GenericPool
 
-        return GenericPool(self.engine, self.database.schema, "REPEATABLE READ")
+        return GenericPool(self.engine, self.database.schema, self.one_state)
 
     def _has_psycopg(self) -> bool:
         return self.database.url.get_driver_name() == _DRIVER

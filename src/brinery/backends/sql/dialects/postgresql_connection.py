@@ -209,6 +209,10 @@ class PostgresConnection(Connection):
     def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
         self._write(self._text.update if with_fields else self._text.update_record, rows)
 
+    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+        values = [self._text.filling(*row, self._as_text) for row in rows]
+        self._cursor.execute(self._text.fill, [[*column] for column in zip(*values, strict=True)])
+
     def unlink(self, sources: Sequence[str]) -> None:
         self._cursor.execute(self._text.unlink, (list(sources),))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.sql.columns import Fields, Fit
 from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import STANDARD, Schema
+from brinery.backends.sql.schema import FILLED, STANDARD, Schema
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -23,12 +23,14 @@ class Statements:
         self._fields = Fields(schema, dialect)
         # By column, the value of the row `new` that is written into it.
         self._casts = {column: f"new.{column}" for column in STANDARD}
+        self.is_plain = not self._fields.columns
+        if not self.is_plain:
+            self._casts[FILLED] = f"new.{FILLED}"
         for column in self._fields.columns:
             # `quote` doubles each %, as psycopg reads it.
             name = quote(column.name)
             self._casts[name] = f"new.{name}{_cast_of(column, dialect)}"
         self.width = len(self._casts)
-        self.is_plain = not self._fields.columns
         self._set_reads(records, references)
         self._set_copies(records, references)
         self._set_writes(records, references)
@@ -78,14 +80,24 @@ class Statements:
         )
 
     def _set_writes(self, records: str, references: str) -> None:
-        types = *_TYPES, *("text" for _ in self._fields.columns)
+        extra = [*self._casts][len(STANDARD) :]
+        types = *_TYPES, *("text" for _ in extra)
         listed, taken = ", ".join(self._casts), ", ".join(self._casts.values())
         given = f"unnest({', '.join(f'%b::{type_}[]' for type_ in types)}) AS new ({listed})"
         settings = [f"{column} = {value}" for column, value in self._casts.items()][1:]
+        # A store that does not know the columns leaves them stale, and says so.
+        unfilled = [f"{FILLED} = NULL"] if self.is_plain else []
         self.insert = f"INSERT INTO {records} ({listed}) SELECT {taken} FROM {given}"
         self.update, self.update_record = (
             f"UPDATE {records} AS old SET {', '.join(some)} FROM {given} WHERE old.name = new.name"
-            for some in (settings, settings[: len(STANDARD) - 1])
+            for some in (settings + unfilled, settings[: len(STANDARD) - 1])
+        )
+        filled = "".join(f", {column}" for column in extra)
+        some = f"unnest(%b::text[], %b::bigint[]{', %b::text[]' * len(extra)})"
+        self.fill = (
+            f"UPDATE {records} AS old SET {', '.join(settings[len(STANDARD) - 1 :])} "
+            f"FROM {some} AS new (name, version{filled}) "
+            "WHERE old.name = new.name AND old.version = new.version"
         )
         # One statement, one round trip: a transaction of its own takes three.
         linked = (
@@ -99,8 +111,10 @@ class Statements:
             f"unlinked AS (DELETE FROM {references} USING put "
             f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
         )
-        replaced = ", ".join(f"{column} = excluded.{column}" for column in [*self._casts][1:])
-        self.upsert = f"{self.insert} ON CONFLICT (name) DO UPDATE SET {replaced}"
+        replaced = [f"{column} = excluded.{column}" for column in [*self._casts][1:]]
+        self.upsert = (
+            f"{self.insert} ON CONFLICT (name) DO UPDATE SET {', '.join(replaced + unfilled)}"
+        )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
         self.link = (
             f"INSERT INTO {references} (source, target) "
@@ -112,10 +126,15 @@ class Statements:
     def values(self, row: Row, fit: Fit) -> tuple[Any, ...]:
         """Return the values of a row, in the order of the columns."""
         name, version, size, about, data = row
-        fields = self._fields.values(about, fit)
+        fields = () if self.is_plain else self._fields.values(about, fit)
         if about is None:
             return name, version, size, None, None, None, data, *fields
         return name, version, size, about.class_name, about.codec, about.created, data, *fields
+
+    def filling(self, row: Row, marker: str, fit: Fit) -> tuple[Any, ...]:
+        """Return the values of a row for the statement `fill`; `marker` is that of the column `filled`."""
+        _, *values = self._fields.values(row.about, fit)
+        return row.name, row.version, marker, *values
 
 
 def _cast_of(column: sa.Column[Any], dialect: sa.Dialect) -> str:

@@ -150,6 +150,9 @@ class SqliteConnection(Connection):
                 self._text.update_record, ((*record_of(row)[1:], row.name) for row in rows)
             )
 
+    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+        self.driver.executemany(self._text.fill, (self._text.filling(*row) for row in rows))
+
     def unlink(self, sources: Sequence[str]) -> None:
         self.driver.executemany(self._text.unlink, ((source,) for source in sources))
 

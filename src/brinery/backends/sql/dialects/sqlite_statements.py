@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.sql.columns import Fields
 from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import STANDARD, Schema
+from brinery.backends.sql.schema import FILLED, STANDARD, Schema
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -34,7 +34,8 @@ class Statements:
     def __init__(self, dialect: sa.Dialect, schema: Schema) -> None:
         quote = dialect.identifier_preparer.quote
         records, references = quote(schema.records.name), quote(schema.references.name)
-        columns = [*STANDARD, *map(quote, schema.fields)]
+        extra = [FILLED, *map(quote, schema.fields)] if schema.fields else []
+        columns = [*STANDARD, *extra]
         marks = f"({', '.join('?' * len(columns))})"
         settings = [f"{column} = ?" for column in columns[1:]]
         self.get = f"SELECT data, version FROM {records} WHERE name = ?"
@@ -54,9 +55,13 @@ class Statements:
         self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES {marks}"
         self._rows = min(_ROWS, _MOST_VALUES // len(columns))
         self._insert_rows = self.insert + f", {marks}" * (self._rows - 1)
-        self.update = f"UPDATE {records} SET {', '.join(settings)} WHERE name = ?"
+        # A store that does not know the columns leaves them stale, and says so.
+        unfilled = [] if extra else [f"{FILLED} = NULL"]
+        self.update = f"UPDATE {records} SET {', '.join(settings + unfilled)} WHERE name = ?"
         own = ", ".join(settings[: len(STANDARD) - 1])
         self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
+        filled = ", ".join(f"{column} = ?" for column in extra)
+        self.fill = f"UPDATE {records} SET {filled} WHERE name = ? AND version = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
         self._link = f"INSERT OR IGNORE INTO {references} (source, target) VALUES (?, ?)"
         self._link_pairs = self._link + ", (?, ?)" * (_PAIRS - 1)
@@ -86,6 +91,12 @@ class Statements:
         if self._fields is None:
             return record_of(row)
         return *record_of(row), *self._fields.values(row.about, _fitting)
+
+    def filling(self, row: Row, marker: str) -> tuple[Any, ...]:
+        """Return the values of a row for the statement `fill`; `marker` is that of the column `filled`."""
+        assert self._fields is not None
+        _, *values = self._fields.values(row.about, _fitting)
+        return marker, *values, row.name, row.version
 
     def insertions(self, rows: Iterable[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
         """Yield the statements that add rows, and their values."""

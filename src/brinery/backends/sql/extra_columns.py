@@ -1,0 +1,106 @@
+"""The extra columns of one store: queries, and columns that are not filled."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, Final, NamedTuple
+
+from brinery.backend import About
+from brinery.backends.sql.columns import marker_of
+from brinery.backends.sql.connection import ConnectionPool
+from brinery.backends.sql.dialect import Dialect
+from brinery.backends.sql.pending import Pending, Row
+from brinery.backends.sql.query import Query
+
+_log: Final = logging.getLogger(__name__)
+
+
+class Filling(NamedTuple):
+    """The values for the extra columns of a record that has this version."""
+
+    name: str
+    version: Any
+    values: Mapping[str, Any]
+    others: frozenset[str]
+    """Further columns that are filled, and stay so."""
+
+
+class Columns:
+    """The extra columns of one store."""
+
+    def __init__(self, dialect: Dialect, pool: ConnectionPool) -> None:
+        self._dialect = dialect
+        self._pool = pool
+        self._own = frozenset(dialect.database.schema.fields)
+        self._known: frozenset[str] = frozenset()
+        self._has_warned = False
+
+    def know(self, names: Iterable[str]) -> None:
+        """Take `names` for those of all extra columns of the table."""
+        self._known = frozenset(names)
+
+    def query(
+        self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
+    ) -> Sequence[str]:
+        """Return the names of the records whose columns fit; see `SqlStore.query`."""
+        with self.asking():
+            query = Query(self._dialect, self._known)
+            return query.names(where, order_by, limit, omits_unfilled=omits_unfilled)
+
+    def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
+        """Return the names of the records that lack extra columns of this store, and which ones they have.
+
+        With `everything`, return all records.
+        """
+        with self.asking():
+            return Query(self._dialect, self._known).unfilled(everything=everything)
+
+    def fill(self, fillings: Iterable[Filling]) -> None:
+        """Set the columns of records that are still in their versions; the records stay as they are."""
+        rows = [
+            (
+                Row(name, version, 0, About("", "", 0.0, (), values), b""),
+                marker_of(self._own | others),
+            )
+            for name, version, values, others in fillings
+        ]
+        if not rows:
+            return
+        try:
+            with self._pool.use() as connection:
+                connection.begin()
+                try:
+                    connection.fill(rows)
+                    connection.commit()
+                except BaseException:
+                    with suppress(*self._pool.errors):
+                        connection.rollback()
+                    raise
+        except self._pool.errors as error:
+            raise self._dialect.failure("fill columns", error) from error
+
+    @contextmanager
+    def asking(self) -> Iterator[None]:
+        """Give a context for questions to the engine of SQLAlchemy, in which its errors are translated."""
+        from sqlalchemy.exc import SQLAlchemyError
+
+        with self._pool.use():  # a database in memory has one connection for all
+            try:
+                yield
+            except SQLAlchemyError as error:
+                raise self._dialect.failure("query", error) from error
+
+    def warn_of_unfilled(self, pending: Pending) -> None:
+        """Log, once, that records were written without values for all extra columns."""
+        if not self._known or self._has_warned:
+            return
+        if pending.leaves_unfilled(self._own < self._known):
+            self._has_warned = True
+            _log.warning(
+                "records were written to %s without values for its columns %s: queries that use them raise "
+                "UnfilledColumnsError until brinery.reindex(store) or `brinery reindex` has filled them",
+                self._dialect.database.location,
+                ", ".join(map(repr, sorted(self._known))),
+            )
