@@ -13,6 +13,8 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.testing import samples
+from brinery.testing.kinds import KINDS
+from brinery.testing.proofs.kinds import first_loss, value_loss
 from brinery.testing.proofs.proof import BY_REFERENCE, KEPT, NO, Fate, fate_of, worst
 
 
@@ -112,10 +114,11 @@ def subclasses_row(codec: Codec) -> Fate:
     table = samples.Table({"a": 1})
     table.label = "dict"
     objects = (words, table, samples.Size(5), samples.Name("text"), samples.Pair(1, [2]))
-    return worst(
+    fate = worst(
         fate_of(codec, [obj], evidence="of list, dict, int, str and tuple, with their attributes")
         for obj in objects
     )
+    return first_loss((value_loss(codec, kind) for kind in KINDS), fate)
 
 
 def nan_row(codec: Codec) -> Fate:
