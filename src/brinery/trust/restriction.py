@@ -56,6 +56,7 @@ VALUES: Final = (
 """Values of the standard library, which a policy with `classes` always admits."""
 
 NUMPY: Final = (
+    "numpy:broadcast_to",
     "numpy:dtype",
     "numpy:ndarray",
     *(

@@ -73,10 +73,17 @@ def numpy_row(codec: Codec) -> Fate:
             assert one.tobytes() == two.tobytes()
             if type(one) is numpy.ndarray:
                 assert one.flags.f_contiguous == two.flags.f_contiguous
+                assert one.flags.writeable == two.flags.writeable, (
+                    "a read-only array became writable"
+                )
 
     grid = numpy.arange(12.0).reshape(3, 4)
+    read_only = grid[:, 1:].view()
+    read_only.flags.writeable = False
     arrays = [
         grid,
+        read_only,
+        numpy.frombuffer(b"12345678", "<i4"),
         numpy.asfortranarray(grid),
         numpy.array(["a", "bc"]),
         numpy.array(7),
@@ -84,7 +91,12 @@ def numpy_row(codec: Codec) -> Fate:
         numpy.array(["2024-01-02"], "M8[D]"),
         numpy.float32(1.5),
     ]
-    return fate_of(codec, arrays, check, evidence="arrays and scalars: type, shape, order, bytes")
+    return fate_of(
+        codec,
+        arrays,
+        check,
+        evidence="arrays and scalars: type, shape, order, bytes, read-only or not",
+    )
 
 
 def pandas_row(codec: Codec) -> Fate:
