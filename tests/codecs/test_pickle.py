@@ -7,6 +7,7 @@ from collections import OrderedDict
 
 import pytest
 
+from brinery import DecodeError
 from brinery.codec import Codec, Sink
 from brinery.testing.codec import CodecContract
 from brinery.testing.links import LoneLinks
@@ -56,7 +57,10 @@ class TestLargePayloads:
         obj = [self.LARGE, "small", bytearray(self.LARGE), "ä" * 100_000, {"x": [self.LARGE, None]}]
         codec, sink = PickleCodec(protocol), Sink()
         codec.dump(obj, sink, LoneLinks(None))
-        assert codec.load(memoryview(b"".join(sink.pieces) + b"and more"), LoneLinks(None)) == obj
+        payload = b"".join(sink.pieces)
+        assert codec.load(memoryview(payload), LoneLinks(None)) == obj
+        with pytest.raises(DecodeError, match="bytes follow the end"):
+            codec.load(memoryview(payload + b"and more"), LoneLinks(None))
 
     def test_what_was_cut_off_is_an_error(self) -> None:
         """Wherever the end is missing."""

@@ -96,9 +96,10 @@ class ClassRestriction:
         )
 
     def _is_of_a_package(self, module: str) -> bool:
+        # To import a package's __main__, or a name below it, is to run its program.
+        has_program = "__main__" in module.split(".")
         return any(
-            # To import a package's __main__ is to run its program.
-            module == name or (module.startswith(f"{name}.") and not module.endswith(".__main__"))
+            module == name or (module.startswith(f"{name}.") and not has_program)
             for name in self._packages
         )
 
