@@ -57,9 +57,10 @@ class JsonCodec(Codec):
         """Write `obj` as JSON, or refuse it with the place of the value that cannot be kept."""
         external: External = {}
         has_reserved = _surveyed(obj, links, external)
-        written = _escaped(obj) if has_reserved else obj
+        # msgspec knows dataclasses, subclasses of list and more by itself, and asks no hook for these.
+        written = _replaced(obj, external) if has_reserved or external else obj
         try:
-            sink.write(msgspec.json.encode(written, enc_hook=lambda value: external[id(value)]))
+            sink.write(msgspec.json.encode(written))
         except UnicodeEncodeError as error:
             text = _refusal(obj, links, _is_no_unicode)
             raise text from error
@@ -136,16 +137,25 @@ def _is_reserved(value: dict[str, Any]) -> bool:
     return _RESERVED.fullmatch(next(iter(value))) is not None
 
 
-def _escaped(value: Any) -> Any:
-    # As deep as containers may nest.
+def _replaced(value: Any, external: External) -> Any:
+    """Return `value` with references in place of external objects, and with reserved keys escaped."""
+    # It calls itself as deep as containers may nest.
     if type(value) is list:
-        return [_escaped(each) for each in value]
+        if _ATOMS.issuperset(map(type, value)):
+            return value
+        return [each if type(each) in _ATOMS else _replaced(each, external) for each in value]
     if type(value) is not dict:
-        return value
-    if len(value) == 1 and _is_reserved(value):
-        ((key, held),) = value.items()
-        return {f"${key}": _escaped(held)}
-    return {key: _escaped(held) for key, held in value.items()}
+        return external[id(value)]
+    written = value
+    if not _ATOMS.issuperset(map(type, value.values())):
+        written = {
+            key: held if type(held) in _ATOMS else _replaced(held, external)
+            for key, held in value.items()
+        }
+    if len(written) == 1 and _is_reserved(written):
+        ((key, held),) = written.items()
+        return {f"${key}": held}
+    return written
 
 
 def _is_odd(value: Any) -> bool:

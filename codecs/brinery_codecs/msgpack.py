@@ -27,9 +27,11 @@ code  type            fields
 14    Decimal         str: in upper-case scientific notation, special values included
 15    Fraction        numerator, denominator: int, up to 65,536 bits each
 16    UUID            bin of 16 bytes; is_safe: 0, -1 or nil
-17    numpy.ndarray   dtype (see `_msgpack.arrays`); shape: array of int; order: "C" or "F";
-                      bin: the elements in that order, zeros in place of padding
-18    numpy scalar    dtype; bin: the bytes.  "U" and str, "S" and bin for a string
+17    numpy.ndarray   dtype (see `_msgpack.arrays`); shape: array of int; layout: "C" or "F",
+                      and "CR" or "FR" for an array that is read-only; bin: the elements in
+                      that order, zeros in place of padding
+18    numpy scalar    dtype; bin: the bytes, in a tuple for a record that is read-only.
+                      "U" and str, "S" and bin for a string
 ====  ==============  ==================================================================
 
 Codes are never re-used.  Because marks are inside arrays, and no ext value holds another, a payload

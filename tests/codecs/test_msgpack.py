@@ -137,6 +137,8 @@ def same_time(one: Any, two: Any) -> bool:
 def same_array(one: Any, two: Any) -> bool:
     kinds = [(a.dtype, a.dtype.char, a.dtype.isalignedstruct, a.shape) for a in (one, two)]
     layouts = [(a.flags.c_contiguous, a.flags.f_contiguous) for a in (one, two)]
+    if one.flags.writeable != two.flags.writeable:
+        return False
     if kinds[0] != kinds[1] or not ((False, False) in layouts or layouts[0] == layouts[1]):
         return False
     if one.dtype.names is not None:  # the bytes between the fields are not part of the value
@@ -283,11 +285,46 @@ def test_an_immutable_value_that_is_shared_is_written_in_each_place() -> None:
     ids=lambda array: f"{array.dtype.str} {array.shape}",
 )
 def test_arrays_keep_dtype_shape_order_and_every_bit(array: np.ndarray) -> None:
-    """A strided view becomes an array of its own; what is read is writable."""
+    """A strided view becomes an array of its own."""
     found = kept({"array": array})["array"]
     assert same(found, array)
     assert found.flags.writeable
     assert found.flags.owndata
+    read_only = array.view()
+    read_only.flags.writeable = False
+    found = kept({"array": read_only})["array"]
+    assert same(found, read_only)
+    assert not found.flags.writeable
+    assert found.flags.owndata
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.frombuffer(b"12345678", "<i4"),
+        np.broadcast_to(np.arange(3), (2, 3)),
+        np.frombuffer(bytes(17), "u1")[1:].view("<f8"),
+    ],
+    ids=["of bytes", "broadcast", "not aligned"],
+)
+def test_arrays_that_cannot_be_written_to_stay_so(array: np.ndarray) -> None:
+    """Also when their memory belongs to another object."""
+    assert not array.flags.writeable
+    found = kept([array])[0]
+    assert same(found, array)
+    assert found.flags.aligned
+    with pytest.raises(ValueError, match="read-only"):
+        found[...] = 0
+
+
+@pytest.mark.parametrize("layout", ["R", "CRR", "CF", "RC", "c", ""])
+def test_an_unknown_layout_of_an_array_is_refused(layout: str) -> None:
+    """Only the four of the format are read."""
+    payload = dumped(np.arange(2, dtype="u1")).replace(
+        b"\xa1C", bytes([0xA0 + len(layout)]) + layout.encode()
+    )
+    with pytest.raises(DecodeError, match="unknown order"):
+        loaded(payload)
 
 
 @pytest.mark.parametrize(
@@ -318,6 +355,17 @@ def test_numpy_scalars_keep_their_exact_types(scalar: np.generic) -> None:
     assert same(kept(scalar), scalar)
     if not isinstance(scalar, np.void):
         assert same(kept({scalar: [scalar]}), {scalar: [scalar]}) or scalar != scalar
+
+
+def test_a_record_of_a_read_only_array_stays_read_only() -> None:
+    """It is a part of the array, which writes to it would change."""
+    array = np.array([(1, "x")], [("a", "i4"), ("b", "U1")])
+    kept(array[0])["a"] = 2
+    array.flags.writeable = False
+    found = kept(array[0])
+    assert same(found, array[0])
+    with pytest.raises(ValueError, match="read-only"):
+        found["a"] = 2
 
 
 def test_json_like_data_are_ordinary_messagepack() -> None:

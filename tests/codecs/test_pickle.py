@@ -7,9 +7,10 @@ from collections import OrderedDict
 
 import pytest
 
+from brinery import DecodeError
 from brinery.codec import Codec, Sink
 from brinery.testing.codec import CodecContract
-from brinery.testing.codec import _Alone as Alone
+from brinery.testing.links import LoneLinks
 from brinery.testing.samples import SLOTTED
 from brinery_codecs.pickle import PickleCodec
 
@@ -55,17 +56,20 @@ class TestLargePayloads:
         """Bytes, arrays and texts, and what stands between them."""
         obj = [self.LARGE, "small", bytearray(self.LARGE), "ä" * 100_000, {"x": [self.LARGE, None]}]
         codec, sink = PickleCodec(protocol), Sink()
-        codec.dump(obj, sink, Alone(None))
-        assert codec.load(memoryview(b"".join(sink.pieces) + b"and more"), Alone(None)) == obj
+        codec.dump(obj, sink, LoneLinks(None))
+        payload = b"".join(sink.pieces)
+        assert codec.load(memoryview(payload), LoneLinks(None)) == obj
+        with pytest.raises(DecodeError, match="bytes follow the end"):
+            codec.load(memoryview(payload + b"and more"), LoneLinks(None))
 
     def test_what_was_cut_off_is_an_error(self) -> None:
         """Wherever the end is missing."""
         codec, sink = PickleCodec(5), Sink()
-        codec.dump([self.LARGE, bytearray(self.LARGE), "end"], sink, Alone(None))
+        codec.dump([self.LARGE, bytearray(self.LARGE), "end"], sink, LoneLinks(None))
         whole = b"".join(sink.pieces)
         for size in (1 << 16 | 1, len(self.LARGE) + 4, len(whole) - 70_000, len(whole) - 1):
             with pytest.raises((pickle.UnpicklingError, EOFError)):
-                codec.load(whole[:size], Alone(None))
+                codec.load(whole[:size], LoneLinks(None))
 
     @pytest.mark.parametrize("line", [b"collections\nOrderedDict\n", b"collections\nOrderedDict"])
     def test_opcodes_with_lines_are_read_too(self, line: bytes) -> None:
@@ -73,7 +77,7 @@ class TestLargePayloads:
         filler = pickle.BINBYTES8 + len(self.LARGE).to_bytes(8, "little") + self.LARGE + pickle.POP
         payload = b"\x80\x04" + filler + pickle.GLOBAL + line
         if line.endswith(b"\n"):
-            assert PickleCodec(4).load(payload + pickle.STOP, Alone(None)) is OrderedDict
+            assert PickleCodec(4).load(payload + pickle.STOP, LoneLinks(None)) is OrderedDict
         else:
             with pytest.raises((pickle.UnpicklingError, EOFError)):
-                PickleCodec(4).load(payload, Alone(None))
+                PickleCodec(4).load(payload, LoneLinks(None))

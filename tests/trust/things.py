@@ -76,6 +76,21 @@ def rebuild(value: Any) -> Plain:
     return Plain(value)
 
 
+class Noting(Plain):
+    """Notes that it was called."""
+
+    def __init__(self, value: Any = None) -> None:
+        calls.append(value)
+
+
+class Called(Plain):
+    """Can be called."""
+
+    def __call__(self, *args: Any) -> None:
+        """Note that it was called."""
+        calls.append(args)
+
+
 class Rebuilt(Plain):
     """Is reduced to the call of a function."""
 

@@ -23,34 +23,39 @@ _SIMPLE: Final = re.compile(
     r"|[Mm]8(?:\[(?:[1-9][0-9]{0,8})?(?:Y|M|W|D|h|m|s|ms|us|ns|ps|fs|as)\])?)"
 )
 _LARGE: Final = 1 << 24
+_READ_ONLY: Final = "R"
 _STRINGS: Final = {"U": str, "S": bytes}
 _NATIVE: Final = "<" if sys.byteorder == "little" else ">"
 
 
 def array_fields(array: np.ndarray[Any, Any]) -> tuple[Any, ...]:
-    """Return dtype, shape, order and bytes of an array; raise ValueError if it cannot be described."""
+    """Return dtype, shape, layout and bytes of an array; raise ValueError if it cannot be described."""
     _check_itemsize(array.dtype, array.nbytes)
     described = _describe(array.dtype)
     _check_values(array)
     flags = array.flags
     order: Any = "F" if flags.f_contiguous and not flags.c_contiguous else "C"
-    return described, list(array.shape), order, _without_padding(array).tobytes(order)
+    layout = order if flags.writeable else order + _READ_ONLY
+    return described, list(array.shape), layout, _without_padding(array).tobytes(order)
 
 
-def read_array(described: Any, shape: list[Any], order: Any, data: bytes) -> np.ndarray[Any, Any]:
-    """Return the array, writable and with memory of its own."""
+def read_array(described: Any, shape: list[Any], layout: str, data: bytes) -> np.ndarray[Any, Any]:
+    """Return the array, with memory of its own, and writable if the array was that was written."""
     import numpy as np
 
     dtype = _dtype(described)
     _check_shape(shape)
     _check_itemsize(dtype, len(data))
+    order: Any = layout.removesuffix(_READ_ONLY)
     if order not in ("C", "F"):
         raise ValueError("an array in an unknown order")
     if math.prod(shape) * dtype.itemsize != len(data):
         raise ValueError(f"an array of shape {shape} and type {dtype} in {len(data)} bytes")
     array: np.ndarray[Any, Any] = np.ndarray(shape, dtype, data, order=order)
     _check_values(array)
-    return array.copy(order)
+    found = array.copy(order)
+    found.flags.writeable = layout == order
+    return found
 
 
 def scalar_fields(scalar: np.generic) -> tuple[Any, Any]:
@@ -61,8 +66,11 @@ def scalar_fields(scalar: np.generic) -> tuple[Any, Any]:
         return scalar.dtype.char, str.__str__(text) if base is str else bytes(text)
     import numpy as np
 
-    described, _, _, data = array_fields(np.asarray(scalar))
-    return described, data
+    array = np.asarray(scalar)
+    # A record of an array is a part of it, and is read-only where the array is; other scalars are values.
+    is_read_only = isinstance(scalar, np.void) and not scalar.flags.writeable
+    described, _, _, data = array_fields(array)
+    return described, (data,) if is_read_only else data
 
 
 def read_scalar(described: Any, data: Any) -> Any:
@@ -70,11 +78,14 @@ def read_scalar(described: Any, data: Any) -> Any:
     import numpy as np
 
     base = _STRINGS.get(described) if type(described) is str else None
+    layout = "C"
+    if type(data) is tuple and base is None:
+        (data,), layout = data, "C" + _READ_ONLY
     if type(data) is not (base or bytes):
         raise TypeError(f"a scalar of numpy in a {type(data).__name__}")
     if base is not None:
         return np.str_(data) if base is str else np.bytes_(data)
-    return read_array(described, [], "C", data)[()]
+    return read_array(described, [], layout, data)[()]
 
 
 def _describe(dtype: np.dtype[Any]) -> Any:

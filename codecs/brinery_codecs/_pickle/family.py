@@ -25,6 +25,7 @@ from brinery_codecs._pickle.targets import Relay, Take, Target, void
 from brinery_codecs._pickle.unpicklers import (
     SuspendableUnpickler,
     UpgradingUnpickler,
+    bytes_follow,
     names_unpickler,
 )
 from brinery_codecs._pickle.write_state import WriteState
@@ -52,6 +53,9 @@ class Pickler(Protocol):
 
 class Unpickler(Protocol):
     """Anything that loads."""
+
+    file: Any
+    """What it reads; it stays behind the pickle that was loaded."""
 
     def load(self) -> Any:
         """Return the object."""
@@ -171,9 +175,13 @@ class PickleFamily(Codec):
         self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
-            return unpickler.load()
+            obj = unpickler.load()
         except OldStateError:
             links.restart()
+        else:
+            if unpickler.file.read(1):
+                raise bytes_follow()
+            return obj
         del unpickler  # its memo must not be taken for that of the next one: see `locate`
         return self._load_old(source, names, buffers)
 
@@ -198,6 +206,8 @@ class PickleFamily(Codec):
         except OldStateError:
             links.restart()
         else:
+            if unpickler.file.read(1):
+                raise bytes_follow()
             return lambda: obj
         del unpickler
         old = Upgrading(names)
@@ -337,7 +347,11 @@ def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
         living = known()
         assert living is not None  # it reads the payload
         codec._scan(blob, living)
-        return codec._unpickler(blob, living, ()).load()
+        unpickler = codec._unpickler(blob, living, ())
+        found = unpickler.load()
+        if unpickler.file.read(1):
+            raise bytes_follow()
+        return found
 
     return ClassReader(links, lambda: codec._class_writer(links), decode)
 

@@ -104,9 +104,13 @@ def calls_root(source: bytes, end: int) -> bool:
 def refilled(source: bytes, end: int) -> bytes | None:
     """Return a pickle that begins with `REFILL` in place of the prefix that ends at `end`.
 
-    None if it may name further globals: `pickle.loads` would import them by itself.
+    None if it may name further globals, which `pickle.loads` would import by itself, or if it is more than
+    one frame: an unpickler sees whether bytes follow the end.
     """
-    body = source[end + len(_START) + _FRAME :]
+    start = end + len(_START) + _FRAME
+    body = source[start:]
+    if int.from_bytes(source[start - _FRAME : start], "little") != len(body):
+        return None
     # Any of them may be part of a value; then nothing but time is lost.
     if b"\x93" in body or b"\x82" in body or b"\x83" in body or b"\x84" in body:
         return None

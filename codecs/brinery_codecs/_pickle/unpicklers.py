@@ -20,6 +20,7 @@ class NamesUnpickler(pickle.Unpickler):
     """An unpickler that finds its globals by `names`."""
 
     names: Names | Beginning | Upgrading
+    file: Any
 
     def find_class(self, module: str, name: str) -> Any:
         """Return the global that the payload names."""
@@ -35,9 +36,19 @@ def names_unpickler(
 ) -> NamesUnpickler:
     """Return an unpickler that is ready to load."""
     # One is made for each record, and a constructor in Python would take half of that time.
-    unpickler = NamesUnpickler(open_source(source), buffers=buffers)
-    unpickler.names = names
+    file = open_source(source)
+    unpickler = NamesUnpickler(file, buffers=buffers)
+    unpickler.names, unpickler.file = names, file
     return unpickler
+
+
+def bytes_follow() -> DecodeError:
+    """Return the error for a pickle that ends before its payload does."""
+    return DecodeError(
+        "bytes follow the end of the pickle",
+        object_path="",
+        advice="The payload is damaged, or something else wrote it: restore it from a backup",
+    )
 
 
 class SuspendableUnpickler(pickle._Unpickler):
@@ -84,6 +95,8 @@ class SuspendableUnpickler(pickle._Unpickler):
             while key := self.read(1):
                 self.dispatch[key[0]](self)
         except pickle._Stop as stop:  # type: ignore[attr-defined]
+            if self.read(1):
+                raise bytes_follow() from None
             return stop.value
         raise EOFError
 
@@ -117,7 +130,10 @@ class UpgradingUnpickler(SuspendableUnpickler):
 
     def whole(self) -> Any:
         """Decode the record; return its root."""
-        return self._complete(self.load())
+        root = self._complete(self.load())
+        if self.read(1):
+            raise bytes_follow()
+        return root
 
     def _complete(self, root: Any) -> Any:
         # Objects without attributes have no state in the record, but may need one now.

@@ -343,7 +343,7 @@ class Loader:
     def _path_of(self, read: FetchedRecord, error: DecodeError) -> str | None:
         inner = error.object_path
         if error.id is None:  # raised by the codec itself
-            return inner or self._locate(read, error) or None
+            return (self._locate(read, error) if inner is None else inner) or None
         # Another record that this one needs has failed: the path leads through the reference to it.
         outer = self._locate(read, error)
         return None if outer is None else outer + (inner or "") or None

@@ -16,19 +16,22 @@ from __future__ import annotations
 import contextlib
 import json
 import random
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.codec import Buffer, Codec, PlainLinks, Sink
+from brinery.codec import Buffer, Codec, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.record.reader import parse
 from brinery.stores.memory import MemoryStore
 from brinery.testing import samples
+from brinery.testing.kinds import KINDS
+from brinery.testing.links import LoneLinks
 from brinery.testing.proofs import PROOFS, prove_row
+from brinery.testing.proofs.kinds import reference_loss, value_loss
 from brinery.testing.proofs.promises import forge
 from brinery.testing.proofs.proof import CHANGED, UNREADABLE
 from brinery.testing.samples import BASIC, DATA, INSTANCES, Node, Plain, Trap, Unencodable
@@ -103,6 +106,19 @@ class CodecContract:
         found = store.load(id_)
         assert found["again"] is found["first"][0] is store.load(ids[1])
         assert_isomorphic(obj, found)
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_reference_stands_for_an_object_of_any_kind(self, codec: Codec, kind: str) -> None:
+        """Also for a dataclass, a subclass of str, and what else the serializer may know by itself."""
+        if codec.capabilities.references:
+            loss = reference_loss(codec, kind)
+            assert not loss, loss
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_an_object_of_any_kind_comes_back_or_is_refused(self, codec: Codec, kind: str) -> None:
+        """Never a dataclass that became a dict, or a subclass of str that became a str."""
+        loss = value_loss(codec, kind)
+        assert not loss, loss
 
     def test_an_object_may_contain_itself(self, store: MemoryStore) -> None:
         """A cycle through containers closes again."""
@@ -207,11 +223,11 @@ class CodecContract:
         array = _array()
         sink, buffers = Sink(), list[Buffer]()
         try:
-            codec.dump(array, sink, _Alone(array), buffers)
+            codec.dump(array, sink, LoneLinks(array), buffers)
         except Exception:  # noqa: BLE001 - a codec may raise anything: this one keeps no arrays
             assert not codec.capabilities.out_of_band
             return
-        found = codec.load(b"".join(sink.pieces), _Alone(array), [bytes(b) for b in buffers])
+        found = codec.load(b"".join(sink.pieces), LoneLinks(array), [bytes(b) for b in buffers])
         assert (found.dtype, found.shape) == (array.dtype, array.shape)
         assert found.tobytes() == array.tobytes()
 
@@ -220,7 +236,7 @@ class CodecContract:
         array = _array()
         sink, buffers = Sink(), list[Buffer]()
         try:
-            codec.dump(array, sink, _Alone(array), buffers)
+            codec.dump(array, sink, LoneLinks(array), buffers)
         except Exception:  # noqa: BLE001 - as above
             assert not codec.capabilities.out_of_band
             return
@@ -351,27 +367,6 @@ def refused(store: MemoryStore, obj: Any, already: Collection[str] = ()) -> Enco
     assert store.codec.name in str(caught.value)
     assert sorted(store.list()) == sorted(already)
     return caught.value
-
-
-class _Alone(PlainLinks):
-    """The links of an object that refers to no other; for codecs that are used without a store."""
-
-    def __init__(self, root: Any) -> None:
-        self.root = root
-        self.batch: dict[Any, Any] = {}
-        self.cache: dict[Any, Any] = {}
-
-    def is_external_type(self, cls: type) -> bool:
-        return False
-
-    def external(self, obj: Any) -> None:
-        return None
-
-    def resolve(self, id: str) -> Any:
-        raise AssertionError(f"there is no reference {id!r}")
-
-    def construct(self, early: Mapping[str, Any] | None, constructor: Any, args: Any) -> Any:
-        return constructor(*args)
 
 
 def _array() -> Any:

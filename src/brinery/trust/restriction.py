@@ -56,6 +56,7 @@ VALUES: Final = (
 """Values of the standard library, which a policy with `classes` always admits."""
 
 NUMPY: Final = (
+    "numpy:broadcast_to",
     "numpy:dtype",
     "numpy:ndarray",
     *(
@@ -95,9 +96,10 @@ class ClassRestriction:
         )
 
     def _is_of_a_package(self, module: str) -> bool:
+        # To import a package's __main__, or a name below it, is to run its program.
+        has_program = "__main__" in module.split(".")
         return any(
-            # To import a package's __main__ is to run its program.
-            module == name or (module.startswith(f"{name}.") and not module.endswith(".__main__"))
+            module == name or (module.startswith(f"{name}.") and not has_program)
             for name in self._packages
         )
 

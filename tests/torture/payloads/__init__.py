@@ -14,6 +14,7 @@ from tests.torture.payloads.depths import depths
 from tests.torture.payloads.doublings import doublings
 from tests.torture.payloads.expansion import expansions
 from tests.torture.payloads.honest import honest
+from tests.torture.payloads.hooks import hooks
 from tests.torture.payloads.kinds import kinds
 from tests.torture.payloads.messages import messages
 from tests.torture.payloads.states import escaping, states
@@ -31,6 +32,7 @@ GROUPS: dict[str, Cases] = {
     "calls": calls,
     "states": states,
     "escapes": expecting("distrusted", escaping),
+    "hooks": expecting("distrusted", hooks),
     "claims": claims,
     "costs": expecting("distrusted", costs),
     "depths": depths,

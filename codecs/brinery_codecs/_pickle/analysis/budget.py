@@ -37,10 +37,13 @@ class Budget(Payload):
             self._copied_arguments
         ) = 0
         self._may_name_arguments: bool | None = None
+        self.may_name_hooks = False
+        """Whether a string of the payload may be the name of a method that an unpickler calls."""
 
     def line_value(self, code: int, line: bytes, position: int) -> Value:
         """Return the value of an argument that is a line."""
         if code in (STRING_LINE, UNICODE_LINE):
+            self.may_name_hooks |= self.admits is not None and b"\\" in line
             return position
         if code == FLOAT_LINE:
             float(line)

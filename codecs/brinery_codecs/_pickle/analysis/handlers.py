@@ -14,6 +14,8 @@ from typing import Final
 from brinery_codecs._pickle.analysis.atoms import ATOMS
 from brinery_codecs._pickle.analysis.machine import Handler, Machine
 from brinery_codecs._pickle.analysis.values import (
+    BUILT,
+    DATA,
     EMPTY,
     FRESH,
     FRESH_LIST,
@@ -165,6 +167,8 @@ def _dict(machine: Machine, position: int) -> int:
     if len(items) % 2:
         raise ValueError
     machine.check_keys(items[::2])
+    if machine.may_name_hooks:
+        machine.note_hooks(items)
     machine.stack.append(FRESH)
     return position
 
@@ -281,12 +285,18 @@ def _object(machine: Machine, position: int) -> int:
 def _build(machine: Machine, position: int) -> int:
     stack = machine.stack
     state = stack.pop()
-    machine.check_target(stack[-1], "a state")
+    obj = stack[-1]
+    machine.check_target(obj, "a state")
+    if state is not FRESH:
+        machine.note_state(state)
     if state is SHARED or type(state) is Tuple:
         machine.count_state(state)
-    if type(stack[-1]) is Made:
+    if type(obj) is Made:
         machine.count_nested()
         machine.count_arguments()
+        obj.is_built = True
+    elif obj is DATA:
+        stack[-1] = BUILT
     return position
 
 
@@ -307,6 +317,8 @@ def _protocol(machine: Machine, position: int) -> int:
 
 def _stop(machine: Machine, position: int) -> int:
     machine.stack.pop()
+    if following := len(machine.data) - position:
+        raise refused(f"{following} bytes follow its end")
     return END
 
 

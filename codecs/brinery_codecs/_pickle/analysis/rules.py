@@ -17,6 +17,7 @@ from brinery_codecs._pickle.analysis.value_rules import (
     VALUE_RULES,
 )
 from brinery_codecs._pickle.analysis.values import (
+    BUILT,
     DATA,
     EXTERNAL,
     FIRST,
@@ -48,6 +49,8 @@ class Rules(Budget):
         self._level = level
         self._makes: dict[tuple[str, str], Value] = {}
         self._blobs: set[int] = set()
+        self.has_hooks = False
+        """Whether a mapping may hang a value that can be called on an object, as one of its methods."""
 
     def run(self) -> None:
         """Go through the payload; raise `TrustError`."""
@@ -126,7 +129,8 @@ class Rules(Budget):
         made = make(items[place], Tuple(items[place + 1 :]))
         if place and made is EXTERNAL:
             raise refused("it sets attributes on a member of an enumeration")
-        return made
+        # Early attributes are a state.
+        return BUILT if place and made is DATA and self.has_hooks else made
 
     def _newobj(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
         if not items:

@@ -11,6 +11,7 @@ value                 meaning
 `FRESH_LIST`          a list of that kind
 `SHARED`              an object of which nothing is known, once something else may refer to it
 `SHARED_LIST`         a list or bytearray of that kind
+`BUILT`               an object of which nothing is known, once its state was set
 `NUMBER`              a number, None or a bool
 `EXTERNAL`            a persistable object in a record of its own, or a member of an enumeration
 an int from 1 on      a string or bytes, whose opcode is at the position before
@@ -23,6 +24,11 @@ a `Made`              a slice, a deque or an exception of Python
 Only a value that is known to be a global may be called, and all globals are checked by name; so neither the
 result of a call nor an attribute ever becomes a function.  States and items are set on objects that calls
 have made, not on globals or on other records' objects.
+
+An unpickler calls the methods `__setstate__`, `append`, `extend` and `add` of the objects that it fills, and
+a state may hang any value on an object under such a name.  A pickle sets one state on an object, after its
+items.  So once a mapping has such a key and a value that may be called, only objects that nothing else
+refers to, and that have no state yet, are filled.
 
 The length of a payload bounds the memory and the time that it may take: places of the memo, claimed
 lengths, copies by constructors, by slices of lists and by states that several objects get, tuples within

@@ -53,6 +53,12 @@ def _nesting(payload: Budget, name: tuple[str, str], items: Sequence[Value] | No
     return Made(items or ())
 
 
+def _no_arguments(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
+    if items is None or items:
+        raise refused(f"it calls {':'.join(name)} with arguments, which pickles set as a state")
+    return DATA
+
+
 def _slice(payload: Budget, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
     _any_arguments(payload, name, items)
     return Made(items or (), is_slice=True)
@@ -139,6 +145,7 @@ VALUE_RULES: Final[dict[tuple[str, str], Rule]] = {
     ("builtins", "slice"): _slice,
     **dict.fromkeys(_builtins(*_EXCEPTIONS), _nesting),
     ("collections", "deque"): _deque,
+    ("types", "SimpleNamespace"): _no_arguments,
     ("uuid", "SafeUUID"): _member,
     ("zoneinfo", "ZoneInfo"): _text_or_number,
     ("zoneinfo", "ZoneInfo._unpickle"): _text_or_number,

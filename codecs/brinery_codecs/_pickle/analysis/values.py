@@ -22,9 +22,10 @@ EXTERNAL: Final = -3
 FRESH_LIST: Final = -4
 SHARED: Final = -5
 SHARED_LIST: Final = -6
+BUILT: Final = -7
 FIRST: Final = -10
 
-SHARED_FORMS: Final = {DATA: SHARED, FRESH: SHARED, FRESH_LIST: SHARED_LIST}
+SHARED_FORMS: Final = {DATA: SHARED, BUILT: SHARED, FRESH: SHARED, FRESH_LIST: SHARED_LIST}
 """The value of an object once two places refer to it."""
 
 MOST_DEPTH: Final = 1_000
@@ -43,7 +44,7 @@ LARGE: Final = 8  # bytes of an integer that may be greater than the modulus
 
 def is_unknown(value: Value) -> bool:
     """Return whether a value is an object that may hold any number of others."""
-    return value is DATA or value is SHARED or value is SHARED_LIST
+    return value is DATA or value is SHARED or value is SHARED_LIST or value is BUILT
 
 
 def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
@@ -83,16 +84,18 @@ class Made:
     Python ends when it frees some ten thousand of them in each other.
     """
 
-    __slots__ = ("depth", "is_inside", "is_slice")
+    __slots__ = ("depth", "is_built", "is_inside", "is_slice")
 
     depth: int
+    is_built: bool
+    """Whether a state was set on it."""
     is_inside: bool
     """Whether it is in another one already, whose depth does not grow any more with its own."""
     is_slice: bool
 
     def __init__(self, items: Sequence[Value], *, is_slice: bool = False) -> None:
         self.depth = 1
-        self.is_inside = False
+        self.is_built = self.is_inside = False
         self.is_slice = is_slice
         self.hold(items)
 

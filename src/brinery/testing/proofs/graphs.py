@@ -7,6 +7,8 @@ from typing import Any, Final
 from brinery.codec import Codec
 from brinery.errors import EncodeError
 from brinery.stores.memory import MemoryStore
+from brinery.testing.kinds import KINDS
+from brinery.testing.proofs.kinds import first_loss, reference_loss
 from brinery.testing.proofs.proof import CHANGED, KEPT, REFUSED, UNREADABLE, Fate, fate_of, worst
 from brinery.testing.samples import Node
 from brinery.verify.depth import greatest_depth, has_depth_of, linked, nested
@@ -30,7 +32,8 @@ def references_row(codec: Codec) -> Fate:
         store.invalidate_cache()
         found = store.load(holder)
         if listed and found["b"] is found["a"][0] is store.load(id_) and found["b"].label == "one":
-            return Fate(KEPT, "a persistable object in a list is written as its ID")
+            kept = Fate(KEPT, "a persistable object of any kind is written as its ID")
+            return first_loss((reference_loss(codec, kind) for kind in KINDS), kept)
     return Fate(CHANGED, "a persistable object was not written as a reference")
 
 

@@ -13,6 +13,8 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.testing import samples
+from brinery.testing.kinds import KINDS
+from brinery.testing.proofs.kinds import first_loss, value_loss
 from brinery.testing.proofs.proof import BY_REFERENCE, KEPT, NO, Fate, fate_of, worst
 
 
@@ -71,10 +73,17 @@ def numpy_row(codec: Codec) -> Fate:
             assert one.tobytes() == two.tobytes()
             if type(one) is numpy.ndarray:
                 assert one.flags.f_contiguous == two.flags.f_contiguous
+                assert one.flags.writeable == two.flags.writeable, (
+                    "a read-only array became writable"
+                )
 
     grid = numpy.arange(12.0).reshape(3, 4)
+    read_only = grid[:, 1:].view()
+    read_only.flags.writeable = False
     arrays = [
         grid,
+        read_only,
+        numpy.frombuffer(b"12345678", "<i4"),
         numpy.asfortranarray(grid),
         numpy.array(["a", "bc"]),
         numpy.array(7),
@@ -82,7 +91,12 @@ def numpy_row(codec: Codec) -> Fate:
         numpy.array(["2024-01-02"], "M8[D]"),
         numpy.float32(1.5),
     ]
-    return fate_of(codec, arrays, check, evidence="arrays and scalars: type, shape, order, bytes")
+    return fate_of(
+        codec,
+        arrays,
+        check,
+        evidence="arrays and scalars: type, shape, order, bytes, read-only or not",
+    )
 
 
 def pandas_row(codec: Codec) -> Fate:
@@ -112,10 +126,11 @@ def subclasses_row(codec: Codec) -> Fate:
     table = samples.Table({"a": 1})
     table.label = "dict"
     objects = (words, table, samples.Size(5), samples.Name("text"), samples.Pair(1, [2]))
-    return worst(
+    fate = worst(
         fate_of(codec, [obj], evidence="of list, dict, int, str and tuple, with their attributes")
         for obj in objects
     )
+    return first_loss((value_loss(codec, kind) for kind in KINDS), fate)
 
 
 def nan_row(codec: Codec) -> Fate:
