@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import pickle
-import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
@@ -15,6 +14,7 @@ from typing import Any, ClassVar, Final, Protocol
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
+from brinery_codecs._pickle.class_reader import ClassReader
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own
@@ -28,14 +28,7 @@ from brinery_codecs._pickle.unpicklers import (
     names_unpickler,
 )
 from brinery_codecs._pickle.write_state import WriteState
-from brinery_codecs.shared_classes import (
-    ClassReader,
-    ClassWriter,
-    NoExternals,
-    canonical_code,
-    classes_of,
-    shared_class,
-)
+from brinery_codecs.classes import fill_class, make_class
 
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
@@ -289,7 +282,7 @@ class PickleFamily(Codec):
     def _write_state(self, links: WriteLinks) -> WriteState:
         table = ReducerTable(links, self.protocol, self._reducers())
         kept = links.cache.setdefault((Prefix, self.protocol), {})
-        return WriteState(table, self._class_writer(links, classes_of(links)), known_prefixes=kept)
+        return WriteState(table, known_prefixes=kept)
 
     def _names(self, links: ReadLinks) -> Names:
         # Asked for each record.  `dump` keeps its state under the ID itself.
@@ -303,19 +296,6 @@ class PickleFamily(Codec):
             links.batch[-id(self)] = names
         return names
 
-    def _class_writer(
-        self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
-    ) -> ClassWriter:
-        def encode(writer: ClassWriter, group: tuple[type, ...], canonical: bool) -> bytes:
-            sink = Sink()
-            table = ReducerTable(NoExternals(links), self.protocol, self._reducers())
-            if canonical:
-                table[CodeType] = canonical_code
-            self._write([*group], sink, WriteState(table, writer, canonical), None)
-            return b"".join(sink.pieces)
-
-        return ClassWriter(encode, known)
-
 
 def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
     # Where an exception was raised.
@@ -326,21 +306,16 @@ def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
     return code, at
 
 
-def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
-    # A weak reference: a cycle would wait for the collector.
-    codec, known = names.codec, weakref.ref(names)
-    assert isinstance(codec, PickleFamily)
-
-    def decode(blob: bytes) -> Any:
-        living = known()
-        assert living is not None  # it reads the payload
-        codec._scan(blob, living)
-        return codec._unpickler(blob, living, ()).load()
-
-    return ClassReader(links, lambda: codec._class_writer(links), decode)
+def _class_reader(links: ReadLinks) -> ClassReader:
+    # One for both functions, and for all codecs.
+    reader: ClassReader | None = links.batch.get(ClassReader)
+    if reader is None:
+        reader = links.batch[ClassReader] = ClassReader(links)
+    return reader
 
 
 _OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
     **REFERENCES,
-    (shared_class.__module__, shared_class.__name__): _class_reader,
+    (make_class.__module__, make_class.__name__): lambda links, _: _class_reader(links).make,
+    (fill_class.__module__, fill_class.__name__): lambda links, _: _class_reader(links).fill,
 }
