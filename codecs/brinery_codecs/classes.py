@@ -62,7 +62,9 @@ def _enumeration(
     return metaclass.__new__(metaclass, name, bases, body, **keywords)
 
 
-def fill_class(cls: Any, state: tuple[Mapping[str, Any], Sequence[type], Mapping[str, Any]]) -> None:
+def fill_class(
+    cls: Any, state: tuple[Mapping[str, Any], Sequence[type], Mapping[str, Any]]
+) -> None:
     """Set the attributes of a class: its own, the subclasses registered with an ABC, those of its members."""
     attributes, registered, of_members = state
     for name, value in attributes.items():

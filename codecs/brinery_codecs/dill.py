@@ -6,7 +6,7 @@ import copyreg
 import pickle
 import sys
 from dataclasses import replace
-from types import FunctionType
+from types import CellType, CodeType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Capabilities, ReadLinks, Sink
@@ -28,7 +28,7 @@ import dill  # noqa: E402
 if not _was_imported:
     dill.extend(use_dill=False)
 
-from brinery_codecs._pickle.dill_reductions import (
+from brinery_codecs._pickle.dill_reductions import (  # noqa: E402
     OWN_REDUCERS,
     DillReducers,
     NotExactError,
@@ -105,7 +105,9 @@ class DillCodec(PickleFamily):
             void(sink, take)
         try:
             # dill's own pickler may succeed; if it refuses the object, its error is raised.
-            _Pickler(sink, self, state, take).dump(obj)
+            pickler = _Pickler(sink, self, state, take)
+            pickler.dump(obj)
+            super()._check(pickler, sink)
             return
         except Exception as error:
             if refusal is None or not is_too_deep(error):
@@ -114,6 +116,7 @@ class DillCodec(PickleFamily):
         raise refusal
 
     def _check(self, pickler: Any, sink: Sink) -> None:
+        super()._check(pickler, sink)
         # dill writes the dictionary of a module by name, and a pickler in C has no hook for
         # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
         # then are all objects that were written looked through, which takes as long as writing them.
@@ -209,10 +212,12 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if cls is PlaceholderType:
             return self._table[cls]
         if issubclass(cls, type):
-            return self._reduce_class if self._by_value and cls not in copyreg.dispatch_table else None
+            return (
+                self._reduce_class if self._by_value and cls not in copyreg.dispatch_table else None
+            )
         if cls is FunctionType:
             return self._function if self._recurse else None
-        if self._recurse and cls in OWN_REDUCERS:
+        if cls in OWN_REDUCERS and (self._recurse or cls not in (CellType, CodeType)):
             return OWN_REDUCERS[cls]
         reduce = self._table[cls]
         if is_array(cls):
@@ -226,4 +231,3 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if is_importable_function(function):
             return NotImplemented
         return self._reduce_function(function)
-

@@ -54,7 +54,7 @@ def make_code(
         raise DecodeError(
             f"it holds a function written by value, whose code is for Python {python}, and this is Python "
             f"{platform.python_version()}",
-            advice=f"Load it with the Python that wrote it, or define the function in a module and save again",
+            advice="Load it with that Python, or define the function in a module and save again",
         )
     code: CodeType = marshal.loads(data)
     return code
@@ -145,7 +145,9 @@ class FunctionReducer:
             kept = (name for name in _MODULE_GLOBALS if name in names)
             shared = {name: names[name] for name in kept}
             if shared.get("__name__") == _MAIN:
-                del shared["__name__"]  # a payload names ``__main__`` only for what it imports from there
+                del shared[
+                    "__name__"
+                ]  # a payload names ``__main__`` only for what it imports from there
             self._globals[id(names)] = shared
         return shared
 

@@ -27,7 +27,8 @@ def make_type_variable(kind: type, name: str, module: str, options: dict[str, An
 
 def make_new_type(name: str, qualname: str, module: str, supertype: Any) -> Any:
     """Return a `typing.NewType`."""
-    made = typing.NewType(name, supertype)
+    make: Any = typing.NewType  # type checkers want its name in the source
+    made = make(name, supertype)
     made.__qualname__, made.__module__ = qualname, module or "__main__"
     return made
 

@@ -2,9 +2,9 @@
 
 The content of a class is its bases, the code of its methods without file names and lines, its attributes, the
 variables that its methods captured, and the constants, functions and classes that they use as globals.  Other
-globals, such as lists, dicts and objects, are the state of a module: programs change them while they run, so
-of these only the type counts.  Sets count in an order of their own, and what Python adds to a class when it is
-first used counts not at all.
+globals, such as lists, dicts and objects, are the state of a module, which programs change while they run:
+only their types count.  Sets count in an order of their own.  What Python adds to a class when it is first
+used does not count.
 """
 
 from __future__ import annotations
@@ -15,16 +15,18 @@ import enum
 import functools
 import types
 import typing
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
-from itertools import pairwise
+from itertools import chain, pairwise
 from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
 from brinery_codecs._pickle.importable import is_importable, is_importable_function
 from brinery_codecs.functions import all_code, used_globals
 
-_ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)})
+_ATOMS: Final = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
+)
 _DEEPEST: Final = 100
 """Objects in each other, below which only the type of an object counts."""
 
@@ -123,7 +125,7 @@ class _Walk:
         self._seen: dict[int, int] = {} if outer is None else dict(outer._seen)
         # An object that is made on the way must not lose its id to another.
         self._kept: list[Any] = [] if outer is None else list(outer._kept)
-        self._depth = 0 if outer is None else outer._depth
+        self._depth: int = 0 if outer is None else outer._depth
 
     def digest(self) -> bytes:
         return self._hash.digest()
@@ -167,7 +169,7 @@ class _Walk:
         self._all(type(obj).__name__, obj)
 
     def _dict(self, obj: Mapping[Any, Any]) -> None:
-        self._all("dict", (part for pair in obj.items() for part in pair))
+        self._all("dict", chain.from_iterable(obj.items()))
 
     def _set(self, obj: Iterable[Any]) -> None:
         digests = []
@@ -195,7 +197,10 @@ class _Walk:
         instructions = list(dis.get_instructions(code))
         for instruction, following in pairwise((*instructions, None)):
             assert instruction is not None
-            if following is not None and following.argval in ("__firstlineno__", "__static_attributes__"):
+            if following is not None and following.argval in (
+                "__firstlineno__",
+                "__static_attributes__",
+            ):
                 continue
             self._token("operation", instruction.opname)
             self.add(instruction.argval)
@@ -208,8 +213,12 @@ class _Walk:
         self._all("defaults", (function.__defaults__, function.__kwdefaults__))
         self._all("attributes", (function.__doc__, function.__dict__))
         stored = _stored(function.__code__, "STORE_DEREF", "DELETE_DEREF")
-        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-            if name != "__classdict__":  # the body of a class, as annotations see it from Python 3.14 on
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            if (
+                name != "__classdict__"
+            ):  # the body of a class, as annotations see it from Python 3.14 on
                 self._token("variable", name)
                 self._cell(cell, is_stored=name in stored)
         stored = _stored(function.__code__, "STORE_GLOBAL", "DELETE_GLOBAL")
@@ -269,6 +278,7 @@ class _Walk:
             self.add(value)
 
     def _members(self, cls: enum.EnumType) -> None:
+        member: enum.Enum
         for name, member in cls.__members__.items():
             self._token("member", name)
             self.add(member._value_)
@@ -296,10 +306,10 @@ class _Walk:
         function, arguments, *rest = reduction
         self.add(function)
         self.add(arguments)
-        state, items, pairs, *_ = (*rest, None, None, None)
+        state, items, pairs = (*rest, None, None, None)[:3]
         self.add(state)
         self._all("items", items or ())
-        self._all("pairs", (part for pair in pairs or () for part in pair))
+        self._all("pairs", chain.from_iterable(pairs or ()))
 
 
 def _reduced(obj: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import enum
+import typing
 from typing import Any
 
 from brinery_codecs._pickle.class_content import digest_of_class, own_attributes
@@ -37,7 +38,9 @@ class ClassReducer:
             # A class statement that was run again has made the same class again.
             named = found_as(cls.__module__, cls.__qualname__)
             is_named = named is cls or (
-                isinstance(named, type) and not is_importable(named) and self._content(named) == content
+                isinstance(named, type)
+                and not is_importable(named)
+                and self._content(named) == content
             )
             number = 0 if is_named else LIVING.free_number(content, numbers)
         if number in numbers:
@@ -60,13 +63,16 @@ def content_of(cls: type, digest: str) -> Content:
 
 def _reduced(cls: type, key: Key) -> tuple[Any, ...]:
     attributes = own_attributes(cls)
+    # Generic classes need their bases as they were written.  A named tuple would be made from its fields.
     bases = attributes.get("__orig_bases__", cls.__bases__)
+    bases = tuple(tuple if base is typing.NamedTuple else base for base in bases)
     of_members: dict[str, Any] = {}
     if isinstance(cls, enum.EnumType):
-        namespace = {"boundary": cls._boundary_} if issubclass(cls, enum.Flag) else {}
-        members = {name: member._value_ for name, member in cls.__members__.items()}
+        namespace = {"boundary": vars(cls)["_boundary_"]} if issubclass(cls, enum.Flag) else {}
+        found: dict[str, enum.Enum] = dict(cls.__members__)
+        members = {name: member._value_ for name, member in found.items()}
         arguments: tuple[Any, ...] = (key, type(cls), bases, namespace, members)
-        for name, member in cls.__members__.items():
+        for name, member in found.items():
             if state := {k: v for k, v in vars(member).items() if k not in _OF_MEMBERS}:
                 of_members[name] = state
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
 from abc import abstractmethod
@@ -9,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain
 from types import CodeType
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
@@ -60,6 +61,7 @@ class PickleFamily(Codec):
     protocol: int
     special: ClassVar[MutableMapping[type, Reducer]] = {}
     """Reducers of the wrapped library, by type."""
+    _is_portable = False
 
     def __init__(self, protocol: int | None = None) -> None:
         if protocol is None:
@@ -162,11 +164,41 @@ class PickleFamily(Codec):
         self._scan(source, names)
         unpickler = self._unpickler(source, names, buffers)
         try:
-            return unpickler.load()
+            obj = unpickler.load()
         except OldStateError:
             links.restart()
+        else:
+            if names.given is None:
+                return obj
+            del unpickler
+            return self._with_getattr(obj, source, names, links, buffers)
         del unpickler  # its memo must not be taken for that of the next one: see `locate`
         return self._load_old(source, names, buffers)
+
+    def _with_getattr(
+        self,
+        obj: Any,
+        source: Buffer,
+        names: Names,
+        links: ReadLinks,
+        buffers: Iterable[Buffer],
+    ) -> Any:
+        # Nearly every payload that names `getattr` calls it, and got a function in its place.  If the
+        # object holds that function, the payload has `getattr` as data: decode it again with the real one.
+        assert names.given is not None
+        given, names.given = names.given(), None
+        if given is None or names.restriction is not None:
+            return obj
+        links.restart()
+        names.update(_GETATTR)
+        try:
+            return self._unpickler(source, names, buffers).load()
+        except Exception:  # noqa: BLE001 - a class that was renamed, say: take the object as it was
+            links.restart()
+        finally:
+            for key in _GETATTR:
+                del names[key]
+        return self._unpickler(source, names, buffers).load()
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
@@ -223,6 +255,12 @@ class PickleFamily(Codec):
     def _reducers(self) -> Mapping[type, Reducer]:
         return self.special
 
+    def portable(self) -> Self:
+        """Return a codec that writes the same and refuses what only this ``__main__`` has."""
+        portable = copy.copy(self)
+        portable._is_portable = True
+        return portable
+
     def locate(self, source: Buffer, error: Exception) -> str | None:
         """Return the path inside the object at which decoding failed; see `analysis.failure`."""
         from brinery_codecs._pickle.analysis.failure import path_of_failure
@@ -269,6 +307,14 @@ class PickleFamily(Codec):
 
     def _check(self, pickler: Any, sink: Sink) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
+        # What is written by value does not spell the name: see `classes`.
+        if self._is_portable and any(b"__main__" in piece for piece in sink.pieces):
+            for module, name in self.needs(b"".join(sink.pieces)):
+                if "__main__" in (module, name):
+                    raise pickle.PicklingError(
+                        f"{name} is defined in __main__, which another process does not have: "
+                        "move it to a module"
+                    )
 
     def _renew(self, pickler: Any) -> bool:
         """Make a pickler as it was when it was new; return whether that is possible."""
@@ -314,6 +360,7 @@ def _class_reader(links: ReadLinks) -> ClassReader:
     return reader
 
 
+_GETATTR: Final = dict.fromkeys((("builtins", "getattr"), ("__builtin__", "getattr")), getattr)
 _OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
     **REFERENCES,
     (make_class.__module__, make_class.__name__): lambda links, _: _class_reader(links).make,

@@ -43,8 +43,7 @@ class LivingClasses:
         return next(
             number
             for number in count()
-            if number not in taken
-            and (number not in numbered or numbered[number]() is None)
+            if number not in taken and (number not in numbered or numbered[number]() is None)
         )
 
     def enter(self, content: Content, number: int, cls: type) -> None:

@@ -15,7 +15,9 @@ from brinery_codecs._pickle.reducers import Reducer
 
 def _reduce_lock(lock: Any) -> Any:
     if lock.locked():
-        raise PicklingError("a lock that is held could never be released after a load: release it first")
+        raise PicklingError(
+            "a lock that is held could never be released after a load: release it first"
+        )
     return threading.Lock, ()
 
 
@@ -23,7 +25,9 @@ def _reduce_reentrant_lock(lock: Any) -> Any:
     # Only Python 3.14 has `RLock.locked`.
     is_free = not lock._is_owned() and lock.acquire(blocking=False)
     if not is_free:
-        raise PicklingError("a lock that is held could never be released after a load: release it first")
+        raise PicklingError(
+            "a lock that is held could never be released after a load: release it first"
+        )
     lock.release()
     return threading.RLock, ()
 

@@ -21,9 +21,7 @@ from brinery_codecs._pickle.analysis.values import (
 class Machine(Rules):
     """A payload with the state of the machine that goes through it."""
 
-    def __init__(
-        self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration
-    ) -> None:
+    def __init__(self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration) -> None:
         super().__init__(data, admits, is_enumeration)
         self.protocol = 0
         self.stack: list[Value] = []
