@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import enum
 import types
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -74,3 +75,19 @@ def fill_class(
         cls.register(subclass)
     for name, state_of_member in of_members.items():
         cls[name].__dict__.update(state_of_member)
+
+
+def make_type_variable(kind: type, name: str, module: str, options: dict[str, Any]) -> Any:
+    """Return a `TypeVar`, `ParamSpec` or `TypeVarTuple`."""
+    constraints = options.pop("constraints", ())
+    made = kind(name, *constraints, **options)
+    made.__module__ = module or MAIN
+    return made
+
+
+def make_new_type(name: str, qualname: str, module: str, supertype: Any) -> Any:
+    """Return a `typing.NewType`."""
+    make: Any = typing.NewType  # type checkers want its name in the source
+    made = make(name, supertype)
+    made.__qualname__, made.__module__ = qualname, module or MAIN
+    return made

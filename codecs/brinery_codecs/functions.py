@@ -14,7 +14,7 @@ import dis
 import marshal
 import platform
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from functools import lru_cache
 from importlib.util import MAGIC_NUMBER
@@ -88,6 +88,11 @@ def fill_function(function: FunctionType, state: dict[str, Any]) -> None:
     for name, value in state["attributes"].items():
         if hasattr(function, name):
             setattr(function, name, value)
+
+
+def make_cached_function(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
+    """Return a function with an empty cache, as `functools.lru_cache` makes it."""
+    return lru_cache(maxsize, typed)(function)
 
 
 # -- reductions

@@ -8,40 +8,20 @@ from __future__ import annotations
 import dataclasses
 import functools
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from types import CellType, CodeType
 from typing import Any, Final
 
 from brinery_codecs._pickle.importable import found_as
 from brinery_codecs._pickle.reducers import Reducer
-from brinery_codecs.functions import reduce_cell, reduce_code
-
-
-def make_type_variable(kind: type, name: str, module: str, options: dict[str, Any]) -> Any:
-    """Return a `TypeVar`, `ParamSpec` or `TypeVarTuple`."""
-    constraints = options.pop("constraints", ())
-    made = kind(name, *constraints, **options)
-    made.__module__ = module or "__main__"
-    return made
-
-
-def make_new_type(name: str, qualname: str, module: str, supertype: Any) -> Any:
-    """Return a `typing.NewType`."""
-    make: Any = typing.NewType  # type checkers want its name in the source
-    made = make(name, supertype)
-    made.__qualname__, made.__module__ = qualname, module or "__main__"
-    return made
-
-
-def make_cached_function(function: Callable[..., Any], maxsize: int | None, typed: bool) -> Any:
-    """Return a function with an empty cache, as `functools.lru_cache` makes it."""
-    return functools.lru_cache(maxsize, typed)(function)
+from brinery_codecs.classes import MAIN, make_new_type, make_type_variable
+from brinery_codecs.functions import make_cached_function, reduce_cell, reduce_code
 
 
 def _module_of(obj: Any) -> str:
     # See `classes`: a payload names ``__main__`` only for what it imports from there.
     module: str = obj.__module__ or ""
-    return "" if module == "__main__" else module
+    return "" if module == MAIN else module
 
 
 def _is_found(obj: Any, name: str) -> bool:
