@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
+import copyreg
 import sys
+import types
 from collections import ChainMap
 from collections.abc import MutableMapping
 from io import TextIOWrapper
 from pickle import PicklingError
-from types import CellType, FunctionType
+from types import FunctionType
 from typing import Any, ClassVar
 
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
+from brinery_codecs._pickle.by_value import BY_VALUE
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
+from brinery_codecs._pickle.importable import (
+    has_its_name,
+    is_importable,
+    is_importable_function,
+    is_made_in_c,
+)
 from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs._pickle.targets import Take, Target
 from brinery_codecs._pickle.write_state import WriteState
-from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import canonical_class, is_importable, is_made_in_c, shared_class
 
 
 def _reduce_file(file: TextIOWrapper) -> Any:
@@ -53,7 +60,7 @@ class CloudpickleCodec(PickleFamily):
         out_of_band=True,
     )
     special: ClassVar[MutableMapping[type, Reducer]] = ChainMap(
-        {CellType: reduce_cell, TextIOWrapper: _reduce_file, memoryview: _refuse_view},
+        {**BY_VALUE, TextIOWrapper: _reduce_file, memoryview: _refuse_view},
         cloudpickle.Pickler.dispatch_table,
     )
 
@@ -72,7 +79,6 @@ class CloudpickleCodec(PickleFamily):
 
     def _renew(self, pickler: _Pickler) -> bool:
         pickler.clear_memo()
-        pickler.reduce_function = FunctionReducer()
         return True
 
 
@@ -84,9 +90,8 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._is_persistable = state.table.is_persistable
         self._note_library = state.table.note_library
         self._without_version = state.table.without_version
-        self._classes = state.classes
-        self._is_canonical = state.is_canonical
-        self.reduce_function = FunctionReducer()
+        self._reduce_function = state.reduce_function
+        self._reduce_class = state.reduce_class
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
@@ -95,29 +100,30 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if cls is FunctionType:
             by_reference = is_importable_function(obj) and not _is_by_value(obj.__module__)
             if not by_reference:
-                return self.reduce_function(obj)
+                return self._reduce_function(obj)
             if obj.__module__ not in self._without_version:
                 self._note_library(obj.__module__)
             return NotImplemented
-        if issubclass(cls, type) and (not is_importable(obj) or _is_by_value(obj.__module__)):
-            described = self._classes.describe(obj)
-            if described is not None:
-                return shared_class, described
-            if self._is_canonical:
-                return canonical_class(super().reducer_override(obj))
-        if issubclass(cls, type) and obj.__module__ not in self._without_version:
-            self._note_library(obj.__module__)
+        if issubclass(cls, type):
+            if cls in copyreg.dispatch_table:
+                return NotImplemented  # a metaclass whose classes have a reduction of their own
+            if not is_importable(obj) or (_is_by_value(obj.__module__) and not is_made_in_c(obj)):
+                return self._reduce_class(obj)
+            if obj.__module__ not in self._without_version:
+                self._note_library(obj.__module__)
+            # Those of C code that have another name than their own, such as MappingProxyType, are left to
+            # cloudpickle.  For all others that cannot be imported let pickle say so.
+            return super().reducer_override(obj) if obj in _BUILT_IN else NotImplemented
         if self._is_persistable(cls):
             # The table has its reducer; no method of the object itself may be called.
             return NotImplemented
-        reduction = super().reducer_override(obj)
-        if type(reduction) is tuple and reduction[0] is _MAKE_CLASS and is_made_in_c(obj):
-            # cloudpickle would write an empty class: let pickle refuse it.
-            return NotImplemented
-        return reduction
+        return super().reducer_override(obj)
 
 
-_MAKE_CLASS = cloudpickle.cloudpickle._make_skeleton_class
+_BUILT_IN = frozenset(
+    {type(None), type(...), type(NotImplemented)}
+    | {cls for cls in vars(types).values() if type(cls) is type and not has_its_name(cls)}
+)
 
 
 def _is_by_value(module: str) -> bool:

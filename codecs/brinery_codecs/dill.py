@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import io
+import copyreg
 import pickle
 import sys
 from dataclasses import replace
@@ -14,17 +14,10 @@ from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
+from brinery_codecs._pickle.importable import has_its_name, is_importable, is_importable_function
 from brinery_codecs._pickle.names import Names
 from brinery_codecs._pickle.targets import Take, Target, void
 from brinery_codecs._pickle.write_state import WriteState
-from brinery_codecs.functions import FunctionReducer, is_importable_function, reduce_cell
-from brinery_codecs.shared_classes import (
-    ClassWriter,
-    canonical_class,
-    has_its_name,
-    is_importable,
-    shared_class,
-)
 
 _was_imported = "dill" in sys.modules
 
@@ -35,7 +28,12 @@ import dill  # noqa: E402
 if not _was_imported:
     dill.extend(use_dill=False)
 
-from brinery_codecs._pickle.dill_reductions import DillReducers, NotExactError, is_array  # noqa: E402
+from brinery_codecs._pickle.dill_reductions import (  # noqa: E402
+    OWN_REDUCERS,
+    DillReducers,
+    NotExactError,
+    is_array,
+)
 
 
 class DillCodec(PickleFamily):
@@ -107,7 +105,9 @@ class DillCodec(PickleFamily):
             void(sink, take)
         try:
             # dill's own pickler may succeed; if it refuses the object, its error is raised.
-            _Pickler(sink, self, state, take).dump(obj)
+            pickler = _Pickler(sink, self, state, take)
+            pickler.dump(obj)
+            super()._check(pickler, sink)
             return
         except Exception as error:
             if refusal is None or not is_too_deep(error):
@@ -116,6 +116,7 @@ class DillCodec(PickleFamily):
         raise refusal
 
     def _check(self, pickler: Any, sink: Sink) -> None:
+        super()._check(pickler, sink)
         # dill writes the dictionary of a module by name, and a pickler in C has no hook for
         # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
         # then are all objects that were written looked through, which takes as long as writing them.
@@ -134,7 +135,6 @@ class DillCodec(PickleFamily):
 
     def _renew(self, pickler: _FastPickler) -> bool:
         pickler.clear_memo()
-        pickler.reduce_function = FunctionReducer()
         return True
 
 
@@ -155,9 +155,8 @@ class _FastPickler(pickle.Pickler):
         self._without_version = state.table.without_version
         self._by_value = not codec.byref
         self._dill = codec._reducers()
-        self._classes = state.classes
-        self._is_canonical = state.is_canonical
-        self.reduce_function = FunctionReducer()
+        self._reduce_function = state.reduce_function
+        self._reduce_class = state.reduce_class
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
@@ -165,13 +164,15 @@ class _FastPickler(pickle.Pickler):
             return NotImplemented
         if cls is FunctionType:
             if not is_importable_function(obj):
-                return self.reduce_function(obj)
+                return self._reduce_function(obj)
             if obj.__module__ not in self._without_version:
                 self._note_library(obj.__module__)
             return NotImplemented
         if issubclass(cls, type):
+            if cls in copyreg.dispatch_table:
+                return NotImplemented  # a metaclass whose classes have a reduction of their own
             if self._by_value and not is_importable(obj):
-                return reduce_class(obj, self._classes, self._is_canonical)
+                return self._reduce_class(obj)
             if obj.__module__ not in self._without_version:
                 self._note_library(obj.__module__)
             if has_its_name(obj) or obj in _SINGLETON_TYPES:
@@ -194,10 +195,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             buffer_callback=take,
         )
         self._table = state.table
-        self._classes = state.classes
-        self._is_canonical = state.is_canonical
         self._by_value = not codec.byref
-        self._reduce_function = FunctionReducer()
+        self._reduce_function = state.reduce_function
+        self._class_reducer = state.reduce_class
         self._reducers: dict[type, Any] = {}
 
     def reducer_override(self, obj: Any) -> Any:
@@ -212,35 +212,22 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if cls is PlaceholderType:
             return self._table[cls]
         if issubclass(cls, type):
-            return self._reduce_class if self._by_value else None
-        if self._recurse and cls is FunctionType:
-            return self._function
-        if self._recurse and cls is CellType:
-            return reduce_cell
+            return (
+                self._reduce_class if self._by_value and cls not in copyreg.dispatch_table else None
+            )
+        if cls is FunctionType:
+            return self._function if self._recurse else None
+        if cls in OWN_REDUCERS and (self._recurse or cls not in (CellType, CodeType)):
+            return OWN_REDUCERS[cls]
         reduce = self._table[cls]
-        if is_array(cls) or (self._is_canonical and cls is CodeType):
+        if is_array(cls):
             return reduce
         return reduce if self._table.is_own(cls) else None
 
     def _reduce_class(self, cls: type) -> Any:
-        if is_importable(cls):
-            return NotImplemented
-        return reduce_class(cls, self._classes, self._is_canonical)
+        return NotImplemented if is_importable(cls) else self._class_reducer(cls)
 
     def _function(self, function: FunctionType) -> Any:
         if is_importable_function(function):
             return NotImplemented
         return self._reduce_function(function)
-
-
-def reduce_class(cls: type, classes: ClassWriter, is_canonical: bool) -> Any:
-    """Return the reduction of a class by value."""
-    described = classes.describe(cls)
-    if described is not None:
-        return shared_class, described
-    # dill constructs a class whole, and so cannot write one whose attributes lead back to it.
-    # cloudpickle constructs it empty and fills it.
-    import cloudpickle
-
-    reduction = cloudpickle.Pickler(io.BytesIO()).reducer_override(cls)
-    return canonical_class(reduction) if is_canonical else reduction

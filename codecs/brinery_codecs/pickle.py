@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pickle
 import platform
-from types import FunctionType
-from typing import Any
 
-from brinery.codec import Capabilities, Sink
-from brinery_codecs._pickle.deep import DeepPickler
+from brinery.codec import Capabilities
 from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.prefixes import FRAMED, Prefix, is_in_place, prefix_of
 from brinery_codecs._pickle.targets import Take, Target
@@ -49,44 +46,6 @@ class PickleCodec(PickleFamily):
             found = state.known_prefixes[cls] = prefix_of(cls, self.protocol)
         return found
 
-    def portable(self) -> PortablePickleCodec:
-        """Return the codec that refuses classes and functions of ``__main__``."""
-        return PortablePickleCodec(self.protocol)
-
     def _renew(self, pickler: pickle.Pickler) -> bool:
         pickler.clear_memo()
         return True
-
-
-class PortablePickleCodec(PickleCodec):
-    """Writes the same bytes as `PickleCodec`, and refuses classes and functions of ``__main__``.
-
-    Another process has another ``__main__``.  The check costs a call for each object that is written,
-    so it is made only if another codec can take over.
-    """
-
-    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _PortablePickler:
-        pickler = _PortablePickler(target, self.protocol, buffer_callback=take)
-        pickler.dispatch_table = state.table
-        return pickler
-
-    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
-        return None if cls.__module__ == "__main__" else super()._prefix(cls, state)
-
-    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
-        return DeepPickler(sink, self.protocol, state.table, _refuse_main, take)
-
-
-class _PortablePickler(pickle.Pickler):
-    def reducer_override(self, obj: Any) -> Any:
-        return _refuse_main(obj)
-
-
-def _refuse_main(obj: Any) -> Any:
-    cls = type(obj)
-    if (cls is FunctionType or issubclass(cls, type)) and obj.__module__ == "__main__":
-        raise pickle.PicklingError(
-            f"{obj.__qualname__} is defined in __main__, which another process does not have: "
-            "move it to a module"
-        )
-    return NotImplemented

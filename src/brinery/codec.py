@@ -178,6 +178,10 @@ class ReadLinks(Protocol):
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Answer as `WriteLinks.note_version`, for classes that are encoded to be compared."""
 
+    @property
+    def record(self) -> str:
+        """The name of the record that is being decoded; empty if it has none."""
+
     def restart(self) -> None:
         """Prepare to decode the same record again, from its start."""
 
@@ -186,6 +190,7 @@ class PlainLinks:
     """Links that know neither renamed classes nor versions; a base for the links of tests."""
 
     restriction: Restriction | None = None
+    record = ""
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""

@@ -25,7 +25,7 @@ IN_GOLDEN_FILES = {
     "brinery.ids",
     "brinery.reference",
     "brinery.testing.samples",
-    "brinery_codecs.shared_classes",
+    "brinery_codecs.classes",
 }
 # Functions by value contain bytecode, which golden files cannot: they are read by every Python.
 IN_FUNCTIONS = {"brinery_codecs.functions"}

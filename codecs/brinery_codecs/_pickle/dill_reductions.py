@@ -11,17 +11,21 @@ from __future__ import annotations
 import io
 import pickle
 import sys
-from collections.abc import Callable
-from types import CellType, FunctionType
+from collections.abc import Callable, Mapping
+from types import FunctionType
 from typing import Any, Final
 
 import dill
 from dill import _dill
 
+from brinery_codecs._pickle.by_value import BY_VALUE
+from brinery_codecs._pickle.locks import LOCKS
 from brinery_codecs._pickle.reducers import Reducer
-from brinery_codecs.functions import reduce_cell
 
 Save = Callable[[Any, Any], None]
+
+OWN_REDUCERS: Final[Mapping[type, Reducer]] = {**BY_VALUE, **LOCKS}
+"""Those that dill would write otherwise; they hold for functions that brinery writes, too."""
 
 _ONE_GLOBAL: Final = 2  # lines: module and name
 
@@ -39,8 +43,8 @@ class DillReducers(dict[type, Reducer]):
 
     def get(self, cls: type, default: Any = None) -> Any:
         """Return the reducer of a type, `default` if the type needs none."""
-        if cls is CellType:
-            return reduce_cell
+        if cls in OWN_REDUCERS:
+            return OWN_REDUCERS[cls]
         if cls in (dict, FunctionType) or is_array(cls):
             return default
         if _is_array_subclass(cls):

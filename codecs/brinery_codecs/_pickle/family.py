@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import pickle
-import weakref
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain
 from types import CodeType
-from typing import Any, ClassVar, Final, Protocol
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
+from brinery_codecs._pickle.class_reader import ClassReader
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own
@@ -29,14 +30,7 @@ from brinery_codecs._pickle.unpicklers import (
     names_unpickler,
 )
 from brinery_codecs._pickle.write_state import WriteState
-from brinery_codecs.shared_classes import (
-    ClassReader,
-    ClassWriter,
-    NoExternals,
-    canonical_code,
-    classes_of,
-    shared_class,
-)
+from brinery_codecs.classes import fill_class, make_class
 
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
@@ -71,6 +65,7 @@ class PickleFamily(Codec):
     protocol: int
     special: ClassVar[MutableMapping[type, Reducer]] = {}
     """Reducers of the wrapped library, by type."""
+    _is_portable = False
 
     def __init__(self, protocol: int | None = None) -> None:
         if protocol is None:
@@ -181,9 +176,37 @@ class PickleFamily(Codec):
         else:
             if unpickler.file.read(1):
                 raise bytes_follow()
-            return obj
+            if names.given is None:
+                return obj
+            del unpickler
+            return self._with_getattr(obj, source, names, links, buffers)
         del unpickler  # its memo must not be taken for that of the next one: see `locate`
         return self._load_old(source, names, buffers)
+
+    def _with_getattr(
+        self,
+        obj: Any,
+        source: Buffer,
+        names: Names,
+        links: ReadLinks,
+        buffers: Iterable[Buffer],
+    ) -> Any:
+        # Nearly every payload that names `getattr` calls it, and got a function in its place.  If the
+        # object holds that function, the payload has `getattr` as data: decode it again with the real one.
+        assert names.given is not None
+        given, names.given = names.given(), None
+        if given is None or names.restriction is not None:
+            return obj
+        links.restart()
+        names.update(_GETATTR)
+        try:
+            return self._unpickler(source, names, buffers).load()
+        except Exception:  # noqa: BLE001 - a class that was renamed, say: take the object as it was
+            links.restart()
+        finally:
+            for key in _GETATTR:
+                del names[key]
+        return self._unpickler(source, names, buffers).load()
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()
@@ -242,6 +265,12 @@ class PickleFamily(Codec):
     def _reducers(self) -> Mapping[type, Reducer]:
         return self.special
 
+    def portable(self) -> Self:
+        """Return a codec that writes the same and refuses what only this ``__main__`` has."""
+        portable = copy.copy(self)
+        portable._is_portable = True
+        return portable
+
     def locate(self, source: Buffer, error: Exception) -> str | None:
         """Return the path inside the object at which decoding failed; see `analysis.failure`."""
         from brinery_codecs._pickle.analysis.failure import path_of_failure
@@ -288,6 +317,14 @@ class PickleFamily(Codec):
 
     def _check(self, pickler: Any, sink: Sink) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
+        # What is written by value does not spell the name: see `classes`.
+        if self._is_portable and any(b"__main__" in piece for piece in sink.pieces):
+            for module, name in self.needs(b"".join(sink.pieces)):
+                if "__main__" in (module, name):
+                    raise pickle.PicklingError(
+                        f"{name} is defined in __main__, which another process does not have: "
+                        "move it to a module"
+                    )
 
     def _renew(self, pickler: Any) -> bool:
         """Make a pickler as it was when it was new; return whether that is possible."""
@@ -301,7 +338,7 @@ class PickleFamily(Codec):
     def _write_state(self, links: WriteLinks) -> WriteState:
         table = ReducerTable(links, self.protocol, self._reducers())
         kept = links.cache.setdefault((Prefix, self.protocol), {})
-        return WriteState(table, self._class_writer(links, classes_of(links)), known_prefixes=kept)
+        return WriteState(table, known_prefixes=kept)
 
     def _names(self, links: ReadLinks) -> Names:
         # Asked for each record.  `dump` keeps its state under the ID itself.
@@ -315,19 +352,6 @@ class PickleFamily(Codec):
             links.batch[-id(self)] = names
         return names
 
-    def _class_writer(
-        self, links: WriteLinks | ReadLinks, known: dict[tuple[str, int], type] | None = None
-    ) -> ClassWriter:
-        def encode(writer: ClassWriter, group: tuple[type, ...], canonical: bool) -> bytes:
-            sink = Sink()
-            table = ReducerTable(NoExternals(links), self.protocol, self._reducers())
-            if canonical:
-                table[CodeType] = canonical_code
-            self._write([*group], sink, WriteState(table, writer, canonical), None)
-            return b"".join(sink.pieces)
-
-        return ClassWriter(encode, known)
-
 
 def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
     # Where an exception was raised.
@@ -338,25 +362,17 @@ def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
     return code, at
 
 
-def _class_reader(links: ReadLinks, names: Names) -> ClassReader:
-    # A weak reference: a cycle would wait for the collector.
-    codec, known = names.codec, weakref.ref(names)
-    assert isinstance(codec, PickleFamily)
-
-    def decode(blob: bytes) -> Any:
-        living = known()
-        assert living is not None  # it reads the payload
-        codec._scan(blob, living)
-        unpickler = codec._unpickler(blob, living, ())
-        found = unpickler.load()
-        if unpickler.file.read(1):
-            raise bytes_follow()
-        return found
-
-    return ClassReader(links, lambda: codec._class_writer(links), decode)
+def _class_reader(links: ReadLinks) -> ClassReader:
+    # One for both functions, and for all codecs.
+    reader: ClassReader | None = links.batch.get(ClassReader)
+    if reader is None:
+        reader = links.batch[ClassReader] = ClassReader(links)
+    return reader
 
 
+_GETATTR: Final = dict.fromkeys((("builtins", "getattr"), ("__builtin__", "getattr")), getattr)
 _OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
     **REFERENCES,
-    (shared_class.__module__, shared_class.__name__): _class_reader,
+    (make_class.__module__, make_class.__name__): lambda links, _: _class_reader(links).make,
+    (fill_class.__module__, fill_class.__name__): lambda links, _: _class_reader(links).fill,
 }

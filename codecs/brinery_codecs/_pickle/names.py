@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copyreg
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
 from typing import Any, Final, NamedTuple
@@ -10,7 +11,7 @@ from typing import Any, Final, NamedTuple
 from brinery.codec import Buffer, Codec, ReadLinks
 from brinery.errors import DecodeError, MissingClassError, TrustError
 from brinery_codecs._pickle.finders import FindClass, admitted, finder_of
-from brinery_codecs._pickle.narrowed import narrowed
+from brinery_codecs._pickle.narrowed import AttributesByName, narrowed
 from brinery_codecs._pickle.prefixes import (
     calls_root,
     class_of,
@@ -66,6 +67,8 @@ class Names(dict[tuple[str, str], Any]):
         self._prefixes: dict[bytes, KnownPrefix | None] = {}
         self._enumerations: set[type] = set()
         self._is_enumeration: dict[tuple[str, str], bool] = {}
+        self.given: weakref.ref[AttributesByName] | None = None
+        """What the current payload got in place of `getattr`, if it names that."""
 
     def __missing__(self, key: tuple[str, str]) -> Any:
         own = self._own.get(key)
@@ -165,6 +168,12 @@ class Names(dict[tuple[str, str], Any]):
         if self.restriction is not None and isinstance(found, EnumType):
             self._enumerations.add(found)
         return found, self._links.upgrader(module, name, found)
+
+    def attributes(self) -> AttributesByName:
+        """Return the function that payloads get in place of `getattr`."""
+        made = AttributesByName(self)
+        self.given = weakref.ref(made)
+        return made
 
     def is_enumeration(self, module: str, name: str) -> bool | None:
         """Return whether an enumeration has a name, None if that is not known before an import."""

@@ -18,6 +18,9 @@ class Globals(Protocol):
 
     restriction: Restriction | None
 
+    def attributes(self) -> AttributesByName:
+        """Return the function that payloads get in place of `getattr`."""
+
     def find(self, find_class: FindClass, module: str, name: str) -> Any:
         """Look the global `name` of `module` up by `find_class`."""
 
@@ -31,7 +34,7 @@ def narrowed(names: Globals, module: str, name: str, found: Any) -> Callable[...
         # This function looks globals up, and has to go by the same names.
         return lambda module, name: names.find(named, module, name)
     if found is getattr:
-        return lambda obj, name, *default: _attribute(names, obj, name, default)
+        return names.attributes()
     if (
         found is operator.or_
         and names.restriction is not None
@@ -41,16 +44,30 @@ def narrowed(names: Globals, module: str, name: str, found: Any) -> Callable[...
     return None
 
 
-def _attribute(names: Globals, obj: Any, name: str, default: tuple[Any, ...]) -> Any:
-    # Below protocol 4, this is how nested classes are named; members of enumerations: see `members`.
-    if default or not isinstance(obj, type):
-        if names.restriction is not None:
-            raise refused_attribute(name)
-        return getattr(obj, name, *default)
-    module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"
+class AttributesByName:
+    """Stands in for `getattr`: attributes of classes go by the names that they have now.
 
-    def look_up(present: str, path: str) -> Any:
-        # The class may be one that cannot be imported under its name, but we have it.
-        return getattr(obj, name) if (present, path) == (module, qualname) else named(present, path)
+    Below protocol 4, this is how nested classes are named; members of enumerations: see `members`.
+    """
 
-    return names.find(look_up, module, qualname)
+    def __init__(self, names: Globals) -> None:
+        self._names = names
+
+    def __call__(self, obj: Any, name: str, *default: Any) -> Any:
+        """Return an attribute."""
+        if default or not isinstance(obj, type):
+            if self._names.restriction is not None:
+                raise refused_attribute(name)
+            return getattr(obj, name, *default)
+        module, qualname = obj.__module__, f"{obj.__qualname__}.{name}"
+
+        def look_up(present: str, path: str) -> Any:
+            # The class may be one that cannot be imported under its name, but we have it.
+            is_same = (present, path) == (module, qualname)
+            return getattr(obj, name) if is_same else named(present, path)
+
+        return self._names.find(look_up, module, qualname)
+
+    def __reduce__(self) -> Any:
+        """Return the reduction to `getattr`: a record may hold the function itself."""
+        return named, ("builtins", "getattr")

@@ -8,7 +8,7 @@ from typing import Any
 from brinery.codec import ReadLinks
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.names import NEW, Names
-from brinery_codecs._pickle.narrowed import narrowed
+from brinery_codecs._pickle.narrowed import AttributesByName, narrowed
 
 
 class Upgrading:
@@ -29,6 +29,10 @@ class Upgrading:
             self.upgrades[found] = upgrade
         narrower = narrowed(self, module, name, found)
         return found if narrower is None else narrower
+
+    def attributes(self) -> AttributesByName:
+        """Return the function that payloads get in place of `getattr`."""
+        return AttributesByName(self)
 
     def may_combine(self, cls: type) -> bool:
         """Return whether a reader that restricts names admits the class of flags."""

@@ -56,8 +56,10 @@ class ReducerTable(dict[type, Reducer]):
 
     def __missing__(self, cls: type) -> Reducer:
         if issubclass(cls, type):
-            # The table is asked for classes with a metaclass too, but those are written by name.
-            raise KeyError(cls)
+            # The table is asked for classes with a metaclass, too.  Those are written by name, unless
+            # the metaclass has a reducer.
+            self[cls] = copyreg.dispatch_table[cls]
+            return self[cls]
         if (known := self._of_libraries.get(cls)) is not None:
             return self._met_in_record(cls, *known)
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from brinery_codecs._pickle.class_reducer import ClassReducer
 from brinery_codecs._pickle.prefixes import Prefix
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Relay
-from brinery_codecs.shared_classes import ClassWriter
+from brinery_codecs.functions import FunctionReducer
 
 
 @dataclass(slots=True)
@@ -16,10 +17,9 @@ class WriteState:
     """Everything that the records of one save share."""
 
     table: ReducerTable
-    classes: ClassWriter
-    """Describes classes by value; only codecs that write classes by value use it."""
-    is_canonical: bool = False
-    """Whether classes are written to be compared, not to be read."""
+    reduce_function: FunctionReducer = field(default_factory=FunctionReducer)
+    reduce_class: ClassReducer = field(default_factory=ClassReducer)
+    """Reduce what is written by value; not all codecs do."""
     prefixes: dict[type, Prefix | None] = field(default_factory=dict)
     """The prefix of each class that this save has met; None for a class without one."""
     known_prefixes: dict[type, Prefix | None] = field(default_factory=dict)

@@ -23,6 +23,7 @@ class Reloading:
     """
 
     is_external_type = staticmethod(is_persistable_type)
+    record = ""
 
     def __init__(self, session: Session) -> None:
         self._identity = session.identity

@@ -474,6 +474,11 @@ class Loader:
         """Return a function for a class with versions, as a save does; it notes nothing."""
         return None if version_of(cls) == 1 else lambda: None
 
+    @property
+    def record(self) -> str:
+        """The ID of the record that is being decoded."""
+        return self._current
+
     def restart(self) -> None:
         """Prepare to decode the current record from its start."""
         if not self._is_made:

@@ -36,10 +36,8 @@ _OBJECTS: Final = frozenset({DATA, BUILT, SHARED, EXTERNAL})
 class Machine(Rules):
     """A payload with the state of the machine that goes through it."""
 
-    def __init__(
-        self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration, level: int = 0
-    ) -> None:
-        super().__init__(data, admits, is_enumeration, level)
+    def __init__(self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration) -> None:
+        super().__init__(data, admits, is_enumeration)
         self.protocol = 0
         self.stack: list[Value] = []
         """The values since the last mark."""

@@ -20,6 +20,8 @@ _SHOWN: Final = 20
 CUT: Final = "<inside, by a path too long to show>"
 """Replaces the start of such a path."""
 
+_MAKE_CODE: Final = "brinery_codecs.functions.make_code"
+
 Part = tuple[str, Node]
 """A step of a path, and the node to which it leads."""
 Real = Callable[[Node], Any]
@@ -142,20 +144,26 @@ def _function(code: int, names: int, closure: int, defaults: int | None) -> Any:
 
 
 def _free_names(code: Node) -> Iterator[str]:
-    # The arguments that make code end in the names of free and of cell variables.
-    if len(code.args) > 2:
-        for item in code.args[-2].items:
-            yield str(item.value)
+    # The arguments that make code (`types.CodeType`, of dill) end in the names of free and of cell variables.
+    if name_of(code.maker) == _MAKE_CODE:
+        yield from (str(item.value) for item in code.args[4].items)
+    elif len(code.args) > 2:
+        yield from (str(item.value) for item in code.args[-2].items)
+
+
+def _parameters(code: Node) -> list[str]:
+    if name_of(code.maker) == _MAKE_CODE:
+        return [str(item.value) for item in code.args[3].items]
+    # The arguments that make code (dill puts one more before them) are the number of parameters, as the
+    # first, and the names of variables, as the tenth.
+    args = code.args if not code.args or type(code.args[0].value) is int else code.args[1:]
+    return [str(name.value) for name in args[9].items[: args[0].value]] if len(args) > 9 else []
 
 
 def _defaults(code: Node, values: Node) -> Iterator[Part]:
-    # The arguments that make code (`types.CodeType`; dill puts one more before them) are the number of
-    # parameters, as the first, and the names of variables, as the tenth.
-    args = code.args if not code.args or type(code.args[0].value) is int else code.args[1:]
-    names = [str(name.value) for name in args[9].items] if len(args) > 9 else []
-    count = args[0].value if names else 0
+    names = _parameters(code)
     for index, value in enumerate(values.items):
-        place = count - len(values.items) + index
+        place = len(names) - len(values.items) + index
         name = _clipped(names[place]) if 0 <= place < len(names) else index
         yield f"<default {name}>", value
 
@@ -172,6 +180,31 @@ def _function_state(node: Node, state: Node) -> Iterator[Part]:
             yield from _defaults(node.args[0], value)
         else:
             yield f"<{_clipped(str(key.value))}>", value
+
+
+def _class_state(node: Node, state: Node) -> Iterator[Part]:
+    # Attributes, registered subclasses, attributes of members.
+    name = _class_name(node)
+    attributes, registered, of_members = state.items
+    yield from _attributes(attributes, f"<class {name}>.{{}}")
+    yield f"<subclass of {name}>", registered
+    for key, value in of_members.pairs:
+        for step, part in _attributes(value):
+            yield f"<class {name}>.{_clipped(str(key.value))}{step}", part
+
+
+def _class_arguments(node: Node) -> Iterator[Part]:
+    name = _class_name(node)
+    _, metaclass, bases, *others = node.args
+    yield "", metaclass
+    yield f"<base of {name}>", bases
+    for other in others:
+        yield from _attributes(other, f"<class {name}>.{{}}")
+
+
+def _class_name(node: Node) -> str:
+    key = node.args[0]
+    return _clipped(str(key.items[1].value)) if len(key.items) > 1 else "?"
 
 
 def _cell_state(node: Node, state: Node) -> Iterator[Part]:
@@ -231,12 +264,14 @@ _ARGUMENTS: Final[dict[str, Callable[[Node], Iterator[Part]]]] = {
     "dill._dill._create_function": _function(0, 1, 4, 3),
     "dill._dill._create_cell": _named(""),
     "dill._dill._create_ftype": _named("", ".func", ".args", ".keywords"),
-    "brinery_codecs.shared_classes.shared_class": _named(),
+    _MAKE_CODE: _named(),
+    "brinery_codecs.classes.make_class": _class_arguments,
 }
 _STATES: Final[dict[str, Callable[[Node, Node], Iterator[Part]]]] = {
     "functools.partial": _partial_state,
     "types.PartialType": _partial_state,
     "brinery_codecs.functions.make_function": _function_state,
+    "brinery_codecs.classes.make_class": _class_state,
     "brinery_codecs.functions.make_cell": _cell_state,
     "dill._dill._create_cell": _dill_cell_state,
 }

@@ -44,7 +44,6 @@ OWN: Final = frozenset(
 """Globals that records name for their own purposes: admitted always, with arguments that are checked."""
 
 FUNCTIONS: Final = OWN - {ID}
-_BY_VALUE: Final = ("<class>", "<by value>")
 
 
 class Payload:
@@ -86,13 +85,6 @@ class Payload:
                     raise refused_name(module, name)
             index = self._index[key] = len(self._names)
             self._names.append(key)
-        return FIRST - index
-
-    def class_by_value(self) -> int:
-        """Return the value of a class that the payload holds by value."""
-        index = self._index.setdefault(_BY_VALUE, len(self._names))
-        if index == len(self._names):
-            self._names.append(_BY_VALUE)
         return FIRST - index
 
     def extension(self, code: int) -> int:

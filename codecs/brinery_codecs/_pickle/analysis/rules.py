@@ -33,22 +33,16 @@ from brinery_codecs._pickle.analysis.values import (
 )
 from brinery_codecs._pickle.members import COMBINE
 
-_MOST_BLOBS: Final = 8  # classes by value within classes by value
 _OF_MEMBERS: Final = frozenset({GETATTR, COMBINE})
 """Functions that make members of enumerations, which may have a record of their own."""
-_SHARED_CLASS: Final = ("brinery_codecs.shared_classes", "shared_class")
 
 
 class Rules(Budget):
     """A payload whose calls go by rules."""
 
-    def __init__(
-        self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration, level: int = 0
-    ) -> None:
+    def __init__(self, data: bytes, admits: Admits | None, is_enumeration: IsEnumeration) -> None:
         super().__init__(data, admits, is_enumeration)
-        self._level = level
         self._makes: dict[tuple[str, str], Value] = {}
-        self._blobs: set[int] = set()
         self.has_hooks = False
         """Whether a mapping may hang a value that can be called on an object, as one of its methods."""
 
@@ -83,9 +77,8 @@ class Rules(Budget):
         if name == GETATTR and items and len(items) == 2:
             known = type(items[0]) is int and items[0] <= FIRST
             return self._attribute(name, items) if known else DATA
-        if name in (_SHARED_CLASS, (REFERENCE, "named")):
-            assert name is not None
-            return _RULES[name](self, name, items)
+        if name == (REFERENCE, "named"):
+            return self._by_name(name, items)
         return DATA
 
     def _items(self, arguments: Value) -> Sequence[Value] | None:
@@ -103,7 +96,7 @@ class Rules(Budget):
         rule = _RULES.get(name)
         if rule is None:
             return self._made(name)
-        if name in FUNCTIONS or name == _SHARED_CLASS:
+        if name in FUNCTIONS:
             raise refused(f"it makes an object of {':'.join(name)}, which is not a class")
         if has_keywords:
             raise refused(
@@ -184,21 +177,6 @@ class Rules(Budget):
             raise refused("it looks up a global, expected a module and a name as strings")
         return self.named(self.text_of(items[0]), self.text_of(items[1]))
 
-    def _shared_class(self, name: tuple[str, str], items: Sequence[Value] | None) -> Value:
-        if items is None or len(items) != 4 or type(items[3]) is not int or items[3] <= 0:
-            raise refused("it has a class by value, expected key, index, name and bytes")
-        if self._level >= _MOST_BLOBS:
-            raise refused("it has classes by value, too deep in each other")
-        if items[3] not in self._blobs:
-            self._blobs.add(items[3])
-            blob = self.literal(items[3])
-            inner = type(self)(blob, self.admits, self.is_enumeration, self._level + 1)
-            inner.run()
-            self.unsure |= inner.unsure
-            self.needed.update(inner.needed)
-            self.extensions += inner.extensions
-        return self.class_by_value()
-
 
 def _may_be_flag(value: Value) -> bool:
     # A member that is named, the result of a call, one in a record of its own, or bits without a name.
@@ -215,7 +193,6 @@ _RULES: Final[dict[tuple[str, str], Rule]] = {
     (REFERENCE, "new_root"): Rules._root,
     (REFERENCE, "hashable_root"): Rules._root,
     (REFERENCE, "named"): Rules._by_name,
-    _SHARED_CLASS: Rules._shared_class,
     GETATTR: Rules._attribute,
     COMBINE: Rules._combine,
     ("copyreg", "_reconstructor"): Rules._reconstructor,

@@ -78,8 +78,6 @@ class Trace:
                 yield Mention("global", ":".join(node.value), prefix + path_to(node, places))
             elif name_of(node.maker) == "brinery.reference.external":
                 yield Mention("external", text_of(node.args[0]), prefix + path_to(node, places))
-            elif name_of(node.maker) == "brinery_codecs.shared_classes.shared_class":
-                yield from Trace(node.args[3].value).mentions(prefix + path_to(node, places))
 
     # -- the machine
 

@@ -8,6 +8,7 @@ import struct
 import sys
 import tempfile
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,16 @@ from brinery.codec import Codec
 from brinery.testing import samples
 from brinery.testing.kinds import KINDS
 from brinery.testing.proofs.kinds import first_loss, value_loss
-from brinery.testing.proofs.proof import BY_REFERENCE, KEPT, NO, Fate, fate_of, worst
+from brinery.testing.proofs.proof import (
+    BY_REFERENCE,
+    CHANGED,
+    KEPT,
+    NO,
+    REFUSED,
+    Fate,
+    fate_of,
+    worst,
+)
 
 
 def modules_row(codec: Codec) -> Fate:
@@ -28,15 +38,24 @@ def modules_row(codec: Codec) -> Fate:
 
 
 def locks_row(codec: Codec) -> Fate:
-    """Save a free lock and a held one."""
+    """Save free locks of both kinds, and what holds one; a lock that is held must be refused."""
 
     def check(first: Any, second: Any) -> None:
         assert [type(lock) for lock in second] == [type(lock) for lock in first]
-        assert [lock.locked() for lock in second] == [False, True]
+        for lock in second:
+            with ThreadPoolExecutor(1) as other:
+                assert other.submit(lock.acquire, timeout=1).result()
 
-    free, held = threading.Lock(), threading.Lock()
-    with held:
-        return fate_of(codec, [free, held], check, evidence="a new lock, held if the old one was")
+    locks = [threading.Lock(), threading.RLock(), threading.Condition()]
+    fate = fate_of(codec, locks, check, evidence="new locks, that are free; a held one is refused")
+    if fate.result != KEPT:
+        return fate
+    for held in threading.Lock(), threading.RLock():
+        with held:
+            refusal = fate_of(codec, [held], lambda first, second: None)
+        if refusal.result != REFUSED:
+            return Fate(CHANGED, f"a {type(held).__qualname__} that is held is saved, for ever")
+    return fate
 
 
 def files_row(codec: Codec) -> Fate:

@@ -1,0 +1,395 @@
+"""A digest of what a class is: equal in every process that runs the same class statement.
+
+The content of a class is its bases, the code of its methods without file names and lines, its attributes, the
+variables that its methods captured, and the constants, functions and classes that they use as globals.  Other
+globals, such as lists, dicts and objects, are the state of a module, which programs change while they run:
+only their types count.  Sets count in an order of their own.  What Python adds to a class when it is first
+used does not count.
+"""
+
+from __future__ import annotations
+
+import copyreg
+import dis
+import enum
+import functools
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
+from hashlib import blake2b
+from itertools import chain, pairwise
+from typing import Any, Final
+
+from brinery.persistable import is_persistable_type
+from brinery_codecs._pickle.importable import is_importable, is_importable_function
+from brinery_codecs.functions import all_code, used_globals
+
+_ATOMS: Final = frozenset(
+    {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
+)
+_DEEPEST: Final = 100
+"""Objects in each other, below which only the type of an object counts."""
+
+_ADDED_BY_PYTHON: Final = frozenset(
+    {
+        "__abstractmethods__",
+        "__annotations_cache__",
+        "__dict__",
+        "__firstlineno__",
+        "__module__",
+        "__parameters__",
+        "__qualname__",
+        "__signature__",
+        "__slotnames__",
+        "__static_attributes__",
+        "__weakref__",
+        "_abc_impl",
+    }
+)
+_OF_PROTOCOLS: Final = frozenset(
+    {"__init__", "__subclasshook__", "__protocol_attrs__", "__non_callable_proto_members__"}
+)
+_OF_ENUMERATIONS: Final = (frozenset(vars(enum.Flag)) - {"__doc__", "__annotations__"}) | {
+    "__new_member__",
+    "_all_bits_",
+    "_boundary_",
+    "_flag_mask_",
+    "_generate_next_value_",
+    "_hashable_values_",
+    "_inverted_",
+    "_member_map_",
+    "_member_names_",
+    "_member_type_",
+    "_new_member_",
+    "_singles_mask_",
+    "_unhashable_values_",
+    "_unhashable_values_map_",
+    "_use_args_",
+    "_value2member_map_",
+    "_value_repr_",
+}
+
+
+def digest_of_class(cls: type) -> str:
+    """Return the digest of a class in hexadecimal, 32 characters."""
+    walk = _Walk()
+    walk.add(cls)
+    return walk.digest().hex()
+
+
+def own_attributes(cls: type) -> dict[str, Any]:
+    """Return the attributes of a class that its statement and its program gave it.
+
+    Without those that making the class again gives it: slots, members of an enumeration, an ABC's cache.
+    """
+    attributes = {
+        name: value
+        for name, value in vars(cls).items()
+        if name not in _MADE_AGAIN and not isinstance(value, _DESCRIPTORS)
+    }
+    if isinstance(cls, enum.EnumType):
+        attributes = {
+            name: value
+            for name, value in attributes.items()
+            if name not in cls.__members__ and (name not in _OF_ENUMERATIONS or _is_own(value, cls))
+        }
+    return attributes
+
+
+def _is_own(value: Any, cls: type) -> bool:
+    function = getattr(value, "__func__", value)
+    function = getattr(function, "fget", None) or function
+    return getattr(function, "__qualname__", "").startswith(f"{cls.__qualname__}.")
+
+
+_MADE_AGAIN: Final = frozenset(
+    {
+        "__annotations_cache__",
+        "__classdictcell__",
+        "__dict__",
+        "__module__",
+        "__qualname__",
+        "__slotnames__",
+        "__weakref__",
+        "_abc_impl",
+    }
+)
+_DESCRIPTORS: Final = (types.MemberDescriptorType, types.GetSetDescriptorType)
+
+
+class _Walk:
+    """Hashes an object and all that belongs to its content, each object once."""
+
+    def __init__(self, outer: _Walk | None = None) -> None:
+        self._hash = blake2b(digest_size=16)
+        self._seen: dict[int, int] = {} if outer is None else dict(outer._seen)
+        # An object that is made on the way must not lose its id to another.
+        self._kept: list[Any] = [] if outer is None else list(outer._kept)
+        self._depth: int = 0 if outer is None else outer._depth
+
+    def digest(self) -> bytes:
+        return self._hash.digest()
+
+    def add(self, obj: Any) -> None:
+        """Hash the content of an object."""
+        cls = type(obj)
+        if cls in _ATOMS:
+            self._token(cls.__name__, repr(obj))
+            return
+        if cls not in _UNCHANGEABLE:
+            # Constants that are equal are one object here and two there, as the compiler likes.
+            place = self._seen.setdefault(id(obj), len(self._seen))
+            if place < len(self._kept):
+                self._token("again", str(place))
+                return
+            self._kept.append(obj)
+        if self._depth == _DEEPEST:
+            self._token("deep", _name_of(cls))
+            return
+        self._depth += 1
+        try:
+            _method_for(cls)(self, obj)
+        finally:
+            self._depth -= 1
+
+    def _token(self, kind: str, text: str) -> None:
+        data = text.encode("utf-8", "surrogatepass")
+        self._hash.update(f"{kind} {len(data)} ".encode())
+        self._hash.update(data)
+
+    def _all(self, kind: str, items: Iterable[Any]) -> None:
+        self._token("begin", kind)
+        for item in items:
+            self.add(item)
+        self._token("end", kind)
+
+    # -- containers
+
+    def _sequence(self, obj: Any) -> None:
+        self._all(type(obj).__name__, obj)
+
+    def _dict(self, obj: Mapping[Any, Any]) -> None:
+        self._all("dict", chain.from_iterable(obj.items()))
+
+    def _set(self, obj: Iterable[Any]) -> None:
+        digests = []
+        for item in obj:
+            inner = _Walk(self)
+            inner.add(item)
+            digests.append(inner.digest().hex())
+        self._token(type(obj).__name__, " ".join(sorted(digests)))
+
+    # -- code
+
+    def _code(self, code: types.CodeType) -> None:
+        self._token("code", code.co_qualname)
+        numbers = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount, code.co_flags)
+        names = (code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars)
+        self._token("names", repr((numbers, names, code.co_exceptiontable)))
+        if "__firstlineno__" in code.co_names:
+            self._class_body(code)
+        else:
+            self._token("operations", code.co_code.hex())
+            self._all("constants", code.co_consts)
+
+    def _class_body(self, code: types.CodeType) -> None:
+        # From Python 3.13 on it has a line among its constants, and a tuple in the order of a set.
+        instructions = list(dis.get_instructions(code))
+        for instruction, following in pairwise((*instructions, None)):
+            assert instruction is not None
+            if following is not None and following.argval in (
+                "__firstlineno__",
+                "__static_attributes__",
+            ):
+                continue
+            self._token("operation", instruction.opname)
+            self.add(instruction.argval)
+
+    def _function(self, function: types.FunctionType) -> None:
+        if is_importable_function(function):
+            self._token("function", f"{function.__module__}:{function.__qualname__}")
+            return
+        self._code(function.__code__)
+        self._all("defaults", (function.__defaults__, function.__kwdefaults__))
+        self._all("attributes", (function.__doc__, function.__dict__))
+        stored = _stored(function.__code__, "STORE_DEREF", "DELETE_DEREF")
+        for name, cell in zip(
+            function.__code__.co_freevars, function.__closure__ or (), strict=True
+        ):
+            if (
+                name != "__classdict__"
+            ):  # the body of a class, as annotations see it from Python 3.14 on
+                self._token("variable", name)
+                self._cell(cell, is_stored=name in stored)
+        stored = _stored(function.__code__, "STORE_GLOBAL", "DELETE_GLOBAL")
+        for name, value in used_globals(function).items():
+            self._token("global", name)
+            if name in stored or not _is_constant(value):
+                self._token("state", "" if name in stored else _name_of(type(value)))
+            else:
+                self.add(value)
+
+    def _cell(self, cell: types.CellType, *, is_stored: bool) -> None:
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            self._token("empty", "")
+            return
+        if is_stored:
+            self._token("state", "")
+        else:
+            self.add(content)
+
+    def _captured(self, cell: types.CellType) -> None:
+        self._cell(cell, is_stored=False)
+
+    def _method(self, method: types.MethodType) -> None:
+        self._all("method", (method.__func__, method.__self__))
+
+    def _descriptor(self, obj: Any) -> None:
+        self._all(type(obj).__name__, (obj.__func__,))
+
+    def _property(self, obj: property) -> None:
+        self._all("property", (obj.fget, obj.fset, obj.fdel, obj.__doc__))
+
+    def _cached_property(self, obj: functools.cached_property[Any]) -> None:
+        self._all("cached_property", (obj.func,))
+
+    def _cached_function(self, obj: Any) -> None:
+        self._all("lru_cache", (obj.__wrapped__, obj.cache_parameters()))
+
+    def _builtin(self, obj: Any) -> None:
+        self._token("builtin", f"{obj.__module__}:{obj.__qualname__}")
+
+    def _module(self, module: types.ModuleType) -> None:
+        self._token("module", module.__name__)
+
+    # -- classes
+
+    def _class(self, cls: type) -> None:
+        self._token("class", f"{cls.__module__}:{cls.__qualname__}")
+        if is_importable(cls):
+            return
+        self._all("kinds", (type(cls), *cls.__bases__))
+        if isinstance(cls, enum.EnumType):
+            self._members(cls)
+        for name, value in sorted(_counted_attributes(cls).items()):
+            self._token("attribute", name)
+            self.add(value)
+
+    def _members(self, cls: enum.EnumType) -> None:
+        member: enum.Enum
+        for name, member in cls.__members__.items():
+            self._token("member", name)
+            self.add(member._value_)
+
+    def _type_variable(self, obj: Any) -> None:
+        self._token("variable", f"{type(obj).__name__} {obj}")
+        for name in ("__bound__", "__constraints__"):
+            self.add(getattr(obj, name, None))
+
+    # -- all others
+
+    def _other(self, obj: Any) -> None:
+        cls = type(obj)
+        if is_persistable_type(cls):
+            self._token("persistable", _name_of(cls))
+            return
+        try:
+            reduction = _reduced(obj)
+        except Exception:  # noqa: BLE001 - it may be any code, and a save tells of the failure
+            self._token("object", _name_of(cls))
+            return
+        if isinstance(reduction, str):
+            self._token("name", reduction)
+            return
+        function, arguments, *rest = reduction
+        self.add(function)
+        self.add(arguments)
+        state, items, pairs = (*rest, None, None, None)[:3]
+        self.add(state)
+        self._all("items", items or ())
+        self._all("pairs", chain.from_iterable(pairs or ()))
+
+
+def _reduced(obj: Any) -> Any:
+    reduce = copyreg.dispatch_table.get(type(obj))
+    return obj.__reduce_ex__(4) if reduce is None else reduce(obj)
+
+
+def _counted_attributes(cls: type) -> dict[str, Any]:
+    attributes = own_attributes(cls)
+    dropped = set(_ADDED_BY_PYTHON)
+    if any("_is_protocol" in vars(base) for base in cls.__mro__):
+        dropped.update(name for name in _OF_PROTOCOLS if not _is_own(attributes.get(name), cls))
+    if "__pydantic_fields__" in attributes:
+        # What pydantic derives from the fields has the addresses of classes in it.
+        dropped.update(
+            name
+            for name in attributes
+            if name.startswith("__pydantic_") and name != "__pydantic_fields__"
+        )
+    return {name: value for name, value in attributes.items() if name not in dropped}
+
+
+def _is_constant(value: Any) -> bool:
+    cls = type(value)
+    if cls in (tuple, frozenset):
+        return all(map(_is_constant, value))
+    return cls in _ATOMS or isinstance(value, _CONSTANTS)
+
+
+_CONSTANTS: Final = (
+    type,
+    types.FunctionType,
+    types.BuiltinFunctionType,
+    types.ModuleType,
+    type(functools.lru_cache(lambda: None)),
+    enum.Enum,
+)
+
+
+def _stored(code: types.CodeType, *operations: str) -> set[str]:
+    return {
+        str(instruction.argval)
+        for inner in all_code(code)
+        for instruction in dis.get_instructions(inner)
+        if instruction.opname in operations
+    }
+
+
+def _name_of(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
+
+
+_Method = Callable[[_Walk, Any], None]
+_KINDS: Final[Mapping[type, _Method]] = {
+    tuple: _Walk._sequence,
+    list: _Walk._sequence,
+    dict: _Walk._dict,
+    types.MappingProxyType: _Walk._dict,
+    set: _Walk._set,
+    frozenset: _Walk._set,
+    types.CodeType: _Walk._code,
+    types.FunctionType: _Walk._function,
+    types.CellType: _Walk._captured,
+    types.MethodType: _Walk._method,
+    staticmethod: _Walk._descriptor,
+    classmethod: _Walk._descriptor,
+    property: _Walk._property,
+    functools.cached_property: _Walk._cached_property,
+    type(functools.lru_cache(lambda: None)): _Walk._cached_function,
+    types.BuiltinFunctionType: _Walk._builtin,
+    types.WrapperDescriptorType: _Walk._builtin,
+    types.ModuleType: _Walk._module,
+    typing.TypeVar: _Walk._type_variable,
+    typing.ParamSpec: _Walk._type_variable,
+    typing.TypeVarTuple: _Walk._type_variable,
+}
+_UNCHANGEABLE: Final = frozenset({tuple, frozenset, types.CodeType})
+
+
+def _method_for(cls: type) -> _Method:
+    if issubclass(cls, type):
+        return _Walk._class
+    return _KINDS.get(cls, _Walk._other)
