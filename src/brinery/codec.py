@@ -178,8 +178,12 @@ class ReadLinks(Protocol):
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Answer as `WriteLinks.note_version`, for classes that are encoded to be compared."""
 
-    def restart(self) -> None:
-        """Prepare to decode the same record again, from its start."""
+    def restart(self) -> bool:
+        """Prepare to decode the same record again, from its start.
+
+        Return whether that may be done to find out where decoding failed.  Not if code of the user has loaded
+        other objects meanwhile and that failed: it would load them again, and so would the code in these.
+        """
 
 
 class PlainLinks:
@@ -207,8 +211,9 @@ class PlainLinks:
         """Return None: all states are up to date."""
         return None
 
-    def restart(self) -> None:
-        """Do nothing."""
+    def restart(self) -> bool:
+        """Return True: nothing has to be prepared."""
+        return True
 
 
 class Mention(NamedTuple):

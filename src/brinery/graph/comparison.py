@@ -109,5 +109,6 @@ class Reloading:
     def note_library(self, module: str) -> None:
         """Return None: only the payload is compared."""
 
-    def restart(self) -> None:
-        """Do nothing: `construct` makes a new object each time."""
+    def restart(self) -> bool:
+        """Return True: `construct` makes a new object each time."""
+        return True
