@@ -50,8 +50,7 @@ class FilesystemStore(Store):
         read and write them, and is trusted not to plant pickles.  Defaults to the setting that the store
         remembers, which by itself trusts nobody; a new store is "private".
 
-    Options of the codec (dill's `recurse`, …) may be given, too.  Arguments of the sibling stores
-    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other argument causes a warning.
+    Options of the codec (dill's `recurse`, …) may be given, too; any other argument is refused.
     """
 
     def __init__(

@@ -31,7 +31,7 @@ class Handle:
         self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
     ) -> None:
         # Every constructor ends with this call.
-        self._session = session_from(type(self).__name__, backend, options)
+        self._session = session_from(type(self), backend, options)
         self._session.remembers = remembers
         self._session.store = weakref.ref(self)
         self._idfactory = options.idfactory

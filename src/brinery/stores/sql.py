@@ -58,9 +58,8 @@ class SqlStore(Store):
     `timeout`
         Seconds to wait for another writer of an SQLite file, and for a server to answer.
 
-    Options of the codec may be given, too.  Arguments of the sibling stores (`directory`, `layout`)
-    are ignored; any other argument causes a warning.  A pickle of a store contains its URL with the
-    password.
+    Options of the codec may be given, too; any other argument is refused.  A pickle of a store contains its
+    URL with the password.
     """
 
     def __init__(

@@ -74,8 +74,7 @@ class Store(Handle, MutableMapping[str, Any]):
 
         `remember` are the settings of this kind of store, which are written to `Settings.options`.
         `renames` map old names of classes and functions (``module:qualname``) and of modules (``module``)
-        to their present names.  `extra` may contain options of the codec.  Arguments that only sibling
-        stores have are ignored; any other argument causes a warning.
+        to their present names.  `extra` may contain options of the codec; any other argument is refused.
         """
         options = StoreOptions(
             idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
@@ -351,8 +350,8 @@ class Store(Handle, MutableMapping[str, Any]):
     def _end(self, id_: str, count: int) -> bytes:
         try:
             return self._session.backend.get_tail(name_of(id_), count)[0]
-        except Missing as missing:
-            raise NotFoundError(id_, self._session.backend.location) from missing
+        except Missing:
+            raise NotFoundError(id_, self._session.backend.location) from None
 
     # -- the mapping protocol
 
