@@ -179,18 +179,22 @@ class ReadLinks(Protocol):
         """Answer as `WriteLinks.note_version`, for classes that are encoded to be compared."""
 
     @property
-    def record(self) -> str:
+    def current(self) -> str:
         """The name of the record that is being decoded; empty if it has none."""
 
-    def restart(self) -> None:
-        """Prepare to decode the same record again, from its start."""
+    def restart(self) -> bool:
+        """Prepare to decode the same record again, from its start.
+
+        Return whether that may be done to find out where decoding failed.  Not if code of the user has loaded
+        other objects meanwhile and that failed: it would load them again, and so would the code in these.
+        """
 
 
 class PlainLinks:
     """Links that know neither renamed classes nor versions; a base for the links of tests."""
 
     restriction: Restriction | None = None
-    record = ""
+    current = ""
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
@@ -212,8 +216,9 @@ class PlainLinks:
         """Return None: all states are up to date."""
         return None
 
-    def restart(self) -> None:
-        """Do nothing."""
+    def restart(self) -> bool:
+        """Return True: nothing has to be prepared."""
+        return True
 
 
 class Mention(NamedTuple):

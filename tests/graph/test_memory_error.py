@@ -20,6 +20,8 @@ class Odd(Persistable):
     """Runs out of memory where it is told to."""
 
     fails_to_save = fails_to_load = False
+    n: Any
+    other: Any
 
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)

@@ -371,6 +371,43 @@ def test_an_id_that_is_taken_is_not_tried_again(store: Store) -> None:
     assert len(calls) <= 2
 
 
+def test_a_function_that_removes_the_object_is_told_so(store: Store) -> None:
+    """At once, and its removal is undone."""
+    id = store.save(Thing(n=0))
+    calls: list[None] = []
+
+    def function(thing: Any) -> None:
+        calls.append(None)
+        store.remove(id)
+
+    with pytest.raises(InvalidArgumentError, match=r"got one that removes it.*transaction\(\)"):
+        store.update(id, function)
+    assert len(calls) == 1
+    assert store.load(id).n == 0
+
+
+def test_a_function_may_save_the_object_itself(store: Store, other: Store) -> None:
+    """And change it again, or save it as a new one."""
+    id = store.save(Thing(n=0))
+
+    def save_twice(thing: Any) -> None:
+        thing.n += 1
+        store.save(thing)
+        thing.n += 1
+
+    assert store.update(id, save_twice).n == 2
+    assert other.load(id).n == 2
+
+
+@pytest.mark.parametrize("wrong", [3, None, "text", [len]])
+def test_what_is_no_function_is_refused(store: Store, wrong: Any) -> None:
+    """Whether the object is there or not."""
+    store.save([1], "there")
+    for id in ("there", "missing"):
+        with pytest.raises(InvalidArgumentError, match=f"update: expected a function for '{id}'"):
+            store.update(id, wrong)
+
+
 def test_a_mapping_is_accepted_as_by_any_mapping(store: Store) -> None:
     """`update` with a mapping replaces its objects, in one commit."""
     store.update({"a": [1], "b": [2]})

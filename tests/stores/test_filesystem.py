@@ -27,6 +27,7 @@ from brinery import (
     IdFactory,
     InvalidArgumentError,
     JobIdFactory,
+    MemoryStore,
     MisplacedRecordError,
     NotFoundError,
     Persistable,
@@ -393,14 +394,36 @@ class TestArguments:
         assert Path(printed).is_relative_to(tmp_path)
         assert (Path(printed) / "list.1").is_file()
 
-    def test_arguments_of_sibling_stores_are_ignored(self, tmp_path: Path) -> None:
-        """`table_name` and the like cause no warning; warnings are errors here."""
-        FilesystemStore(tmp_path, table_name="t", extra_fields={}, create=True, url="x")
+    @pytest.mark.parametrize("wrong", ["table_name", "extra_fields", "create", "url", "timeout"])
+    def test_arguments_of_other_stores_are_refused(self, tmp_path: Path, wrong: str) -> None:
+        """The error lists what a directory takes; `lock_timeout` is called `timeout` in a database."""
+        unknown: dict[str, Any] = {wrong: 3}
+        expected = f"FilesystemStore .* no argument '{wrong}'.*, layout, lock_timeout, max_expanded"
+        with pytest.raises(InvalidArgumentError, match=expected):
+            FilesystemStore(tmp_path, **unknown)
+        with pytest.raises(InvalidArgumentError, match=f"no argument '{wrong}'"):
+            MemoryStore(**unknown)
+        with pytest.raises(InvalidArgumentError, match=f"no argument '{wrong}'"):
+            make_store(f"file:{tmp_path}?{wrong}=3")
 
-    def test_any_other_argument_warns(self, tmp_path: Path) -> None:
-        """A misspelt argument is not silently ignored."""
-        with pytest.warns(UserWarning, match="did you mean 'codec'"):
+    def test_options_of_the_codec_are_among_those_that_are_listed(self, tmp_path: Path) -> None:
+        """Those of another codec are refused."""
+        with pytest.raises(InvalidArgumentError, match="did you mean 'codec'"):
             FilesystemStore(tmp_path, codek="dill")
+        with pytest.raises(InvalidArgumentError, match="no argument 'recurse'"):
+            FilesystemStore(tmp_path, recurse=True)
+        with pytest.raises(InvalidArgumentError, match="protocol, recurse, renames"):
+            FilesystemStore(tmp_path, codec="dill", recurs=True)
+
+    def test_a_subclass_hands_its_arguments_on(self, tmp_path: Path) -> None:
+        """The list is that of the store of brinery."""
+
+        class Mine(FilesystemStore):
+            def __init__(self, *args: Any, **options: Any) -> None:
+                super().__init__(*args, **options)
+
+        with pytest.raises(InvalidArgumentError, match=r"Mine .*\(did you mean 'lock_timeout'"):
+            Mine(tmp_path, lock_time=3)
 
     @pytest.mark.parametrize(
         ("arguments", "kind"),
@@ -435,10 +458,10 @@ class TestArguments:
         assert make_store(url, codec="pickle").codec.name == "pickle"
 
     def test_a_bad_option_in_a_url_is_an_error(self, tmp_path: Path) -> None:
-        """A wrong value is refused, a wrong name warns."""
+        """A wrong value is refused, and a wrong name."""
         with pytest.raises(UnknownCodecError):
             make_store(f"{tmp_path}?codec=nothing")
-        with pytest.warns(UserWarning, match="colour"):
+        with pytest.raises(InvalidArgumentError, match="no argument 'colour'"):
             make_store(f"{tmp_path}?colour=red")
 
     def test_options_in_a_url_are_not_lost_on_the_constructor(self, tmp_path: Path) -> None:

@@ -413,12 +413,15 @@ def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
         make_store(f"sqlite:///{tmp_path}/a.db?cdoec=dill")
 
 
-def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> None:
-    """`directory` belongs to the sibling; a typing error causes a warning with a guess."""
+def test_arguments_of_other_stores_are_refused(tmp_path: Path) -> None:
+    """`lock_timeout` belongs to a directory; the error of a typing error has a guess."""
     url = f"sqlite:///{tmp_path}/a.db"
-    SqlStore(url, directory="/x", layout="flat", shared="group", lock_timeout=1).close()
-    with pytest.warns(UserWarning, match="'extra_fields'"):
-        SqlStore(f"sqlite:///{tmp_path}/a.db", extra_field={}).close()
+    for wrong in ("directory", "layout", "shared", "lock_timeout"):
+        unknown: dict[str, Any] = {wrong: 1}
+        with pytest.raises(InvalidArgumentError, match=f"no argument '{wrong}'.*, timeout, trust"):
+            SqlStore(url, **unknown)
+    with pytest.raises(InvalidArgumentError, match="did you mean 'extra_fields'"):
+        SqlStore(url, extra_field={})
 
 
 def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:

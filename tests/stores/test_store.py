@@ -3,6 +3,7 @@
 # ruff: noqa: PT012 - a transaction that fails is a block of several statements
 from __future__ import annotations
 
+import traceback
 from array import array
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from brinery import (
     AlreadySavedError,
     InvalidArgumentError,
     MemoryStore,
+    NotFoundError,
     Persistable,
     Store,
     make_store,
@@ -231,3 +233,39 @@ def test_a_class_with_long_metadata_is_listed(store: Store) -> None:
     id = store.save(Thing(children=[ThingGroup() for _ in range(500)]))
     assert store.list(Thing) == [id]
     assert len(store.list(ThingGroup)) == 500
+
+
+# -- missing objects
+
+LOOKS: dict[str, Callable[[Store], Any]] = {
+    "load": lambda store: store.load("x"),
+    "load_many": lambda store: store.load_many(["there", "x"]),
+    "item": lambda store: store["x"],
+    "remove": lambda store: store.remove("x"),
+    "del": lambda store: store.__delitem__("x"),
+    "pop": lambda store: store.pop("x"),
+    "info": lambda store: store.info("x"),
+    "references": lambda store: store.references("x"),
+    "needs": lambda store: store.needs("x"),
+    "update": lambda store: store.update("x", len),
+    "gc": lambda store: store.gc(["x"]),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("in_transaction", [False, True], ids=["alone", "transaction"])
+def test_a_missing_object_is_one_error(store: Store, look: str, in_transaction: bool) -> None:
+    """No chain of exceptions of the layers below."""
+    store.save([1], "there")
+    with pytest.raises(NotFoundError, match="there is no object 'x'") as caught:
+        if in_transaction:
+            with store.transaction():
+                LOOKS[look](store)
+        else:
+            LOOKS[look](store)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert "During handling" not in shown
+    assert "direct cause" not in shown
+    if look == "load":
+        files = [frame.filename for frame in traceback.extract_tb(caught.value.__traceback__)]
+        assert len([file for file in files if "brinery/graph" in file]) <= 1 + in_transaction

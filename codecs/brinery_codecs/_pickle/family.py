@@ -153,8 +153,10 @@ class PickleFamily(Codec):
             return pickle.loads(data, buffers=chain(first, buffers))
         except MemoryError:
             raise
-        except Exception as failure:  # noqa: BLE001 - again, by an unpickler that shows where it fails
-            links.restart()
+        except Exception as failure:
+            # Once more, by an unpickler that shows where it fails.
+            if not links.restart():
+                raise
             try:
                 return self._load(source, names, links, buffers)
             except Exception as again:

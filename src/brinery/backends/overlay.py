@@ -314,6 +314,11 @@ class Overlay(Backend):
         change = self._changes.get(name)
         return change is not None and change.version is version
 
+    def has_deleted(self, name: str) -> bool:
+        """Return whether this overlay hides what is below under `name`."""
+        change = self._changes.get(name)
+        return change is not None and change.version is None
+
     def pre_fork(self) -> None:
         """Let the backend below prepare."""
         self._base.pre_fork()

@@ -119,8 +119,8 @@ class Quarantine:
     def _bytes(self, key: str) -> tuple[bytes, Version]:
         try:
             return self._backend.get(_place(key))
-        except Missing as missing:
-            raise NotFoundError(key, f"the quarantine of {self._backend.location}") from missing
+        except Missing:
+            raise NotFoundError(key, f"the quarantine of {self._backend.location}") from None
 
 
 def _place(key: str) -> str:

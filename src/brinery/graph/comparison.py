@@ -23,7 +23,7 @@ class Reloading:
     """
 
     is_external_type = staticmethod(is_persistable_type)
-    record = ""
+    current = ""
 
     def __init__(self, session: Session) -> None:
         self._identity = session.identity
@@ -110,5 +110,6 @@ class Reloading:
     def note_library(self, module: str) -> None:
         """Return None: only the payload is compared."""
 
-    def restart(self) -> None:
-        """Do nothing: `construct` makes a new object each time."""
+    def restart(self) -> bool:
+        """Return True: `construct` makes a new object each time."""
+        return True

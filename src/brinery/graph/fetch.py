@@ -91,8 +91,8 @@ class Fetcher:
         name = name_of(id)
         try:
             data, version = backend.get(name)
-        except Missing as missing:
-            raise NotFoundError(id, backend.location) from missing
+        except Missing:
+            raise NotFoundError(id, backend.location) from None
         try:
             record = gate.parsed(data, version, id)
         except (RecordError, TrustError):

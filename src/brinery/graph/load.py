@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from brinery.errors import NotFoundError
 from brinery.graph.loader import Loader
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -22,4 +23,8 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
             living = identity.get(ids[0])
             if living is not NOTHING and (placeholders or ids[0] not in identity.incomplete):
                 return [living]
-        return Loader(session, placeholders=placeholders).load(ids)
+        try:
+            return Loader(session, placeholders=placeholders).load(ids)
+        except NotFoundError as error:
+            # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
+            raise error.with_traceback(None) from None

@@ -12,6 +12,7 @@ full decode fills that same object.
 from __future__ import annotations
 
 import functools
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -79,6 +80,9 @@ class Loader:
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
         self._session = session
+        self.thread = threading.get_ident()
+        self.current = ""
+        self.failed_inside = False
         self.restriction = session.gate.restriction
         self._backend = session.backend
         self._identity = session.identity
@@ -100,7 +104,6 @@ class Loader:
         self._first: list[str] = []
         self._to_enter: set[str] = set()
         self._incomplete: dict[int, str] = {}
-        self._current = ""
         self._bare = False
         self._early: dict[str, Mapping[str, Any]] = {}
         self._given_early: dict[str, EarlyAttributes] = {}
@@ -116,7 +119,11 @@ class Loader:
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.  After an error nothing of this load is remembered.
         """
+        loaders = self._session.loaders
+        loaders.append(self)
         try:
+            if len(loaders) > 1:
+                self._check_ring(ids)
             alive: dict[str, Any] = {}
             references = self._fetch_alone(ids[0], alive) if len(ids) == 1 else ()
             is_alone = bool(self._read)
@@ -135,11 +142,26 @@ class Loader:
                     # walk the records as well, a load would take an eighth longer.
                     self._read, self._objects = {}, {}
                 return found
+        except BaseException:
+            for outer in loaders:
+                outer.failed_inside = True
+            raise
         finally:
+            loaders.remove(self)
             # The codecs' batch refers back to this object.  Clearing it breaks the cycle, so that
             # nothing waits for the collector.
             self.batch.clear()
             self._begun.clear()
+
+    def _check_ring(self, ids: Sequence[str]) -> None:
+        for outer in self._session.loaders:
+            if outer.thread == self.thread and outer.current in ids:
+                raise DecodeError(
+                    "it is being loaded already: code that runs while it is decoded, such as __setstate__, "
+                    "loads it again",
+                    id=outer.current,
+                    advice="Refer to the object itself in place of its ID, or load it when it is first used",
+                )
 
     def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
         # Read a record that refers only to living objects, or to none.  If other records have to be
@@ -169,7 +191,9 @@ class Loader:
                 self._first.insert(0, better.id)
             except DecodeError as error:
                 failed = error.id
-                if not self._met_bare or failed not in self._read or failed in self._first:
+                if failed is None or failed not in self._read or failed in self._first:
+                    raise
+                if not self._met_bare or self.failed_inside:
                     raise
                 self._first.insert(0, failed)
             self._start_again(alive)
@@ -244,7 +268,7 @@ class Loader:
     def _decode_full(self, id_: str) -> None:
         read = self._read[id_]
         objects = self._objects
-        self._current = id_
+        self.current = id_
         self._bare = False
         is_new = id_ not in objects
         self._is_made = not is_new
@@ -288,7 +312,7 @@ class Loader:
                 # The placeholder for the class could not take the rest of the record.
                 self._forget_root()
                 return self._opaque(read, failure.reason)
-            if self._early.get(id_):
+            if self._early.get(id_) and not self.failed_inside:
                 return self._decode_hashable(id_, read)
         raise failure from failure.__cause__
 
@@ -404,7 +428,7 @@ class Loader:
         args: Sequence[Any],
     ) -> Any:
         """Return the root of the current record; make it unless a cycle has made it before."""
-        id_ = self._current
+        id_ = self.current
         obj = self._objects.get(id_, NOTHING)
         if obj is NOTHING:
             if self._incomplete:
@@ -421,7 +445,7 @@ class Loader:
         """Return a global under its present name, or its placeholder; see `ReadLinks`."""
         version = 1
         if self._with_versions:
-            versions = self._read[self._current].record.metadata.versions
+            versions = self._read[self.current].record.metadata.versions
             version = versions.get(f"{module}:{name}", 1)
         found = self._lookup.find(module, name, look_up, version)
         if is_missing(found):
@@ -439,7 +463,7 @@ class Loader:
         )
 
     def _note(self, what: str) -> None:
-        self.evolved.setdefault(self._current, set()).add(what)
+        self.evolved.setdefault(self.current, set()).add(what)
 
     def upgrader(self, module: str, name: str, cls: Any) -> Callable[[Any], Any] | None:
         """Return a function that upgrades this record's states of a class; see `ReadLinks`."""
@@ -452,7 +476,7 @@ class Loader:
         if version_of(cls) == 1 and written not in self._with_versions:
             return None
         self._is_particular = True
-        read = self._read[self._current]
+        read = self._read[self.current]
         try:
             upgrade = upgrade_from(cls, read.record.metadata.versions.get(written, 1))
         except LookupError as error:
@@ -460,12 +484,12 @@ class Loader:
         if upgrade is None:
             return None
         self._note(UPGRADED)
-        self._upgrades[self._current, cls] = upgrade
+        self._upgrades[self.current, cls] = upgrade
         return functools.partial(self._upgraded, cls, upgrade)
 
     def _upgraded(self, cls: type, upgrade: Callable[[Any], Any], state: Any) -> Any:
         made = upgrade(state)
-        early = self._given_early.get(self._current)
+        early = self._given_early.get(self.current)
         if early is not None and type(early.obj) is cls:
             early.drop()  # also of an object that takes no hook for its state
         return made
@@ -474,25 +498,21 @@ class Loader:
         """Return a function for a class with versions, as a save does; it notes nothing."""
         return None if version_of(cls) == 1 else lambda: None
 
-    @property
-    def record(self) -> str:
-        """The ID of the record that is being decoded."""
-        return self._current
-
-    def restart(self) -> None:
-        """Prepare to decode the current record from its start."""
+    def restart(self) -> bool:
+        """Prepare to decode the current record from its start; see `ReadLinks`."""
         if not self._is_made:
             self._forget_root()
         else:
-            _empty(self._objects[self._current])
-            if self._current in self._given_early:
-                self._given_early[self._current].set()
+            _empty(self._objects[self.current])
+            if self.current in self._given_early:
+                self._given_early[self.current].set()
+        return not self.failed_inside
 
     def _forget_root(self) -> None:
-        obj = self._objects.pop(self._current, NOTHING)
+        obj = self._objects.pop(self.current, NOTHING)
         self._incomplete.pop(id(obj), None)
-        self._early.pop(self._current, None)
-        self._given_early.pop(self._current, None)
+        self._early.pop(self.current, None)
+        self._given_early.pop(self.current, None)
 
     def _opaque(self, read: FetchedRecord, reason: str) -> Any:
         self._note(MISSING)
@@ -519,12 +539,12 @@ class Loader:
                     raise DecodeError(
                         f"it has {self._incomplete[id(member)]!r} as a member, and the hash of that "
                         "member needs attributes that refer back to this set",
-                        codec=self._read[self._current].codec.name,
+                        codec=self._read[self.current].codec.name,
                         advice="Keep the members in an attribute of an object instead",
                     )
 
     def _make_bare(self, id_: str) -> None:
-        outer, was_made = self._current, self._is_made
+        outer, was_made = self.current, self._is_made
         self._bare = self._met_bare = True
         try:
             needed = self._try_bare(id_)
@@ -532,7 +552,7 @@ class Loader:
                 self._make_needed([id_, needed])
         finally:
             # Objects made here may refer to the outer object, which then has to stay the same.
-            self._current, self._is_made = outer, was_made or outer in self._objects
+            self.current, self._is_made = outer, was_made or outer in self._objects
             self._bare = False
         is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
@@ -561,7 +581,7 @@ class Loader:
         read = self._read.get(id_)
         if read is None:
             raise DecodeError(f"it refers to {id_!r}, but its metadata do not list that reference")
-        self._current = id_
+        self.current = id_
         self._is_made = False
         try:
             finish = self._begin(read)

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from brinery.catalog.sequence import NumberSequence
 from brinery.errors import ConflictError, IdTakenError
-from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root, Saver
+from brinery.graph.inner import saver_for
+from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root
 from brinery.ids import Id
 from brinery.registry.chain import CodecChain
 from brinery.session.options import SaveOptions
@@ -29,9 +30,10 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
         session.remember_once()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return Saver(session, options).save(roots)
+                return saver_for(session, options).save(roots)
             except RecordsGoneError:
-                # Another process removed records of objects that have changed here: write them again.
+                # Another process removed records of objects that have changed here, or a hook of an object
+                # has saved some: look at all of them again.
                 continue
             except NumberTakenError as taken:
                 # Records were copied in from another store: continue with numbers after theirs.

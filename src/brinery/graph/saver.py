@@ -103,7 +103,7 @@ class NumberTakenError(Exception):
 
 
 class RecordsGoneError(NumberTakenError):
-    """Another process removed the records of objects that have changed in this one."""
+    """Records of this save were removed by another process, or written by a save inside this one."""
 
 
 class _TypeTable(dict[type, bool]):
@@ -132,7 +132,7 @@ class Saver:
         self._session = session
         self._backend = session.backend
         self._identity = session.identity
-        self._factory = session.idfactory
+        self._new_id: Callable[[Any], Any] = session.idfactory.new
         self._gate = session.gate
         self._caches = session.caches
         self._options = options
@@ -148,6 +148,8 @@ class Saver:
         self.cache = session.caches.codecs
         self.batch: dict[Any, Any] = {}
         self.thread = threading.get_ident()
+        self.has_inner = False
+        """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self.root: Any = None
         self._current: _Work | None = None
         self._references: dict[str, None] = {}
@@ -181,7 +183,7 @@ class Saver:
                 return None
             entry = self._identity.entry(obj)
             if entry is None:
-                work = self._enlist(obj, self._factory.new(obj), None, ABSENT, False)
+                work = self._enlist(obj, self._new_id(obj), None, ABSENT, False)
             else:
                 work = self._enlist(obj, entry.id, entry, entry.version, False)
         reference = work.reference
@@ -204,6 +206,11 @@ class Saver:
             return None
         name, version = library
         return lambda: self._libraries.__setitem__(name, version)
+
+    def id_given_to(self, obj: Any) -> str | None:
+        """Return the ID under which this save writes `obj`; None if it has not met it."""
+        work = self._works.get(id(obj)) or self._plain_roots.get(id(obj))
+        return None if work is None else work.id
 
     # -- the algorithm
 
@@ -305,7 +312,14 @@ class Saver:
             return self._enlist(obj, wanted or entry.id, entry, expect, False).id
         if wanted is not None:
             return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True).id
-        return self._enlist(obj, self._factory.new(obj), None, ABSENT, False).id
+        return self._enlist(obj, self._new_id(obj), None, ABSENT, False).id
+
+    def _look_again(self, work: _Work) -> None:
+        # A save inside this one may have written the object since it was met.
+        entry = self._identity.entry(work.obj)
+        if entry is None or entry.id != work.id or work.is_demanded or work.expect is ANY:
+            return
+        work.entry, work.expect, work.chosen = entry, entry.version, False
 
     def _enlist(
         self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect, chosen: bool
@@ -355,6 +369,8 @@ class Saver:
         if (original := record_of(work.obj)) is not None and self._is_original(work, original):
             return self._put_original(work, original)
         codec, encoded = self._dumped(work)
+        if self.has_inner:
+            self._look_again(work)
         digest = encoded.digest
         expect = work.expect
         entry = work.entry
@@ -547,11 +563,14 @@ class Saver:
 
     def _dumped(self, work: _Work) -> tuple[Codec, Encoded]:
         entry = work.entry
+        chain = self._chain
         if (
             entry is None
             or self._options.forces_codec
-            or entry.codec == (self._codec if self._chain is None else self._chain.codecs[0])
+            or entry.codec == (self._codec if chain is None else chain.codecs[0])
         ):
+            if chain is None:  # nearly always: without a further call
+                return self._codec, self._dump(work, self._codec)
             return self._dumped_anew(work)
         # The record has another codec.  It keeps that codec while the object is unchanged, and if the
         # codec of the store cannot hold the object.
@@ -642,6 +661,8 @@ class Saver:
     def _conflict(self, conflict: Conflict) -> Exception:
         works = {work.name: work for work in self._list}
         found = [works[name] for name in conflict.names]
+        if self.has_inner and any(map(self._is_from_inside, found)):
+            return RecordsGoneError([work.id for work in found])
         location = self._backend.location
         for work in found:
             if work.chosen:
@@ -667,6 +688,16 @@ class Saver:
         except BrineryError:
             pass
         return IdTakenError(work.id, self._backend.location)
+
+    def _is_from_inside(self, work: _Work) -> bool:
+        # Whether a save inside this one has written a record after this one had encoded the object.
+        entry = self._identity.entry(work.obj)
+        return (
+            entry is not None
+            and entry.id == work.id
+            and not work.is_demanded
+            and entry.version != work.expect
+        )
 
     def _was_collected(self, work: _Work, entry: Entry) -> bool:
         """Return whether a record is gone, or was put back unchanged under another version.

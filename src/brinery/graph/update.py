@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from brinery.backend import Missing, Version
+from brinery.backends.overlay import Overlay
 from brinery.errors import (
     ConflictError,
     IdTakenError,
@@ -59,6 +60,8 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
 
     Return the saved object.  Raise `ConflictError` after the last attempt.
     """
+    if not callable(function):
+        raise InvalidArgumentError(f"update: expected a function for {id!r}, got {function!r:.60}")
     is_first = True
     while True:
         try:
@@ -86,6 +89,16 @@ def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
         version = entry.version
     result = function(obj)
     saved = obj if result is None else result
+    entry = session.identity.entry(saved)
+    overlay = session.backend
+    assert isinstance(overlay, Overlay)
+    if overlay.has_deleted(name_of(id)):
+        raise InvalidArgumentError(
+            f"update: expected a function that changes {id!r} or returns another object, got one that "
+            "removes it. To look at an object and remove it, use transaction()"
+        )
+    if entry is not None and entry.id == id and overlay.is_own(entry.version):
+        version = entry.version  # the function has saved it, too
     save(session, [Root(saved, id, expect=version)], session.save_options)
     return saved
 
@@ -93,8 +106,8 @@ def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
 def _version_to_replace(session: Session, id: str) -> Version:
     try:
         return session.backend.get_tail(name_of(id), 0)[2]
-    except Missing as missing:
-        raise NotFoundError(id, session.backend.location) from missing
+    except Missing:
+        raise NotFoundError(id, session.backend.location) from None
 
 
 def _forget_if_changed(session: Session, id: str) -> None:

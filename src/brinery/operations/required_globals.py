@@ -31,8 +31,8 @@ def needs_of(session: Session, id: str) -> list[Need]:
     path = backend.where(name)
     try:
         data, version = backend.get(name)
-    except Missing as missing:
-        raise NotFoundError(id, backend.location) from missing
+    except Missing:
+        raise NotFoundError(id, backend.location) from None
     record = session.expander.restored(parse(data, version, id=id, path=path), path)
     codec = session.codecs.codec_for(record.metadata.codec, record.metadata.config)
     try:

@@ -63,8 +63,8 @@ def read_metadata(
         needed = metadata_length(end, size, id=id, path=path)
         if needed > len(end):
             end, size, _ = backend.get_tail(name, needed)
-    except Missing as missing:
-        raise NotFoundError(id or name, backend.location) from missing
+    except Missing:
+        raise NotFoundError(id or name, backend.location) from None
     return parse_metadata(end, size, id=id, path=path, seals=seals), size
 
 

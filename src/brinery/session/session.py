@@ -66,6 +66,16 @@ class Encoder(Protocol):
     thread: int
 
 
+class Decoder(Protocol):
+    """Something that has codecs decode objects, in one thread."""
+
+    thread: int
+    current: str
+    """The ID of the object that is being decoded."""
+    failed_inside: bool
+    """Whether a load by a hook of its objects has failed."""
+
+
 def _no_store() -> None:
     return None
 
@@ -102,6 +112,8 @@ class Session(ForkSafe):
         """Returns the store that users hold, None if there is none."""
         self.encoders: list[Encoder] = []
         """Who is encoding objects of this store, the outermost first; a hook of an object may save, too."""
+        self.loaders: list[Decoder] = []
+        """Who is decoding objects of this store, the outermost first; a hook of an object may load, too."""
         self._transactions: list[Transaction] = []
         # The sequence must not refer to this object: its finalizer would keep it alive.
         self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))

@@ -14,7 +14,6 @@ from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import one_of, seconds
-from brinery.stores.handle import reopened
 from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
@@ -52,8 +51,7 @@ class FilesystemStore(Store):
         read and write them, and is trusted not to plant pickles.  Defaults to the setting that the store
         remembers, which by itself trusts nobody; a new store is "private".
 
-    Options of the codec (dill's `recurse`, …) may be given, too.  Arguments of the sibling stores
-    (`table_name`, `extra_fields`, `create`, `url`) are ignored; any other argument causes a warning.
+    Options of the codec (dill's `recurse`, …) may be given, too; any other argument is refused.
     """
 
     def __init__(
@@ -131,8 +129,8 @@ class FilesystemStore(Store):
         """Return the URL that opens this store again."""
         return Url(scheme="file", path=self._place.directory)
 
-    def _reopened(self) -> tuple[Any, ...]:
-        return reopened(self, self._place)
+    def _place_elsewhere(self) -> DirectoryOptions:
+        return self._place
 
 
 def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -24,11 +24,14 @@ NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
 class Handle:
     """Holds a session for its user; also a context that closes it."""
 
+    _open: Callable[[Any, StoreOptions], None]
+    """Opens the store at the place that a pickle of it holds."""
+
     def _begin(
         self, backend: Backend, options: StoreOptions, remembers: Mapping[str, Any] = NOTHING_ELSE
     ) -> None:
         # Every constructor ends with this call.
-        self._session = session_from(type(self).__name__, backend, options)
+        self._session = session_from(type(self), backend, options)
         self._session.remembers = remembers
         self._session.store = weakref.ref(self)
         self._idfactory = options.idfactory
@@ -99,10 +102,19 @@ class Handle:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # An object of a store that refers to its store gets the one back that loads it.
-        return (external, (OWN_STORE,)) if self._session.is_encoding() else self._reopened()
+        if self._session.is_encoding():
+            return external, (OWN_STORE,)
+        # The attributes that a subclass has added come along; its constructor is not called.
+        own = {name: value for name, value in vars(self).items() if name not in _OF_OPENING}
+        return object.__new__, (type(self),), (self._place_elsewhere(), self._options(), own)
 
-    def _reopened(self) -> tuple[Any, ...]:
-        # The reduction to a function that opens this store again in another process.
+    def __setstate__(self, state: Any) -> None:
+        place, options, own = state
+        self._open(place, options)
+        vars(self).update(own)
+
+    def _place_elsewhere(self) -> Any:
+        # The place that another process opens, which the pickle of a store holds.
         raise InvalidArgumentError(
             f"a {type(self).__name__} on {self._session.base.location} belongs to its process, and cannot be "
             "pickled: copy it to a directory or a database with brinery.copy"
@@ -144,19 +156,5 @@ class Handle:
         self._session.check_open()
 
 
-def reopened(store: Handle, place: Any) -> tuple[Any, ...]:
-    """Return a reduction that opens a store at `place` in the process that unpickles it.
-
-    It has the class of `store`, and the attributes that a subclass has added.
-    """
-    own = {name: value for name, value in vars(store).items() if name not in _OF_OPENING}
-    return _reopen, (type(store), place, store._options()), own or None
-
-
-def _reopen(cls: Any, place: Any, options: StoreOptions) -> Any:
-    store = cls.__new__(cls)
-    store._open(place, options)
-    return store
-
-
 _OF_OPENING: Final = frozenset({"_session", "_idfactory", "_place", "_sql"})
+"""The attributes that opening a store sets."""

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.ids import IdFactory
+from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
+from brinery.stores.options import StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
+from brinery.trust.policy import Trust
 from brinery.url import Url
 
 
@@ -23,11 +27,15 @@ class MemoryStore(Store):
         *,
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
+        max_expanded: int = MAX_EXPANDED,
+        renames: Mapping[str, str] | None = None,
+        trust: Trust | str | None = None,
         **extra: Any,
     ) -> None:
-        super().__init__(
-            MemoryBackend(), idfactory, protocol, codec=codec, compress=compress, **extra
+        options = StoreOptions(
+            idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
         )
+        self._begin(MemoryBackend(), options)
 
 
 def make_memorystore(url: Any = "memory:", **options: Any) -> MemoryStore:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import functools
-import sys
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -49,7 +47,7 @@ class StoreOptions(NamedTuple):
     renames: Mapping[str, str] | None = None
     trust: Trust | str | None = None
     extra: Mapping[str, Any] | None = None
-    """Options of the codec, arguments of the sibling stores, and unknown arguments."""
+    """Options of the codec, and unknown arguments, which are refused."""
 
 
 class DirectoryOptions(NamedTuple):
@@ -89,9 +87,6 @@ class SqlOptions(NamedTuple):
 SQL_URL_OPTIONS: Final = frozenset(
     ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
 )
-# Arguments of the sibling stores: accepted and ignored, as in the stores of GC3Pie.
-_SIBLINGS: Final = frozenset({*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group"})
-_KNOWN: Final = sorted(_SIBLINGS | {*StoreOptions._fields} - {"extra"})
 
 
 def choose_codec(
@@ -163,39 +158,41 @@ def _protocol(protocol: int | str | None, codec: CodecArgument | None) -> int | 
         raise ProtocolError(protocol, str(codec or DEFAULT_CODEC), range(6)) from error
 
 
-def warn_of_unknown(store: str, extra: Mapping[str, Any]) -> None:
-    """Warn about arguments that neither this store nor a sibling has."""
-    for name in extra:
-        if name not in _SIBLINGS:
-            import difflib
+def refuse_unknown(store: type, codec: Codec, unknown: Mapping[str, Any]) -> None:
+    """Raise `InvalidArgumentError` for the first of the arguments that a kind of store does not have."""
+    if not unknown:
+        return
+    import difflib
+    import inspect
 
-            close = difflib.get_close_matches(name, _KNOWN, 1)
-            hint = f" (did you mean {close[0]!r}?)" if close else ""
-            warnings.warn(f"{store} has no argument {name!r}{hint}; ignored", stacklevel=_level())
+    # A subclass of the user's may hand on what it does not know itself.
+    kinds = (cls for cls in store.__mro__ if cls.__module__.startswith("brinery."))
+    known = {"renames"}
+    for kind in kinds:
+        parameters = inspect.signature(kind).parameters.values()
+        if any(each.kind is each.VAR_KEYWORD for each in parameters):
+            known |= {each.name for each in parameters if each.kind is not each.VAR_KEYWORD}
+            break
+    members = codec.codecs if isinstance(codec, CodecChain) else (codec,)
+    known |= {option for member in members for option in codec_options(member.name)}
+    name = next(iter(unknown))
+    close = difflib.get_close_matches(name, known, 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    raise InvalidArgumentError(
+        f"{store.__name__} with the codec {codec.name!r} has no argument {name!r}{hint}: expected one of "
+        f"{', '.join(sorted(known))}"
+    )
 
 
-def _level() -> int:
-    # The level of the frame to show in a warning: the first one outside this package.
-    level = 2
-    frame = sys._getframe(level)
-    while frame.f_back is not None and _is_ours(frame.f_globals.get("__package__")):
-        frame, level = frame.f_back, level + 1
-    return level
-
-
-def _is_ours(package: str | None) -> bool:
-    return (package or "").partition(".")[0] == "brinery"
-
-
-def session_from(store: str, backend: Backend, options: StoreOptions) -> Session:
-    """Return the session of a store that is opened with `options`; `store` is the name of its class."""
+def session_from(store: type, backend: Backend, options: StoreOptions) -> Session:
+    """Return the session of a store of the class `store` that is opened with `options`."""
     # The limit comes from the reader alone; a store never remembers one.
     expander = PayloadExpander(size_limit("max_expanded", options.max_expanded))
     session = Session(backend, Trust.of(options.trust), Renames(options.renames), expander)
     extra = dict(options.extra or {})
     codec = choose_codec(options.codec, options.protocol, extra, session.settings)
     session.write_with(codec, choose_transform(options.compress, session.settings))
-    warn_of_unknown(store, extra)
+    refuse_unknown(store, codec, extra)
     factory = IdFactory() if options.idfactory is None else options.idfactory
     if not isinstance(factory, IdFactory):
         raise InvalidArgumentError(f"idfactory: expected an IdFactory, got {factory!r:.60}")

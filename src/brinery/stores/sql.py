@@ -15,7 +15,6 @@ from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument, codec_options
 from brinery.stores.arguments import one_of, seconds, truth_of
-from brinery.stores.handle import reopened
 from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
@@ -61,9 +60,8 @@ class SqlStore(Store):
     `timeout`
         Seconds to wait for another writer of an SQLite file, and for a server to answer.
 
-    Options of the codec may be given, too.  Arguments of the sibling stores (`directory`, `layout`)
-    are ignored; any other argument causes a warning.  A pickle of a store contains its URL with the
-    password.
+    Options of the codec may be given, too; any other argument is refused.  A pickle of a store contains its
+    URL with the password.
     """
 
     def __init__(
@@ -168,15 +166,14 @@ class SqlStore(Store):
             names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
             return [Id(id_) for id_ in ids_of(self._sql, names)]
 
-    def _reopened(self) -> tuple[Any, ...]:
+    def _place_elsewhere(self) -> SqlOptions:
         if not self._sql.capabilities.snapshot_reads:
             raise InvalidArgumentError(
                 "a database in memory belongs to its process, and cannot be pickled: copy it to a file with "
                 "brinery.copy"
             )
         # The other process need not make the table, nor add its columns: that is done.
-        place = self._place._replace(url=self._url_of_database(), create=True, migrate=False)
-        return reopened(self, place)
+        return self._place._replace(url=self._url_of_database(), create=True, migrate=False)
 
 
 def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:

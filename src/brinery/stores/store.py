@@ -81,8 +81,7 @@ class Store(Handle, MutableMapping[str, Any]):
 
         `remember` are the settings of this kind of store, which are written to `Settings.options`.
         `renames` map old names of classes and functions (``module:qualname``) and of modules (``module``)
-        to their present names.  `extra` may contain options of the codec.  Arguments that only sibling
-        stores have are ignored; any other argument causes a warning.
+        to their present names.  `extra` may contain options of the codec; any other argument is refused.
         """
         options = StoreOptions(
             idfactory, protocol, codec, compress, max_expanded, renames, trust, extra

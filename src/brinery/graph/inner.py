@@ -1,0 +1,58 @@
+"""A save inside another one of the same store.
+
+A hook of an object, such as ``__getstate__``, runs while the object is encoded, and may save other objects.
+The save around it has met some of them already, and has given them IDs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from brinery.errors import AlreadySavedError, EncodeError
+from brinery.graph.saver import Root, Saver
+from brinery.persistable import is_persistable_type
+from brinery.session.options import SaveOptions
+from brinery.session.session import Session
+
+
+class InnerSaver(Saver):
+    """Saves under the IDs that the saves around it have given."""
+
+    def __init__(self, session: Session, options: SaveOptions) -> None:
+        super().__init__(session, options)
+        self._outer = [each for each in session.encoders if isinstance(each, Saver)]
+        self._new_id = self._id_of_outer
+
+    def save(self, roots: Sequence[Root]) -> list[Any]:
+        """Save as `Saver.save` does; raise `AlreadySavedError` for an object with another ID outside."""
+        for root in roots:
+            known = self._known_outside(root.obj)
+            if root.id is None or known in (None, root.id):
+                continue
+            if is_persistable_type(type(root.obj)):
+                raise AlreadySavedError(str(known), root.id, self._session.backend.location)
+        ids = super().save(roots)
+        for outer in self._outer:
+            outer.has_inner = True
+        return ids
+
+    def _encoded(self, work: Any, codec: Any) -> Any:
+        if any(outer.root is work.obj for outer in self._outer):
+            raise EncodeError(
+                "it is being saved already: code that runs while it is encoded, such as __getstate__, "
+                "saves it again",
+                advice="Save it when the first save has ended",
+            )
+        return super()._encoded(work, codec)
+
+    def _id_of_outer(self, obj: Any) -> Any:
+        return self._known_outside(obj) or self._session.idfactory.new(obj)
+
+    def _known_outside(self, obj: Any) -> str | None:
+        return next(filter(None, (outer.id_given_to(obj) for outer in self._outer)), None)
+
+
+def saver_for(session: Session, options: SaveOptions) -> Saver:
+    """Return what saves objects now: inside another save of this thread, an `InnerSaver`."""
+    return (InnerSaver if session.is_encoding() else Saver)(session, options)
