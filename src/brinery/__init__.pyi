@@ -33,6 +33,7 @@ from brinery.errors import ProtocolError as ProtocolError
 from brinery.errors import RecordError as RecordError
 from brinery.errors import RecordTooLargeError as RecordTooLargeError
 from brinery.errors import RecordVersionError as RecordVersionError
+from brinery.errors import ReentrantWriteError as ReentrantWriteError
 from brinery.errors import RolledBackError as RolledBackError
 from brinery.errors import SealError as SealError
 from brinery.errors import SettingsError as SettingsError

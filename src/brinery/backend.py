@@ -203,6 +203,10 @@ class Backend(ABC):
         """Return the number of names that `list` yields."""
         return sum(1 for _ in self.list())
 
+    def doubtful(self) -> Iterator[str]:
+        """Yield the names that `list` yields and that may all the same be files of other programs."""
+        return iter(())
+
     def strays(self) -> Iterator[str]:
         """Yield files that are not records, as shown in messages; `list` leaves them out."""
         return iter(())

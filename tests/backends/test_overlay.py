@@ -10,8 +10,9 @@ import pytest
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.backends.directory.backend import DirectoryBackend
+from brinery.backends.held_bytes import IN_MEMORY
 from brinery.backends.memory import MemoryBackend
-from brinery.backends.overlay import IN_MEMORY, Overlay
+from brinery.backends.overlay import Overlay
 from brinery.testing.backend import BackendContract, body
 
 
@@ -201,6 +202,6 @@ def test_large_transactions_go_to_a_file(base: Backend, overlay: Overlay) -> Non
     piece = bytes(range(256)) * (IN_MEMORY // 1024)
     for number in range(6):
         overlay.put(f"Large.{number}", str(number).encode() + piece)
-    assert overlay._held._rolled  # type: ignore[attr-defined]
+    assert overlay._held._file._rolled  # type: ignore[attr-defined]
     for number in range(6):
         assert overlay.get(f"Large.{number}")[0] == str(number).encode() + piece

@@ -65,7 +65,7 @@ def set_defaults(store: Store) -> list[Any]:
 
 
 def removals(store: Store) -> list[Any]:
-    done = []
+    done: list[Any] = []
     for number in range(COUNT):
         try:
             store.remove(f"k{number}")
@@ -81,7 +81,7 @@ def pops(store: Store) -> list[Any]:
 
 
 def items(store: Store) -> list[Any]:
-    done = []
+    done: list[Any] = []
     while True:
         try:
             id_, job = store.popitem()
@@ -92,7 +92,7 @@ def items(store: Store) -> list[Any]:
 
 
 def handed_out(store: Store) -> list[Any]:
-    done = []
+    done: list[Any] = []
     for number in range(COUNT):
         try:
             with store.transaction():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from brinery.backend import (
@@ -21,7 +21,7 @@ from brinery.backend import (
     Version,
     as_delete,
 )
-from brinery.errors import InvalidArgumentError
+from brinery.errors import InvalidArgumentError, ReentrantWriteError
 
 T = TypeVar("T")
 
@@ -41,7 +41,9 @@ class MemoryBackend(Backend):
 
     def __init__(self) -> None:
         self.location = "memory:"
-        self._lock = threading.Lock()
+        # Re-entrant: a signal handler may run in the middle of any method.
+        self._lock = threading.RLock()
+        self._is_committing = False
         self._held: dict[str, tuple[bytes, int]] = {}
         self._versions = itertools.count(1)
         self._commits = 0
@@ -73,15 +75,26 @@ class MemoryBackend(Backend):
             staged[put.name] = b"".join(put.data), put.expect
         removed = tuple(map(as_delete, deletes))
         with self._lock:
-            wrong = [name for name, (_, expect) in staged.items() if not self._fits(name, expect)]
-            wrong += [name for name, expect in removed if not self._fits(name, expect)]
-            if wrong:
-                raise Conflict(wrong)
-            self._commits += 1
-            versions = {name: next(self._versions) for name in staged}
-            self._held.update((name, (staged[name][0], versions[name])) for name in staged)
-            for name, _ in removed:
-                self._held.pop(name, None)
+            if self._is_committing:
+                raise ReentrantWriteError(self.location)
+            try:
+                self._is_committing = True
+                return self._commit(staged, removed)
+            finally:
+                self._is_committing = False
+
+    def _commit(
+        self, staged: Mapping[str, tuple[bytes, Version | Expect]], removed: Sequence[Delete]
+    ) -> Mapping[str, Version]:
+        wrong = [name for name, (_, expect) in staged.items() if not self._fits(name, expect)]
+        wrong += [name for name, expect in removed if not self._fits(name, expect)]
+        if wrong:
+            raise Conflict(wrong)
+        self._commits += 1
+        versions = {name: next(self._versions) for name in staged}
+        self._held.update((name, (staged[name][0], versions[name])) for name in staged)
+        for name, _ in removed:
+            self._held.pop(name, None)
         return versions
 
     def list(self, prefix: str = "") -> Iterator[str]:

@@ -10,8 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from tempfile import SpooledTemporaryFile
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from brinery.backend import (
     ABSENT,
@@ -26,12 +25,10 @@ from brinery.backend import (
     Version,
     as_delete,
 )
-from brinery.errors import InvalidArgumentError, storage_error
+from brinery.backends.held_bytes import HeldBytes
+from brinery.errors import InvalidArgumentError, ReentrantWriteError
 
 T = TypeVar("T")
-
-IN_MEMORY: Final = 64 << 20
-"""Bytes that an overlay holds in memory; beyond that it uses a temporary file without a name."""
 
 
 class BufferedVersion:
@@ -87,9 +84,9 @@ class Overlay(Backend):
         self._owner = object()
         self._lock = threading.RLock()
         self._changes: dict[str, _Change] = {}
-        self._held = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
-        self._end = 0
+        self._held = HeldBytes(base.location)
         self._batch = 0
+        self._is_committing = False
 
     # -- reading
 
@@ -150,6 +147,10 @@ class Overlay(Backend):
         change = self._changes.get(name)
         return self._base.has(name) if change is None else change.version is not None
 
+    def doubtful(self) -> Iterator[str]:
+        """Yield the names of `list` that may be files of other programs."""
+        return (name for name in self._base.doubtful() if name not in self._changes)
+
     def some_names(self, most: int) -> Sequence[str]:
         """Return some of the names that `list` yields, at most `most`."""
         with self._lock:
@@ -178,14 +179,7 @@ class Overlay(Backend):
     def _bytes(self, name: str, change: _Change, skip: int = 0) -> bytes:
         if change.version is None:
             raise Missing(name)
-        return self._read(change, skip)
-
-    def _read(self, change: _Change, skip: int = 0) -> bytes:
-        try:
-            self._held.seek(change.start + skip)
-            return self._held.read(change.size - skip)
-        except OSError as error:
-            raise storage_error("read a record of a transaction", error) from error
+        return self._held.read(change.start + skip, change.size - skip)
 
     # -- writing
 
@@ -197,34 +191,33 @@ class Overlay(Backend):
         for put in puts:  # without the lock: the generator may use this backend
             if put.name in staged:
                 raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
-            staged[put.name] = *self._hold(put), put._replace(data=())
+            staged[put.name] = *self._held.append(put.data), put._replace(data=())
         removed = tuple(map(as_delete, deletes))
         with self._lock:
-            expected = [(name, put.expect) for name, (_, _, put) in staged.items()]
-            self._check([*expected, *removed])
-            self._batch += 1
-            versions: dict[str, Version] = {}
-            for name, (start, size, put) in staged.items():
-                version = versions[name] = BufferedVersion(self._owner)
-                former = self._changes.pop(name, None)
-                below = put.expect if former is None else former.expect
-                put = _with_fields_of(former, put)
-                self._changes[name] = _Change(start, size, version, below, put, self._batch)
-            for name, expect in removed:
-                self._delete(name, expect)
-        return versions
-
-    def _hold(self, put: Put) -> tuple[int, int]:
-        with self._lock:
-            start = self._end
+            if self._is_committing:
+                raise ReentrantWriteError(self.location)
             try:
-                self._held.seek(start)
-                for piece in put.data:
-                    self._held.write(memoryview(piece).cast("B") if len(piece) else b"")
-                self._end = self._held.tell()
-            except OSError as error:
-                raise storage_error("hold a record of a transaction", error) from error
-            return start, self._end - start
+                self._is_committing = True
+                return self._commit(staged, removed)
+            finally:
+                self._is_committing = False
+
+    def _commit(
+        self, staged: Mapping[str, tuple[int, int, Put]], removed: Sequence[Delete]
+    ) -> Mapping[str, Version]:
+        expected = [(name, put.expect) for name, (_, _, put) in staged.items()]
+        self._check([*expected, *removed])
+        self._batch += 1
+        versions: dict[str, Version] = {}
+        for name, (start, size, put) in staged.items():
+            version = versions[name] = BufferedVersion(self._owner)
+            former = self._changes.pop(name, None)
+            below = put.expect if former is None else former.expect
+            put = _with_fields_of(former, put)
+            self._changes[name] = _Change(start, size, version, below, put, self._batch)
+        for name, expect in removed:
+            self._delete(name, expect)
+        return versions
 
     def _delete(self, name: str, expect: Version | Expect) -> None:
         former = self._changes.pop(name, None)
@@ -280,7 +273,8 @@ class Overlay(Backend):
         # of an earlier one.
         for change in sorted(self._changes.values(), key=lambda change: -change.batch):
             if change.put is not None:
-                yield change.put._replace(data=(self._read(change),), expect=change.expect)
+                data = self._held.read(change.start, change.size)
+                yield change.put._replace(data=(data,), expect=change.expect)
 
     def _deletes(self) -> Iterator[Delete]:
         for name, change in self._changes.items():
@@ -297,7 +291,7 @@ class Overlay(Backend):
                 if change.version is not None:
                     return False
             else:
-                if change.version is None or data != self._read(change):
+                if change.version is None or data != self._held.read(change.start, change.size):
                     return False
         return True
 

@@ -132,6 +132,19 @@ class LockedError(StorageError):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
 
 
+class ReentrantWriteError(LockedError):
+    """A call interrupted a write of its own thread to the same store, and could only have waited for itself.
+
+    It came from a signal handler or a `__del__`, which run between two steps of the write.
+    """
+
+    reason: str = derived(
+        "this thread is in the middle of a write there, which this call interrupts: it comes from a signal "
+        "handler or a __del__. Note there what is to be done, and do it when the write has returned"
+    )
+    seconds: float = 0.0
+
+
 def storage_error(
     action: str, cause: OSError, *, id: str | None = None, path: str | None = None
 ) -> StorageError:

@@ -20,7 +20,7 @@ from brinery.errors import (
 from brinery.ids import Id, id_of, is_hashed, name_of
 from brinery.record.info import read_each, read_metadata
 from brinery.record.listing import ids_of
-from brinery.record.record import TAIL_SIZE, Metadata, has_magic
+from brinery.record.record import Metadata
 from brinery.record.seal import Seals
 from brinery.session.session import Session
 
@@ -178,17 +178,12 @@ def referrers(backend: Backend, id: str) -> list[Id]:
     return sorted(found, key=Id.sort_key)
 
 
-def require_records(backend: Backend, names: Iterable[str]) -> None:
-    """Raise `ForeignRecordError` for the first of `names` that may be the file of another program.
-
-    That is in doubt for a name that the user chose, whose bytes do not end as a record does.
-    """
-    chosen = [name for name in names if Id(id_of(name) or ".0").number is None]
-    for name, end, size, _ in backend.get_tails(chosen, TAIL_SIZE):
-        if not has_magic(end):
-            raise ForeignRecordError(
-                f"({size} bytes) is damaged or not a record of brinery, and nothing was removed: remove() it "
-                "or move it elsewhere first",
-                id=id_of(name),
-                path=backend.where(name),
-            )
+def require_records(backend: Backend) -> None:
+    """Raise `ForeignRecordError` for a listed name that may be the file of another program."""
+    for name in backend.doubtful():
+        raise ForeignRecordError(
+            "is damaged or not a record of brinery, and nothing was removed: remove() it or move it elsewhere "
+            "first",
+            id=id_of(name),
+            path=backend.where(name),
+        )

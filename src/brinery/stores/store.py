@@ -402,9 +402,8 @@ class Store(Handle, MutableMapping[str, Any]):
         file may also be that of another program.  `remove` removes it.
         """
         with self._session.lock, self._session.opened():
-            names = list(self._session.backend.list())
-            require_records(self._session.backend, names)
-            self._session.commit((), names)
+            require_records(self._session.backend)
+            self._session.commit((), list(self._session.backend.list()))
             self._session.identity.clear()
 
     # A store equals only itself: comparing contents would load everything.

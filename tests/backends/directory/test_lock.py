@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,8 +95,10 @@ def test_a_file_system_without_flock_has_a_soft_lock(
         with WritersLock(f"{tmp_path}/soft", 1, lambda: None):
             assert (tmp_path / "soft.soft").exists()
             second = WritersLock(f"{tmp_path}/soft", 0.1, lambda: None)
-            with pytest.raises(StorageError, match="another writer"):
-                second.__enter__()
+            with ThreadPoolExecutor(1) as pool:
+                waiting = pool.submit(second.__enter__)
+                with pytest.raises(StorageError, match="another writer"):
+                    waiting.result()
         (tmp_path / "soft").unlink()
     backend.put("Task.1", body(1))
     backend.put("Task.2", body(2))

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -376,8 +377,10 @@ def test_a_lock_tells_who_has_it(tmp_path: Path) -> None:
     backend.put("Task.1", b"")
     before = time.time()
     lock = WritersLock(f"{tmp_path}/.brinery/lock", 1, lambda: None)
-    with lock, pytest.raises(LockedError, match=f"process {os.getpid()} on ") as caught:
-        backend.put("Task.2", b"")
+    with lock, ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(backend.put, "Task.2", b"")
+        with pytest.raises(LockedError, match=f"process {os.getpid()} on ") as caught:
+            waiting.result()
     error = caught.value
     assert error.pid == os.getpid()
     assert error.host

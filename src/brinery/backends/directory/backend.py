@@ -227,6 +227,10 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
 
+    def doubtful(self) -> Iterator[str]:
+        """Yield the names of files that are listed because they look like the remains of a record."""
+        return (name for name in self.list() if not self._listing.is_certain(name))
+
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the directory, of files that are not records; without dotted names."""
         try:

@@ -49,6 +49,10 @@ class Listing:
                 if name not in seen:
                     yield name
 
+    def is_certain(self, name: str) -> bool:
+        """Return whether a name that was listed is known as that of a record, by its form or its end."""
+        return _is_named_like_record(name) or name in self._verified
+
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
         with os.scandir(self._root) as entries:

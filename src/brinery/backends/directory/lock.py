@@ -15,15 +15,16 @@ import errno
 import os
 import random
 import stat
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from brinery.backends.directory.files import PRIVATE, Access, NotRegularError
 from brinery.backends.directory.lock_state import Turn, holder_in
-from brinery.errors import LockedError, storage_error
+from brinery.errors import LockedError, ReentrantWriteError, storage_error
 
 try:
     import fcntl
@@ -37,13 +38,25 @@ _FIRST_WAIT: Final = 0.0001
 _LONGEST_WAIT: Final = 0.005
 
 
+class _Used(threading.local):
+    # The descriptors of the locks that a thread holds or waits for.  One that an interrupt leaves here does
+    # no harm: it is closed, or leads to another file.
+    def __init__(self) -> None:
+        self.descriptors: set[int] = set()
+
+
 class WritersLock:
     """A context manager, for one use, that holds the lock on the file `path` and gives a `Turn`.
 
     `prepare` is called when the directory of the file is missing.  With `changing`, names change from
     the beginning of the turn on.  Raise `LockedError` when the lock is not free within `timeout` seconds,
     `StorageError` when the file cannot be opened.
+
+    A signal handler or a `__del__` may run anywhere in a turn.  If it wants the lock that its own thread has,
+    it would wait for itself: it gets a `ReentrantWriteError` at once.
     """
+
+    _used: ClassVar[_Used] = _Used()
 
     __slots__ = ("_access", "_changing", "_fd", "_other", "_path", "_prepare", "_timeout", "_turn")
 
@@ -56,12 +69,12 @@ class WritersLock:
         access: Access = PRIVATE,
         changing: bool = False,
     ) -> None:
+        self._fd = -1  # at first, for `__del__`
         self._path = path
         self._timeout = timeout
         self._prepare = prepare
         self._access = access
         self._changing = changing
-        self._fd = -1
         self._turn: Turn | None = None
         self._other: Any = None
 
@@ -92,12 +105,24 @@ class WritersLock:
                     # Closing is not enough: a child forked in the turn has a copy of the descriptor.
                     self._release()
                 finally:
-                    os.close(self._fd)
+                    self._close()
+
+    def __del__(self) -> None:
+        # An interrupt came before `__enter__` or `__exit__` could do anything.
+        if self._fd >= 0:
+            with suppress(OSError):
+                self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        os.close(fd)
+        self._used.descriptors.discard(fd)
 
     def _acquire(self, until: float) -> None:
         """Take the lock; return without it if the file was removed, so that a new one is needed."""
         self._fd = self._open()
         try:
+            self._used.descriptors.add(self._fd)
             self._wait(until)
             try:
                 info = os.fstat(self._fd)
@@ -113,7 +138,13 @@ class WritersLock:
                     self._release()
         finally:
             if self._turn is None:
-                os.close(self._fd)
+                self._close()
+
+    def _check_reentrance(self) -> None:
+        for fd in self._used.descriptors - {self._fd}:
+            with suppress(OSError):
+                if os.path.sameopenfile(fd, self._fd):
+                    raise ReentrantWriteError(self._path)
 
     def _open(self) -> int:
         # Windows prevents writing to locked bytes: the turns are in a file of their own.
@@ -134,7 +165,7 @@ class WritersLock:
             self._acquire_other()
             return
         try:
-            wait_for(self._fd, fcntl.LOCK_EX, until)
+            wait_for(self._fd, fcntl.LOCK_EX, until, self._check_reentrance)
         except BlockingIOError:
             raise _locked(self._path, self._timeout) from None
         except OSError as error:
@@ -144,6 +175,8 @@ class WritersLock:
 
     def _acquire_other(self) -> None:
         import filelock
+
+        self._check_reentrance()
 
         # A file of its own: a soft lock belongs to the process that created the file.
         kind = filelock.FileLock if fcntl is None else filelock.SoftFileLock
@@ -202,10 +235,10 @@ def _locked(path: str, timeout: float) -> LockedError:
     return LockedError(path, timeout, holder.pid, holder.host, holder.since)
 
 
-def wait_for(fd: int, how: int, until: float) -> None:
+def wait_for(fd: int, how: int, until: float, check: Callable[[], object] = lambda: None) -> None:
     """Take a flock by polling, because a waiting flock() has no time limit.  Raise `BlockingIOError`.
 
-    The waits are random, so that many waiters do not try at the same moments.
+    The waits are random, so that many waiters do not try at the same moments.  `check` is called before each.
     """
     wait = _FIRST_WAIT
     while True:
@@ -213,6 +246,7 @@ def wait_for(fd: int, how: int, until: float) -> None:
             fcntl.flock(fd, how | fcntl.LOCK_NB)
             return
         except BlockingIOError:
+            check()
             if time.monotonic() >= until:
                 raise
             time.sleep(wait * random.uniform(0.5, 1.5))

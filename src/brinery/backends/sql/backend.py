@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
 from brinery.backend import (
     ANY,
@@ -40,7 +41,7 @@ from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
 from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.catalog.columns import read_columns, remember_columns
-from brinery.errors import BrineryError, StorageError
+from brinery.errors import BrineryError, ReentrantWriteError, StorageError
 from brinery.url import Url
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ T = TypeVar("T")
 
 _TRIES: Final = 12
 _FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
+
+
+class _Committing(threading.local):
+    # The databases to which a thread is committing.
+    def __init__(self) -> None:
+        self.places: set[object] = set()
 
 
 class SqlBackend(Backend):
@@ -85,6 +92,8 @@ class SqlBackend(Backend):
         ordered_list=True,
         keeps_columns=True,
     )
+
+    _committing: ClassVar[_Committing] = _Committing()
 
     def __init__(
         self,
@@ -238,9 +247,22 @@ class SqlBackend(Backend):
             pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
-                self._commit(pending, removed)
+                self._commit_alone(pending, removed)
             self.columns.warn_of_unfilled(pending)
             return pending.versions()
+
+    def _commit_alone(self, pending: Pending, removed: Sequence[Delete]) -> None:
+        # A signal handler or a `__del__` may run anywhere in the commit.  A second connection of the same
+        # thread would wait for the first one.
+        places = self._committing.places
+        place: object = self.location if self._pool.most is None else id(self)
+        if place in places:
+            raise ReentrantWriteError(self.location)
+        try:
+            places.add(place)
+            self._commit(pending, removed)
+        finally:
+            places.discard(place)
 
     def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
         is_optimistic = True

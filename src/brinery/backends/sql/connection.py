@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 
 from brinery.backend import Expect, Missing, Version
 from brinery.backends.sql.pending import Row
-from brinery.errors import StorageError
+from brinery.errors import ReentrantWriteError, StorageError
 
 T = TypeVar("T")
 Named = TypeVar("Named", bound=tuple[Any, ...])
@@ -165,6 +165,7 @@ class ConnectionPool(ABC):
         self._inherited: list[Connection] = []
         self._pid = os.getpid()
         self._only = threading.RLock()
+        self._is_lent = False  # where there is one connection
 
     @abstractmethod
     def new(self) -> Connection:
@@ -182,8 +183,15 @@ class ConnectionPool(ABC):
     def _use_alone(self) -> Iterator[Connection]:
         if self._pid != os.getpid():
             self._forget_inherited()
-        with self._only, _Lent(self) as connection:
-            yield connection
+        with self._only:
+            if self._is_lent:  # to this thread, which a signal handler has interrupted
+                raise ReentrantWriteError("the database in memory")
+            try:
+                self._is_lent = True
+                with _Lent(self) as connection:
+                    yield connection
+            finally:
+                self._is_lent = False
 
     def lend(self) -> Connection:
         """Return a free connection; the caller gives it back by `take_back`."""
@@ -234,6 +242,7 @@ class ConnectionPool(ABC):
         # would also be closed when the last reference goes.
         self._inherited += self._free
         self._free, self._only, self._pid = [], threading.RLock(), os.getpid()
+        self._is_lent = False
 
     def close(self) -> None:
         """Close all connections."""

@@ -1,0 +1,67 @@
+"""Bytes that are held back: in memory, and past a size in a temporary file without a name."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from tempfile import SpooledTemporaryFile
+from typing import Final
+
+from brinery.codec import Buffer
+from brinery.errors import ReentrantWriteError, storage_error
+
+IN_MEMORY: Final = 64 << 20
+"""Bytes that are held in memory; beyond that a temporary file is used."""
+
+
+class HeldBytes:
+    """Appends bytes, and reads them again.
+
+    There is one position in the file.  So a signal handler that interrupts one of the calls, and makes
+    another one, gets a `ReentrantWriteError` that names `location`.
+    """
+
+    def __init__(self, location: str) -> None:
+        self._location = location
+        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
+        self._end = 0
+        self._lock = threading.RLock()
+        self._is_moving = False
+
+    def append(self, data: Sequence[Buffer]) -> tuple[int, int]:
+        """Append the pieces; return where they start, and how many bytes they are."""
+        with self._lock:
+            self._check()
+            try:
+                self._is_moving = True
+                start = self._end
+                self._file.seek(start)
+                for piece in data:
+                    self._file.write(memoryview(piece).cast("B") if len(piece) else b"")
+                self._end = self._file.tell()
+            except OSError as error:
+                raise storage_error("hold a record of a transaction", error) from error
+            finally:
+                self._is_moving = False
+            return start, self._end - start
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return `size` bytes from `start` on."""
+        with self._lock:
+            self._check()
+            try:
+                self._is_moving = True
+                self._file.seek(start)
+                return self._file.read(size)
+            except OSError as error:
+                raise storage_error("read a record of a transaction", error) from error
+            finally:
+                self._is_moving = False
+
+    def _check(self) -> None:
+        if self._is_moving:
+            raise ReentrantWriteError(self._location)
+
+    def close(self) -> None:
+        """Drop everything."""
+        self._file.close()
