@@ -48,6 +48,7 @@ from brinery.errors.root import is_too_deep as is_too_deep
 from brinery.errors.storage import LockedError as LockedError
 from brinery.errors.storage import MissingColumnsError as MissingColumnsError
 from brinery.errors.storage import MissingTableError as MissingTableError
+from brinery.errors.storage import ReadOnlyError as ReadOnlyError
 from brinery.errors.storage import StorageError as StorageError
 from brinery.errors.storage import StorageFullError as StorageFullError
 from brinery.errors.storage import UnfilledColumnsError as UnfilledColumnsError

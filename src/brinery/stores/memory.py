@@ -6,6 +6,7 @@ from typing import Any
 
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL
+from brinery.errors import InvalidArgumentError
 from brinery.ids import IdFactory
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.store import Store
@@ -25,6 +26,10 @@ class MemoryStore(Store):
         compress: str | Transform | None = None,
         **extra: Any,
     ) -> None:
+        if extra.pop("mode", "rw") != "rw":
+            raise InvalidArgumentError(
+                "mode: expected 'rw', because a store in memory begins empty: it has nothing to read"
+            )
         super().__init__(
             MemoryBackend(), idfactory, protocol, codec=codec, compress=compress, **extra
         )

@@ -64,6 +64,7 @@ class DirectoryOptions(NamedTuple):
     """Whether the opener has said that the group is trusted; neither the store nor its URL may."""
     lock_timeout: float
     """Seconds."""
+    mode: Literal["rw", "r"]
 
     @property
     def remembered(self) -> Mapping[str, Any]:
@@ -83,15 +84,22 @@ class SqlOptions(NamedTuple):
     durability: str
     timeout: float
     """Seconds."""
+    mode: Literal["rw", "r"]
+    shared: Literal["private", "group"]
 
 
 # Options in the query of a database URL, beside those of the codec and of the driver.
 SQL_URL_OPTIONS: Final = frozenset(
-    ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
+    [
+        *("protocol", "codec", "compress", "max_expanded"),
+        *("durability", "create", "migrate", "timeout", "mode"),
+    ]
 )
 # Arguments of the sibling stores: accepted and ignored, as in the stores of GC3Pie.
-_SIBLINGS: Final = frozenset({*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group"})
-_KNOWN: Final = sorted(_SIBLINGS | {*StoreOptions._fields} - {"extra"})
+_SIBLINGS: Final = frozenset(
+    {*DirectoryOptions._fields, *SqlOptions._fields} - {"trusts_group", "mode"}
+)
+_KNOWN: Final = sorted(_SIBLINGS | {"mode", *StoreOptions._fields} - {"extra"})
 
 
 def choose_codec(
