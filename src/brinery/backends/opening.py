@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from brinery.backend import Backend
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.catalog.settings import read_settings
 from brinery.errors import InvalidArgumentError, SettingsError, StorageError
-from brinery.registry.stores import make_store
+from brinery.registry.stores import SQL_SCHEMES, make_store
 from brinery.url import Url
 
 
 @contextmanager
-def opened(place: Any) -> Iterator[Backend]:
-    """Give the backend of `place`, and close it at the end if it was opened here.
+def opened(place: Any, mode: Literal["rw", "r"] = "rw") -> Iterator[Backend]:
+    """Give the backend of `place`, and close it at the end if it was opened here, with `mode`.
 
     A directory is opened without its codec, which need not be installed, and also where its settings
     are damaged.  Raise what `make_store` does.
@@ -27,9 +27,11 @@ def opened(place: Any) -> Iterator[Backend]:
         return
     url = Url(place)
     if url.scheme == "file":
-        yield _directory(url)
+        yield _directory(url, mode)
         return
-    store = make_store(url)
+    # Stores of other distributions may have no modes.
+    options = {"mode": mode} if mode == "r" and url.scheme.partition("+")[0] in SQL_SCHEMES else {}
+    store = make_store(url, **options)
     try:
         if not isinstance(getattr(store, "backend", None), Backend):
             raise InvalidArgumentError(
@@ -47,14 +49,17 @@ def options_of(backend: Backend) -> Mapping[str, Any]:
     return {}
 
 
-def _directory(url: Url) -> DirectoryBackend:
+def _directory(url: Url, mode: Literal["rw", "r"]) -> DirectoryBackend:
     path = url.local_path()
-    options: dict[str, Any] = {**_remembered(DirectoryBackend(path)), **url.options()}
+    given: dict[str, Any] = url.options()
+    mode = "r" if mode == "r" else given.get("mode", mode)
+    options = {**_remembered(DirectoryBackend(path, mode=mode)), **given}
     return DirectoryBackend(
         path,
         layout=options.get("layout") or "flat",
         shared=options.get("shared") or "private",
         durability=options.get("durability", "full"),
+        mode=mode,
     )
 
 

@@ -22,8 +22,9 @@ def backup_command(place: str, target: str, prune: bool) -> int:
     the next backup continues it.
     """
     with (
-        open_store(place, is_for_bytes=True) as store,
-        open_store(target, is_for_bytes=True, is_new=True) as backup,
+        # Of a directory that others write to all the time, only its lock gives the state of one moment.
+        open_store(place, use="write", is_for_bytes=True) as store,
+        open_store(target, use="make", is_for_bytes=True) as backup,
         progress("backing up") as show,
     ):
         report = store.backup(backup, prune=prune, progress=show)

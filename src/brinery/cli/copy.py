@@ -37,7 +37,7 @@ def copy_command(
         raise click.UsageError("give either --overwrite or --skip-existing, not both")
     with (
         open_store(source, is_for_bytes=True) as old,
-        open_store(target, is_for_bytes=True, is_new=True) as new,
+        open_store(target, use="make", is_for_bytes=True) as new,
         progress("copying") as show,
     ):
         try:

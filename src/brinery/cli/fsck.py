@@ -67,7 +67,7 @@ def _examine(place: str, repair: bool, roots: tuple[str, ...], shows_strays: boo
 
 
 def _list_quarantine(place: str) -> None:
-    with opened(place) as backend:
+    with opened(place, "r") as backend:
         entries = Quarantine(backend).entries()
     rows = [
         (each.key, each.name, each.status, str(each.size), f"{each.moved:%Y-%m-%d %H:%M:%S}")

@@ -47,7 +47,7 @@ def gc_command(
     wanted = [*roots, *(line.rstrip("\r\n") for line in file or () if line.strip())]
     if not wanted:
         raise click.UsageError("name the objects to keep, with --root ID or --roots-from FILE")
-    with opened(place) as backend, progress("reading") as show:
+    with opened(place, "rw" if delete else "r") as backend, progress("reading") as show:
         report = collect(backend, wanted, dry_run=not delete, older_than=older_than, progress=show)
     for id_ in report.garbage:
         click.echo(printable(id_))

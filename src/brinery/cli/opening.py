@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, Literal
 
 import click
 
 from brinery.errors import BrineryError
 from brinery.registry.stores import SQL_SCHEMES, make_store
-from brinery.stores.filesystem import FilesystemStore
 from brinery.stores.store import Store
 from brinery.trust.policy import Trust
 from brinery.url import Url
+
+Use = Literal["read", "write", "make"]
 
 
 def store_argument(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -52,36 +53,37 @@ def check_place(place: str) -> None:
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if path is not None and not os.path.isdir(path):
-        raise click.UsageError(f"no directory {path!r}")
+        raise click.UsageError(f"expected a store, and there is no directory {path!r}")
 
 
 def open_store(
-    place: str, *, is_new: bool = False, is_for_bytes: bool = False, **options: Any
+    place: str, *, use: Use = "read", is_for_bytes: bool = False, **options: Any
 ) -> Store:
-    """Open a store.  Unless it may be new, raise `UsageError` if there is none.
+    """Open a store to read it, to write to it, or to make it where there is none.
 
-    With `is_for_bytes` nothing will be decoded, and the codec of the store need not be installed.
+    Raise `UsageError`.  With `is_for_bytes` nothing will be decoded, and the codec of the store need not be
+    installed.
     """
+    if use != "make":
+        check_place(place)
     if is_for_bytes:
         options = {"codec": "pickle", "compress": "none", **options}
-    if not is_new and _is_sql(place):
+    scheme = _scheme(place)
+    if use == "read" and scheme in ("file", *SQL_SCHEMES):
+        options = {"mode": "r", **options}
+    elif use == "write" and scheme in SQL_SCHEMES:
         options = {"create": False, **options}
     try:
         store = make_store(place, trust=Trust.from_environment(), **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
-    if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):
-        # A store makes its directory on the first save; a command that reads needs an existing one.
-        raise click.UsageError(f"no directory {store.directory!r}")
     if not isinstance(store, Store):
         raise click.UsageError(f"{place!r}: expected a brinery.Store, got {type(store).__name__}")
     return store
 
 
-def _is_sql(place: str) -> bool:
-    # Opening a database makes its tables, and an SQLite file; a command that reads must not do that.
+def _scheme(place: str) -> str:
     try:
-        scheme = Url(place).scheme.partition("+")[0]
+        return Url(place).scheme.partition("+")[0]
     except BrineryError:
-        return False
-    return scheme in SQL_SCHEMES
+        return ""  # opening it says why

@@ -41,7 +41,9 @@ def recode_command(
     given = {"codec": codec, "protocol": protocol, "compress": compress}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with (
-        open_store(place, renames=pairs_of(renames), **options) as store,
+        open_store(
+            place, use="read" if dry_run else "write", renames=pairs_of(renames), **options
+        ) as store,
         progress("recoding") as show,
     ):
         report = recode(store, dry_run=dry_run, progress=show)

@@ -36,7 +36,7 @@ def reindex_command(place: str, fields: str, everything: bool, renames: tuple[st
     sys.path.insert(0, "")
     options: dict[str, Any] = {"extra_fields": _fields(fields)}
     with (
-        open_store(place, renames=pairs_of(renames), **options) as store,
+        open_store(place, use="write", renames=pairs_of(renames), **options) as store,
         progress("filling columns") as show,
     ):
         report = reindex(store, everything=everything, progress=show)

@@ -21,7 +21,7 @@ def restore_command(source: str, target: str, overwrite: bool) -> int:
     """
     with (
         open_store(source, is_for_bytes=True) as backup,
-        open_store(target, is_for_bytes=True, is_new=True) as store,
+        open_store(target, use="make", is_for_bytes=True) as store,
         progress("restoring") as show,
     ):
         report = restore(backup, store, overwrite=overwrite, progress=show)

@@ -50,6 +50,7 @@ from brinery.errors.root import pass_memory_error as pass_memory_error
 from brinery.errors.storage import LockedError as LockedError
 from brinery.errors.storage import MissingColumnsError as MissingColumnsError
 from brinery.errors.storage import MissingTableError as MissingTableError
+from brinery.errors.storage import ReadOnlyError as ReadOnlyError
 from brinery.errors.storage import ReentrantWriteError as ReentrantWriteError
 from brinery.errors.storage import StorageError as StorageError
 from brinery.errors.storage import StorageFullError as StorageFullError

@@ -44,6 +44,16 @@ class StorageError(BrineryError):
     errno: int | None = None
 
 
+class ReadOnlyError(StorageError):
+    """A store that was opened with ``mode="r"`` was asked to write."""
+
+    action: str = derived("write")
+    reason: str = derived(
+        "it was opened with mode='r', for reading only; to write, open it without that mode"
+    )
+    path: str
+
+
 class StorageFullError(StorageError):
     """There is no room left to write."""
 

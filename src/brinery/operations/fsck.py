@@ -43,7 +43,7 @@ def fsck(
     """
     session_of(store)  # raises for a closed store
     policy = getattr(store, "trust", None) if trust is None else trust
-    with opened(store) as backend:
+    with opened(store, "rw" if repair else "r") as backend:
         seals = _seals(backend, Trust.of(policy))
         return Examination(backend, roots, progress, seals).report(repair=repair)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any
+from typing import Any, Literal
 
 from brinery.backends.directory.backend import LOCK_TIMEOUT, DirectoryBackend
 from brinery.catalog.settings import read_settings
@@ -51,6 +51,10 @@ class FilesystemStore(Store):
         read and write them, and is trusted not to plant pickles.  Defaults to the setting that the store
         remembers, which by itself trusts nobody; a new store is "private".
 
+    `mode`
+        "rw": for reading and writing.  "r": for reading only: nothing on the disk changes, no lock is taken,
+        the directory must exist, and every write is a `ReadOnlyError`.
+
     Options of the codec (dill's `recurse`, …) may be given, too; any other argument is refused.
     """
 
@@ -68,13 +72,15 @@ class FilesystemStore(Store):
         trust: Trust | str | None = None,
         shared: str | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
+        mode: str = "rw",
         **extra: Any,
     ) -> None:
         path = _path_of(directory)
         # Only the opener can say whom to trust; neither the store nor its URL may.
         trusts_group = shared == "group"
+        chosen: Literal["rw", "r"] = one_of("mode", mode, ("rw", "r"))
         if layout is None or shared is None:
-            remembered = read_settings(DirectoryBackend(path))
+            remembered = read_settings(DirectoryBackend(path, mode=chosen))
             known = remembered.options if remembered else {}
             layout = layout or known.get("layout") or "flat"
             shared = shared or known.get("shared") or "private"
@@ -85,6 +91,7 @@ class FilesystemStore(Store):
             one_of("shared", shared, ("private", "group")),
             trusts_group,
             seconds("lock_timeout", lock_timeout),
+            chosen,
         )
         renames = extra.pop("renames", None)
         self._open(
@@ -101,6 +108,7 @@ class FilesystemStore(Store):
             shared=place.shared,
             trusts_group=place.trusts_group,
             lock_timeout=place.lock_timeout,
+            mode=place.mode,
         )
         self._begin(backend, options, place.remembered)
 
@@ -123,6 +131,11 @@ class FilesystemStore(Store):
     def shared(self) -> str:
         """Return "private" or "group"."""
         return self._place.shared
+
+    @property
+    def mode(self) -> str:
+        """Return "rw" or "r"."""
+        return self._place.mode
 
     @property
     def url(self) -> Url:

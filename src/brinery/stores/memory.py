@@ -7,6 +7,7 @@ from typing import Any
 
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL
+from brinery.errors import InvalidArgumentError
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
@@ -32,6 +33,10 @@ class MemoryStore(Store):
         trust: Trust | str | None = None,
         **extra: Any,
     ) -> None:
+        if extra.pop("mode", "rw") != "rw":
+            raise InvalidArgumentError(
+                "mode: expected 'rw', because a store in memory begins empty: it has nothing to read"
+            )
         options = StoreOptions(
             idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
         )

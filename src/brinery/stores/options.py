@@ -62,6 +62,7 @@ class DirectoryOptions(NamedTuple):
     """Whether the opener has said that the group is trusted; neither the store nor its URL may."""
     lock_timeout: float
     """Seconds."""
+    mode: Literal["rw", "r"]
 
     @property
     def remembered(self) -> Mapping[str, Any]:
@@ -81,11 +82,16 @@ class SqlOptions(NamedTuple):
     durability: str
     timeout: float
     """Seconds."""
+    mode: Literal["rw", "r"]
+    shared: Literal["private", "group"]
 
 
 # Options in the query of a database URL, beside those of the codec and of the driver.
 SQL_URL_OPTIONS: Final = frozenset(
-    ["protocol", "codec", "compress", "max_expanded", "durability", "create", "migrate", "timeout"]
+    [
+        *("protocol", "codec", "compress", "max_expanded"),
+        *("durability", "create", "migrate", "timeout", "mode"),
+    ]
 )
 
 

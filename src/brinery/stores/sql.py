@@ -59,6 +59,12 @@ class SqlStore(Store):
         Without it, a missing column raises `MissingColumnsError`, which shows the statements.
     `timeout`
         Seconds to wait for another writer of an SQLite file, and for a server to answer.
+    `mode`
+        "rw": for reading and writing.  "r": for reading only: nothing in the database or on the disk changes,
+        the table must exist, and every write is a `ReadOnlyError`.
+    `shared`
+        For SQLite.  "private": a new file is for the user alone.  "group": the group of its directory may
+        read and write it, and is trusted not to plant pickles.
 
     Options of the codec may be given, too; any other argument is refused.  A pickle of a store contains its
     URL with the password.
@@ -80,6 +86,8 @@ class SqlStore(Store):
         durability: str = "full",
         migrate: bool = False,
         timeout: float = 60.0,
+        mode: str = "rw",
+        shared: str = "private",
         **extra: Any,
     ) -> None:
         fields = _checked(extra_fields)
@@ -92,6 +100,8 @@ class SqlStore(Store):
             truth_of("migrate", migrate),
             durability,
             seconds("timeout", timeout),
+            one_of("mode", mode, ("rw", "r")),
+            one_of("shared", shared, ("private", "group")),
         )
         renames = extra.pop("renames", None)
         self._open(
@@ -109,6 +119,8 @@ class SqlStore(Store):
             migrate=place.migrate,
             durability=place.durability,
             timeout=place.timeout,
+            mode=place.mode,
+            shared=place.shared,
         )
         try:
             self._begin(backend, options)
@@ -127,6 +139,11 @@ class SqlStore(Store):
     def durability(self) -> str:
         """Return "full" or "process"."""
         return self._place.durability
+
+    @property
+    def mode(self) -> str:
+        """Return "rw" or "r"."""
+        return self._place.mode
 
     @property
     def url(self) -> Url:
@@ -246,6 +263,8 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
 def _split(url: Url) -> tuple[str, str | None]:
     """Return the URL without its fragment, and the name of the table that the fragment gives."""
     options = {name for name, _ in _pairs(url)}
+    if "uri" in options:
+        options -= {"mode"}  # SQLite's own
     if not url.scheme.startswith("sqlite"):
         options -= {"timeout"}  # some drivers have one
     misplaced = sorted(SQL_URL_OPTIONS & options)
@@ -288,6 +307,8 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     pairs = _pairs(parsed)
     asked = options.get("codec") or dict(pairs).get("codec") or "pickle"
     known = SQL_URL_OPTIONS | set(codec_options(asked) if isinstance(asked, str) else ())
+    if "uri" in dict(pairs):
+        known -= {"mode"}  # SQLite's own
     found: dict[str, Any] = {}
     for name, value in pairs:
         if name in known:

@@ -45,6 +45,7 @@ def test_an_sqlite_store_does_not_load_other_databases(tmp_path: Path) -> None:
         "network_drives",
         "sqlite",
         "sqlite_connection",
+        "sqlite_file",
         "sqlite_settings",
         "sqlite_statements",
     }

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
+from copy import copy
 from typing import ClassVar, Final, Literal, TypeVar
 
 from brinery.backend import (
@@ -33,8 +34,15 @@ from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
+from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
-from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
+from brinery.backends.read_only import refuse
+from brinery.errors import (
+    InvalidArgumentError,
+    LockedError,
+    StorageError,
+    storage_error,
+)
 
 T = TypeVar("T")
 
@@ -67,6 +75,9 @@ class DirectoryBackend(Backend):
         Whether `is_open_to_others` ignores the group of the directory.
     `lock_timeout`
         Seconds that a writer waits for another one before it raises `LockedError`.
+    `mode`
+        ``"r"`` reads only: nothing is changed, commits that were cut off included, and no lock is taken.
+        The directory must exist, and a commit is a `ReadOnlyError`.
 
     Writers of any thread or process come one at a time, readers at any time; neither waits for the
     other.  A commit is all or nothing, also when the process is killed in its middle; with ``"full"``,
@@ -91,6 +102,7 @@ class DirectoryBackend(Backend):
         trusts_group: bool = False,
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
+        mode: Literal["rw", "r"] = "rw",
     ) -> None:
         path = os.fspath(root)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -98,15 +110,17 @@ class DirectoryBackend(Backend):
         _check("layout", layout, ("flat", "sharded"))
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
+        _check("mode", mode, ("rw", "r"))
         self.location = os.path.abspath(path)
         self.layout = layout
         self.durability = durability
         self.shared = shared
         self.trusts_group = trusts_group
+        self.mode = mode
         self._layout = Layout(
             self.location,
             sharded=layout == "sharded",
-            create=create,
+            create=create and mode == "rw",
             durable=durability == "full",
             access=files.GROUP if shared == "group" else files.PRIVATE,
         )
@@ -118,11 +132,13 @@ class DirectoryBackend(Backend):
         self._opened = False  # whether commits that were cut off have been looked for
         self._swept = False
         self._unfinished = False  # whether there is a commit that this user may not finish
+        if mode == "r":
+            self._require_root("open")
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name`, and their version.  Raise `Missing` or `StorageError`."""
-        if not self._opened:
-            self._open()
+        if not self._opened and (view := self._open()) is not None:
+            return view.get(name)
         try:
             data = files.read_file(self._layout.home(name))
         except OSError:  # `_read` looks in the other layout, and translates the error
@@ -147,8 +163,8 @@ class DirectoryBackend(Backend):
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
-        if not self._opened:
-            self._open()
+        if not self._opened and (view := self._open()) is not None:
+            return view.get_tail(name, count)
         most = max(count, files.VERSION_TAIL)
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
@@ -187,6 +203,8 @@ class DirectoryBackend(Backend):
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
     ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
+        if self.mode == "r":
+            return refuse(self.location, puts, deletes)
         with Staging(self._layout) as staging:
             for put in puts:
                 staging.add(put)
@@ -217,8 +235,9 @@ class DirectoryBackend(Backend):
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
-        if not self._opened:
-            self._open()
+        if not self._opened and (view := self._open()) is not None:
+            yield from view.list(prefix)
+            return
         try:
             yield from self._listing.names(prefix)
         except FileNotFoundError as error:
@@ -277,6 +296,10 @@ class DirectoryBackend(Backend):
         It is called without a lock, and again if a commit changed names during the call.  After some tries
         it is called under the writers' lock; so it must not write.
         """
+        if self.mode == "r":
+            plain = copy(self)
+            plain._opened = True
+            return read_unlocked(plain, self._layout, read, self._lock_timeout)
         if not self._opened:
             self._open()
         for tries in range(0 if self._unfinished else _TRIES):
@@ -313,8 +336,17 @@ class DirectoryBackend(Backend):
             self._unfinished = False
             return read(self)
 
-    def _open(self) -> None:
-        """Finish or take back commits that were cut off before this backend was made."""
+    def _open(self) -> JournalView | None:
+        """Finish or take back commits that were cut off before this backend was made.
+
+        In mode "r" nothing is finished: return a view of the state after that, None where there is none.
+        """
+        if self.mode == "r":
+            plain = copy(self)
+            plain._opened = True
+            view = JournalView(plain, self._layout)
+            self._opened = not view.has_commits
+            return view if view.has_commits else None
         try:
             cut_off = pending(self._layout)
         except StorageError as error:
@@ -332,6 +364,7 @@ class DirectoryBackend(Backend):
                     raise
                 self._unfinished = True
         self._opened = True
+        return None
 
     def _finish(self, turn: Turn) -> None:
         """Finish or take back commits that were cut off, under the lock."""

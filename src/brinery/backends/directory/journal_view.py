@@ -29,7 +29,10 @@ class JournalView(Backend):
         self._layout = layout
         self._moved: dict[str, str] = {}
         self._hidden: set[str] = set()
-        for path in pending(layout):
+        paths = pending(layout)
+        self.has_commits = bool(paths)
+        """Whether there are commits that were cut off, or are under way."""
+        for path in paths:
             try:
                 journal = read(layout, path)
                 if journal is not None:

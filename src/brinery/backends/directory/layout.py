@@ -191,7 +191,8 @@ class Layout:
         if not self.create and not os.path.isdir(self.root):
             raise FileNotFoundError(
                 errno.ENOENT,
-                "no such directory, and create=False: make it, or open the store with create=True",
+                "no such directory, and create=False or mode='r': check the path, make it, or open the store "
+                "without these",
             )
 
     def prepare(self, directory: str) -> None:

@@ -22,6 +22,7 @@ from brinery.backend import (
     Version,
     as_delete,
 )
+from brinery.backends.read_only import refuse
 from brinery.backends.sql.comparison import Comparison
 from brinery.backends.sql.connection import (
     AT_ONCE,
@@ -79,6 +80,11 @@ class SqlBackend(Backend):
         end of the process, also by a kill, does not lose it; a power cut may lose the last commits.
     `timeout`
         Seconds to wait for another writer, and for a server to accept a connection.
+    `mode`
+        ``"r"`` reads only: a commit is a `ReadOnlyError`, and nothing on the disk changes.
+    `shared`
+        ``"private"``: a new SQLite file belongs to its user alone (0600, less the umask).  ``"group"``: its
+        group may read and write it, too (0660), and is trusted.
     `native`
         Use the driver directly where that is faster; else use SQLAlchemy alone.
 
@@ -105,14 +111,17 @@ class SqlBackend(Backend):
         migrate: bool = False,
         durability: str = "full",
         timeout: float = 60.0,
+        mode: str = "rw",
+        shared: str = "private",
         native: bool = True,
     ) -> None:
         dialect = dialect_of(Url(url).scheme)
         with installed():
             schema = make_schema(table_name, extra)
-            self.database = Database(dialect.read(url), schema, durability, timeout)
+            self.database = Database(dialect.read(url), schema, durability, timeout, mode)
         self.location = self.database.location
         self._dialect = dialect(self.database)
+        self._mode, self._shared = mode, shared
         self._pool = self._dialect.make_pool(native=native)
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
@@ -120,11 +129,14 @@ class SqlBackend(Backend):
         self.columns = Columns(self._dialect, self._pool)
         try:
             tables = Tables(self._dialect)
-            tables.prepare(create=create, migrate=migrate)
+            writes = mode != "r"
+            tables.prepare(create=create and writes, migrate=migrate and writes, shared=shared)
             own = self.database.schema.fields
             if own or tables.has_others:
                 known = read_columns(self)
-                self.columns.know(known if known.issuperset(own) else remember_columns(self, own))
+                if writes and not known.issuperset(own):
+                    known = remember_columns(self, own)
+                self.columns.know(known)
         except BaseException:
             self.close()
             raise
@@ -185,13 +197,12 @@ class SqlBackend(Backend):
 
     def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
         """Yield the names of the records whose columns or references are wrong, and which of them are."""
-        with self.columns.asking():
-            return iter([*Comparison(self._dialect).differences(derived)])
+        comparison = Comparison(self._dialect)
+        return iter(self.columns.ask(lambda: [*comparison.differences(derived)]))
 
     def unowned_references(self) -> Iterator[str]:
         """Yield the names that the table of references starts from, although nothing is stored there."""
-        with self.columns.asking():
-            return iter(Comparison(self._dialect).unowned())
+        return iter(self.columns.ask(Comparison(self._dialect).unowned))
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -214,24 +225,28 @@ class SqlBackend(Backend):
 
         return self._read("read", in_transaction)
 
-    def _read(self, action: str, ask: Callable[[Connection], T], name: str | None = None) -> T:
+    def _read(
+        self,
+        action: str,
+        ask: Callable[[Connection], T],
+        name: str | None = None,
+        tries: int | None = None,
+    ) -> T:
         connection = None
         try:
-            try:
-                with self._pool.use() as connection:
-                    return ask(connection)
-            except self._pool.errors as error:
-                if connection is None or not self._pool.is_lost(error, connection):
-                    raise
-            # The server was restarted, or cut an idle connection: try again with a new one.
             with self._pool.use() as connection:
                 return ask(connection)
         except self._pool.errors as error:
-            raise self._dialect.failure(action, error, name) from error
+            is_lost = connection is not None and self._pool.is_lost(error, connection)
+            tries = (self._pool.tries if tries is None else tries) - 1
+            if not (is_lost and tries):
+                raise self._dialect.failure(action, error, name) from error
+        # The server was restarted, or cut an idle connection: try again with a new one.
+        return self._read(action, ask, name, tries)
 
     def is_open_to_others(self) -> str | None:
         """Return why other users can write to an SQLite file, or None; None for a server, which has roles."""
-        return self._dialect.is_open_to_others()
+        return self._dialect.is_open_to_others(trusts_group=self._shared == "group")
 
     # -- writing
 
@@ -243,6 +258,8 @@ class SqlBackend(Backend):
         Raise `Conflict`, `StorageError` (then nothing has changed, unless the message says that this is
         not known), and `ValueTooLargeError` before anything is sent.
         """
+        if self._mode == "r":
+            return refuse(self.location, puts, deletes)
         with Pending(self._dialect.check_size) as pending:
             pending.take(puts)
             removed = tuple(map(as_delete, deletes))

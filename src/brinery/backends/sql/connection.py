@@ -156,6 +156,9 @@ class ConnectionPool(ABC):
     errors: tuple[type[Exception], ...]
     """The errors that the driver raises."""
 
+    tries: int = 2
+    """How often a read is tried: again on a new connection, after one that was lost."""
+
     most: int | None = None
     """How many connections there may be; one, where a database lives in its connection."""
 

@@ -21,19 +21,26 @@ class Database:
         ``"full"`` or ``"process"``; see `SqlBackend`.
     `timeout`
         Seconds to wait for another writer, and for a server to answer.
+    `mode`
+        ``"rw"`` or ``"r"``; see `SqlBackend`.
     """
 
-    __slots__ = ("durability", "location", "schema", "timeout", "url")
+    __slots__ = ("durability", "location", "mode", "schema", "timeout", "url")
 
-    def __init__(self, url: URL, schema: Schema, durability: str, timeout: float) -> None:
+    def __init__(
+        self, url: URL, schema: Schema, durability: str, timeout: float, mode: str = "rw"
+    ) -> None:
         if durability not in ("full", "process"):
             raise InvalidArgumentError(
                 f"durability: expected 'full' or 'process', got {durability!r:.60}"
             )
+        if mode not in ("rw", "r"):
+            raise InvalidArgumentError(f"mode: expected 'rw' or 'r', got {mode!r:.60}")
         self.url = url
         self.schema = schema
         self.durability = durability
         self.timeout = timeout
+        self.mode = mode
         table = "" if schema.records.name == DEFAULT_TABLE else f"#table={schema.records.name}"
         shown = Url(url.render_as_string(hide_password=True)).without_secrets()
         self.location: str = shown + table

@@ -103,10 +103,13 @@ class Dialect(ABC):
     def make_pool(self, *, native: bool) -> ConnectionPool:
         """Return the pool of connections: of the driver where `native` and known, else of SQLAlchemy."""
 
-    def prepare(self, *, create: bool) -> None:  # noqa: B027 - a server needs nothing
-        """Make what must exist before the first connection.  Raise `MissingTableError`, `StorageError`."""
+    def prepare(self, *, create: bool, shared: str) -> None:  # noqa: B027 - a server needs nothing
+        """Make what must exist before the first connection; ``shared="group"`` for the group as well.
 
-    def is_open_to_others(self) -> str | None:
+        Raise `MissingTableError`, `StorageError`.
+        """
+
+    def is_open_to_others(self, *, trusts_group: bool) -> str | None:
         """Return why other users can write to the database, as far as files show it, or None."""
         return None
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, NamedTuple, TypeVar
 
 from brinery.backend import About
 from brinery.backends.sql.columns import marker_of
@@ -13,6 +13,9 @@ from brinery.backends.sql.connection import ConnectionPool
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.pending import Pending, Row
 from brinery.backends.sql.query import Query
+from brinery.errors import ReadOnlyError
+
+T = TypeVar("T")
 
 _log: Final = logging.getLogger(__name__)
 
@@ -45,17 +48,16 @@ class Columns:
         self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
     ) -> Sequence[str]:
         """Return the names of the records whose columns fit; see `SqlStore.query`."""
-        with self.asking():
-            query = Query(self._dialect, self._known)
-            return query.names(where, order_by, limit, omits_unfilled=omits_unfilled)
+        query = Query(self._dialect, self._known)
+        return self.ask(lambda: query.names(where, order_by, limit, omits_unfilled=omits_unfilled))
 
     def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
         """Return the names of the records that lack extra columns of this store, and which ones they have.
 
         With `everything`, return all records.
         """
-        with self.asking():
-            return Query(self._dialect, self._known).unfilled(everything=everything)
+        query = Query(self._dialect, self._known)
+        return self.ask(lambda: query.unfilled(everything=everything))
 
     def fill(self, fillings: Iterable[Filling]) -> None:
         """Set the columns of records that are still in their versions; the records stay as they are."""
@@ -66,6 +68,8 @@ class Columns:
             )
             for name, version, values, others in fillings
         ]
+        if self._dialect.database.mode == "r":
+            raise ReadOnlyError(self._dialect.database.location)
         if not rows:
             return
         try:
@@ -81,16 +85,21 @@ class Columns:
         except self._pool.errors as error:
             raise self._dialect.failure("fill columns", error) from error
 
-    @contextmanager
-    def asking(self) -> Iterator[None]:
-        """Give a context for questions to the engine of SQLAlchemy, in which its errors are translated."""
+    def ask(self, question: Callable[[], T]) -> T:
+        """Return the answer of a question to the engine of SQLAlchemy; translate its errors."""
         from sqlalchemy.exc import SQLAlchemyError
 
-        with self._pool.use():  # a database in memory has one connection for all
+        errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self._pool.errors)
+        for left in reversed(range(self._pool.tries)):
+            connection = None
             try:
-                yield
-            except SQLAlchemyError as error:
-                raise self._dialect.failure("query", error) from error
+                with self._pool.use() as connection:  # a database in memory has one for all
+                    return question()
+            except errors as error:
+                is_lost = connection is not None and self._pool.is_lost(error, connection)
+                if not (is_lost and left):
+                    raise self._dialect.failure("query", error) from error
+        raise AssertionError("not reached: the last try returns or raises")
 
     def warn_of_unfilled(self, pending: Pending) -> None:
         """Log, once, that records were written without values for all extra columns."""

@@ -31,12 +31,12 @@ class Tables:
         self.has_others = False
         """Whether the table has columns of other stores or programs; set by `prepare`."""
 
-    def prepare(self, *, create: bool, migrate: bool) -> None:
+    def prepare(self, *, create: bool, migrate: bool, shared: str) -> None:
         """Find the tables, or make them; with `migrate` also the extra columns that are missing.
 
         Raise `MissingTableError`, `MissingColumnsError`, `StorageError`.
         """
-        self._dialect.prepare(create=create)
+        self._dialect.prepare(create=create, shared=shared)
         with self._translated("open"), self._engine.connect() as connection:
             missing = self._missing(connection)
             connection.rollback()

@@ -7,7 +7,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.sql.connection import ConnectionPool
 from brinery.backends.sql.dialect import Dialect
-from brinery.backends.sql.dialects.postgresql_connection import PostgresPool, connect_options
+from brinery.backends.sql.dialects.postgresql_connection import (
+    READ_ONLY,
+    PostgresPool,
+    connect_options,
+)
 from brinery.errors import ValueTooLargeError
 
 if TYPE_CHECKING:
@@ -32,15 +36,18 @@ class PostgresDialect(Dialect):
         return url
 
     def make_engine(self) -> Engine:
-        from sqlalchemy import create_engine
+        from sqlalchemy import create_engine, event
         from sqlalchemy.pool import NullPool
 
-        return create_engine(
+        engine = create_engine(
             self.database.url,
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=connect_options(self.database) if self._has_psycopg() else {},
         )
+        if self.database.mode == "r":
+            event.listen(engine, "connect", _read_only)
+        return engine
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
         if native and self._has_psycopg():
@@ -71,3 +78,9 @@ class PostgresDialect(Dialect):
         records = self.database.schema.records
         name = connection.dialect.identifier_preparer.format_table(records)
         connection.exec_driver_sql(f"ALTER TABLE {name} ALTER COLUMN data SET STORAGE EXTERNAL")
+
+
+def _read_only(driver: Any, _: object) -> None:
+    with driver.cursor() as cursor:
+        cursor.execute(READ_ONLY)
+    driver.commit()

@@ -51,6 +51,9 @@ _SYNCHRONOUS: Final = (
     "WHERE current_setting('synchronous_commit') = 'off'"
 )
 
+READ_ONLY: Final = "SET default_transaction_read_only = on"
+"""Said by each connection of a store that was opened to read only."""
+
 
 def connect_options(database: Database) -> dict[str, Any]:
     """Return the arguments of `psycopg.connect` that the URL does not give."""
@@ -316,6 +319,8 @@ class PostgresPool(ConnectionPool):
                 driver.execute("SET synchronous_commit = off")
             else:
                 driver.execute(_SYNCHRONOUS)
+            if database.mode == "r":
+                driver.execute(READ_ONLY)
             if driver.info.server_version >= _PLANS_CHOSEN:
                 driver.execute(_PLANNED_ONCE)
             return PostgresConnection(driver, self._statements)

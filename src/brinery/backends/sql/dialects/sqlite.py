@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
+from brinery.backends.directory import files
 from brinery.backends.permissions import PermissionCheck
+from brinery.backends.sql import failures
 from brinery.backends.sql.connection import ConnectionPool
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.network_drives import network_of
 from brinery.backends.sql.dialects.sqlite_connection import SqlitePool
+from brinery.backends.sql.dialects.sqlite_file import UNWRITABLE, Guard, SqliteFile
 from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory, is_uri
 from brinery.errors import (
+    BrineryError,
+    InvalidArgumentError,
     MissingTableError,
     StorageError,
+    StorageFullError,
     UrlError,
     ValueTooLargeError,
     storage_error,
@@ -22,7 +32,7 @@ from brinery.errors import (
 from brinery.url import Url
 
 if TYPE_CHECKING:
-    from sqlalchemy import URL, Engine
+    from sqlalchemy import URL, Connection, Engine
 
 _DRIVER_OPTIONS: Final = frozenset(
     {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
@@ -42,15 +52,25 @@ class SqliteDialect(Dialect):
     )
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database)
         path = database.url.database or ""
-        self._path = None if is_in_memory(path) or is_uri(path) else path
+        self._file: SqliteFile | None = None
+        self._guard = _LastGuard()
+        if not (is_in_memory(path) or is_uri(path)):
+            with self._url_errors(database.location):
+                _, options = database.url.get_dialect()().create_connect_args(database.url)
+            # SQLite follows links, and keeps its log where they lead.
+            self._file = SqliteFile(os.path.realpath(path), database, options)
+        elif database.mode == "r":
+            raise InvalidArgumentError(
+                "mode: expected 'rw' for a database in memory, which begins empty, and for a URI of SQLite, "
+                "which says mode=ro itself"
+            )
+        super().__init__(database)
         self._permissions: PermissionCheck | None = None
-        if self._path is not None:
-            # SQLite follows links, and keeps its log where they lead.  A user who can make a file there can
-            # plant a log, which SQLite then writes into the database.
-            real = os.path.realpath(self._path)
-            directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(self._path)))
+        if self._file is not None:
+            # A user who can make a file there can plant a log, which SQLite then writes into the database.
+            real = self._file.path
+            directories = dict.fromkeys((os.path.dirname(real), os.path.dirname(path)))
             self._permissions = PermissionCheck(
                 [*directories], lambda: (real, f"{real}-wal", f"{real}-shm")
             )
@@ -88,32 +108,54 @@ class SqliteDialect(Dialect):
             pool_reset_on_return=None,  # no transaction is left open here
             connect_args={"timeout": database.timeout, "check_same_thread": False},
             hide_parameters=True,
+            **({} if self._file is None else {"creator": self._open}),
         )
-        event.listen(engine, "connect", lambda driver, _: configure(driver, database))
+        if self._file is None:
+            event.listen(engine, "connect", lambda driver, _: configure(driver, database))
         event.listen(engine, "begin", _begin)
         return engine
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
-        if native:
-            return SqlitePool(self.database, self.engine)
+        if native or self.database.mode == "r":
+            return SqlitePool(self.database, self.engine, self._file)
+        if self._file is not None:
+            self._file.may_guard = False
         from brinery.backends.sql.dialects.generic_connection import GenericPool
 
         return GenericPool(self.engine, self.database.schema, None)
 
-    def prepare(self, *, create: bool) -> None:
-        """Make the directory of the file.  Raise `MissingTableError`, `StorageError`."""
-        if self._path is None:
+    def _open(self) -> sqlite3.Connection:
+        # For the engine, whose connections serve one question each.
+        assert self._file is not None
+        opened = self._file.open()
+        self._guard.value = opened.guard
+        return opened.driver
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        with super().reading() as connection:
+            guard = self._guard.value if self._file is not None else None
+            try:
+                yield connection
+            finally:
+                if guard is not None:
+                    guard.check()
+
+    def prepare(self, *, create: bool, shared: str) -> None:
+        if self._file is None:
             return
-        directory = os.path.dirname(self._path)
-        if not os.path.exists(self._path):
+        directory = os.path.dirname(self._file.path)
+        if not os.path.exists(self._file.path):
             if not create:
                 raise MissingTableError(
                     self.database.schema.records.name, path=self.database.location
                 )
             try:
-                os.makedirs(directory, exist_ok=True)
+                self._file.make(files.GROUP if shared == "group" else files.PRIVATE)
             except OSError as error:
-                raise storage_error("make the directory", error, path=directory) from error
+                raise storage_error("make the database", error, path=self._file.path) from error
+            except sqlite3.Error as error:
+                raise self.failure("make the database", error) from error
         network = network_of(directory)
         if network is not None:
             raise StorageError(
@@ -123,12 +165,33 @@ class SqliteDialect(Dialect):
                 path=self.database.location,
             )
 
-    def is_open_to_others(self) -> str | None:
-        return None if self._permissions is None else self._permissions.reason()
+    def is_open_to_others(self, *, trusts_group: bool) -> str | None:
+        if self._permissions is None:
+            return None
+        return self._permissions.reason(trusts_group=trusts_group)
+
+    def failure(self, action: str, error: BaseException, name: str | None = None) -> BrineryError:
+        found = super().failure(action, error, name)
+        cause = None
+        if self._file is not None and failures.code_of(error) in UNWRITABLE:
+            cause = self._file.cause()
+        if cause is None or not isinstance(found, StorageError):
+            return found
+        reason = str(getattr(error, "orig", None) or error)
+        if cause == "full":
+            full = f"{reason}; the disk is full: free some space and repeat the call"
+            return StorageFullError(action, full, id=name, path=found.path)
+        return StorageError(action, f"{reason}; {cause}", id=name, path=found.path)
 
     def check_size(self, name: str, size: int) -> None:
         if size > LARGEST:
             raise ValueTooLargeError(name, size, LARGEST, "SQLite", _ELSEWHERE)
+
+
+class _LastGuard(threading.local):
+    """The guard of the connection that a thread has opened last for the engine."""
+
+    value: Guard | None = None
 
 
 def _begin(connection: Any) -> None:

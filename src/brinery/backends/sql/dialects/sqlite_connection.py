@@ -6,10 +6,9 @@ Measured against SQLAlchemy Core on the same connection: reading a record takes 
 
 from __future__ import annotations
 
-import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from brinery.backend import ABSENT, Expect, Version
 from brinery.backends.sql.connection import (
@@ -19,30 +18,34 @@ from brinery.backends.sql.connection import (
     TakenError,
 )
 from brinery.backends.sql.database import Database
-from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory, is_uri
+from brinery.backends.sql.dialects.sqlite_file import ChangedError, Guard, SqliteFile
+from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory
 from brinery.backends.sql.dialects.sqlite_statements import Statements, of_names, record_of
 from brinery.backends.sql.pending import Row
-from brinery.errors import StorageError
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
+
+T = TypeVar("T")
 
 
 class SqliteConnection(Connection):
     """One connection of `sqlite3`."""
 
     def __init__(
-        self, driver: sqlite3.Connection, statements: Statements, path: str | None = None
+        self, driver: sqlite3.Connection, statements: Statements, file: SqliteFile | None = None
     ) -> None:
-        """`path` is the file of the database, None for a database without a file."""
+        """`file` is that of the database, None for a database without one."""
         self.driver = driver
         self._text = statements
-        self._path = path
-        self._file = None if path is None else _file_at(path)
+        self._file = file
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         found = self.driver.execute(self._text.get, (name,)).fetchone()
-        return None if found is None else (_bytes(found[0]), found[1])
+        if found is None:
+            self._check_file("read")
+            return None
+        return _bytes(found[0]), found[1]
 
     def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
         for name, data, version in self._of(self._text.get_some, names):
@@ -64,6 +67,7 @@ class SqliteConnection(Connection):
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.tail, (count, count, name)).fetchone()
         if found is None:
+            self._check_file("read")
             return None
         return _bytes(found[0]), _size(found[1]), found[2]
 
@@ -75,6 +79,7 @@ class SqliteConnection(Connection):
         return [(name, b"", _size(size), version) for name, size, version in found]
 
     def names(self, prefix: str) -> Sequence[str]:
+        self._check_file("list")
         if not prefix:
             found = self.driver.execute(self._text.names).fetchall()
         else:
@@ -95,18 +100,14 @@ class SqliteConnection(Connection):
         return [source for (source,) in self.driver.execute(self._text.referrers, (name,))]
 
     def begin(self) -> None:
-        self._check_file()
+        self._check_file("write")
         self.driver.execute("BEGIN IMMEDIATE")
 
-    def _check_file(self) -> None:
-        # SQLite keeps writing to a file that was removed; what it writes is lost with the process.
-        if self._path is not None and _file_at(self._path) != self._file:
-            raise StorageError(
-                "write",
-                "the database file was removed or replaced while the store was open: put it back, or open "
-                "the store again",
-                path=self._path,
-            )
+    def _check_file(self, action: str) -> None:
+        # SQLite keeps using a file that was removed, and reads an emptied one as a new database.  What is
+        # read from them is what was there; but what is missing may not be missing, and a write is lost.
+        if self._file is not None:
+            self._file.check(action)
 
     def begin_reading(self) -> None:
         self.driver.execute("BEGIN")
@@ -133,7 +134,7 @@ class SqliteConnection(Connection):
     def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
         if expect is not ABSENT or targets:
             return None  # nothing to gain: a statement is not a round trip
-        self._check_file()
+        self._check_file("write")
         try:
             self.driver.execute(self._text.insert, self._text.values(row))
         except sqlite3.IntegrityError as error:
@@ -170,12 +171,69 @@ class SqliteConnection(Connection):
         self.driver.close()
 
 
-def _file_at(path: str) -> tuple[int, int] | None:
-    try:
-        found = os.stat(path)
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino
+class SqliteReader(SqliteConnection):
+    """A connection that reads only; `begin` makes it one that writes, where that has become possible."""
+
+    def __init__(
+        self,
+        driver: sqlite3.Connection,
+        statements: Statements,
+        file: SqliteFile,
+        guard: Guard | None,
+    ) -> None:
+        super().__init__(driver, statements, file)
+        self._opener = file
+        self._guard = guard
+        self._is_writer = False
+
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        return self._guarded(super().get, name)
+
+    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
+        found = super().get_some
+        yield from self._guarded(lambda: [*found(names)])
+
+    def closure(
+        self, name: str, without: Sequence[str], most: int
+    ) -> Sequence[tuple[str, bytes, int]] | None:
+        return self._guarded(super().closure, name, without, most)
+
+    def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
+        return self._guarded(super().tail, name, count)
+
+    def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
+        return self._guarded(super().tails, names, count)
+
+    def names(self, prefix: str) -> Sequence[str]:
+        return self._guarded(super().names, prefix)
+
+    def referrers(self, name: str) -> Sequence[str]:
+        return self._guarded(super().referrers, name)
+
+    def versions(self, names: Sequence[str]) -> dict[str, int]:
+        return self._guarded(super().versions, names)
+
+    def _guarded(self, read: Callable[..., T], *arguments: Any) -> T:
+        # A page that changes while it is read may give any answer or error: this one counts.
+        try:
+            return read(*arguments)
+        finally:
+            if self._guard is not None:
+                self._guard.check()
+
+    def begin(self) -> None:
+        self._become_writer()
+        super().begin()
+
+    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
+        return None  # by way of `begin`
+
+    def _become_writer(self) -> None:
+        if self.driver.in_transaction or self._is_writer:
+            return
+        writer = self._opener.to_write()  # raises the error that says why not
+        self.driver.close()
+        self.driver, self._guard, self._is_writer = writer, None, True
 
 
 def _bytes(value: Any) -> bytes:
@@ -193,12 +251,14 @@ class SqlitePool(ConnectionPool):
     """Connections to one SQLite database."""
 
     errors = (sqlite3.Error,)
+    tries = 20  # of a file that is read as if it did not change; each writer that comes costs one
 
-    def __init__(self, database: Database, engine: sa.Engine) -> None:
+    def __init__(self, database: Database, engine: sa.Engine, file: SqliteFile | None) -> None:
         super().__init__()
         self._database = database
         self._engine = engine
         self._statements = Statements(engine.dialect, database.schema)
+        self._file = file
         self._is_in_memory = is_in_memory(database.url.database)
         self.most = 1 if self._is_in_memory else None
 
@@ -208,6 +268,11 @@ class SqlitePool(ConnectionPool):
             held = self._engine.raw_connection().driver_connection
             assert isinstance(held, sqlite3.Connection)
             return SqliteConnection(held, self._statements)
+        if self._file is not None:
+            opened = self._file.open()
+            if opened.is_reader:
+                return SqliteReader(opened.driver, self._statements, self._file, opened.guard)
+            return SqliteConnection(opened.driver, self._statements, self._file)
         database = self._database
         arguments, given = self._engine.dialect.create_connect_args(database.url)
         options: Any = {
@@ -223,5 +288,7 @@ class SqlitePool(ConnectionPool):
         except BaseException:
             driver.close()
             raise
-        path = database.url.database
-        return SqliteConnection(driver, self._statements, None if is_uri(path) else path)
+        return SqliteConnection(driver, self._statements)
+
+    def is_lost(self, error: Exception, connection: Connection) -> bool:
+        return isinstance(error, ChangedError)

@@ -36,8 +36,18 @@ def is_uri(path: str | None) -> bool:
     return path is not None and path.startswith("file:")
 
 
-def configure(connection: sqlite3.Connection, database: Database) -> None:
-    """Set up a new connection.  Raise `StorageError` where the file system lacks what SQLite needs."""
+def configure_reader(connection: sqlite3.Connection) -> None:
+    """Set up a new connection that only reads."""
+    connection.isolation_level = None
+    for pragma in (f"cache_size = -{_CACHE}", "temp_store = MEMORY", "query_only = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def configure(connection: sqlite3.Connection, database: Database, *, is_new: bool = False) -> None:
+    """Set up a new connection; with `is_new`, one to a file that is not in its place yet.
+
+    Raise `StorageError` where the file system lacks what SQLite needs.
+    """
     connection.isolation_level = None  # transactions are begun here, not by the driver
     full = database.durability == "full"
     for pragma in (
@@ -47,7 +57,9 @@ def configure(connection: sqlite3.Connection, database: Database) -> None:
         "temp_store = MEMORY",
     ):
         connection.execute(f"PRAGMA {pragma}")
-    if is_in_memory(database.url.database):
+    if is_new:
+        connection.execute("PRAGMA journal_mode = MEMORY")
+    if is_new or is_in_memory(database.url.database):
         return
     if full and hasattr(os, "fchmod"):
         connection.execute("PRAGMA fullfsync = ON")  # macOS: fsync alone stops at the drive's cache
