@@ -66,8 +66,9 @@ def open_store(
         options = {"codec": "pickle", "compress": "none", **options}
     if not is_new and _is_sql(place):
         options = {"create": False, **options}
+    options = {"trust": Trust.from_environment(), **options}
     try:
-        store = make_store(place, trust=Trust.from_environment(), **options)
+        store = make_store(place, **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if isinstance(store, FilesystemStore) and not (is_new or os.path.isdir(store.directory)):
