@@ -586,17 +586,17 @@ class Saver:
                 "Persistable.register): each then gets a record of its own, at any depth",
             )
             return _located(work, codec, deep)
-        path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
+        path = path_to_failure(work.obj, lambda parts: self._fails(parts, codec))
         able = codecs_that_keep_more(codec) if "pickle" in str(error) else ()
         advice = f"Codecs that keep more: {', '.join(able)}" if able else None
         reason = f"{type(error).__name__}: {error}"
         unsupported = UnsupportedObjectError(reason, object_path=path, advice=advice)
         return _located(work, codec, unsupported)
 
-    def _fails(self, part: Any, codec: Codec) -> bool:
-        probe = _Probe(part, self)
+    def _fails(self, parts: list[Any], codec: Codec) -> bool:
+        probe = _Probe(parts, self)
         try:
-            codec.dump(part, Sink(), probe)
+            codec.dump(parts, Sink(), probe)
         except Exception:  # noqa: BLE001 - the question is only whether it fails
             return True
         return False
