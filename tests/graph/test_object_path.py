@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brinery import EncodeError, MemoryStore, Persistable, UnsupportedObjectError
-from brinery.graph.object_path import path_to_failure, path_to_object
+from brinery.graph.object_path import find_failure, path_to_object
 
 
 class Node:
@@ -71,7 +71,7 @@ def test_a_cycle_ends_the_search() -> None:
     """Parts already on the path are not entered again."""
     ring: list[Any] = []
     ring.append(ring)
-    assert path_to_failure(ring, lambda parts: True) is None
+    assert find_failure(ring, lambda parts: True) == ("", ring)
 
 
 def test_no_code_of_the_object_runs() -> None:
@@ -89,7 +89,7 @@ def test_no_code_of_the_object_runs() -> None:
     def fails(parts: list[Any]) -> bool:
         return any(part is LOCK or part is hostile for part in parts)
 
-    assert path_to_failure([hostile], fails) == "[0][0]"
+    assert find_failure([hostile], fails) == ("[0][0]", LOCK)
 
 
 def size_of(parts: Any) -> int:
@@ -134,7 +134,7 @@ def test_the_search_encodes_no_more_than_twice_what_the_object_holds(
         return has_lock(parts)
 
     expected = f"['{place}']['bad']" if path is None else f"{path}[{place}]['bad']"
-    assert path_to_failure(obj, fails) == expected
+    assert find_failure(obj, fails)[0] == expected
     assert tried < 2 * size_of(obj)
 
 
@@ -147,7 +147,7 @@ def test_the_holder_that_fails_by_itself_is_found() -> None:
         held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
         return parts is culprit or any(map(fails, held))
 
-    assert path_to_failure(obj, fails) == "[1]['a'][0]"
+    assert find_failure(obj, fails)[0] == "[1]['a'][0]"
 
 
 def test_an_atom_may_fail() -> None:
@@ -158,7 +158,7 @@ def test_an_atom_may_fail() -> None:
         held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
         return parts == b"bytes" or any(map(fails, held))
 
-    assert path_to_failure(obj, fails) == "['b']['c']"
+    assert find_failure(obj, fails)[0] == "['b']['c']"
 
 
 def test_the_shortest_path_is_found() -> None:

@@ -32,9 +32,10 @@ _FEW: Final = 16
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
-def path_to_failure(obj: Any, fails: Fails) -> str | None:
-    """Return the path inside `obj` to the smallest part that fails; None if that is `obj` itself.
+def find_failure(obj: Any, fails: Fails) -> Step:
+    """Return the path inside `obj` to the smallest part that fails, and that part.
 
+    They are "" and `obj` if no part fails by itself.
     Apart from `fails`, nothing here calls a method of a stored object.
     """
     end = time.monotonic() + _BUDGET
@@ -47,7 +48,8 @@ def path_to_failure(obj: Any, fails: Fails) -> str | None:
         path.append(step)
         holder = step[1]
         seen.add(id(holder))
-    return "".join(name for name, _ in path[: _depth_of_failure(path, fails)]) or None
+    del path[_depth_of_failure(path, fails) :]
+    return "".join(name for name, _ in path), path[-1][1] if path else obj
 
 
 def _depth_of_failure(path: Sequence[Step], fails: Fails) -> int:
