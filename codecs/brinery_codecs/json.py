@@ -29,7 +29,9 @@ _RESERVED: Final = re.compile(r"\$+ref")
 _MARK: Final = b'ref":'
 _ATOMS: Final = frozenset({type(None), bool, int, float, str})
 _CONTAINERS: Final = frozenset({list, dict})
-_OTHERS: Final = "The codec 'msgpack' keeps more types, 'pickle' nearly all of them, and sharing"
+_PLAIN: Final = "Turn the object into data that JSON has"
+_COPY: Final = "Put a copy in one of the two places"
+_FLATTER: Final = "Make the object flatter"
 
 External = dict[int, dict[str, str]]
 """The JSON of external objects, by their `id()`."""
@@ -179,7 +181,7 @@ def _refusal(root: Any, links: WriteLinks, is_refused: Callable[[Any], bool]) ->
     while stack:
         value, path, depth = stack.pop()
         cls = type(value)
-        reason = ""
+        reason, advice = "", _PLAIN
         if cls in _ATOMS:
             if is_refused(value):
                 found = "a lone surrogate" if cls is str else f"{value!r}, which JSON does not have"
@@ -189,8 +191,10 @@ def _refusal(root: Any, links: WriteLinks, is_refused: Callable[[Any], bool]) ->
                 reason = f"JSON cannot hold an object of type {cls.__module__}.{cls.__qualname__}"
         elif id(value) in seen:
             reason = f"this {cls.__name__} is also at {seen[id(value)] or 'the root'}"
+            advice = _COPY
         elif depth == MAX_DEPTH:
             reason = f"lists and dicts nest deeper than {MAX_DEPTH} levels"
+            advice = _FLATTER
         else:
             seen[id(value)] = path
             keys = [key for key in value if type(key) is not str] if cls is dict else []
@@ -201,7 +205,7 @@ def _refusal(root: Any, links: WriteLinks, is_refused: Callable[[Any], bool]) ->
             stack += reversed([*_parts(value, path, depth + 1)])
         if reason:
             return UnsupportedObjectError(
-                reason, codec=JsonCodec.name, object_path=path or None, advice=_OTHERS
+                reason, codec=JsonCodec.name, object_path=path or None, advice=advice
             )
     return UnsupportedObjectError(
         "the ID of an object holds a lone surrogate", codec=JsonCodec.name

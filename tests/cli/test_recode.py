@@ -39,10 +39,20 @@ def test_what_is_left_is_told_and_the_status_is_1(tmp_path: Path) -> None:
     code = "import brinery, old; brinery.FilesystemStore('jobs').save(old.Task(), id='t')"
     subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)
     os.rename(tmp_path / "old.py", tmp_path / "new.py")
-    done = run("recode", "jobs", "--protocol", "2", cwd=tmp_path)
+    done = run("recode", "jobs", "--trust", "anyone", "--protocol", "2", cwd=tmp_path)
     assert done.returncode == 1
     assert "t: left as it is: " in done.stdout
-    done = run("recode", "jobs", "--protocol", "2", "--rename", "old=new", cwd=tmp_path)
+    done = run(
+        "recode",
+        "jobs",
+        "--trust",
+        "anyone",
+        "--protocol",
+        "2",
+        "--rename",
+        "old=new",
+        cwd=tmp_path,
+    )
     assert done.returncode == 0, done.stdout
     assert FilesystemStore(tmp_path / "jobs").info("t").class_name == "new:Task"
 

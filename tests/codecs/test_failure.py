@@ -21,7 +21,7 @@ from tests.torture.opcodes import Case
 
 from brinery import DecodeError, MemoryStore, MissingClassError, Persistable, Trust
 from brinery.codec import Mention
-from brinery.graph.object_path import path_to_failure
+from brinery.graph.object_path import find_failure
 from brinery_codecs._pickle.analysis.parts import CUT
 from brinery_codecs.cloudpickle import CloudpickleCodec
 from brinery_codecs.dill import DillCodec
@@ -338,15 +338,16 @@ def test_keys_are_shown_as_when_saving_fails(codec: Any, key: Any, shown: str) -
     """Atoms as they are, all else by its class."""
     error = failure(codec, {key: [Made("bad")]}, fail("bad"))
     assert error.object_path == f"[{shown}][0]"
-    path = path_to_failure({key: [LOCK]}, lambda part: part is LOCK or _holds(part, LOCK))
+    path, part = find_failure({key: [LOCK]}, lambda parts: any(_holds(each) for each in parts))
     assert path == f"[{shown}][0]"
+    assert part is LOCK
 
 
 LOCK = object()
 
 
-def _holds(part: Any, target: Any) -> bool:
-    return type(part) is list and target in part
+def _holds(part: Any) -> bool:
+    return part is LOCK or (type(part) is list and LOCK in part)
 
 
 @each_codec

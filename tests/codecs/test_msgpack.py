@@ -96,8 +96,8 @@ def refused(obj: Any, links: Writing | None = None) -> UnsupportedObjectError:
     with pytest.raises(UnsupportedObjectError) as caught:
         dumped(obj, links)
     assert caught.value.codec == "msgpack"
-    for codec in ("pickle", "cloudpickle", "dill"):
-        assert repr(codec) in str(caught.value)
+    assert caught.value.advice
+    assert "pickle" not in caught.value.advice  # the store names codecs, after it has tried them
     return caught.value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from brinery import EncodeError, MemoryStore, Persistable, UnsupportedObjectError
-from brinery.graph.object_path import path_to_failure, path_to_object
+from brinery.graph.object_path import find_failure, path_to_object
 
 
 class Node:
@@ -71,7 +71,7 @@ def test_a_cycle_ends_the_search() -> None:
     """Parts already on the path are not entered again."""
     ring: list[Any] = []
     ring.append(ring)
-    assert path_to_failure(ring, lambda part: True) is None
+    assert find_failure(ring, lambda parts: True) == ("", ring)
 
 
 def test_no_code_of_the_object_runs() -> None:
@@ -85,7 +85,80 @@ def test_no_code_of_the_object_runs() -> None:
 
     hostile = Hostile()
     list.append(hostile, LOCK)
-    assert path_to_failure([hostile], lambda part: part is LOCK or part is hostile) == "[0][0]"
+
+    def fails(parts: list[Any]) -> bool:
+        return any(part is LOCK or part is hostile for part in parts)
+
+    assert find_failure([hostile], fails) == ("[0][0]", LOCK)
+
+
+def size_of(parts: Any) -> int:
+    """Return the number of objects in lists and dicts."""
+    held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
+    return 1 + sum(map(size_of, held))
+
+
+def has_lock(parts: Any) -> bool:
+    held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
+    return parts is LOCK or any(map(has_lock, held))
+
+
+def rows(place: int) -> list[Any]:
+    """Return 1,000 rows, one of which has a lock."""
+    found: list[Any] = [{"name": "row", "xs": [1, 2], "bad": None} for _ in range(1_000)]
+    found[place]["bad"] = LOCK
+    return found
+
+
+@pytest.mark.parametrize("place", [0, 500, 999])
+@pytest.mark.parametrize(
+    ("wrap", "path"),
+    [
+        (lambda rows: rows, ""),
+        (lambda rows: {"rows": rows, "name": "table"}, "['rows']"),
+        (lambda rows: [1, {"a": {"b": [rows, [1], {}]}, "c": [2] * 20}], "[1]['a']['b'][0]"),
+        (lambda rows: [[[[[[rows]]]]]], "[0][0][0][0][0][0]"),
+        (lambda rows: dict(zip(map(str, range(1_000)), rows, strict=True)), None),
+    ],
+)
+def test_the_search_encodes_no_more_than_twice_what_the_object_holds(
+    place: int, wrap: Any, path: str | None
+) -> None:
+    """By halves, the small parts first; a single part is not tried before the end."""
+    obj = wrap(rows(place))
+    tried = 0
+
+    def fails(parts: list[Any]) -> bool:
+        nonlocal tried
+        tried += size_of(parts)
+        return has_lock(parts)
+
+    expected = f"['{place}']['bad']" if path is None else f"{path}[{place}]['bad']"
+    assert find_failure(obj, fails)[0] == expected
+    assert tried < 2 * size_of(obj)
+
+
+def test_the_holder_that_fails_by_itself_is_found() -> None:
+    """Though all that it holds is in order, and the search went on into that."""
+    culprit = {"in order": rows(0)[1:]}
+    obj = [[1], {"a": [culprit, [2]]}]
+
+    def fails(parts: Any) -> bool:
+        held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
+        return parts is culprit or any(map(fails, held))
+
+    assert find_failure(obj, fails)[0] == "[1]['a'][0]"
+
+
+def test_an_atom_may_fail() -> None:
+    """A codec may refuse some strings or numbers."""
+    obj = {"a": [1, "x"], "b": {"c": b"bytes", "d": [2]}}
+
+    def fails(parts: Any) -> bool:
+        held = parts.values() if type(parts) is dict else parts if type(parts) is list else ()
+        return parts == b"bytes" or any(map(fails, held))
+
+    assert find_failure(obj, fails)[0] == "['b']['c']"
 
 
 def test_the_shortest_path_is_found() -> None:

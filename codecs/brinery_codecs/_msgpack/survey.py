@@ -34,10 +34,10 @@ _BUILTIN: Final = _CONTAINERS | {bytearray}
 _MAX_REPEATS: Final = 10_000_000
 _MAX_GROWTH: Final = 100
 
-_OTHERS: Final = "the codec 'pickle', 'cloudpickle' or 'dill'"
-_PLAIN: Final = f"Use {_OTHERS}, make the object persistable, or turn it into plain data"
-_COPY: Final = f"Put a copy in one of the two places, make it persistable, or use {_OTHERS}"
-_FLATTER: Final = f"Make the object flatter, parts of it persistable, or use {_OTHERS}"
+_PLAIN: Final = "Turn the object into plain data"
+_OR_PERSISTABLE: Final = "Turn the object into plain data, or make it persistable and save that with a codec that keeps it"
+_COPY: Final = "Put a copy in one of the two places"
+_FLATTER: Final = "Make the object flatter, or parts of it persistable"
 
 Types = dict[type, tuple[Kind | None, bool, Callable[[], None] | None]]
 """The facts about a type: its kind, and whether its objects may be external."""
@@ -151,7 +151,8 @@ class Survey:
         if may_be_external:
             group[:] = [value for value in group if not self._is_external(value)]
         if kind is None and group:
-            raise Refusal(group[0], _unknown(cls))
+            # What is persistable is the root: all others are references.
+            raise Refusal(group[0], _unknown(cls), _PLAIN if may_be_external else _OR_PERSISTABLE)
         if note is not None and kind is not None:
             note()
         return kind

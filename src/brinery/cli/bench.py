@@ -35,6 +35,7 @@ from brinery.bench.run.source import BuiltIn, Source
 from brinery.bench.writing import check_writable
 from brinery.cli.bench_sources import SourceOptions, sources_of
 from brinery.cli.output import print_table
+from brinery.cli.trusting import trust_option
 from brinery.errors import BrineryError
 
 _DEEP: Final = (*DEPTHS, 100_000)
@@ -44,6 +45,7 @@ _DEEP: Final = (*DEPTHS, 100_000)
 @click.argument("targets", nargs=-1, metavar="[MODULE:FUNCTION]...")
 @click.option("--store", "place", metavar="STORE", help="Measure objects of this store.")
 @click.option("--id", "ids", multiple=True, help="Only this object of the store; may be repeated.")
+@trust_option
 @click.option("--graphs", metavar="NAMES", help=f"Built-in graphs: {', '.join(GRAPHS)}.")
 @click.option("--size", default="small", help="small, large, or a number of nodes.")
 @click.option("--seed", default=1, show_default=True, help="Seed of the built-in graphs.")
@@ -93,6 +95,9 @@ def bench_command(
     MODULE:FUNCTION, or path/to/file.py:function, names a function without arguments that returns the
     object to measure. Without one, and without --store, the built-in graphs are measured. Each case
     runs in a process of its own. After Ctrl-C the cases that have ended are still shown and written.
+
+    Objects of a store are decoded: say with --trust what its records may import. Without it, the command
+    lists what they would import, and decodes nothing.
 
     With --compare the status is 1 if a case became worse by more than the threshold.
     """

@@ -11,6 +11,7 @@ import click
 from brinery.bench.graphs import GRAPHS, LARGE, SMALL
 from brinery.bench.run.source import BuiltIn, Factory, Source, Stored
 from brinery.cli.opening import open_store
+from brinery.cli.trusting import admitted
 
 _SIZES: Final = {"small": SMALL, "large": LARGE}
 
@@ -20,6 +21,7 @@ class SourceOptions(NamedTuple):
 
     targets: Sequence[str]
     place: str | None
+    trusted: Sequence[str]
     ids: Sequence[str]
     graphs: str | None
     size: str
@@ -63,13 +65,14 @@ def _stored(options: SourceOptions) -> list[Source]:
         if options.ids:
             raise click.UsageError("--id needs --store")
         return []
+    trusted = admitted(options.place, options.trusted)
     with open_store(options.place) as store:
         absent = [id_ for id_ in options.ids if id_ not in store]
         if absent:
             raise click.UsageError(f"the store has no object {absent[0]!r}")
         if not len(store):
             raise click.UsageError(f"the store {options.place!r} has no objects")
-    return [Stored(options.place, tuple(options.ids))]
+    return [Stored(options.place, tuple(options.ids), trusted)]
 
 
 def _graph_names(given: str | None) -> list[str]:

@@ -73,8 +73,9 @@ def open_store(
         options = {"mode": "r", **options}
     elif use == "write" and scheme in SQL_SCHEMES:
         options = {"create": False, **options}
+    options = {"trust": Trust.from_environment(), **options}
     try:
-        store = make_store(place, trust=Trust.from_environment(), **options)
+        store = make_store(place, **options)
     except BrineryError as error:
         raise click.UsageError(str(error)) from error
     if not isinstance(store, Store):

@@ -7,8 +7,9 @@ from typing import Any
 
 import click
 
-from brinery.cli.opening import open_store, pairs_of, rename_option, store_argument
+from brinery.cli.opening import pairs_of, rename_option, store_argument
 from brinery.cli.output import print_lines, progress
+from brinery.cli.trusting import open_trusted, trust_option
 from brinery.operations.recode import recode
 
 
@@ -19,13 +20,14 @@ from brinery.operations.recode import recode
 @click.option("--compress", metavar="NAME", help="Such as zstd, zstd:3 or none.")
 @click.option("--dry-run", is_flag=True, help="Say what would change, and write nothing.")
 @rename_option
+@trust_option
 def recode_command(
     place: str,
     codec: str | None,
     protocol: int | None,
     compress: str | None,
     dry_run: bool,
-    renames: tuple[str, ...],
+    **others: tuple[str, ...],
 ) -> int:
     """Rewrite the records of STORE in place; options that are not given stay as the store remembers them.
 
@@ -33,16 +35,21 @@ def recode_command(
     have the wanted form are skipped, so repeating a run that was stopped continues it. Records that cannot
     be rewritten are left as they are and reported; the status is then 1.
 
-    Decoding runs the code that records name: do this only with stores that you trust. Modules are also
-    imported from the working directory.
+    Decoding records of pickle, cloudpickle and dill imports what they name: say with --trust what that may
+    be.  Without it, the command lists what they would import, and changes nothing. Modules are also imported
+    from the working directory.
     """
     # Like `python -m`: finds modules beside a script, whose classes the records name.
     sys.path.insert(0, "")
     given = {"codec": codec, "protocol": protocol, "compress": compress}
     options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     with (
-        open_store(
-            place, use="read" if dry_run else "write", renames=pairs_of(renames), **options
+        open_trusted(
+            place,
+            others["trusted"],
+            use="read" if dry_run else "write",
+            renames=pairs_of(others["renames"]),
+            **options,
         ) as store,
         progress("recoding") as show,
     ):

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
-from brinery.cli.opening import open_store, pairs_of, rename_option, store_argument
+from brinery.cli.opening import pairs_of, rename_option, store_argument
 from brinery.cli.output import print_lines, progress
+from brinery.cli.trusting import open_trusted, trust_option
 from brinery.operations.reindex import reindex
 
 
@@ -23,20 +24,28 @@ from brinery.operations.reindex import reindex
 )
 @click.option("--all", "everything", is_flag=True, help="Also fill columns again that are filled.")
 @rename_option
-def reindex_command(place: str, fields: str, everything: bool, renames: tuple[str, ...]) -> int:
+@trust_option
+def reindex_command(
+    place: str,
+    fields: str,
+    everything: bool,
+    renames: tuple[str, ...],
+    trusted: tuple[str, ...],
+) -> int:
     """Fill the extra columns of the database STORE where they are not filled.
 
     They are unfilled after a copy or a restore, and where a program without these columns wrote. The
     records stay as they are. The status is 1 if an object cannot be loaded.
 
-    Decoding runs the code that records name: do this only with stores that you trust. Modules are also
-    imported from the working directory.
+    Decoding records of pickle, cloudpickle and dill imports what they name: say with --trust what that may
+    be.  Without it, the command lists what they would import, and changes nothing. Modules are also imported
+    from the working directory.
     """
     # Like `python -m`: finds modules beside a script, whose classes the records name.
     sys.path.insert(0, "")
     options: dict[str, Any] = {"extra_fields": _fields(fields)}
     with (
-        open_store(place, use="write", renames=pairs_of(renames), **options) as store,
+        open_trusted(place, trusted, use="write", renames=pairs_of(renames), **options) as store,
         progress("filling columns") as show,
     ):
         report = reindex(store, everything=everything, progress=show)

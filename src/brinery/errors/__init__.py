@@ -3,7 +3,8 @@
 An *error* is raised to the caller; all derive from `BrineryError`.  It carries the *facts* as attributes (the
 ID, the path, the codec, …) and a *text* that is made from them: what was expected, what was found, and what
 to do.  `root` has the constructor that all share; the other modules declare the kinds: errors of calls and
-their *arguments*, of *codecs*, of *records*, and of the *storage* below.
+their *arguments*, of *codecs*, of *records*, and of the *storage* below.  `dangerous` lists the names that
+no text may advise to admit.
 """
 
 from brinery.errors.arguments import AlreadySavedError as AlreadySavedError
@@ -33,6 +34,7 @@ from brinery.errors.codecs import UnknownCodecError as UnknownCodecError
 from brinery.errors.codecs import UnknownTransformError as UnknownTransformError
 from brinery.errors.codecs import UnsupportedObjectError as UnsupportedObjectError
 from brinery.errors.codecs import VerificationError as VerificationError
+from brinery.errors.dangerous import danger_of as danger_of
 from brinery.errors.records import CorruptRecordError as CorruptRecordError
 from brinery.errors.records import ForeignRecordError as ForeignRecordError
 from brinery.errors.records import MisplacedRecordError as MisplacedRecordError

@@ -1,44 +1,103 @@
 """The path to the part of an object that fails to encode, such as ``.tasks[3].callback``.
 
-An encoder's error says what failed, but not where.  After a failure, and only then, the parts of the
-object are encoded one by one.  The search goes into the first part that fails by itself, and ends at a
-part whose own parts all encode.
+An encoder's error says what failed, but not where.  After a failure, and only then, parts of the object are
+encoded again.  Of the parts of one holder the first half is encoded together; if that fails the search goes
+on in it, else in the other half, which is not tried.  So the parts of a holder take at most as long as the
+holder, a single part takes no time, and of a few parts the small ones are tried.  At the end the place that
+was found is tried alone.
 """
 
 from __future__ import annotations
 
 import functools
+import operator
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice, repeat
 from types import FunctionType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
 
-Fails = Callable[[Any], bool]
+Fails = Callable[[list[Any]], bool]
+"""Returns whether a list of parts fails to encode."""
+Step = tuple[str, Any]
+"""The step from an object to a part of it, as text, and the part."""
 
 _BUDGET: Final = 10.0
 """Seconds after which the search ends with the path found so far."""
 _MOST: Final = 100
+_FEW: Final = 16
+_ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
-def path_to_failure(obj: Any, fails: Fails) -> str | None:
-    """Return the path inside `obj` to the smallest part that fails; None if that is `obj` itself.
+def find_failure(obj: Any, fails: Fails) -> Step:
+    """Return the path inside `obj` to the smallest part that fails, and that part.
 
+    They are "" and `obj` if no part fails by itself.
     Apart from `fails`, nothing here calls a method of a stored object.
     """
-    path = ""
     end = time.monotonic() + _BUDGET
-    seen = {id(obj)}
-    for _ in range(_MOST):
-        step = _failing_part(obj, fails, seen, end)
+    path: list[Step] = []
+    holder, seen = obj, {id(obj)}
+    while len(path) < _MOST and time.monotonic() < end:
+        step = _suspect(holder, fails, seen)
         if step is None:
             break
-        name, obj = step
-        path += name
-        seen.add(id(obj))
-    return path or None
+        path.append(step)
+        holder = step[1]
+        seen.add(id(holder))
+    del path[_depth_of_failure(path, fails) :]
+    return "".join(name for name, _ in path), path[-1][1] if path else obj
+
+
+def _depth_of_failure(path: Sequence[Step], fails: Fails) -> int:
+    # What holds a part that fails, fails as well.
+    if not path or fails([path[-1][1]]):
+        return len(path)
+    least, most = 0, len(path) - 1
+    while least < most:
+        middle = (least + most + 1) // 2
+        if fails([path[middle - 1][1]]):
+            least = middle
+        else:
+            most = middle - 1
+    return least
+
+
+def _suspect(holder: Any, fails: Fails, seen: set[int]) -> Step | None:
+    """Return a part that fails, if any part of `holder` does."""
+    # A part with a record of its own is a reference, which does not fail.
+    unnamed = [*_parts(holder)]
+    types = {*map(type, map(_part, unnamed))}
+    left_out = {cls for cls in types if is_persistable_type(cls)}
+    if left_out or not seen.isdisjoint(map(id, map(_part, unnamed))):
+        unnamed = [
+            part for part in unnamed if type(part[2]) not in left_out and id(part[2]) not in seen
+        ]
+    atoms = []
+    if not types.isdisjoint(_ATOMS):
+        atoms = [part for part in unnamed if type(part[2]) in _ATOMS]
+        unnamed = [part for part in unnamed if type(part[2]) not in _ATOMS]
+    if atoms and (not unnamed or fails([*map(_part, atoms)])):
+        unnamed = atoms
+    if len(unnamed) <= _FEW:
+        unnamed.sort(key=lambda part: _size(part[2]))
+    while len(unnamed) > 1:
+        half = unnamed[: len(unnamed) // 2]
+        unnamed = half if fails([*map(_part, half)]) else unnamed[len(half) :]
+    return _named(unnamed[0]) if unnamed else None
+
+
+def _size(part: Any, depth: int = 3) -> int:
+    # A guess: what the part holds, and what the first of that hold.
+    held = [unnamed[2] for unnamed in islice(_parts(part), _FEW)]
+    size = len(held)
+    for base in (dict, list, tuple, set, frozenset):
+        if issubclass(type(part), base):
+            size = max(size, base.__len__(part))
+    return size + sum(_size(each, depth - 1) for each in held if depth and type(each) not in _ATOMS)
 
 
 def path_to_object(obj: Any, target: Any) -> str:
@@ -60,32 +119,39 @@ def path_to_object(obj: Any, target: Any) -> str:
     return "…"
 
 
-def _failing_part(obj: Any, fails: Fails, seen: set[int], end: float) -> tuple[str, Any] | None:
-    for name, part in parts_of(obj):
-        if time.monotonic() > end:
-            return None
-        if id(part) not in seen and fails(part):
-            return name, part
-    return None
-
-
-def parts_of(obj: Any) -> Iterator[tuple[str, Any]]:
+def parts_of(obj: Any) -> Iterator[Step]:
     """Yield a path step and an object for each part of `obj`; no method of `obj` is called."""
+    return map(_named, _parts(obj))
+
+
+_Unnamed = tuple[str, Any, Any]
+"""The form of a step, its key, and the part.  Names are made where they are shown."""
+_part: Final = operator.itemgetter(2)
+
+
+def _named(unnamed: _Unnamed) -> Step:
+    form, key, part = unnamed
+    return form.format(_short(key) if form == _KEYED else key), part
+
+
+_KEYED: Final = "[{}]"
+_INDEXED: Final = "[{:d}]"
+
+
+def _parts(obj: Any) -> Iterator[_Unnamed]:
     cls = type(obj)
     if issubclass(cls, dict):
-        for key, value in dict.items(obj):
-            yield "", key
-            yield f"[{_short(key)}]", value
+        yield from zip(repeat(""), repeat(None), dict.keys(obj))
+        yield from zip(repeat(_KEYED), dict.keys(obj), dict.values(obj))
     for base in (list, tuple, set, frozenset):
         if issubclass(cls, base):
-            mark = "[{}]" if base in (list, tuple) else "{{…}}"
-            for index, value in enumerate(base.__iter__(obj)):
-                yield mark.format(index), value
-    yield from _attributes(obj)
-    yield from _of_callable(obj)
+            form = _INDEXED if base in (list, tuple) else "{{…}}"
+            yield from zip(repeat(form), count(), base.__iter__(obj))
+    for name, part in (*_attributes(obj), *_of_callable(obj)):
+        yield "{}", name, part
 
 
-def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
+def _attributes(obj: Any) -> Iterator[Step]:
     try:
         attributes = object.__getattribute__(obj, "__dict__")
     except (AttributeError, TypeError):
@@ -104,7 +170,7 @@ def _attributes(obj: Any) -> Iterator[tuple[str, Any]]:
                     continue
 
 
-def _of_callable(obj: Any) -> Iterator[tuple[str, Any]]:
+def _of_callable(obj: Any) -> Iterator[Step]:
     if type(obj) is FunctionType:
         for name, cell in zip(obj.__code__.co_freevars, obj.__closure__ or (), strict=True):
             try:
@@ -124,8 +190,8 @@ def _of_callable(obj: Any) -> Iterator[tuple[str, Any]]:
 
 def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
     values = function.__defaults__ or ()
-    count = function.__code__.co_argcount
-    yield from zip(function.__code__.co_varnames[count - len(values) : count], values, strict=True)
+    most = function.__code__.co_argcount
+    yield from zip(function.__code__.co_varnames[most - len(values) : most], values, strict=True)
     yield from (function.__kwdefaults__ or {}).items()
 
 

@@ -19,7 +19,7 @@ from typing import Any, Final
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
-from brinery.codec import Buffer, Codec, PlainLinks, Sink
+from brinery.codec import Buffer, Codec, Sink
 from brinery.errors import (
     AlreadySavedError,
     BrineryError,
@@ -32,15 +32,14 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RolledBackError,
-    UnsupportedObjectError,
-    is_too_deep,
     pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.evolution.upgrades import version_of
 from brinery.graph.comparison import Reloading
-from brinery.graph.object_path import path_to_failure, path_to_object
+from brinery.graph.encode_failure import EncodeFailure
+from brinery.graph.object_path import path_to_object
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.record.clock import now
@@ -50,7 +49,7 @@ from brinery.record.payload import Stored, stored
 from brinery.record.record import TAIL_SIZE, digest_of, has_magic
 from brinery.record.writer import Writer, build
 from brinery.registry.chain import CodecChain
-from brinery.registry.codecs import codecs_that_keep_more
+from brinery.registry.codecs import builtin_codecs
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry, set_persistent_id
 from brinery.session.options import SaveOptions
@@ -611,15 +610,15 @@ class Saver:
             return self._encoded(work, codec)
         except EncodeError as error:
             pass_memory_error(error)
-            raise _located(work, codec, error) from error
+            raise _located(work, codec, self._failure(work, codec).advised(error)) from error
         except NotFoundError as error:
             # It comes from a hook of the user's code; callers must not take it for this object's ID.
-            raise self._encode_error(work, codec, error) from error
+            raise _located(work, codec, self._failure(work, codec).explained(error)) from error
         except BrineryError:
             raise
         except Exception as error:
             pass_memory_error(error)
-            raise self._encode_error(work, codec, error) from error
+            raise _located(work, codec, self._failure(work, codec).explained(error)) from error
 
     def _encoded(self, work: _Work, codec: Codec) -> Encoded:
         sink = Sink()
@@ -635,28 +634,13 @@ class Saver:
             (pieces, digest_of(pieces), references, self._versions, self._libraries, (), ())
         )
 
-    def _encode_error(self, work: _Work, codec: Codec, error: Exception) -> EncodeError:
-        if is_too_deep(error):
-            deep = EncodeError(
-                "it is nested or linked too deeply for one record",
-                advice="Make the linked objects persistable (class …(Persistable), or "
-                "Persistable.register): each then gets a record of its own, at any depth",
-            )
-            return _located(work, codec, deep)
-        path = path_to_failure(work.obj, lambda part: self._fails(part, codec))
-        able = codecs_that_keep_more(codec) if "pickle" in str(error) else ()
-        advice = f"Codecs that keep more: {', '.join(able)}" if able else None
-        reason = f"{type(error).__name__}: {error}"
-        unsupported = UnsupportedObjectError(reason, object_path=path, advice=advice)
-        return _located(work, codec, unsupported)
-
-    def _fails(self, part: Any, codec: Codec) -> bool:
-        probe = _Probe(part, self)
-        try:
-            codec.dump(part, Sink(), probe)
-        except Exception:  # noqa: BLE001 - the question is only whether it fails
-            return True
-        return False
+    def _failure(self, work: _Work, codec: Codec) -> EncodeFailure:
+        chain = () if self._chain is None else self._chain.codecs
+        admitted = self._gate.trust.codecs
+        not_advised = {each.name for each in chain}
+        if admitted is not None:
+            not_advised |= {*builtin_codecs()}.difference(admitted)
+        return EncodeFailure(work.obj, codec, self.is_external_type, not_advised)
 
     def _conflict(self, conflict: Conflict) -> Exception:
         works = {work.name: work for work in self._list}
@@ -739,16 +723,3 @@ def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
         object_path=path or None,
         advice=error.advice,
     )
-
-
-class _Probe(PlainLinks):
-    """Links for trying out a part of an object: references lead nowhere and are not recorded."""
-
-    def __init__(self, root: Any, saver: Saver) -> None:
-        self.root = root
-        self.batch: dict[Any, Any] = {}
-        self.cache: dict[Any, Any] = {}
-        self.is_external_type = saver.is_external_type
-
-    def external(self, obj: Any) -> str | None:
-        return None if obj is self.root or not self.is_external_type(type(obj)) else "probe"

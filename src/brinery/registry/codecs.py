@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -51,8 +52,11 @@ def builtin_codecs() -> list[str]:
     return list(_CODECS.builtin)
 
 
-def codecs_that_keep_more(codec: Codec) -> list[str]:
-    """Return the names of the built-in codecs that keep all that `codec` keeps and more, if importable."""
+def codecs_that_keep_as_much(codec: Codec) -> list[str]:
+    """Return the names of the other built-in codecs that keep all that `codec` keeps, if importable.
+
+    Those that are safe to read, if `codec` is, come first.
+    """
 
     def kept_by(capabilities: Capabilities) -> set[str]:
         return {flag for flag in FIDELITY if getattr(capabilities, flag)}
@@ -60,11 +64,12 @@ def codecs_that_keep_more(codec: Codec) -> list[str]:
     found = []
     for name in _CODECS.builtin:
         try:
-            if kept_by(codec.capabilities) < kept_by(codec_class(name).capabilities):
-                found.append(name)
+            other = codec_class(name).capabilities
         except CodecNotInstalledError:
             continue
-    return found
+        if name != codec.name and kept_by(codec.capabilities) <= kept_by(other):
+            found.append((not (codec.capabilities.safe_to_read and other.safe_to_read), name))
+    return [name for _, name in sorted(found, key=operator.itemgetter(0))]
 
 
 @functools.lru_cache(maxsize=64)

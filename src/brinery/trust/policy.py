@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Final
 
 from brinery.errors import InvalidArgumentError
@@ -107,6 +107,21 @@ class Trust:
             store=found.get("BRINERY_TRUST_STORE") or None,
             anyone=bool(anyone),
         )
+
+    def admitting(self, names: Iterable[str]) -> Trust:
+        """Return a policy that admits these classes and packages, too; with "anyone" it admits all.
+
+        A policy that admitted everything so far admits only these, and `VALUES`.
+        """
+        given = tuple(names)
+        if self.anyone or ANYONE in given:
+            return replace(self, classes=None, anyone=True)
+        return replace(self, classes=(*(self.classes or ()), *given))
+
+    @property
+    def is_about_imports(self) -> bool:
+        """Return whether the policy says what payloads may import, or whose payloads may import anything."""
+        return self.anyone or self.classes is not None or self.key is not None
 
     def restriction(self, present: Any) -> ClassRestriction | None:
         """Return which globals payloads may name; `present` maps old names to present ones."""

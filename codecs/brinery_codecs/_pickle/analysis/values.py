@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import Any, Final
 
-from brinery.errors import TrustError
+from brinery.errors import TrustError, danger_of
 
 Admits = Callable[[str, str], bool]
 IsEnumeration = Callable[[str, str], bool | None]
@@ -54,6 +55,8 @@ def refused(reason: str, names: Sequence[str] = ()) -> TrustError:
 def refused_name(module: str, name: str) -> TrustError:
     """Return the error for a global that is not admitted."""
     text = f"{module}:{name}"
+    if (danger := danger_of(module, name)) is not None:
+        return _refused_dangerous(f"it names {text}", danger, text)
     return refused(
         f"it names {text}, which the trust policy does not admit. If you trust it with any argument, "
         f"add {text!r} to trust=Trust(classes=[…]), or the whole package "
@@ -65,11 +68,25 @@ def refused_name(module: str, name: str) -> TrustError:
 def refused_object(module: str, name: str, found: Any) -> TrustError:
     """Return the error for an object that is not admitted, under a name that is."""
     text = f"{module}:{name}"
+    # Under the name that it has in its own module: `app.tools:os.system` is that of posix.
+    own = str(getattr(found, "__module__", None)), str(getattr(found, "__qualname__", None))
+    if isinstance(found, ModuleType):
+        own = found.__name__, ""
+    if (danger := danger_of(*own) or danger_of(module, name)) is not None:
+        return _refused_dangerous(f"it names {text}", danger, text)
     return refused(
         f"{text} is a {type(found).__name__}, and the name of a package admits only classes that are "
         f"defined in it. If you trust it with any argument, add {text!r} itself to "
         "trust=Trust(classes=[…])",
         [text],
+    )
+
+
+def _refused_dangerous(what: str, danger: str, name: str) -> TrustError:
+    return refused(
+        f"{what}, which is dangerous: a record that may call it can {danger}. Do not admit it. If you do not "
+        "know who wrote this record, do not load anything from this store",
+        [name],
     )
 
 

@@ -15,6 +15,7 @@ from brinery.bench.graphs import GRAPHS
 from brinery.bench.result import Graph
 from brinery.errors import InvalidArgumentError
 from brinery.registry.stores import make_store
+from brinery.trust.policy import Trust
 
 
 class Source(ABC):
@@ -122,17 +123,24 @@ class Stored(Source):
 
     url: str
     ids: tuple[str, ...] = ()
+    trusted: tuple[str, ...] | None = None
+    """What its records may import; None for what the environment says."""
 
     kind: ClassVar[str] = "store"
 
     def build(self) -> Sequence[Any]:
         """Load the objects."""
-        with make_store(self.url) as store:
+        with self._opened() as store:
             return list(store.load_many(self.ids or store.list()))
+
+    def _opened(self) -> Any:
+        trust = Trust.from_environment()
+        trust = trust if self.trusted is None else trust.admitting(self.trusted)
+        return make_store(self.url, trust=trust)
 
     def describe(self) -> Graph:
         """Return the URL without its secrets as title."""
-        with make_store(self.url) as store:
+        with self._opened() as store:
             place = store.url.without_secrets()
         chosen = ", ".join(self.ids[:5]) if self.ids else "all objects"
         return Graph("store", f"{chosen} of {place}", f"objects of {place}", self.kind)
@@ -165,6 +173,5 @@ def source_from(job: Mapping[str, Any]) -> Source:
     """Return the source that `Source.to_job` described."""
     values = dict(job)
     cls = _KINDS[values.pop("kind")]
-    if "ids" in values:
-        values["ids"] = tuple(values["ids"])
+    values |= {name: tuple(values[name]) for name in ("ids", "trusted") if values.get(name)}
     return cls(**values)
