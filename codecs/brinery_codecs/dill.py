@@ -12,9 +12,13 @@ from typing import Any, ClassVar
 from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
+from brinery_codecs._pickle.by_value.importable import (
+    has_its_name,
+    is_importable,
+    is_importable_function,
+)
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.importable import has_its_name, is_importable, is_importable_function
 from brinery_codecs._pickle.names import Names
 from brinery_codecs._pickle.targets import Take, Target, void
 from brinery_codecs._pickle.write_state import WriteState

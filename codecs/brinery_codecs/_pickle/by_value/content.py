@@ -21,7 +21,7 @@ from itertools import chain, pairwise
 from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
-from brinery_codecs._pickle.importable import is_importable, is_importable_function
+from brinery_codecs._pickle.by_value.importable import is_importable, is_importable_function
 from brinery_codecs.functions import all_code, used_globals
 
 _ATOMS: Final = frozenset(

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import CellType, CodeType
 from typing import Any, Final
 
-from brinery_codecs._pickle.importable import found_as
+from brinery_codecs._pickle.by_value.importable import found_as
 from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs.classes import MAIN, make_new_type, make_type_variable
 from brinery_codecs.functions import make_cached_function, reduce_cell, reduce_code

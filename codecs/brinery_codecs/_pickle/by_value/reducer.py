@@ -7,9 +7,9 @@ import enum
 import typing
 from typing import Any
 
-from brinery_codecs._pickle.class_content import digest_of_class, own_attributes
-from brinery_codecs._pickle.importable import found_as, is_importable
-from brinery_codecs._pickle.living_classes import LIVING, Content
+from brinery_codecs._pickle.by_value.content import digest_of_class, own_attributes
+from brinery_codecs._pickle.by_value.importable import found_as, is_importable
+from brinery_codecs._pickle.by_value.living import LIVING, Content
 from brinery_codecs.classes import MAIN, Key, fill_class, make_class
 
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_"})
