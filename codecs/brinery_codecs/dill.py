@@ -6,7 +6,7 @@ import copyreg
 import pickle
 import sys
 from dataclasses import replace
-from types import CellType, CodeType, FunctionType
+from types import CellType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Capabilities, ReadLinks, Sink
@@ -221,7 +221,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             )
         if cls is FunctionType:
             return self._function if self._recurse else None
-        if cls in OWN_REDUCERS and (self._recurse or cls not in (CellType, CodeType)):
+        if cls in OWN_REDUCERS and (self._recurse or cls is not CellType):
             return OWN_REDUCERS[cls]
         reduce = self._table[cls]
         if is_array(cls):

@@ -33,13 +33,13 @@ def has_its_name(obj: Any) -> bool:
 
 
 def alias_of(cls: type) -> str | None:
-    """Return the name that the module of a class has it under, None if there is none.
+    """Return another name that the module of a class has it under, None if there is none.
 
-    It may be another one than the name of the class.  The bases of typed dictionaries and named tuples are
+    The bases of typed dictionaries and named tuples are
     such classes of `typing`.
     """
     module = sys.modules.get(cls.__module__)
-    if module is None or cls.__module__ == "__main__":
+    if module is None or cls.__module__ == "__main__" or has_its_name(cls):
         return None
     return next((name for name, value in list(vars(module).items()) if value is cls), None)
 
