@@ -7,7 +7,7 @@ which makes the class without its attributes, and then `fill_class`, which sets 
 itself.
 
 `key` says which class it is: module, qualified name, a digest of the content, and a number among equal
-classes that were alive together.  A store that reads the record (`brinery_codecs._pickle.class_reader`) takes
+classes that were alive together.  A reader (`brinery_codecs._pickle.by_value.reader`) takes
 the class with this key that the process has, and leaves that as it is.
 """
 

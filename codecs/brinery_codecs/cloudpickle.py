@@ -15,15 +15,15 @@ from typing import Any, ClassVar
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
-from brinery_codecs._pickle.by_value import BY_VALUE
-from brinery_codecs._pickle.deep import DeepPickler
-from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.importable import (
+from brinery_codecs._pickle.by_value.companions import BY_VALUE
+from brinery_codecs._pickle.by_value.importable import (
     has_its_name,
     is_importable,
     is_importable_function,
     is_made_in_c,
 )
+from brinery_codecs._pickle.deep import DeepPickler
+from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs._pickle.targets import Take, Target
 from brinery_codecs._pickle.write_state import WriteState

@@ -6,15 +6,19 @@ import copyreg
 import pickle
 import sys
 from dataclasses import replace
-from types import CellType, CodeType, FunctionType
+from types import CellType, FunctionType
 from typing import Any, ClassVar
 
 from brinery.codec import Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
+from brinery_codecs._pickle.by_value.importable import (
+    has_its_name,
+    is_importable,
+    is_importable_function,
+)
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.importable import has_its_name, is_importable, is_importable_function
 from brinery_codecs._pickle.names import Names
 from brinery_codecs._pickle.targets import Take, Target, void
 from brinery_codecs._pickle.write_state import WriteState
@@ -217,7 +221,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
             )
         if cls is FunctionType:
             return self._function if self._recurse else None
-        if cls in OWN_REDUCERS and (self._recurse or cls not in (CellType, CodeType)):
+        if cls in OWN_REDUCERS and (self._recurse or cls is not CellType):
             return OWN_REDUCERS[cls]
         reduce = self._table[cls]
         if is_array(cls):

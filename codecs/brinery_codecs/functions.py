@@ -19,7 +19,14 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib.util import MAGIC_NUMBER
 from itertools import chain
-from types import CellType, CodeType, FunctionType, ModuleType
+from types import (
+    CellType,
+    CodeType,
+    FunctionType,
+    GetSetDescriptorType,
+    MemberDescriptorType,
+    ModuleType,
+)
 from typing import Any, Final
 
 from brinery.errors import DecodeError
@@ -110,7 +117,29 @@ def reduce_cell(cell: CellType) -> tuple[Any, ...]:
         content = cell.cell_contents
     except ValueError:
         return make_cell, ()
+    if type(content) is dict and "__module__" in content:
+        # From Python 3.14 on functions that evaluate annotations capture the namespace of their class.
+        content = {name: value for name, value in content.items() if not is_made_again(name, value)}
     return make_cell, (), (content,), None, None, fill_cell
+
+
+def is_made_again(name: str, value: Any) -> bool:
+    """Return whether an attribute of a class comes with the class when it is made: its slots, for example."""
+    return name in _MADE_AGAIN or isinstance(value, (GetSetDescriptorType, MemberDescriptorType))
+
+
+_MADE_AGAIN: Final = frozenset(
+    {
+        "__annotations_cache__",
+        "__classdictcell__",
+        "__dict__",
+        "__module__",
+        "__qualname__",
+        "__slotnames__",
+        "__weakref__",
+        "_abc_impl",
+    }
+)
 
 
 class FunctionReducer:

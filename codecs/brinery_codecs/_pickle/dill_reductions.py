@@ -18,7 +18,7 @@ from typing import Any, Final
 import dill
 from dill import _dill
 
-from brinery_codecs._pickle.by_value import BY_VALUE
+from brinery_codecs._pickle.by_value.companions import BY_VALUE
 from brinery_codecs._pickle.locks import LOCKS
 from brinery_codecs._pickle.reducers import Reducer
 

@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final, Protocol, Self
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
-from brinery_codecs._pickle.class_reader import ClassReader
+from brinery_codecs._pickle.by_value.reader import ClassReader
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from brinery_codecs._pickle.class_reducer import ClassReducer
+from brinery_codecs._pickle.by_value.reducer import ClassReducer
 from brinery_codecs._pickle.prefixes import Prefix
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Relay

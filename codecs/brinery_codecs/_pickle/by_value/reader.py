@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from brinery.codec import ReadLinks
-from brinery_codecs._pickle.class_content import digest_of_class
-from brinery_codecs._pickle.class_reducer import content_of
-from brinery_codecs._pickle.importable import found_as
-from brinery_codecs._pickle.living_classes import LIVING, Content
+from brinery_codecs._pickle.by_value.content import digest_of_class
+from brinery_codecs._pickle.by_value.importable import found_as
+from brinery_codecs._pickle.by_value.living import LIVING, Content
+from brinery_codecs._pickle.by_value.reducer import content_of
 from brinery_codecs.classes import MAIN, Key, fill_class, make_class
 
 

@@ -7,9 +7,9 @@ import enum
 import typing
 from typing import Any
 
-from brinery_codecs._pickle.class_content import digest_of_class, own_attributes
-from brinery_codecs._pickle.importable import found_as, is_importable
-from brinery_codecs._pickle.living_classes import LIVING, Content
+from brinery_codecs._pickle.by_value.content import digest_of_class, own_attributes
+from brinery_codecs._pickle.by_value.importable import alias_of, found_as, is_importable
+from brinery_codecs._pickle.by_value.living import LIVING, Content
 from brinery_codecs.classes import MAIN, Key, fill_class, make_class
 
 _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_inverted_"})
@@ -19,15 +19,15 @@ class ClassReducer:
     """Reduces the classes of one save."""
 
     def __init__(self) -> None:
-        self._known: dict[type, tuple[Any, ...]] = {}
+        self._known: dict[type, tuple[Any, ...] | str] = {}
         self._digests: dict[type, str] = {}
         self._numbers: dict[Content, dict[int, type]] = {}
 
-    def __call__(self, cls: type) -> tuple[Any, ...]:
+    def __call__(self, cls: type) -> tuple[Any, ...] | str:
         """Return the reduction of a class."""
         found = self._known.get(cls)
         if found is None:
-            found = self._known[cls] = _reduced(cls, self._key(cls))
+            found = self._known[cls] = alias_of(cls) or _reduced(cls, self._key(cls))
         return found
 
     def _key(self, cls: type) -> Key:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from types import CellType, CodeType
 from typing import Any, Final
 
-from brinery_codecs._pickle.importable import found_as
+from brinery_codecs._pickle.by_value.importable import found_as
 from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs.classes import MAIN, make_new_type, make_type_variable
 from brinery_codecs.functions import make_cached_function, reduce_cell, reduce_code
@@ -67,6 +67,11 @@ def _reduce_cached_property(cached: functools.cached_property[Any]) -> Any:
     return functools.cached_property, (cached.func,), state
 
 
+def _reduce_sentinel(value: Any) -> Any:
+    name = value.__name__
+    return name if _is_found(value, name) else (type(value), (name,))
+
+
 def _global(name: str) -> Reducer:
     return lambda obj: name
 
@@ -80,9 +85,11 @@ BY_VALUE: Final[Mapping[type, Reducer]] = {
     typing.NewType: _reduce_new_type,
     type(functools.lru_cache(lambda: None)): _reduce_cached_function,
     functools.cached_property: _reduce_cached_property,
-    # Values that are known by their identity, in fields of dataclasses.
-    type(dataclasses.MISSING): _global("MISSING"),
-    type(dataclasses.KW_ONLY): _global("KW_ONLY"),
-    dataclasses._HAS_DEFAULT_FACTORY_CLASS: _global("_HAS_DEFAULT_FACTORY"),  # type: ignore[attr-defined]
+    # Values that are known by their identity, in fields of dataclasses; from Python 3.15 on, sentinels.
+    **{
+        type(value): _global(name) if type(value).__module__ == "dataclasses" else _reduce_sentinel
+        for name, value in vars(dataclasses).items()
+        if name in ("MISSING", "KW_ONLY", "_HAS_DEFAULT_FACTORY")
+    },
     dataclasses._FIELD_BASE: lambda obj: obj.name,  # type: ignore[attr-defined]
 }

@@ -21,8 +21,12 @@ from itertools import chain, pairwise
 from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
-from brinery_codecs._pickle.importable import is_importable, is_importable_function
-from brinery_codecs.functions import all_code, used_globals
+from brinery_codecs._pickle.by_value.importable import (
+    alias_of,
+    is_importable,
+    is_importable_function,
+)
+from brinery_codecs.functions import all_code, is_made_again, used_globals
 
 _ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
@@ -83,9 +87,7 @@ def own_attributes(cls: type) -> dict[str, Any]:
     Without those that making the class again gives it: slots, members of an enumeration, an ABC's cache.
     """
     attributes = {
-        name: value
-        for name, value in vars(cls).items()
-        if name not in _MADE_AGAIN and not isinstance(value, _DESCRIPTORS)
+        name: value for name, value in vars(cls).items() if not is_made_again(name, value)
     }
     if isinstance(cls, enum.EnumType):
         attributes = {
@@ -100,21 +102,6 @@ def _is_own(value: Any, cls: type) -> bool:
     function = getattr(value, "__func__", value)
     function = getattr(function, "fget", None) or function
     return getattr(function, "__qualname__", "").startswith(f"{cls.__qualname__}.")
-
-
-_MADE_AGAIN: Final = frozenset(
-    {
-        "__annotations_cache__",
-        "__classdictcell__",
-        "__dict__",
-        "__module__",
-        "__qualname__",
-        "__slotnames__",
-        "__weakref__",
-        "_abc_impl",
-    }
-)
-_DESCRIPTORS: Final = (types.MemberDescriptorType, types.GetSetDescriptorType)
 
 
 class _Walk:
@@ -268,7 +255,7 @@ class _Walk:
 
     def _class(self, cls: type) -> None:
         self._token("class", f"{cls.__module__}:{cls.__qualname__}")
-        if is_importable(cls):
+        if is_importable(cls) or alias_of(cls) is not None:
             return
         self._all("kinds", (type(cls), *cls.__bases__))
         if isinstance(cls, enum.EnumType):

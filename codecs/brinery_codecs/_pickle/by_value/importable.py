@@ -32,6 +32,18 @@ def has_its_name(obj: Any) -> bool:
     return found_as(obj.__module__, obj.__qualname__) is obj
 
 
+def alias_of(cls: type) -> str | None:
+    """Return another name that the module of a class has it under, None if there is none.
+
+    The bases of typed dictionaries and named tuples are
+    such classes of `typing`.
+    """
+    module = sys.modules.get(cls.__module__)
+    if module is None or cls.__module__ == "__main__" or has_its_name(cls):
+        return None
+    return next((name for name, value in list(vars(module).items()) if value is cls), None)
+
+
 def found_as(module: str, qualname: str) -> Any:
     """Return what an imported module has under a name, None if it has nothing."""
     found: Any = sys.modules.get(module)
