@@ -32,7 +32,7 @@ class ClassReader:
             found = self._living(key)
             if found is None:
                 found = make_class(key, *arguments)
-                self._made[found] = key, self._links.record
+                self._made[found] = key, self._links.current
             self._found[key] = found
         return found
 
@@ -41,7 +41,7 @@ class ClassReader:
         made = self._made.get(cls)
         # A record may be decoded twice in one load.  The class stays the same then, and its methods share
         # their variables with what is decoded last.
-        if made is not None and made[1] == self._links.record:
+        if made is not None and made[1] == self._links.current:
             fill_class(cls, state)
             *content, number = made[0]
             LIVING.enter((content[0], content[1], content[2]), number, cls)
