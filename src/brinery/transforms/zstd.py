@@ -1,17 +1,37 @@
-"""The transform zstd: Zstandard frames (RFC 8878), by the package zstandard."""
+"""The transform zstd: Zstandard frames (RFC 8878).
+
+From Python 3.14 on the standard library writes and reads them (`compression.zstd`, PEP 784), before that the
+package zstandard.  Both wrap libzstd, and write the same bytes.
+"""
 
 from __future__ import annotations
 
-import threading
+import importlib
+import sys
 from collections.abc import Sequence
-
-import zstandard
+from typing import Any, Protocol
 
 from brinery.codec import Buffer
 from brinery.transforms.compressor import Compressor
 
-# Up to this size the working memory of a compressor is small, and kept; a new one takes 8 µs.
-_SMALL = 1 << 17
+
+class Engine(Protocol):
+    """Compresses at one level, in any thread."""
+
+    def __init__(self, level: int) -> None: ...
+
+    def compress(self, payload: Buffer) -> bytes:
+        """Return one frame, with size and checksum."""
+
+    def announced(self, data: Buffer) -> int:
+        """Return the size that the header of a frame announces; no size of a record for none."""
+
+    def decompress(self, data: Buffer, size: int) -> bytes:
+        """Return the content of one frame that announces `size` bytes; raise an error for any other data."""
+
+
+_MODULE = "standard_zstd" if sys.version_info >= (3, 14) else "packaged_zstd"
+_engine_class: Any = importlib.import_module(f"brinery.transforms.{_MODULE}").ZstdEngine
 
 
 class ZstdTransform(Compressor):
@@ -24,36 +44,23 @@ class ZstdTransform(Compressor):
 
     def __init__(self, level: int | None = None) -> None:
         super().__init__(level)
-        self._contexts = _Contexts(self.level)
+        self._engine: Engine = _engine_class(self.level)
 
     def encode(self, pieces: Sequence[Buffer]) -> Sequence[bytes]:
         """Return one frame, with size and checksum."""
         payload = pieces[0] if len(pieces) == 1 else b"".join(pieces)
-        is_small = len(payload) < _SMALL
-        compressor = self._contexts.compressor if is_small else _compressor(self.level)
-        return [compressor.compress(payload)]
+        return [self._engine.compress(payload)]
 
     def decode(self, data: Buffer, size: int) -> bytes:
         """Return the content of one frame."""
         if not size:
-            # The library answers for an empty content without looking at what follows the header.
+            # The libraries answer for an empty content without looking at what follows the header.
             if bytes(data) != self.encode([b""])[0]:
                 raise ValueError("not one frame of 0 bytes")
             return b""
         self.check_possible(data, size)
-        # The library sets aside what the frame announces: that must be what the record announces.
-        announced = zstandard.get_frame_parameters(data).content_size
+        # The libraries set aside what the frame announces: that must be what the record announces.
+        announced = self._engine.announced(data)
         if announced != size:
             raise ValueError(f"the frame announces {announced} bytes, not {size}")
-        return self._contexts.decompressor.decompress(data, allow_extra_data=False)
-
-
-class _Contexts(threading.local):
-    # What works for one thread at a time; each thread makes its own.
-    def __init__(self, level: int) -> None:
-        self.compressor = _compressor(level)
-        self.decompressor = zstandard.ZstdDecompressor()
-
-
-def _compressor(level: int) -> zstandard.ZstdCompressor:
-    return zstandard.ZstdCompressor(level=level, write_checksum=True)
+        return self._engine.decompress(data, size)
