@@ -166,3 +166,29 @@ def test_the_shortest_path_is_found() -> None:
     target = Task()
     assert path_to_object(Node(a=[[target]], b=target), target) == ".b"
     assert path_to_object(Node(a=Task(target=target)), target) == "…"
+
+
+@pytest.mark.parametrize(
+    ("make", "path"),
+    [
+        (lambda culprit: type("Node", (), {"cache": {"a": culprit}})(), "<class Node>.cache['a']"),
+        (lambda culprit: type("Node", (), {"run": lambda self, x=culprit: x}), ".run<default x>"),
+        (
+            lambda culprit: type(
+                "Leaf", (type("Node", (), {"made": staticmethod(lambda: culprit)}),), {}
+            ),
+            "<base Node>.made<captured culprit>",
+        ),
+        (
+            lambda culprit: type("Node", (), {"p": property(lambda self: culprit)})(),
+            "<class Node>.p",
+        ),
+        (lambda culprit: eval("lambda: culprit", {"culprit": culprit}), "<global culprit>"),
+    ],
+)
+@pytest.mark.parametrize("codec", ["cloudpickle", "dill"])
+def test_the_path_leads_into_classes_by_value(codec: str, make: Any, path: str) -> None:
+    """To the attribute of the class, and into its methods."""
+    with MemoryStore(codec=codec) as store, pytest.raises(EncodeError) as caught:
+        store.save({"jobs": [make(i for i in range(3))]}, "x")
+    assert str(caught.value.object_path).startswith(f"['jobs'][0]{path}")

@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice, repeat
-from types import FunctionType, MemberDescriptorType, MethodType
+from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType
 from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
@@ -147,7 +148,7 @@ def _parts(obj: Any) -> Iterator[_Unnamed]:
         if issubclass(cls, base):
             form = _INDEXED if base in (list, tuple) else "{{…}}"
             yield from zip(repeat(form), count(), base.__iter__(obj))
-    for name, part in (*_attributes(obj), *_of_callable(obj)):
+    for name, part in (*_attributes(obj), *_of_callable(obj), *_of_class(obj)):
         yield "{}", name, part
 
 
@@ -186,6 +187,46 @@ def _of_callable(obj: Any) -> Iterator[Step]:
     elif type(obj) is MethodType:
         yield ".__self__", obj.__self__
         yield ".__func__", obj.__func__
+
+
+def _of_class(obj: Any) -> Iterator[Step]:
+    # A class that cannot be imported is written with its objects.
+    cls = type(obj)
+    if not _is_importable(cls):
+        yield f"<class {cls.__qualname__}>", cls
+    if issubclass(cls, type) and not _is_importable(obj):
+        for base in obj.__bases__:
+            if not _is_importable(base):
+                yield f"<base {base.__qualname__}>", base
+        for name, value in vars(obj).items():
+            if not isinstance(value, (MemberDescriptorType, GetSetDescriptorType)):
+                # What a method is made of, rather than what it is in the class.
+                yield (
+                    f".{name}",
+                    getattr(value, "__func__", value) if type(value) in _WRAPPERS else value,
+                )
+    elif cls is property:
+        yield from ((f".{name}", getattr(obj, name)) for name in ("fget", "fset", "fdel"))
+    elif cls is FunctionType and not _is_importable(obj):
+        for name in obj.__code__.co_names:
+            if name in obj.__globals__:
+                yield f"<global {name}>", obj.__globals__[name]
+
+
+_HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
+_KINDS: Final = _HEAP_TYPE | 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE
+_WRAPPERS: Final = frozenset({staticmethod, classmethod})
+
+
+def _is_importable(obj: Any) -> bool:
+    # A class or a function, under its name.  Nothing of a class that C code made is written by value.
+    if issubclass(type(obj), type) and obj.__flags__ & _KINDS != _HEAP_TYPE:
+        return True
+    module = sys.modules.get(obj.__module__)
+    found: Any = None if obj.__module__ == "__main__" else module
+    for part in obj.__qualname__.split("."):
+        found = getattr(found, "__dict__", {}).get(part)
+    return found is obj
 
 
 def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:
