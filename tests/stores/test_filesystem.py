@@ -47,6 +47,7 @@ from brinery import (
     make_store,
     register,
 )
+from brinery.cli import main
 from brinery.record.record import FORMAT_VERSION
 
 
@@ -633,3 +634,45 @@ def test_a_wrong_clock_writes_records_that_can_be_read(
         assert store.info("one").created.year in (1970, 6325)
         assert fsck(store).is_clean
         assert [entry.name for entry in Quarantine(store).entries()] == ["list.7"]
+
+
+class TestPaths:
+    """A path is taken literally; a URL is decoded."""
+
+    NAMES = ("run#1", "run#2", "a%20b", "a b", "100%", "%23", "#", "é#%C3%A9")
+
+    def test_each_path_is_a_store_of_its_own(self, tmp_path: Path) -> None:
+        """As `make_store` and `FilesystemStore` take it, and as the URL of the store is read again."""
+        for number, name in enumerate(self.NAMES):
+            with make_store(f"{tmp_path}/{name}") as store:
+                store["result"] = number
+        assert {path.name for path in tmp_path.iterdir()} == {*self.NAMES}
+        for number, name in enumerate(self.NAMES):
+            for place in (f"{tmp_path}/{name}", tmp_path / name, f"{tmp_path}/{name}?layout=flat"):
+                with make_store(place) as store:
+                    assert store["result"] == number
+                    assert store.directory == f"{tmp_path}/{name}"
+                with make_store(str(store.url)) as again:
+                    assert again["result"] == number
+            assert FilesystemStore(f"{tmp_path}/{name}")["result"] == number
+            assert fsck(f"{tmp_path}/{name}").counts == {"ok": 1}
+            FilesystemStore(tmp_path / name).backup(f"{tmp_path}/backup/{name}")
+            assert FilesystemStore(tmp_path / "backup" / name)["result"] == number
+
+    def test_a_url_is_decoded(self, tmp_path: Path) -> None:
+        """Its path is not the one that is written."""
+        with make_store(f"file://{tmp_path}/run%231") as store:
+            assert store.directory == f"{tmp_path}/run#1"
+
+    def test_a_command_takes_paths_so(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each command opens the directory that it names."""
+        for number, name in enumerate(self.NAMES, 1):
+            with FilesystemStore(tmp_path / name) as store:
+                store.save_many([[each] for each in range(number)])
+        for number, name in enumerate(self.NAMES, 1):
+            assert main(["list", f"{tmp_path}/{name}"]) == 0
+            shown = capsys.readouterr().out
+            assert f"list.{number}" in shown
+            assert f"list.{number + 1}" not in shown

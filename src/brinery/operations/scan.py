@@ -154,8 +154,8 @@ def require_records(backend: Backend) -> None:
     """Raise `ForeignRecordError` for a listed name that may be the file of another program."""
     for name in backend.doubtful():
         raise ForeignRecordError(
-            "is damaged or not a record of brinery, and nothing was removed: remove() it or move it elsewhere "
-            "first",
+            "is damaged or not a record of brinery, and nothing was removed: remove() it or move it "
+            "elsewhere first",
             id=id_of(name),
             path=backend.where(name),
         )
