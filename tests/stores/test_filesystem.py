@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -676,3 +677,87 @@ class TestPaths:
             shown = capsys.readouterr().out
             assert f"list.{number}" in shown
             assert f"list.{number + 1}" not in shown
+
+
+class TestGone:
+    """A store that is gone is no empty store, and is not made again in silence."""
+
+    CALLS: ClassVar[dict[str, Callable[[FilesystemStore], Any]]] = {
+        "load": lambda store: store.load("list.1"),
+        "load of another": lambda store: store.load("nothing"),
+        "load of several": lambda store: store.load_many(["list.1"]),
+        "list": lambda store: store.list(),
+        "len": len,
+        "in": lambda store: "list.1" in store,
+        "iteration": lambda store: [*store],
+        "info": lambda store: store.info("list.1"),
+        "save": lambda store: store.save([3]),
+        "replace": lambda store: store.replace("list.1", [3]),
+        "remove": lambda store: store.remove("list.1"),
+        "pop": lambda store: store.pop("list.1", None),
+        "popitem": lambda store: store.popitem(),
+        "setdefault": lambda store: store.setdefault("list.1", [3]),
+        "clear": lambda store: store.clear(),
+        "check": lambda store: store.check(),
+        "gc": lambda store: store.gc(["list.1"], dry_run=False),
+        "update": lambda store: store.update({"list.1": [3]}),
+    }
+    WAYS: ClassVar[dict[str, Callable[[Path], Any]]] = {
+        "removed": shutil.rmtree,
+        "renamed": lambda path: path.rename(path.with_name("elsewhere")),
+        "unmounted": lambda path: (path.rename(path.with_name("elsewhere")), path.mkdir()),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("call", CALLS)
+    def test_every_call_says_so(self, tmp_path: Path, way: str, call: str) -> None:
+        """And leaves the place as it is."""
+        path = tmp_path / "jobs"
+        with FilesystemStore(path) as store:
+            store.save([1])
+        for store in (FilesystemStore(path), self._new(path.with_name("new"))):
+            path = Path(store.directory)
+            self.WAYS[way](path)
+            store.invalidate_cache()
+            with pytest.raises(StorageError, match="gone") as caught:
+                self.CALLS[call](store)
+            assert not isinstance(caught.value, NotFoundError)
+            assert path.exists() == (way == "unmounted")
+            assert not path.exists() or not [*path.iterdir()]
+            shutil.rmtree(path.with_name("elsewhere"), ignore_errors=True)
+
+    def _new(self, path: Path) -> FilesystemStore:
+        # One that had no settings when it was opened.
+        store = FilesystemStore(path)
+        store.save([1])
+        return store
+
+    def test_one_that_is_put_back_goes_on(self, tmp_path: Path) -> None:
+        """As a directory that is mounted again."""
+        store = FilesystemStore(tmp_path / "jobs")
+        store.save([1])
+        store.invalidate_cache()
+        (tmp_path / "jobs").rename(tmp_path / "elsewhere")
+        with pytest.raises(StorageError):
+            store.load("list.1")
+        (tmp_path / "elsewhere").rename(tmp_path / "jobs")
+        assert store.load("list.1") == [1]
+        assert store.save([2]) == "list.2"
+
+    def test_one_that_is_emptied_of_its_objects_is_empty(self, tmp_path: Path) -> None:
+        """Its settings are there."""
+        store = FilesystemStore(tmp_path)
+        store.save([1])
+        store.clear()
+        assert store.list() == []
+        assert len(store) == 0
+        with pytest.raises(NotFoundError):
+            store.load("list.1")
+
+    def test_a_new_one_may_be_opened_in_the_place(self, tmp_path: Path) -> None:
+        """Only the store that was open knows of the other."""
+        FilesystemStore(tmp_path / "jobs").save([1])
+        shutil.rmtree(tmp_path / "jobs")
+        store = FilesystemStore(tmp_path / "jobs")
+        assert store.list() == []
+        assert store.save([1]) == "list.1"
