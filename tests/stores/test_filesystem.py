@@ -705,7 +705,9 @@ class TestGone:
     WAYS: ClassVar[dict[str, Callable[[Path], Any]]] = {
         "removed": shutil.rmtree,
         "renamed": lambda path: path.rename(path.with_name("elsewhere")),
-        "unmounted": lambda path: (path.rename(path.with_name("elsewhere")), path.mkdir()),
+        "unmounted": lambda path: (
+            path.rename(path.with_name("elsewhere")).parent.joinpath(path.name).mkdir()
+        ),
     }
 
     @pytest.mark.parametrize("way", WAYS)
