@@ -41,7 +41,6 @@ ROUND_TRIPS = [
 MALFORMED = [
     "",
     "?codec=dill",
-    "#part",
     "file:",
     "file://",
     "file:///tmp/a%00b",
@@ -115,11 +114,22 @@ class TestPaths:
         """Their paths belong to whoever serves the scheme."""
         assert Url("s3://bucket/a%20b").path == "/a%20b"
 
-    def test_a_bare_path_may_have_options_and_a_fragment(self) -> None:
-        """As in a URL, a question mark starts the first and a hash the second."""
-        url = Url("/srv/jobs?codec=dill#part")
-        assert (url.path, url.query, url.fragment) == ("/srv/jobs", "codec=dill", "part")
-        assert str(url) == "file:///srv/jobs?codec=dill#part"
+    def test_a_bare_path_may_have_options_and_no_fragment(self) -> None:
+        """A question mark starts the options; a hash is part of the path."""
+        url = Url("/srv/run#1?codec=dill")
+        assert (url.path, url.query, url.fragment) == ("/srv/run#1", "codec=dill", "")
+        assert str(url) == "file:///srv/run%231?codec=dill"
+        with pytest.raises(UrlError):
+            Url("/srv/jobs?codec=dill#part")
+
+    @pytest.mark.parametrize("name", ["run#1", "#", "a%20b", "100%", "%23", "run#1%23", "é#ü"])
+    def test_a_bare_path_is_taken_literally(self, tmp_path: Path, name: str) -> None:
+        """Also where it is relative, or in a URL that is made of it."""
+        for url in (Url(f"{tmp_path}/{name}"), Url(Url(f"{tmp_path}/{name}"))):
+            assert url.local_path() == f"{tmp_path}/{name}"
+            assert Url(str(url)) == url
+            assert Url(str(url)).local_path() == f"{tmp_path}/{name}"
+        assert Url(name).local_path() == os.path.abspath(name)
 
     def test_a_path_object_is_taken_literally(self) -> None:
         """No character means anything in it."""
@@ -402,7 +412,7 @@ class TestValue:
         with pytest.raises((AttributeError, TypeError)):
             url.other = 1  # type: ignore[attr-defined]
 
-    @pytest.mark.parametrize("text", ["/tmp/x?a=1#b", "http://u:p@h:80/x"])
+    @pytest.mark.parametrize("text", ["file:///tmp/x?a=1#b", "http://u:p@h:80/x"])
     def test_urls_pickle_and_copy(self, text: str) -> None:
         """All parts are kept, the password and the fragment too."""
         url = Url(text)

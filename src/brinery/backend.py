@@ -207,6 +207,14 @@ class Backend(ABC):
         """Yield the names that `list` yields and that may all the same be files of other programs."""
         return iter(())
 
+    def require(self, name: str) -> None:  # noqa: B027 - an engine in memory cannot lose a name
+        """Note that the store was opened with something under `name`, and is gone where that is gone.
+
+        From now on a read that finds nothing, and every write, raise `StorageError` if nothing is under
+        `name`: a place that was removed or unmounted must not look like an empty store.  A read that finds
+        something need not look.
+        """
+
     def strays(self) -> Iterator[str]:
         """Yield files that are not records, as shown in messages; `list` leaves them out."""
         return iter(())

@@ -5,10 +5,11 @@ The grammar is that of RFC 3986 for URLs and of RFC 8089 for ``file:``.  A strin
 - A string with a scheme of two letters or more is a URL; the path of a ``file:`` URL is
   percent-decoded, every other part stays as it is written.
 - Any other string is a bare path: of scheme ``file``, made absolute, with nothing decoded, so that
-  ``%``, blanks and non-ASCII letters mean themselves.  As in GC3Pie a ``?`` starts the query
-  (``/srv/jobs?codec=dill``), a ``#`` the fragment, and two leading slashes a host.
-- An `os.PathLike`, or the keyword `path` with scheme ``file``, is taken literally, ``?`` and ``#``
-  included.  It is the way to name a directory that has these in its name.
+  ``%``, ``#``, blanks and non-ASCII letters mean themselves.  As in GC3Pie a ``?`` starts the query
+  (``/srv/jobs?codec=dill``), and two leading slashes a host.  Other than there, a ``#`` starts no
+  fragment: a directory has none, and ``run#1`` and ``run#2`` are two directories.
+- An `os.PathLike`, or the keyword `path` with scheme ``file``, is taken literally, ``?`` included.  It
+  is the way to name a directory that has one in its name.
 
 The string form is a URL again, and names the same thing: ``Url(str(url)) == url``.  Paths of other
 schemes than ``file`` pass unchanged (``sqlite:////absolute/path``, ``sqlite:///relative/path``).
@@ -26,6 +27,8 @@ from brinery.errors import UrlError
 _URL = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.\-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?"
 )
+# A bare path: host, path and query.
+_BARE = re.compile(r"(?://([^/?#]*))?([^?]*)(?:\?(.*))?")
 _NETLOC = re.compile(
     r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?", re.DOTALL
 )
@@ -273,8 +276,13 @@ def _split(text: str) -> _Parts:
     found = _URL.fullmatch(text)
     assert found is not None  # the pattern takes any text
     scheme, netloc, path, query, fragment = (part or "" for part in found.groups())
-    if not scheme and _NO_SCHEME.match(text):
-        raise UrlError(_masked(text), "the text before '://' is not a scheme")
+    if not scheme:
+        if _NO_SCHEME.match(text):
+            raise UrlError(_masked(text), "the text before '://' is not a scheme")
+        bare = _BARE.fullmatch(text)
+        assert bare is not None
+        netloc, path, query = (part or "" for part in bare.groups())
+        fragment = ""
     if scheme.lower() == "file":
         path = _from_file_url(path, _WINDOWS)
     return scheme.lower() or "file", netloc, path, query, fragment

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -12,7 +13,7 @@ import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -48,6 +49,7 @@ from brinery import (
     make_store,
     register,
 )
+from brinery.cli import main
 from brinery.record.record import FORMAT_VERSION
 
 
@@ -656,3 +658,131 @@ def test_a_wrong_clock_writes_records_that_can_be_read(
         assert store.info("one").created.year in (1970, 6325)
         assert fsck(store).is_clean
         assert [entry.name for entry in Quarantine(store).entries()] == ["list.7"]
+
+
+class TestPaths:
+    """A path is taken literally; a URL is decoded."""
+
+    NAMES = ("run#1", "run#2", "a%20b", "a b", "100%", "%23", "#", "é#%C3%A9")
+
+    def test_each_path_is_a_store_of_its_own(self, tmp_path: Path) -> None:
+        """As `make_store` and `FilesystemStore` take it, and as the URL of the store is read again."""
+        for number, name in enumerate(self.NAMES):
+            with make_store(f"{tmp_path}/{name}") as store:
+                store["result"] = number
+        assert {path.name for path in tmp_path.iterdir()} == {*self.NAMES}
+        for number, name in enumerate(self.NAMES):
+            for place in (f"{tmp_path}/{name}", tmp_path / name, f"{tmp_path}/{name}?layout=flat"):
+                with make_store(place) as store:
+                    assert store["result"] == number
+                    assert store.directory == f"{tmp_path}/{name}"
+                with make_store(str(store.url)) as again:
+                    assert again["result"] == number
+            assert FilesystemStore(f"{tmp_path}/{name}")["result"] == number
+            assert fsck(f"{tmp_path}/{name}").counts == {"ok": 1}
+            FilesystemStore(tmp_path / name).backup(f"{tmp_path}/backup/{name}")
+            assert FilesystemStore(tmp_path / "backup" / name)["result"] == number
+
+    def test_a_url_is_decoded(self, tmp_path: Path) -> None:
+        """Its path is not the one that is written."""
+        with make_store(f"file://{tmp_path}/run%231") as store:
+            assert store.directory == f"{tmp_path}/run#1"
+
+    def test_a_command_takes_paths_so(
+        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Each command opens the directory that it names."""
+        for number, name in enumerate(self.NAMES, 1):
+            with FilesystemStore(tmp_path / name) as store:
+                store.save_many([[each] for each in range(number)])
+        for number, name in enumerate(self.NAMES, 1):
+            assert main(["list", f"{tmp_path}/{name}"]) == 0
+            shown = capsys.readouterr().out
+            assert f"list.{number}" in shown
+            assert f"list.{number + 1}" not in shown
+
+
+class TestGone:
+    """A store that is gone is no empty store, and is not made again in silence."""
+
+    CALLS: ClassVar[dict[str, Callable[[FilesystemStore], Any]]] = {
+        "load": lambda store: store.load("list.1"),
+        "load of another": lambda store: store.load("nothing"),
+        "load of several": lambda store: store.load_many(["list.1"]),
+        "list": lambda store: store.list(),
+        "len": len,
+        "in": lambda store: "list.1" in store,
+        "iteration": lambda store: [*store],
+        "info": lambda store: store.info("list.1"),
+        "save": lambda store: store.save([3]),
+        "replace": lambda store: store.replace("list.1", [3]),
+        "remove": lambda store: store.remove("list.1"),
+        "pop": lambda store: store.pop("list.1", None),
+        "popitem": lambda store: store.popitem(),
+        "setdefault": lambda store: store.setdefault("list.1", [3]),
+        "clear": lambda store: store.clear(),
+        "check": lambda store: store.check(),
+        "gc": lambda store: store.gc(["list.1"], dry_run=False),
+        "update": lambda store: store.update({"list.1": [3]}),
+    }
+    WAYS: ClassVar[dict[str, Callable[[Path], Any]]] = {
+        "removed": shutil.rmtree,
+        "renamed": lambda path: path.rename(path.with_name("elsewhere")),
+        "unmounted": lambda path: (
+            path.rename(path.with_name("elsewhere")).parent.joinpath(path.name).mkdir()
+        ),
+    }
+
+    @pytest.mark.parametrize("way", WAYS)
+    @pytest.mark.parametrize("call", CALLS)
+    def test_every_call_says_so(self, tmp_path: Path, way: str, call: str) -> None:
+        """And leaves the place as it is."""
+        path = tmp_path / "jobs"
+        with FilesystemStore(path) as store:
+            store.save([1])
+        for store in (FilesystemStore(path), self._new(path.with_name("new"))):
+            path = Path(store.directory)
+            self.WAYS[way](path)
+            store.invalidate_cache()
+            with pytest.raises(StorageError, match="gone") as caught:
+                self.CALLS[call](store)
+            assert not isinstance(caught.value, NotFoundError)
+            assert path.exists() == (way == "unmounted")
+            assert not path.exists() or not [*path.iterdir()]
+            shutil.rmtree(path.with_name("elsewhere"), ignore_errors=True)
+
+    def _new(self, path: Path) -> FilesystemStore:
+        # One that had no settings when it was opened.
+        store = FilesystemStore(path)
+        store.save([1])
+        return store
+
+    def test_one_that_is_put_back_goes_on(self, tmp_path: Path) -> None:
+        """As a directory that is mounted again."""
+        store = FilesystemStore(tmp_path / "jobs")
+        store.save([1])
+        store.invalidate_cache()
+        (tmp_path / "jobs").rename(tmp_path / "elsewhere")
+        with pytest.raises(StorageError):
+            store.load("list.1")
+        (tmp_path / "elsewhere").rename(tmp_path / "jobs")
+        assert store.load("list.1") == [1]
+        assert store.save([2]) == "list.2"
+
+    def test_one_that_is_emptied_of_its_objects_is_empty(self, tmp_path: Path) -> None:
+        """Its settings are there."""
+        store = FilesystemStore(tmp_path)
+        store.save([1])
+        store.clear()
+        assert store.list() == []
+        assert len(store) == 0
+        with pytest.raises(NotFoundError):
+            store.load("list.1")
+
+    def test_a_new_one_may_be_opened_in_the_place(self, tmp_path: Path) -> None:
+        """Only the store that was open knows of the other."""
+        FilesystemStore(tmp_path / "jobs").save([1])
+        shutil.rmtree(tmp_path / "jobs")
+        store = FilesystemStore(tmp_path / "jobs")
+        assert store.list() == []
+        assert store.save([1]) == "list.1"

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from brinery.backend import Backend, Delete, Put, Version
 from brinery.catalog.sequence import NumberSequence
+from brinery.catalog.settings import NAME as SETTINGS
 from brinery.catalog.settings import Settings, give_identity, read_settings, write_settings
 from brinery.codec import Codec
 from brinery.errors import CallTooDeepError, ClosedError, InvalidArgumentError
@@ -102,6 +103,7 @@ class Session(ForkSafe):
         self.caches = Caches()
         self.settings = read_settings(backend)
         """The settings that the store remembers; None for a new store."""
+        self._require_settings()
         self.gate = TrustGate(trust, backend, renames, self.settings)
         self.fields: Callable[[Any], Mapping[str, Any]] | None = None
         """Returns the values of an object's further columns, if the engine keeps any."""
@@ -173,11 +175,17 @@ class Session(ForkSafe):
         identity = self.gate.identity
         return Settings(self.codec.name, self.codec.config(), self.remembers, transform, identity)
 
+    def _require_settings(self) -> None:
+        # A store that was opened with settings and has none now is gone.
+        if self.settings is not None:
+            self.base.require(SETTINGS)
+
     def remember_once(self) -> None:
         """Write the settings of this opening if the store has none, and an identity if it seals."""
         if self.settings is None:
             self.settings = self.current_settings()
             write_settings(self.base, self.settings, overwrite=False)
+            self._require_settings()
         if self.gate.is_sealing and self.gate.identity is None:
             self.gate.adopt(give_identity(self.base, self.gate.new_identity()))
 

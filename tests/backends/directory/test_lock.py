@@ -102,3 +102,55 @@ def test_a_file_system_without_flock_has_a_soft_lock(
         (tmp_path / "soft").unlink()
     backend.put("Task.1", body(1))
     backend.put("Task.2", body(2))
+
+
+@pytest.fixture
+def without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that refuses flock, as NFS without its daemon does."""
+
+    def refuse(fd: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.usefixtures("without_flock")
+@pytest.mark.filterwarnings("ignore:flock not supported")
+class TestEmptySoftLock:
+    """A writer was killed between creating the file and writing its PID into it."""
+
+    def test_an_old_one_is_taken_away_at_once(self, tmp_path: Path) -> None:
+        """Also by a writer that hardly waits."""
+        backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=0)
+        backend.put("Task.1", body(1))
+        soft = tmp_path / ".brinery" / "lock.soft"
+        soft.touch()
+        os.utime(soft, (1, 1))
+        backend.put("Task.2", body(2))
+        assert sorted(backend.list()) == ["Task.1", "Task.2"]
+        assert sorted(os.listdir(tmp_path / ".brinery")) == ["lock", "staging"]
+
+    @pytest.mark.thorough
+    def test_a_new_one_is_waited_for(self, tmp_path: Path) -> None:
+        """Its writer may be alive; and the clock of another machine may be ahead."""
+        backend = DirectoryBackend(tmp_path, durability="process", lock_timeout=0.1)
+        backend.put("Task.1", body(1))
+        soft = tmp_path / ".brinery" / "lock.soft"
+        soft.touch()
+        ahead = time.time() + 1000
+        os.utime(soft, (ahead, ahead))
+        with pytest.raises(LockedError):
+            backend.put("Task.2", body(2))
+        DirectoryBackend(tmp_path, durability="process", lock_timeout=30).put("Task.2", body(2))
+        backend.put("Task.3", body(3))
+        assert len(list(backend.list())) == 3
+
+    def test_one_that_somebody_holds_stays(self, tmp_path: Path) -> None:
+        """However old it is."""
+        path = f"{tmp_path}/lock"
+        with WritersLock(path, 1, lambda: None), ThreadPoolExecutor(1) as pool:
+            os.utime(f"{path}.soft", (1, 1))
+            second = WritersLock(path, 0.1, lambda: None)
+            with pytest.raises(LockedError):
+                pool.submit(second.__enter__).result()
+            assert os.path.getsize(f"{path}.soft") > 0

@@ -131,6 +131,7 @@ class DirectoryBackend(Backend):
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
         self._swept = False
+        self._required: str | None = None  # the path of what the store was opened with
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
             self._require_root("open")
@@ -197,6 +198,7 @@ class DirectoryBackend(Backend):
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
         self._require_root("read")
+        self._require_names("read")
         raise Missing(name)
 
     def commit(
@@ -205,6 +207,7 @@ class DirectoryBackend(Backend):
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         if self.mode == "r":
             return refuse(self.location, puts, deletes)
+        self._require_names("write")
         with Staging(self._layout) as staging:
             for put in puts:
                 staging.add(put)
@@ -238,13 +241,18 @@ class DirectoryBackend(Backend):
         if not self._opened and (view := self._open()) is not None:
             yield from view.list(prefix)
             return
+        is_empty = True
         try:
-            yield from self._listing.names(prefix)
+            for name in self._listing.names(prefix):
+                is_empty = False
+                yield name
         except FileNotFoundError as error:
             if not self._layout.create:
                 raise storage_error("list", error, path=self.location) from error
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
+        if is_empty:
+            self._require_names("list")
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
@@ -265,6 +273,26 @@ class DirectoryBackend(Backend):
         if reason is not None and self.shared == "group" and not self.trusts_group:
             reason += ' (give shared="group" as an argument if you trust its group)'
         return reason
+
+    def require(self, name: str) -> None:
+        """Note that the store is gone where the file of `name` is gone."""
+        self._required = self._layout.home(name)
+
+    def _require_names(self, action: str) -> None:
+        if self._required is None:
+            return
+        try:
+            is_there = files.exists(self._required)
+        except OSError as error:
+            raise storage_error(action, error, path=self._required) from error
+        if not is_there:
+            raise StorageError(
+                action,
+                "the store is gone: the settings that it was opened with are missing. Its directory was "
+                "removed, renamed, emptied or unmounted: put it back, or open the store again to begin a new "
+                "one there",
+                path=self.location,
+            )
 
     def _require_root(self, action: str) -> None:
         try:

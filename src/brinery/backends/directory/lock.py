@@ -36,6 +36,8 @@ _WRITE: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | _SAFE
 _NO_FLOCK: Final = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # the last: NFS without lockd
 _FIRST_WAIT: Final = 0.0001
 _LONGEST_WAIT: Final = 0.005
+EMPTY_FOR: Final = 2.0
+"""Seconds after which a soft lock that is an empty file counts as left by a writer that was killed."""
 
 
 class _Used(threading.local):
@@ -162,7 +164,7 @@ class WritersLock:
 
     def _wait(self, until: float) -> None:
         if fcntl is None:  # pragma: no cover - Windows
-            self._acquire_other()
+            self._acquire_other(until)
             return
         try:
             wait_for(self._fd, fcntl.LOCK_EX, until, self._check_reentrance)
@@ -171,27 +173,61 @@ class WritersLock:
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise
-            self._acquire_other()
+            self._acquire_other(until)
 
-    def _acquire_other(self) -> None:
+    def _acquire_other(self, until: float) -> None:
         import filelock
 
         self._check_reentrance()
 
         # A file of its own: a soft lock belongs to the process that created the file.
-        kind = filelock.FileLock if fcntl is None else filelock.SoftFileLock
-        lock = kind(self._path if fcntl is None else self._path + ".soft", timeout=self._timeout)
-        try:
-            lock.acquire()
-        except filelock.Timeout:
-            raise _locked(self._path, self._timeout) from None
-        self._other = lock
+        path = self._path if fcntl is None else f"{self._path}.soft"
+        lock: Any = filelock.FileLock(path) if fcntl is None else filelock.SoftFileLock(path)
+        seen = None
+        while self._other is None:
+            # Whoever creates the file writes into it at once, unless it is killed before that.
+            seen = _take_away_empty(path, seen)
+            left = until - time.monotonic()
+            try:
+                lock.acquire(timeout=max(0.0, min(left, EMPTY_FOR)))
+            except filelock.Timeout:
+                if left <= EMPTY_FOR:
+                    raise _locked(self._path, self._timeout) from None
+            else:
+                self._other = lock
 
     def _release(self) -> None:
         if self._other is not None:
             self._other.release()
         else:
             fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+
+def _take_away_empty(path: str, seen: os.stat_result | None) -> os.stat_result | None:
+    """Remove a soft lock that nobody holds: an empty file that is old, or the one that was `seen` before.
+
+    Return what is there and empty.  Its age counts only where the clocks of the two machines agree.
+    """
+    try:
+        found = os.lstat(path)
+        if found.st_size or not stat.S_ISREG(found.st_mode):
+            return None
+        is_seen = seen is not None and (found.st_ino, found.st_mtime) == (
+            seen.st_ino,
+            seen.st_mtime,
+        )
+        if not is_seen and time.time() - found.st_mtime < EMPTY_FOR:
+            return found
+        # Another writer may do the same, and have the lock by now: look at what was taken away.
+        aside = f"{path}.{os.urandom(6).hex()}"
+        os.rename(path, aside)
+        if os.lstat(aside).st_ino != found.st_ino:
+            with suppress(FileExistsError):
+                os.link(aside, path)
+        os.unlink(aside)
+    except OSError:
+        pass  # the next try, or the time limit, decides
+    return None
 
 
 class ReadersLock:
