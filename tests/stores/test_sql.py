@@ -423,7 +423,7 @@ def test_arguments_of_siblings_are_ignored_and_others_warn(tmp_path: Path) -> No
 
 def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:
     """A missing table is an error that names it, and no file appears."""
-    with pytest.raises(MissingTableError, match="create=False"):
+    with pytest.raises(MissingTableError, match="there is no store"):
         SqlStore(url, create=False)
     assert not list(tmp_path.iterdir())
     SqlStore(url).close()

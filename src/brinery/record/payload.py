@@ -93,7 +93,7 @@ class PayloadExpander:
         except Exception as error:
             raise CorruptRecordError(
                 f"is damaged: the transform {done.name!r} cannot expand its payload ({error}). "
-                "Restore it from a backup, or remove() it",
+                "Restore it from a backup, or remove it",
                 id=id_,
                 path=path,
             ) from error

@@ -191,7 +191,7 @@ class SqlStore(Store):
                 "brinery.copy"
             )
         # The other process need not make the table, nor add its columns: that is done.
-        place = self._place._replace(url=self._url_of_database(), create=True, migrate=False)
+        place = self._place._replace(url=self._url_of_database(), create=False, migrate=False)
         return _reopened, (place, self._options())
 
 
