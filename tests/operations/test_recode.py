@@ -200,6 +200,7 @@ def test_neighbours_are_not_loaded(old: str, codec: str) -> None:
         report = brinery.recode(new)
         assert report.recoded == 1
         assert [left.id for left in report.left] == ["Node.1"]
+        assert report.headline().endswith(" unchanged, 1 left as they are")
         assert new.info("first").protocol == 2
         assert new.references("first") == ("Node.1",)
 

@@ -426,7 +426,7 @@ def test_arguments_of_other_stores_are_refused(tmp_path: Path) -> None:
 
 def test_without_create_nothing_is_made(url: str, tmp_path: Path) -> None:
     """A missing table is an error that names it, and no file appears."""
-    with pytest.raises(MissingTableError, match="create=False"):
+    with pytest.raises(MissingTableError, match="there is no store"):
         SqlStore(url, create=False)
     assert not list(tmp_path.iterdir())
     SqlStore(url).close()

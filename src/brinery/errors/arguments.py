@@ -72,7 +72,9 @@ class SettingsError(BrineryError):
 class NotFoundError(BrineryError, KeyError):
     """The store has no record under an ID."""
 
-    message: str = derived("there is no object {id!r}[ in {path}]; list() shows the IDs")
+    message: str = derived(
+        "there is no object {id!r}[ in {path}]: list the IDs to see which there are"
+    )
     id: str
     path: str | None = None
 

@@ -33,7 +33,7 @@ class TruncatedRecordError(CorruptRecordError):
     """
 
     message: str = derived(
-        "the record[ {id!r}][ in {path}] {reason}. Restore it from a backup, or remove() it"
+        "the record[ {id!r}][ in {path}] {reason}. Restore it from a backup, or remove it"
     )
     _: KW_ONLY
     is_zero_filled: bool = False

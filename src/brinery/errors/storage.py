@@ -28,6 +28,21 @@ _ADVICE = {
 }
 
 
+_OF_A_PLACE = {
+    "open": "open {}",
+    "make the database": "make the database {}",
+    "use as a store": "use {} as a store",
+}
+"""Actions whose object is the place itself."""
+
+
+def _tried(error: StorageError) -> str:
+    if error.id is None and error.path is not None and error.action in _OF_A_PLACE:
+        return _OF_A_PLACE[error.action].format(error.path)
+    of = "" if error.id is None else f" {str(error.id)!r}"
+    return f"{error.action}{of}" + (f" in {error.path}" if error.path else "")
+
+
 class StorageError(BrineryError):
     """The medium below a store (file system, database, server) failed.
 
@@ -35,7 +50,8 @@ class StorageError(BrineryError):
     or None.  The store holds what it held before the call.
     """
 
-    message: str = derived("cannot {action}[ {id!r}][ in {path}]: {reason}")
+    message: str = derived("cannot {tried}: {reason}")
+    tried: str = derived(lambda error: _tried(error))
     action: str
     reason: str
     _: KW_ONLY
@@ -71,12 +87,11 @@ class ValueTooLargeError(StorageError):
 
 
 class MissingTableError(StorageError):
-    """There is no store in this place, and `create` was False."""
+    """There is no store in this place, and it was opened so that none is made."""
 
     action: str = derived("open")
     reason: str = derived(
-        "there is no table {table!r}, and create=False: check the URL and table_name, or make "
-        "the store with create=True"
+        "there is no store: expected a table {table!r}; check the URL and the name of the table"
     )
     table: str
     _: KW_ONLY

@@ -504,7 +504,7 @@ class Saver:
         if not has_magic(end):
             raise ForeignRecordError(
                 f"({size} bytes) is damaged or not a record of brinery, and is not overwritten: "
-                "remove() it first",
+                "remove it first",
                 id=work.id,
                 path=self._backend.where(work.name),
             )

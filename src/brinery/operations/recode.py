@@ -56,10 +56,11 @@ class RecodeReport(Report):
         return not self.left
 
     def headline(self) -> str:
-        """Return how many records were recoded, and their size before and after."""
+        """Return how many records were recoded and left, and their size before and after."""
         sizes = f"{self.size_before:,} bytes before, {self.size_after:,} after"
         done = "would be recoded" if self.is_dry_run else "recoded"
-        return f"{counted(self.recoded, 'record')} {done} ({sizes}), {self.unchanged} unchanged"
+        line = f"{counted(self.recoded, 'record')} {done} ({sizes}), {self.unchanged} unchanged"
+        return line + (f", {len(self.left)} left as they are" if self.left else "")
 
     def details(self) -> Iterator[str]:
         """Yield a line for each record that could not be compared or recoded."""

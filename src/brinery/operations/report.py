@@ -31,11 +31,19 @@ def counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+_OF_SEVERAL = {"loads": "load", "fails": "fail"}
+
+
 def by_status(count: int, counts: Mapping[str, int]) -> str:
     """Return a count of records, and how many of them have each status.
 
     >>> by_status(3, {"ok": 2, "corrupt": 1})
     '3 records: 2 ok, 1 corrupt'
+    >>> by_status(3, {"loads": 2, "fails": 1})
+    '3 records: 2 load, 1 fails'
     """
-    listed = ", ".join(f"{number} {status}" for status, number in counts.items())
+    listed = ", ".join(
+        f"{number} {status if number == 1 else _OF_SEVERAL.get(status, status)}"
+        for status, number in counts.items()
+    )
     return counted(count, "record") + (f": {listed}" if listed else "")

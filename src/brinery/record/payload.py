@@ -96,7 +96,7 @@ class PayloadExpander:
             pass_memory_error(error)
             raise CorruptRecordError(
                 f"is damaged: the transform {done.name!r} cannot expand its payload ({error}). "
-                "Restore it from a backup, or remove() it",
+                "Restore it from a backup, or remove it",
                 id=id_,
                 path=path,
             ) from error

@@ -92,7 +92,7 @@ def _without_tail(
 
 def _damaged(how: str, id: str | None, path: str | None) -> CorruptRecordError:
     return CorruptRecordError(
-        f"is damaged: {how}. Restore it from a backup, or remove() it", id=id, path=path
+        f"is damaged: {how}. Restore it from a backup, or remove it", id=id, path=path
     )
 
 

@@ -80,7 +80,7 @@ def codec_class(name: str) -> type[Codec]:
     """
     found = _CODECS.find(name)
     if found is None:
-        raise UnknownCodecError(name, _CODECS.names())
+        raise UnknownCodecError(name, [*_CODECS.names(), "auto"])
     return found
 
 

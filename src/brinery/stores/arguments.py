@@ -11,14 +11,20 @@ from brinery.errors import InvalidArgumentError
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
-def typed(name: str, value: Any, kind: type) -> Any:
-    """Return `value` as the type `kind`; a text, as URLs have it, is converted."""
+_EXPECTED: Final = {bool: "true or false", int: "a whole number", float: "a number"}
+
+
+def typed(name: str, value: Any, kind: type, expected: str | None = None) -> Any:
+    """Return `value` as the type `kind`; a text, as URLs have it, is converted.
+
+    Raise `InvalidArgumentError`, which says what was `expected`.
+    """
     if not isinstance(value, str) or kind is str:
         return value
     try:
         return _TRUTH[value.lower()] if kind is bool else kind(value)
     except (ValueError, KeyError) as error:
-        wanted = "true or false" if kind is bool else f"a value of type {kind.__name__}"
+        wanted = expected or _EXPECTED.get(kind) or f"a value of type {kind.__name__}"
         raise InvalidArgumentError(f"{name}: expected {wanted}, got {value!r:.60}") from error
 
 
@@ -29,7 +35,7 @@ def truth_of(name: str, value: Any) -> bool:
 
 def size_limit(name: str, value: Any) -> int:
     """Return a number of bytes.  Raise `InvalidArgumentError`."""
-    number = typed(name, value, int)
+    number = typed(name, value, int, "a number of bytes")
     if type(number) is not int or number < 0:
         raise InvalidArgumentError(f"{name}: expected a number of bytes, got {value!r:.60}")
     return number
@@ -37,7 +43,7 @@ def size_limit(name: str, value: Any) -> int:
 
 def seconds(name: str, value: Any) -> float:
     """Return a time in seconds.  Raise `InvalidArgumentError`."""
-    number = typed(name, value, float)
+    number = typed(name, value, float, "a number of seconds")
     if type(number) not in (int, float) or not number >= 0:
         raise InvalidArgumentError(f"{name}: expected a number of seconds, got {value!r:.60}")
     return float(number)

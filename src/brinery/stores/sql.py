@@ -190,7 +190,7 @@ class SqlStore(Store):
                 "brinery.copy"
             )
         # The other process need not make the table, nor add its columns: that is done.
-        return self._place._replace(url=self._url_of_database(), create=True, migrate=False)
+        return self._place._replace(url=self._url_of_database(), create=False, migrate=False)
 
 
 def _checked(fields: Any) -> dict[Any, Callable[[Any], Any]]:

@@ -191,8 +191,7 @@ class Layout:
         if not self.create and not os.path.isdir(self.root):
             raise FileNotFoundError(
                 errno.ENOENT,
-                "no such directory, and create=False or mode='r': check the path, make it, or open the store "
-                "without these",
+                "there is no such directory, and none may be made: check the path",
             )
 
     def prepare(self, directory: str) -> None:

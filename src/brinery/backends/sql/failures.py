@@ -31,7 +31,7 @@ _ADVICE: Final = {
     "42501": "the user lacks the right: have it granted",
     "53300": "the server has too many connections: close some, or raise max_connections",
     "57P03": "the server is starting or stopping: try again in a moment",
-    "42P01": "the table was removed: open the store again, which makes it",
+    "42P01": "the table of the store was removed: restore it from a backup",
     "57014": "the statement took longer than the server allows (statement_timeout), or was cancelled: repeat "
     "the call, or raise that time",
 }

@@ -55,11 +55,9 @@ def main(job: Mapping[str, Any], descriptor: int) -> None:
     try:
         roots = source_from(job["source"]).build()
     except BaseException as error:  # noqa: BLE001 - the user's function may raise anything
-        send(
-            status=FAILED,
-            error=f"the graph cannot be made: {_brief(error)}",
-            traceback=trace(error),
-        )
+        # Where only brinery was at work, there is nothing to see but the error itself.
+        seen = {"traceback": text} if (text := trace(error)) else {}
+        send(status=FAILED, error=f"the graph cannot be made: {_brief(error)}", **seen)
         return
     codec = codec_from(job["codec"], job["config"]) if "codec" in job else None
     run(roots, codec, job, send)
@@ -209,12 +207,12 @@ def _brief(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Return the traceback of an error, without the lines of brinery."""
+    """Return the traceback of an error, without the lines of brinery; empty if there are no others."""
     frames = traceback.extract_tb(error.__traceback__)
     own = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
     foreign = [frame for frame in frames if not frame.filename.startswith((own, "<frozen"))]
     lines = traceback.format_list(foreign) + traceback.format_exception_only(error)
-    return "".join(lines)
+    return "".join(lines) if foreign else ""
 
 
 if __name__ == "__main__":
