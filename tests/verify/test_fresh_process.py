@@ -478,3 +478,42 @@ def test_without_verification_no_process_is_started() -> None:
     code = "import brinery, sys; s = brinery.MemoryStore(); s.save([1]); print('subprocess' in sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "False"
+
+
+ADVICE = """
+def advice(store, obj):
+    try:
+        store.save(obj, verify="fresh-process")
+    except VerificationError as error:
+        print(json.dumps(error.advice))
+class Plain: pass
+advice(MemoryStore(), [Plain()])
+advice(MemoryStore(codec="dill", recurse=False), double)
+advice(MemoryStore(codec="cloudpickle"), [lambda: missing_everywhere])
+import types
+made = sys.modules["only_here"] = types.ModuleType("only_here")
+exec("class Task: pass", vars(made))
+made.Task.__module__ = "only_here"
+advice(MemoryStore(codec="cloudpickle"), [made.Task()])
+"""
+
+
+@pytest.mark.thorough
+def test_the_advice_is_known_to_help(tmp_path: Path) -> None:
+    """A codec is named only where it is another one that keeps what is missing by value."""
+    found: list[Any] = script(tmp_path, FUNCTIONS + ADVICE)
+    main, undefined, everywhere, module = found
+    move = "Move what is missing to a module that can be imported"
+    assert main == (
+        f"{move}, or save with codec='cloudpickle' or codec='dill', which keep it by value"
+    )
+    assert undefined.startswith(f"{move}, or save with codec='dill' and recurse=True")
+    assert everywhere == module == move
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle"])
+def test_no_codec_is_advised_where_none_would_help(codec: str) -> None:
+    """What was found has another cause."""
+    error = refused(MemoryStore(codec=codec), [Raises()])
+    assert error.advice is None
+    assert "codec=" not in str(error)

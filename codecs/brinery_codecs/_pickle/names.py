@@ -163,7 +163,7 @@ class Names(dict[tuple[str, str], Any]):
             raise MissingClassError(
                 f"{module}.{name} cannot be imported: {how}{_installed(module)}",
                 codec=self.codec.name,
-                advice=_advice(module, name),
+                advice=_advice(module, name, self.codec.name),
             ) from error
         if self.restriction is not None and isinstance(found, EnumType):
             self._enumerations.add(found)
@@ -228,12 +228,14 @@ def _installed(module: str) -> str:
         return ""
 
 
-def _advice(module: str, name: str) -> str:
+def _advice(module: str, name: str, codec: str) -> str:
     if module == "__main__":
+        by_value = " A function or class that is kept by value (codec='cloudpickle' or codec='dill') needs no name"
         return (
-            f"It was defined in the script that saved the record: move {name} to a module, or save "
-            "with the codec 'cloudpickle' or 'dill', which keep such classes whole"
-        )
+            f"It was defined in the script that saved the record: move {name} to a module, and save again."
+            # The others keep by value what they can, and named this.
+            + (by_value if codec == "pickle" else "")
+        ).removesuffix(".")
     return (
         f"Install the package that provides the module {module!r}, or put it on sys.path, "
         "as it was when saving"

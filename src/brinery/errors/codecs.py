@@ -123,13 +123,12 @@ class VerificationError(BrineryError):
     """
 
     message: str = derived(
-        "{id!r} is not saved[ in {path}], because of what a fresh process found: {shown}. Move what is "
-        "missing to a module that can be imported, or save with codec='cloudpickle' or codec='dill' "
-        "(recurse=True), which take functions and classes of __main__ along with the globals that they use"
+        "{id!r} is not saved[ in {path}], because of what a fresh process found: {shown}[. {advice}]"
     )
     problems: Sequence[Problem]
     id: str | None = None
     path: str | None = None
+    advice: str | None = None
 
     @property
     def shown(self) -> str:

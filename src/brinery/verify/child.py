@@ -10,7 +10,7 @@ import importlib
 import json
 import traceback
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.errors import BrineryError, DecodeError
@@ -27,6 +27,11 @@ from brinery.trust.policy import Trust
 from brinery.verify.undefined_names import undefined_names
 
 Found = dict[str, str | None]
+
+IN_MAIN: Final = "a name of __main__"
+IN_MODULE: Final = "a name of a module"
+UNDEFINED: Final = "a name that a function uses"
+"""What a problem is about, if something is missing there."""
 
 
 def run(job: Mapping[str, Any]) -> None:
@@ -64,11 +69,13 @@ class _Verifier:
             return
         for root, obj in zip(self._ids, loaded, strict=True):
             for path, what in undefined_names(obj):
-                yield _finding(root, path, what)
+                yield _finding(root, path, what, UNDEFINED)
 
     def _failure(self, error: BrineryError) -> Found:
         path = self._places().get(str(error.id), "") + (getattr(error, "object_path", None) or "")
-        reason = error.reason if isinstance(error, DecodeError) else str(error)
+        reason = str(error)
+        if isinstance(error, DecodeError):
+            reason = ". ".join(filter(None, (error.reason, error.advice)))
         return _finding(self._root_of.get(str(error.id)), path, reason)
 
     def _unknown_codecs(self) -> Iterator[Found]:
@@ -90,7 +97,7 @@ class _Verifier:
     # -- names in the records
 
     def _missing_globals(self) -> Iterator[Found]:
-        reasons: dict[str, str | None] = {}
+        reasons: dict[str, tuple[str | None, str]] = {}
         places = self._places()
         for id_, prefix in places.items():
             for kind, name, path in self._mentions(id_):
@@ -99,10 +106,11 @@ class _Verifier:
                 if name not in reasons:
                     module, _, qualname = name.partition(":")
                     renamed = self._session.renames.present(module, qualname)
-                    reasons[name] = _why_missing(*renamed)
-                reason = reasons[name]
+                    lacks = IN_MAIN if renamed[0] == "__main__" else IN_MODULE
+                    reasons[name] = _why_missing(*renamed), lacks
+                reason, lacks = reasons[name]
                 if reason is not None:
-                    yield _finding(self._root_of[id_], prefix + path, reason)
+                    yield _finding(self._root_of[id_], prefix + path, reason, lacks)
 
     def _places(self) -> dict[str, str]:
         # Return the IDs of the records that the roots reach, with the path from the root.
@@ -144,5 +152,5 @@ def _why_missing(module: str, qualname: str) -> str | None:
     return None
 
 
-def _finding(id_: str | None, path: str, what: str) -> Found:
-    return {"id": id_, "path": path, "what": what}
+def _finding(id_: str | None, path: str, what: str, lacks: str = "") -> Found:
+    return {"id": id_, "path": path, "what": what, "lacks": lacks}

@@ -14,16 +14,17 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from brinery.backend import Put
 from brinery.errors import InvalidArgumentError, Problem, VerificationError, storage_error
 from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
 from brinery.session.session import Session
+from brinery.verify.child import IN_MAIN, UNDEFINED
 
 FRESH_PROCESS: Final = "fresh-process"
 
@@ -63,20 +64,22 @@ class FreshProcess:
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            findings = self._findings(session, puts, ids)
+            found = self._found(session, puts, ids)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
-        if findings:
-            raise VerificationError(findings, id=ids[0], path=session.backend.location)
+        if found.problems:
+            where = session.backend.location
+            raise VerificationError(found.problems, id=ids[0], path=where, advice=found.advice)
 
-    def _findings(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Problem]:
+    def _found(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> _Found:
         trust = session.gate.trust
         # Codecs and transforms that were passed as instances need not be registered.
         classes = {**session.codecs.classes, **session.expander.classes}
         with tempfile.TemporaryDirectory(prefix="brinery-verify-") as scratch:
             records = Path(scratch, "records")
             records.mkdir()
-            missing = _copy(session, puts, ids, records)
+            copied = _Copy(records)
+            missing = copied.copy(session, puts, ids)
             job = {
                 "path": [os.getcwd() if entry == "" else entry for entry in _search_path()],
                 "records": str(records),
@@ -90,9 +93,17 @@ class FreshProcess:
                     name: f"{cls.__module__}:{cls.__qualname__}" for name, cls in classes.items()
                 },
             }
-            return missing or self._run(job, Path(scratch))
+            if missing:
+                return _Found(missing)
+            report = self._run(job, Path(scratch))
+            if isinstance(report, str):
+                return _Found([Problem(None, "", report)])
+            problems = [Problem(each["id"], each["path"], each["what"]) for each in report]
+            lacks = {each["lacks"] for each in report}.difference({""})
+            return _Found(problems, _advice(lacks, copied.codecs) if lacks else None)
 
-    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Problem]:
+    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Mapping[str, str]] | str:
+        """Return the report of the process, or why there is none."""
         (scratch / "job").write_text(json.dumps(job), encoding="ascii")
         command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
         with open(scratch / "errors", "wb") as errors:
@@ -106,21 +117,29 @@ class FreshProcess:
                     check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
-                return [
-                    Problem(None, "", f"loading it there did not end within {self.timeout:g} s")
-                ]
+                return f"loading it there did not end within {self.timeout:g} s"
         try:
             report = json.loads((scratch / "report").read_text(encoding="ascii"))
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
-            return [
-                Problem(
-                    None,
-                    "",
-                    f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}",
-                )
-            ]
-        return [Problem(each["id"], each["path"], each["what"]) for each in report]
+            return f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}"
+        return list(report)
+
+
+class _Found(NamedTuple):
+    problems: Sequence[Problem]
+    advice: str | None = None
+
+
+def _advice(lacks: Collection[str], codecs: Collection[tuple[str, bool]]) -> str:
+    """Return what to do about what is missing; `codecs` wrote the records, by name and by `recurse`."""
+    advice = "Move what is missing to a module that can be imported"
+    names = {name for name, _ in codecs}
+    if {*lacks} == {IN_MAIN} and names == {"pickle"}:
+        return f"{advice}, or save with codec='cloudpickle' or codec='dill', which keep it by value"
+    if {*lacks} == {UNDEFINED} and {*codecs} == {("dill", False)}:
+        return f"{advice}, or save with codec='dill' and recurse=True, which keeps the globals of functions"
+    return advice
 
 
 def verifier_of(verify: str | FreshProcess) -> FreshProcess:
@@ -146,30 +165,41 @@ def _end(code: int) -> str:
     return f"the process that loaded it crashed ({name})"
 
 
-def _copy(
-    session: Session, puts: Iterable[Put], ids: Sequence[str], records: Path
-) -> list[Problem]:
-    # Write the records of `puts` and, wave by wave, those of the store that they refer to.
-    had: set[str] = set()
-    wanted: dict[str, str] = {name_of(id_): "" for id_ in ids}
-    for put in puts:
-        _write(records, put.name, b"".join(put.data), had, wanted)
-    while following := [name for name in wanted if name not in had]:
-        for name, data, version in session.backend.get_many(following):
-            session.gate.parsed(data, version, path=session.backend.where(name))
-            _write(records, name, data, had, wanted)
-        gone = [name for name in following if name not in had]
-        if gone:
-            return [
-                Problem(None, "", f"{wanted[name]!r} refers to {name!r}, which is not in the store")
-                for name in gone
-            ]
-    return []
+class _Copy:
+    """Writes records, and those that they refer to, into a directory."""
 
+    def __init__(self, records: Path) -> None:
+        self._records = records
+        self._had: set[str] = set()
+        self._wanted: dict[str, str] = {}
+        self.codecs: set[tuple[str, bool]] = set()
+        """Name and `recurse` of the codecs that wrote them."""
 
-def _write(records: Path, name: str, data: bytes, had: set[str], wanted: dict[str, str]) -> None:
-    (records / name).write_bytes(data)
-    had.add(name)
-    metadata = parse_metadata(data, len(data))
-    for reference in metadata.references:
-        wanted.setdefault(name_of(reference), metadata.id)
+    def copy(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> list[Problem]:
+        """Write the records of `puts` and, wave by wave, those of the store that they refer to."""
+        self._wanted = {name_of(id_): "" for id_ in ids}
+        for put in puts:
+            self._write(put.name, b"".join(put.data))
+        while following := [name for name in self._wanted if name not in self._had]:
+            for name, data, version in session.backend.get_many(following):
+                session.gate.parsed(data, version, path=session.backend.where(name))
+                self._write(name, data)
+            gone = [name for name in following if name not in self._had]
+            if gone:
+                return [
+                    Problem(
+                        None,
+                        "",
+                        f"{self._wanted[name]!r} refers to {name!r}, which is not in the store",
+                    )
+                    for name in gone
+                ]
+        return []
+
+    def _write(self, name: str, data: bytes) -> None:
+        (self._records / name).write_bytes(data)
+        self._had.add(name)
+        metadata = parse_metadata(data, len(data))
+        self.codecs.add((metadata.codec, bool(metadata.config.get("recurse"))))
+        for reference in metadata.references:
+            self._wanted.setdefault(name_of(reference), metadata.id)
