@@ -90,8 +90,7 @@ class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         self._is_persistable = state.table.is_persistable
         self._note_library = state.table.note_library
         self._without_version = state.table.without_version
-        self._reduce_function = state.reduce_function
-        self._reduce_class = state.reduce_class
+        self._reduce_function, self._reduce_class = state.by_value()
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)

@@ -159,8 +159,7 @@ class _FastPickler(pickle.Pickler):
         self._without_version = state.table.without_version
         self._by_value = not codec.byref
         self._dill = codec._reducers()
-        self._reduce_function = state.reduce_function
-        self._reduce_class = state.reduce_class
+        self._reduce_function, self._reduce_class = state.by_value()
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)
@@ -200,8 +199,7 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         )
         self._table = state.table
         self._by_value = not codec.byref
-        self._reduce_function = state.reduce_function
-        self._class_reducer = state.reduce_class
+        self._reduce_function, self._class_reducer = state.by_value()
         self._reducers: dict[type, Any] = {}
 
     def reducer_override(self, obj: Any) -> Any:

@@ -10,12 +10,11 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain
 from types import CodeType
-from typing import Any, ClassVar, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
-from brinery_codecs._pickle.by_value.reader import ClassReader
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own
@@ -30,7 +29,9 @@ from brinery_codecs._pickle.unpicklers import (
     names_unpickler,
 )
 from brinery_codecs._pickle.write_state import WriteState
-from brinery_codecs.classes import fill_class, make_class
+
+if TYPE_CHECKING:
+    from brinery_codecs._pickle.by_value.reader import ClassReader
 
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
@@ -366,6 +367,8 @@ def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
 
 def _class_reader(links: ReadLinks) -> ClassReader:
     # One for both functions, and for all codecs.
+    from brinery_codecs._pickle.by_value.reader import ClassReader
+
     reader: ClassReader | None = links.batch.get(ClassReader)
     if reader is None:
         reader = links.batch[ClassReader] = ClassReader(links)
@@ -375,6 +378,6 @@ def _class_reader(links: ReadLinks) -> ClassReader:
 _GETATTR: Final = dict.fromkeys((("builtins", "getattr"), ("__builtin__", "getattr")), getattr)
 _OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
     **REFERENCES,
-    (make_class.__module__, make_class.__name__): lambda links, _: _class_reader(links).make,
-    (fill_class.__module__, fill_class.__name__): lambda links, _: _class_reader(links).fill,
+    ("brinery_codecs.classes", "make_class"): lambda links, _: _class_reader(links).make,
+    ("brinery_codecs.classes", "fill_class"): lambda links, _: _class_reader(links).fill,
 }

@@ -230,7 +230,10 @@ def _installed(module: str) -> str:
 
 def _advice(module: str, name: str, codec: str) -> str:
     if module == "__main__":
-        by_value = " A function or class that is kept by value (codec='cloudpickle' or codec='dill') needs no name"
+        by_value = (
+            " A function or class that is kept by value (codec='cloudpickle' or codec='dill') "
+            "needs no name"
+        )
         return (
             f"It was defined in the script that saved the record: move {name} to a module, and save again."
             # The others keep by value what they can, and named this.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from brinery_codecs._pickle.by_value.reducer import ClassReducer
 from brinery_codecs._pickle.prefixes import Prefix
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Relay
-from brinery_codecs.functions import FunctionReducer
+
+if TYPE_CHECKING:
+    from brinery_codecs._pickle.by_value.reducer import ClassReducer
+    from brinery_codecs.functions import FunctionReducer
 
 
 @dataclass(slots=True)
@@ -17,12 +19,20 @@ class WriteState:
     """Everything that the records of one save share."""
 
     table: ReducerTable
-    reduce_function: FunctionReducer = field(default_factory=FunctionReducer)
-    reduce_class: ClassReducer = field(default_factory=ClassReducer)
-    """Reduce what is written by value; not all codecs do."""
     prefixes: dict[type, Prefix | None] = field(default_factory=dict)
     """The prefix of each class that this save has met; None for a class without one."""
     known_prefixes: dict[type, Prefix | None] = field(default_factory=dict)
     """The same, of all saves of a store."""
     idle: tuple[Any, Relay] | None = None
     """A pickler that waits for the next record, and where it writes to."""
+    _by_value: tuple[FunctionReducer, ClassReducer] | None = None
+
+    def by_value(self) -> tuple[FunctionReducer, ClassReducer]:
+        """Return the reducers of functions and of classes that are written by value."""
+        if self._by_value is None:
+            # Not all codecs write anything by value, and looking through code brings in much.
+            from brinery_codecs._pickle.by_value.reducer import ClassReducer
+            from brinery_codecs.functions import FunctionReducer
+
+            self._by_value = FunctionReducer(), ClassReducer()
+        return self._by_value
