@@ -41,8 +41,38 @@ def make_class(
     name = qualname.rpartition(".")[2]
     if members is not None:
         return _enumeration(key, metaclass, bases, namespace, members)
-    made = {"__module__": module or MAIN, "__qualname__": qualname, **namespace}
-    return types.new_class(name, bases, {"metaclass": metaclass}, lambda body: body.update(made))
+    body = {"__module__": module or MAIN, "__qualname__": qualname, **namespace}
+    if not _has_hook(bases):
+        return types.new_class(
+            name, bases, {"metaclass": metaclass}, lambda made: made.update(body)
+        )
+    # `__init_subclass__` may register the class with one that is alive, or want arguments that nobody has
+    # any more.  While the class is made, one that does nothing comes first.
+    quiet = type("Quiet", (metaclass,), {"mro": _mro_without_hook})
+    cls = types.new_class(name, bases, {"metaclass": quiet}, lambda made: made.update(body))
+    type.__setattr__(cls, "__class__", metaclass)
+    type.__setattr__(cls, "__bases__", cls.__bases__)  # which makes Python find its order again
+    return cls
+
+
+def _has_hook(bases: tuple[Any, ...]) -> bool:
+    for base in types.resolve_bases(bases):
+        for cls in base.__mro__:
+            hook = vars(cls).get("__init_subclass__")
+            if hook is not None:
+                function = getattr(hook, "__func__", None)
+                return type(function) is types.FunctionType and cls.__module__ != "typing"
+    return False
+
+
+class _NoHook:
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        """Do nothing."""
+
+
+def _mro_without_hook(cls: type) -> list[type]:
+    first, *others = type.mro(cls)
+    return [first, _NoHook, *others]
 
 
 def _enumeration(

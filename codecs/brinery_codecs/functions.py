@@ -35,6 +35,8 @@ _GLOBAL_OPERATIONS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL
 _ATTRIBUTES: Final = ("__qualname__", "__module__", "__doc__", "__type_params__")
 _MODULE_GLOBALS: Final = ("__name__", "__package__", "__file__")
 _MAIN: Final = "__main__"
+_MOST_KNOWN: Final = 1_000
+"""Functions whose reductions are kept; each of very many objects may have one of its own."""
 _BYTECODE: Final = int.from_bytes(MAGIC_NUMBER[:2], "little")
 _FORMAT: Final = 2 if sys.version_info < (3, 14) else marshal.version
 """Of `marshal`.  From 3 on it counts references, so that equal code has several forms; 2 has no slices."""
@@ -154,6 +156,8 @@ class FunctionReducer:
         # Each record that needs the function has it in full: so reduce it once for all of them.
         found = self._known.get(function)
         if found is None:
+            if len(self._known) == _MOST_KNOWN:
+                self._known.clear()
             found = self._known[function] = self._reduced(function)
         return found
 

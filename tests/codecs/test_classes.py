@@ -495,6 +495,42 @@ def Undefined(name: str) -> Any:
 copyreg.pickle(_Meta, lambda cls: (Undefined, (cls.name,)))  # type: ignore[arg-type]
 
 
+HOOK = (
+    "import abc, typing\n"
+    "T = typing.TypeVar('T')\n"
+    "class Plugin(abc.ABC, typing.Generic[T]):\n"
+    "    registry = {}\n"
+    "    def __init_subclass__(cls, *, tag, **others):\n"
+    "        super().__init_subclass__(**others)\n"
+    "        cls.tag = tag\n"
+    "        Plugin.registry[tag] = cls\n"
+    "class Job(Plugin[int], tag='job'):\n"
+    "    __slots__ = ('a',)\n"
+    "    version = 1\n"
+)
+
+
+def test_a_class_that_is_made_is_not_registered_with_its_base(programs: Programs) -> None:
+    """`__init_subclass__` ran when the class was made first; its effects are in the record."""
+    programs.run(OPEN + HOOK + "job = Job(); job.a = 1; store.save([job], 'x')")
+    load = (
+        "job = store.load('x')[0]\n"
+        "print(job.a, job.version, job.tag, type(job).__mro__[1].registry['job'] is type(job))\n"
+        "class More(type(job), tag='more'): pass\n"
+        "print(More.tag, type(job).__bases__[0].__name__, type(type(job)).__name__)\n"
+    )
+    assert programs.run(OPEN + load) == "1 1 job True\nmore Plugin ABCMeta"
+    living = (
+        "Plugin.registry.clear()\n"
+        "class Job(Plugin[int], tag='job'):\n"
+        "    __slots__ = ('a',)\n"
+        "    version = 2\n"
+        "old = store.load('x')[0]\n"
+        "print(old.version, isinstance(old, Job), Plugin.registry['job'] is Job)\n"
+    )
+    assert programs.run(OPEN + HOOK + living) == "1 False True"
+
+
 # -- functions
 
 
