@@ -55,8 +55,10 @@ _NAMES: Final = {
             *("cloudpickle:loads", "cloudpickle.cloudpickle:subimport"),
             *("cloudpickle.cloudpickle:_make_function", "cloudpickle.cloudpickle:_builtin_type"),
             *(
+                "brinery_codecs.functions:make_code",
                 "brinery_codecs.functions:make_function",
-                "brinery_codecs.shared_classes:shared_class",
+                "brinery_codecs.classes:make_class",
+                "brinery_codecs.classes:fill_class",
             ),
             "numpy.testing._private.utils:runstring",
         ),
