@@ -213,6 +213,109 @@ def test_a_ring_ends_in_an_error(store: Store, cls: Any) -> None:
         store.load("c")
 
 
+class Eager(Persistable):
+    """Loads an object that belongs to the graph in which it is loaded itself."""
+
+    def __init__(self, to: str, **attributes: Any) -> None:
+        self.to = to
+        self.__dict__.update(attributes)
+
+    def __getstate__(self) -> Any:
+        return {name: value for name, value in vars(self).items() if name != "target"}
+
+    def __setstate__(self, state: Any) -> None:
+        self.__dict__.update(state)
+        self.target = Link.store.load(self.to)
+
+
+@pytest.mark.parametrize("first", ["eager", "thing"])
+def test_an_object_of_the_graph_around_it_is_one_object(store: Store, first: str) -> None:
+    """Whichever of the two is decoded first; both are saved under their own IDs."""
+    thing = Thing(n=1, other=Thing(n=2))
+    store.save(thing, "thing")
+    parts = {"eager": Eager("thing"), "thing": thing}
+    root = Thing(**dict(sorted(parts.items(), reverse=first == "thing")))
+    store.save(root, "root")
+    store.invalidate_cache()
+    root = store.load("root")
+    assert root.eager.target is root.thing is store.load("thing")
+    root.thing.n = 5
+    root.thing.other.n = 6
+    store.save(root)
+    assert len(store) == 4
+    store.invalidate_cache()
+    assert (store.load("thing").n, store.load("thing").other.n) == (5, 6)
+
+
+def test_an_object_in_a_cycle_is_lent_when_it_is_complete(store: Store) -> None:
+    """One that waits for the hook is a ring."""
+    one, two = Thing(n=1), Thing(n=2)
+    one.other, two.other = two, one
+    store.save_many([one, two], ["one", "two"])
+    store.save(Thing(a=one, b=Eager("two"), c=two), "root")
+    owner = Thing(n=3)
+    owner.child = Eager("owner")
+    store.save(owner, "owner")
+    store.invalidate_cache()
+    root = store.load("root")
+    assert root.b.target is root.c is root.a.other
+    assert root.a is root.c.other
+    with pytest.raises(DecodeError, match="it is being loaded already"):
+        store.load("owner")
+
+
+def test_a_lent_object_stays_when_the_load_around_it_fails(store: Store) -> None:
+    """It is complete; nothing else of the failed load is known."""
+    store.save(Thing(n=1), "thing")
+    store.save(Thing(a=store.load("thing"), b=Eager("thing"), c=Link(None)), "root")
+    kept = []
+    store.invalidate_cache()
+    with pytest.raises(DecodeError, match="the end is broken"):
+        store.load("root")
+    kept.append(store.load("thing"))
+    kept[0].n = 2
+    assert store.save(kept[0]) == "thing"
+
+
+def test_a_hook_may_change_and_save_what_it_loads(store: Store) -> None:
+    """The load around it takes the object as it is then."""
+
+    class Counting(Eager):
+        def __setstate__(self, state: Any) -> None:
+            super().__setstate__(state)
+            self.target.n += 1
+            Link.store.save(self.target)
+
+    Counting.__qualname__ = "Counting"
+    globals()["Counting"] = Counting
+    try:
+        thing = Thing(n=1)
+        store.save(thing, "thing")
+        store.save(Thing(a=Counting("thing"), b=thing, c=Counting("thing")), "root")
+        store.invalidate_cache()
+        root = store.load("root")
+        assert root.a.target is root.b is root.c.target
+        root.b.n += 1
+        store.save(root)
+        assert len(store) == 4
+        store.invalidate_cache()
+        assert store.load("thing").n == 4
+    finally:
+        del globals()["Counting"]
+
+
+def test_a_check_keeps_its_objects_to_itself(store: Store) -> None:
+    """Its loads have living objects of their own, and a hook loads by the store."""
+    store.save(Thing(n=1), "thing")
+    store.save(Thing(a=Eager("thing"), b=store.load("thing")), "root")
+    store.invalidate_cache()
+    assert store.check().is_good
+    root = store.load("root")
+    assert root.a.target is root.b
+    store.save(root)
+    assert len(store) == 3
+
+
 def test_loads_inside_a_graph_go_on_working(store: Store) -> None:
     """Also several of them, and of one object."""
     store.save(Thing(n=1), "target")

@@ -166,6 +166,38 @@ assert FilesystemStore(sys.argv[1]).load("Thing.1").n == 5
     run(script, tmp_path)
 
 
+def test_a_thread_that_does_not_end_its_save_stops_no_fork(tmp_path: Path) -> None:
+    """In the child nobody is encoding, so that a pickle of the store opens it by its place."""
+    script = """
+forking.WAIT = 0.2
+begun, end = threading.Event(), threading.Event()
+
+class Slow:
+    def __getstate__(self):
+        begun.set()
+        end.wait()
+        return {"n": 1}
+
+thread = threading.Thread(target=lambda: store.save([Slow()], "slow"))
+thread.start()
+begun.wait()
+
+def work():
+    assert store.session.encoders == []
+    assert not store.session.is_encoding()
+    store.save([store], "mine")
+    store.invalidate_cache()
+    assert store.load("mine") == [store]
+
+ended_well(in_child(work))
+assert not store.session.is_encoding()  # another thread is
+end.set()
+thread.join()
+assert store.list() == ["mine", "slow"]
+"""
+    run(script, tmp_path)
+
+
 def test_a_thread_that_does_not_end_its_transaction_stops_no_fork(tmp_path: Path) -> None:
     """The fork waits a while, and the child goes on without the thread's open transaction."""
     script = """

@@ -166,6 +166,11 @@ class Fetcher:
                 missing.append(id_)
             else:
                 alive[id_] = obj
+        if missing and len(self._session.loaders) > 1:
+            # A load around this one may have completed some of them.
+            found = {id_: self._session.borrowed(id_) for id_ in missing if id_ not in excluded}
+            alive.update({id_: obj for id_, obj in found.items() if obj is not NOTHING})
+            missing = [id_ for id_ in missing if id_ not in alive]
         return missing
 
     def _codec_of(self, metadata: Metadata) -> Codec:

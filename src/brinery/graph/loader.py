@@ -77,15 +77,20 @@ _SMALL = 1 << 14
 class Loader:
     """One load.  It is also the `ReadLinks` that codecs get."""
 
+    # Few loads need these: making them would take 5 % of the time of a small load.  They stay empty here.
+    failed_inside = False
+    _open: set[str] = set()  # noqa: RUF012 - see above
+    _given_early: dict[str, EarlyAttributes] = {}  # noqa: RUF012
+    _upgrades: dict[tuple[str, type], Callable[[Any], Any]] = {}  # noqa: RUF012
+
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
         self._session = session
         self.thread = threading.get_ident()
         self.current = ""
-        self.failed_inside = False
         self.restriction = session.gate.restriction
         self._backend = session.backend
-        self._identity = session.identity
+        self.identity = session.identity
         self._caches = session.caches
         self._fetcher = Fetcher(session, placeholders=placeholders)
         self._lookup = ClassLookup(
@@ -100,14 +105,13 @@ class Loader:
         self._is_particular = False
         self.is_external_type = is_persistable_type
         self._objects: dict[str, Any] = {}
+        self._alive: dict[str, Any] = {}
         self._read: dict[str, FetchedRecord] = {}
         self._first: list[str] = []
         self._to_enter: set[str] = set()
         self._incomplete: dict[int, str] = {}
         self._bare = False
         self._early: dict[str, Mapping[str, Any]] = {}
-        self._given_early: dict[str, EarlyAttributes] = {}
-        self._upgrades: dict[tuple[str, type], Callable[[Any], Any]] = {}
         self._met_bare = False
         self._begun: dict[str, Callable[[], Any]] = {}
 
@@ -117,25 +121,33 @@ class Loader:
         With `keeps_fetched`, `fetched` has the records afterwards.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
-        `StorageError`.  After an error nothing of this load is remembered.
+        `StorageError`.  After an error nothing of this load is remembered, except complete objects that a
+        load inside it has returned.
         """
         loaders = self._session.loaders
         loaders.append(self)
         try:
             if len(loaders) > 1:
                 self._check_ring(ids)
-            alive: dict[str, Any] = {}
+                borrowed = [self._session.borrowed(id_) for id_ in ids]
+                if NOTHING not in borrowed and not keeps_fetched:
+                    return borrowed
+            alive = self._alive
             references = self._fetch_alone(ids[0], alive) if len(ids) == 1 else ()
             is_alone = bool(self._read)
             if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
-                self._decode_in_some_order(ids, alive)
+                self._decode_in_some_order(ids)
                 self._publish()
+                if len(loaders) > 1:
+                    self._hand_out()
                 return [self._objects[ids[0]]]
             with GcPause():
                 if not is_alone:
-                    alive, self._read = self._fetcher.fetch(ids, references)
-                self._decode_in_some_order(ids, alive)
+                    self._alive, self._read = self._fetcher.fetch(ids, references)
+                self._decode_in_some_order(ids)
                 self._publish()
+                if len(loaders) > 1:
+                    self._hand_out()
                 found = [self._objects[id_] for id_ in ids]
                 if not keeps_fetched:
                     # At the end of the pause the collector walks every object made since.  If it had to
@@ -154,14 +166,22 @@ class Loader:
             self._begun.clear()
 
     def _check_ring(self, ids: Sequence[str]) -> None:
-        for outer in self._session.loaders:
-            if outer.thread == self.thread and outer.current in ids:
+        for outer in self._session.outer_loaders():
+            again = next(filter(outer.is_incomplete, ids), None)
+            if again is not None:
                 raise DecodeError(
                     "it is being loaded already: code that runs while it is decoded, such as __setstate__, "
                     "loads it again",
-                    id=outer.current,
-                    advice="Refer to the object itself in place of its ID, or load it when it is first used",
+                    id=again,
+                    advice="Refer to the object itself in place of its ID, or load it when it is first "
+                    "used",
                 )
+
+    def _hand_out(self) -> None:
+        # Give the objects of this load to the loads around it, which would decode them a second time.
+        for outer in self._session.outer_loaders():
+            for name in self._read:
+                outer.adopt(name, self._objects[name])
 
     def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
         # Read a record that refers only to living objects, or to none.  If other records have to be
@@ -172,14 +192,52 @@ class Loader:
         self._read = {id_: found}
         return ()
 
-    def _decode_in_some_order(self, ids: Sequence[str], alive: dict[str, Any]) -> None:
+    def lend(self, id: str) -> Any:
+        """Return the object `id` for a load inside this one, `NOTHING` if it is not complete.
+
+        The store knows it from now on, with all that it reaches.
+        """
+        lent: dict[str, Any] = {}
+        pending = [id] if id in self._read else []
+        while pending:
+            name = pending.pop()
+            obj = self._objects.get(name, NOTHING)
+            if obj is NOTHING or name in self._open or name == self.current or name in self.evolved:
+                return NOTHING
+            lent[name] = obj
+            references = self._read[name].record.metadata.references
+            pending += [each for each in references if each in self._read and each not in lent]
+        for name, obj in lent.items():
+            # It is no longer one of the objects of this load, but one that was alive before.
+            record, codec = self._read.pop(name)
+            self._alive[name] = obj
+            id_ = as_id(name)
+            digest = record.metadata.raw_digest
+            self.identity.set(id_, obj, record.version, digest, codec, True)
+            set_persistent_id(obj, id_)
+        return lent.get(id, NOTHING)
+
+    def is_incomplete(self, id: str) -> bool:
+        """Return whether decoding the object `id` has begun, or waits for the one that is being decoded."""
+        if id not in self._read or id in self._to_enter:
+            return False
+        return id not in self._objects or id in self._open or id == self.current
+
+    def adopt(self, id: str, obj: Any) -> None:
+        """Take the object `id` from a load inside this one, unless decoding it has begun here."""
+        if id in self._to_enter:
+            self._to_enter.remove(id)
+            del self._read[id]
+            self._alive[id] = self._objects[id] = obj
+
+    def _decode_in_some_order(self, ids: Sequence[str]) -> None:
         # In a cycle some object meets a bare one.  That can fail: the bare object may serve as a key,
         # and its hash may need attributes that it does not have yet.  Then start again with the object
         # that met it, so that everything which the bare object refers to is complete before it.
         for read in self._read.values():
             if read.record.metadata.versions:
                 self._with_versions.update(read.record.metadata.versions)
-        self._objects = dict(alive)
+        self._objects = dict(self._alive)
         self._to_enter = set(self._read)
         while True:
             try:
@@ -196,10 +254,11 @@ class Loader:
                 if not self._met_bare or self.failed_inside:
                     raise
                 self._first.insert(0, failed)
-            self._start_again(alive)
+            self._start_again()
 
-    def _start_again(self, alive: dict[str, Any]) -> None:
-        self._objects = dict(alive)
+    def _start_again(self) -> None:
+        self._objects = dict(self._alive)
+        self._open.clear()
         self._to_enter = set(self._read)
         self._early.clear()
         self._given_early.clear()
@@ -208,14 +267,14 @@ class Loader:
         self._met_bare = False
 
     def _publish(self) -> None:
-        if self.evolved or self._identity.incomplete:
+        if self.evolved or self.identity.incomplete:
             self._publish_evolved()
             return
         if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
             recent = self._caches.recent
             for name, (record, _) in self._read.items():
                 recent.add(name, record)
-        enter, objects = self._identity.set, self._objects
+        enter, objects = self.identity.set, self._objects
         for name, (record, codec) in self._read.items():
             obj, id_, metadata = objects[name], as_id(name), record.metadata
             done = metadata.transform
@@ -225,7 +284,7 @@ class Loader:
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
-        identity = self._identity
+        identity = self.identity
         known = identity.incomplete if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():
@@ -287,6 +346,8 @@ class Loader:
             self._incomplete.pop(id(obj), None)
         if self._given_early:
             self._end_early(id_, read)
+        if not is_new:
+            self._open.discard(id_)
 
     def _end_early(self, id_: str, read: FetchedRecord) -> None:
         early = self._given_early.pop(id_, None)
@@ -484,6 +545,8 @@ class Loader:
         if upgrade is None:
             return None
         self._note(UPGRADED)
+        if not self._upgrades:
+            self._upgrades = {}
         self._upgrades[self.current, cls] = upgrade
         return functools.partial(self._upgraded, cls, upgrade)
 
@@ -528,6 +591,8 @@ class Loader:
 
     def _give_early(self, id_: str, obj: Any) -> None:
         upgrade = self._upgrades.get((id_, type(obj)))
+        if not self._given_early:
+            self._given_early = {}
         self._given_early[id_] = early = EarlyAttributes(obj, self._early[id_], upgrade)
         early.set()
 
@@ -545,6 +610,10 @@ class Loader:
 
     def _make_bare(self, id_: str) -> None:
         outer, was_made = self.current, self._is_made
+        if not self._open:
+            self._open = set()
+        was_open = outer in self._open
+        self._open.add(outer)
         self._bare = self._met_bare = True
         try:
             needed = self._try_bare(id_)
@@ -554,6 +623,8 @@ class Loader:
             # Objects made here may refer to the outer object, which then has to stay the same.
             self.current, self._is_made = outer, was_made or outer in self._objects
             self._bare = False
+            if not was_open:
+                self._open.discard(outer)
         is_hashable = self._incomplete and id(self._objects[id_]) in self._incomplete
         if is_hashable and outer not in self._first and len(self._first) < _MOST_ORDERS:
             raise _BetterFirst(outer)
@@ -582,6 +653,7 @@ class Loader:
         if read is None:
             raise DecodeError(f"it refers to {id_!r}, but its metadata do not list that reference")
         self.current = id_
+        self._open.add(id_)
         self._is_made = False
         try:
             finish = self._begin(read)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import functools
 import threading
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from brinery.backend import Backend, Delete, Put, Version
@@ -26,7 +26,7 @@ from brinery.record.payload import PayloadExpander
 from brinery.session.cache import Caches
 from brinery.session.codecs import CodecTable
 from brinery.session.forking import ForkSafe
-from brinery.session.identity import IdentityMap
+from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
 from brinery.session.transaction import Transaction
 from brinery.transform import Transform
@@ -71,10 +71,18 @@ class Decoder(Protocol):
     """Something that has codecs decode objects, in one thread."""
 
     thread: int
-    current: str
-    """The ID of the object that is being decoded."""
+    identity: IdentityMap
     failed_inside: bool
     """Whether a load by a hook of its objects has failed."""
+
+    def lend(self, id: str) -> Any:
+        """Return the object `id` if it is complete, `NOTHING` otherwise."""
+
+    def is_incomplete(self, id: str) -> bool:
+        """Return whether the object `id` is being decoded."""
+
+    def adopt(self, id: str, obj: Any) -> None:
+        """Take an object that a load inside this one has decoded."""
 
 
 def _no_store() -> None:
@@ -149,6 +157,22 @@ class Session(ForkSafe):
         view = object.__new__(_View)
         view.__dict__.update(self.__dict__, _transactions=[], whole=self, **parts)
         return view
+
+    # -- loads inside a load
+
+    def outer_loaders(self) -> Sequence[Decoder]:
+        """Return the loads of this thread around the last one, with the same living objects."""
+        thread, identity = threading.get_ident(), self.identity
+        outer = self.loaders[:-1]
+        return [each for each in outer if each.thread == thread and each.identity is identity]
+
+    def borrowed(self, id: str) -> Any:
+        """Return an object that is alive, or complete in a load around the last one; else `NOTHING`."""
+        found = self.identity.get(id)
+        for outer in self.outer_loaders():
+            if found is NOTHING:
+                found = outer.lend(id)
+        return found
 
     # -- writing
 
@@ -265,6 +289,9 @@ class Session(ForkSafe):
             self._transactions.pop().roll_back()
         if not is_whole:
             self.identity.repair()
+            # The thread that was encoding or decoding does not exist here.
+            self.encoders.clear()
+            self.loaders.clear()
         self.idfactory.forget_reserved()
         self._after_fork()
 
