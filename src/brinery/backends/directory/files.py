@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
@@ -24,7 +25,7 @@ _COMMON: Final = (
     getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
 )
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
-_READ: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON
+_READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
 
@@ -101,10 +102,26 @@ def is_record_file(path: str) -> bool:
     return True
 
 
+def opened(path: str, flags: int, mode: int = 0) -> int:
+    """Return the descriptor of `os.open`, which no interrupt can lose.
+
+    Python handles signals after each call.  So a descriptor that a call has returned, and that is not in a
+    variable yet, would stay open.  Unpacking an iterator is no call.
+    """
+    (fd,) = map(os.open, (path,), (flags,), (mode,))
+    return fd
+
+
+def close_each(descriptors: list[int], keep: int = 0) -> None:
+    """Close descriptors, and take them from the list, each in one step that no interrupt divides."""
+    while len(descriptors) > keep:
+        deque(map(os.close, map(descriptors.pop, (-1,))), maxlen=0)
+
+
 def _open(path: str) -> tuple[int, int]:
     """Open a regular file for reading; return the descriptor and the size in bytes."""
     try:
-        fd = os.open(path, _READ)
+        (fd,) = map(os.open, (path,), _READ)  # as in `opened`; a call would take longer than this
     except OSError as error:
         # ELOOP: a link.  ENXIO: a socket, or a device without a driver.  BSD: EMLINK, EOPNOTSUPP.
         if error.errno not in (errno.ENOENT, errno.EACCES):
@@ -184,7 +201,7 @@ def version_at(path: str) -> tuple[int, bytes]:
 
 def create(path: str, access: Access) -> int:
     """Create a file that does not exist; return a descriptor to write to it."""
-    fd = os.open(path, _CREATE, access.file)
+    fd = opened(path, _CREATE, access.file)
     if access.shared:
         try:
             os.fchmod(fd, access.file)
@@ -297,7 +314,7 @@ def sync_directory(path: str) -> None:
     """Make the names in a directory durable."""
     if os.name == "nt":  # directories have no descriptor there; NTFS journals the names
         return
-    fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+    fd = opened(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     try:
         sync(fd)
     except OSError as error:

@@ -22,7 +22,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final
 
-from brinery.backends.directory.files import PRIVATE, Access, NotRegularError
+from brinery.backends.directory.files import PRIVATE, Access, NotRegularError, opened
 from brinery.backends.directory.lock_state import Turn, holder_in
 from brinery.errors import LockedError, ReentrantWriteError, storage_error
 
@@ -152,10 +152,10 @@ class WritersLock:
         # Windows prevents writing to locked bytes: the turns are in a file of their own.
         path = self._path if fcntl is not None else f"{self._path}.turns"
         try:
-            return os.open(path, _WRITE, self._access.file)
+            return opened(path, _WRITE, self._access.file)
         except FileNotFoundError:
             self._prepare()
-            return os.open(path, _WRITE, self._access.file)
+            return opened(path, _WRITE, self._access.file)
 
     def _share(self, mode: int) -> None:
         if self._access.shared and mode & self._access.file != self._access.file:
@@ -245,7 +245,7 @@ class ReadersLock:
 
     def __enter__(self) -> None:
         try:
-            self._fd = os.open(self._path, os.O_RDONLY | _SAFE)
+            self._fd = opened(self._path, os.O_RDONLY | _SAFE)
             if fcntl is not None:
                 wait_for(self._fd, fcntl.LOCK_SH, time.monotonic() + self._timeout)
         except (FileNotFoundError, PermissionError):

@@ -7,12 +7,15 @@ is held while the puts are consumed.  Files in that directory are never listed.
 from __future__ import annotations
 
 import os
+import weakref
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import ClassVar
 
 from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
+from brinery.backends.directory.journal import JOURNAL, UNDO
 from brinery.backends.directory.layout import Layout, unlinked
 from brinery.backends.directory.lock_state import host
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
@@ -40,8 +43,30 @@ class Staged:
     """The path of the file that has the name now, if any."""
 
 
+def _end(stem: str, descriptors: list[int]) -> None:
+    """Close and remove what a commit has left, whose paths begin with `stem`; not what a journal needs."""
+    while descriptors:
+        with suppress(OSError):
+            files.close_each(descriptors)
+    directory, _, prefix = stem.rpartition("/")
+    token = prefix.removesuffix("-")
+    with suppress(OSError):
+        names = [name for name in os.listdir(directory) if name.startswith(token)]
+        if not {f"{token}{JOURNAL}", f"{token}{UNDO}"} & {*names}:
+            for name in names:
+                with suppress(OSError):
+                    os.unlink(f"{directory}/{name}")
+
+
 class Staging:
-    """Writes puts to temporary files; a context manager that removes those without a name at the end."""
+    """Writes puts to temporary files; a context manager that removes those without a name at the end.
+
+    An interrupt may come in the middle of that end, too.  What it leaves is removed by the next commit of
+    this process, which knows all that have begun and not ended.
+    """
+
+    # By the beginning of their paths: the commit, dead if no thread is in it any more, and its descriptors.
+    _begun: ClassVar[dict[str, tuple[weakref.ref[Staging], list[int]]]] = {}
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
@@ -54,17 +79,25 @@ class Staging:
         self._closes_at_once = not layout.durable
 
     def __enter__(self) -> Staging:
+        begun = self._begun
+        begun[self._stem] = weakref.ref(self), self._unsynced
+        if len(begun) > 1:
+            for stem, (staging, descriptors) in [*begun.items()]:
+                if staging() is None:
+                    _end(stem, descriptors)
+                    begun.pop(stem, None)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for fd in self._unsynced:
+        while self._unsynced:
             with suppress(OSError):
-                os.close(fd)
+                files.close_each(self._unsynced)
         for path in self._leftovers:
             try:
                 os.unlink(path)
             except OSError:
                 pass  # a file that stays does no harm: no listing shows it
+        self._begun.pop(self._stem, None)
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
@@ -87,7 +120,9 @@ class Staging:
             if self._closes_at_once:
                 os.close(fd)
             else:
-                self._keep_for_sync(fd)
+                self._unsynced.append(fd)
+                if len(self._unsynced) > sync.MOST_SINGLY:
+                    self._sync_early()
         except OSError as error:
             raise failure("write", error, name, home) from error
         self.staged[name] = Staged(name, expect, number, temporary, home, version)
@@ -106,20 +141,14 @@ class Staging:
             self.layout.prepare(self.layout.staging)
             return files.create(path, self.layout.access)
 
-    def _keep_for_sync(self, fd: int) -> None:
-        self._unsynced.append(fd)
-        if len(self._unsynced) > sync.MOST_SINGLY:
-            self._whole_file_system = sync.syncfs()
-            if self._whole_file_system is not None:
-                self._closes_at_once = True
-                # Keep the first one open: an error since it was opened makes its syncfs fail.
-                self._close_unsynced(keep=1)
-            else:
-                self.sync()
-
-    def _close_unsynced(self, keep: int = 0) -> None:
-        while len(self._unsynced) > keep:
-            os.close(self._unsynced.pop())
+    def _sync_early(self) -> None:
+        self._whole_file_system = sync.syncfs()
+        if self._whole_file_system is None:
+            self.sync()
+            return
+        self._closes_at_once = True
+        # Keep the first one open: an error since it was opened makes its syncfs fail.
+        files.close_each(self._unsynced, keep=1)
 
     def sync(self) -> None:
         """Make the content of the files durable, before they get their names."""
@@ -128,7 +157,7 @@ class Staging:
                 self._whole_file_system(self._unsynced[0])
             else:
                 sync.sync_files(self._unsynced)
-            self._close_unsynced()
+            files.close_each(self._unsynced)
         except OSError as error:
             raise storage_error("write", error, path=self.layout.root) from error
 

@@ -44,7 +44,7 @@ def sync_directories(paths: Collection[str]) -> None:
         for path in paths:
             files.sync_directory(path)
         return
-    fd = os.open(next(iter(paths)), os.O_RDONLY | os.O_CLOEXEC)
+    fd = files.opened(next(iter(paths)), os.O_RDONLY | os.O_CLOEXEC)
     try:
         whole(fd)
     finally:
