@@ -221,12 +221,12 @@ def _installed(module: str) -> str:
 
 def _advice(module: str, name: str, codec: str) -> str:
     if module == "__main__":
-        by_value = " A function or class that is kept by value (codec='cloudpickle' or codec='dill') needs no name"
+        move = f"It was defined in the script that saved the record: move {name} to a module, and save again"
+        if codec != "pickle":  # the others keep by value what they can, and named this
+            return move
         return (
-            f"It was defined in the script that saved the record: move {name} to a module, and save again."
-            # The others keep by value what they can, and named this.
-            + (by_value if codec == "pickle" else "")
-        ).removesuffix(".")
+            f"{move}. A function or class that is kept by value (cloudpickle, dill) needs no name"
+        )
     return (
         f"Install the package that provides the module {module!r}, or put it on sys.path, "
         "as it was when saving"
