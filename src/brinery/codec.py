@@ -178,6 +178,13 @@ class ReadLinks(Protocol):
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Answer as `WriteLinks.note_version`, for classes that are encoded to be compared."""
 
+    @property
+    def takes_placeholders(self) -> bool:
+        """Return whether a part that cannot be made may be replaced by a placeholder."""
+
+    def placeholder_of(self, module: str, qualname: str, /) -> type | None:
+        """Return the class of placeholders for objects of a class; None unless `takes_placeholders`."""
+
     def restart(self) -> None:
         """Prepare to decode the same record again, from its start."""
 
@@ -186,6 +193,11 @@ class PlainLinks:
     """Links that know neither renamed classes nor versions; a base for the links of tests."""
 
     restriction: Restriction | None = None
+    takes_placeholders = False
+
+    def placeholder_of(self, module: str, qualname: str, /) -> type | None:
+        """Return None: failures are raised."""
+        return None
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
@@ -291,6 +303,10 @@ class Codec(ABC):
         An answer has to be certain; None, as from the base class, means "not known".  Nothing
         that the payload names may be imported or called.
         """
+        return None
+
+    def advice_on(self, error: Exception) -> str | None:
+        """Return what to do about an exception of `load` or `begin`; the base class returns None."""
         return None
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:

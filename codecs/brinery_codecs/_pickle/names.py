@@ -59,7 +59,7 @@ class Names(dict[tuple[str, str], Any]):
     def __init__(self, links: ReadLinks, codec: Codec, own: Mapping[tuple[str, str], Own]) -> None:
         """Use `own` for names of brinery when a payload first has them."""
         super().__init__()
-        self._links = links
+        self.links = links
         self.codec = codec
         self._own = own
         self.restriction = links.restriction
@@ -71,7 +71,7 @@ class Names(dict[tuple[str, str], Any]):
         own = self._own.get(key)
         if own is None:
             raise KeyError(key)
-        found = self[key] = own(self._links, self)
+        found = self[key] = own(self.links, self)
         return found
 
     def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
@@ -139,7 +139,7 @@ class Names(dict[tuple[str, str], Any]):
         if narrower is not None:
             # Not kept: a cycle with this object would wait for the collector.
             return narrower
-        if self._links.is_lasting(module, name):
+        if self.links.is_lasting(module, name):
             self[module, name] = found
         return found
 
@@ -153,7 +153,7 @@ class Names(dict[tuple[str, str], Any]):
         if self.restriction is not None:
             find_class = admitted(find_class, self.restriction)
         try:
-            found = self._links.find(module, name, find_class)
+            found = self.links.find(module, name, find_class)
         except (ImportError, AttributeError, SystemExit) as error:
             # A script that is imported may call sys.exit, which must not end this process.
             how = f"it ends with {error!r}" if isinstance(error, SystemExit) else str(error)
@@ -164,7 +164,7 @@ class Names(dict[tuple[str, str], Any]):
             ) from error
         if self.restriction is not None and isinstance(found, EnumType):
             self._enumerations.add(found)
-        return found, self._links.upgrader(module, name, found)
+        return found, self.links.upgrader(module, name, found)
 
     def is_enumeration(self, module: str, name: str) -> bool | None:
         """Return whether an enumeration has a name, None if that is not known before an import."""
