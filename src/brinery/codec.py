@@ -182,6 +182,13 @@ class ReadLinks(Protocol):
     def current(self) -> str:
         """The name of the record that is being decoded; empty if it has none."""
 
+    @property
+    def takes_placeholders(self) -> bool:
+        """Return whether a part that cannot be made may be replaced by a placeholder."""
+
+    def placeholder_of(self, module: str, qualname: str, /) -> type | None:
+        """Return the class of placeholders for objects of a class; None unless `takes_placeholders`."""
+
     def restart(self) -> bool:
         """Prepare to decode the same record again, from its start.
 
@@ -195,6 +202,11 @@ class PlainLinks:
 
     restriction: Restriction | None = None
     current = ""
+    takes_placeholders = False
+
+    def placeholder_of(self, module: str, qualname: str, /) -> type | None:
+        """Return None: failures are raised."""
+        return None
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
@@ -301,6 +313,10 @@ class Codec(ABC):
         An answer has to be certain; None, as from the base class, means "not known".  Nothing
         that the payload names may be imported or called.
         """
+        return None
+
+    def advice_on(self, error: Exception) -> str | None:
+        """Return what to do about an exception of `load` or `begin`; the base class returns None."""
         return None
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:

@@ -35,10 +35,7 @@ _MAX_REPEATS: Final = 10_000_000
 _MAX_GROWTH: Final = 100
 
 _PLAIN: Final = "Turn the object into plain data"
-_OR_PERSISTABLE: Final = (
-    "Turn the object into plain data, or make it persistable and save that with a codec that "
-    "keeps it"
-)
+_OR_PERSISTABLE: Final = f"{_PLAIN}, or make it persistable and save it with a codec that keeps it"
 _COPY: Final = "Put a copy in one of the two places"
 _FLATTER: Final = "Make the object flatter, or parts of it persistable"
 

@@ -13,7 +13,7 @@ from types import CodeType
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
-from brinery.errors import DecodeError, ProtocolError, is_too_deep
+from brinery.errors import BrineryError, DecodeError, ProtocolError, is_too_deep
 from brinery_codecs._pickle.analysis.scan import scan
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
@@ -148,7 +148,10 @@ class PickleFamily(Codec):
         names = self._names(links)
         refilled = names.refilled(source)
         if refilled is None:
-            return self._load(source, names, links, buffers)
+            try:
+                return self._load(source, names, links, buffers)
+            except Exception as failure:  # noqa: BLE001 - raised again unless the payload can be mended
+                return self._mended(failure, source, names, buffers)
         data, first = refilled
         try:
             return pickle.loads(data, buffers=chain(first, buffers))
@@ -160,12 +163,28 @@ class PickleFamily(Codec):
                 raise
             try:
                 return self._load(source, names, links, buffers)
-            except Exception as again:
+            except Exception as again:  # noqa: BLE001 - raised again, this or the first
                 # The second attempt may fail for another reason, because of the first.
                 reason = _place_of(failure)
                 if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
-                    raise
+                    return self._mended(again, source, names, buffers)
                 raise failure from failure.__cause__
+
+    def _mended(
+        self, failure: Exception, source: Buffer, names: Names, buffers: Iterable[Buffer]
+    ) -> Any:
+        """Return the object by another unpickler; raise `failure` if that does not help."""
+        from brinery_codecs._pickle.mending import is_of_members, mended
+
+        links = names.links
+        if isinstance(failure, BrineryError) or not (
+            links.takes_placeholders or is_of_members(failure)
+        ):
+            raise failure
+        try:
+            return mended(source, lambda: Upgrading(names), links, buffers, finder_of(source))
+        except Exception:  # noqa: BLE001 - the first failure is that of the record
+            raise failure from failure.__cause__
 
     def _load(
         self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]
@@ -281,6 +300,12 @@ class PickleFamily(Codec):
         family = PickleFamily
         holders = (family._load, family.begin, family._begin_exactly, SuspendableUnpickler.finish)
         return path_of_failure(source, error, (holder.__code__ for holder in holders))
+
+    def advice_on(self, error: Exception) -> str | None:
+        """Return what helps if a class refuses what the record has of its objects."""
+        from brinery_codecs._pickle import load_advice
+
+        return load_advice.advice_on(error)
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
         """Return the globals and external references that a payload names."""

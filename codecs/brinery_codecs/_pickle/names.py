@@ -60,7 +60,7 @@ class Names(dict[tuple[str, str], Any]):
     def __init__(self, links: ReadLinks, codec: Codec, own: Mapping[tuple[str, str], Own]) -> None:
         """Use `own` for names of brinery when a payload first has them."""
         super().__init__()
-        self._links = links
+        self.links = links
         self.codec = codec
         self._own = own
         self.restriction = links.restriction
@@ -74,7 +74,7 @@ class Names(dict[tuple[str, str], Any]):
         own = self._own.get(key)
         if own is None:
             raise KeyError(key)
-        found = self[key] = own(self._links, self)
+        found = self[key] = own(self.links, self)
         return found
 
     def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
@@ -142,7 +142,7 @@ class Names(dict[tuple[str, str], Any]):
         if narrower is not None:
             # Not kept: a cycle with this object would wait for the collector.
             return narrower
-        if self._links.is_lasting(module, name):
+        if self.links.is_lasting(module, name):
             self[module, name] = found
         return found
 
@@ -156,7 +156,7 @@ class Names(dict[tuple[str, str], Any]):
         if self.restriction is not None:
             find_class = admitted(find_class, self.restriction)
         try:
-            found = self._links.find(module, name, find_class)
+            found = self.links.find(module, name, find_class)
         except (ImportError, AttributeError, SystemExit) as error:
             # A script that is imported may call sys.exit, which must not end this process.
             how = f"it ends with {error!r}" if isinstance(error, SystemExit) else str(error)
@@ -167,7 +167,7 @@ class Names(dict[tuple[str, str], Any]):
             ) from error
         if self.restriction is not None and isinstance(found, EnumType):
             self._enumerations.add(found)
-        return found, self._links.upgrader(module, name, found)
+        return found, self.links.upgrader(module, name, found)
 
     def attributes(self) -> AttributesByName:
         """Return the function that payloads get in place of `getattr`."""
@@ -230,15 +230,12 @@ def _installed(module: str) -> str:
 
 def _advice(module: str, name: str, codec: str) -> str:
     if module == "__main__":
-        by_value = (
-            " A function or class that is kept by value (codec='cloudpickle' or codec='dill') "
-            "needs no name"
-        )
+        move = f"It was defined in the script that saved the record: move {name} to a module, and save again"
+        if codec != "pickle":  # the others keep by value what they can, and named this
+            return move
         return (
-            f"It was defined in the script that saved the record: move {name} to a module, and save again."
-            # The others keep by value what they can, and named this.
-            + (by_value if codec == "pickle" else "")
-        ).removesuffix(".")
+            f"{move}. A function or class that is kept by value (cloudpickle, dill) needs no name"
+        )
     return (
         f"Install the package that provides the module {module!r}, or put it on sys.path, "
         "as it was when saving"

@@ -20,6 +20,7 @@ from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 from brinery_codecs._pickle.arrays import array_reducer
+from brinery_codecs._pickle.bare import check_bare, exception_reducer
 
 Reducer = Callable[[Any], Any]
 Note = Callable[[], None]
@@ -63,7 +64,10 @@ class ReducerTable(dict[type, Reducer]):
         if (known := self._of_libraries.get(cls)) is not None:
             return self._met_in_record(cls, *known)
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
-        reducer = array_reducer(cls, reducer) or reducer
+        check_bare(cls)
+        if (own := array_reducer(cls, reducer) or exception_reducer(cls)) is not None:
+            reducer = own
+            self._noted.add(cls)
         libraries = self._libraries(cls)
         if self.is_persistable(cls):
             reducer = _persistable_reducer(cls, _noting_all(libraries, reducer), self._external)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import copyreg
 import pickle
 from collections.abc import Callable, Iterable
-from enum import Enum
-from typing import Any, ClassVar
+from enum import Enum, EnumType
+from typing import Any, ClassVar, Final
 
 from brinery.codec import Buffer
 from brinery.errors import DecodeError
+from brinery.evolution.placeholder import reconstruct
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.names import Names
 from brinery_codecs._pickle.record_names import Beginning, Suspended, Upgrading
@@ -77,6 +78,7 @@ class SuspendableUnpickler(pickle._Unpickler):
 
     stack: list[Any]
     read: Callable[[int], bytes]
+    pop_mark: Callable[[], list[Any]]
     dispatch: ClassVar[dict[int, Callable[[Any], None]]]
 
     def begin(self) -> Any:
@@ -118,6 +120,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
         super().__init__(source, names, buffers, find_class)
         self._upgrades = upgrades
         self._stateless: dict[int, Any] = {}
+        self._of_new_arguments: dict[int, Any] = {}
         # The callables that make an object; other calls may return one that is complete already.
         self._makers = [*_MAKERS, *(names["brinery.reference", name] for name in _ROOTS)]
 
@@ -145,13 +148,17 @@ class UpgradingUnpickler(SuspendableUnpickler):
 
     def _note(self, obj: Any) -> None:
         # Members of enumerations have no state, and were made with their class.
-        if type(obj) in self._upgrades and not isinstance(obj, Enum):
+        if (
+            type(obj) in self._upgrades
+            and not isinstance(obj, Enum)
+            and id(obj) not in self._of_new_arguments
+        ):
             self._stateless[id(obj)] = obj
 
     def _build(self) -> None:
         obj, state = self.stack[-2:]
         cls = type(obj)
-        if cls not in self._upgrades:
+        if cls not in self._upgrades or id(obj) in self._of_new_arguments:
             _C_LIKE.load_build(self)
             return
         upgrade = f"the upgrade of a state of {cls.__module__}:{cls.__qualname__}"
@@ -177,7 +184,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
 
     def load_newobj(self) -> None:
         """Make an object by ``__new__``."""
-        _C_LIKE.load_newobj(self)
+        self._make(_C_LIKE.load_newobj, self.stack[-2], 0)
         self._note(self.stack[-1])
 
     def load_newobj_ex(self) -> None:
@@ -187,11 +194,50 @@ class UpgradingUnpickler(SuspendableUnpickler):
 
     def load_reduce(self) -> None:
         """Call a function, which may make an object."""
-        maker = self.stack[-2]
-        _C_LIKE.load_reduce(self)
+        maker, args = self.stack[-2:]
+        is_maker = any(maker is known for known in self._makers)
+        if maker in RECONSTRUCTORS:
+            self._reconstruct(*args)
+        else:
+            skipped = _skipped(args) if is_maker else 0
+            self._make(_C_LIKE.load_reduce, args[skipped - 1] if skipped else maker, skipped)
         made = self.stack[-1]
-        if maker is type(made) or any(maker is known for known in self._makers):
+        if maker is type(made) or is_maker:
             self._note(made)
+
+    def _reconstruct(self, cls: Any, base: Any, state: Any) -> None:
+        # How protocols 0 and 1 make objects: the items of a tuple are its arguments.
+        upgrade = self._upgrades.get(cls) if isinstance(cls, type) else None
+        if upgrade is None or base is not tuple or not _is_made_of_arguments(cls):
+            _C_LIKE.load_reduce(self)
+            return
+        self.stack[-1] = cls, base, _upgraded_arguments(cls, upgrade, state)
+        _C_LIKE.load_reduce(self)
+        self._of_new_arguments[id(self.stack[-1])] = self.stack[-1]
+
+    def _make(self, load: Callable[[Any], None], cls: Any, skipped: int) -> None:
+        """Make an object of `cls`, whose arguments are those on the stack without the first `skipped`.
+
+        They are upgraded if the object has no state that could be, or if the class refuses them.
+        """
+        upgrade = self._upgrades.get(cls) if isinstance(cls, type) else None
+        if upgrade is None:
+            load(self)
+            return
+        below, (maker, args) = len(self.stack) - 2, self.stack[-2:]
+        if not _is_made_of_arguments(cls):
+            try:
+                load(self)
+            except Exception:  # noqa: BLE001 - the present arguments may do
+                del self.stack[below:]
+            else:
+                return
+        else:
+            del self.stack[below:]
+        present = _upgraded_arguments(cls, upgrade, args[skipped:])
+        self.stack += (maker, (*args[:skipped], *present))
+        load(self)
+        self._of_new_arguments[id(self.stack[-1])] = self.stack[-1]
 
     dispatch: ClassVar[dict[int, Callable[[Any], None]]] = {
         **pickle._Unpickler.dispatch,
@@ -202,10 +248,37 @@ class UpgradingUnpickler(SuspendableUnpickler):
     }
 
 
+def _upgraded_arguments(cls: type, upgrade: Callable[[Any], Any], args: Any) -> tuple[Any, ...]:
+    try:
+        return tuple(upgrade(tuple(args)))
+    except Exception as error:
+        raise DecodeError(
+            f"the upgrade of the arguments of {cls.__module__}:{cls.__qualname__} failed: "
+            f"{type(error).__name__}: {error}"
+        ) from error
+
+
+def _is_made_of_arguments(cls: type) -> bool:
+    """Return whether objects of a class have no state: members of enumerations, and named tuples."""
+    return isinstance(cls, EnumType) or (
+        issubclass(cls, tuple) and type.__getattribute__(cls, "__dictoffset__") == 0
+    )
+
+
+def _skipped(args: tuple[Any, ...]) -> int:
+    """Return how many arguments of a maker come before those of the constructor; the class is the last."""
+    for place, arg in enumerate(args[:3]):
+        if isinstance(arg, type):
+            return place + 1
+    return 0
+
+
+RECONSTRUCTORS: Final = (copyreg._reconstructor, reconstruct)  # type: ignore[attr-defined]
+"""The function that protocols 0 and 1 name, and the one that replaces it where classes may be missing."""
 _C_LIKE: Any = pickle._Unpickler
 _ROOTS = ("root", "new_root", "hashable_root")
 _MAKERS: tuple[Any, ...] = (
-    copyreg._reconstructor,  # type: ignore[attr-defined]
+    *RECONSTRUCTORS,
     copyreg.__newobj__,  # type: ignore[attr-defined]
     copyreg.__newobj_ex__,  # type: ignore[attr-defined]
 )

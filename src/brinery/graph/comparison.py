@@ -8,7 +8,7 @@ from typing import Any
 
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
-from brinery.evolution.placeholder import as_root
+from brinery.evolution.placeholder import as_root, missing_class
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
 from brinery.reference import OWN_STORE
@@ -109,6 +109,16 @@ class Reloading:
 
     def note_library(self, module: str) -> None:
         """Return None: only the payload is compared."""
+
+    @property
+    def takes_placeholders(self) -> bool:
+        """Return True: the living object may have some."""
+        return True
+
+    def placeholder_of(self, module: str, qualname: str) -> type:
+        """Return the class of the placeholders that a load gives for objects of a class."""
+        version = self._versions.get(f"{module}:{qualname}", 1)
+        return missing_class(module, qualname, self._lookup.missing_classes, version)
 
     def restart(self) -> bool:
         """Return True: `construct` makes a new object each time."""

@@ -29,7 +29,13 @@ from brinery.errors import (
 from brinery.evolution.libraries import compared
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
-from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
+from brinery.evolution.placeholder import (
+    as_root,
+    is_placeholder,
+    missing_class,
+    opaque,
+    record_of,
+)
 from brinery.evolution.upgrades import upgrade_from, version_of
 from brinery.graph.early import EarlyAttributes
 from brinery.graph.fetch import FetchedRecord, Fetcher
@@ -369,8 +375,10 @@ class Loader:
         # Return another form of the object of a record that failed to decode: a placeholder, or the
         # object with its attributes set first.  Raise `failure` if there is none.
         if isinstance(failure, DecodeError) and is_new:
-            if self._placeholders and MISSING in self.evolved.get(id_, ()):
-                # The placeholder for the class could not take the rest of the record.
+            is_refused = not isinstance(failure.__cause__, BrineryError)
+            if self._placeholders and (is_refused or MISSING in self.evolved.get(id_, ())):
+                # The placeholder for the class could not take the rest of the record, or the class
+                # refuses it.
                 self._forget_root()
                 return self._opaque(read, failure.reason)
             if self._early.get(id_) and not self.failed_inside:
@@ -421,6 +429,7 @@ class Loader:
                 read,
                 f"{type(error).__name__}: {error}",
                 object_path=self._locate(read, error) or None,
+                advice=read.codec.advice_on(error),
             )
         failure.__cause__ = error
         return failure
@@ -560,6 +569,21 @@ class Loader:
     def note_version(self, cls: type) -> Callable[[], None] | None:
         """Return a function for a class with versions, as a save does; it notes nothing."""
         return None if version_of(cls) == 1 else lambda: None
+
+    @property
+    def takes_placeholders(self) -> bool:
+        """Return whether a part that cannot be made gets a placeholder."""
+        return self._placeholders
+
+    def placeholder_of(self, module: str, qualname: str) -> type | None:
+        """Return the class of placeholders for objects that their class refuses to make."""
+        if not self._placeholders:
+            return None
+        versions = self._read[self.current].record.metadata.versions
+        self._note(MISSING)
+        return missing_class(
+            module, qualname, self._caches.missing_classes, versions.get(f"{module}:{qualname}", 1)
+        )
 
     def restart(self) -> bool:
         """Prepare to decode the current record from its start; see `ReadLinks`."""
