@@ -495,6 +495,19 @@ def Undefined(name: str) -> Any:
 copyreg.pickle(_Meta, lambda cls: (Undefined, (cls.name,)))  # type: ignore[arg-type]
 
 
+def test_a_class_that_only_its_statement_can_make_is_refused(codec: str) -> None:
+    """The metaclass of `msgspec.Struct` is made in C, and wants the fields."""
+    import msgspec
+
+    names = {**of_main(""), "msgspec": msgspec}
+    exec("class Point(msgspec.Struct):\n    x: int = 1\n", names)
+    with (
+        MemoryStore(codec=codec) as store,
+        pytest.raises(UnsupportedObjectError, match="move it to a module"),
+    ):
+        store.save([names["Point"]()])
+
+
 HOOK = (
     "import abc, typing\n"
     "T = typing.TypeVar('T')\n"

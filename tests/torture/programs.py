@@ -105,7 +105,7 @@ def pieces() -> list[bytes]:
             ("_operator", "or_"),
         ),
         *(("functools", "partial"), ("fractions", "Fraction"), ("collections", "deque")),
-        ("brinery_codecs.shared_classes", "shared_class"),
+        ("brinery_codecs.classes", "make_class"),
     ):
         found.append(f"c{module}\n{name}\n".encode())
         found.append(opcodes.text(module) + opcodes.text(name) + b"\x93")

@@ -227,9 +227,12 @@ def _hidden() -> Iterator[Case]:
         yield Case(f"behind {label}", whole(frame, COMMAND, b"\x85R"), is_alive="whole" in label)
     inner = whole(name("posix", "system"), COMMAND, b"\x85R")
     blob = b"B" + struct.pack("<I", len(inner)) + inner
-    shared = name("brinery_codecs.shared_classes", "shared_class")
-    shared += b"(" + text("k") + b"K\x00" + text("a:B") + blob + b"tR"
-    yield Case("a class by value", whole(shared), is_alive=True)
+    key = b"(" + text("") + text("B") + text("0") + b"K\x00t"
+    base = b"(" + name("brinery.persistable", "Persistable") + b"t"
+    made = name("brinery_codecs.classes", "make_class") + b"(" + key
+    yield Case("a class by value", whole(made, name("builtins", "type"), base, b"}tR"))
+    code = name("brinery_codecs.functions", "make_code") + b"(" + blob + b"K\x00" + text("3.11")
+    yield Case("code by value", whole(code, b"tR"))
     yield Case(
         "a pickle in a pickle", whole(name("_pickle", "loads"), blob, b"\x85R"), is_alive=True
     )

@@ -5,10 +5,16 @@ from __future__ import annotations
 import abc
 import enum
 import typing
+from pickle import PicklingError
 from typing import Any
 
 from brinery_codecs._pickle.by_value.content import digest_of_class, own_attributes
-from brinery_codecs._pickle.by_value.importable import alias_of, found_as, is_importable
+from brinery_codecs._pickle.by_value.importable import (
+    alias_of,
+    found_as,
+    is_importable,
+    is_made_in_c,
+)
 from brinery_codecs._pickle.by_value.living import LIVING, Content
 from brinery_codecs.classes import MAIN, Key, fill_class, make_class
 
@@ -62,6 +68,12 @@ def content_of(cls: type, digest: str) -> Content:
 
 
 def _reduced(cls: type, key: Key) -> tuple[Any, ...]:
+    if type(cls) is not type and is_made_in_c(type(cls)):
+        metaclass = f"{type(cls).__module__}.{type(cls).__qualname__}"
+        raise PicklingError(
+            f"{cls.__qualname__} cannot be written by value: only the statement that defines it can make a "
+            f"class of {metaclass}; move it to a module"
+        )
     attributes = own_attributes(cls)
     # Generic classes need their bases as they were written.  A named tuple would be made from its fields.
     bases = attributes.get("__orig_bases__", cls.__bases__)
