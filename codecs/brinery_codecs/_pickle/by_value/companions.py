@@ -67,6 +67,12 @@ def _reduce_cached_property(cached: functools.cached_property[Any]) -> Any:
     return functools.cached_property, (cached.func,), state
 
 
+def _reduce_partial_method(method: functools.partialmethod[Any]) -> Any:
+    # Its own reduction does not work from Python 3.14 on.
+    make = functools.partial(functools.partialmethod, method.func, *method.args, **method.keywords)
+    return make, ()
+
+
 def _reduce_sentinel(value: Any) -> Any:
     name = value.__name__
     return name if _is_found(value, name) else (type(value), (name,))
@@ -85,6 +91,7 @@ BY_VALUE: Final[Mapping[type, Reducer]] = {
     typing.NewType: _reduce_new_type,
     type(functools.lru_cache(lambda: None)): _reduce_cached_function,
     functools.cached_property: _reduce_cached_property,
+    functools.partialmethod: _reduce_partial_method,
     # Values that are known by their identity, in fields of dataclasses; from Python 3.15 on, sentinels.
     **{
         type(value): _global(name) if type(value).__module__ == "dataclasses" else _reduce_sentinel
