@@ -242,6 +242,8 @@ class Saver:
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
         ids = [self._enlist_root(root) for root in roots]
+        if self._pin is not None:
+            self._identity.lend(map(str, ids))
         puts: Iterable[Put] = self._puts()
         if self._options.check is not None:
             puts = list(puts)

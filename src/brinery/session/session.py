@@ -253,7 +253,7 @@ class Session(ForkSafe):
     def _begin_child(self, *, is_whole: bool) -> None:
         self.backend = self.base
         while self._transactions:
-            self._transactions.pop().roll_back()
+            self._transactions.pop().abandon()
         if not is_whole:
             self.identity.repair()
         self.idfactory.forget_reserved()
