@@ -12,6 +12,7 @@ import textwrap
 import zlib
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from tests.marks import cases
@@ -250,7 +251,7 @@ def test_what_lies_in_a_class_that_says_what_it_was_called_moves_with_it() -> No
     "table",
     [{"a:X": "b"}, {"a": "b:X"}, {"a": ""}, {"a": 1}, ["a"], {"a:": "b:"}, {"a": "b", "b": "a"}],
 )
-def test_a_mapping_that_makes_no_sense_is_refused(table: object) -> None:
+def test_a_mapping_that_makes_no_sense_is_refused(table: Any) -> None:
     """When the store is opened, not when a record is read."""
     with pytest.raises(InvalidArgumentError):
         MemoryStore(renames=table)

@@ -183,14 +183,13 @@ thread.start()
 begun.wait()
 
 def work():
-    assert store.session.encoders == []
-    assert not store.session.is_encoding()
+    assert not store.session.outer_encoders()
     store.save([store], "mine")
     store.invalidate_cache()
     assert store.load("mine") == [store]
 
 ended_well(in_child(work))
-assert not store.session.is_encoding()  # another thread is
+assert not store.session.outer_encoders()  # another thread is
 end.set()
 thread.join()
 assert store.list() == ["mine", "slow"]

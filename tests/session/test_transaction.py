@@ -393,6 +393,7 @@ def test_unchanged_objects_of_before_a_rollback_are_saved_as_ever(store: Store) 
 
     def roll_back() -> None:
         with pytest.raises(Boom), store.transaction():
+            store.load(id)
             raise Boom
 
     roll_back()
@@ -408,6 +409,46 @@ def test_unchanged_objects_of_before_a_rollback_are_saved_as_ever(store: Store) 
     for codec in (None, "dill"):
         with pytest.raises(RolledBackError):
             store.save(root, codec=codec)
+
+
+def test_objects_that_a_transaction_did_not_touch_are_in_no_doubt(
+    store: Store, other: Store
+) -> None:
+    """An update that starts again because of another process is no reason to refuse their changes."""
+    store.save_many({"count": Thing(n=0), "root": Thing(other=Thing(n=1))})
+    root = store.load("root")
+
+    def count(thing: Thing) -> None:
+        if thing.n == 0:
+            other.update("count", lambda theirs: setattr(theirs, "n", 5))
+        thing.n += 1
+
+    assert store.update("count", count).n == 6
+    root.other.n = 2
+    store.save(root)
+    assert other.load("root").other.n == 2
+
+
+def test_objects_that_it_reached_by_their_records_are_in_doubt(store: Store) -> None:
+    """Also by the record of an object that is not alive, and where there are too many to look."""
+    leaf = Thing(n=1)
+    store.save(Thing(other=Thing(other=leaf)), "root")
+    holder = Thing(other=leaf)
+    store.save(holder, "holder")
+    gc.collect()
+
+    def change(most: int) -> None:
+        leaf.n += 1
+        with pytest.raises(Boom), store.transaction():
+            store.save(store.load("root"))
+            store.save_many([[n] for n in range(most)])
+            raise Boom
+        with pytest.raises(RolledBackError):
+            store.save(holder)
+        store.save(leaf)
+
+    change(0)
+    change(1)
 
 
 def test_all_that_is_loaded_after_a_rollback_is_one_object_for_a_record(store: Store) -> None:

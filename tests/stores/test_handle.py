@@ -199,6 +199,43 @@ def test_another_store_is_pickled_by_its_place(store: Store, tmp_path: Path) -> 
     found["other"].close()
 
 
+@pytest.mark.skipif(not os.path.isdir("/proc/self/fd"), reason="needs /proc")
+def test_objects_that_refer_to_another_store_share_it(store: Store, tmp_path: Path) -> None:
+    """One store is opened, and opened again after it was closed."""
+    with make_store(f"sqlite:///{tmp_path}/other.db") as other:
+        other.save([1], "one")
+        ids = store.save_many([Task(other, n) for n in range(20)])
+    store.invalidate_cache()
+    before = len(os.listdir("/proc/self/fd"))
+    tasks = store.load_many(ids)
+    found = tasks[0].store
+    assert {id(task.store) for task in tasks} == {id(found)}
+    assert found is not store
+    assert found.load("one") == [1]
+    assert len(os.listdir("/proc/self/fd")) <= before + 6
+    found.close()
+    store.invalidate_cache()
+    with store.load(ids[0]).store as again:
+        assert again.load("one") == [1]
+    # Outside of loads each pickle opens a store.
+    with pickle.loads(pickle.dumps(found)) as one, pickle.loads(pickle.dumps(found)) as two:
+        assert one is not two
+
+
+def test_another_handle_of_the_same_store_is_that_store(store: Store, opener: Opener) -> None:
+    """An object that was made with it gets the store that loads it, and no second record."""
+    if store.url == "memory:":
+        pytest.skip("its place is not known elsewhere")
+    with opener() as handle:
+        id = store.save(Task(handle))
+    store.invalidate_cache()
+    task = store.load(id)
+    assert task.store is store
+    task.number = 1
+    assert task.save() == id
+    assert len(store) == 1
+
+
 def test_a_store_of_this_process_alone_is_refused_by_others(store: Store) -> None:
     """It cannot be opened elsewhere."""
     with MemoryStore() as memory, pytest.raises(InvalidArgumentError, match="cannot be pickled"):

@@ -132,9 +132,10 @@ class RolledBackError(ConflictError):
     """A save reached objects that may have changes which a rollback has undone; `ids` are these."""
 
     message: str = derived(
-        "{ids}[ in {path}] differ from what is stored, and a transaction was rolled back since they were "
-        "loaded: the difference may be a change that was undone. Load the object that you save again, and "
-        "repeat the change; or, to keep the state of these objects, save each of them by itself"
+        "{ids}[ in {path}] differ from what is stored, and a transaction that could change them was rolled "
+        "back since they were loaded: the difference may be a change that was undone. Load the object that "
+        "you save again, and repeat the change; or, to keep the state of these objects, save each of them by "
+        "itself"
     )
 
 

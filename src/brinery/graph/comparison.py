@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -12,6 +11,7 @@ from brinery.evolution.placeholder import as_root, missing_class
 from brinery.persistable import is_persistable_type
 from brinery.record.record import Record, digest_of
 from brinery.reference import OWN_STORE
+from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 
@@ -28,8 +28,7 @@ class Reloading:
     def __init__(self, session: Session) -> None:
         self._identity = session.identity
         self._store = session.store
-        self._encoders = session.encoders
-        self.thread = threading.get_ident()
+        self.session = session
         self.restriction = session.gate.restriction
         self._lookup = ClassLookup(
             session.renames, session.caches.missing_classes, placeholders=True
@@ -54,14 +53,14 @@ class Reloading:
 
         Raise `LookupError` if it refers to a persistable object that has no ID.
         """
-        self._encoders.append(self)
+        ACTIVE.encoders.append(self)
         try:
             self.root = obj
             sink = Sink()
             codec.dump(obj, sink, self)
             return digest_of(sink.pieces)
         finally:
-            self._encoders.remove(self)
+            ACTIVE.encoders.pop()
             self.batch.clear()
             self.root = None
 

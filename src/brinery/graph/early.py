@@ -53,9 +53,9 @@ class EarlyAttributes:
         self._former = {}
 
     def end(self) -> None:
-        """Make the object as it was before `set` if it has got no state."""
+        """Take back the hook for the state if nobody has called it: a reducer may set the state by itself."""
         if _SET_STATE in self._former:
-            self.drop()
+            set_own_attribute(self.obj, _SET_STATE, self._former.pop(_SET_STATE))
 
     def keeps_hash(self) -> bool:
         """Return whether the complete object has the hash that it had with its early attributes."""

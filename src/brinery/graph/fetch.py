@@ -23,6 +23,7 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
 from brinery.record.record import Metadata, Record
+from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 
@@ -166,7 +167,7 @@ class Fetcher:
                 missing.append(id_)
             else:
                 alive[id_] = obj
-        if missing and len(self._session.loaders) > 1:
+        if missing and len(ACTIVE.decoders) > 1:
             # A load around this one may have completed some of them.
             found = {id_: self._session.borrowed(id_) for id_ in missing if id_ not in excluded}
             alive.update({id_: obj for id_, obj in found.items() if obj is not NOTHING})

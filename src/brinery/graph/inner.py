@@ -12,6 +12,7 @@ from typing import Any
 from brinery.errors import AlreadySavedError, EncodeError
 from brinery.graph.saver import Root, Saver
 from brinery.persistable import is_persistable_type
+from brinery.session.active import ACTIVE
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
 
@@ -21,7 +22,7 @@ class InnerSaver(Saver):
 
     def __init__(self, session: Session, options: SaveOptions) -> None:
         super().__init__(session, options)
-        self._outer = [each for each in session.encoders if isinstance(each, Saver)]
+        self._outer = [each for each in session.outer_encoders() if isinstance(each, Saver)]
         self._new_id = self._id_of_outer
 
     def save(self, roots: Sequence[Root]) -> list[Any]:
@@ -31,7 +32,7 @@ class InnerSaver(Saver):
             if root.id is None or known in (None, root.id):
                 continue
             if is_persistable_type(type(root.obj)):
-                raise AlreadySavedError(str(known), root.id, self._session.backend.location)
+                raise AlreadySavedError(str(known), root.id, self.session.backend.location)
         ids = super().save(roots)
         for outer in self._outer:
             outer.has_inner = True
@@ -47,7 +48,7 @@ class InnerSaver(Saver):
         return super()._encoded(work, codec)
 
     def _id_of_outer(self, obj: Any) -> Any:
-        return self._known_outside(obj) or self._session.idfactory.new(obj)
+        return self._known_outside(obj) or self.session.idfactory.new(obj)
 
     def _known_outside(self, obj: Any) -> str | None:
         return next(filter(None, (outer.id_given_to(obj) for outer in self._outer)), None)
@@ -55,4 +56,5 @@ class InnerSaver(Saver):
 
 def saver_for(session: Session, options: SaveOptions) -> Saver:
     """Return what saves objects now: inside another save of this thread, an `InnerSaver`."""
-    return (InnerSaver if session.is_encoding() else Saver)(session, options)
+    is_inner = bool(ACTIVE.encoders) and bool(session.outer_encoders())
+    return (InnerSaver if is_inner else Saver)(session, options)

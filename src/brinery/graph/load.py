@@ -19,6 +19,8 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
     """
     with session.lock, session.opened():
         identity = session.identity
+        if session.outermost is not None:
+            identity.lend(ids)
         if len(ids) == 1:
             living = identity.get(ids[0])
             if living is not NOTHING and (placeholders or ids[0] not in identity.incomplete):

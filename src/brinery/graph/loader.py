@@ -12,7 +12,6 @@ full decode fills that same object.
 from __future__ import annotations
 
 import functools
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -49,6 +48,7 @@ from brinery.graph.outcome import (
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.reference import OWN_STORE
+from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING, set_persistent_id
 from brinery.session.recent import RecentRecords
@@ -91,8 +91,7 @@ class Loader:
 
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
-        self._session = session
-        self.thread = threading.get_ident()
+        self.session = session
         self.current = ""
         self.restriction = session.gate.restriction
         self._backend = session.backend
@@ -130,12 +129,12 @@ class Loader:
         `StorageError`.  After an error nothing of this load is remembered, except complete objects that a
         load inside it has returned.
         """
-        loaders = self._session.loaders
-        loaders.append(self)
+        decoders = ACTIVE.decoders
+        decoders.append(self)
         try:
-            if len(loaders) > 1:
+            if len(decoders) > 1:
                 self._check_ring(ids)
-                borrowed = [self._session.borrowed(id_) for id_ in ids]
+                borrowed = [self.session.borrowed(id_) for id_ in ids]
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
             alive = self._alive
@@ -144,7 +143,7 @@ class Loader:
             if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
                 self._decode_in_some_order(ids)
                 self._publish()
-                if len(loaders) > 1:
+                if len(decoders) > 1:
                     self._hand_out()
                 return [self._objects[ids[0]]]
             with GcPause():
@@ -152,7 +151,7 @@ class Loader:
                     self._alive, self._read = self._fetcher.fetch(ids, references)
                 self._decode_in_some_order(ids)
                 self._publish()
-                if len(loaders) > 1:
+                if len(decoders) > 1:
                     self._hand_out()
                 found = [self._objects[id_] for id_ in ids]
                 if not keeps_fetched:
@@ -161,18 +160,18 @@ class Loader:
                     self._read, self._objects = {}, {}
                 return found
         except BaseException:
-            for outer in loaders:
+            for outer in decoders:
                 outer.failed_inside = True
             raise
         finally:
-            loaders.remove(self)
+            decoders.pop()
             # The codecs' batch refers back to this object.  Clearing it breaks the cycle, so that
             # nothing waits for the collector.
             self.batch.clear()
             self._begun.clear()
 
     def _check_ring(self, ids: Sequence[str]) -> None:
-        for outer in self._session.outer_loaders():
+        for outer in self.session.outer_loaders():
             again = next(filter(outer.is_incomplete, ids), None)
             if again is not None:
                 raise DecodeError(
@@ -185,7 +184,7 @@ class Loader:
 
     def _hand_out(self) -> None:
         # Give the objects of this load to the loads around it, which would decode them a second time.
-        for outer in self._session.outer_loaders():
+        for outer in self.session.outer_loaders():
             for name in self._read:
                 outer.adopt(name, self._objects[name])
 
@@ -483,7 +482,7 @@ class Loader:
         return self._objects[id]
 
     def _own_store(self) -> Any:
-        store = self._session.store()
+        store = self.session.store()
         if store is None:
             raise DecodeError(
                 "it refers to its store, which nobody holds any more",

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import functools
 import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,6 +49,7 @@ from brinery.record.record import TAIL_SIZE, digest_of, has_magic
 from brinery.record.writer import Writer, build
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
+from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry, set_persistent_id
 from brinery.session.options import SaveOptions
@@ -128,7 +128,7 @@ class Saver:
 
     def __init__(self, session: Session, options: SaveOptions) -> None:
         """Prepare a save."""
-        self._session = session
+        self.session = session
         self._backend = session.backend
         self._identity = session.identity
         self._new_id: Callable[[Any], Any] = session.idfactory.new
@@ -146,7 +146,6 @@ class Saver:
         self._pin = None if outermost is None else outermost.pin
         self.cache = session.caches.codecs
         self.batch: dict[Any, Any] = {}
-        self.thread = threading.get_ident()
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self.root: Any = None
@@ -221,12 +220,12 @@ class Saver:
         """
         # The objects made here live until the end of the save: the collector would find nothing.
         with GcPause():
-            encoders = self._session.encoders
+            encoders = ACTIVE.encoders
             encoders.append(self)
             try:
                 return self._save(roots)
             finally:
-                encoders.remove(self)
+                encoders.pop()
                 # These refer back to this object.  Clearing them breaks the cycles, so that nothing
                 # waits for the collector.
                 for kept in (
@@ -243,6 +242,8 @@ class Saver:
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
         ids = [self._enlist_root(root) for root in roots]
+        if self._pin is not None:
+            self._identity.lend(map(str, ids))
         puts: Iterable[Put] = self._puts()
         if self._options.check is not None:
             puts = list(puts)
@@ -259,7 +260,7 @@ class Saver:
         return ids
 
     def _commit(self, puts: Iterable[Put]) -> None:
-        versions = self._session.commit(puts)
+        versions = self.session.commit(puts)
         for work in self._written:
             if work.name in versions:
                 self._enter(work, versions[work.name])
@@ -409,7 +410,7 @@ class Saver:
     def _stored(self, work: _Work, codec: Codec, encoded: Encoded) -> Stored:
         assert self._transform is not None
         try:
-            limit = self._session.expander.limit
+            limit = self.session.expander.limit
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
         except Exception as error:
             pass_memory_error(error)
@@ -490,7 +491,7 @@ class Saver:
 
     def _about(self, work: _Work, references: Sequence[str]) -> About:
         assert work.codec is not None
-        values = self._session.fields
+        values = self.session.fields
         fields = {} if values is None else values(work.obj)
         name = self._class_names[type(work.obj)]
         return _new_about((name, work.codec.name, self._now, references, fields))
@@ -522,13 +523,13 @@ class Saver:
                     return
                 record = self._gate.parsed(data, version, id=work.id)
                 self._gate.check_codec(entry.codec, record.metadata)
-                record = self._session.expander.restored(record)
+                record = self.session.expander.restored(record)
             links = self._reloading()
             if links.digest(entry.codec, record) == digest:
                 entry.digest = digest
 
     def _reloading(self) -> Reloading:
-        return Reloading(self._session)
+        return Reloading(self.session)
 
     def _writer(self, codec: Codec) -> Writer:
         # Most saves of a store use one codec: its writer is cached.

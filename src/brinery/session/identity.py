@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Final
 
 from brinery.codec import Codec
@@ -58,7 +58,7 @@ Entry = _Weak | _Held
 """A living object's ID, and the version, payload digest and codec of its record.
 
 An object has one entry, with the ID that it was loaded from or saved under last.  `is_doubtful` says that a
-transaction was rolled back since: the object may have changes that were undone.
+transaction which could reach the object was rolled back since: it may have changes that were undone.
 """
 
 
@@ -107,6 +107,8 @@ class IdentityMap:
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
         point = self._savepoints[-1] if self._savepoints else None
+        if point is not None:
+            point.lent.add(id_)
         if type(obj) in _ATOMS:
             self._by_id.pop(id_, None)
             return
@@ -220,6 +222,11 @@ class IdentityMap:
         """Note all changes from now on, until `commit` or `roll_back`; transactions may be nested."""
         self._savepoints.append(Savepoint())
 
+    def lend(self, ids: Iterable[str]) -> None:
+        """Note that the objects `ids` are handed to the user's code, which may change them."""
+        if self._savepoints:
+            self._savepoints[-1].lent.update(ids)
+
     def commit(self, committed_version: Callable[[str, Any], Any]) -> None:
         """Keep the changes; `committed_version` takes an ID and a version, and returns the new version."""
         point = self._savepoints.pop()
@@ -228,8 +235,8 @@ class IdentityMap:
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
 
-    def roll_back(self, is_own: Callable[[Any], bool]) -> None:
-        """Undo the changes, and make later loads read all records again.
+    def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
+        """Undo the changes, and make later loads read all records again; return the IDs of lent objects.
 
         `is_own` returns whether a version is one that this transaction wrote: those records are dropped.
         The user's code may have changed any living object.  If only some were forgotten, the next load
@@ -242,8 +249,13 @@ class IdentityMap:
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
         self.forget_objects()
+        return point.lent
+
+    def doubt(self, ids: Collection[str] | None) -> None:
+        """Note that the living objects `ids` may have changes that were undone; None for all objects."""
         for entry in [*self._by_key.values()]:
-            entry.is_doubtful = True
+            if ids is None or entry.id in ids:
+                entry.is_doubtful = True
 
     def _put_back(self, key: int, former: Entry | None, is_own: Callable[[Any], bool]) -> None:
         present = self._by_key.get(key)

@@ -36,6 +36,8 @@ class Savepoint:
         """By identity of the object, the entry that it had before; None if it had none."""
         self.entered: dict[int, Any] = {}
         """By its identity, each entry that was given another version."""
+        self.lent: set[str] = set()
+        """IDs that were saved or loaded: the user's code may have changed the objects that they reach."""
         self._states: dict[int, tuple[Any, ...]] = {}
         self._persistent_ids: list[tuple[Any, Any]] = []
 
@@ -65,4 +67,5 @@ class Savepoint:
         for key, state in self._states.items():
             outer._states.setdefault(key, state)
         outer.entered.update(self.entered)
+        outer.lent |= self.lent
         outer._persistent_ids += self._persistent_ids

@@ -8,10 +8,10 @@ its own.
 from __future__ import annotations
 
 import functools
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
+from weakref import WeakValueDictionary
 
 from brinery.backend import Backend, Delete, Put, Version
 from brinery.catalog.sequence import NumberSequence
@@ -23,6 +23,7 @@ from brinery.evolution.renames import Renames
 from brinery.ids import IdFactory
 from brinery.record.listing import highest_number
 from brinery.record.payload import PayloadExpander
+from brinery.session.active import ACTIVE, Decoder, Encoder
 from brinery.session.cache import Caches
 from brinery.session.codecs import CodecTable
 from brinery.session.forking import ForkSafe
@@ -61,30 +62,6 @@ def required_session(name: str, store: Any) -> Session:
     return session
 
 
-class Encoder(Protocol):
-    """Something that has codecs encode objects, in one thread."""
-
-    thread: int
-
-
-class Decoder(Protocol):
-    """Something that has codecs decode objects, in one thread."""
-
-    thread: int
-    identity: IdentityMap
-    failed_inside: bool
-    """Whether a load by a hook of its objects has failed."""
-
-    def lend(self, id: str) -> Any:
-        """Return the object `id` if it is complete, `NOTHING` otherwise."""
-
-    def is_incomplete(self, id: str) -> bool:
-        """Return whether the object `id` is being decoded."""
-
-    def adopt(self, id: str, obj: Any) -> None:
-        """Take an object that a load inside this one has decoded."""
-
-
 def _no_store() -> None:
     return None
 
@@ -120,10 +97,8 @@ class Session(ForkSafe):
         self.is_closed = False
         self.store: Callable[[], Any] = _no_store
         """Returns the store that users hold, None if there is none."""
-        self.encoders: list[Encoder] = []
-        """Who is encoding objects of this store, the outermost first; a hook of an object may save, too."""
-        self.loaders: list[Decoder] = []
-        """Who is decoding objects of this store, the outermost first; a hook of an object may load, too."""
+        self.others: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+        """Other stores that objects of this one refer to, by their places."""
         self._transactions: list[Transaction] = []
         # The sequence must not refer to this object: its finalizer would keep it alive.
         self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))
@@ -162,9 +137,8 @@ class Session(ForkSafe):
 
     def outer_loaders(self) -> Sequence[Decoder]:
         """Return the loads of this thread around the last one, with the same living objects."""
-        thread, identity = threading.get_ident(), self.identity
-        outer = self.loaders[:-1]
-        return [each for each in outer if each.thread == thread and each.identity is identity]
+        outer, identity = ACTIVE.decoders[:-1], self.identity
+        return [each for each in outer if each.session.identity is identity]
 
     def borrowed(self, id: str) -> Any:
         """Return an object that is alive, or complete in a load around the last one; else `NOTHING`."""
@@ -176,9 +150,10 @@ class Session(ForkSafe):
 
     # -- writing
 
-    def is_encoding(self) -> bool:
-        """Return whether this thread is encoding objects of this store."""
-        return bool(self.encoders) and self.encoders[-1].thread == threading.get_ident()
+    def outer_encoders(self) -> Sequence[Encoder]:
+        """Return who is encoding objects of this store in this thread."""
+        encoders, identity = ACTIVE.encoders, self.identity
+        return [each for each in encoders if each.session.identity is identity]
 
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
@@ -286,12 +261,9 @@ class Session(ForkSafe):
     def _begin_child(self, *, is_whole: bool) -> None:
         self.backend = self.base
         while self._transactions:
-            self._transactions.pop().roll_back()
+            self._transactions.pop().abandon()
         if not is_whole:
             self.identity.repair()
-            # The thread that was encoding or decoding does not exist here.
-            self.encoders.clear()
-            self.loaders.clear()
         self.idfactory.forget_reserved()
         self._after_fork()
 

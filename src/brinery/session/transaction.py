@@ -6,17 +6,20 @@ An inner transaction writes over the overlay of the outer one, and so serves as 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Missing, Version
 from brinery.backends.overlay import Overlay
 from brinery.catalog.trash import epoch_of
-from brinery.errors import BrineryError, ConflictError, TransactionError
+from brinery.errors import BrineryError, ConflictError, NotFoundError, TransactionError
 from brinery.ids import id_of, name_of
 from brinery.record.info import read_metadata
 from brinery.session.identity import IdentityMap
+
+# Reading the metadata of one record takes some 20 µs.  Past this many records, all objects are in doubt.
+_MOST_RECORDS: Final = 10_000
 
 
 class Transaction:
@@ -80,7 +83,16 @@ class Transaction:
         if self._is_over:
             return
         self._is_over = True
-        self._identity.roll_back(self.overlay.is_own)
+        lent = self._identity.roll_back(self.overlay.is_own)
+        # The user's code may have changed these objects, and those that it reached from them.
+        self._identity.doubt(_reached(lent, self._base))
+
+    def abandon(self) -> None:
+        """Roll back in a forked child, which cannot read the store yet."""
+        if not self._is_over:
+            self._is_over = True
+            self._identity.roll_back(self.overlay.is_own)
+            self._identity.doubt(None)
 
     def _require_open(self) -> None:
         if self._pid != os.getpid():
@@ -120,3 +132,21 @@ class Transaction:
         found = id_of(name)
         # An ID that is too long to be a name is only in the record.
         return read_metadata(self.overlay, name)[0].id if found is None else found
+
+
+def _reached(ids: Collection[str], backend: Backend) -> set[str] | None:
+    # The IDs, with all that their records reach; None if the records cannot be read, or are many.  A record
+    # without a living object leads to others that may have one.
+    found = set(ids)
+    pending = list(found)
+    with suppress(BrineryError):
+        while pending and len(found) <= _MOST_RECORDS:
+            id_ = pending.pop()
+            try:
+                metadata, _ = read_metadata(backend, name_of(id_), id_)
+            except NotFoundError:
+                continue
+            new = [each for each in metadata.references if each not in found]
+            found.update(new)
+            pending += new
+    return None if pending else found

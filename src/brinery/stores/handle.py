@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, Self
 
@@ -12,6 +12,7 @@ from brinery.codec import Codec
 from brinery.errors import InvalidArgumentError
 from brinery.ids import IdFactory
 from brinery.reference import OWN_STORE, external
+from brinery.session.active import ACTIVE
 from brinery.session.session import Session
 from brinery.stores.options import StoreOptions, session_from
 from brinery.transform import Transform
@@ -101,17 +102,24 @@ class Handle:
         return f"{type(self).__name__}({session.base.location!r}, codec={session.codec!r}{state})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # An object of a store that refers to its store gets the one back that loads it.
-        if self._session.is_encoding():
+        # An object that refers to the store which holds it gets the store back that loads it.
+        holder = ACTIVE.encoders[-1].session if ACTIVE.encoders else None
+        if holder is not None and holder.base is self._session.base:
+            return external, (OWN_STORE,)
+        place = self._place_elsewhere()
+        if holder is not None and getattr(holder.store(), "url", None) == self.url:
             return external, (OWN_STORE,)
         # The attributes that a subclass has added come along; its constructor is not called.
         own = {name: value for name, value in vars(self).items() if name not in _OF_OPENING}
-        return object.__new__, (type(self),), (self._place_elsewhere(), self._options(), own)
+        return _reopened, (type(self), place, self._options(), own)
 
-    def __setstate__(self, state: Any) -> None:
-        place, options, own = state
-        self._open(place, options)
-        vars(self).update(own)
+    @classmethod
+    def reopened(cls, place: Any, options: StoreOptions, own: Mapping[str, Any]) -> Self:
+        """Return the store that a pickle describes; pickles call it."""
+        store = cls.__new__(cls)
+        store._open(place, options)
+        vars(store).update(own)
+        return store
 
     def _place_elsewhere(self) -> Any:
         # The place that another process opens, which the pickle of a store holds.
@@ -158,3 +166,18 @@ class Handle:
 
 _OF_OPENING: Final = frozenset({"_session", "_idfactory", "_place", "_sql"})
 """The attributes that opening a store sets."""
+
+
+def _reopened(cls: type[Handle], place: Any, options: StoreOptions, own: Mapping[str, Any]) -> Any:
+    """Return the store of a pickle.
+
+    The objects of a store that refer to another one, and are loaded while it is alive, get one store.
+    """
+    if not ACTIVE.decoders:
+        return cls.reopened(place, options, own)
+    others = ACTIVE.decoders[-1].session.others
+    key = cls, *(value for value in place if isinstance(value, Hashable)), options.codec
+    found = others.get(key)
+    if found is None or found.session.is_closed:
+        found = others[key] = cls.reopened(place, options, own)
+    return found

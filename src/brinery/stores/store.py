@@ -109,7 +109,8 @@ class Store(Handle, MutableMapping[str, Any]):
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
-        here, `VerificationError`, `StorageError`.  After any error the store is as it was before.
+        here, `RolledBackError`, `VerificationError`, `StorageError`.  After any error the store is as it was
+        before.
         """
         options = save_options(self._session, codec, compress, verify)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
