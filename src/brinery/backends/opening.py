@@ -10,6 +10,7 @@ from brinery.backend import Backend
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.catalog.settings import read_settings
 from brinery.errors import InvalidArgumentError, SettingsError, StorageError
+from brinery.record.outline import check_outline
 from brinery.registry.stores import make_store
 from brinery.url import Url
 
@@ -55,6 +56,7 @@ def _directory(url: Url) -> DirectoryBackend:
         layout=options.get("layout") or "flat",
         shared=options.get("shared") or "private",
         durability=options.get("durability", "full"),
+        check_outline=check_outline,
     )
 
 

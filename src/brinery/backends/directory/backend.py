@@ -30,11 +30,15 @@ from brinery.backends.directory.layout import Layout, check_name, unlinked
 from brinery.backends.directory.listing import Listing, is_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
+from brinery.backends.directory.presence import Presence
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
 from brinery.backends.permissions import PermissionCheck
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
+from brinery.ids import id_of
+from brinery.record.outline import LARGE, Read
+from brinery.url import encodable
 
 T = TypeVar("T")
 
@@ -67,6 +71,9 @@ class DirectoryBackend(Backend):
         Whether `is_open_to_others` ignores the group of the directory.
     `lock_timeout`
         Seconds that a writer waits for another one before it raises `LockedError`.
+    `check_outline`
+        Looks at both ends of a large file before it is read as a record, and raises what `get` then raises;
+        see `brinery.record.outline`.
 
     Writers of any thread or process come one at a time, readers at any time; neither waits for the
     other.  A commit is all or nothing, also when the process is killed in its middle; with ``"full"``,
@@ -91,6 +98,7 @@ class DirectoryBackend(Backend):
         trusts_group: bool = False,
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
+        check_outline: Callable[[Read, int, str | None, str], object] | None = None,
     ) -> None:
         path = os.fspath(root)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -98,7 +106,7 @@ class DirectoryBackend(Backend):
         _check("layout", layout, ("flat", "sharded"))
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
-        self.location = os.path.abspath(path)
+        self.location = os.path.abspath(encodable(path))
         self.layout = layout
         self.durability = durability
         self.shared = shared
@@ -112,12 +120,13 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
+        self._check_outline = check_outline
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
         # who can write to the staging directory can write everywhere.
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
         self._swept = False
-        self._required: str | None = None  # the path of what the store was opened with
+        self._presence = Presence(self._layout)
         self._unfinished = False  # whether there is a commit that this user may not finish
 
     def get(self, name: str) -> tuple[bytes, Version]:
@@ -125,10 +134,26 @@ class DirectoryBackend(Backend):
         if not self._opened:
             self._open()
         try:
-            data = files.read_file(self._layout.home(name))
+            data = files.read_small(self._layout.home(name), LARGE)
         except OSError:  # `_read` looks in the other layout, and translates the error
-            data = self._read(name, files.read_file)
+            data = self._read(name, lambda path: files.read_file(path, self._look_at(name, path)))
         return data, files.version_of(data, len(data))
+
+    def get_as_is(self, name: str) -> tuple[bytes, Version]:
+        """Return the bytes under `name` without a look at their end, and their version."""
+        data = self._read(name, files.read_file)
+        return data, files.version_of(data, len(data))
+
+    def _look_at(self, name: str, path: str) -> Callable[[Read, int], object] | None:
+        check = self._check_outline
+        if check is None or name[0] == ".":
+            return None
+
+        def look(read: Read, size: int) -> None:
+            if size > LARGE:
+                check(read, size, id_of(name), path)
+
+        return look
 
     def where(self, name: str) -> str:
         """Return the path of the file of `name`: where it is, or else where it would be made."""
@@ -151,8 +176,14 @@ class DirectoryBackend(Backend):
         if not self._opened:
             self._open()
         most = max(count, files.VERSION_TAIL)
+        if most > LARGE:
+            self._read(name, lambda path: self._look_before(name, path))
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def _look_before(self, name: str, path: str) -> None:
+        if (look := self._look_at(name, path)) is not None:
+            files.look_at(path, look)
 
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: a file that `list` shows."""
@@ -181,15 +212,15 @@ class DirectoryBackend(Backend):
         except OSError as error:
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
-        self._require_root("read")
-        self._require_names("read")
+        self._presence.check_root("read")
+        self._presence.check("read")
         raise Missing(name)
 
     def commit(
         self, puts: Iterable[Put], deletes: Iterable[str | Delete] = ()
     ) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
-        self._require_names("write")
+        self._presence.check("write")
         with Staging(self._layout) as staging:
             for put in puts:
                 staging.add(put)
@@ -233,7 +264,7 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
         if is_empty:
-            self._require_names("list")
+            self._presence.check("list")
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
@@ -257,45 +288,16 @@ class DirectoryBackend(Backend):
 
     def require(self, name: str) -> None:
         """Note that the store is gone where the file of `name` is gone."""
-        self._required = self._layout.home(name)
-
-    def _require_names(self, action: str) -> None:
-        if self._required is None:
-            return
-        try:
-            is_there = files.exists(self._required)
-        except OSError as error:
-            raise storage_error(action, error, path=self._required) from error
-        if not is_there:
-            raise StorageError(
-                action,
-                "the store is gone: the settings that it was opened with are missing. Its directory was "
-                "removed, renamed, emptied or unmounted: put it back, or open the store again to begin a new "
-                "one there",
-                path=self.location,
-            )
-
-    def _require_root(self, action: str) -> None:
-        try:
-            self._layout.require_root()
-        except FileNotFoundError as error:
-            raise storage_error(action, error, path=self.location) from error
+        self._presence.require(name)
 
     def _is_there(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
-        if self._has_root():
+        if self._presence.has_root("remove"):
             return True
         wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
         if wrong:
             raise Conflict(wrong)
         return False
-
-    def _has_root(self) -> bool:
-        self._require_root("remove")
-        try:
-            return files.kind_of(self.location) is not None
-        except OSError as error:
-            raise storage_error("remove", error, path=self.location) from error
 
     # -- one state
 

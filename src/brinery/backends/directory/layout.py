@@ -14,6 +14,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
@@ -56,6 +57,21 @@ def check_name(name: str) -> None:
             reason = "it cannot be encoded in UTF-8"
     if reason:
         raise InvalidArgumentError(f"cannot use {name!r} as the name of a file: {reason}")
+
+
+_IS_UTF_8: Final = sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
+
+
+def path_of(name: str) -> str:
+    """Return a name as a part of a path: files are named in UTF-8, whatever the locale of the process is."""
+    return name if _IS_UTF_8 or name.isascii() else os.fsdecode(name.encode())
+
+
+def name_in(path: str) -> str:
+    """Return the name whose part of a path this is."""
+    if _IS_UTF_8 or path.isascii():
+        return path
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def shard_of(name: str) -> str:
@@ -119,18 +135,18 @@ class Layout:
             return f"{self.root}/{name}"  # a shortcut: the rest would give the same
         check_name(name)
         if name[0] == ".":
-            return f"{unlinked(self.housekeeping)}/{name[1:]}"
+            return f"{unlinked(self.housekeeping)}/{path_of(name[1:])}"
         if self.sharded or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
-            return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
-        return f"{self.root}/{name}"
+            return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{path_of(name)}"
+        return f"{self.root}/{path_of(name)}"
 
     def other(self, name: str) -> str | None:
         """Return the path of a name in the other layout."""
         if name[0] == "." or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
             return None
         if self.sharded:
-            return f"{self.root}/{name}"
-        return f"{unlinked(self.shard(name))}/{name}"
+            return f"{self.root}/{path_of(name)}"
+        return f"{unlinked(self.shard(name))}/{path_of(name)}"
 
     def shard(self, name: str) -> str:
         """Return the path of the shard of a name."""
@@ -139,7 +155,7 @@ class Layout:
     def name_at(self, path: str) -> str:
         """Return the name that has a path of this directory."""
         parent, _, last = path.rpartition("/")
-        return f".{last}" if parent == self.housekeeping else last
+        return f".{last}" if parent == self.housekeeping else name_in(last)
 
     def is_place(self, path: str) -> bool:
         """Return whether a path is that of a name, in either layout.
