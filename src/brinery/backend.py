@@ -196,7 +196,7 @@ class Backend(ABC):
         """
         return tuple(islice(self.list(), most))
 
-    def count(self) -> int:
+    def count_names(self) -> int:
         """Return the number of names that `list` yields."""
         return sum(1 for _ in self.list())
 
