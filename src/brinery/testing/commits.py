@@ -100,7 +100,7 @@ class CommitsContract(ConcurrencyContract):
             assert won.count(True) == 1
 
     def test_some_names_are_found_without_all(self, backend: Backend) -> None:
-        """`some_names` returns as many as are asked for, or all that `list` yields; `count_names` counts these."""
+        """`some_names` returns as many as are asked for, or all; `count_names` counts them."""
         assert list(backend.some_names(2)) == []
         assert backend.count_names() == 0
         names = {f"Task.{number}" for number in range(5)} | {"!", name_of("~"), name_of("日本")}

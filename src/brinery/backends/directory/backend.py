@@ -22,15 +22,13 @@ from brinery.backend import (
     as_delete,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.alias import other_name_at
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Layout, check_name, unlinked
-from brinery.backends.directory.listing import Listing, is_object
+from brinery.backends.directory.layout import Layout, Presence, check_name, unlinked
+from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
-from brinery.backends.directory.presence import Presence
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
@@ -190,14 +188,9 @@ class DirectoryBackend(Backend):
         if not self._opened:
             self._open()
         try:
-            return self._read(name, lambda path: self._is_own_object(name, path))
+            return self._read(name, lambda path: is_own_object(self._layout, name, path))
         except Missing:
             return False
-
-    def _is_own_object(self, name: str, path: str) -> bool:
-        if not is_object(name, path):
-            return False
-        return not self._layout.ignores_case or other_name_at(path, name) is None
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from brinery.backends.directory import files
-from brinery.backends.directory.layout import LIKE_SHARD, SHARD, name_in, shard_of
+from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
 from brinery.ids import id_of, is_hashed
 from brinery.record import record
 from brinery.record.remains import WINDOW, is_remains
@@ -108,8 +108,18 @@ class Listing:
             return True  # rather show a stray file than hide a record: loading it reports the kind
 
 
-def is_object(name: str, path: str) -> bool:
-    """Return whether `Listing` shows the file at `path`, which has the name `name`.  Raise `OSError`."""
+def is_own_object(layout: Layout, name: str, path: str) -> bool:
+    """Return whether `Listing` shows the file found at `path`, and under the name `name`.  Raise `OSError`."""
+    if not _is_object(name, path):
+        return False
+    if not layout.ignores_case:
+        return True
+    from brinery.backends.directory.alias import other_name_at
+
+    return other_name_at(path, name) is None
+
+
+def _is_object(name: str, path: str) -> bool:
     end_counts = not _is_named_like_record(name)
     if end_counts and id_of(name) is None:
         return False
