@@ -109,7 +109,7 @@ class Listing:
 
 
 def is_own_object(layout: Layout, name: str, path: str) -> bool:
-    """Return whether `Listing` shows the file found at `path`, and under the name `name`.  Raise `OSError`."""
+    """Return whether `Listing` shows the file at `path`, and under the name `name`.  Raise `OSError`."""
     if not _is_object(name, path):
         return False
     if not layout.ignores_case:
