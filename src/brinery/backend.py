@@ -135,6 +135,13 @@ class Backend(ABC):
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name`, and their version.  Raise `Missing`."""
 
+    def get_as_is(self, name: str) -> tuple[bytes, Version]:
+        """Answer as `get` does, for bytes that are no whole record.
+
+        An engine may look at the end of a large record before `get` reads it, and raise `RecordError`.
+        """
+        return self.get(name)
+
     @abstractmethod
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists, in any order."""
@@ -199,7 +206,7 @@ class Backend(ABC):
         """
         return tuple(islice(self.list(), most))
 
-    def count(self) -> int:
+    def count_names(self) -> int:
         """Return the number of names that `list` yields."""
         return sum(1 for _ in self.list())
 

@@ -161,7 +161,7 @@ class Url:
                 f"its files are on the host {self.hostname!r}; a path of this machine has three "
                 "slashes (file:///path) or one (/path)",
             )
-        return self.path
+        return encodable(self.path)
 
     def adjoin(self, relpath: str) -> Url:
         """Return this URL with `relpath` appended to its path; query and fragment stay.
@@ -259,8 +259,25 @@ def _read(given: str | os.PathLike[str], force_abs: bool) -> _Parts:
             path = os.path.abspath(path) if force_abs and not os.path.isabs(path) else path
         except OSError as error:
             raise UrlError(_masked(given), "there is no current directory any more") from error
-        path = path.replace("/", os.sep)
+        path = _in_characters(path).replace("/", os.sep)
     return scheme, netloc, path, query, fragment
+
+
+def _in_characters(path: str) -> str:
+    # In a locale without UTF-8 Python gives the bytes of a path one by one.
+    try:
+        return path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return path  # another surrogate, which is refused
+
+
+def encodable(path: str) -> str:
+    """Return a path of this machine that the locale of the process can encode: in UTF-8 where it cannot."""
+    try:
+        os.fsencode(path)
+    except UnicodeEncodeError:
+        return os.fsdecode(path.encode("utf-8", "surrogateescape"))
+    return path
 
 
 def _text(given: object) -> str:

@@ -272,6 +272,22 @@ class TestOneStore:
             items(store)
         assert len(store) == 0
 
+    def test_a_removal_that_another_store_made_first_is_a_conflict(self, store: Store) -> None:
+        """At the end of the transaction; also where only the record had the ID."""
+        for id_ in ("short", "x" * 300):
+            store[id_] = 1
+
+            def block(id_: str = id_) -> None:
+                with store.transaction():
+                    store.remove(id_)
+                    store["other"] = 2
+                    Store(store.session.base).remove(id_)
+
+            with pytest.raises(ConflictError):
+                block()
+            assert id_ not in store
+            assert "other" not in store
+
     def test_what_another_store_has_changed_is_popped(self, store: Store) -> None:
         """A living object that is older does not count."""
         store["job"] = mine = Job(1)

@@ -18,6 +18,7 @@ from brinery import (
     InvalidArgumentError,
     MemoryStore,
     SealError,
+    SettingsError,
     Trust,
     TrustError,
     UrlError,
@@ -193,9 +194,12 @@ class TestSources:
         store.save([1], "one")
         settings = tmp_path / ".brinery" / "settings.json"
         value = json.loads(settings.read_text())
-        value |= {"trust": "anyone", "options": value["options"] | {"trust": "anyone"}}
+        value["options"]["trust"] = "anyone"
         settings.write_text(json.dumps(value))
         assert not FilesystemStore(tmp_path).trust.anyone
+        settings.write_text(json.dumps(value | {"trust": "anyone"}))
+        with pytest.raises(SettingsError, match="'trust'"):
+            FilesystemStore(tmp_path)
 
 
 class TestCodecs:

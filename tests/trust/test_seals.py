@@ -16,12 +16,14 @@ from brinery import (
     FilesystemStore,
     Id,
     MemoryStore,
+    MisplacedRecordError,
     Persistable,
     Placeholder,
     SealError,
     Store,
     Trust,
     TrustError,
+    copy,
     fsck,
 )
 from brinery.record.reader import parse
@@ -180,6 +182,30 @@ class TestKeys:
             sealed.reseal()
         assert sealed.reseal(unsealed=True) == 1
         assert sealed.load("one") == [1]
+
+    @pytest.mark.parametrize("id", ["one", "x" * 300])
+    def test_resealing_names_the_record_that_it_refuses(
+        self, store: FilesystemStore, id: str
+    ) -> None:
+        """The record, and not the store, is what no key has sealed; so for copies and fsck."""
+        store.save([1], id)
+        (name,) = store.backend.list()
+        other = reopened(store, Trust(key=OTHER))
+        with pytest.raises(SealError, match=f"^the record '{name}' in ") as caught:
+            other.reseal()
+        assert caught.value.id == name
+        assert caught.value.path == store.backend.where(name)
+        (problem,) = fsck(other).problems
+        assert problem.status == "unsealed"
+        with pytest.raises(SealError, match=r"^the record "):
+            copy(other, MemoryStore())
+
+    def test_resealing_leaves_a_misplaced_record(self, store: FilesystemStore) -> None:
+        """A copy of a file is not sealed as another record."""
+        store.save([1], "one")
+        file_of(store, "two").write_bytes(file_of(store, "one").read_bytes())
+        with pytest.raises(MisplacedRecordError, match="two"):
+            reopened(store, Trust(key=[OTHER, KEY])).reseal()
 
     def test_resealing_needs_a_key(self, store: FilesystemStore) -> None:
         """And takes no seal away."""

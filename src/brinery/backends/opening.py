@@ -10,6 +10,7 @@ from brinery.backend import Backend
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.catalog.settings import read_settings
 from brinery.errors import InvalidArgumentError, SettingsError, StorageError
+from brinery.record.outline import check_outline
 from brinery.registry.stores import SQL_SCHEMES, make_store
 from brinery.url import Url
 
@@ -60,6 +61,7 @@ def _directory(url: Url, mode: Literal["rw", "r"]) -> DirectoryBackend:
         shared=options.get("shared") or "private",
         durability=options.get("durability", "full"),
         mode=mode,
+        check_outline=check_outline,
     )
 
 

@@ -15,6 +15,9 @@ from brinery.errors import SettingsError
 
 NAME: Final = ".settings.json"
 FORMAT: Final = 1
+_LARGEST: Final = 1 << 20
+"""Bytes; settings have some hundred."""
+_KEYS: Final = frozenset({"format", "codec", "config", "options", "transform", "identity"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,11 @@ def read_settings(backend: Backend) -> Settings | None:
     Raise `SettingsError` if they are damaged or of a newer format.
     """
     try:
-        data, _ = backend.get(NAME)
+        data, size, _ = backend.get_tail(NAME, _LARGEST)
     except Missing:
         return None
+    if size > _LARGEST:
+        raise SettingsError(f"they are damaged ({size} bytes)", backend.where(NAME))
     return _settings_from(data, backend.where(NAME))
 
 
@@ -67,6 +72,10 @@ def _settings_from(data: bytes, where: str) -> Settings:
                 where,
                 is_newer=True,
             )
+        if unknown := sorted(value.keys() - _KEYS):
+            raise SettingsError(
+                f"they have {unknown[0]!r}, which this brinery does not know", where, is_newer=True
+            )
         transform = _transform(value.get("transform"))
         identity = _identity(value.get("identity"))
         found = Settings(value["codec"], value["config"], value["options"], transform, identity)
@@ -74,7 +83,7 @@ def _settings_from(data: bytes, where: str) -> Settings:
             raise TypeError("fields have the wrong types")
         if not isinstance(found.options, dict):
             raise TypeError("fields have the wrong types")
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise SettingsError(f"they are damaged ({error})", where) from error
     return found
 

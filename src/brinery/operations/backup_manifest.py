@@ -13,6 +13,8 @@ from brinery.errors import BackupError
 
 NAME: Final = ".backup"
 _FORMAT: Final = 1
+_LARGEST: Final = 1 << 20
+"""Bytes; a manifest has some hundred."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +47,12 @@ def read_manifest(backend: Backend) -> tuple[BackupManifest | None, Version | Ex
     A backup with a damaged manifest counts as not finished.  Raise `BackupError` for a newer format.
     """
     try:
-        data, version = backend.get(NAME)
+        data, size, version = backend.get_tail(NAME, _LARGEST)
     except Missing:
         return None, ABSENT
     try:
+        if size > _LARGEST:
+            raise ValueError(f"a manifest of {size} bytes")
         value = json.loads(data)
         format_ = int(value["format"])
         manifest = BackupManifest(

@@ -23,6 +23,7 @@ from brinery.errors import (
     SealError,
     SettingsError,
     StorageError,
+    refusal_of,
 )
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
@@ -60,7 +61,13 @@ def checked(
     With `seals`, raise `SealError` if none of their keys has sealed it.
     """
     id_ = id_of(name)
-    record = parse(data, version, id=id_, path=path, seals=seals)
+    try:
+        record = parse(data, version, id=id_, path=path, seals=seals)
+    except SealError as error:
+        if error.id is not None:
+            raise
+        # The ID of a record whose seal is wrong is not read: the name has to do.
+        raise refusal_of(error, name, None, path) from error
     if id_ is None and name_of(record.metadata.id) != name:
         raise MisplacedRecordError(record.metadata.id, id=name, path=path)
     return record
@@ -68,19 +75,22 @@ def checked(
 
 def read_each(
     backend: Backend, names: Sequence[str]
-) -> Iterator[tuple[str, bytes | StorageError, Version]]:
-    """Yield name, bytes and version of those of `names` that exist; the error instead if reading fails."""
+) -> Iterator[tuple[str, bytes | StorageError | RecordError, Version]]:
+    """Yield name, bytes and version of those of `names` that exist; the error instead if reading fails.
+
+    That is a `RecordError` if the end of a large record shows that reading the rest would be in vain.
+    """
     pending = dict.fromkeys(names)
     try:
         for name, data, version in backend.get_many(names):
             del pending[name]
             yield name, data, version
-    except StorageError:
+    except (StorageError, RecordError):
         # A record that cannot be read ends the bulk read: read the rest one by one.
         for name in pending:
             try:
                 yield name, *backend.get(name)
-            except StorageError as error:
+            except (StorageError, RecordError) as error:
                 yield name, error, None
             except Missing:
                 continue
@@ -162,8 +172,10 @@ class Examination:
             return True
         return False
 
-    def _examine(self, name: str, data: bytes | StorageError, version: Version) -> None:
-        if isinstance(data, StorageError):
+    def _examine(
+        self, name: str, data: bytes | StorageError | RecordError, version: Version
+    ) -> None:
+        if not isinstance(data, bytes):
             self._problems[name] = problem_of(self._backend, name, data)
             return
         try:
@@ -331,7 +343,10 @@ class Examination:
         for name, problem in self._problems.items():
             if problem.status not in _MOVED:
                 continue
-            for _, data, version in read_each(self._backend, [name]):
+            for _, found, version in read_each(self._backend, [name]):
+                data = found
+                if isinstance(found, RecordError):
+                    data, version = self._backend.get_as_is(name)
                 if isinstance(data, bytes) and self._is_damaged(name, data):
                     moved = quarantine.move(name, data, version, problem.status, problem.reason)
                     key = moved.key if moved is not None else None

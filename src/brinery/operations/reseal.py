@@ -11,6 +11,7 @@ from typing import Any
 from brinery.backend import Missing, Put, Version
 from brinery.catalog.settings import read_settings
 from brinery.errors import SealError
+from brinery.operations.examination import checked
 from brinery.record.reader import parse
 from brinery.record.record import Metadata, about_of
 from brinery.record.seal import Seals
@@ -127,9 +128,9 @@ def _resealed(session: Session, name: str, *, unsealed: bool) -> tuple[Version, 
     except Missing:
         return None
     path = session.backend.where(name)
-    record = parse(data, version, path=path)
+    record = checked(name, data, version, path=path)
     if record.metadata.content is not None or not unsealed:
-        record = parse(data, version, path=path, seals=seals)
+        record = checked(name, data, version, path=path, seals=seals)
     metadata = record.metadata
     pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
     put = Put(name, pieces, version, about_of(metadata, None))

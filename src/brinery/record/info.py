@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from brinery.backend import Backend, Missing
-from brinery.errors import NotFoundError, RecordError
+from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
 from brinery.ids import Id, id_of
 from brinery.record.reader import metadata_length, parse_metadata
 from brinery.record.record import Metadata
@@ -65,7 +65,12 @@ def read_metadata(
             end, size, _ = backend.get_tail(name, needed)
     except Missing:
         raise NotFoundError(id or name, backend.location) from None
-    return parse_metadata(end, size, id=id, path=path, seals=seals), size
+    try:
+        return parse_metadata(end, size, id=id, path=path, seals=seals), size
+    except SealError as error:
+        if error.id is not None:
+            raise
+        raise refusal_of(error, name, None, path) from error
 
 
 def read_each(

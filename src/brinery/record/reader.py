@@ -250,15 +250,15 @@ def _size(value: Any) -> int:
     return int(value)
 
 
-def _refined(error: ForeignRecordError, data: bytes) -> RecordError:
-    """Return a more exact error for bytes without a tail, now that all bytes are there."""
+def refined(error: ForeignRecordError, data: bytes, size: int) -> RecordError:
+    """Return a more exact error for bytes without a tail, from all of them or from both ends."""
     end = data.rfind(MAGIC)
     if end >= 0:
         more = len(data) - end - len(MAGIC)
         return _damaged(f"{more} bytes follow its end", error.id, error.path)
     if is_cut_off_pickle(data, data) or METADATA_START.search(data):
         return TruncatedRecordError(
-            f"has lost its end: {len(data)} bytes of it are left", id=error.id, path=error.path
+            f"has lost its end: {size} bytes of it are left", id=error.id, path=error.path
         )
     return error
 
@@ -283,7 +283,7 @@ def parse(
     try:
         metadata, owner = _parsed_metadata(data, len(data), id, path, seals)
     except ForeignRecordError as error:
-        raise _refined(error, data) from error
+        raise refined(error, data, len(data)) from error
     if admit is not None:
         admit(metadata)
     record = Record(metadata, data, version)

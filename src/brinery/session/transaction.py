@@ -130,8 +130,13 @@ class Transaction:
 
     def _id_of(self, name: str) -> str:
         found = id_of(name)
-        # An ID that is too long to be a name is only in the record.
-        return read_metadata(self.overlay, name)[0].id if found is None else found
+        if found is not None:
+            return found
+        # An ID that is too long to be a name is only in the record, which may be gone or damaged.
+        for backend in (self.overlay, self._base):
+            with suppress(BrineryError):
+                return read_metadata(backend, name)[0].id
+        return name
 
 
 def _reached(ids: Collection[str], backend: Backend) -> set[str] | None:

@@ -11,6 +11,7 @@ from brinery.catalog.settings import read_settings
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
 from brinery.ids import IdFactory
+from brinery.record.outline import check_outline
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import one_of, seconds
@@ -18,7 +19,7 @@ from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.url import Url
+from brinery.url import Url, encodable
 
 
 class FilesystemStore(Store):
@@ -109,6 +110,7 @@ class FilesystemStore(Store):
             trusts_group=place.trusts_group,
             lock_timeout=place.lock_timeout,
             mode=place.mode,
+            check_outline=check_outline,
         )
         self._begin(backend, options, place.remembered)
 
@@ -169,7 +171,7 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
         ) from error
     if not path:
         raise InvalidArgumentError("directory: expected a path or a URL, got an empty path")
-    return os.path.abspath(os.path.expanduser(path))
+    return encodable(os.path.abspath(os.path.expanduser(path)))
 
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")

@@ -374,7 +374,7 @@ class Store(Handle, MutableMapping[str, Any]):
 
     def __len__(self) -> int:
         with self._session.lock, self._session.opened():
-            return self._session.backend.count()
+            return self._session.backend.count_names()
 
     def setdefault(self, id: str, default: Any = None) -> Any:
         """Return the object `id`; where there is none, save `default` under the ID, and return that."""

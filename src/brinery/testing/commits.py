@@ -100,12 +100,12 @@ class CommitsContract(ConcurrencyContract):
             assert won.count(True) == 1
 
     def test_some_names_are_found_without_all(self, backend: Backend) -> None:
-        """`some_names` returns as many as are asked for, or all that `list` yields; `count` counts these."""
+        """`some_names` returns as many as are asked for, or all; `count_names` counts them."""
         assert list(backend.some_names(2)) == []
-        assert backend.count() == 0
+        assert backend.count_names() == 0
         names = {f"Task.{number}" for number in range(5)} | {"!", name_of("~"), name_of("日本")}
         backend.commit([Put(name, (body(name),)) for name in (*names, ".settings", ".next")])
-        assert backend.count() == len(names)
+        assert backend.count_names() == len(names)
         for most in (1, 3, len(names), 100):
             found = backend.some_names(most)
             assert len(set(found)) == len(found) == min(most, len(names))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 
 from brinery.backends.directory import files
+from brinery.backends.directory.layout import name_in
 from brinery.errors import RecordError, StorageError
 from brinery.ids import id_of, name_of
 from brinery.record.reader import metadata_length, parse_metadata
@@ -40,7 +41,8 @@ def other_name_at(path: str, name: str) -> str | None:
     names = os.listdir(directory)
     if last in names:
         return None
-    return next((found for found in names if found.lower() == last.lower()), None)
+    others = (name_in(found) for found in names if found.lower() == last.lower())
+    return next(others, None)
 
 
 def _name_in_record(path: str) -> str | None:

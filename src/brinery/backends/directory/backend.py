@@ -23,12 +23,11 @@ from brinery.backend import (
     as_delete,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.alias import other_name_at
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Layout, check_name, unlinked
-from brinery.backends.directory.listing import Listing, is_object
+from brinery.backends.directory.layout import Layout, Presence, check_name, unlinked
+from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
 from brinery.backends.directory.recovery import recover
@@ -37,12 +36,10 @@ from brinery.backends.directory.stale import sweep
 from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
-from brinery.errors import (
-    InvalidArgumentError,
-    LockedError,
-    StorageError,
-    storage_error,
-)
+from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
+from brinery.ids import id_of
+from brinery.record.outline import LARGE, Read
+from brinery.url import encodable
 
 T = TypeVar("T")
 
@@ -78,6 +75,9 @@ class DirectoryBackend(Backend):
     `mode`
         ``"r"`` reads only: nothing is changed, commits that were cut off included, and no lock is taken.
         The directory must exist, and a commit is a `ReadOnlyError`.
+    `check_outline`
+        Looks at both ends of a large file before it is read as a record, and raises what `get` then raises;
+        see `brinery.record.outline`.
 
     Writers of any thread or process come one at a time, readers at any time; neither waits for the
     other.  A commit is all or nothing, also when the process is killed in its middle; with ``"full"``,
@@ -103,6 +103,7 @@ class DirectoryBackend(Backend):
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
         mode: Literal["rw", "r"] = "rw",
+        check_outline: Callable[[Read, int, str | None, str], object] | None = None,
     ) -> None:
         path = os.fspath(root)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -111,7 +112,7 @@ class DirectoryBackend(Backend):
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
         _check("mode", mode, ("rw", "r"))
-        self.location = os.path.abspath(path)
+        self.location = os.path.abspath(encodable(path))
         self.layout = layout
         self.durability = durability
         self.shared = shared
@@ -126,12 +127,13 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
+        self._check_outline = check_outline
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
         # who can write to the staging directory can write everywhere.
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
         self._swept = False
-        self._required: str | None = None  # the path of what the store was opened with
+        self._presence = Presence(self._layout)
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
             self._require_root("open")
@@ -141,10 +143,26 @@ class DirectoryBackend(Backend):
         if not self._opened and (view := self._open()) is not None:
             return view.get(name)
         try:
-            data = files.read_file(self._layout.home(name))
+            data = files.read_small(self._layout.home(name), LARGE)
         except OSError:  # `_read` looks in the other layout, and translates the error
-            data = self._read(name, files.read_file)
+            data = self._read(name, lambda path: files.read_file(path, self._look_at(name, path)))
         return data, files.version_of(data, len(data))
+
+    def get_as_is(self, name: str) -> tuple[bytes, Version]:
+        """Return the bytes under `name` without a look at their end, and their version."""
+        data = self._read(name, files.read_file)
+        return data, files.version_of(data, len(data))
+
+    def _look_at(self, name: str, path: str) -> Callable[[Read, int], object] | None:
+        check = self._check_outline
+        if check is None or name[0] == ".":
+            return None
+
+        def look(read: Read, size: int) -> None:
+            if size > LARGE:
+                check(read, size, id_of(name), path)
+
+        return look
 
     def where(self, name: str) -> str:
         """Return the path of the file of `name`: where it is, or else where it would be made."""
@@ -167,22 +185,23 @@ class DirectoryBackend(Backend):
         if not self._opened and (view := self._open()) is not None:
             return view.get_tail(name, count)
         most = max(count, files.VERSION_TAIL)
+        if most > LARGE:
+            self._read(name, lambda path: self._look_before(name, path))
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def _look_before(self, name: str, path: str) -> None:
+        if (look := self._look_at(name, path)) is not None:
+            files.look_at(path, look)
 
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: a file that `list` shows."""
         if not self._opened:
             self._open()
         try:
-            return self._read(name, lambda path: self._is_own_object(name, path))
+            return self._read(name, lambda path: is_own_object(self._layout, name, path))
         except Missing:
             return False
-
-    def _is_own_object(self, name: str, path: str) -> bool:
-        if not is_object(name, path):
-            return False
-        return not self._layout.ignores_case or other_name_at(path, name) is None
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)
@@ -197,8 +216,8 @@ class DirectoryBackend(Backend):
         except OSError as error:
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
-        self._require_root("read")
-        self._require_names("read")
+        self._presence.check_root("read")
+        self._presence.check("read")
         raise Missing(name)
 
     def commit(
@@ -207,7 +226,7 @@ class DirectoryBackend(Backend):
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         if self.mode == "r":
             return refuse(self.location, puts, deletes)
-        self._require_names("write")
+        self._presence.check("write")
         with Staging(self._layout) as staging:
             for put in puts:
                 staging.add(put)
@@ -252,7 +271,7 @@ class DirectoryBackend(Backend):
         except OSError as error:
             raise storage_error("list", error, path=self.location) from error
         if is_empty:
-            self._require_names("list")
+            self._presence.check("list")
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
@@ -276,45 +295,16 @@ class DirectoryBackend(Backend):
 
     def require(self, name: str) -> None:
         """Note that the store is gone where the file of `name` is gone."""
-        self._required = self._layout.home(name)
-
-    def _require_names(self, action: str) -> None:
-        if self._required is None:
-            return
-        try:
-            is_there = files.exists(self._required)
-        except OSError as error:
-            raise storage_error(action, error, path=self._required) from error
-        if not is_there:
-            raise StorageError(
-                action,
-                "the store is gone: the settings that it was opened with are missing. Its directory was "
-                "removed, renamed, emptied or unmounted: put it back, or open the store again to begin a new "
-                "one there",
-                path=self.location,
-            )
-
-    def _require_root(self, action: str) -> None:
-        try:
-            self._layout.require_root()
-        except FileNotFoundError as error:
-            raise storage_error(action, error, path=self.location) from error
+        self._presence.require(name)
 
     def _is_there(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
-        if self._has_root():
+        if self._presence.has_root("remove"):
             return True
         wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
         if wrong:
             raise Conflict(wrong)
         return False
-
-    def _has_root(self) -> bool:
-        self._require_root("remove")
-        try:
-            return files.kind_of(self.location) is not None
-        except OSError as error:
-            raise storage_error("remove", error, path=self.location) from error
 
     # -- one state
 

@@ -12,7 +12,6 @@ from typing import Final
 
 from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.directory import files, recovery
-from brinery.backends.directory.alias import require_own
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, check_of
 from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging, failure
@@ -82,8 +81,8 @@ class Commit:
                     staged.found = self._layout.find(staged.name)
                 if not _fits(staged.found, staged.expect):
                     wrong.append(staged.name)
-                elif staged.found is not None and self._layout.ignores_case:
-                    require_own("write", staged.name, staged.found)
+                elif staged.found is not None:
+                    self._require_own("write", staged.name, staged.found)
             except OSError as error:
                 raise failure("write", error, staged.name, staged.home) from error
             (new if staged.found is None else old).append(staged)
@@ -99,6 +98,12 @@ class Commit:
             [staged for staged in new if staged.name not in self._removed],
             [staged for staged in old if staged.name not in self._removed],
         )
+
+    def _require_own(self, action: str, name: str, path: str) -> None:
+        if self._layout.ignores_case:
+            from brinery.backends.directory.alias import require_own
+
+            require_own(action, name, path)
 
     def _not_to_be_deleted(self) -> list[str]:
         """Return the names that are not as their deletions expect."""
@@ -127,8 +132,7 @@ class Commit:
             for path in (self._layout.other(name), self._layout.home(name)):
                 try:
                     if path is not None and self._layout.has_file(path):
-                        if self._layout.ignores_case:
-                            require_own("remove", name, path)
+                        self._require_own("remove", name, path)
                         self._count += 1
                         yield _removal(path, f"r{self._count}")
                 except OSError as error:

@@ -7,10 +7,12 @@ All of them raise `OSError`.  Where a path leads to something other than a regul
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
@@ -137,21 +139,52 @@ def _open(path: str) -> tuple[int, int]:
     return fd, info.st_size
 
 
-def read_file(path: str) -> bytes:
-    """Return the content of a regular file."""
+class LargeFileError(OSError):
+    """A file is larger than `read_small` reads."""
+
+
+def read_small(path: str, most: int) -> bytes:
+    """Return the content of a regular file of at most `most` bytes.  Raise `LargeFileError`."""
     fd, size = _open(path)
     try:
+        if size > most:
+            raise LargeFileError(errno.EFBIG, "it has to be looked at first")
         data = os.read(fd, size + 1)
-        if len(data) == size:
-            return data
-        # One read returns at most 2 GiB on Linux, and less on some network file systems.
-        pieces = [data]
-        while data:
-            data = os.read(fd, max(size, 1 << 20))
-            pieces.append(data)
-        return b"".join(pieces)
+        return data if len(data) == size else data + _read_all(fd)
     finally:
         os.close(fd)
+
+
+def read_file(
+    path: str, look: Callable[[Callable[[int, int], bytes], int], object] | None = None
+) -> bytes:
+    """Return the content of a regular file.
+
+    `look` is called before that, with a function that reads from one position to another, and the size.
+    """
+    fd, size = _open(path)
+    try:
+        if look is not None:
+            look(partial(_read_from, fd), size)
+            os.lseek(fd, 0, os.SEEK_SET)
+        return _read_all(fd)
+    finally:
+        os.close(fd)
+
+
+def look_at(path: str, look: Callable[[Callable[[int, int], bytes], int], object]) -> None:
+    """Call `look` as `read_file` does."""
+    fd, size = _open(path)
+    try:
+        look(partial(_read_from, fd), size)
+    finally:
+        os.close(fd)
+
+
+def _read_all(fd: int) -> bytes:
+    # One read returns at most 2 GiB on Linux.  This reads into one buffer.
+    with io.FileIO(fd, closefd=False) as file:
+        return file.readall()
 
 
 def read_tail(path: str, count: int) -> tuple[bytes, int]:

@@ -179,6 +179,8 @@ def read(layout: Layout, path: str) -> Journal | None:
     that no writer of this directory has made.
     """
     try:
+        if files.read_ends(path, len(_MAGIC))[0] != _MAGIC:
+            return None
         data = files.read_file(path)
     except FileNotFoundError:
         return None

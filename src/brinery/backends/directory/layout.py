@@ -14,12 +14,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import sys
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final
 
 from brinery.backends.directory import files
-from brinery.errors import InvalidArgumentError, StorageError
+from brinery.errors import InvalidArgumentError, StorageError, storage_error
 from brinery.ids import MAX_NAME
 
 HOUSEKEEPING: Final = ".brinery"
@@ -56,6 +57,21 @@ def check_name(name: str) -> None:
             reason = "it cannot be encoded in UTF-8"
     if reason:
         raise InvalidArgumentError(f"cannot use {name!r} as the name of a file: {reason}")
+
+
+_IS_UTF_8: Final = sys.getfilesystemencoding().lower() in ("utf-8", "utf8")
+
+
+def path_of(name: str) -> str:
+    """Return a name as a part of a path: files are named in UTF-8, whatever the locale of the process is."""
+    return name if _IS_UTF_8 or name.isascii() else os.fsdecode(name.encode())
+
+
+def name_in(path: str) -> str:
+    """Return the name whose part of a path this is."""
+    if _IS_UTF_8 or path.isascii():
+        return path
+    return os.fsencode(path).decode("utf-8", "surrogateescape")
 
 
 def shard_of(name: str) -> str:
@@ -119,18 +135,18 @@ class Layout:
             return f"{self.root}/{name}"  # a shortcut: the rest would give the same
         check_name(name)
         if name[0] == ".":
-            return f"{unlinked(self.housekeeping)}/{name[1:]}"
+            return f"{unlinked(self.housekeeping)}/{path_of(name[1:])}"
         if self.sharded or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
-            return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{name}"
-        return f"{self.root}/{name}"
+            return f"{unlinked(f'{self.root}/{shard_of(name)}')}/{path_of(name)}"
+        return f"{self.root}/{path_of(name)}"
 
     def other(self, name: str) -> str | None:
         """Return the path of a name in the other layout."""
         if name[0] == "." or (len(name) == 2 and LIKE_SHARD.fullmatch(name)):
             return None
         if self.sharded:
-            return f"{self.root}/{name}"
-        return f"{unlinked(self.shard(name))}/{name}"
+            return f"{self.root}/{path_of(name)}"
+        return f"{unlinked(self.shard(name))}/{path_of(name)}"
 
     def shard(self, name: str) -> str:
         """Return the path of the shard of a name."""
@@ -139,7 +155,7 @@ class Layout:
     def name_at(self, path: str) -> str:
         """Return the name that has a path of this directory."""
         parent, _, last = path.rpartition("/")
-        return f".{last}" if parent == self.housekeeping else last
+        return f".{last}" if parent == self.housekeeping else name_in(last)
 
     def is_place(self, path: str) -> bool:
         """Return whether a path is that of a name, in either layout.
@@ -198,3 +214,48 @@ class Layout:
         """Make a directory of this store."""
         self.require_root()
         files.make_directories(directory, self.durable, self.access)
+
+
+class Presence:
+    """Knows what must be in the directory of a store, and raises `StorageError` where it is missing."""
+
+    __slots__ = ("_layout", "_path")
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._path: str | None = None
+
+    def require(self, name: str) -> None:
+        """Note that the store is gone where the file of `name` is gone."""
+        self._path = self._layout.home(name)
+
+    def check(self, action: str) -> None:
+        """Raise `StorageError` if the store is gone."""
+        if self._path is None:
+            return
+        try:
+            if files.exists(self._path):
+                return
+        except OSError as error:
+            raise storage_error(action, error, path=self._path) from error
+        raise StorageError(
+            action,
+            "the store is gone: the settings that it was opened with are missing. Its directory was removed, "
+            "renamed, emptied or unmounted: put it back, or open the store again to begin a new one there",
+            path=self._layout.root,
+        )
+
+    def check_root(self, action: str) -> None:
+        """Raise `StorageError` if there is no directory, and none is to be made."""
+        try:
+            self._layout.require_root()
+        except FileNotFoundError as error:
+            raise storage_error(action, error, path=self._layout.root) from error
+
+    def has_root(self, action: str) -> bool:
+        """Return whether there is a directory.  Raise as `check_root` does."""
+        self.check_root(action)
+        try:
+            return files.kind_of(self._layout.root) is not None
+        except OSError as error:
+            raise storage_error(action, error, path=self._layout.root) from error

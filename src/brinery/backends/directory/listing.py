@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from brinery.backends.directory import files
-from brinery.backends.directory.layout import LIKE_SHARD, SHARD, shard_of
+from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
 from brinery.ids import id_of, is_hashed
 from brinery.record import record
 from brinery.record.remains import WINDOW, is_remains
@@ -37,11 +37,11 @@ class Listing:
         seen = set()
         with os.scandir(self._root) as entries:
             for entry in entries:
-                name = entry.name
+                name = name_in(entry.name)
                 if LIKE_SHARD.fullmatch(name):
                     if SHARD.fullmatch(name) and entry.is_dir(follow_symlinks=False):
                         shards.append(name)
-                elif self._is_listed(entry, prefix):
+                elif self._is_listed(name, entry, prefix):
                     seen.add(name)
                     yield name
         for shard in shards:
@@ -57,19 +57,18 @@ class Listing:
         """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
         with os.scandir(self._root) as entries:
             for entry in entries:
-                if SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False):
-                    listed = set(self._in_shard(entry.name, ""))
+                name = name_in(entry.name)
+                if SHARD.fullmatch(name) and entry.is_dir(follow_symlinks=False):
+                    listed = set(self._in_shard(name, ""))
                     with os.scandir(entry.path) as inner:
-                        names = [each.name for each in inner]
+                        names = [name_in(each.name) for each in inner]
                     yield from (
-                        f"{entry.name}/{name}"
-                        for name in names
-                        if name[0] != "." and name not in listed
+                        f"{name}/{each}" for each in names if each[0] != "." and each not in listed
                     )
-                elif entry.name[0] != "." and (
-                    LIKE_SHARD.fullmatch(entry.name) or not self._is_listed(entry, "")
+                elif name[0] != "." and (
+                    LIKE_SHARD.fullmatch(name) or not self._is_listed(name, entry, "")
                 ):
-                    yield entry.name
+                    yield name
 
     def _in_shard(self, shard: str, prefix: str) -> Iterator[str]:
         try:
@@ -78,11 +77,11 @@ class Listing:
             return
         with entries:
             for entry in entries:
-                if self._is_listed(entry, prefix) and shard_of(entry.name) == shard:
-                    yield entry.name
+                name = name_in(entry.name)
+                if self._is_listed(name, entry, prefix) and shard_of(name) == shard:
+                    yield name
 
-    def _is_listed(self, entry: os.DirEntry[str], prefix: str) -> bool:
-        name = entry.name
+    def _is_listed(self, name: str, entry: os.DirEntry[str], prefix: str) -> bool:
         return (
             name[0] != "."
             and name.startswith(prefix)
@@ -109,8 +108,18 @@ class Listing:
             return True  # rather show a stray file than hide a record: loading it reports the kind
 
 
-def is_object(name: str, path: str) -> bool:
-    """Return whether `Listing` shows the file at `path`, which has the name `name`.  Raise `OSError`."""
+def is_own_object(layout: Layout, name: str, path: str) -> bool:
+    """Return whether `Listing` shows the file at `path`, and under the name `name`.  Raise `OSError`."""
+    if not _is_object(name, path):
+        return False
+    if not layout.ignores_case:
+        return True
+    from brinery.backends.directory.alias import other_name_at
+
+    return other_name_at(path, name) is None
+
+
+def _is_object(name: str, path: str) -> bool:
     end_counts = not _is_named_like_record(name)
     if end_counts and id_of(name) is None:
         return False

@@ -185,7 +185,7 @@ class SqlBackend(Backend):
         """Return some names that do not begin with a dot, at most `most`."""
         return self._read("list", lambda connection: connection.some_names(most))
 
-    def count(self) -> int:
+    def count_names(self) -> int:
         """Return the number of names that do not begin with a dot."""
         return self._read("list", lambda connection: connection.count())
 
