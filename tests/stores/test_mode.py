@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Column, String
+from psycopg.errors import ReadOnlySqlTransaction
+from sqlalchemy import Column, String, func
 
 import brinery
 from brinery import (
@@ -32,6 +33,7 @@ from brinery import (
     reindex,
 )
 from brinery.backend import Put
+from brinery.backends.sql import SqlBackend
 from brinery.catalog.quarantine import Quarantine
 
 STATE: Column[Any] = Column("state", String(10))
@@ -138,6 +140,41 @@ def test_every_write_is_an_error_that_names_the_mode(place: str, tmp_path: Path)
         store.invalidate_cache()
         read_everything(store)
     assert tree(tmp_path) == before
+
+
+def test_a_log_that_a_killed_writer_has_left_is_read(tmp_path: Path) -> None:
+    """Its commits are in the log alone; the files stay as they are, but for the shared memory."""
+    program = """\
+import os, sys
+from brinery import make_store
+store = make_store(sys.argv[1])
+store["a"] = [1]
+os._exit(9)
+"""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    assert subprocess.run([sys.executable, "-c", program, url], check=False).returncode == 9
+    before = tree(tmp_path)
+    assert any(name.endswith("-wal") for name in before)
+    with make_store(url, mode="r") as store:
+        assert store["a"] == [1]
+    after = tree(tmp_path)
+    assert before.keys() == after.keys()
+    for name in before:
+        assert after[name] == before[name] or name.endswith("-shm")
+
+
+def test_a_server_refuses_what_a_reader_writes(postgres_url: str) -> None:
+    """Also where brinery does not ask: each connection says that it only reads."""
+    with SqlStore(postgres_url) as store:
+        store["a"] = [1]
+    with SqlStore(postgres_url, mode="r") as store:
+        setting = func.current_setting("default_transaction_read_only")
+        assert store.query(setting == "on") == ["a"]
+        assert isinstance(store.backend, SqlBackend)
+        connection = store.backend._pool.new()
+        with closing(connection), pytest.raises(ReadOnlySqlTransaction):
+            connection.delete(["a"])
+        assert store["a"] == [1]
 
 
 def test_a_store_that_is_missing_is_not_made(tmp_path: Path, url: str) -> None:

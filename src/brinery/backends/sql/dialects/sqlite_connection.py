@@ -67,7 +67,10 @@ class SqliteConnection(Connection):
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.tail, (count, count, name)).fetchone()
         if found is None:
-            self._check_file("read")
+            if (
+                count
+            ):  # else a save asks which records exist, and looks at the file before it writes
+                self._check_file("read")
             return None
         return _bytes(found[0]), _size(found[1]), found[2]
 

@@ -158,6 +158,8 @@ class SqliteFile:
         """Raise `StorageError` if the file was removed, replaced or emptied since it was opened first."""
         try:
             found = os.stat(self.path)
+            if (found.st_dev, found.st_ino) == self._identity and found.st_size:
+                return
         except OSError:
             found = None
         identity = None if found is None else (found.st_dev, found.st_ino)
