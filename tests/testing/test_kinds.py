@@ -71,7 +71,7 @@ def _cbor2() -> Serializer:
 
 
 LOST = (
-    r"written in place .* its class and identity are lost|cannot be loaded|refused.*persistent_id"
+    r"written in place .* its class and identity are lost|cannot be loaded|is refused: .*brinery.ids.Id"
 )
 
 SERIALIZERS = {

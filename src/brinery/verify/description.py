@@ -122,13 +122,14 @@ def _name_of(obj: Any) -> str | None:
 
 
 def _kind_of(obj: Any) -> str:
+    # cloudpickle and dill do not keep in which function a class was defined.
     if isinstance(obj, type):
-        return f"the class {obj.__qualname__}"
+        return f"the class {obj.__name__}"
     if type(obj) is FunctionType:
         return f"the function {obj.__qualname__}, code {_digest(obj.__code__)}"
     if type(obj) is CodeType:
         return f"code {_digest(obj)}"
-    return f"an object of {type(obj).__module__}.{type(obj).__qualname__}"
+    return f"an object of {type(obj).__module__}.{type(obj).__name__}"
 
 
 def _parts_of(obj: Any) -> Iterator[Step]:

@@ -35,7 +35,7 @@ def told(obj, codecs="pickle,cloudpickle,dill"):
 
 
 def script(directory: Path, code: str) -> list[dict[str, list[Any]]]:
-    """Run code as a script, after `HEAD`; return what it printed: by codec whether all was kept, and losses."""
+    """Run code as a script, after `HEAD`; return by codec whether all was kept, and the losses."""
     file = directory / "script.py"
     file.write_text(HEAD + textwrap.dedent(code), encoding="utf-8")
     done = subprocess.run(

@@ -125,9 +125,17 @@ class _Measurement:
         trifle = self._new_store()
         trifle.load(trifle.save([], "trifle"))
         saved = self._measure_encoding()
+        lost: tuple[str, ...] = ()
+        if (functions or is_here) and not self._is_timed_only:
+            # Before anything is loaded: a class by value may be the one that the graph has, and be changed.
+            lost = elsewhere(
+                lambda verify: self._save(self._new_store(), verify=verify),
+                self._roots,
+                self._seconds_elsewhere,
+            )
         self._measure_decoding(*saved)
         if not self._is_timed_only:
-            self._compare(*saved, functions=functions, is_here=is_here)
+            self._compare(*saved, lost, functions=functions)
 
     def _new_store(self) -> Store:
         return MemoryStore(codec=self._codec, compress=self._compress)
@@ -192,21 +200,16 @@ class _Measurement:
         if growth > _LEAK + size / 4:
             self._send(leak=f"{name[:-1]}ing leaves {growth / 1e6:,.1f} MB allocated each time")
 
-    def _compare(self, saved: Store, ids: list[Any], *, functions: bool, is_here: bool) -> None:
+    def _compare(
+        self, saved: Store, ids: list[Any], lost: tuple[str, ...], *, functions: bool
+    ) -> None:
         fidelity = compared(self._roots, self._reopened(saved).load_many(ids))
-        if functions or is_here:
-            # This process finds its own classes and functions; what others find is what counts.
-            lost = elsewhere(
-                lambda verify: self._save(self._new_store(), verify=verify),
-                self._roots,
-                self._seconds_elsewhere,
-            )
-            fidelity = replace(
-                fidelity,
-                equal=fidelity.equal and (functions or not lost),
-                closures=not lost if functions else None,
-                losses=(*fidelity.losses, *lost),
-            )
+        fidelity = replace(
+            fidelity,
+            equal=fidelity.equal and (functions or not lost),
+            closures=not lost if functions else None,
+            losses=(*fidelity.losses, *lost),
+        )
         self._send(fidelity=asdict(fidelity))
 
 

@@ -75,14 +75,14 @@ def elsewhere(
 
     ``save(verify)`` saves the graph with that argument.
     """
-    verify = Describing(seconds)
+    verify, lines = Describing(seconds), described(roots)
     try:
         save(verify)
     except VerificationError as error:
         return tuple(f"in a fresh interpreter: {_short(each.reason)}" for each in error.problems)
     except BrineryError as error:
         return (f"in a fresh interpreter: {_short(error)}",)
-    lost = difference(described(roots), verify.description)
+    lost = difference(lines, verify.description)
     return () if lost is None else (f"in a fresh interpreter: {_short(lost)}",)
 
 

@@ -16,9 +16,10 @@ _MOST_IDLE: Final = 0.1
 IDLE: Final = 10.0
 """Seconds after which a process that waits is ended, once another has waited so."""
 CAUSE: Final = (
-    "it was waiting, and not computing. It ran in a copy of this process, and a copy has none of the threads "
-    "that libraries such as OpenMP have started, which may be why. Write a function that makes the object, and "
-    "run `brinery bench path/to/file.py:function`, which starts a process of its own for each case"
+    "it was waiting, and not computing. It ran in a copy of this process, and a copy has none of the "
+    "threads that libraries such as OpenMP have started, which may be why. Write a function that makes "
+    "the object, and run `brinery bench path/to/file.py:function`, which starts a process of its own "
+    "for each case"
 )
 
 
