@@ -70,9 +70,7 @@ def _cbor2() -> Serializer:
     return Serializer(encode, cbor2.loads, frozenset(lost))
 
 
-LOST = (
-    r"written in place .* its class and identity are lost|cannot be loaded|refused.*persistent_id"
-)
+LOST = r"written in place .* its class and identity are lost|cannot be loaded|is refused: .*brinery.ids.Id"
 
 SERIALIZERS = {
     "json": _json,

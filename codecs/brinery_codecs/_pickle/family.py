@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError, ProtocolError, is_too_deep
+from brinery.evolution.placeholder import Placeholder
 from brinery_codecs._pickle.analysis.scan import scan
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
@@ -182,9 +183,12 @@ class PickleFamily(Codec):
         ):
             raise failure
         try:
-            return mended(source, lambda: Upgrading(names), links, buffers, finder_of(source))
+            found = mended(source, lambda: Upgrading(names), links, buffers, finder_of(source))
         except Exception:  # noqa: BLE001 - the first failure is that of the record
             raise failure from failure.__cause__
+        if issubclass(type(found), Placeholder):
+            raise failure  # the whole record is to be replaced, and written back as it is
+        return found
 
     def _load(
         self, source: Buffer, names: Names, links: ReadLinks, buffers: Iterable[Buffer]

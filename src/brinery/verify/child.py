@@ -24,6 +24,7 @@ from brinery.reference import OWN_STORE, ExternalReference
 from brinery.session.session import Session
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.verify.description import described
 from brinery.verify.undefined_names import undefined_names
 
 Found = dict[str, str | None]
@@ -37,11 +38,14 @@ UNDEFINED: Final = "a name that a function uses"
 def run(job: Mapping[str, Any]) -> None:
     """Do the job and write the report."""
     try:
-        report = list(_Verifier(job).problems())
+        verifier = _Verifier(job)
+        report = list(verifier.problems())
+        lines = described(verifier.loaded) if job["describes"] and not report else []
     except (Exception, SystemExit) as error:  # noqa: BLE001 - a module of the user's may raise anything
         report = [_finding(None, "", "".join(traceback.format_exception_only(error)).strip())]
+        lines = []
     with open(job["report"], "w", encoding="ascii") as file:
-        json.dump(report, file)
+        json.dump({"problems": report, "description": lines}, file)
 
 
 class _Verifier:
@@ -54,6 +58,7 @@ class _Verifier:
         self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
         # There is no store here, which the objects could refer to.
         self._session.store = lambda: ExternalReference(OWN_STORE)
+        self.loaded: list[Any] = []
 
     def problems(self) -> Iterator[Found]:
         """Yield the reasons why the objects cannot be loaded or used here."""
@@ -67,6 +72,7 @@ class _Verifier:
             # Report all missing globals, and not only the first; without any, report the error itself.
             yield from list(self._missing_globals()) or [self._failure(error)]
             return
+        self.loaded = loaded
         for root, obj in zip(self._ids, loaded, strict=True):
             for path, what in undefined_names(obj):
                 yield _finding(root, path, what, UNDEFINED)

@@ -25,6 +25,7 @@ from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
 from brinery.session.session import Session
 from brinery.verify.child import IN_MAIN, UNDEFINED
+from brinery.verify.description import Line
 
 FRESH_PROCESS: Final = "fresh-process"
 
@@ -64,14 +65,17 @@ class FreshProcess:
                 "verify: this program has no interpreter of its own to start"
             )
         try:
-            found = self._found(session, puts, ids)
+            found = self.found(session, puts, ids)
         except OSError as error:
             raise storage_error("verify", error, id=ids[0], path=tempfile.gettempdir()) from error
         if found.problems:
             where = session.backend.location
             raise VerificationError(found.problems, id=ids[0], path=where, advice=found.advice)
 
-    def _found(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> _Found:
+    def found(
+        self, session: Session, puts: Iterable[Put], ids: Sequence[str], *, describes: bool = False
+    ) -> Found:
+        """Return what a new process finds; with `describes`, also what it loaded, if there is no problem."""
         trust = session.gate.trust
         # Codecs and transforms that were passed as instances need not be registered.
         classes = {**session.codecs.classes, **session.expander.classes}
@@ -85,6 +89,7 @@ class FreshProcess:
                 "records": str(records),
                 "report": str(Path(scratch, "report")),
                 "ids": [str(id_) for id_ in ids],
+                "describes": describes,
                 "renames": dict(session.renames.given),
                 "max_expanded": session.expander.limit,
                 # The keys are not passed on: the seals have been checked in this process.
@@ -94,15 +99,18 @@ class FreshProcess:
                 },
             }
             if missing:
-                return _Found(missing)
+                return Found(missing)
             report = self._run(job, Path(scratch))
             if isinstance(report, str):
-                return _Found([Problem(None, "", report)])
-            problems = [Problem(each["id"], each["path"], each["what"]) for each in report]
-            lacks = {each["lacks"] for each in report}.difference({""})
-            return _Found(problems, _advice(lacks, copied.codecs) if lacks else None)
+                return Found([Problem(None, "", report)])
+            problems = [
+                Problem(each["id"], each["path"], each["what"]) for each in report["problems"]
+            ]
+            lacks = {each["lacks"] for each in report["problems"]}.difference({""})
+            advice = _advice(lacks, copied.codecs) if lacks else None
+            return Found(problems, advice, [Line(*line) for line in report["description"]])
 
-    def _run(self, job: Mapping[str, Any], scratch: Path) -> list[Mapping[str, str]] | str:
+    def _run(self, job: Mapping[str, Any], scratch: Path) -> Mapping[str, Any] | str:
         """Return the report of the process, or why there is none."""
         (scratch / "job").write_text(json.dumps(job), encoding="ascii")
         command = [sys.executable, "-P", "-X", "faulthandler", "-c", _PROGRAM, str(scratch / "job")]
@@ -123,12 +131,15 @@ class FreshProcess:
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
             return f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}"
-        return list(report)
+        return dict(report)
 
 
-class _Found(NamedTuple):
+class Found(NamedTuple):
+    """What a fresh process found."""
+
     problems: Sequence[Problem]
     advice: str | None = None
+    description: Sequence[Line] = ()
 
 
 def _advice(lacks: Collection[str], codecs: Collection[tuple[str, bool]]) -> str:

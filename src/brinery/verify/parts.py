@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copyreg
 import dis
+import re
 import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ def parts_of(obj: Any) -> Iterator[Step]:
             yield "<contents>", obj.cell_contents
     elif cls in (MethodType, BuiltinFunctionType):
         yield from (("<self>", obj.__self__), ("<name>", obj.__name__))
-    elif _is_opaque(cls) or _has_own_reduction(cls):
+    elif has_reduction(obj):
         yield from _reduction_parts(obj)
     else:
         for base, contents in _CONTENTS.items():
@@ -124,6 +125,22 @@ def _has_own_reduction(cls: type) -> bool:
     return any(_definer(cls, name) not in _TRANSPARENT for name in _REDUCERS)
 
 
+def has_reduction(obj: Any) -> bool:
+    """Return whether the parts of an object are those of its reduction."""
+    cls = type(obj)
+    return _is_opaque(cls) or _has_own_reduction(cls)
+
+
+def argument_number(step: str) -> int | None:
+    """Return the number of the argument of a reduction that a step leads to; None for any other step."""
+    found = re.fullmatch(r"<argument (\d+)>", step)
+    return int(found[1]) if found else None
+
+
+def _is_in_python(cls: type, *names: str) -> bool:
+    return any(isinstance(getattr(cls, name), FunctionType) for name in names)
+
+
 def _definer(cls: type, name: str) -> type:
     return next(base for base in cls.__mro__ if name in base.__dict__)
 
@@ -143,8 +160,14 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
     state, *iterators = rest or [None]
     if type(state) is dict:
         yield from ((f".{k}", state[k]) for k in sorted(state, key=repr) if k != _PERSISTENT_ID)
-    else:
+    elif state is not None:  # which is the same as no attributes
         yield "<state>", state
+    if not _is_in_python(type(obj), "__reduce_ex__", "__reduce__") and reducer is None:
+        # A reduction in C knows nothing of attributes that a subclass or its users have added.
+        told = {f".{k}" for k in state} if type(state) is dict else set()
+        yield from (part for part in _attributes(obj) if part[0] not in told)
+    if isinstance(obj, BaseException):
+        yield from (("<cause>", obj.__cause__), ("<context>", obj.__context__))
     yield from (
         (f"<items {i}>", [*items]) for i, items in enumerate(iterators) if items is not None
     )

@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from brinery.bench.nodes import has_functions, nodes_of
 from brinery.bench.result import FAILED, OK, REFUSED
-from brinery.bench.run.fidelity import callable_elsewhere, compared, deepest
+from brinery.bench.run.fidelity import compared, deepest, elsewhere
 from brinery.bench.run.memory import peak_of, resident
 from brinery.bench.run.source import source_from
 from brinery.codec import Codec
@@ -28,6 +28,7 @@ from brinery.errors import BrineryError, EncodeError
 from brinery.registry.codecs import codec_from
 from brinery.stores.memory import MemoryStore
 from brinery.stores.store import Store
+from brinery.verify.description import lives_here
 
 Send = Callable[..., None]
 """Sends one or several findings to the parent, by name."""
@@ -87,9 +88,9 @@ def run(roots: Sequence[Any], codec: Codec | None, job: Mapping[str, Any], send:
         nodes = nodes_of(roots)
         send(nodes=len(nodes), has_functions=has_functions(nodes))
         if codec is not None:
-            functions = has_functions(nodes)
+            functions, is_here = has_functions(nodes), lives_here(nodes)
             del nodes
-            _Measurement(roots, codec, job, send).run(functions)
+            _Measurement(roots, codec, job, send).run(functions=functions, is_here=is_here)
         send(status=OK)
     except EncodeError as error:
         send(status=REFUSED, error=" ".join(str(error).split()))
@@ -117,14 +118,22 @@ class _Measurement:
         self._is_timed_only = job.get("is_timed_only", False)
         self._send = send
 
-    def run(self, functions: bool) -> None:
+    def run(self, *, functions: bool, is_here: bool) -> None:
         # A trifle first, so that imports on first use are not measured.
         trifle = self._new_store()
         trifle.load(trifle.save([], "trifle"))
         saved = self._measure_encoding()
+        lost: tuple[str, ...] = ()
+        if (functions or is_here) and not self._is_timed_only:
+            # Before anything is loaded: a class by value may be the one that the graph has, and be changed.
+            lost = elsewhere(
+                lambda verify: self._save(self._new_store(), verify=verify),
+                self._roots,
+                self._seconds_elsewhere,
+            )
         self._measure_decoding(*saved)
         if not self._is_timed_only:
-            self._compare(*saved, functions)
+            self._compare(*saved, lost, functions=functions)
 
     def _new_store(self) -> Store:
         return MemoryStore(codec=self._codec, compress=self._compress)
@@ -189,14 +198,16 @@ class _Measurement:
         if growth > _LEAK + size / 4:
             self._send(leak=f"{name[:-1]}ing leaves {growth / 1e6:,.1f} MB allocated each time")
 
-    def _compare(self, saved: Store, ids: list[Any], functions: bool) -> None:
+    def _compare(
+        self, saved: Store, ids: list[Any], lost: tuple[str, ...], *, functions: bool
+    ) -> None:
         fidelity = compared(self._roots, self._reopened(saved).load_many(ids))
-        if functions:
-            works, lacks = callable_elsewhere(
-                lambda verify: self._save(self._new_store(), verify=verify),
-                self._seconds_elsewhere,
-            )
-            fidelity = replace(fidelity, closures=works, losses=(*fidelity.losses, *lacks))
+        fidelity = replace(
+            fidelity,
+            equal=fidelity.equal and (functions or not lost),
+            closures=not lost if functions else None,
+            losses=(*fidelity.losses, *lost),
+        )
         self._send(fidelity=asdict(fidelity))
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from brinery.backend import Put
+from brinery.bench.nodes import nodes_of
 from brinery.bench.result import Fidelity
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError, VerificationError
+from brinery.session.session import Session
 from brinery.stores.memory import MemoryStore
 from brinery.verify.depth import greatest_depth, has_depth_of, linked, nested
+from brinery.verify.description import Line, described, difference
 from brinery.verify.fresh_process import FreshProcess
 from brinery.verify.isomorphism import SharingError, assert_isomorphic
+from brinery.verify.memory import lost_views
 from brinery.verify.parts import is_by_name
 
 DEPTHS: Final = (100, 1_000, 10_000)
@@ -33,6 +39,8 @@ def compared(first: Sequence[Any], second: Sequence[Any]) -> Fidelity:
     except Exception as error:  # noqa: BLE001 - a faulty copy may raise anything when it is compared
         loss = f"the loaded objects cannot be compared: {type(error).__name__}: {_short(error)}"
         return Fidelity(equal=False, identity=None, losses=(loss,))
+    if (lost := lost_views(nodes_of(first), nodes_of(second))) is not None:
+        return Fidelity(equal=True, identity=False, losses=(f"identity lost: {lost}",))
     return Fidelity(equal=True, identity=True)
 
 
@@ -46,22 +54,36 @@ def _without_identity(first: Sequence[Any], second: Sequence[Any], why: SharingE
     return Fidelity(equal=True, identity=False, losses=tuple(losses))
 
 
-def callable_elsewhere(
-    save: Callable[[FreshProcess], Any], seconds: float
-) -> tuple[bool, tuple[str, ...]]:
-    """Try functions in a fresh interpreter; return whether they can be called, and the problems.
+@dataclass(frozen=True, slots=True)
+class Describing(FreshProcess):
+    """Keeps what the fresh process loaded, as text."""
+
+    description: list[Line] = field(default_factory=list)
+
+    def check(self, session: Session, puts: Iterable[Put], ids: Sequence[str]) -> None:
+        """Load the objects in a new process, and describe them there."""
+        found = self.found(session, puts, ids, describes=True)
+        if found.problems:
+            raise VerificationError(found.problems, id=ids[0])
+        self.description.extend(found.description)
+
+
+def elsewhere(
+    save: Callable[[FreshProcess], Any], roots: Sequence[Any], seconds: float
+) -> tuple[str, ...]:
+    """Load a graph in a fresh interpreter; return what is lost there.
 
     ``save(verify)`` saves the graph with that argument.
     """
+    verify, lines = Describing(seconds), described(roots)
     try:
-        save(FreshProcess(seconds))
+        save(verify)
     except VerificationError as error:
-        return False, tuple(
-            f"in a fresh interpreter: {_short(each.reason)}" for each in error.problems
-        )
+        return tuple(f"in a fresh interpreter: {_short(each.reason)}" for each in error.problems)
     except BrineryError as error:
-        return False, (f"in a fresh interpreter: {_short(error)}",)
-    return True, ()
+        return (f"in a fresh interpreter: {_short(error)}",)
+    lost = difference(lines, verify.description)
+    return () if lost is None else (f"in a fresh interpreter: {_short(lost)}",)
 
 
 def deepest(codec: Codec, depths: Sequence[int] = DEPTHS) -> int | None:

@@ -29,11 +29,13 @@ _PROGRAM: Final = (
 class Process:
     """A process that was started for one case, the leader of a session of its own."""
 
-    def __init__(self, pid: int, findings: int, errors: IO[bytes], base: int = 0) -> None:
+    def __init__(self, pid: int, findings: int, errors: IO[bytes], base: int | None = None) -> None:
         self.pid = pid
+        self.is_copy = base is not None
+        """Whether it is a copy of this process."""
         self.findings = findings
         self._errors = errors
-        self.base = base
+        self.base = base or 0
         """The resident bytes that it shares with the process that it was copied from."""
         self._code: int | None = None
 

@@ -21,6 +21,7 @@ from brinery.bench.run.choice import Choice
 from brinery.bench.run.memory import available, resident
 from brinery.bench.run.process import Process, end_of, forked, fresh
 from brinery.bench.run.source import Given, Source
+from brinery.bench.run.threads import CAUSE, IDLE, is_waiting, thread_count
 
 _POLL: Final = 0.02  # seconds between two looks at a process
 
@@ -66,6 +67,7 @@ class Runner:
         self._depths = tuple(depths)
         self._processes = processes
         self._depth_of: dict[tuple[str, str], int | None] = {}
+        self._has_waited = False
 
     def look_at(self, source: Source) -> Mapping[str, Any]:
         """Build the graph once; return `nodes` and `status`, after a failure `error` and `traceback`."""
@@ -128,7 +130,7 @@ class Runner:
 
     def _follow(self, process: Process, found: dict[str, Any]) -> dict[str, Any]:
         """Collect the findings of a process until it ends or reaches a limit; return how it ended."""
-        end = time.monotonic() + self._limits.timeout
+        start = time.monotonic()
         with selectors.DefaultSelector() as selector:
             selector.register(process.findings, selectors.EVENT_READ)
             unread = b""
@@ -144,10 +146,15 @@ class Runner:
                     process.kill()
                     reason = f"took {used / 1e6:,.0f} MB, more than {self._memory / 1e6:,.0f} MB"
                     return {"status": MEMORY, "error": reason}
-                if time.monotonic() > end:
-                    process.kill()
-                    reason = f"did not end within {self._limits.timeout:g} s"
-                    return {"status": TIMEOUT, "error": reason}
+                took = time.monotonic() - start
+                is_over = took > self._limits.timeout
+                if is_over or (self._has_waited and took > IDLE):
+                    waits = process.is_copy and thread_count() > 1 and is_waiting(process.pid, took)
+                    self._has_waited |= waits
+                    if is_over or waits:
+                        process.kill()
+                        reason = f"did not end within {took:.0f} s{f': {CAUSE}' if waits else ''}"
+                        return {"status": TIMEOUT, "error": reason}
         code = process.wait()
         if "status" in found:
             return {"status": found.pop("status"), "error": found.pop("error", None)}
