@@ -136,7 +136,7 @@ class DirectoryBackend(Backend):
         self._presence = Presence(self._layout)
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
-            self._require_root("open")
+            self._presence.check_root("open")
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name`, and their version.  Raise `Missing` or `StorageError`."""
