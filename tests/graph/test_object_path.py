@@ -171,17 +171,17 @@ def test_the_shortest_path_is_found() -> None:
 @pytest.mark.parametrize(
     ("make", "path"),
     [
-        (lambda culprit: type("Node", (), {"cache": {"a": culprit}})(), "<class Node>.cache['a']"),
-        (lambda culprit: type("Node", (), {"run": lambda self, x=culprit: x}), ".run<default x>"),
+        (lambda culprit: type("Made", (), {"cache": {"a": culprit}})(), "<class Made>.cache['a']"),
+        (lambda culprit: type("Made", (), {"run": lambda self, x=culprit: x}), ".run<default x>"),
         (
             lambda culprit: type(
-                "Leaf", (type("Node", (), {"made": staticmethod(lambda: culprit)}),), {}
+                "Leaf", (type("Made", (), {"made": staticmethod(lambda: culprit)}),), {}
             ),
-            "<base Node>.made<captured culprit>",
+            "<base Made>.made<captured culprit>",
         ),
         (
-            lambda culprit: type("Node", (), {"p": property(lambda self: culprit)})(),
-            "<class Node>.p",
+            lambda culprit: type("Made", (), {"p": property(lambda self: culprit)})(),
+            "<class Made>.p",
         ),
         (lambda culprit: eval("lambda: culprit", {"culprit": culprit}), "<global culprit>"),
     ],

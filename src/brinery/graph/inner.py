@@ -7,7 +7,7 @@ The save around it has met some of them already, and has given them IDs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from brinery.errors import AlreadySavedError, EncodeError
 from brinery.graph.saver import Root, Saver
@@ -15,6 +15,8 @@ from brinery.persistable import is_persistable_type
 from brinery.session.active import ACTIVE
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
+
+_ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
 class InnerSaver(Saver):
@@ -39,10 +41,12 @@ class InnerSaver(Saver):
         return ids
 
     def _encoded(self, work: Any, codec: Any) -> Any:
-        if any(outer.root is work.obj for outer in self._outer):
+        # An atom has no code that could save it again: a handler of a signal saves an equal one.
+        if type(work.obj) not in _ATOMS and any(outer.root is work.obj for outer in self._outer):
             raise EncodeError(
                 "it is being saved already: code that runs while it is encoded, such as __getstate__, "
                 "saves it again",
+                id=work.id,
                 advice="Save it when the first save has ended",
             )
         return super()._encoded(work, codec)

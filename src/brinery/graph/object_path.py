@@ -190,13 +190,14 @@ def _of_callable(obj: Any) -> Iterator[Step]:
 
 
 def _of_class(obj: Any) -> Iterator[Step]:
-    # A class that cannot be imported is written with its objects.
+    # A class that cannot be imported is written with its objects.  Where its name means another class now,
+    # the objects are older than the statement, and the class is not where they fail.
     cls = type(obj)
-    if not _is_importable(cls):
+    if _is_by_value(cls):
         yield f"<class {cls.__qualname__}>", cls
-    if issubclass(cls, type) and not _is_importable(obj):
+    if issubclass(cls, type) and _is_by_value(obj):
         for base in obj.__bases__:
-            if not _is_importable(base):
+            if _is_by_value(base):
                 yield f"<base {base.__qualname__}>", base
         for name, value in vars(obj).items():
             if not isinstance(value, (MemberDescriptorType, GetSetDescriptorType)):
@@ -222,11 +223,18 @@ def _is_importable(obj: Any) -> bool:
     # A class or a function, under its name.  Nothing of a class that C code made is written by value.
     if issubclass(type(obj), type) and obj.__flags__ & _KINDS != _HEAP_TYPE:
         return True
-    module = sys.modules.get(obj.__module__)
-    found: Any = None if obj.__module__ == "__main__" else module
+    return obj.__module__ != "__main__" and _under_name_of(obj) is obj
+
+
+def _is_by_value(cls: type) -> bool:
+    return not _is_importable(cls) and _under_name_of(cls) in (None, cls)
+
+
+def _under_name_of(obj: Any) -> Any:
+    found: Any = sys.modules.get(obj.__module__)
     for part in obj.__qualname__.split("."):
         found = getattr(found, "__dict__", {}).get(part)
-    return found is obj
+    return found
 
 
 def _defaults(function: FunctionType) -> Iterator[tuple[str, Any]]:

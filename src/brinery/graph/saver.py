@@ -611,7 +611,10 @@ class Saver:
             return self._encoded(work, codec)
         except EncodeError as error:
             pass_memory_error(error)
-            raise _located(work, codec, self._failure(work, codec).advised(error)) from error
+            # An error with an ID is that of a save inside this one: trying other codecs would repeat it.
+            is_inner = error.id is not None
+            advised = error if is_inner else self._failure(work, codec).advised(error)
+            raise _located(work, codec, advised) from error
         except NotFoundError as error:
             # It comes from a hook of the user's code; callers must not take it for this object's ID.
             raise _located(work, codec, self._failure(work, codec).explained(error)) from error
