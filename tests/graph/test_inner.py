@@ -175,6 +175,41 @@ def test_an_object_that_saves_itself_is_refused(store: Store) -> None:
     store.save([Cursor([1])])  # others can be saved
 
 
+class Step(Persistable):
+    """Saves the next one when it is saved; the last one cannot be."""
+
+    calls = 0
+    wraps = False
+
+    def __init__(self, next: Step | None) -> None:
+        self.next = next
+
+    def __getstate__(self) -> Any:
+        Step.calls += 1
+        if self.next is None:
+            raise ValueError("the end cannot be saved")
+        try:
+            return {"next": str(Cursor.store.save(self.next))}
+        except BrineryError as error:
+            if Step.wraps:
+                raise ValueError("no next one") from error
+            raise
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+def test_a_failed_save_costs_a_few_encodings_for_each_level(store: Store, wraps: bool) -> None:
+    """Only the outermost save looks for the place of the failure."""
+    Step.wraps, Step.calls = wraps, 0
+    length = 12
+    step = Step(None)
+    for _ in range(length - 1):
+        step = Step(step)
+    with pytest.raises(EncodeError, match="no next one" if wraps else "the end cannot be saved"):
+        store.save(step)
+    assert Step.calls <= 10 * length
+    assert store.list() == []
+
+
 # -- loading
 
 

@@ -184,6 +184,10 @@ class PickleFamily(Codec):
             raise failure
         try:
             found = mended(source, lambda: Upgrading(names), links, buffers, finder_of(source))
+        except BrineryError as error:
+            if error.id is not None:  # of another object, which code of the user has loaded
+                raise
+            raise failure from failure.__cause__
         except Exception:  # noqa: BLE001 - the first failure is that of the record
             raise failure from failure.__cause__
         if issubclass(type(found), Placeholder):

@@ -27,8 +27,8 @@ def remove(session: Session, id: str) -> None:
     with session.lock, session.opened():
         try:
             session.commit((), [Delete(name_of(id), PRESENT)])
-        except Conflict as conflict:
-            raise NotFoundError(id, session.backend.location) from conflict
+        except Conflict:
+            raise NotFoundError(id, session.backend.location) from None
         session.identity.remove(id)
 
 
@@ -91,9 +91,9 @@ def _current(session: Session, id: str) -> tuple[Any, Version]:
     identity = session.identity
     try:
         version = session.backend.get_tail(name_of(id), 0)[2]
-    except Missing as missing:
+    except Missing:
         identity.forget(id)
-        raise NotFoundError(id, session.backend.location) from missing
+        raise NotFoundError(id, session.backend.location) from None
     living = identity.get(id)
     entry = None if living is NOTHING else identity.entry(living)
     if entry is None or entry.version != version:

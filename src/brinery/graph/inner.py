@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
-from brinery.errors import AlreadySavedError, EncodeError
+from brinery.errors import (
+    AlreadySavedError,
+    BrineryError,
+    EncodeError,
+    NotFoundError,
+    UnsupportedObjectError,
+    pass_memory_error,
+)
 from brinery.graph.saver import Root, Saver
 from brinery.persistable import is_persistable_type
 from brinery.session.active import ACTIVE
@@ -47,9 +54,28 @@ class InnerSaver(Saver):
                 "it is being saved already: code that runs while it is encoded, such as __getstate__, "
                 "saves it again",
                 id=work.id,
+                codec=codec.name,
                 advice="Save it when the first save has ended",
             )
         return super()._encoded(work, codec)
+
+    def _dump(self, work: Any, codec: Any) -> Any:
+        # The outermost save looks for the place and for advice.  If each level did, each would run the hooks
+        # of the levels below several times.
+        try:
+            return self._encoded(work, codec)
+        except EncodeError as error:
+            pass_memory_error(error)
+            found: dict[str, Any] = {"object_path": error.object_path, "advice": error.advice}
+            raise type(error)(error.reason, id=work.id, codec=codec.name, **found) from error
+        except BrineryError as error:
+            if not isinstance(error, NotFoundError):
+                raise
+            raise EncodeError(str(error), id=work.id, codec=codec.name) from error
+        except Exception as error:
+            pass_memory_error(error)
+            reason = f"{type(error).__name__}: {error}"
+            raise UnsupportedObjectError(reason, id=work.id, codec=codec.name) from error
 
     def _id_of_outer(self, obj: Any) -> Any:
         return self._known_outside(obj) or self.session.idfactory.new(obj)
