@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Column, String, create_mock_engine, make_url
 
 from brinery import UrlError
 from brinery.backends.sql.dialects import dialect_of
+from brinery.backends.sql.schema import make_schema
 
 
 @pytest.mark.parametrize(
@@ -56,3 +58,15 @@ def test_a_url_that_is_nearly_one_of_sqlite_is_answered_with_its_form(url: str) 
     """The message shows how the URL of a file looks."""
     with pytest.raises(UrlError, match=r"an SQLite file is sqlite:///relative\.db"):
         dialect_of(url.partition(":")[0]).read(url)
+
+
+@pytest.mark.parametrize(("url", "is_indexed"), [("mysql://", False), ("sqlite://", True)])
+def test_only_databases_that_index_any_text_do_it(url: str, is_indexed: bool) -> None:
+    """MySQL refuses such an index, and with it would refuse the table."""
+    made: list[str] = []
+    dialect = make_url(url).get_dialect()()
+    engine = create_mock_engine(url, lambda ddl, *_: made.append(str(ddl.compile(dialect=dialect))))
+    schema = make_schema("jobs", [Column("state", String(20), index=True)])
+    schema.records.metadata.create_all(engine, checkfirst=False)
+    assert any("ix_jobs_state" in ddl for ddl in made)
+    assert any("ix_jobs_filled" in ddl for ddl in made) is is_indexed

@@ -21,12 +21,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from brinery.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from sqlalchemy import Column, Table
+    from sqlalchemy import Column, Dialect, Table
 
 DEFAULT_TABLE: Final = "store"
 STANDARD: Final = ("name", "version", "size", "class_name", "codec", "created", "data")
 """The columns that every row has values for, in the order of statements."""
 FILLED: Final = "filled"
+INDEXED: Final = ("sqlite", "postgresql")
+"""The dialects with an index over the column `filled`."""
 
 _LONGEST_NAME: Final = 255
 _LONGBLOB: Final = 2**32 - 1  # bytes: without a length MySQL makes a BLOB of 64 KB
@@ -79,14 +81,7 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         sa.Column("data", sa.LargeBinary(_LONGBLOB), nullable=False),
     )
     if names:
-        is_object = records.c.class_name.is_not(None)
-        # Tells a query in microseconds whether there are rows with unfilled columns.
-        sa.Index(
-            f"ix_{table_name}_{FILLED}",
-            records.c[FILLED],
-            sqlite_where=is_object,
-            postgresql_where=is_object,
-        )
+        _add_index_of_filled(records)
     references = sa.Table(
         f"{table_name}_references",
         metadata,
@@ -95,3 +90,21 @@ def make_schema(table_name: str, extra: Sequence[Column[Any]] = ()) -> Schema:
         sqlite_with_rowid=False,
     )
     return Schema(records, references, tuple(names))
+
+
+def _add_index_of_filled(records: Table) -> None:
+    # Tells a query in microseconds whether there are rows with unfilled columns.  Other databases have no
+    # index over a text of any length; there the query looks at all rows.
+    import sqlalchemy as sa
+
+    is_object = records.c.class_name.is_not(None)
+    sa.Index(
+        f"ix_{records.name}_{FILLED}",
+        records.c[FILLED],
+        sqlite_where=is_object,
+        postgresql_where=is_object,
+    ).ddl_if(callable_=_is_indexed)
+
+
+def _is_indexed(*_: Any, dialect: Dialect, **options: Any) -> bool:
+    return dialect.name in INDEXED

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from brinery.backends.sql.dialect import Dialect
-from brinery.backends.sql.schema import FILLED, STANDARD
+from brinery.backends.sql.schema import FILLED, INDEXED, STANDARD
 from brinery.errors import (
     MissingColumnsError,
     MissingTableError,
@@ -120,6 +120,8 @@ class Tables:
 
         for column in missing:
             yield from self._addition(column)
+        if self._engine.dialect.name not in INDEXED:
+            return
         records = self._schema.records
         names = {index["name"] for index in inspect(connection).get_indexes(records.name)}
         for index in records.indexes:

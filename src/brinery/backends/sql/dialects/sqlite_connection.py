@@ -67,9 +67,8 @@ class SqliteConnection(Connection):
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.tail, (count, count, name)).fetchone()
         if found is None:
-            if (
-                count
-            ):  # else a save asks which records exist, and looks at the file before it writes
+            # Each save asks for an entry of the store itself, and looks at the file before it writes.
+            if name[:1] != ".":
                 self._check_file("read")
             return None
         return _bytes(found[0]), _size(found[1]), found[2]
