@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import pickle
 import sys
 from collections import namedtuple
 from collections.abc import Iterator
@@ -14,6 +15,7 @@ import pytest
 from brinery import DecodeError, MemoryStore, Persistable, Placeholder, upgrades
 from brinery.codec import Codec
 from brinery.registry.codecs import make_codec
+from brinery.testing.proofs.promises import forge
 
 CODECS = [make_codec("pickle", protocol=n) for n in range(6)]
 CODECS += [make_codec("cloudpickle"), make_codec("dill")]
@@ -248,3 +250,63 @@ def test_members_that_never_have_a_hash_are_an_error_with_advice() -> None:
         with pytest.raises(DecodeError, match="its hash needs attributes") as caught:
             store.load(id_)
         assert "make its class persistable" in (caught.value.advice or "")
+
+
+class StepFailed(Exception):
+    """Takes other arguments than it passes on."""
+
+    def __init__(self, step: str, code: int) -> None:
+        super().__init__(f"{step} ended with {code}")
+        self.step = step
+
+
+def test_an_exception_of_a_plain_pickle_can_be_had() -> None:
+    """Its reduction calls the class with `args`: an error with advice, a placeholder, or an upgrade."""
+    with MemoryStore() as store:
+        id_ = store.save({"name": "night run"})
+        forge(store, id_, pickle.dumps({"name": "night run", "error": StepFailed("plot", 3)}))
+        with pytest.raises(DecodeError, match=r"@upgrades\(StepFailed, to=…\)") as caught:
+            store.load(id_)
+        assert caught.value.object_path == "['error']"
+        assert 'missing="placeholder"' in (caught.value.advice or "")
+        found = store.load(id_, missing="placeholder")
+        assert found["name"] == "night run"
+        assert found["error"].args == ("plot ended with 3",)
+        assert found["error"].state == {"step": "plot"}
+        upgrades(StepFailed, to=2)(lambda given: (*given[0].split(" ended with "),))
+        store.invalidate_cache()
+        error = store.load(id_)["error"]
+        assert (type(error), error.args, error.step) == (StepFailed, ("plot ended with 3",), "plot")
+
+
+class Proxy:
+    """Gets a `__getattr__` after it was saved."""
+
+    def __init__(self, target: Any) -> None:
+        self.target = target
+
+
+def test_a_proxy_that_asks_for_ever_is_told_by_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And gets a placeholder, which shows its state."""
+    with MemoryStore() as store:
+        id_ = store.save({"name": "x", "proxies": [Proxy([1]), Proxy([2])]})
+        store.invalidate_cache()
+        asks: Any = lambda self, name: getattr(self.target, name)  # noqa: E731
+        monkeypatch.setattr(Proxy, "__getattr__", asks, raising=False)
+        asks.__code__ = asks.__code__.replace(co_name="__getattr__")
+        with pytest.raises(DecodeError, match="RecursionError") as caught:
+            store.load(id_)
+        assert "A __getattr__ calls itself" in (caught.value.advice or "")
+        found = store.load(id_, missing="placeholder")
+        assert found["name"] == "x"
+        assert [each.state for each in found["proxies"]] == [{"target": [1]}, {"target": [2]}]
+
+
+def test_an_error_of_another_kind_has_no_advice() -> None:
+    """Nothing is known to help."""
+    with MemoryStore() as store:
+        id_ = store.save([Refuses(1)])
+        store.invalidate_cache()
+        with pytest.raises(DecodeError, match="an old state") as caught:
+            store.load(id_)
+        assert caught.value.advice is None

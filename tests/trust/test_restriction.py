@@ -196,10 +196,20 @@ def test_the_program_of_a_package_is_not_run(
     (package / "__init__.py").write_text("")
     (package / "__main__.py").write_text("open('ran', 'w')\nclass A: pass\n")
     (package / "script.py").write_text("raise SystemExit('usage: script')\n")
+    (package / "tools").mkdir()
+    (package / "tools" / "__init__.py").write_text("")
+    (package / "tools" / "__main__.py").write_text("open('ran', 'w')\n")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
     store = MemoryStore(trust=Trust(classes=["with_program.*"]))
-    for module in ("with_program.__main__", "with_program.script"):
+    for module in (
+        "with_program.__main__",
+        "with_program.__main__.x",
+        "with_program.__main__.x.y",
+        "with_program.tools.__main__",
+        "with_program.tools.__main__.x",
+        "with_program.script",
+    ):
         payload = whole(name(module, "A"), b")R")
         store.backend.put("victim", forged(Case(module, payload), codec))
         with pytest.raises(TrustError if "main" in module else MissingClassError) as caught:

@@ -15,6 +15,7 @@ from __future__ import annotations
 import copyreg
 import functools
 import pickle
+import struct
 import sys
 from typing import Any, Final, NamedTuple
 
@@ -79,6 +80,7 @@ def _is_ordinary(cls: Any) -> bool:
 # are the length of a frame, and the module and the name of the class, each behind its length.
 _START: Final = b"\x80\x05\x95"
 _FRAME: Final = 8
+_length_at: Final = struct.Struct("<Q").unpack_from
 _REFERENCES: Final = (
     b"\x8c\x11brinery.reference\x94\x8c\x08new_root\x94\x93\x94h\x00\x8c\x08external\x94\x93\x94"
 )
@@ -109,7 +111,7 @@ def refilled(source: bytes, end: int) -> bytes | None:
     """
     start = end + len(_START) + _FRAME
     body = source[start:]
-    if int.from_bytes(source[start - _FRAME : start], "little") != len(body):
+    if _length_at(source, start - _FRAME)[0] != len(body):
         return None
     # Any of them may be part of a value; then nothing but time is lost.
     if b"\x93" in body or b"\x82" in body or b"\x83" in body or b"\x84" in body:
