@@ -19,7 +19,7 @@ import dill
 from dill import _dill
 
 from brinery_codecs._pickle.by_value.companions import BY_VALUE
-from brinery_codecs._pickle.locks import LOCKS
+from brinery_codecs._pickle.by_value.locks import LOCKS
 from brinery_codecs._pickle.reducers import Reducer
 
 Save = Callable[[Any, Any], None]

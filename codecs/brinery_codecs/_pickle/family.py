@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from dataclasses import replace
 from itertools import chain
 from types import CodeType
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol, Self
+from typing import Any, ClassVar, Final, Protocol, Self
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError, ProtocolError, is_too_deep
@@ -18,7 +18,7 @@ from brinery.evolution.placeholder import Placeholder
 from brinery_codecs._pickle.analysis.scan import scan
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
-from brinery_codecs._pickle.names import NEW, REFERENCES, Names, OldStateError, Own
+from brinery_codecs._pickle.names import NEW, Names, OldStateError
 from brinery_codecs._pickle.prefixes import Prefix
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
@@ -30,9 +30,6 @@ from brinery_codecs._pickle.unpicklers import (
     names_unpickler,
 )
 from brinery_codecs._pickle.write_state import WriteState
-
-if TYPE_CHECKING:
-    from brinery_codecs._pickle.by_value.reader import ClassReader
 
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
@@ -383,7 +380,7 @@ class PickleFamily(Codec):
             # One table for all codecs of a name: they may differ in the protocol alone.
             names = links.batch.get((Names, self.name))
             if names is None:
-                names = Names(links, self, _OWN_NAMES)
+                names = Names(links, self)
                 links.batch[Names, self.name] = names
             links.batch[-id(self)] = names
         return names
@@ -398,19 +395,4 @@ def _place_of(error: BaseException) -> tuple[CodeType | None, int]:
     return code, at
 
 
-def _class_reader(links: ReadLinks) -> ClassReader:
-    # One for both functions, and for all codecs.
-    from brinery_codecs._pickle.by_value.reader import ClassReader
-
-    reader: ClassReader | None = links.batch.get(ClassReader)
-    if reader is None:
-        reader = links.batch[ClassReader] = ClassReader(links)
-    return reader
-
-
 _GETATTR: Final = dict.fromkeys((("builtins", "getattr"), ("__builtin__", "getattr")), getattr)
-_OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
-    **REFERENCES,
-    ("brinery_codecs.classes", "make_class"): lambda links, _: _class_reader(links).make,
-    ("brinery_codecs.classes", "fill_class"): lambda links, _: _class_reader(links).fill,
-}

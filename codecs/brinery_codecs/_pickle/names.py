@@ -6,7 +6,7 @@ import copyreg
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from brinery.codec import Buffer, Codec, ReadLinks
 from brinery.errors import DecodeError, MissingClassError, TrustError
@@ -20,49 +20,63 @@ from brinery_codecs._pickle.prefixes import (
     refilled,
 )
 
+if TYPE_CHECKING:
+    from brinery_codecs._pickle.by_value.reader import ClassReader
+
 NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
-Own = Callable[[ReadLinks, "Names"], Any]
+Own = Callable[[ReadLinks], Any]
 """Makes the object that the payloads of one load get for a name."""
 
 
-def _external(links: ReadLinks, names: Names) -> Any:
+def _external(links: ReadLinks) -> Any:
     return links.resolve
 
 
-def _root(links: ReadLinks, names: Names) -> Any:
+def _root(links: ReadLinks) -> Any:
     construct = links.construct
     return lambda constructor, *args: construct(None, constructor, args)
 
 
-def _new_root(links: ReadLinks, names: Names) -> Any:
+def _new_root(links: ReadLinks) -> Any:
     construct = links.construct
     return lambda *args: construct(None, NEW, args)
 
 
-def _hashable_root(links: ReadLinks, names: Names) -> Any:
+def _hashable_root(links: ReadLinks) -> Any:
     construct = links.construct
     return lambda early, constructor, *args: construct(early, constructor, args)
 
 
-REFERENCES: Final[Mapping[tuple[str, str], Own]] = {
+def _class_reader(links: ReadLinks) -> ClassReader:
+    # One for both functions, and for all codecs.  Most loads have no classes by value.
+    from brinery_codecs._pickle.by_value.reader import ClassReader
+
+    reader: ClassReader | None = links.batch.get(ClassReader)
+    if reader is None:
+        reader = links.batch[ClassReader] = ClassReader(links)
+    return reader
+
+
+_OWN_NAMES: Final[Mapping[tuple[str, str], Own]] = {
     ("brinery.reference", "external"): _external,
     ("brinery.reference", "root"): _root,
     ("brinery.reference", "new_root"): _new_root,
     ("brinery.reference", "hashable_root"): _hashable_root,
+    ("brinery_codecs.classes", "make_class"): lambda links: _class_reader(links).make,
+    ("brinery_codecs.classes", "fill_class"): lambda links: _class_reader(links).fill,
 }
-"""The functions of `brinery.reference`, which become methods of the links."""
+"""Functions that become methods of the links, or of what a load has beside them."""
 
 
 class Names(dict[tuple[str, str], Any]):
     """The globals that payloads name, each looked up once for all records of one load."""
 
-    def __init__(self, links: ReadLinks, codec: Codec, own: Mapping[tuple[str, str], Own]) -> None:
-        """Use `own` for names of brinery when a payload first has them."""
+    def __init__(self, links: ReadLinks, codec: Codec) -> None:
+        """Names of brinery get their own objects when a payload first has them."""
         super().__init__()
         self.links = links
         self.codec = codec
-        self._own = own
         self.restriction = links.restriction
         self._prefixes: dict[bytes, KnownPrefix | None] = {}
         self._enumerations: set[type] = set()
@@ -71,10 +85,10 @@ class Names(dict[tuple[str, str], Any]):
         """What the current payload got in place of `getattr`, if it names that."""
 
     def __missing__(self, key: tuple[str, str]) -> Any:
-        own = self._own.get(key)
+        own = _OWN_NAMES.get(key)
         if own is None:
             raise KeyError(key)
-        found = self[key] = own(self.links, self)
+        found = self[key] = own(self.links)
         return found
 
     def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
