@@ -235,6 +235,21 @@ def test_a_writer_beside_it_is_seen_and_not_kept_waiting(place: str) -> None:
         assert reader.load("Job.1").state == "29"
 
 
+def test_every_look_sees_the_last_commit(place: str) -> None:
+    """Whether a writer has the store open, or has closed it again."""
+    with make_store(place, mode="r", **_fields(place)) as reader:
+        for number in range(3):
+            id_ = f"k{number}"
+            assert (len(reader), id_ in reader) == (3 + number, False)
+            with make_store(place, **_fields(place)) as writer:
+                writer[id_] = [number]
+                assert len(reader) == len(reader.list()) == 4 + number
+            assert len(reader) == 4 + number
+            assert id_ in reader
+            assert reader[id_] == [number]
+            assert reader.info(id_).id == id_
+
+
 def test_a_commit_that_was_cut_off_is_seen_whole_and_left(tmp_path: Path) -> None:
     """Neither finished nor taken back: a reader sees what the next writer will make of it."""
     program = """\

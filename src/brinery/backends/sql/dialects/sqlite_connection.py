@@ -220,8 +220,12 @@ class SqliteReader(SqliteConnection):
         try:
             return read(*arguments)
         finally:
-            if self._guard is not None:
-                self._guard.check()
+            self.check_guard()
+
+    def check_guard(self) -> None:
+        """Raise `ChangedError` if what was read may have changed while it was read."""
+        if self._guard is not None:
+            self._guard.check()
 
     def begin(self) -> None:
         self._become_writer()
@@ -291,6 +295,15 @@ class SqlitePool(ConnectionPool):
             driver.close()
             raise
         return SqliteConnection(driver, self._statements)
+
+    def take_back(self, connection: Connection, error: BaseException | None) -> None:
+        if error is None and type(connection) is SqliteReader:
+            try:
+                connection.check_guard()  # for reads of every kind, also those that do not look themselves
+            except ChangedError:
+                connection.close()
+                raise
+        super().take_back(connection, error)
 
     def is_lost(self, error: Exception, connection: Connection) -> bool:
         return isinstance(error, ChangedError)
