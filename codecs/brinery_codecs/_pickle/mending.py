@@ -34,7 +34,8 @@ def is_of_members(error: BaseException) -> bool:
     while called is not None:
         name = called.tb_frame.f_code.co_name
         # The function that the unpickler in C called is the first that is not of this package.
-        if not called.tb_frame.f_globals.get("__name__", "").startswith("brinery"):
+        module = str(called.tb_frame.f_globals.get("__name__"))
+        if module.partition(".")[0] not in ("brinery", "brinery_codecs"):
             return name in _HASHING
         found = found or name in _HASHING
         called = called.tb_next

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copyreg
 import pickle
 from collections.abc import Callable, Iterable
-from enum import Enum, EnumType
+from enum import Enum
 from typing import Any, ClassVar, Final
 
 from brinery.codec import Buffer
@@ -259,10 +259,8 @@ def _upgraded_arguments(cls: type, upgrade: Callable[[Any], Any], args: Any) -> 
 
 
 def _is_made_of_arguments(cls: type) -> bool:
-    """Return whether objects of a class have no state: members of enumerations, and named tuples."""
-    return isinstance(cls, EnumType) or (
-        issubclass(cls, tuple) and type.__getattribute__(cls, "__dictoffset__") == 0
-    )
+    """Return whether objects of a class have no state, as named tuples."""
+    return issubclass(cls, tuple) and type.__getattribute__(cls, "__dictoffset__") == 0
 
 
 def _skipped(args: tuple[Any, ...]) -> int:
