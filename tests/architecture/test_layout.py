@@ -32,6 +32,7 @@ FORMAT_2 = "rewritten with format 2 of the record"
 LEAN_CORE = "rewritten by the lean core"
 ONCE_A_RECORD = "called for each record: a value object would take longer than the call"
 MANY_PARAMETERS: dict[str, str] = {
+    "brinery.backends.directory.backend.DirectoryBackend.__init__": KEYWORDS,
     "brinery.backends.sql.backend.SqlBackend.__init__": KEYWORDS,
     "brinery.bench.run.compare.compare": KEYWORDS,
     "brinery.operations.copy.copy": KEYWORDS,

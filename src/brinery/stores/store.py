@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, overload
+from typing import TYPE_CHECKING, Any, overload
 
 from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
-from brinery.errors import InvalidArgumentError, NotFoundError
-from brinery.graph.claim import remove, set_default, take, take_any
+from brinery.errors import InvalidArgumentError
+from brinery.graph.claim import remove
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
 from brinery.graph.saver import Root
@@ -19,9 +19,7 @@ from brinery.operations.dry_run import Checker, DryRunReport
 from brinery.operations.scan import (
     ids_in,
     ids_of_class,
-    ids_one_by_one,
     referrers,
-    require_records,
 )
 from brinery.record.info import RecordInfo, read_info
 from brinery.record.payload import MAX_EXPANDED
@@ -34,7 +32,7 @@ from brinery.stores.arguments import (
     several,
     wants_placeholders,
 )
-from brinery.stores.handle import Handle
+from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
@@ -45,10 +43,8 @@ if TYPE_CHECKING:
     from brinery.operations.required_globals import Need
     from brinery.verify.fresh_process import FreshProcess
 
-_REQUIRED: Final = object()
 
-
-class Store(Handle, MutableMapping[str, Any]):
+class Store(StoreMapping):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that another one refers to has a record of its own.  `save` writes all
@@ -351,62 +347,3 @@ class Store(Handle, MutableMapping[str, Any]):
         """
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))
-
-    # -- the mapping protocol
-
-    def __getitem__(self, id: str) -> Any:
-        return self.load(id)
-
-    def __setitem__(self, id: str, obj: Any) -> None:
-        self.replace(id, obj)
-
-    def __delitem__(self, id: str) -> None:
-        self.remove(id)
-
-    def __contains__(self, id: object) -> bool:
-        if not isinstance(id, str):
-            return False
-        with self._session.lock, self._session.opened():
-            return self._session.backend.has(name_of(id))
-
-    def __iter__(self) -> Iterator[Id]:
-        return ids_one_by_one(self._session)
-
-    def __len__(self) -> int:
-        with self._session.lock, self._session.opened():
-            return self._session.backend.count_names()
-
-    def setdefault(self, id: str, default: Any = None) -> Any:
-        """Return the object `id`; where there is none, save `default` under the ID, and return that."""
-        return set_default(self._session, required_id(id), default)
-
-    def pop(self, id: str, default: Any = _REQUIRED) -> Any:
-        """Remove the object `id` and return it; of several processes that do, one gets the object.
-
-        Where there is none, return `default`, or raise `NotFoundError`.
-        """
-        try:
-            return take(self._session, required_id(id))
-        except NotFoundError as error:
-            if default is _REQUIRED or error.id != id:
-                raise
-            return default
-
-    def popitem(self) -> tuple[Id, Any]:
-        """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
-        return take_any(self._session)
-
-    def clear(self) -> None:
-        """Remove all objects in one commit; none is loaded.
-
-        Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
-        file may also be that of another program.  `remove` removes it.
-        """
-        with self._session.lock, self._session.opened():
-            require_records(self._session.backend)
-            self._session.commit((), list(self._session.backend.list()))
-            self._session.identity.clear()
-
-    # A store equals only itself: comparing contents would load everything.
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__

@@ -20,7 +20,6 @@ from hashlib import blake2b
 from itertools import chain, pairwise
 from typing import Any, Final
 
-from brinery.persistable import is_persistable_type
 from brinery_codecs._pickle.by_value.importable import (
     alias_of,
     is_importable,
@@ -74,9 +73,13 @@ _OF_ENUMERATIONS: Final = (frozenset(vars(enum.Flag)) - {"__doc__", "__annotatio
 }
 
 
-def digest_of_class(cls: type) -> str:
+IsExternalType = Callable[[type], bool]
+"""Returns whether objects of exactly this type have records of their own."""
+
+
+def digest_of_class(cls: type, is_external_type: IsExternalType) -> str:
     """Return the digest of a class in hexadecimal, 32 characters."""
-    walk = _Walk()
+    walk = _Walk(is_external_type)
     walk.add(cls)
     return walk.digest().hex()
 
@@ -107,7 +110,8 @@ def _is_own(value: Any, cls: type) -> bool:
 class _Walk:
     """Hashes an object and all that belongs to its content, each object once."""
 
-    def __init__(self, outer: _Walk | None = None) -> None:
+    def __init__(self, is_external_type: IsExternalType, outer: _Walk | None = None) -> None:
+        self._is_external_type = is_external_type
         self._hash = blake2b(digest_size=16)
         self._seen: dict[int, int] = {} if outer is None else dict(outer._seen)
         # An object that is made on the way must not lose its id to another.
@@ -161,7 +165,7 @@ class _Walk:
     def _set(self, obj: Iterable[Any]) -> None:
         digests = []
         for item in obj:
-            inner = _Walk(self)
+            inner = _Walk(self._is_external_type, self)
             inner.add(item)
             digests.append(inner.digest().hex())
         self._token(type(obj).__name__, " ".join(sorted(digests)))
@@ -279,7 +283,7 @@ class _Walk:
 
     def _other(self, obj: Any) -> None:
         cls = type(obj)
-        if is_persistable_type(cls):
+        if self._is_external_type(cls):
             self._token("persistable", _name_of(cls))
             return
         try:

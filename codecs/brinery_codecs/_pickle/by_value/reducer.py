@@ -8,7 +8,7 @@ import typing
 from pickle import PicklingError
 from typing import Any
 
-from brinery_codecs._pickle.by_value.content import digest_of_class, own_attributes
+from brinery_codecs._pickle.by_value.content import IsExternalType, digest_of_class, own_attributes
 from brinery_codecs._pickle.by_value.importable import (
     alias_of,
     found_as,
@@ -24,7 +24,8 @@ _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_
 class ClassReducer:
     """Reduces the classes of one save."""
 
-    def __init__(self) -> None:
+    def __init__(self, is_external_type: IsExternalType) -> None:
+        self._is_external_type = is_external_type
         self._known: dict[type, tuple[Any, ...] | str] = {}
         self._digests: dict[type, str] = {}
         self._numbers: dict[Content, dict[int, type]] = {}
@@ -58,7 +59,7 @@ class ClassReducer:
     def _content(self, cls: type) -> Content:
         digest = self._digests.get(cls)
         if digest is None:
-            digest = self._digests[cls] = digest_of_class(cls)
+            digest = self._digests[cls] = digest_of_class(cls, self._is_external_type)
         return content_of(cls, digest)
 
 

@@ -11,11 +11,8 @@ from copy import copy
 from typing import ClassVar, Final, Literal, TypeVar
 
 from brinery.backend import (
-    ABSENT,
-    ANY,
     Backend,
     BackendCapabilities,
-    Conflict,
     Delete,
     Missing,
     Put,
@@ -26,10 +23,12 @@ from brinery.backends.directory import files
 from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.layout import Layout, Presence, check_name, unlinked
+from brinery.backends.directory.large_files import CheckOutline, LargeFiles
+from brinery.backends.directory.layout import Layout, check_name, unlinked
 from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
+from brinery.backends.directory.presence import Presence
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
@@ -37,8 +36,7 @@ from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
-from brinery.ids import id_of
-from brinery.record.outline import LARGE, Read
+from brinery.record.outline import LARGE
 from brinery.url import encodable
 
 T = TypeVar("T")
@@ -103,7 +101,7 @@ class DirectoryBackend(Backend):
         create: bool = True,
         lock_timeout: float = LOCK_TIMEOUT,
         mode: Literal["rw", "r"] = "rw",
-        check_outline: Callable[[Read, int, str | None, str], object] | None = None,
+        check_outline: CheckOutline | None = None,
     ) -> None:
         path = os.fspath(root)
         if not isinstance(path, str) or not path or "\0" in path:
@@ -127,7 +125,7 @@ class DirectoryBackend(Backend):
         )
         self._listing = Listing(self.location)
         self._lock_timeout = lock_timeout
-        self._check_outline = check_outline
+        self._large_files = LargeFiles(check_outline)
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
         # who can write to the staging directory can write everywhere.
         self._permissions = PermissionCheck([self.location], self._layout.directories)
@@ -145,24 +143,15 @@ class DirectoryBackend(Backend):
         try:
             data = files.read_small(self._layout.home(name), LARGE)
         except OSError:  # `_read` looks in the other layout, and translates the error
-            data = self._read(name, lambda path: files.read_file(path, self._look_at(name, path)))
+            data = self._read(
+                name, lambda path: files.read_file(path, self._large_files.look_at(name, path))
+            )
         return data, files.version_of(data, len(data))
 
     def get_as_is(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name` without a look at their end, and their version."""
         data = self._read(name, files.read_file)
         return data, files.version_of(data, len(data))
-
-    def _look_at(self, name: str, path: str) -> Callable[[Read, int], object] | None:
-        check = self._check_outline
-        if check is None or name[0] == ".":
-            return None
-
-        def look(read: Read, size: int) -> None:
-            if size > LARGE:
-                check(read, size, id_of(name), path)
-
-        return look
 
     def where(self, name: str) -> str:
         """Return the path of the file of `name`: where it is, or else where it would be made."""
@@ -186,13 +175,9 @@ class DirectoryBackend(Backend):
             return view.get_tail(name, count)
         most = max(count, files.VERSION_TAIL)
         if most > LARGE:
-            self._read(name, lambda path: self._look_before(name, path))
+            self._read(name, lambda path: self._large_files.check(name, path))
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
-
-    def _look_before(self, name: str, path: str) -> None:
-        if (look := self._look_at(name, path)) is not None:
-            files.look_at(path, look)
 
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: a file that `list` shows."""
@@ -233,7 +218,7 @@ class DirectoryBackend(Backend):
             removed = tuple(map(as_delete, deletes))
             for name, _ in removed:
                 check_name(name)
-            if staging.staged or (removed and self._is_there(removed)):
+            if staging.staged or (removed and self._presence.allows(removed)):
                 staging.sync()
                 commit = Commit(staging, removed)
                 changing = len(staging.staged) + len(removed) == 1
@@ -296,15 +281,6 @@ class DirectoryBackend(Backend):
     def require(self, name: str) -> None:
         """Note that the store is gone where the file of `name` is gone."""
         self._presence.require(name)
-
-    def _is_there(self, removed: Iterable[Delete]) -> bool:
-        """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
-        if self._presence.has_root("remove"):
-            return True
-        wrong = [name for name, expect in removed if expect not in (ANY, ABSENT)]
-        if wrong:
-            raise Conflict(wrong)
-        return False
 
     # -- one state
 

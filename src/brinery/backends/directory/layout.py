@@ -20,7 +20,7 @@ from hashlib import blake2b
 from typing import Final
 
 from brinery.backends.directory import files
-from brinery.errors import InvalidArgumentError, StorageError, storage_error
+from brinery.errors import InvalidArgumentError, StorageError
 from brinery.ids import MAX_NAME
 
 HOUSEKEEPING: Final = ".brinery"
@@ -214,48 +214,3 @@ class Layout:
         """Make a directory of this store."""
         self.require_root()
         files.make_directories(directory, self.durable, self.access)
-
-
-class Presence:
-    """Knows what must be in the directory of a store, and raises `StorageError` where it is missing."""
-
-    __slots__ = ("_layout", "_path")
-
-    def __init__(self, layout: Layout) -> None:
-        self._layout = layout
-        self._path: str | None = None
-
-    def require(self, name: str) -> None:
-        """Note that the store is gone where the file of `name` is gone."""
-        self._path = self._layout.home(name)
-
-    def check(self, action: str) -> None:
-        """Raise `StorageError` if the store is gone."""
-        if self._path is None:
-            return
-        try:
-            if files.exists(self._path):
-                return
-        except OSError as error:
-            raise storage_error(action, error, path=self._path) from error
-        raise StorageError(
-            action,
-            "the store is gone: the settings that it was opened with are missing. Its directory was removed, "
-            "renamed, emptied or unmounted: put it back, or open the store again to begin a new one there",
-            path=self._layout.root,
-        )
-
-    def check_root(self, action: str) -> None:
-        """Raise `StorageError` if there is no directory, and none is to be made."""
-        try:
-            self._layout.require_root()
-        except FileNotFoundError as error:
-            raise storage_error(action, error, path=self._layout.root) from error
-
-    def has_root(self, action: str) -> bool:
-        """Return whether there is a directory.  Raise as `check_root` does."""
-        self.check_root(action)
-        try:
-            return files.kind_of(self._layout.root) is not None
-        except OSError as error:
-            raise storage_error(action, error, path=self._layout.root) from error

@@ -1,0 +1,89 @@
+"""A store as a mapping from IDs to objects."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterator, MutableMapping
+from typing import Any, Final
+
+from brinery.errors import NotFoundError
+from brinery.graph.claim import set_default, take, take_any
+from brinery.ids import Id, name_of
+from brinery.operations.scan import ids_one_by_one, require_records
+from brinery.stores.arguments import required_id
+from brinery.stores.handle import Handle
+
+_REQUIRED: Final = object()
+
+
+class StoreMapping(Handle, MutableMapping[str, Any]):
+    """The methods of a mapping; of several processes that take one object, one gets it."""
+
+    @abstractmethod
+    def load(self, id: str, *, missing: str = "error") -> Any:
+        """Return the object `id`."""
+
+    @abstractmethod
+    def replace(self, id: str, obj: Any) -> Any:
+        """Save an object under an ID, whatever is there."""
+
+    @abstractmethod
+    def remove(self, id: str) -> None:
+        """Delete the record `id`."""
+
+    def __getitem__(self, id: str) -> Any:
+        return self.load(id)
+
+    def __setitem__(self, id: str, obj: Any) -> None:
+        self.replace(id, obj)
+
+    def __delitem__(self, id: str) -> None:
+        self.remove(id)
+
+    def __contains__(self, id: object) -> bool:
+        if not isinstance(id, str):
+            return False
+        with self._session.lock, self._session.opened():
+            return self._session.backend.has(name_of(id))
+
+    def __iter__(self) -> Iterator[Id]:
+        return ids_one_by_one(self._session)
+
+    def __len__(self) -> int:
+        with self._session.lock, self._session.opened():
+            return self._session.backend.count_names()
+
+    def setdefault(self, id: str, default: Any = None) -> Any:
+        """Return the object `id`; where there is none, save `default` under the ID, and return that."""
+        return set_default(self._session, required_id(id), default)
+
+    def pop(self, id: str, default: Any = _REQUIRED) -> Any:
+        """Remove the object `id` and return it; of several processes that do, one gets the object.
+
+        Where there is none, return `default`, or raise `NotFoundError`.
+        """
+        try:
+            return take(self._session, required_id(id))
+        except NotFoundError as error:
+            if default is _REQUIRED or error.id != id:
+                raise
+            return default
+
+    def popitem(self) -> tuple[Id, Any]:
+        """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
+        return take_any(self._session)
+
+    def clear(self) -> None:
+        """Remove all objects in one commit; none is loaded.
+
+        Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
+        file may also be that of another program.  `remove` removes it.
+        """
+        with self._session.lock, self._session.opened():
+            require_records(self._session.backend)
+            self._session.commit((), list(self._session.backend.list()))
+            self._session.identity.clear()
+
+    # A store equals only itself: comparing contents would load everything.
+    __eq__ = object.__eq__
+    __hash__ = object.__hash__
