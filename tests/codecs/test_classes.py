@@ -492,7 +492,7 @@ def Undefined(name: str) -> Any:
     return _Meta(name, (), {"name": name, "__module__": None})
 
 
-copyreg.pickle(_Meta, lambda cls: (Undefined, (cls.name,)))  # type: ignore[arg-type]
+copyreg.pickle(_Meta, lambda cls: (Undefined, (cls.name,)))
 
 
 def test_a_class_that_only_its_statement_can_make_is_refused(codec: str) -> None:
