@@ -37,11 +37,22 @@ def test_the_columns_are_filled_by_the_functions_that_are_named(tmp_path: Path) 
     (tmp_path / "jobs.py").write_text(MODULE)
     assert "without values for its columns 'state'" in python(SAVE).stderr
     assert "UnfilledColumnsError" in python(ASK).stderr
-    done = run("reindex", "sqlite:///jobs.db", "--fields", "jobs:FIELDS", cwd=tmp_path)
+    done = run(
+        "reindex", "sqlite:///jobs.db", "--fields", "jobs:FIELDS", "--trust", "jobs.*", cwd=tmp_path
+    )
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout == "columns of 1 record filled, 1 unchanged\n"
     assert python(ASK).stdout == "Job.1 Job.2\n"
-    done = run("reindex", "sqlite:///jobs.db", "--fields", "jobs:FIELDS", "--all", cwd=tmp_path)
+    done = run(
+        "reindex",
+        "sqlite:///jobs.db",
+        "--fields",
+        "jobs:FIELDS",
+        "--trust",
+        "jobs.*",
+        "--all",
+        cwd=tmp_path,
+    )
     assert done.stdout == "columns of 2 records filled, 0 unchanged\n"
 
 

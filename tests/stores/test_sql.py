@@ -416,7 +416,7 @@ def test_the_driver_refuses_what_it_does_not_know(tmp_path: Path) -> None:
 def test_arguments_of_other_stores_are_refused(tmp_path: Path) -> None:
     """`lock_timeout` belongs to a directory; the error of a typing error has a guess."""
     url = f"sqlite:///{tmp_path}/a.db"
-    for wrong in ("directory", "layout", "shared", "lock_timeout"):
+    for wrong in ("directory", "layout", "lock_timeout"):
         unknown: dict[str, Any] = {wrong: 1}
         with pytest.raises(InvalidArgumentError, match=f"no argument '{wrong}'.*, timeout, trust"):
             SqlStore(url, **unknown)

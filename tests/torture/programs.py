@@ -180,6 +180,8 @@ def main(seconds: str, seed: str) -> None:
         *(value.partition(":")[0] for value in VALUES),
         "encodings.latin_1",
         "encodings.raw_unicode_escape",
+        "brinery_codecs._pickle.load_advice",
+        "brinery_codecs._pickle.mending",
     ):
         importlib.import_module(name)
     # Imports of the first load and the first error must not count as those of a payload.

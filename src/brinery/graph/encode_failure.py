@@ -41,7 +41,11 @@ class EncodeFailure:
                 advice="Make the linked objects persistable (class …(Persistable), or "
                 "Persistable.register): each then gets a record of its own, at any depth",
             )
-        path, part = find_failure(self._obj, lambda parts: not self._encodes(parts, self._codec))
+        path, part = find_failure(
+            self._obj,
+            lambda parts: not self._encodes(parts, self._codec),
+            by_value=self._codec.capabilities.classes_by_value,
+        )
         reason, advice = _redefined(part, error) or (
             f"{type(error).__name__}: {error}",
             self._advice(part),

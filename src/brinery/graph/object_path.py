@@ -33,17 +33,18 @@ _FEW: Final = 16
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 
 
-def find_failure(obj: Any, fails: Fails) -> Step:
+def find_failure(obj: Any, fails: Fails, *, by_value: bool = False) -> Step:
     """Return the path inside `obj` to the smallest part that fails, and that part.
 
-    They are "" and `obj` if no part fails by itself.
+    They are "" and `obj` if no part fails by itself.  `by_value` says that classes and functions may be
+    written by value: then their parts count, too.
     Apart from `fails`, nothing here calls a method of a stored object.
     """
     end = time.monotonic() + _BUDGET
     path: list[Step] = []
     holder, seen = obj, {id(obj)}
     while len(path) < _MOST and time.monotonic() < end:
-        step = _suspect(holder, fails, seen)
+        step = _suspect(holder, fails, seen, by_value)
         if step is None:
             break
         path.append(step)
@@ -67,10 +68,10 @@ def _depth_of_failure(path: Sequence[Step], fails: Fails) -> int:
     return least
 
 
-def _suspect(holder: Any, fails: Fails, seen: set[int]) -> Step | None:
+def _suspect(holder: Any, fails: Fails, seen: set[int], by_value: bool) -> Step | None:
     """Return a part that fails, if any part of `holder` does."""
     # A part with a record of its own is a reference, which does not fail.
-    unnamed = [*_parts(holder)]
+    unnamed = [*_parts(holder, by_value)]
     types = {*map(type, map(_part, unnamed))}
     left_out = {cls for cls in types if is_persistable_type(cls)}
     if left_out or not seen.isdisjoint(map(id, map(_part, unnamed))):
@@ -139,7 +140,7 @@ _KEYED: Final = "[{}]"
 _INDEXED: Final = "[{:d}]"
 
 
-def _parts(obj: Any) -> Iterator[_Unnamed]:
+def _parts(obj: Any, by_value: bool = True) -> Iterator[_Unnamed]:
     cls = type(obj)
     if issubclass(cls, dict):
         yield from zip(repeat(""), repeat(None), dict.keys(obj))
@@ -148,7 +149,8 @@ def _parts(obj: Any) -> Iterator[_Unnamed]:
         if issubclass(cls, base):
             form = _INDEXED if base in (list, tuple) else "{{…}}"
             yield from zip(repeat(form), count(), base.__iter__(obj))
-    for name, part in (*_attributes(obj), *_of_callable(obj), *_of_class(obj)):
+    of_class = _of_class(obj) if by_value else ()
+    for name, part in (*_attributes(obj), *_of_callable(obj), *of_class):
         yield "{}", name, part
 
 

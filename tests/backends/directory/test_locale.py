@@ -37,7 +37,7 @@ for make in (make_store, FilesystemStore):
         with store.transaction():
             for id in extra:
                 store.remove(id)
-        assert set(store.list("Gr\xf6")) == {"Gr\xf6\xdfe.1"}
+        assert set(store.list(prefix="Gr\xf6")) == {"Gr\xf6\xdfe.1"}
         assert fsck(store).is_clean and not fsck(store).strays
         assert len(store) == len(ids)
 """
