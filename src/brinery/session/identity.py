@@ -114,6 +114,7 @@ class IdentityMap:
             return
         key = id(obj)
         entry = self._by_key.get(key)
+        is_new = False
         if entry is not None and entry() is obj:
             if point is not None:
                 point.note_state(entry)
@@ -131,6 +132,14 @@ class IdentityMap:
                 entry = self._held_entry(key, obj)
             entry.id = id_
             entry.key = key
+            is_new = True
+        entry.is_doubtful = False
+        entry.is_loaded = is_loaded
+        entry.version = version
+        entry.digest = digest
+        entry.codec = codec
+        if is_new:
+            # Only now: a handler of a signal may look for the object at any moment.
             if point is not None:
                 point.note_new(entry, obj)
             self._by_key[key] = entry
@@ -138,11 +147,6 @@ class IdentityMap:
         if former is not None and former is not entry:
             # The record belongs to another object now: the former object counts as new again.
             self._drop(former)
-        entry.is_doubtful = False
-        entry.is_loaded = is_loaded
-        entry.version = version
-        entry.digest = digest
-        entry.codec = codec
         self._by_id[id_] = entry
         if point is not None:
             point.entered[id(entry)] = entry
