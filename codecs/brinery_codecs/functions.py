@@ -163,7 +163,9 @@ class FunctionReducer:
 
     def _reduced(self, function: FunctionType) -> tuple[Any, ...]:
         code = function.__code__
-        arguments = (code, self._shared(function), function.__name__, function.__closure__)
+        # Names are one object wherever they occur: a function that was loaded gives the same bytes.
+        name = sys.intern(function.__name__)
+        arguments = (code, self._shared(function), name, function.__closure__)
         found = used_globals(function)
         state = {
             "globals": found,
@@ -193,6 +195,7 @@ class FunctionReducer:
 def _attributes(function: FunctionType) -> dict[str, Any]:
     names = function.__globals__
     found = {name: getattr(function, name) for name in _ATTRIBUTES if hasattr(function, name)}
+    found["__qualname__"] = sys.intern(function.__qualname__)
     if found["__module__"] == names.get("__name__"):
         del found["__module__"]  # the function gets it from its globals
     # From Python 3.14 on annotations are evaluated when asked for, and may have no value outside of a
@@ -208,7 +211,9 @@ def _attributes(function: FunctionType) -> dict[str, Any]:
 def used_globals(function: FunctionType) -> dict[str, Any]:
     """Return the globals that the code of a function names and that exist, in alphabetical order."""
     names = function.__globals__
-    return {name: names[name] for name in _global_names(function.__code__) if name in names}
+    return {
+        sys.intern(name): names[name] for name in _global_names(function.__code__) if name in names
+    }
 
 
 def all_code(code: CodeType) -> Iterator[CodeType]:

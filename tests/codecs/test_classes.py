@@ -19,7 +19,13 @@ from typing import Any
 
 import pytest
 
-from brinery import DecodeError, FilesystemStore, MemoryStore, UnsupportedObjectError
+from brinery import (
+    DecodeError,
+    FilesystemStore,
+    MemoryStore,
+    Persistable,
+    UnsupportedObjectError,
+)
 from brinery_codecs import functions
 
 CODECS = ["cloudpickle", "dill", "auto"]
@@ -312,6 +318,99 @@ def test_two_equal_classes_of_one_name_stay_two(codec: str) -> None:
         assert {type(first), type(second)} == set(made)
     finally:
         main.pop("Plugin", None)
+
+
+class Config(Persistable):
+    """What a class may hold."""
+
+    def __init__(self, value: int) -> None:
+        self.value = value
+
+
+def deep(value: Any) -> Any:
+    """Return a value in 150 lists."""
+    for _ in range(150):
+        value = [value]
+    return value
+
+
+def innermost(value: Any) -> Any:
+    """Return what is in the lists."""
+    while isinstance(value, list):
+        value = value[0]
+    return value
+
+
+CAPTURED = {
+    "a persistable object": (Config, lambda config: config.value),
+    "a deep list": (deep, innermost),
+    "a view": (lambda value: {value: 0}.keys(), lambda view: next(iter(view))),
+    "a variable that is assigned": (lambda value: value, lambda value: value),
+}
+
+
+@pytest.mark.parametrize("kind", CAPTURED)
+def test_two_classes_of_other_content_never_become_one(codec: str, kind: str) -> None:
+    """Where a digest cannot tell all of the content, it is not trusted."""
+    make, value_of = CAPTURED[kind]
+
+    def factory(value: int) -> Any:
+        held = make(value)
+
+        class Job:
+            attribute = held
+
+            def get(self) -> Any:
+                nonlocal held
+                if held is None:
+                    held = 0
+                return held
+
+        return Job()
+
+    with MemoryStore(codec=codec) as store:
+        for value in (1, 2):
+            store[f"job {value}"] = factory(value)
+        store.invalidate_cache()
+        gc.collect()
+        first, second = store.load_many(["job 1", "job 2"])
+        assert [value_of(first.get()), value_of(second.get())] == [1, 2]
+        assert [value_of(first.attribute), value_of(second.attribute)] == [1, 2]
+        before = [store.backend.get(name)[1] for name in ("job 1", "job 2")]
+        store.save_many([first, second])
+        assert [store.backend.get(name)[1] for name in ("job 1", "job 2")] == before
+
+
+@pytest.mark.parametrize(
+    "constant",
+    ["decimal.Decimal({})", "range({})", "datetime.date(2020, 1, {})", "re.compile('{}')"],
+)
+def test_what_never_changes_is_a_constant(tmp_path: Path, constant: str) -> None:
+    """Also where it is not an atom."""
+    programs = Programs(tmp_path, "cloudpickle")
+    source = OPEN + "import datetime, decimal, re\nLIMIT = {}\n"
+    source += "class Job:\n    def run(self): return LIMIT\n"
+    for number in "12":
+        programs.run(source.format(constant.format(number)) + f"store.save([Job()], 'x{number}')")
+    load = "a, b = store.load('x1')[0], store.load('x2')[0]; print(a.run() == b.run())"
+    assert programs.run(OPEN + "import datetime, decimal, re\n" + load) == "False"
+
+
+def test_a_class_that_holds_its_objects_is_not_written_again(programs: Programs) -> None:
+    """Making it again sets its attributes in another order."""
+    source = OPEN + (
+        "class Job:\n"
+        "    made = []\n"
+        "    def __init__(self): Job.made.append(self)\n"
+        "store.save(Job(), 'x')\n"
+    )
+    programs.run(source)
+    check = (
+        "before = store.backend.get('x')[1]\n"
+        "store.save(store.load('x'))\n"
+        "print(store.backend.get('x')[1] == before)\n"
+    )
+    assert programs.run(OPEN + check) == "True"
 
 
 def test_what_a_class_captured_is_content(codec: str) -> None:

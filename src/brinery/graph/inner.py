@@ -51,8 +51,8 @@ class InnerSaver(Saver):
         # An atom has no code that could save it again: a handler of a signal saves an equal one.
         if type(work.obj) not in _ATOMS and any(outer.root is work.obj for outer in self._outer):
             raise EncodeError(
-                "it is being saved already: code that runs while it is encoded, such as __getstate__, "
-                "saves it again",
+                "it is being saved already: code that runs while it is encoded, such as __getstate__ or a "
+                "handler of a signal, saves it again",
                 id=work.id,
                 codec=codec.name,
                 advice="Save it when the first save has ended",

@@ -19,17 +19,19 @@ class GcPause:
     collector on again, if it was on at the start of the first.
     """
 
-    _lock = threading.Lock()
+    # A handler of a signal may run at any place here, and save or load itself.  It leaves everything as it
+    # found it: each order of the steps below has been chosen for that.
+    _lock = threading.RLock()
     _depth = 0
     _was_enabled = False
 
     def __enter__(self) -> None:
         cls = GcPause
         with cls._lock:
-            if cls._depth == 0:
-                cls._was_enabled = gc.isenabled()
-                gc.disable()
             cls._depth += 1
+            if gc.isenabled():
+                cls._was_enabled = True
+                gc.disable()
 
     def __exit__(
         self,
@@ -41,4 +43,5 @@ class GcPause:
         with cls._lock:
             cls._depth -= 1
             if cls._depth == 0 and cls._was_enabled:
+                cls._was_enabled = False
                 gc.enable()

@@ -10,28 +10,36 @@ used does not count.
 from __future__ import annotations
 
 import copyreg
+import dataclasses
 import dis
 import enum
 import functools
+import re
+import sys
 import types
 import typing
+import weakref
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from itertools import chain, pairwise
 from typing import Any, Final
 
+from brinery_codecs._pickle.by_value.attributes import is_own, own_attributes
 from brinery_codecs._pickle.by_value.importable import (
     alias_of,
     is_importable,
     is_importable_function,
 )
-from brinery_codecs.functions import all_code, is_made_again, used_globals
+from brinery_codecs._pickle.by_value.locks import LOCKS
+from brinery_codecs.functions import all_code, used_globals
 
 _ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
 )
 _DEEPEST: Final = 100
 """Objects in each other, below which only the type of an object counts."""
+_MOST: Final = 10_000
+"""Objects after which only types count: a class may hold all objects of a program."""
 
 _ADDED_BY_PYTHON: Final = frozenset(
     {
@@ -52,59 +60,20 @@ _ADDED_BY_PYTHON: Final = frozenset(
 _OF_PROTOCOLS: Final = frozenset(
     {"__init__", "__subclasshook__", "__protocol_attrs__", "__non_callable_proto_members__"}
 )
-_OF_ENUMERATIONS: Final = (frozenset(vars(enum.Flag)) - {"__doc__", "__annotations__"}) | {
-    "__new_member__",
-    "_all_bits_",
-    "_boundary_",
-    "_flag_mask_",
-    "_generate_next_value_",
-    "_hashable_values_",
-    "_inverted_",
-    "_member_map_",
-    "_member_names_",
-    "_member_type_",
-    "_new_member_",
-    "_singles_mask_",
-    "_unhashable_values_",
-    "_unhashable_values_map_",
-    "_use_args_",
-    "_value2member_map_",
-    "_value_repr_",
-}
-
+UNSURE: Final = "?"
 
 IsExternalType = Callable[[type], bool]
 """Returns whether objects of exactly this type have records of their own."""
 
 
 def digest_of_class(cls: type, is_external_type: IsExternalType) -> str:
-    """Return the digest of a class in hexadecimal, 32 characters."""
+    """Return the digest of a class in hexadecimal, 32 characters.
+
+    It ends in `UNSURE` where the content has more than a digest can tell: another class may have the same.
+    """
     walk = _Walk(is_external_type)
     walk.add(cls)
-    return walk.digest().hex()
-
-
-def own_attributes(cls: type) -> dict[str, Any]:
-    """Return the attributes of a class that its statement and its program gave it.
-
-    Without those that making the class again gives it: slots, members of an enumeration, an ABC's cache.
-    """
-    attributes = {
-        name: value for name, value in vars(cls).items() if not is_made_again(name, value)
-    }
-    if isinstance(cls, enum.EnumType):
-        attributes = {
-            name: value
-            for name, value in attributes.items()
-            if name not in cls.__members__ and (name not in _OF_ENUMERATIONS or _is_own(value, cls))
-        }
-    return attributes
-
-
-def _is_own(value: Any, cls: type) -> bool:
-    function = getattr(value, "__func__", value)
-    function = getattr(function, "fget", None) or function
-    return getattr(function, "__qualname__", "").startswith(f"{cls.__qualname__}.")
+    return walk.digest().hex() + (UNSURE if walk.is_unsure else "")
 
 
 class _Walk:
@@ -117,6 +86,7 @@ class _Walk:
         # An object that is made on the way must not lose its id to another.
         self._kept: list[Any] = [] if outer is None else list(outer._kept)
         self._depth: int = 0 if outer is None else outer._depth
+        self.is_unsure = False
 
     def digest(self) -> bytes:
         return self._hash.digest()
@@ -134,14 +104,18 @@ class _Walk:
                 self._token("again", str(place))
                 return
             self._kept.append(obj)
-        if self._depth == _DEEPEST:
-            self._token("deep", _name_of(cls))
+        if self._depth == _DEEPEST or len(self._kept) > _MOST:
+            self._give_up(cls)
             return
         self._depth += 1
         try:
             _method_for(cls)(self, obj)
         finally:
             self._depth -= 1
+
+    def _give_up(self, cls: type) -> None:
+        self.is_unsure = True
+        self._token("object", _name_of(cls))
 
     def _token(self, kind: str, text: str) -> None:
         data = text.encode("utf-8", "surrogatepass")
@@ -168,6 +142,7 @@ class _Walk:
             inner = _Walk(self._is_external_type, self)
             inner.add(item)
             digests.append(inner.digest().hex())
+            self.is_unsure |= inner.is_unsure
         self._token(type(obj).__name__, " ".join(sorted(digests)))
 
     # -- code
@@ -203,7 +178,6 @@ class _Walk:
         self._code(function.__code__)
         self._all("defaults", (function.__defaults__, function.__kwdefaults__))
         self._all("attributes", (function.__doc__, function.__dict__))
-        stored = _stored(function.__code__, "STORE_DEREF", "DELETE_DEREF")
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
@@ -211,7 +185,7 @@ class _Walk:
                 name != "__classdict__"
             ):  # the body of a class, as annotations see it from Python 3.14 on
                 self._token("variable", name)
-                self._cell(cell, is_stored=name in stored)
+                self._cell(cell)
         stored = _stored(function.__code__, "STORE_GLOBAL", "DELETE_GLOBAL")
         for name, value in used_globals(function).items():
             self._token("global", name)
@@ -220,19 +194,13 @@ class _Walk:
             else:
                 self.add(value)
 
-    def _cell(self, cell: types.CellType, *, is_stored: bool) -> None:
+    def _cell(self, cell: types.CellType) -> None:
         try:
             content = cell.cell_contents
         except ValueError:
             self._token("empty", "")
             return
-        if is_stored:
-            self._token("state", "")
-        else:
-            self.add(content)
-
-    def _captured(self, cell: types.CellType) -> None:
-        self._cell(cell, is_stored=False)
+        self.add(content)
 
     def _method(self, method: types.MethodType) -> None:
         self._all("method", (method.__func__, method.__self__))
@@ -252,8 +220,14 @@ class _Walk:
     def _builtin(self, obj: Any) -> None:
         self._token("builtin", f"{obj.__module__}:{obj.__qualname__}")
 
+    def _weak(self, obj: Any) -> None:
+        # What is held weakly belongs to somebody else: a cache, say.
+        self._token("weak", _name_of(type(obj)))
+
     def _module(self, module: types.ModuleType) -> None:
         self._token("module", module.__name__)
+        if sys.modules.get(module.__name__) is not module:
+            self.add(vars(module))  # a program has made it
 
     # -- classes
 
@@ -282,14 +256,10 @@ class _Walk:
     # -- all others
 
     def _other(self, obj: Any) -> None:
-        cls = type(obj)
-        if self._is_external_type(cls):
-            self._token("persistable", _name_of(cls))
-            return
         try:
             reduction = _reduced(obj)
         except Exception:  # noqa: BLE001 - it may be any code, and a save tells of the failure
-            self._token("object", _name_of(cls))
+            self._give_up(type(obj))
             return
         if isinstance(reduction, str):
             self._token("name", reduction)
@@ -298,21 +268,24 @@ class _Walk:
         self.add(function)
         self.add(arguments)
         state, items, pairs = (*rest, None, None, None)[:3]
+        if self._is_external_type(type(obj)) and isinstance(state, dict):
+            # Stores set it: an object has none before its first save.
+            state = {name: value for name, value in state.items() if name != "persistent_id"}
         self.add(state)
         self._all("items", items or ())
         self._all("pairs", chain.from_iterable(pairs or ()))
 
 
 def _reduced(obj: Any) -> Any:
-    reduce = copyreg.dispatch_table.get(type(obj))
-    return obj.__reduce_ex__(4) if reduce is None else reduce(obj)
+    reduce = LOCKS.get(type(obj)) or copyreg.dispatch_table.get(type(obj))
+    return obj.__reduce_ex__(5) if reduce is None else reduce(obj)
 
 
 def _counted_attributes(cls: type) -> dict[str, Any]:
     attributes = own_attributes(cls)
     dropped = set(_ADDED_BY_PYTHON)
     if any("_is_protocol" in vars(base) for base in cls.__mro__):
-        dropped.update(name for name in _OF_PROTOCOLS if not _is_own(attributes.get(name), cls))
+        dropped.update(name for name in _OF_PROTOCOLS if not is_own(attributes.get(name), cls))
     if "__pydantic_fields__" in attributes:
         # What pydantic derives from the fields has the addresses of classes in it.
         dropped.update(
@@ -327,7 +300,29 @@ def _is_constant(value: Any) -> bool:
     cls = type(value)
     if cls in (tuple, frozenset):
         return all(map(_is_constant, value))
-    return cls in _ATOMS or isinstance(value, _CONSTANTS)
+    if isinstance(value, functools.partial):
+        return all(map(_is_constant, (value.func, *value.args, *value.keywords.values())))
+    return (
+        cls in _ATOMS
+        or isinstance(value, _CONSTANTS)
+        or cls.__module__ in _MODULES_OF_CONSTANTS
+        or (dataclasses.is_dataclass(cls) and vars(cls)["__dataclass_params__"].frozen)
+    )
+
+
+# Their objects never change.
+_MODULES_OF_CONSTANTS: Final = frozenset(
+    {
+        "datetime",
+        "decimal",
+        "fractions",
+        "ipaddress",
+        "pathlib",
+        "pathlib._local",
+        "uuid",
+        "zoneinfo",
+    }
+)
 
 
 _CONSTANTS: Final = (
@@ -337,6 +332,8 @@ _CONSTANTS: Final = (
     types.ModuleType,
     type(functools.lru_cache(lambda: None)),
     enum.Enum,
+    range,
+    re.Pattern,
 )
 
 
@@ -363,7 +360,7 @@ _KINDS: Final[Mapping[type, _Method]] = {
     frozenset: _Walk._set,
     types.CodeType: _Walk._code,
     types.FunctionType: _Walk._function,
-    types.CellType: _Walk._captured,
+    types.CellType: _Walk._cell,
     types.MethodType: _Walk._method,
     staticmethod: _Walk._descriptor,
     classmethod: _Walk._descriptor,
@@ -373,6 +370,10 @@ _KINDS: Final[Mapping[type, _Method]] = {
     types.BuiltinFunctionType: _Walk._builtin,
     types.WrapperDescriptorType: _Walk._builtin,
     types.ModuleType: _Walk._module,
+    weakref.ref: _Walk._weak,
+    weakref.WeakKeyDictionary: _Walk._weak,
+    weakref.WeakValueDictionary: _Walk._weak,
+    weakref.WeakSet: _Walk._weak,
     typing.TypeVar: _Walk._type_variable,
     typing.ParamSpec: _Walk._type_variable,
     typing.TypeVarTuple: _Walk._type_variable,

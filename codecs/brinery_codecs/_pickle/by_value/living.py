@@ -5,9 +5,12 @@ The references are weak: a class that was loaded ends with its last object.
 
 from __future__ import annotations
 
+import secrets
 import weakref
 from collections.abc import Collection, Iterator
 from itertools import count
+
+from brinery_codecs._pickle.by_value.content import UNSURE
 
 Content = tuple[str, str, str]
 """Module, qualified name and digest: a key without its number."""
@@ -17,7 +20,15 @@ class LivingClasses:
     """Classes by content and number."""
 
     def __init__(self) -> None:
+        self._unsure: weakref.WeakKeyDictionary[type, str] = weakref.WeakKeyDictionary()
         self._numbered: dict[Content, dict[int, weakref.ref[type]]] = {}
+
+    def digest_of_its_own(self, cls: type, digest: str) -> str:
+        """Return a digest that no other class has, for a class of which the digest does not tell all."""
+        known = self._unsure.get(cls)
+        if known is None or not known.startswith(digest):
+            known = self._unsure[cls] = digest + secrets.token_hex(8)
+        return known
 
     def get(self, content: Content, number: int) -> type | None:
         """Return the class of a key, None if the process has none."""
@@ -48,6 +59,8 @@ class LivingClasses:
 
     def enter(self, content: Content, number: int, cls: type) -> None:
         """Remember the class of a key; another one that had the key gives it up."""
+        if UNSURE in content[2]:
+            self._unsure[cls] = content[2]
         numbered = self._numbered.setdefault(content, {})
 
         def forget(reference: weakref.ref[type]) -> None:

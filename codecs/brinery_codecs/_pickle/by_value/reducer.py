@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import abc
 import enum
+import sys
 import typing
 from pickle import PicklingError
 from typing import Any
 
-from brinery_codecs._pickle.by_value.content import IsExternalType, digest_of_class, own_attributes
+from brinery_codecs._pickle.by_value.attributes import own_attributes
+from brinery_codecs._pickle.by_value.content import (
+    UNSURE,
+    IsExternalType,
+    digest_of_class,
+)
 from brinery_codecs._pickle.by_value.importable import (
     alias_of,
     found_as,
@@ -65,7 +71,10 @@ class ClassReducer:
 
 def content_of(cls: type, digest: str) -> Content:
     """Return the content of a class as keys have it."""
-    return "" if cls.__module__ == MAIN else cls.__module__, cls.__qualname__, digest
+    if digest.endswith(UNSURE):
+        digest = LIVING.digest_of_its_own(cls, digest)
+    module = "" if cls.__module__ == MAIN else sys.intern(cls.__module__)
+    return module, sys.intern(cls.__qualname__), digest
 
 
 def _reduced(cls: type, key: Key) -> tuple[Any, ...]:
@@ -75,7 +84,8 @@ def _reduced(cls: type, key: Key) -> tuple[Any, ...]:
             f"{cls.__qualname__} cannot be written by value: only the statement that defines it can make a "
             f"class of {metaclass}; move it to a module"
         )
-    attributes = own_attributes(cls)
+    # In one order, whatever the order in which making the class again has set them.
+    attributes = {sys.intern(name): value for name, value in sorted(own_attributes(cls).items())}
     # Generic classes need their bases as they were written.  A named tuple would be made from its fields.
     bases = attributes.get("__orig_bases__", cls.__bases__)
     bases = tuple(tuple if base is typing.NamedTuple else base for base in bases)
@@ -83,7 +93,7 @@ def _reduced(cls: type, key: Key) -> tuple[Any, ...]:
     if isinstance(cls, enum.EnumType):
         namespace = {"boundary": vars(cls)["_boundary_"]} if issubclass(cls, enum.Flag) else {}
         found: dict[str, enum.Enum] = dict(cls.__members__)
-        members = {name: member._value_ for name, member in found.items()}
+        members = {sys.intern(name): member._value_ for name, member in found.items()}
         arguments: tuple[Any, ...] = (key, type(cls), bases, namespace, members)
         for name, member in found.items():
             if state := {k: v for k, v in vars(member).items() if k not in _OF_MEMBERS}:
