@@ -156,3 +156,15 @@ def test_records_that_cannot_be_looked_through_are_named(tmp_path: Path) -> None
     done = run("check", "jobs", cwd=tmp_path)
     assert done.returncode == 2
     assert "victim: what it would import cannot be found" in done.stderr
+
+
+def test_for_functions_by_value_only_anyone_is_advised(place: Path) -> None:
+    """A policy about names refuses them whatever it admits."""
+    code = (
+        "import brinery; brinery.FilesystemStore('codes', codec='cloudpickle').save(lambda: 1, 'f')"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=place, check=True, capture_output=True)
+    said = run("check", "codes", cwd=place).stderr
+    assert "only --trust anyone decodes them" in said
+    assert "--trust 'b" not in said
+    assert run("check", "codes", "--trust", "anyone", cwd=place).returncode == 0

@@ -83,6 +83,11 @@ def open_store(
     return store
 
 
+def is_database(place: str) -> bool:
+    """Return whether a place is the URL of a database."""
+    return _scheme(place) in SQL_SCHEMES
+
+
 def _scheme(place: str) -> str:
     try:
         return Url(place).scheme.partition("+")[0]

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from brinery.cli.opening import pairs_of, rename_option, store_argument
+from brinery.cli.opening import is_database, pairs_of, rename_option, store_argument
 from brinery.cli.output import print_lines, progress
 from brinery.cli.trusting import open_trusted, trust_option
 from brinery.operations.reindex import reindex
@@ -41,6 +41,11 @@ def reindex_command(
     be.  Without it, the command lists what they would import, and changes nothing. Modules are also imported
     from the working directory.
     """
+    if not is_database(place):
+        raise click.BadParameter(
+            f"only a database has extra columns: expected its URL, got {place!r}",
+            param_hint="STORE",
+        )
     # Like `python -m`: finds modules beside a script, whose classes the records name.
     sys.path.insert(0, "")
     options: dict[str, Any] = {"extra_fields": _fields(fields)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import click
@@ -89,8 +89,49 @@ def _refusal(found: Imports, codecs: Sequence[str], needs: Mapping[Need, int]) -
     yield from _advice(needs)
 
 
-def _advice(needs: Iterable[Need]) -> Iterator[str]:
-    packages = sorted({need.module.partition(".")[0] for need in needs if not need.danger})
+def _is_by_value(need: Need) -> bool:
+    return need.module in ("brinery_codecs.functions", "brinery_codecs.classes")
+
+
+def _advice(needs: Collection[Need]) -> Iterator[str]:
+    dangerous = [need for need in needs if need.danger and not _is_by_value(need)]
+    own = {"builtins", "brinery_codecs"}
+    packages = sorted({need.module.partition(".")[0] for need in needs if not need.danger} - own)
+    example = printable(" ".join(f"--trust '{package}.*'" for package in packages[:3]))
+    if dangerous:
+        yield "Find out who wrote the records that name what is dangerous, before you decode any of them."
+        if example:
+            yield f"The others can be decoded with {example}."
+    elif any(map(_is_by_value, needs)):
+        yield (
+            "Some hold functions or classes by value, which are code: only --trust anyone decodes them. "
+            "Say it if you trust everyone who could write to the store."
+        )
+    else:
+        default = "--trust 'package.*'"
+        yield (
+            f"Say what may be imported: {example or default} for the classes of a package, or, "
+            "if you trust everyone who could write to the store, --trust anyone for everything."
+        )
+
+
+def _is_by_value(need: Need) -> bool:
+    return need.module in ("brinery_codecs.functions", "brinery_codecs.classes")
+
+
+def _advice(needs: Collection[Need]) -> Iterator[str]:
+    if any(need.danger and not _is_by_value(need) for need in needs):
+        yield "Find out who wrote the records that name what is dangerous, before you decode any of them."
+        return
+    if any(map(_is_by_value, needs)):
+        yield printable(
+            "Some hold functions or classes by value, which are code: only --trust anyone decodes them. Say it "
+            "if you trust everyone who could write to the store."
+        )
+        return
+    packages = sorted(
+        {need.module.partition(".")[0] for need in needs} - {"builtins", "brinery_codecs"}
+    )
     example = (
         " ".join(f"--trust '{package}.*'" for package in packages[:3]) or "--trust 'package.*'"
     )

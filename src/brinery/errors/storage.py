@@ -91,7 +91,8 @@ class MissingTableError(StorageError):
 
     action: str = derived("open")
     reason: str = derived(
-        "there is no store: expected a table {table!r}; check the URL and the name of the table"
+        "there is no store: expected a table {table!r}; check the URL (for SQLite, the path of "
+        "the file) and the name of the table"
     )
     table: str
     _: KW_ONLY
