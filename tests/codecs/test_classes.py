@@ -341,7 +341,7 @@ def innermost(value: Any) -> Any:
     return value
 
 
-CAPTURED = {
+CAPTURED: dict[str, tuple[Any, Any]] = {
     "a persistable object": (Config, lambda config: config.value),
     "a deep list": (deep, innermost),
     "a view": (lambda value: {value: 0}.keys(), lambda view: next(iter(view))),

@@ -113,29 +113,3 @@ def _advice(needs: Collection[Need]) -> Iterator[str]:
             f"Say what may be imported: {example or default} for the classes of a package, or, "
             "if you trust everyone who could write to the store, --trust anyone for everything."
         )
-
-
-def _is_by_value(need: Need) -> bool:
-    return need.module in ("brinery_codecs.functions", "brinery_codecs.classes")
-
-
-def _advice(needs: Collection[Need]) -> Iterator[str]:
-    if any(need.danger and not _is_by_value(need) for need in needs):
-        yield "Find out who wrote the records that name what is dangerous, before you decode any of them."
-        return
-    if any(map(_is_by_value, needs)):
-        yield printable(
-            "Some hold functions or classes by value, which are code: only --trust anyone decodes them. Say it "
-            "if you trust everyone who could write to the store."
-        )
-        return
-    packages = sorted(
-        {need.module.partition(".")[0] for need in needs} - {"builtins", "brinery_codecs"}
-    )
-    example = (
-        " ".join(f"--trust '{package}.*'" for package in packages[:3]) or "--trust 'package.*'"
-    )
-    yield printable(
-        f"Say what may be imported: {example} for the classes of a package, or, if you trust everyone who "
-        "could write to the store, --trust anyone for everything."
-    )
