@@ -35,6 +35,8 @@ _PROGRAM: Final = (
     " __import__('importlib').import_module('brinery.verify.child').run(job)))"
     "(__import__('json').load(open(__import__('sys').argv[1], encoding='ascii')))"
 )
+_OF_C: Final = "Current thread's C stack trace"
+"""Python 3.14 and later print this behind the calls of Python, which say more."""
 _SHOWN: Final = 2_000  # characters of the output of a crashed process
 
 
@@ -130,6 +132,7 @@ class FreshProcess:
             report = json.loads((scratch / "report").read_text(encoding="ascii"))
         except (OSError, ValueError):
             said = (scratch / "errors").read_text(encoding="utf-8", errors="replace")
+            said = said.partition(_OF_C)[0]
             return f"{_end(code)}: {' '.join(said[-_SHOWN:].split()) or 'it said nothing'}"
         return dict(report)
 

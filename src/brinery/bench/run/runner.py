@@ -149,7 +149,7 @@ class Runner:
                 took = time.monotonic() - start
                 is_over = took > self._limits.timeout
                 if is_over or (self._has_waited and took > IDLE):
-                    waits = process.is_copy and thread_count() > 1 and is_waiting(process.pid, took)
+                    waits = process.is_copy and thread_count() > 1 and is_waiting(process.pid)
                     self._has_waited |= waits
                     if is_over or waits:
                         process.kill()

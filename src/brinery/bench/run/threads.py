@@ -7,9 +7,11 @@ threads) may wait in the copy for answers that never come.
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Final
 
+_MOMENT: Final = 0.3  # seconds
 _MOST_IDLE: Final = 0.1
 """The share of its time that a process may have computed, and still counts as waiting."""
 
@@ -31,12 +33,18 @@ def thread_count() -> int:
         return 1
 
 
-def is_waiting(pid: int, seconds: float) -> bool:
-    """Return whether a process has hardly computed in the seconds since its start; False if unknown."""
+def is_waiting(pid: int) -> bool:
+    """Return whether a process hardly computes at the moment, which takes a while; False if unknown."""
+    before = _seconds_computed(pid)
+    time.sleep(_MOMENT)
+    after = _seconds_computed(pid)
+    return before is not None and after is not None and after - before < _MOST_IDLE * _MOMENT
+
+
+def _seconds_computed(pid: int) -> float | None:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return False
+        return None
     # proc(5): utime, stime, cutime, cstime.
-    used = sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
-    return used < _MOST_IDLE * seconds
+    return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
