@@ -46,7 +46,6 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.cli.recode.recode_command": CLICK,
     "brinery.session.identity.IdentityMap.set": ONCE_A_RECORD,
     "brinery.graph.isolation.IsolatedIdentityMap.set": ONCE_A_RECORD,
-    "brinery.graph.loader.Loader._decode_error": LEAN_CORE,
     "brinery.record.reader._owner": FORMAT_2,
     "brinery.record.reader.parse": FORMAT_2,
     "brinery.record.record.new_metadata": FORMAT_2,

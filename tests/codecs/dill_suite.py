@@ -16,35 +16,12 @@ from typing import Any
 
 import dill
 
-from brinery.codec import PlainLinks, Sink
+from brinery.codec import Sink
+from brinery.testing.links import LoneLinks
 from brinery_codecs import dill as codec_module
 from brinery_codecs.dill import DillCodec
 
 counts = {"records": 0, "by dill": 0}
-
-
-class Links(PlainLinks):
-    """No object has a record of its own."""
-
-    def __init__(self, root: Any) -> None:
-        self.root = root
-        self.batch: dict[Any, Any] = {}
-        self.cache: dict[Any, Any] = {}
-
-    def is_external_type(self, cls: type) -> bool:
-        """Say no."""
-        return False
-
-    def external(self, obj: Any) -> None:
-        """Return nothing."""
-
-    def resolve(self, id: str) -> Any:
-        """Raise."""
-        raise LookupError(id)
-
-    def construct(self, early: Any, constructor: Any, args: Any) -> Any:
-        """Construct the root."""
-        return constructor(*args)
 
 
 def dumps(
@@ -64,13 +41,13 @@ def dumps(
     )
     sink = Sink()
     counts["records"] += 1
-    codec.dump(obj, sink, Links(obj))
+    codec.dump(obj, sink, LoneLinks(obj))
     return b"".join(sink.pieces)
 
 
 def loads(data: bytes, **_: Any) -> Any:
     """Do as `dill.loads`."""
-    return DillCodec().load(data, Links(None))
+    return DillCodec().load(data, LoneLinks(None))
 
 
 def copy(obj: Any, *args: Any, **options: Any) -> Any:

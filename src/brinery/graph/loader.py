@@ -14,18 +14,12 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from brinery.errors import (
     BrineryError,
     DecodeError,
-    MissingClassError,
-    TrustError,
-    pass_memory_error,
-    refusal_of,
 )
-from brinery.evolution.libraries import compared
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import (
@@ -36,6 +30,7 @@ from brinery.evolution.placeholder import (
     record_of,
 )
 from brinery.evolution.upgrades import upgrade_from, version_of
+from brinery.graph.decode_failure import DecodeFailure
 from brinery.graph.early import EarlyAttributes
 from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.outcome import (
@@ -340,12 +335,14 @@ class Loader:
         try:
             obj = self._load(read) if finish is None else finish()
         except Exception as error:  # noqa: BLE001 - handled below, or raised as an error of the store
-            obj = self._decode_otherwise(id_, read, self._failure(id_, read, error), is_new)
+            obj = self._decode_otherwise(
+                id_, read, self._failure(id_, read).explained(error), is_new
+            )
         if self._placeholders and is_placeholder(obj) and record_of(obj) is None:
             keep_record(obj, read)
         if objects.setdefault(id_, obj) is not obj:
-            raise self._decode_error(
-                id_, read, "its codec announced no constructor for it, yet it is part of a cycle"
+            raise self._failure(id_, read).error(
+                "its codec announced no constructor for it, yet it is part of a cycle"
             )
         if self._incomplete:
             self._incomplete.pop(id(obj), None)
@@ -360,9 +357,7 @@ class Loader:
             return
         early.end()
         if UPGRADED in self.evolved.get(id_, ()) and not early.keeps_hash():
-            raise self._decode_error(
-                id_,
-                read,
+            raise self._failure(id_, read).error(
                 "it is a key in a cycle through itself, and its upgrade changes its hash by attributes that "
                 "are not plain values",
                 advice="Let the hash use numbers, strings, or tuples of these",
@@ -394,7 +389,7 @@ class Loader:
         try:
             return self._load(read)
         except Exception as error:
-            raise self._failure(id_, read, error) from error
+            raise self._failure(id_, read).explained(error) from error
 
     def _load(self, read: FetchedRecord) -> Any:
         record, codec = read
@@ -410,62 +405,8 @@ class Loader:
         payload, buffers = read.record.parts
         return read.codec.begin(payload, self, buffers)
 
-    def _failure(self, id_: str, read: FetchedRecord, error: Exception) -> BrineryError:
-        # Return the store's error for `error`, which was raised while a record was decoded.
-        pass_memory_error(error)
-        failure: BrineryError
-        if isinstance(error, TrustError):
-            where = self._backend.where(name_of(id_))
-            failure = refusal_of(error, id_, read.record.metadata.codec, where)
-        elif isinstance(error, DecodeError):
-            path = self._path_of(read, error)
-            failure = self._decode_error(
-                id_, read, error.reason, error, type(error), path, error.advice
-            )
-        else:
-            failure = self._decode_error(
-                id_,
-                read,
-                f"{type(error).__name__}: {error}",
-                object_path=self._locate(read, error) or None,
-                advice=read.codec.advice_on(error),
-            )
-        failure.__cause__ = error
-        return failure
-
-    def _path_of(self, read: FetchedRecord, error: DecodeError) -> str | None:
-        inner = error.object_path
-        if error.id is None:  # raised by the codec itself
-            return (self._locate(read, error) if inner is None else inner) or None
-        # Another record that this one needs has failed: the path leads through the reference to it.
-        outer = self._locate(read, error)
-        return None if outer is None else outer + (inner or "") or None
-
-    def _locate(self, read: FetchedRecord, error: Exception) -> str | None:
-        with suppress(Exception):  # the caller reports `error`, and not a failure to locate it
-            return read.codec.locate(read.record.payload, error)
-        return None
-
-    def _decode_error(
-        self,
-        id_: str,
-        read: FetchedRecord,
-        reason: str,
-        cause: Exception | None = None,
-        kind: type[DecodeError] = DecodeError,
-        object_path: str | None = None,
-        advice: str | None = None,
-    ) -> DecodeError:
-        metadata = read.record.metadata
-        differences = compared(metadata, read.codec, in_full=kind is MissingClassError)
-        return kind(
-            reason,
-            id=id_,
-            codec=metadata.codec,
-            path=self._backend.where(name_of(id_)),
-            object_path=object_path,
-            advice=". ".join(filter(None, (advice, differences))) or None,
-        )
+    def _failure(self, id_: str, read: FetchedRecord) -> DecodeFailure:
+        return DecodeFailure(id_, read, self._backend.where(name_of(id_)))
 
     # -- what codecs ask
 
@@ -683,7 +624,7 @@ class Loader:
         except _Needed as needed:
             return needed.id
         except Exception as error:
-            raise self._failure(id_, read, error) from error
+            raise self._failure(id_, read).explained(error) from error
         if finish is None:
             return None
         if id_ not in self._objects:
