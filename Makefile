@@ -16,6 +16,7 @@ INSTALL := $(RUN) -m pip install -qq --disable-pip-version-check
 # Debian packages that tests need; make installs what is missing where it may.
 SYSTEM := chromium chromium-driver fonts-dejavu-core # the browser that opens the page of the benchmark
 SYSTEM += postgresql # a server of any version will do: tests start their own, in a temporary directory
+SYSTEM += gcc libc6-dev # compile a library that imitates a file system without upper and lower case
 SYSTEM += strace # kills a store at any system call, and lets calls fail
 
 .DEFAULT_GOAL := help

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -37,7 +38,8 @@ def _json() -> Serializer:
 
 
 def _orjson() -> Serializer:
-    orjson = pytest.importorskip("orjson")
+    orjson = importlib.import_module("orjson")
+
     lost = {"dataclass", "list", "dict", "str", "int", "member of an Enum"}
     return Serializer(orjson.dumps, orjson.loads, frozenset(lost))
 
@@ -61,7 +63,8 @@ def _msgspec_msgpack() -> Serializer:
 
 
 def _cbor2() -> Serializer:
-    cbor2 = pytest.importorskip("cbor2")
+    cbor2 = importlib.import_module("cbor2")
+
     lost = {"list", "tuple", "dict", "str", "int", "float", "bytes"}
 
     def encode(obj: Any, hook: Callable[[Any], Any]) -> Any:
