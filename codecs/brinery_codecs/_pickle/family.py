@@ -233,7 +233,9 @@ class PickleFamily(Codec):
         finally:
             for key in _GETATTR:
                 del names[key]
-        return self._unpickler(source, names, buffers).load()
+        obj = self._unpickler(source, names, buffers).load()
+        names.given = None  # or the next payload would be decoded twice as well
+        return obj
 
     def begin(
         self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()

@@ -49,7 +49,7 @@ def mended(
     buffers: Iterable[Buffer],
     find_class: FindClass,
 ) -> Any:
-    """Return the object of a payload that was not read otherwise; raise what stands in the way."""
+    """Return the object of a payload that another unpickler could not read; raise if this one cannot."""
     replaced = set[int]()
     given = list(buffers)
     while True:

@@ -45,7 +45,7 @@ def narrowed(names: Globals, module: str, name: str, found: Any) -> Callable[...
 
 
 class AttributesByName:
-    """Stands in for `getattr`: attributes of classes go by the names that they have now.
+    """Replaces `getattr` in payloads: attributes of classes go by the names that they have now.
 
     Below protocol 4, this is how nested classes are named; members of enumerations: see `members`.
     """

@@ -152,6 +152,6 @@ def memo_after(named: tuple[str, str], new_root: Any, external: Any, cls: Any) -
 REFILL: Final = pickle.MARK + (pickle.NEXT_BUFFER + pickle.MEMOIZE) * 9 + pickle.POP_MARK
 """Replaces a prefix: puts the objects of `memo_after` into the memo, passed in as out-of-band buffers.
 
-There is no other way to set the memo of an unpickler in C: an assignment leaves the place of the
-next entry as it was (CPython 3.11 to 3.13).
+An unpickler in C offers no other way to fill its memo: assigning to it does not move the place of
+the next entry (CPython 3.11 to 3.13).
 """

@@ -10,7 +10,6 @@ used does not count.
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import dis
 import enum
 import functools
@@ -31,6 +30,7 @@ from brinery_codecs._pickle.by_value.importable import (
     is_importable_function,
 )
 from brinery_codecs._pickle.by_value.locks import LOCKS
+from brinery_codecs._pickle.reducers import without_persistent_id
 from brinery_codecs.functions import all_code, used_globals
 
 _ATOMS: Final = frozenset(
@@ -44,17 +44,10 @@ _MOST: Final = 10_000
 _ADDED_BY_PYTHON: Final = frozenset(
     {
         "__abstractmethods__",
-        "__annotations_cache__",
-        "__dict__",
         "__firstlineno__",
-        "__module__",
         "__parameters__",
-        "__qualname__",
         "__signature__",
-        "__slotnames__",
         "__static_attributes__",
-        "__weakref__",
-        "_abc_impl",
     }
 )
 _OF_PROTOCOLS: Final = frozenset(
@@ -181,9 +174,8 @@ class _Walk:
         for name, cell in zip(
             function.__code__.co_freevars, function.__closure__ or (), strict=True
         ):
-            if (
-                name != "__classdict__"
-            ):  # the body of a class, as annotations see it from Python 3.14 on
+            # From Python 3.14 on annotations capture the body of their class.
+            if name != "__classdict__":
                 self._token("variable", name)
                 self._cell(cell)
         stored = _stored(function.__code__, "STORE_GLOBAL", "DELETE_GLOBAL")
@@ -258,7 +250,7 @@ class _Walk:
     def _other(self, obj: Any) -> None:
         try:
             reduction = _reduced(obj)
-        except Exception:  # noqa: BLE001 - it may be any code, and a save tells of the failure
+        except Exception:  # noqa: BLE001 - any code may run here; the save reports a failure of it
             self._give_up(type(obj))
             return
         if isinstance(reduction, str):
@@ -268,10 +260,7 @@ class _Walk:
         self.add(function)
         self.add(arguments)
         state, items, pairs = (*rest, None, None, None)[:3]
-        if self._is_external_type(type(obj)) and isinstance(state, dict):
-            # Stores set it: an object has none before its first save.
-            state = {name: value for name, value in state.items() if name != "persistent_id"}
-        self.add(state)
+        self.add(without_persistent_id(state) if self._is_external_type(type(obj)) else state)
         self._all("items", items or ())
         self._all("pairs", chain.from_iterable(pairs or ()))
 
@@ -306,7 +295,7 @@ def _is_constant(value: Any) -> bool:
         cls in _ATOMS
         or isinstance(value, _CONSTANTS)
         or cls.__module__ in _MODULES_OF_CONSTANTS
-        or (dataclasses.is_dataclass(cls) and vars(cls)["__dataclass_params__"].frozen)
+        or getattr(getattr(cls, "__dataclass_params__", None), "frozen", False)
     )
 
 

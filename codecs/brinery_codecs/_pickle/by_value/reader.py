@@ -26,7 +26,7 @@ class ClassReader:
         self._digests: dict[type, str] = {}
 
     def make(self, key: Key, *arguments: Any) -> type:
-        """Stand in for `make_class`."""
+        """Return the class of a key: one that exists, or one that `make_class` makes."""
         found = self._found.get(key)
         if found is None:
             found = self._living(key)
@@ -37,7 +37,7 @@ class ClassReader:
         return found
 
     def fill(self, cls: type, state: Any) -> None:
-        """Stand in for `fill_class`."""
+        """Set the attributes of a class that this load has made; leave any other as it is."""
         made = self._made.get(cls)
         # A record may be decoded twice in one load.  The class stays the same then, and its methods share
         # their variables with what is decoded last.
