@@ -5,11 +5,12 @@ from __future__ import annotations
 import copyreg
 import pickle
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from types import CellType, FunctionType
 from typing import Any, ClassVar
 
-from brinery.codec import Capabilities, ReadLinks, Sink
+from brinery.codec import Buffer, Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
 from brinery_codecs._pickle.by_value.importable import (
@@ -111,7 +112,7 @@ class DillCodec(PickleFamily):
             # dill's own pickler may succeed; if it refuses the object, its error is raised.
             pickler = _Pickler(sink, self, state, take)
             pickler.dump(obj)
-            super()._check(pickler, sink)
+            super()._check(pickler, sink.pieces)
             return
         except Exception as error:
             if refusal is None or not is_too_deep(error):
@@ -119,12 +120,12 @@ class DillCodec(PickleFamily):
         # dill's error would say that the object is too deep, but only dill's own pickler is limited so.
         raise refusal
 
-    def _check(self, pickler: Any, sink: Sink) -> None:
-        super()._check(pickler, sink)
+    def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
+        super()._check(pickler, pieces)
         # dill writes the dictionary of a module by name, and a pickler in C has no hook for
         # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
         # then are all objects that were written looked through, which takes as long as writing them.
-        if any(mark in piece for piece in sink.pieces for mark in _MARKS_OF_A_MODULE):
+        if any(mark in piece for piece in pieces for mark in _MARKS_OF_A_MODULE):
             written = pickler.memo.copy()
             if any(id(vars(module)) in written for module in list(sys.modules.values())):
                 raise NotExactError

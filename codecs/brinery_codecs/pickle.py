@@ -7,7 +7,7 @@ import platform
 
 from brinery.codec import Capabilities
 from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.prefixes import FRAMED, Prefix, is_in_place, prefix_of
+from brinery_codecs._pickle.openings import Opening, opening_of
 from brinery_codecs._pickle.targets import Take, Target
 from brinery_codecs._pickle.write_state import WriteState
 
@@ -36,15 +36,12 @@ class PickleCodec(PickleFamily):
         pickler.dispatch_table = state.table
         return pickler
 
-    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
-        if self.protocol < FRAMED:
+    def _opening(self, cls: type, state: WriteState) -> Opening | None:
+        table = state.table
+        if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
             return None
-        if not state.table.is_persistable(cls):
-            return None
-        found = state.known_prefixes.get(cls)
-        if found is None or not is_in_place(cls):
-            found = state.known_prefixes[cls] = prefix_of(cls, self.protocol)
-        return found
+        notes = table.notes(cls)
+        return found._replace(notes=notes) if notes else found
 
     def _renew(self, pickler: pickle.Pickler) -> bool:
         pickler.clear_memo()

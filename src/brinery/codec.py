@@ -13,6 +13,11 @@ from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
+Encode = Callable[[Any], tuple[Sequence[Buffer], int, bool]]
+"""Encodes an object: returns the pieces of its payload, the size in bytes of the *opening* among them, and whether
+the payload is *simple*.  An opening makes the bare object, and is the same for all objects of a class; its size
+is 0 where there is none.  A payload is simple if decoding it runs no code of the user's."""
+
 DEFAULT_PROTOCOL: Final = None
 """Leaves the choice of the protocol to the store's settings, and then to the codec."""
 
@@ -285,6 +290,35 @@ class Codec(ABC):
     @abstractmethod
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object that the payload `source` describes."""
+
+    def encoder(self, links: WriteLinks) -> Encode:
+        """Return a function that encodes one object after the other, as `dump` does.
+
+        A store calls this once for each save, and the function for each record.
+        """
+
+        def encode(obj: Any) -> tuple[Sequence[Buffer], int, bool]:
+            sink = Sink()
+            self.dump(obj, sink, links)
+            return sink.pieces, 0, False
+
+        return encode
+
+    def made_by(self, opening: bytes, links: ReadLinks) -> type | None:
+        """Return the class whose bare object an opening makes, where `fill` may be used for its objects.
+
+        None, as from the base class, means that only `load` decodes these payloads.
+        """
+        return None
+
+    @staticmethod
+    def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:
+        """Give a bare object its state: the part of a simple payload after its opening.
+
+        A store makes the objects of all simple records first, and fills them afterwards.  `resolve` is that of
+        `ReadLinks`.
+        """
+        raise NotImplementedError
 
     def portable(self) -> Codec:
         """Return a codec that writes the same bytes, and refuses objects that only this process could load.

@@ -24,7 +24,7 @@ from brinery import (
 from brinery.backend import Put
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 
 COUNT = 200
 

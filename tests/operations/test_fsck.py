@@ -33,7 +33,7 @@ from brinery import (
 )
 from brinery.catalog.quarantine import NAME as QUARANTINE
 from brinery.ids import name_of
-from brinery.record.record import FORMAT_VERSION
+from brinery.record.format import FORMAT_VERSION
 
 Damage = Callable[[bytes], bytes]
 

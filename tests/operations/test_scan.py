@@ -13,7 +13,7 @@ from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
 from brinery.record.reader import parse_metadata
-from brinery.record.record import has_magic
+from brinery.record.format import has_magic
 
 
 class Node(Persistable):

@@ -13,7 +13,7 @@ import pytest
 
 from brinery import FilesystemStore, RecordError, SettingsError, fsck
 from brinery.record.outline import LARGE
-from brinery.record.record import TAIL_SIZE
+from brinery.record.format import TAIL_SIZE
 
 SIZE: Final = 3 << 30
 

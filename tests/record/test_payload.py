@@ -32,7 +32,8 @@ from brinery import (
 )
 from brinery.codec import Buffer
 from brinery.record.reader import parse
-from brinery.record.record import Record, Transformation, digest_of, new_metadata
+from brinery.record.digest import digest_of
+from brinery.record.record import Record, Transformation, new_metadata
 from brinery.record.writer import build
 from brinery.transform import Transform
 from brinery.transforms.gzip import GzipTransform

@@ -29,20 +29,11 @@ from brinery.errors import (
 )
 from brinery.ids import Id
 from brinery.record import fast_reader, reader, writer
-from brinery.record.reader import metadata_length, parse, parse_metadata
-from brinery.record.record import (
-    ALIGNMENT,
-    DIGEST_SIZE,
-    FORMAT_VERSION,
-    MAGIC,
-    TAIL_SIZE,
-    Metadata,
-    Record,
-    Transformation,
-    digest_of,
-    has_magic,
-    new_metadata,
-)
+from brinery.record.end import end_size
+from brinery.record.reader import parse, parse_metadata
+from brinery.record.digest import digest_of
+from brinery.record.format import ALIGNMENT, FORMAT_VERSION, MAGIC, TAIL_SIZE, has_magic
+from brinery.record.record import DIGEST_SIZE, Metadata, Record, Transformation, new_metadata
 from brinery.record.writer import build
 
 # The format, stated once more: these tests do not take it from the code.
@@ -286,7 +277,7 @@ class TestRoundTrip:
 
     def test_metadata_are_read_from_the_end_alone(self) -> None:
         """As many bytes as `metadata_length` returns; the payload is not read."""
-        needed = metadata_length(SAMPLE[-TAIL_SIZE:], len(SAMPLE), id=None, path=None)
+        needed = end_size(SAMPLE[-TAIL_SIZE:], len(SAMPLE), id=None, path=None)
         assert parse_metadata(SAMPLE[-needed:], len(SAMPLE)) == parse(SAMPLE).metadata
         damaged = b"P" + SAMPLE[1:]
         assert parse_metadata(damaged, len(damaged)) == parse(SAMPLE).metadata

@@ -50,7 +50,7 @@ from brinery import (
     register,
 )
 from brinery.cli import main
-from brinery.record.record import FORMAT_VERSION
+from brinery.record.format import FORMAT_VERSION
 
 
 class Task(Persistable):

@@ -17,8 +17,11 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
-from brinery.record.reader import metadata_length, parse
-from brinery.record.record import TAIL_SIZE, digest_of, new_metadata
+from brinery.record.end import end_size
+from brinery.record.reader import parse
+from brinery.record.digest import digest_of
+from brinery.record.format import TAIL_SIZE
+from brinery.record.record import new_metadata
 from brinery.record.seal import Seals
 from brinery.record.writer import build
 from brinery.registry.transforms import transform_from
@@ -191,7 +194,7 @@ def forgeries(
     """Yield changed records whose digests without a key were made to fit."""
     metadata = parse(whole).metadata
     size, end = metadata.payload_size, len(whole) - TAIL_SIZE
-    start = len(whole) - metadata_length(whole, len(whole), id=None, path=None)
+    start = len(whole) - end_size(whole, len(whole), id=None, path=None)
     described = whole[start:end]
     for at in range(len(described)):
         for mask in (*(1 << bit for bit in bits), 255):

@@ -31,7 +31,8 @@ from tests.torture.payloads import GROUPS
 from tests.trust import things
 
 from brinery import BrineryError, MemoryStore, Trust, TrustError
-from brinery.record.record import Transformation, digest_of, new_metadata
+from brinery.record.digest import digest_of
+from brinery.record.record import Transformation, new_metadata
 from brinery.record.writer import build
 
 MEMORY = 1 << 30

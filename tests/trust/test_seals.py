@@ -391,10 +391,11 @@ def _forged(data: bytes, **change: Any) -> bytes:
     # As an attacker can make it: all digests right, the seal the old one.
     import msgpack
 
-    from brinery.record.reader import metadata_length
-    from brinery.record.record import TAIL_SIZE, digest_of
+    from brinery.record.end import end_size
+    from brinery.record.digest import digest_of
+    from brinery.record.format import TAIL_SIZE
 
-    length = metadata_length(data, len(data), id=None, path=None) - TAIL_SIZE
+    length = end_size(data, len(data), id=None, path=None) - TAIL_SIZE
     metadata = msgpack.unpackb(data[-TAIL_SIZE - length : -TAIL_SIZE])
     names = {"class_name": "class"}
     metadata |= {names.get(name, name): value for name, value in change.items()}

@@ -6,23 +6,32 @@ import copy
 import io
 import pickle
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, MutableMapping
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import replace
 from itertools import chain
 from types import CodeType
 from typing import Any, ClassVar, Final, Protocol, Self
 
-from brinery.codec import Buffer, Codec, Mention, ReadLinks, Sink, WriteLinks
+from brinery.codec import Buffer, Codec, Encode, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError, ProtocolError, is_too_deep
 from brinery.evolution.placeholder import Placeholder
 from brinery_codecs._pickle.analysis.scan import scan
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, Names, OldStateError
-from brinery_codecs._pickle.prefixes import Prefix
+from brinery_codecs._pickle.openings import (
+    FUNCTION,
+    FUNCTION_KEY,
+    REFILL,
+    Opening,
+    is_plain,
+    joined,
+    are_simple,
+    may_name,
+)
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
-from brinery_codecs._pickle.targets import Relay, Take, Target, void
+from brinery_codecs._pickle.targets import Take, Target, void
 from brinery_codecs._pickle.unpicklers import (
     SuspendableUnpickler,
     UpgradingUnpickler,
@@ -103,7 +112,7 @@ class PickleFamily(Codec):
                 return
             writer = self._pickler(sink, state, take)
             writer.dump(obj)
-            self._check(writer, sink)
+            self._check(writer, sink.pieces)
             return
         except Exception as error:
             if not is_too_deep(error):
@@ -112,47 +121,77 @@ class PickleFamily(Codec):
         void(sink, take)
         pickler = self._deep_pickler(sink, state, take)
         pickler.dump(obj)
-        self._check(pickler, sink)
+        self._check(pickler, sink.pieces)
 
     def _write_in_band(self, obj: Any, sink: Sink, state: WriteState) -> None:
         # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
         idle, state.idle = state.idle, None
-        pickler: Any
-        if idle is None:
-            relay = Relay()
-            pickler = self._pickler(relay, state, None)
-        else:
-            pickler, relay = idle
-        cls = type(obj)
-        try:
-            prefix = state.prefixes[cls]
-        except KeyError:
-            prefix = state.prefixes[cls] = self._prefix(cls, state)
-        if prefix is None:
-            head = b""
-            pickler.dump(obj)
-        else:
-            head, pickler.memo = prefix
-            pickler.dump(obj)
-        relay.give(head, sink)
-        self._check(pickler, sink)
+        pickler, pieces = idle or self._new_pickler(state)
+        pieces.clear()
+        pickler.dump(obj)
+        sink.pieces += pieces
+        self._check(pickler, sink.pieces)
         # Forgetting takes as long as the table is large, and that does not shrink.
-        size = len(sink.pieces[0]) if len(sink.pieces) == 1 else _SMALL
-        if size < _SMALL and self._renew(pickler):
-            state.idle = pickler, relay
+        if len(pieces) == 1 and len(pieces[0]) < _SMALL and self._renew(pickler):
+            state.idle = pickler, pieces
+
+    def _new_pickler(self, state: WriteState) -> tuple[Any, list[bytes]]:
+        sink = Sink()
+        return self._pickler(sink, state, None), sink.pieces
+
+    def encoder(self, links: WriteLinks) -> Encode:
+        """Return a function that writes objects of one save; see `Codec.encoder`."""
+        state = links.batch[id(self)] = self._write_state(links)
+        openings = state.openings
+
+        def encode_otherwise(obj: Any) -> tuple[list[Buffer], int, bool]:
+            sink = Sink()
+            self.dump(obj, sink, links)
+            return sink.pieces, 0, False
+
+        def encode(obj: Any) -> tuple[list[Buffer], int, bool]:
+            cls = type(obj)
+            if cls in openings:
+                opening = openings[cls]
+            else:
+                opening = openings[cls] = self._opening(cls, state)
+            if opening is None or not (attributes := obj.__dict__):
+                return encode_otherwise(obj)
+            if state.table.met:
+                state.table.begin()
+            idle, state.idle = state.idle, None
+            pickler, pieces = idle or self._new_pickler(state)
+            pieces.clear()
+            pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
+            try:
+                pickler.dump(attributes)
+            except Exception as error:
+                if is_too_deep(error):
+                    return encode_otherwise(obj)
+                raise
+            for note in opening.notes:
+                note()
+            found = joined(opening, pieces)
+            state.idle = pickler, pieces
+            size = len(opening.head)
+            is_simple = opening.is_plain and are_simple(found, size)
+            self._check(pickler, found)
+            return found, size, is_simple
+
+        return encode
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
         names = self._names(links)
-        refilled = names.refilled(source)
-        if refilled is None:
+        cls, size = names.opened(source)
+        if cls is None or may_name(source):
             try:
                 return self._load(source, names, links, buffers)
             except Exception as failure:  # noqa: BLE001 - raised again unless the payload can be mended
                 return self._mended(failure, source, names, buffers)
-        data, first = refilled
         try:
-            return pickle.loads(data, buffers=chain(first, buffers))
+            first = links.resolve, links.construct(None, NEW, (cls,))
+            return pickle.loads(REFILL + source[size:], buffers=chain(first, buffers))
         except MemoryError:
             raise
         except Exception as failure:
@@ -167,6 +206,16 @@ class PickleFamily(Codec):
                 if reason[0] is PickleFamily.load.__code__ or reason == _place_of(again):
                     return self._mended(again, source, names, buffers)
                 raise failure from failure.__cause__
+
+    def made_by(self, opening: bytes, links: ReadLinks) -> type | None:
+        """Return the class whose bare object an opening makes; see `Codec.made_by`."""
+        cls, size = self._names(links).opened(opening)
+        return cls if cls is not None and size == len(opening) and is_plain(cls) else None
+
+    @staticmethod
+    def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:
+        """Give an object its state; see `Codec.fill`."""
+        pickle.loads(REFILL + state, buffers=(resolve, obj))
 
     def _mended(
         self, failure: Exception, source: Buffer, names: Names, buffers: Iterable[Buffer]
@@ -242,7 +291,7 @@ class PickleFamily(Codec):
     ) -> Callable[[], Any] | None:
         """Decode until the root is constructed; return the function for the rest, None for `load`."""
         names = self._names(links)
-        cls = names.class_of_root(source)
+        cls, _ = names.opened(source)
         if cls is not None:
             links.construct(None, NEW, (cls,))
             return None
@@ -346,15 +395,15 @@ class PickleFamily(Codec):
         """Return the pickler for objects that are too deep for the other one."""
         return DeepPickler(sink, self.protocol, state.table, buffer_callback=take)
 
-    def _prefix(self, cls: type, state: WriteState) -> Prefix | None:
-        """Return the prefix of the payloads of a persistable class, None if it has none."""
+    def _opening(self, cls: type, state: WriteState) -> Opening | None:
+        """Return the opening of the payloads of a class, None if it has none."""
         return None
 
-    def _check(self, pickler: Any, sink: Sink) -> None:
+    def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
         # What is written by value does not spell the name: see `classes`.
-        if self._is_portable and any(b"__main__" in piece for piece in sink.pieces):
-            for module, name in self.needs(b"".join(sink.pieces)):
+        if self._is_portable and any(b"__main__" in piece for piece in pieces):
+            for module, name in self.needs(b"".join(pieces)):
                 if "__main__" in (module, name):
                     raise pickle.PicklingError(
                         f"{name} is defined in __main__, which another process does not have: "
@@ -371,9 +420,7 @@ class PickleFamily(Codec):
         return names_unpickler(source, names, buffers)
 
     def _write_state(self, links: WriteLinks) -> WriteState:
-        table = ReducerTable(links, self.protocol, self._reducers())
-        kept = links.cache.setdefault((Prefix, self.protocol), {})
-        return WriteState(table, known_prefixes=kept)
+        return WriteState(ReducerTable(links, self.protocol, self._reducers()))
 
     def _names(self, links: ReadLinks) -> Names:
         # Asked for each record.  `dump` keeps its state under the ID itself.

@@ -6,19 +6,13 @@ import copyreg
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from brinery.codec import Buffer, Codec, ReadLinks
 from brinery.errors import DecodeError, MissingClassError, TrustError
 from brinery_codecs._pickle.finders import FindClass, admitted, finder_of
 from brinery_codecs._pickle.narrowed import AttributesByName, narrowed
-from brinery_codecs._pickle.prefixes import (
-    calls_root,
-    class_of,
-    end_of_prefix,
-    memo_after,
-    refilled,
-)
+from brinery_codecs._pickle.openings import class_of, end_of_opening
 
 if TYPE_CHECKING:
     from brinery_codecs._pickle.by_value.reader import ClassReader
@@ -78,7 +72,7 @@ class Names(dict[tuple[str, str], Any]):
         self.links = links
         self.codec = codec
         self.restriction = links.restriction
-        self._prefixes: dict[bytes, KnownPrefix | None] = {}
+        self._opened: dict[bytes, type | None] = {}
         self._enumerations: set[type] = set()
         self._is_enumeration: dict[tuple[str, str], bool] = {}
         self.given: weakref.ref[AttributesByName] | None = None
@@ -91,45 +85,31 @@ class Names(dict[tuple[str, str], Any]):
         found = self[key] = own(self.links)
         return found
 
-    def refilled(self, source: Buffer) -> tuple[bytes, tuple[Any, ...]] | None:
-        """Return a pickle of the same object that names nothing, and the first buffers that it takes.
+    def opened(self, source: Buffer) -> tuple[type | None, int]:
+        """Return the class of the object that a known opening makes, and the size of the opening.
 
-        None if the payload may name more than its prefix does; see `prefixes`.
+        The class is None where an unpickler has to read the opening.
         """
-        if not isinstance(source, bytes) or not (end := end_of_prefix(source)):
-            return None
-        # For each record: known prefixes without a further call.
-        prefix = source[:end]
-        known = self._prefixes[prefix] if prefix in self._prefixes else self._known_prefix(prefix)
-        if known is None or (data := refilled(source, end)) is None:
-            return None
-        return data, known.memo
+        if not isinstance(source, bytes) or not (end := end_of_opening(source)):
+            return None, 0
+        # For each record: known openings without a further call.
+        head = source[:end]
+        cls = self._opened[head] if head in self._opened else self._opening(head)
+        return cls, end
 
-    def class_of_root(self, source: Buffer) -> type | None:
-        """Return the class of a root made by its ``__new__`` alone, where the prefix is known.
-
-        In a ring every object is begun before its turn: 1.4 µs for each so, where an unpickler takes 5.8.
-        """
-        if not isinstance(source, bytes) or not (end := end_of_prefix(source)):
+    def _opening(self, head: bytes) -> type | None:
+        # An opening that this load meets first.
+        named = class_of(head)
+        if named is None or self.restriction is not None:
+            self._opened[head] = None
             return None
-        if not calls_root(source, end):
-            return None
-        prefix = source[:end]
-        known = self._prefixes[prefix] if prefix in self._prefixes else self._known_prefix(prefix)
-        return None if known is None else known.root
-
-    def _known_prefix(self, prefix: bytes) -> KnownPrefix | None:
-        # A prefix that this load meets first; None if an unpickler has to read it.
-        named = class_of(prefix)
-        found = None
-        if named is not None and self.restriction is None:
-            cls = self._lasting(*named)
-            if cls is None:
-                return None  # for this record
-            functions = self[_NEW_ROOT], self[_EXTERNAL]
-            found = KnownPrefix(memo_after(named, *functions, cls), cls)
-        self._prefixes[prefix] = found
-        return found
+        cls: type | None = self._lasting(*named)
+        if cls is None:
+            return None  # for this record
+        if cls.__new__ is not object.__new__:
+            cls = None
+        self._opened[head] = cls
+        return cls
 
     def _lasting(self, module: str, name: str) -> Any:
         # The global, None where it is not the same for all records of this load, or missing.
@@ -214,17 +194,6 @@ class Names(dict[tuple[str, str], Any]):
             and self.restriction.admits(*name)
             and self.restriction.admits_object(*name, cls)
         )
-
-
-class KnownPrefix(NamedTuple):
-    """The memo and the root class that an unpickler has after a prefix; see `prefixes`."""
-
-    memo: tuple[Any, ...]
-    root: type
-
-
-_NEW_ROOT = ("brinery.reference", "new_root")
-_EXTERNAL = ("brinery.reference", "external")
 
 
 class OldStateError(BaseException):

@@ -83,6 +83,12 @@ class ReducerTable(dict[type, Reducer]):
         self[cls] = reducer
         return reducer
 
+    def notes(self, cls: type) -> Sequence[Note]:
+        """Return what is to be called for each object of a class: it notes its libraries and version."""
+        version = self._note_version(cls)
+        libraries = self._libraries(cls)
+        return libraries if version is None else [*libraries, version]
+
     def begin(self) -> None:
         """Prepare for the next record."""
         for cls in self.met:

@@ -16,28 +16,6 @@ class Target(Protocol):
         """Return the function that takes bytes."""
 
 
-class Relay:
-    """Takes the output of a pickler, and gives it to the sink of the current record."""
-
-    __slots__ = ("_pieces",)
-
-    def __init__(self) -> None:
-        self._pieces: list[bytes] = []
-
-    def write(self, data: Buffer) -> None:
-        """Take `data`; a mutable buffer is copied, because later hooks may change it."""
-        self._pieces.append(data if type(data) is bytes else bytes(data))
-
-    def give(self, head: bytes, sink: Sink) -> None:
-        """Write `head` and all that was taken to a sink, as one piece if it was taken as one."""
-        pieces = self._pieces
-        if len(pieces) == 1:
-            sink.pieces.append(head + pieces[0])
-        else:
-            sink.pieces += (head, *pieces) if head else pieces
-        pieces.clear()
-
-
 class Take(list[Buffer]):
     """Takes the buffers that go out of band."""
 

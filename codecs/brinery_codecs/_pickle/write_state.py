@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from brinery_codecs._pickle.prefixes import Prefix
+from brinery_codecs._pickle.openings import Opening
 from brinery_codecs._pickle.reducers import ReducerTable
-from brinery_codecs._pickle.targets import Relay
 
 if TYPE_CHECKING:
     from brinery_codecs._pickle.by_value.reducer import ClassReducer
@@ -19,12 +18,10 @@ class WriteState:
     """Everything that the records of one save share."""
 
     table: ReducerTable
-    prefixes: dict[type, Prefix | None] = field(default_factory=dict)
-    """The prefix of each class that this save has met; None for a class without one."""
-    known_prefixes: dict[type, Prefix | None] = field(default_factory=dict)
-    """The same, of all saves of a store."""
-    idle: tuple[Any, Relay] | None = None
-    """A pickler that waits for the next record, and where it writes to."""
+    openings: dict[type, Opening | None] = field(default_factory=dict)
+    """The opening of each class that this save has met; None for a class without one."""
+    idle: tuple[Any, list[bytes]] | None = None
+    """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None
 
     def by_value(self) -> tuple[FunctionReducer, ClassReducer]:

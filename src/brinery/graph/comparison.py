@@ -9,7 +9,8 @@ from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root, missing_class
 from brinery.persistable import is_persistable_type
-from brinery.record.record import Record, digest_of
+from brinery.record.digest import digest_of
+from brinery.record.record import Record
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -42,7 +43,7 @@ class Reloading:
         """Load the object of `record`; return the digest of the payload that `codec` writes for it."""
         self._versions = record.metadata.versions
         try:
-            loaded = codec.load(record.payload, self, record.buffers)
+            loaded = codec.load(record.payload, self)
             self.batch.clear()
             return self.digest_of_living(codec, loaded)
         finally:

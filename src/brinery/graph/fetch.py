@@ -22,6 +22,7 @@ from brinery.errors import (
 )
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
+from brinery.record.kind import Kind
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -118,8 +119,7 @@ class Fetcher:
         referrers: dict[str, str | None] = dict.fromkeys(ids)
         wave = list(referrers)
         codec: Codec | None = None
-        name, is_sealed = "", False
-        config: Mapping[str, Any] = {}
+        kind: Kind | None = None
         while wave:
             following: list[str] = []
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
@@ -131,16 +131,9 @@ class Fetcher:
                     # Parse it again with its path, so that the error names it; making the path takes time.
                     record = gate.parsed(data, version, id_, backend.where(place))
                 metadata = record.metadata
-                # Most records of a graph have the same codec as the one before.
-                if (
-                    codec is None
-                    or metadata.codec != name
-                    or metadata.config != config
-                    or (metadata.content is not None) is not is_sealed
-                ):
-                    codec = self._codec_of(metadata)
-                    name, config = metadata.codec, metadata.config
-                    is_sealed = metadata.content is not None
+                # Most records of a graph are of the same kind as the one before.
+                if metadata.kind is not kind or metadata.content is not None or codec is None:
+                    kind, codec = metadata.kind, self._codec_of(metadata)
                     gate.check_codec(codec, metadata)
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))

@@ -84,6 +84,8 @@ class IsolatedIdentityMap(IdentityMap):
         super().__init__()
         self.own = own
         self._switch = _Switch()
+        self.classes: dict[str, str] = {}
+        """The class names of other objects, by ID, as the record has them."""
         self._met: dict[str, Stub] = {}
 
     def get(self, id: str) -> Any:
@@ -163,5 +165,5 @@ class IsolatedSaver(Saver):
             return None
         # A plain string, as in every payload: an `Id` would add its class to the names in the payload.
         reference = str.__str__(found)
-        self._references[reference] = None
+        self._references[reference] = self.around.classes.get(reference, "")
         return reference

@@ -14,12 +14,9 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from brinery.errors import (
-    BrineryError,
-    DecodeError,
-)
+from brinery.errors import BrineryError, DecodeError, pass_memory_error
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import (
@@ -42,10 +39,12 @@ from brinery.graph.outcome import (
 )
 from brinery.ids import as_id, name_of
 from brinery.persistable import is_persistable_type
+from brinery.record.format import SIMPLE
+from brinery.record.kind import Kind
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
-from brinery.session.identity import NOTHING, set_persistent_id
+from brinery.session.identity import NOTHING
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
 
@@ -71,6 +70,7 @@ class _Needed(BaseException):
 
 # Each new order decodes again the records that were decoded so far.
 _MOST_ORDERS = 8
+_make: Final = object.__new__
 _SMALL = 1 << 14
 """A record below this size in bytes has so few objects that the collector need not be paused."""
 
@@ -214,7 +214,6 @@ class Loader:
             id_ = as_id(name)
             digest = record.metadata.raw_digest
             self.identity.set(id_, obj, record.version, digest, codec, True)
-            set_persistent_id(obj, id_)
         return lent.get(id, NOTHING)
 
     def is_incomplete(self, id: str) -> bool:
@@ -238,6 +237,8 @@ class Loader:
             if read.record.metadata.versions:
                 self._with_versions.update(read.record.metadata.versions)
         self._objects = dict(self._alive)
+        if self._fill_simple():
+            return
         self._to_enter = set(self._read)
         while True:
             try:
@@ -255,6 +256,47 @@ class Loader:
                     raise
                 self._first.insert(0, failed)
             self._start_again()
+
+    def _fill_simple(self) -> bool:
+        """Make all objects first, and fill them then; return False unless all records are simple.
+
+        No code of the user's runs on the way, so that nothing sees an object before it is filled.
+        """
+        if self.restriction is not None or self._placeholders or self._with_versions:
+            return False
+        objects, waiting = dict(self._objects), []
+        makers: dict[Kind, tuple[type, bytes]] = {}
+        try:
+            for id_, (record, codec) in self._read.items():
+                metadata = record.metadata
+                kind = metadata.kind
+                if metadata.flags & SIMPLE == 0 or not kind.opening:
+                    return False
+                if metadata.transform is None:
+                    payload = record.data[: metadata.payload_size]
+                else:
+                    payload = record.raw or b""
+                size = kind.opening
+                if kind in makers:
+                    cls, opening = makers[kind]
+                else:
+                    self.current, opening = id_, payload[:size]
+                    made = codec.made_by(opening, self)
+                    if made is None:
+                        return False
+                    cls, _ = makers[kind] = made, opening
+                if not payload.startswith(opening):
+                    return False
+                objects[id_] = obj = _make(cls)
+                waiting.append((codec.fill, payload[size:], obj))
+            resolve = objects.__getitem__
+            for fill, state, obj in waiting:
+                fill(state, obj, resolve)
+        except Exception as error:  # noqa: BLE001 - the careful way finds out where, or decodes it
+            pass_memory_error(error)
+            return False
+        self._objects = objects
+        return True
 
     def _start_again(self) -> None:
         self._objects = dict(self._alive)
@@ -280,7 +322,6 @@ class Loader:
             done = metadata.transform
             digest = metadata.payload_digest if done is None else done.digest
             enter(id_, obj, record.version, digest, codec, True)
-            set_persistent_id(obj, id_)
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
@@ -297,7 +338,6 @@ class Loader:
                 identity.incomplete.discard(name)
                 identity.forget(name)
             identity.set(id_, obj, record.version, digest, codec, is_current)
-            set_persistent_id(obj, id_)
         identity.incomplete |= partial
 
     @property
@@ -395,15 +435,13 @@ class Loader:
         record, codec = read
         if type(codec) is MissingCodec:
             return self._opaque(read, codec.reason)
-        payload, buffers = record.parts
-        return codec.load(payload, self, buffers)
+        return codec.load(record.payload, self)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
         if type(read.codec) is MissingCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
-        payload, buffers = read.record.parts
-        return read.codec.begin(payload, self, buffers)
+        return read.codec.begin(read.record.payload, self)
 
     def _failure(self, id_: str, read: FetchedRecord) -> DecodeFailure:
         return DecodeFailure(id_, read, self._backend.where(name_of(id_)))

@@ -18,7 +18,7 @@ from typing import Any, Final
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
-from brinery.codec import Buffer, Codec, Sink
+from brinery.codec import Buffer, Codec, Encode
 from brinery.errors import (
     AlreadySavedError,
     BrineryError,
@@ -45,13 +45,16 @@ from brinery.record.clock import now
 from brinery.record.encoded import Encoded
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
-from brinery.record.record import TAIL_SIZE, digest_of, has_magic
-from brinery.record.writer import Writer, build
+from brinery.record.digest import digest_of
+from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
+from brinery.record.kinds import KindTable
+from brinery.record.record import Groups, flat, grouped
+from brinery.record.writer import build, build_record
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
-from brinery.session.identity import Entry, set_persistent_id
+from brinery.session.identity import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
 
@@ -133,6 +136,7 @@ class Saver:
         self._identity = session.identity
         self._new_id: Callable[[Any], Any] = session.idfactory.new
         self._gate = session.gate
+        self._seals = session.gate.seals
         self._caches = session.caches
         self._options = options
         self._codec = options.codec
@@ -150,18 +154,18 @@ class Saver:
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self.root: Any = None
         self._current: _Work | None = None
-        self._references: dict[str, None] = {}
+        self._references: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._library = session.caches.libraries
         self._libraries: dict[str, str] = {}
         self._now = now()
-        self._nonce = os.urandom(12)
+        self._nonce = os.urandom(NONCE_SIZE - 4)
         self._class_names = _NameTable()
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
         self._works: dict[int, _Work] = {}
         self._plain_roots: dict[int, _Work] = {}
-        self._writers: dict[int, Writer] = {}
+        self._encoders: dict[int, tuple[Codec, Encode, KindTable]] = {}
         self._claims: dict[str, Any] = {}
         self._list: list[_Work] = []
         self._written: list[_Work] = []
@@ -185,7 +189,7 @@ class Saver:
             else:
                 work = self._enlist(obj, entry.id, entry, entry.version, False)
         reference = work.reference
-        self._references[reference] = None
+        self._references[reference] = self._class_names[type(obj)]
         return reference
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
@@ -230,6 +234,7 @@ class Saver:
                 # waits for the collector.
                 for kept in (
                     self.batch,
+                    self._encoders,
                     self._works,
                     self._list,
                     self._written,
@@ -391,12 +396,10 @@ class Saver:
         if entry is not None and entry.is_doubtful and work.found_in is not None:
             self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
-        writer = self._writers.get(id(codec)) or self._writer(codec)
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
-        name = self._class_names[type(work.obj)]
-        record = writer.build(work.id, name, encoded, (self._now, nonce), payload)
+        record = build_record(work.id, encoded, (self._now, nonce), payload, self._seals)
         self._enlist_written(work, codec, digest, record)
-        return self._put(work, record, expect, encoded.references)
+        return self._put(work, record, expect, encoded.groups)
 
     def _check_doubtful(self, work: _Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
@@ -467,11 +470,10 @@ class Saver:
                 nonce=self._nonce + len(self._written).to_bytes(4, "big"),
             ),
             [bytes(original.record.stored)],
-            original.record.buffers,
-            self._gate.seals,
+            self._seals,
         )
         self._enlist_written(work, original.codec, metadata.raw_digest, record)
-        return self._put(work, record, expect, metadata.references)
+        return self._put(work, record, expect, metadata.groups)
 
     def _enlist_written(
         self, work: _Work, codec: Codec, digest: bytes, record: Sequence[Buffer]
@@ -484,17 +486,17 @@ class Saver:
         work: _Work,
         record: Sequence[Buffer],
         expect: Version | Expect,
-        references: Sequence[str],
+        groups: Groups,
     ) -> Put:
-        about = self._about(work, references) if self._keeps_columns else None
+        about = self._about(work, groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
-    def _about(self, work: _Work, references: Sequence[str]) -> About:
+    def _about(self, work: _Work, groups: Groups) -> About:
         assert work.codec is not None
         values = self.session.fields
         fields = {} if values is None else values(work.obj)
         name = self._class_names[type(work.obj)]
-        return _new_about((name, work.codec.name, self._now, references, fields))
+        return _new_about((name, work.codec.name, self._now, flat(groups), fields))
 
     def _check_is_record(self, work: _Work) -> None:
         # `overwrite` replaces only files that end as a record does, and never some other file.
@@ -530,18 +532,6 @@ class Saver:
 
     def _reloading(self) -> Reloading:
         return Reloading(self.session)
-
-    def _writer(self, codec: Codec) -> Writer:
-        # Most saves of a store use one codec: its writer is cached.
-        seals = self._gate.seals
-        known = self._caches.writer
-        if known is not None and known[0] is codec and known[1].seals is seals:
-            writer = known[1]
-        else:
-            writer = Writer(codec.name, codec.config(), codec.version, codec.protocol, seals=seals)
-            self._caches.writer = codec, writer
-        self._writers[id(codec)] = writer
-        return writer
 
     def _note_unchanged(self, work: _Work) -> None:
         """Note that a record is stored already and not written; it must be stored at the end, too."""
@@ -625,18 +615,24 @@ class Saver:
             raise _located(work, codec, self._failure(work, codec).explained(error)) from error
 
     def _encoded(self, work: _Work, codec: Codec) -> Encoded:
-        sink = Sink()
+        _, encode, kinds = self._encoders.get(id(codec)) or self._encoder(codec)
         self.root = work.obj
         self._current = work
-        self._references = {}
-        self._versions = {}
-        self._libraries = {}
-        codec.dump(work.obj, sink, self)
-        pieces = sink.pieces
-        references = tuple(self._references)
-        return _new_encoded(
-            (pieces, digest_of(pieces), references, self._versions, self._libraries, (), ())
-        )
+        self._references = references = {}
+        self._versions = versions = {}
+        self._libraries = libraries = {}
+        pieces, opening, is_simple = encode(work.obj)
+        key: tuple[Any, ...] = self._class_names[type(work.obj)], opening
+        if versions or libraries:
+            key += (*versions.items(),), (*libraries.items(),)
+        groups = grouped(references) if references else ()
+        flags = SIMPLE if is_simple and not versions else 0
+        return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
+
+    def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
+        found = codec, codec.encoder(self), self._caches.kinds_of(codec)
+        self._encoders[id(codec)] = found
+        return found
 
     def _failure(self, work: _Work, codec: Codec) -> EncodeFailure:
         chain = () if self._chain is None else self._chain.codecs
@@ -709,8 +705,6 @@ class Saver:
     def _enter(self, work: _Work, version: Any) -> None:
         assert work.codec is not None
         self._identity.set(work.id, work.obj, version, work.digest, work.codec)
-        if work.entry is None:
-            set_persistent_id(work.obj, work.id)
 
 
 def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:

@@ -42,8 +42,9 @@ from brinery.operations.fingerprint import (
 )
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
-from brinery.record.reader import metadata_length
-from brinery.record.record import TAIL_SIZE, about_of
+from brinery.record.end import end_size
+from brinery.record.format import TAIL_SIZE
+from brinery.record.record import about_of
 from brinery.record.seal import Seals
 from brinery.session.session import Session, session_of
 
@@ -230,7 +231,7 @@ class _Backup:
         """Raise `RecordError` if a record of the backup is damaged in the source, and so not listed there."""
         unlisted = [name for name in self._held if name not in state.fingerprints]
         for name, end, size, _ in view.get_tails(unlisted, TAIL_SIZE):
-            metadata_length(end, size, id=id_of(name), path=self._source.where(name))
+            end_size(end, size, id=id_of(name), path=self._source.where(name))
             raise _ChangedError  # it was saved since the listing
 
     def _finish(self, state: _State) -> BackupReport:

@@ -29,7 +29,8 @@ from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.record.info import read_metadata
-from brinery.record.reader import metadata_length, parse_metadata
+from brinery.record.end import end_size
+from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
 
 _END: Final = 4096  # bytes read at first: enough for the metadata of most records
@@ -234,7 +235,7 @@ class _Collection:
 
     def _metadata(self, name: str, end: bytes, size: int) -> Metadata:
         id_ = id_of(name)
-        if metadata_length(end, size, id=id_, path=None) > len(end):
+        if end_size(end, size, id=id_, path=None) > len(end):
             return read_metadata(self._backend, name, id_)[0]
         return parse_metadata(end, size, id=id_)
 

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from brinery.backend import Backend
 from brinery.catalog.sequence import NumberSequence
 from brinery.ids import Id, id_of, is_hashed
-from brinery.record.record import TAIL_SIZE
+from brinery.record.format import TAIL_SIZE
 
 _MOST_RECORDS: Final = 500
 _MOST_BYTES: Final = 16 << 20  # of the records of a batch, except for a single larger record

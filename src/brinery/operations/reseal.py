@@ -83,7 +83,7 @@ class Resealer:
         metadata = record.metadata
         if self._old is None or self._new is None or (self._is_same and self._fits(data)):
             return metadata, data
-        pieces = build(metadata, [bytes(record.stored)], record.buffers, self._new)
+        pieces = build(metadata, [bytes(record.stored)], self._new)
         return metadata, b"".join(pieces)
 
     def _fits(self, data: bytes) -> bool:
@@ -132,6 +132,6 @@ def _resealed(session: Session, name: str, *, unsealed: bool) -> tuple[Version, 
     if record.metadata.content is not None or not unsealed:
         record = checked(name, data, version, path=path, seals=seals)
     metadata = record.metadata
-    pieces = build(metadata, [bytes(record.stored)], record.buffers, seals)
+    pieces = build(metadata, [bytes(record.stored)], seals)
     put = Put(name, pieces, version, about_of(metadata, None))
     return version, session.commit([put])[name]

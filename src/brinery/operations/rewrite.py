@@ -36,10 +36,11 @@ from brinery.graph.loader import Loader
 from brinery.graph.saver import Root
 from brinery.ids import Id, name_of
 from brinery.record.clock import now
+from brinery.record.format import NONCE_SIZE
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
 from brinery.record.reader import parse
-from brinery.record.record import Metadata, about_of
+from brinery.record.record import Metadata, about_of, classes_in
 from brinery.record.writer import build
 from brinery.registry.chain import CodecChain
 from brinery.session.cache import Caches
@@ -126,9 +127,9 @@ class Rewriter:
             payload_digest=payload.digest,
             transform=payload.transform,
             created=now(),
-            nonce=os.urandom(12),
+            nonce=os.urandom(NONCE_SIZE),
         )
-        data = b"".join(build(described, payload.pieces, record.buffers, self._session.gate.seals))
+        data = b"".join(build(described, payload.pieces, self._session.gate.seals))
         # Raises unless the expanded payload has the digest of the old one.
         self._session.expander.restored(parse(data, id=id_))
         put = Put(name_of(id_), (data,), record.version, about_of(described, None))
@@ -169,6 +170,7 @@ class Rewriter:
         (obj,) = loader.load([id_], keeps_fetched=True)
         read = loader.fetched[id_]
         old = read.record.metadata
+        around.classes = classes_in(old.groups)
         trial = _Trial(self._backend)
         self._save(trial, obj, around, SaveOptions(self._codec, self._transform, forces_codec=True))
         ((_, pieces, _, about),) = trial.puts

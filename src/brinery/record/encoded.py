@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from brinery.codec import Buffer
+from brinery.record.buffers import LargeBuffer
+from brinery.record.kind import Kind
+from brinery.record.record import Groups
 
 
 class Encoded(NamedTuple):
@@ -15,13 +18,9 @@ class Encoded(NamedTuple):
     """The pieces of the payload; joined they are its bytes."""
     digest: bytes
     """Of the payload."""
-    references: Sequence[str]
-    """The IDs of the persistable objects that the payload refers to, in the order met."""
-    versions: Mapping[str, int]
-    """The versions of classes (`module:qualname`) of objects in the payload, if above 1."""
-    libraries: Mapping[str, str]
-    """The versions of the libraries whose classes the payload names."""
-    buffers: Sequence[Buffer] = ()
-    """Out-of-band buffers."""
-    listed: Sequence[tuple[int, bytes]] = ()
-    """Size in bytes and digest of each of them."""
+    groups: Groups
+    """The references of the payload, grouped by the class of their targets."""
+    kind: Kind
+    flags: int = 0
+    buffers: Sequence[LargeBuffer] = ()
+    """The large buffers among the pieces."""

@@ -10,7 +10,8 @@ from typing import Any
 from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
 from brinery.ids import Id, id_of
-from brinery.record.reader import metadata_length, parse_metadata
+from brinery.record.end import end_size
+from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
 
@@ -28,7 +29,7 @@ class RecordInfo:
     class_name: str
     """`module:qualname` of the object's class."""
     references: tuple[Id, ...]
-    """The IDs of the persistable objects that the object refers to, in the order met."""
+    """The IDs of the persistable objects that the object refers to, those of one class together."""
     size: int
     """The size of the whole record in bytes."""
     created: datetime
@@ -60,7 +61,7 @@ def read_metadata(
     path = backend.where(name)
     try:
         end, size, _ = backend.get_tail(name, _END)
-        needed = metadata_length(end, size, id=id, path=path)
+        needed = end_size(end, size, id=id, path=path)
         if needed > len(end):
             end, size, _ = backend.get_tail(name, needed)
     except Missing:
@@ -83,7 +84,7 @@ def read_each(
     for name, end, size, _ in backend.get_tails(names, _END):
         id_, path = id_of(name), backend.where(name)
         try:
-            if metadata_length(end, size, id=id_, path=path) > len(end):
+            if end_size(end, size, id=id_, path=path) > len(end):
                 yield name, read_metadata(backend, name, id_)[0]
             else:
                 yield name, parse_metadata(end, size, id=id_, path=path)

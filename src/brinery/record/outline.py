@@ -9,15 +9,16 @@ from collections.abc import Callable
 from typing import Final
 
 from brinery.errors import CorruptRecordError, ForeignRecordError
-from brinery.record.reader import metadata_length, parse_metadata, refined
-from brinery.record.record import TAIL_SIZE
+from brinery.record.end import end_size, refined
+from brinery.record.format import TAIL_SIZE
+from brinery.record.reader import parse_metadata
 from brinery.record.remains import WINDOW
 
 LARGE: Final = 1 << 24
 """Bytes from which on a record is looked at before it is read."""
 
-_MAPS: Final = b"\x8e\x8f\xde\xdf"
-"""The first byte of metadata: that of a map of 14 or more pairs, in msgpack."""
+_ARRAYS: Final = (b"\x92", b"\x93")
+"""The first byte of a text: that of an array of two or three items, in msgpack."""
 
 Read = Callable[[int, int], bytes]
 """Returns the bytes of a file from one position to another."""
@@ -29,14 +30,14 @@ def check_outline(read: Read, size: int, id: str | None, path: str) -> None:
     `id` is the ID that it must have, None if only the record has it.  What passes may be damaged anyway.
     """
     try:
-        needed = metadata_length(read(size - TAIL_SIZE, size), size, id=id, path=path)
+        needed = end_size(read(size - TAIL_SIZE, size), size, id=id, path=path)
     except ForeignRecordError as error:
         ends = read(0, WINDOW) + read(size - WINDOW, size)
         raise refined(error, ends, size) from error
     start = size - needed
-    if read(start, start + 1) not in [_MAPS[each : each + 1] for each in range(len(_MAPS))]:
+    if read(start, start + 1) not in _ARRAYS:
         raise CorruptRecordError(
-            "is damaged: where its metadata should begin is something else. Restore it from a backup, or "
+            "is damaged: where its text should begin is something else. Restore it from a backup, or "
             "remove() it",
             id=id,
             path=path,

@@ -16,7 +16,9 @@ from brinery.errors import (
     RecordTooLargeError,
     pass_memory_error,
 )
-from brinery.record.record import Record, Transformation, digest_of
+from brinery.record.buffers import is_undamaged
+from brinery.record.digest import digest_of
+from brinery.record.record import Record, Transformation
 from brinery.registry.transforms import transform_from
 from brinery.transform import Transform
 
@@ -90,7 +92,9 @@ class PayloadExpander:
         transform = self._transform(done.name, done.config, id_)
         try:
             raw = transform.decode(record.stored, done.size)
-            if len(raw) != done.size or digest_of((raw,)) != done.digest:
+            if len(raw) != done.size or not is_undamaged(
+                raw, done.digest, record.metadata.buffers
+            ):
                 raise ValueError("its size or digest differs from that in the metadata")
         except Exception as error:
             pass_memory_error(error)

@@ -12,8 +12,8 @@ from typing import Final
 WINDOW: Final = 1 << 16
 """Bytes at the beginning and at the end of a file that are looked at."""
 
-# The beginning of metadata from `Writer`: a map of 14 or more pairs, of which the codec is the first.
-METADATA_START: Final = re.compile(rb"(?:\x8e|\x8f|\xde\x00.)\xa5codec", re.DOTALL)
+# The beginning of a kind: a map of six or more pairs, of which the class is the first.
+KIND_START: Final = re.compile(rb"[\x86-\x8f]\xa5class[\xa0-\xbf\xd9-\xdb]")
 
 _TAR: Final = slice(257, 262)
 
@@ -28,13 +28,13 @@ def is_remains(head: bytes, end: bytes, size: int) -> bool:
 
     `head` and `end` are its first and its last bytes, `WINDOW` of each or all.  An empty file and one of
     zeros count: these are left where a power cut came before the data.  So does a file that begins as a
-    pickle and does not end as one, and a file that has the beginning of metadata once, close to its end.
+    pickle and does not end as one, and a file that has the beginning of a kind once, close to its end.
     (An archive of records has that beginning many times.)
     """
     if not (head.strip(b"\0") or end.strip(b"\0")):
         return True
     whole = head + end[max(0, len(head) + len(end) - size) :]
-    starts = [found.start() for found in METADATA_START.finditer(whole)][:2]
+    starts = [found.start() for found in KIND_START.finditer(whole)][:2]
     if len(starts) == 1 and head[_TAR] != b"ustar" and len(whole) - starts[0] <= WINDOW:
         return True
     return is_cut_off_pickle(head, end)

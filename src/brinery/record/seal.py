@@ -4,13 +4,11 @@ The key of a store's seals is derived from the opener's secret and from the iden
 a seal is not valid in another store:
 
     key      = BLAKE2b(identity, key=secret, 64 bytes, person="brinery seal")
-    content  = BLAKE2b(payload, padding and buffers as they are stored, key=key, 32 bytes,
-               person="brinery content")
-    seal     = BLAKE2b(metadata, then the tail with zeros in place of the seal, key=key, 26 bytes,
-               person="brinery record")
+    content  = BLAKE2b(payload as it is stored, key=key, 32 bytes, person="brinery content")
+    seal     = BLAKE2b(text, kind, content, head of the tail, key=key, 32 bytes, person="brinery record")
 
-`content` is in the metadata, beside ID, codec, class and references; the seal is in the tail.
-BLAKE2b is a keyed digest by itself (RFC 7693, section 2.9).
+Content and seal are the *proof* of a record.  The seal covers the content, so that a reader of the end of a
+record needs no payload.  BLAKE2b is a keyed digest by itself (RFC 7693, section 2.9).
 """
 
 from __future__ import annotations
@@ -22,10 +20,9 @@ from typing import Final
 
 from brinery.codec import Buffer
 
-ALGORITHM: Final = "blake2b"
-SEAL_SIZE: Final = 26
 CONTENT_SIZE: Final = 32
-NO_SEAL: Final = bytes(SEAL_SIZE)
+_SEAL_SIZE: Final = 32
+PROOF_SIZE: Final = CONTENT_SIZE + _SEAL_SIZE
 _LONGEST_KEY: Final = 64
 
 
@@ -41,19 +38,17 @@ class Seals:
     def __repr__(self) -> str:
         return f"<Seals of {len(self._keys)} keys>"
 
-    def content(self, pieces: Sequence[Buffer]) -> bytes:
-        """Return the keyed digest of the bytes before the metadata."""
-        return _content(self._keys[0], pieces)
+    def proof(self, pieces: Sequence[Buffer], described: Buffer, head: Buffer) -> bytes:
+        """Return the proof of a record: its payload in pieces, text and kind, and the head of its tail."""
+        content = _content(self._keys[0], pieces)
+        return content + _seal(self._keys[0], described, content, head)
 
-    def seal(self, described: Buffer, tail: Buffer) -> bytes:
-        """Return the seal of metadata and tail; `tail` has zeros in place of the seal."""
-        return _seal(self._keys[0], described, tail)
-
-    def owner(self, seal: bytes, described: Buffer, tail: Buffer) -> int | None:
-        """Return the number of the key that made a seal; None if no key did."""
+    def owner(self, proof: bytes, described: Buffer, head: Buffer) -> int | None:
+        """Return the number of the key that made the seal in a proof; None if no key did."""
+        content, seal = proof[:CONTENT_SIZE], proof[CONTENT_SIZE:]
         found = None
         for place, key in enumerate(self._keys):
-            if hmac.compare_digest(_seal(key, described, tail), seal):
+            if hmac.compare_digest(_seal(key, described, content, head), seal):
                 found = place
         return found
 
@@ -74,8 +69,8 @@ def _content(key: bytes, pieces: Sequence[Buffer]) -> bytes:
     return state.digest()
 
 
-def _seal(key: bytes, described: Buffer, tail: Buffer) -> bytes:
-    state = blake2b(key=key, digest_size=SEAL_SIZE, person=b"brinery record")
-    state.update(described)
-    state.update(tail)
+def _seal(key: bytes, *pieces: Buffer) -> bytes:
+    state = blake2b(key=key, digest_size=_SEAL_SIZE, person=b"brinery record")
+    for piece in pieces:
+        state.update(piece)
     return state.digest()

@@ -6,14 +6,14 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
-from brinery.record.writer import Writer
+from brinery.record.kinds import KindTable
 from brinery.session.recent import RecentRecords
 
 
 class Caches:
     """The caches of one session; each can be dropped at any time."""
 
-    __slots__ = ("codecs", "libraries", "missing_classes", "recent", "writer")
+    __slots__ = ("codecs", "kinds", "libraries", "missing_classes", "recent")
 
     def __init__(self) -> None:
         self.codecs: dict[Any, Any] = {}
@@ -22,5 +22,13 @@ class Caches:
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
-        self.writer: tuple[Codec, Writer] | None = None
-        """The writer of the last save, with its codec: most saves of a store use one codec."""
+        self.kinds: dict[int, KindTable] = {}
+        """The kinds of records that are written, by the `id()` of the codec."""
+
+    def kinds_of(self, codec: Codec) -> KindTable:
+        """Return the kinds of the records that a codec writes."""
+        found = self.kinds.get(id(codec))
+        if found is None:
+            # A codec is kept by its table, so that no other gets its identity.
+            found = self.kinds[id(codec)] = KindTable(codec)
+        return found

@@ -14,7 +14,7 @@ from typing import ClassVar, TypeVar
 import pytest  # noqa: TID253 - only those who test import this module
 
 from brinery.backend import Backend, Missing, Put
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 from brinery.testing.generations import Generations, commit_all, commit_for_ever, commit_halfway
 from brinery.testing.processes import LIMIT, Opener, Tell, WorkerProcess, in_processes
 from brinery.testing.records import body

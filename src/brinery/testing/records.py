@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 
 HOSTILE_IDS: tuple[str, ...] = (
     "",

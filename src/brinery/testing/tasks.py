@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from brinery.backend import ABSENT, Backend, Conflict, Put
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 from brinery.testing.generations import Generations
 from brinery.testing.processes import Tell
 from brinery.testing.records import body

@@ -28,7 +28,8 @@ from brinery.codec import Buffer
 from brinery.errors import CorruptRecordError
 from brinery.ids import name_of
 from brinery.record.reader import parse
-from brinery.record.record import Transformation, digest_of, new_metadata
+from brinery.record.digest import digest_of
+from brinery.record.record import Transformation, new_metadata
 from brinery.record.writer import build
 from brinery.stores.memory import MemoryStore
 from brinery.transform import Transform

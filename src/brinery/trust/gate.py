@@ -14,8 +14,7 @@ from brinery.codec import Codec, Restriction
 from brinery.errors import SealError, TrustError
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.renames import Renames
-from brinery.record.fast_reader import record_as_written
-from brinery.record.reader import parse
+from brinery.record.reader import parse, record_as_written
 from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 from brinery.trust.policy import Trust

@@ -18,7 +18,7 @@ from brinery.backend import ABSENT, Conflict, Missing, Put
 from brinery.backends.directory.layout import shard_of
 from brinery.errors import StorageError
 from brinery.ids import UuidFactory
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 from brinery.testing.backend import body
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from brinery.backend import Put
 from brinery.backends.directory.backend import DirectoryBackend
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 from brinery.testing.backend import Opener, body, increase
 from brinery.testing.processes import in_processes
 from brinery.testing.tasks import create_each, increase_one

@@ -12,7 +12,8 @@ from brinery.backends.directory import files
 from brinery.backends.directory.layout import name_in
 from brinery.errors import RecordError, StorageError
 from brinery.ids import id_of, name_of
-from brinery.record.reader import metadata_length, parse_metadata
+from brinery.record.end import end_size
+from brinery.record.reader import parse_metadata
 
 _END = 4096  # bytes read at first: enough for the metadata of most records
 
@@ -48,7 +49,7 @@ def other_name_at(path: str, name: str) -> str | None:
 def _name_in_record(path: str) -> str | None:
     try:
         end, size = files.read_tail(path, _END)
-        needed = metadata_length(end, size, id=None, path=None)
+        needed = end_size(end, size, id=None, path=None)
         if needed > len(end):
             end, size = files.read_tail(path, needed)
         return name_of(parse_metadata(end, size).id)

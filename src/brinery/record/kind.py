@@ -1,0 +1,121 @@
+"""The kind of a record: what the records of a class share.
+
+Its bytes are equal in nearly all records of a class that one program has written.  So a reader parses them once,
+and finds what it has parsed by the bytes.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
+
+from brinery.record.format import PYTHON, packing, typed
+
+NOTHING_NOTED: Final[Mapping[str, Any]] = MappingProxyType({})
+_FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
+    "class": (str,),
+    "codec": (str,),
+    "config": (dict,),
+    "codec_version": (str,),
+    "protocol": (int, type(None)),
+    "python": (str,),
+}
+"""The keys that every kind has, in this order, and the types of their values."""
+
+
+class Kind:
+    """What the records of a class share.  Equal kinds have equal bytes."""
+
+    __slots__ = (
+        "blob",
+        "class_name",
+        "codec",
+        "codec_version",
+        "config",
+        "libraries",
+        "opening",
+        "protocol",
+        "python",
+        "versions",
+    )
+
+    def __init__(self, blob: bytes, found: Mapping[str, Any]) -> None:
+        """Take the values of the map `found`, whose bytes are `blob`.  Raise `TypeError` or `ValueError`."""
+        self.blob = blob
+        for key, types in _FIELDS.items():
+            if type(found[key]) not in types:
+                raise TypeError(f"{key} has the wrong type")
+        self.class_name: str = found["class"]
+        """`module:qualname` of the class of the objects."""
+        self.codec: str = found["codec"]
+        self.config: Mapping[str, Any] = found["config"]
+        """The keyword arguments that make the codec."""
+        self.codec_version: str = found["codec_version"]
+        """The version of the library that encoded the objects."""
+        self.protocol: int | None = found["protocol"]
+        self.python: str = found["python"]
+        """The version of Python that wrote the records."""
+        self.opening: int = typed(found.get("opening", 0), int)
+        """How many bytes of the payload make the object, before its state; 0 where that is not known."""
+        self.versions = _versions(found.get("versions", {}))
+        """The versions of classes (`module:qualname`) of objects in the payload, if above 1."""
+        self.libraries = _libraries(found.get("libraries", {}))
+        """The versions of the libraries whose classes the payload names."""
+        if self.opening < 0:
+            raise ValueError("the length of the opening is negative")
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Kind and other.blob == self.blob
+
+    def __hash__(self) -> int:
+        return hash(self.blob)
+
+    def __repr__(self) -> str:
+        return f"<Kind of {self.class_name} by {self.codec}>"
+
+
+@functools.lru_cache(maxsize=1024)
+def kind_from(blob: bytes) -> Kind:
+    """Return the kind that these bytes describe.  Raise `TypeError`, `ValueError` or `KeyError`."""
+    return Kind(blob, typed(packing()[1](blob), dict))
+
+
+def kind_of(
+    class_name: str,
+    codec: str,
+    config: Mapping[str, Any],
+    codec_version: str,
+    protocol: int | None,
+    *,
+    python: str = PYTHON,
+    **more: Any,
+) -> Kind:
+    """Return a kind; `more` are `opening`, `versions` and `libraries`, which are left out where empty."""
+    found = {
+        "class": class_name,
+        "codec": codec,
+        "config": dict(config),
+        "codec_version": codec_version,
+        "protocol": protocol,
+        "python": python,
+    }
+    found |= {key: dict(it) if key != "opening" else it for key, it in more.items() if it}
+    return kind_from(packing()[0](found))
+
+
+def _versions(value: Any) -> Mapping[str, int]:
+    found: dict[str, int] = typed(value, dict)
+    for name, version in found.items():
+        if typed(version, int) < 2:
+            raise ValueError(f"{typed(name, str):.80} has a version below 2")
+    return MappingProxyType(found) if found else NOTHING_NOTED
+
+
+def _libraries(value: Any) -> Mapping[str, str]:
+    found: dict[str, str] = typed(value, dict)
+    for name, version in found.items():
+        if type(name) is not str or type(version) is not str:
+            raise TypeError("a library or its version is not a string")
+    return MappingProxyType(found) if found else NOTHING_NOTED

@@ -1,0 +1,25 @@
+"""The kinds of the records that one codec writes, each made once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from brinery.codec import Codec
+from brinery.record.kind import Kind, kind_of
+
+
+class KindTable(dict[tuple[Any, ...], Kind]):
+    """Kinds by class name, size of the opening, and the items of versions and libraries, if there are any."""
+
+    def __init__(self, codec: Codec) -> None:
+        super().__init__()
+        self.codec = codec
+        self._common = codec.name, codec.config(), codec.version, codec.protocol
+
+    def __missing__(self, key: tuple[Any, ...]) -> Kind:
+        class_name, opening, *noted = key
+        versions, libraries = map(dict, noted) if noted else ((), ())
+        found = self[key] = kind_of(
+            class_name, *self._common, opening=opening, versions=versions, libraries=libraries
+        )
+        return found
