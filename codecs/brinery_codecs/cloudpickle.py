@@ -77,10 +77,6 @@ class CloudpickleCodec(PickleFamily):
         override = _Pickler(Sink(), self.protocol, state, None).reducer_override
         return DeepPickler(sink, self.protocol, state.table, override, take)
 
-    def _renew(self, pickler: _Pickler) -> bool:
-        pickler.clear_memo()
-        return True
-
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
     def __init__(self, target: Target, protocol: int, state: WriteState, take: Take | None) -> None:

@@ -138,10 +138,6 @@ class DillCodec(PickleFamily):
         override = _FastPickler(Sink(), self, state, None).reducer_override
         return DeepPickler(sink, self.protocol, state.table, override, take)
 
-    def _renew(self, pickler: _FastPickler) -> bool:
-        pickler.clear_memo()
-        return True
-
 
 # The name of the module of loaders and specs, as protocols from 4 on and those before write it.
 _MARKS_OF_A_MODULE = (b"\x11_frozen_importlib", b"\x1a_frozen_importlib", b"c_frozen_importlib")

@@ -42,7 +42,3 @@ class PickleCodec(PickleFamily):
             return None
         notes = table.notes(cls)
         return found._replace(notes=notes) if notes else found
-
-    def _renew(self, pickler: pickle.Pickler) -> bool:
-        pickler.clear_memo()
-        return True

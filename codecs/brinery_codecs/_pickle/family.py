@@ -43,8 +43,6 @@ from brinery_codecs._pickle.write_state import WriteState
 HIGHEST = 5
 """Every Python from 3.8 on reads it, and it writes large buffers without a copy."""
 
-_SMALL: Final = 1 << 12  # bytes of a record after which a pickler is used again
-
 
 class Pickler(Protocol):
     """Anything that dumps."""
@@ -128,12 +126,11 @@ class PickleFamily(Codec):
         idle, state.idle = state.idle, None
         pickler, pieces = idle or self._new_pickler(state)
         pieces.clear()
+        pickler.memo = {}
         pickler.dump(obj)
         sink.pieces += pieces
         self._check(pickler, sink.pieces)
-        # Forgetting takes as long as the table is large, and that does not shrink.
-        if len(pieces) == 1 and len(pieces[0]) < _SMALL and self._renew(pickler):
-            state.idle = pickler, pieces
+        state.idle = pickler, pieces
 
     def _new_pickler(self, state: WriteState) -> tuple[Any, list[bytes]]:
         sink = Sink()
@@ -409,10 +406,6 @@ class PickleFamily(Codec):
                         f"{name} is defined in __main__, which another process does not have: "
                         "move it to a module"
                     )
-
-    def _renew(self, pickler: Any) -> bool:
-        """Make a pickler as it was when it was new; return whether that is possible."""
-        return False
 
     def _unpickler(
         self, source: Buffer, names: Names | Beginning | Upgrading, buffers: Iterable[Buffer]

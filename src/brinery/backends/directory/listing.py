@@ -10,7 +10,7 @@ from typing import Final
 from brinery.backends.directory import files
 from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
 from brinery.ids import id_of, is_hashed
-from brinery.record import record
+from brinery.record import format
 from brinery.record.remains import WINDOW, is_remains
 
 _GENERATED: Final = re.compile(r"[^\W\d]\w*\.[0-9]+")
@@ -133,7 +133,7 @@ def _is_named_like_record(name: str) -> bool:
 
 
 def _ends_as_record(path: str) -> bool:
-    return record.has_magic(files.read_tail(path, len(record.MAGIC))[0])
+    return format.has_magic(files.read_tail(path, len(format.MAGIC))[0])
 
 
 def _is_remains(path: str) -> bool:
