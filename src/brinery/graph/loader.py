@@ -45,7 +45,7 @@ from brinery.persistable import is_persistable_type
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
-from brinery.session.identity import NOTHING, set_persistent_id
+from brinery.session.identity import NOTHING
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
 
@@ -214,7 +214,6 @@ class Loader:
             id_ = as_id(name)
             digest = record.metadata.raw_digest
             self.identity.set(id_, obj, record.version, digest, codec, True)
-            set_persistent_id(obj, id_)
         return lent.get(id, NOTHING)
 
     def is_incomplete(self, id: str) -> bool:
@@ -280,7 +279,6 @@ class Loader:
             done = metadata.transform
             digest = metadata.payload_digest if done is None else done.digest
             enter(id_, obj, record.version, digest, codec, True)
-            set_persistent_id(obj, id_)
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
@@ -297,7 +295,6 @@ class Loader:
                 identity.incomplete.discard(name)
                 identity.forget(name)
             identity.set(id_, obj, record.version, digest, codec, is_current)
-            set_persistent_id(obj, id_)
         identity.incomplete |= partial
 
     @property

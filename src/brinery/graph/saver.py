@@ -51,7 +51,7 @@ from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
-from brinery.session.identity import Entry, set_persistent_id
+from brinery.session.identity import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
 
@@ -709,8 +709,6 @@ class Saver:
     def _enter(self, work: _Work, version: Any) -> None:
         assert work.codec is not None
         self._identity.set(work.id, work.obj, version, work.digest, work.codec)
-        if work.entry is None:
-            set_persistent_id(work.obj, work.id)
 
 
 def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
