@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, TypeVar
+import itertools
+import operator
+from collections.abc import Iterator
+from typing import Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
 
 from brinery.errors import InvalidArgumentError
@@ -30,6 +33,60 @@ _NATIVE = frozenset(
 )
 
 
+class KnownObject(Protocol):
+    """What a store knows about a living object."""
+
+    id: str
+    turn: int
+    """The number, of `PersistentId.turns`, of the call that entered the object in the store last."""
+
+
+class KnownObjects(Protocol):
+    """The living objects of one store."""
+
+    def entry(self, obj: Any) -> KnownObject | None:
+        """Return what the store knows about an object; None if the object has no ID in it."""
+
+
+class OpenedSession(Protocol):
+    """The part of a session that tells the ID of an object."""
+
+    @property
+    def identity(self) -> KnownObjects:
+        """Return the living objects of the store."""
+
+
+class PersistentId:
+    """The attribute that looks up an object's ID; an attribute of the object itself or of its class wins.
+
+    The ID is that in the opened store which read or wrote the record of the object last.  It is None if no
+    opened store knows the object, and on the class.
+    """
+
+    # One set and one counter for the process, because an object does not know its stores.  A session is in
+    # the set until it dies; that of a closed store knows no objects.
+    sessions: ClassVar[WeakSet[OpenedSession]] = WeakSet()
+    turns: ClassVar[Iterator[int]] = itertools.count()
+    """Gives each call that enters objects a number, and so tells which store entered an object last."""
+
+    def __get__(self, obj: Any, cls: type | None = None) -> Any:
+        """Return the ID of `obj`."""
+        if obj is None:
+            return None
+        found = [session.identity.entry(obj) for session in living(self.sessions)]
+        known = [each for each in found if each is not None]
+        return max(known, key=operator.attrgetter("turn")).id if known else None
+
+
+def living(objects: WeakSet[T]) -> list[T]:
+    """Return the members of a set that other threads change at any time."""
+    while True:
+        try:
+            return [*objects]
+        except RuntimeError:  # another thread has added one during the iteration
+            continue
+
+
 class Persistable:
     """Mix-in of classes whose objects have records of their own.
 
@@ -37,13 +94,13 @@ class Persistable:
     and an external reference takes its place.  The mix-in has no state, no metaclass and no
     slots, so it goes with any other base: ``class Jobs(Persistable, list)``.
 
-    `persistent_id` is set by a store as a courtesy, where the object has room for it; the store
-    itself uses its own table.
+    `persistent_id` is the ID of the object in the store that read or wrote its record last; None if
+    no opened store knows the object.  It is looked up: the object has no such attribute of its own.
     """
 
     __slots__ = ()
 
-    persistent_id: ClassVar[Any] = None
+    persistent_id: Any = PersistentId()
     # One table for the process, as with abstract base classes.
     _registered: ClassVar[WeakSet[type]] = WeakSet()
 

@@ -26,9 +26,7 @@ from brinery import (
     Persistable,
     UnsupportedObjectError,
 )
-from brinery.persistable import is_persistable_type
 from brinery_codecs import functions
-from brinery_codecs._pickle.by_value.content import digest_of_class
 
 CODECS = ["cloudpickle", "dill", "auto"]
 OPEN = """
@@ -409,17 +407,6 @@ def test_a_global_of_any_class_is_no_obstacle(codec: str) -> None:
         "class Job:\n    def run(self): return CONFIG.x\n"
     )
     assert again([of_main(source)["Job"]()], codec)[0].run() == 1
-
-
-def test_a_class_is_the_same_before_and_after_its_object_is_saved(codec: str) -> None:
-    """A store gives a persistable object an ID, which is not content of the class that holds it."""
-    held = Config(1)
-    names = {"held": held, **of_main("")}
-    exec("class Job:\n    config = held\n", names)
-    before = digest_of_class(names["Job"], is_persistable_type)
-    again([names["Job"]()], codec)
-    assert held.persistent_id is not None
-    assert digest_of_class(names["Job"], is_persistable_type) == before
 
 
 def test_a_class_that_holds_its_objects_is_not_written_again(programs: Programs) -> None:

@@ -81,7 +81,7 @@ def test_a_persistable_object_opens_where_brinery_is(store: FilesystemStore) -> 
         "from brinery import ExternalReference\n"
         "assert type(obj).__name__ == 'Node' and obj.label == 'parent' and obj.data == {'x': [1]}\n"
         "assert type(obj.child) is ExternalReference and obj.child is obj.children[0]\n"
-        "assert not hasattr(obj, 'persistent_id') or obj.persistent_id is None\n"
+        "assert obj.persistent_id is None\n"
         "print(obj.child.id, obj.children[1].id)"
     )
     found = _run(LOAD + check, Path(store.directory, id_), isolated=False)

@@ -23,8 +23,7 @@ class Number(int):
 def entered(*objects: Any) -> IdentityMap:
     """Return a map with the objects under their positions."""
     table = IdentityMap()
-    for position, obj in enumerate(objects):
-        table.set(str(position), obj, 0, b"", CODEC)
+    table.enter_loaded((str(position), obj, 0, b"", CODEC) for position, obj in enumerate(objects))
     return table
 
 
@@ -70,7 +69,7 @@ def test_an_address_used_again_is_not_the_old_object() -> None:
 
 
 def test_objects_may_die_in_other_threads_at_any_time() -> None:
-    """`remove` iterates over a table that may change at the same time."""
+    """`doubt` iterates over a table that may change at the same time."""
     table, ended = IdentityMap(), threading.Event()
     kept = [Thing() for _ in range(500)]
     for n, thing in enumerate(kept):
@@ -88,7 +87,7 @@ def test_objects_may_die_in_other_threads_at_any_time() -> None:
     thread = threading.Thread(target=let_go)
     thread.start()
     while not ended.is_set():
-        table.remove("nothing")
+        table.doubt(None)
     thread.join()
     assert len(table) == len(kept)
 

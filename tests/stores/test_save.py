@@ -48,7 +48,7 @@ class Thing(Persistable):
 
 
 class Device:
-    """A class of another library, with an attribute of the name that stores use."""
+    """A class of another library, with an attribute of the name that `Persistable` has."""
 
     def __init__(self) -> None:
         self.persistent_id = "device-42"
@@ -113,8 +113,8 @@ def test_what_an_object_referred_to_before_is_not_saved_for_it(tmp_path: Path) -
     assert again.load(child.persistent_id).x == 1
 
 
-def test_saving_sets_the_persistent_id_and_does_not_store_it(tmp_path: Path) -> None:
-    """Setting `persistent_id` does not count as a change of the object."""
+def test_an_unchanged_object_is_not_written_again(tmp_path: Path) -> None:
+    """Having an ID does not count as a change of the object."""
     store = FilesystemStore(tmp_path)
     thing = Thing()
     id_ = store.save(thing)

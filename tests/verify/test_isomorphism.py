@@ -241,11 +241,6 @@ def test_plain_objects_of_two_persistable_ones_must_not_become_one() -> None:
         assert_isomorphic(first, second)
 
 
-def test_persistent_id_does_not_count() -> None:
-    """`persistent_id` may be there or not."""
-    assert_isomorphic(Node("a"), Node("a", persistent_id="Node.1"))
-
-
 def test_it_agrees_with_pickle_in_one_piece() -> None:
     """A graph that went through pickle is isomorphic to the original."""
     first = [_ring(4), {Node("k"): {Node("e")}}, shared, shared, Slotted([1])]

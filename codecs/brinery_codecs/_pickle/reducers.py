@@ -27,7 +27,6 @@ Note = Callable[[], None]
 
 _HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
-_PERSISTENT_ID = "persistent_id"
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
@@ -159,8 +158,6 @@ def _persistable_reducer(
     cls: type, reduce: Reducer, external_id: Callable[[Any], str | None]
 ) -> Reducer:
     """Return the reducer for persistable objects of a class: a reference, or the root in full."""
-    # The mix-in has this name; a registered class that has not keeps an attribute of its own.
-    has_persistent_id = hasattr(cls, _PERSISTENT_ID)
     needs_early = hashes_by_value(cls)
 
     def reduce_persistable(obj: Any) -> Any:
@@ -171,8 +168,6 @@ def _persistable_reducer(
         if type(reduction) is str:  # a global
             return reduction
         constructor, args, *rest = reduction
-        if rest and has_persistent_id:
-            rest[0] = without_persistent_id(rest[0])
         if needs_early and rest and rest[0] is not None:
             early = _early_attributes(obj, rest[0])
             return (hashable_root, (early, constructor, *args), *rest)
@@ -186,16 +181,6 @@ def _persistable_reducer(
 def hashes_by_value(cls: type) -> bool:
     """Return whether the hash of an object may need its attributes: not if it is made in C."""
     return cls.__hash__ is not None and type(cls.__hash__) is not _HashInC
-
-
-def without_persistent_id(state: Any) -> Any:
-    """Return a state without the ID that stores set on their objects."""
-    if type(state) is dict and _PERSISTENT_ID in state:
-        # An object with no other attribute had no state before it was saved first.
-        return {key: value for key, value in state.items() if key != _PERSISTENT_ID} or None
-    if type(state) is tuple and len(state) == 2 and type(state[1]) is dict:
-        return without_persistent_id(state[0]), without_persistent_id(state[1])
-    return state
 
 
 def _early_attributes(obj: Any, state: Any) -> dict[str, Any]:

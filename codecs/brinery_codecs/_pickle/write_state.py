@@ -31,5 +31,5 @@ class WriteState:
             from brinery_codecs._pickle.by_value.reducer import ClassReducer
             from brinery_codecs.functions import FunctionReducer
 
-            self._by_value = FunctionReducer(), ClassReducer(self.table.is_persistable)
+            self._by_value = FunctionReducer(), ClassReducer()
         return self._by_value

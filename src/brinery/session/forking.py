@@ -14,6 +14,8 @@ import time
 from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
+from brinery.persistable import living
+
 WAIT: Final = 10.0
 """Seconds that a fork waits for calls of other threads to end."""
 
@@ -99,7 +101,7 @@ class ForkLock:
     def _before(cls) -> None:
         until = time.monotonic() + WAIT
         # Always in the same order, so that two threads that fork do not wait for each other.
-        stores = sorted(cls._living(), key=id)
+        stores = sorted(living(cls._stores), key=id)
         held = [(store, store._hold(max(0.0, until - time.monotonic()))) for store in stores]
         cls._holds.stack.append(held)
 
@@ -113,11 +115,3 @@ class ForkLock:
     def _in_child(cls) -> None:
         for store, is_held in reversed(cls._holds.stack.pop()):
             store._go_on(is_held)
-
-    @classmethod
-    def _living(cls) -> list[ForkSafe]:
-        while True:
-            try:
-                return list(cls._stores)
-            except RuntimeError:  # another thread has opened a store during the iteration
-                continue

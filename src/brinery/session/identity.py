@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from brinery.codec import Codec
 from brinery.ids import name_of
-from brinery.persistable import Persistable
+from brinery.persistable import PersistentId
 from brinery.session.savepoint import Savepoint
 
 NOTHING: Final = object()
@@ -25,27 +25,39 @@ _FIRST_SWEEP = 256
 
 
 class _Weak(weakref.ref[Any]):
-    __slots__ = ("codec", "digest", "id", "is_doubtful", "is_loaded", "key", "version")
+    __slots__ = ("codec", "digest", "id", "is_doubtful", "is_loaded", "key", "turn", "version")
 
+    codec: Codec
+    digest: bytes
     id: str
     is_doubtful: bool
     is_loaded: bool
     key: int
+    turn: int
     version: Any
-    digest: bytes
-    codec: Codec
 
 
 class _Held:
-    __slots__ = ("codec", "digest", "held", "id", "is_doubtful", "is_loaded", "key", "version")
+    __slots__ = (
+        "codec",
+        "digest",
+        "held",
+        "id",
+        "is_doubtful",
+        "is_loaded",
+        "key",
+        "turn",
+        "version",
+    )
 
+    codec: Codec
+    digest: bytes
     id: str
     is_doubtful: bool
     is_loaded: bool
     key: int
+    turn: int
     version: Any
-    digest: bytes
-    codec: Codec
 
     def __init__(self, obj: Any) -> None:
         self.held = obj
@@ -57,8 +69,12 @@ class _Held:
 Entry = _Weak | _Held
 """A living object's ID, and the version, payload digest and codec of its record.
 
-An object has one entry, with the ID that it was loaded from or saved under last.  `is_doubtful` says that a
-transaction which could reach the object was rolled back since: it may have changes that were undone.
+An object has one entry, with the ID that it was loaded from or saved under last.  `is_loaded` says that
+the object comes from the record.  `is_doubtful` says that a transaction which could reach the object was
+rolled back since: it may have changes that were undone.  `turn` says which of several maps entered the
+object last.
+
+A weak reference with slots takes 136 bytes and 0.1 µs; a tuple beside a plain weak reference takes 176.
 """
 
 
@@ -106,50 +122,55 @@ class IdentityMap:
         is_loaded: bool = False,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
+        self._enter(((id_, obj, version, digest, codec),), is_loaded)
+
+    def enter_loaded(self, entries: Iterable[tuple[str, Any, Any, bytes, Codec]]) -> None:
+        """Enter loaded objects: for each its ID, itself, and the version, digest and codec of its record."""
+        self._enter(entries, True)
+
+    def _enter(
+        self, entries: Iterable[tuple[str, Any, Any, bytes, Codec]], is_loaded: bool
+    ) -> None:
+        by_id, by_key, callback, turn = (
+            self._by_id,
+            self._by_key,
+            self._callback,
+            next(PersistentId.turns),
+        )
         point = self._savepoints[-1] if self._savepoints else None
-        if point is not None:
-            point.lent.add(id_)
-        if type(obj) in _ATOMS:
-            self._by_id.pop(id_, None)
-            return
-        key = id(obj)
-        entry = self._by_key.get(key)
-        is_new = False
-        if entry is not None and entry() is obj:
+        for id_, obj, version, digest, codec in entries:
+            key = id(obj)
             if point is not None:
-                point.note_state(entry)
-            if entry.id != id_:
-                # A plain object that gets another ID: the record of the former one is read again.
-                if self._by_id.get(entry.id) is entry:
-                    del self._by_id[entry.id]
-                entry.id = id_
-        else:
-            if point is not None:
-                point.keys.setdefault(key, entry)
+                point.lent.add(id_)
+                point.keys.setdefault(key, by_key.get(key))
+            if type(obj) in _ATOMS:
+                by_id.pop(id_, None)
+                continue
             try:
-                entry = _Weak(obj, self._callback)
+                entry: Entry = _Weak(obj, callback)
             except TypeError:
                 entry = self._held_entry(key, obj)
+            # The entry is complete before it can be found: a handler of a signal may look at any moment.
             entry.id = id_
             entry.key = key
-            is_new = True
-        entry.is_doubtful = False
-        entry.is_loaded = is_loaded
-        entry.version = version
-        entry.digest = digest
-        entry.codec = codec
-        if is_new:
-            # Only now: a handler of a signal may look for the object at any moment.
-            if point is not None:
-                point.note_new(entry, obj)
-            self._by_key[key] = entry
-        former = self._by_id.get(id_)
-        if former is not None and former is not entry:
-            # The record belongs to another object now: the former object counts as new again.
-            self._drop(former)
-        self._by_id[id_] = entry
-        if point is not None:
-            point.entered[id(entry)] = entry
+            entry.version = version
+            entry.digest = digest
+            entry.codec = codec
+            entry.is_loaded = is_loaded
+            entry.is_doubtful = False
+            entry.turn = turn
+            former = by_key.setdefault(key, entry)
+            if former is not entry:
+                by_key[key] = entry
+                if former.id != id_ and by_id.get(former.id) is former:
+                    # A plain object that gets another ID: the record of the former one is read again.
+                    del by_id[former.id]
+            former = by_id.setdefault(id_, entry)
+            if former is not entry:
+                by_id[id_] = entry
+                if former.key != key:
+                    # The record belongs to another object now: the former object counts as new again.
+                    self._drop(former)
 
     def _held_entry(self, key: int, obj: Any) -> _Held:
         if len(self._held) >= self._sweep_at:
@@ -176,11 +197,16 @@ class IdentityMap:
 
     def remove(self, id_: str) -> None:
         """Forget the object `id_`, whose record was removed."""
+        entry = self._by_id.get(id_)
+        if entry is not None:
+            self._drop(entry)
+        if len(self._by_id) == len(self._by_key):
+            return
+        # A later load was made to read some record again: the object of before has the same ID.
         # Iterate over a copy: when another thread drops an object, the table changes.
-        for entry in list(self._by_key.values()):
+        for entry in [*self._by_key.values()]:
             if entry.id == id_:
                 self._drop(entry)
-        self._by_id.pop(id_, None)
 
     def clear(self) -> None:
         """Forget all objects: all records were removed."""
@@ -213,13 +239,6 @@ class IdentityMap:
         self.incomplete.clear()
         self._sweep()
 
-    def repair(self) -> None:
-        """Drop entries that another thread was making when this process was forked."""
-        for key, entry in [*self._by_key.items()]:
-            if not hasattr(entry, "codec"):
-                del self._by_key[key]
-        self.forget_objects()
-
     # -- transactions
 
     def begin_transaction(self) -> None:
@@ -234,8 +253,9 @@ class IdentityMap:
     def commit(self, committed_version: Callable[[str, Any], Any]) -> None:
         """Keep the changes; `committed_version` takes an ID and a version, and returns the new version."""
         point = self._savepoints.pop()
-        for entry in point.entered.values():
-            entry.version = committed_version(entry.id, entry.version)
+        for key in point.keys:
+            if (entry := self._by_key.get(key)) is not None:
+                entry.version = committed_version(entry.id, entry.version)
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
 
@@ -247,7 +267,6 @@ class IdentityMap:
         would join new objects to old ones, and the undone changes would come back.
         """
         point = self._savepoints.pop()
-        point.restore_states(is_own)
         for key, former in point.keys.items():
             self._put_back(key, former, is_own)
         if self._savepoints:
@@ -262,17 +281,16 @@ class IdentityMap:
                 entry.is_doubtful = True
 
     def _put_back(self, key: int, former: Entry | None, is_own: Callable[[Any], bool]) -> None:
-        present = self._by_key.get(key)
-        is_other = present is not None and present is not former and present() is not None
-        if is_other and present is not None and not is_own(present.version):
-            return  # loaded from a record that stays
-        self._held.pop(key, None)
-        if former is None or former() is None:
-            self._by_key.pop(key, None)
+        if former is not None and former() is not None:
+            self._by_key[key] = former
+            if type(former) is _Held:
+                self._held[key] = former
             return
-        self._by_key[key] = former
-        if type(former) is _Held:
-            self._held[key] = former
+        present = self._by_key.get(key)
+        if present is not None and is_own(present.version):
+            # One that was loaded, from a record that stays, is kept.
+            self._by_key.pop(key, None)
+            self._held.pop(key, None)
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -287,12 +305,3 @@ def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
             del by_key[entry.key]
 
     return forget
-
-
-def set_persistent_id(obj: Any, id: str) -> None:
-    """Set `persistent_id` on an object of a `Persistable` class, if the object can hold it."""
-    if Persistable in type(obj).__mro__:
-        try:
-            object.__setattr__(obj, "persistent_id", id)
-        except (AttributeError, TypeError):
-            pass  # no __dict__ and no slot of that name: the ID is only in the identity map

@@ -21,6 +21,7 @@ from brinery.codec import Codec
 from brinery.errors import CallTooDeepError, ClosedError, InvalidArgumentError
 from brinery.evolution.renames import Renames
 from brinery.ids import IdFactory
+from brinery.persistable import PersistentId
 from brinery.record.listing import highest_number
 from brinery.record.payload import PayloadExpander
 from brinery.session.active import ACTIVE, Decoder, Encoder
@@ -106,6 +107,7 @@ class Session(ForkSafe):
         # Numbers that were reserved and not used are given back at the end.
         self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)
         self._prepare_forks()
+        PersistentId.sessions.add(self)
 
     def write_with(self, codec: Codec, transform: Transform | None) -> None:
         """Write new records with `codec` and `transform`."""
@@ -263,7 +265,7 @@ class Session(ForkSafe):
         while self._transactions:
             self._transactions.pop().abandon()
         if not is_whole:
-            self.identity.repair()
+            self.identity.forget_objects()
         self.idfactory.forget_reserved()
         self._after_fork()
 

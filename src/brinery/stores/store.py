@@ -335,6 +335,16 @@ class Store(StoreMapping):
         with self._session.lock, self._session.opened():
             return needs_of(self._session, required_id(id))
 
+    def id_of(self, obj: Any) -> Any:
+        """Return the ID of a living object in this store, None if it has none here.
+
+        An object has the ID that it was saved under or loaded from last.  Numbers, strings, bytes and
+        None have no ID: their identity means nothing.
+        """
+        self.check_open()
+        entry = self._session.identity.entry(obj)
+        return None if entry is None else entry.id
+
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references

@@ -49,7 +49,7 @@ def assert_isomorphic(
 
     Types, values, attributes (in `__dict__` and slots), captured cells, the order of all containers but sets,
     sharing and cycles must agree, and each dict and set must find its members.  Classes, modules and
-    importable functions must be the same objects.  `persistent_id` is ignored, because stores set it.
+    importable functions must be the same objects.
 
     Unless `records` is true, plain objects that persistable ones share must be shared in both.  If `sharing`
     is true, a difference in sharing is a `SharingError`; if not, only types and values are compared.

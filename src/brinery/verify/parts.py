@@ -27,7 +27,6 @@ ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
 )
 SETS: Final = (set, frozenset)
-_PERSISTENT_ID: Final = "persistent_id"
 
 
 def is_by_name(obj: Any) -> bool:
@@ -159,7 +158,7 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
     yield from ((f"<argument {i}>", argument) for i, argument in enumerate(arguments))
     state, *iterators = rest or [None]
     if type(state) is dict:
-        yield from ((f".{k}", state[k]) for k in sorted(state, key=repr) if k != _PERSISTENT_ID)
+        yield from ((f".{k}", state[k]) for k in sorted(state, key=repr))
     elif state is not None:  # which is the same as no attributes
         yield "<state>", state
     if not _is_in_python(type(obj), "__reduce_ex__", "__reduce__") and reducer is None:
@@ -176,8 +175,7 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
 def _attributes(obj: Any) -> Iterator[Step]:
     attributes = getattr(obj, "__dict__", None) or {}
     for name in sorted(attributes, key=str):
-        if name != _PERSISTENT_ID:
-            yield f".{name}", attributes[name]
+        yield f".{name}", attributes[name]
     for cls in type(obj).__mro__:
         for name, member in cls.__dict__.items():
             if type(member) is MemberDescriptorType and cls not in _TRANSPARENT:
@@ -185,8 +183,7 @@ def _attributes(obj: Any) -> Iterator[Step]:
                     value = member.__get__(obj, cls)
                 except AttributeError:
                     continue
-                if name != _PERSISTENT_ID:
-                    yield f".{name} of {cls.__name__}", value
+                yield f".{name} of {cls.__name__}", value
 
 
 def _is_filled(cell: CellType) -> bool:

@@ -30,7 +30,6 @@ from brinery_codecs._pickle.by_value.importable import (
     is_importable_function,
 )
 from brinery_codecs._pickle.by_value.locks import LOCKS
-from brinery_codecs._pickle.reducers import without_persistent_id
 from brinery_codecs.functions import all_code, used_globals
 
 _ATOMS: Final = frozenset(
@@ -55,16 +54,13 @@ _OF_PROTOCOLS: Final = frozenset(
 )
 UNSURE: Final = "?"
 
-IsExternalType = Callable[[type], bool]
-"""Returns whether objects of exactly this type have records of their own."""
 
-
-def digest_of_class(cls: type, is_external_type: IsExternalType) -> str:
+def digest_of_class(cls: type) -> str:
     """Return the digest of a class in hexadecimal, 32 characters.
 
     It ends in `UNSURE` where the content has more than a digest can tell: another class may have the same.
     """
-    walk = _Walk(is_external_type)
+    walk = _Walk()
     walk.add(cls)
     return walk.digest().hex() + (UNSURE if walk.is_unsure else "")
 
@@ -72,8 +68,7 @@ def digest_of_class(cls: type, is_external_type: IsExternalType) -> str:
 class _Walk:
     """Hashes an object and all that belongs to its content, each object once."""
 
-    def __init__(self, is_external_type: IsExternalType, outer: _Walk | None = None) -> None:
-        self._is_external_type = is_external_type
+    def __init__(self, outer: _Walk | None = None) -> None:
         self._hash = blake2b(digest_size=16)
         self._seen: dict[int, int] = {} if outer is None else dict(outer._seen)
         # An object that is made on the way must not lose its id to another.
@@ -132,7 +127,7 @@ class _Walk:
     def _set(self, obj: Iterable[Any]) -> None:
         digests = []
         for item in obj:
-            inner = _Walk(self._is_external_type, self)
+            inner = _Walk(self)
             inner.add(item)
             digests.append(inner.digest().hex())
             self.is_unsure |= inner.is_unsure
@@ -260,7 +255,7 @@ class _Walk:
         self.add(function)
         self.add(arguments)
         state, items, pairs = (*rest, None, None, None)[:3]
-        self.add(without_persistent_id(state) if self._is_external_type(type(obj)) else state)
+        self.add(state)
         self._all("items", items or ())
         self._all("pairs", chain.from_iterable(pairs or ()))
 

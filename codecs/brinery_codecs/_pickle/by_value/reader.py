@@ -63,7 +63,7 @@ class ClassReader:
         try:
             digest = self._digests.get(cls)
             if digest is None:
-                digest = self._digests[cls] = digest_of_class(cls, self._links.is_external_type)
+                digest = self._digests[cls] = digest_of_class(cls)
         except Exception:  # noqa: BLE001 - a class that cannot be looked through is not the one we look for
             return None
         return content_of(cls, digest)

@@ -12,7 +12,6 @@ from typing import Any
 from brinery_codecs._pickle.by_value.attributes import own_attributes
 from brinery_codecs._pickle.by_value.content import (
     UNSURE,
-    IsExternalType,
     digest_of_class,
 )
 from brinery_codecs._pickle.by_value.importable import (
@@ -30,8 +29,7 @@ _OF_MEMBERS = frozenset({"_value_", "_name_", "__objclass__", "_sort_order_", "_
 class ClassReducer:
     """Reduces the classes of one save."""
 
-    def __init__(self, is_external_type: IsExternalType) -> None:
-        self._is_external_type = is_external_type
+    def __init__(self) -> None:
         self._known: dict[type, tuple[Any, ...] | str] = {}
         self._digests: dict[type, str] = {}
         self._numbers: dict[Content, dict[int, type]] = {}
@@ -65,7 +63,7 @@ class ClassReducer:
     def _content(self, cls: type) -> Content:
         digest = self._digests.get(cls)
         if digest is None:
-            digest = self._digests[cls] = digest_of_class(cls, self._is_external_type)
+            digest = self._digests[cls] = digest_of_class(cls)
         return content_of(cls, digest)
 
 
