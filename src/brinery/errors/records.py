@@ -54,10 +54,11 @@ class MisplacedRecordError(RecordError):
 
 
 class RecordVersionError(RecordError):
-    """A record is of a newer format than this brinery reads."""
+    """A record is of another format than this brinery reads."""
 
     reason: str = derived(
-        "has format version {found}; this brinery reads versions up to {known}. Upgrade brinery"
+        "has format version {found}; this brinery reads version {known}. Use a brinery that writes "
+        "version {found}"
     )
     found: int
     known: int

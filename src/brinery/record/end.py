@@ -37,8 +37,8 @@ def end_size(tail: Buffer, size: int, *, id: str | None, path: str | None) -> in
         )
     if size < TAIL_SIZE or tail[-len(MAGIC) :] != MAGIC:
         raise _without_tail(bytes(tail[-TAIL_SIZE:]), size, id, path)
-    kind, text, _, _, flags, version, *_ = TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
-    if version != FORMAT_VERSION and version:
+    kind, text, _, _, flags, *_, version, _ = TAIL.unpack_from(tail, len(tail) - TAIL_SIZE)
+    if version not in (0, FORMAT_VERSION):
         raise RecordVersionError(version, FORMAT_VERSION, id=id, path=path)
     proof = PROOF_SIZE if flags & SEALED else 0
     needed = int(kind + text + proof + TAIL_SIZE)

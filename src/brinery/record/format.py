@@ -34,14 +34,16 @@ ALIGNMENT: Final = 64
 MAX_DESCRIPTION: Final = 1 << 30
 """The most bytes of text and kind."""
 
-# size of the kind, size of the text, time, nonce, flags, format version, digest of the payload, digest of the
-# end, magic; little-endian
-TAIL: Final = struct.Struct("<IId16sHH16s8s8s")
+# size of the kind, size of the text, time, nonce, flags, digest of the payload, digest of the end, format
+# version, magic; little-endian.  Every version has the last two at this place.
+TAIL: Final = struct.Struct("<IId16sH16s8sH8s")
 TAIL_SIZE: Final = TAIL.size
-HEAD: Final = struct.Struct("<IId16sHH16s")
+HEAD: Final = struct.Struct("<IId16sH16s")
 """The part of the tail that the digest of the end covers."""
 UNCOVERED: Final = TAIL_SIZE - HEAD.size
-"""The size of the last part, the digest and the magic."""
+"""The size in bytes of the last part: the digest, version and magic."""
+END: Final = FORMAT_VERSION.to_bytes(2, "little") + MAGIC
+"""The last bytes of a record of this version."""
 NONCE_SIZE: Final = 16
 
 SIMPLE: Final = 1

@@ -56,7 +56,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     end = len(data) - TAIL_SIZE
     if end < 0 or type(data) is not bytes:
         return None
-    kind_size, text_size, created, nonce, flags, form, digest, check, magic = _unpack_tail(data, end)
+    kind_size, text_size, created, nonce, flags, digest, check, form, magic = _unpack_tail(data, end)
     kind_at = end - kind_size
     text_at = kind_at - text_size
     if magic != MAGIC or form != FORMAT_VERSION or flags > SIMPLE or text_at < 0:
@@ -115,7 +115,7 @@ def _parsed_metadata(
         raise ValueError(f"expected the last {needed} bytes, got {len(end)}")
     described = bytes(end[len(end) - needed :])
     tail_at = needed - TAIL_SIZE
-    kind_size, text_size, created, nonce, flags, _, digest, check, _ = _unpack_tail(
+    kind_size, text_size, created, nonce, flags, digest, check, *_ = _unpack_tail(
         described, tail_at
     )
     if end_digest(described[:-UNCOVERED]) != check:

@@ -11,9 +11,8 @@ from brinery.record.buffers import LargeBuffer
 from brinery.record.digest import xxh3_64_digest
 from brinery.record.encoded import Encoded
 from brinery.record.format import (
-    FORMAT_VERSION,
+    END,
     HEAD,
-    MAGIC,
     MAX_DESCRIPTION,
     SEALED,
     SMALL,
@@ -49,12 +48,12 @@ def build_record(
     blob = kind.blob
     if seals is not None:
         flags |= SEALED
-    head = HEAD.pack(len(blob), len(text), created, nonce, flags, FORMAT_VERSION, digest)
+    head = HEAD.pack(len(blob), len(text), created, nonce, flags, digest)
     if len(text) + len(blob) > MAX_DESCRIPTION:
         raise RecordError("has too many references for one record: split the container", id=id)
     proof = b"" if seals is None else seals.proof(payload, text + blob, head)
     end = text + blob + proof + head
-    end += xxh3_64_digest(end) + MAGIC
+    end += xxh3_64_digest(end) + END
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
         return [payload[0] + end]
