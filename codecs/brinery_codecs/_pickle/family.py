@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import io
 import pickle
 from abc import abstractmethod
@@ -24,9 +25,9 @@ from brinery_codecs._pickle.openings import (
     FUNCTION_KEY,
     REFILL,
     Opening,
+    are_simple,
     is_plain,
     joined,
-    are_simple,
     may_name,
 )
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
@@ -94,14 +95,51 @@ class PickleFamily(Codec):
         state = links.batch.get(id(self))
         if state is None:
             state = links.batch[id(self)] = self._write_state(links)
-        elif state.table.met:
-            state.table.begin()
         if buffers is None or not self.capabilities.out_of_band:
-            self._write(obj, sink, state, None)
+            sink.pieces += self._encode(state, obj)[0]
             return
+        state.begin()
         taken = Take()
         self._write(obj, sink, state, taken)
         buffers += taken
+
+    def encoder(self, links: WriteLinks) -> Encode:
+        """Return a function that writes objects of one save; see `Codec.encoder`."""
+        state = links.batch[id(self)] = self._write_state(links)
+        return functools.partial(self._encode, state)
+
+    def _encode(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
+        cls = type(obj)
+        if cls in state.openings:
+            opening = state.openings[cls]
+        else:
+            opening = state.openings[cls] = self._opening(cls, state)
+        state.begin()
+        if opening is None or not (attributes := obj.__dict__):
+            return self._encode_otherwise(state, obj)
+        # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
+        idle, state.idle = state.idle, None
+        pickler, pieces = idle or self._new_pickler(state)
+        pieces.clear()
+        pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
+        try:
+            pickler.dump(attributes)
+        except Exception as error:
+            if is_too_deep(error):
+                return self._encode_otherwise(state, obj)
+            raise
+        for note in opening.notes:
+            note()
+        found = joined(opening, pieces)
+        state.idle = pickler, pieces
+        size = len(opening.head)
+        self._check(pickler, found)
+        return found, size, opening.is_plain and are_simple(found, size)
+
+    def _encode_otherwise(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
+        sink = Sink()
+        self._write(obj, sink, state, None)
+        return sink.pieces, 0, False
 
     def _write(self, obj: Any, sink: Sink, state: WriteState, take: Take | None) -> None:
         try:
@@ -135,47 +173,6 @@ class PickleFamily(Codec):
     def _new_pickler(self, state: WriteState) -> tuple[Any, list[bytes]]:
         sink = Sink()
         return self._pickler(sink, state, None), sink.pieces
-
-    def encoder(self, links: WriteLinks) -> Encode:
-        """Return a function that writes objects of one save; see `Codec.encoder`."""
-        state = links.batch[id(self)] = self._write_state(links)
-        openings = state.openings
-
-        def encode_otherwise(obj: Any) -> tuple[list[Buffer], int, bool]:
-            sink = Sink()
-            self.dump(obj, sink, links)
-            return sink.pieces, 0, False
-
-        def encode(obj: Any) -> tuple[list[Buffer], int, bool]:
-            cls = type(obj)
-            if cls in openings:
-                opening = openings[cls]
-            else:
-                opening = openings[cls] = self._opening(cls, state)
-            if opening is None or not (attributes := obj.__dict__):
-                return encode_otherwise(obj)
-            if state.table.met:
-                state.table.begin()
-            idle, state.idle = state.idle, None
-            pickler, pieces = idle or self._new_pickler(state)
-            pieces.clear()
-            pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
-            try:
-                pickler.dump(attributes)
-            except Exception as error:
-                if is_too_deep(error):
-                    return encode_otherwise(obj)
-                raise
-            for note in opening.notes:
-                note()
-            found = joined(opening, pieces)
-            state.idle = pickler, pieces
-            size = len(opening.head)
-            is_simple = opening.is_plain and are_simple(found, size)
-            self._check(pickler, found)
-            return found, size, is_simple
-
-        return encode
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""

@@ -24,6 +24,11 @@ class WriteState:
     """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None
 
+    def begin(self) -> None:
+        """Prepare for the next record."""
+        if self.table.met:
+            self.table.begin()
+
     def by_value(self) -> tuple[FunctionReducer, ClassReducer]:
         """Return the reducers of functions and of classes that are written by value."""
         if self._by_value is None:

@@ -17,7 +17,8 @@ from brinery.errors import (
     UnsupportedObjectError,
     pass_memory_error,
 )
-from brinery.graph.saver import Root, Saver
+from brinery.graph.saver import Saver
+from brinery.graph.work import Root
 from brinery.persistable import is_persistable_type
 from brinery.session.active import ACTIVE
 from brinery.session.options import SaveOptions

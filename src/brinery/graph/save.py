@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from brinery.catalog.sequence import NumberSequence
 from brinery.errors import ConflictError, IdTakenError
+from brinery.graph.conflict import NumberTakenError, RecordsGoneError
 from brinery.graph.inner import saver_for
-from brinery.graph.saver import NumberTakenError, RecordsGoneError, Root
+from brinery.graph.work import Root
 from brinery.ids import Id
 from brinery.registry.chain import CodecChain
 from brinery.session.options import SaveOptions

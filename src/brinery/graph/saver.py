@@ -12,22 +12,20 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
-from brinery.codec import Buffer, Codec, Encode
+from brinery.codec import Codec, Encode
 from brinery.errors import (
     AlreadySavedError,
     BrineryError,
-    ConflictError,
     EncodeError,
     ForeignRecordError,
     IdTakenError,
     InvalidArgumentError,
-    MisplacedRecordError,
     NotFoundError,
     RecordError,
     RolledBackError,
@@ -37,18 +35,20 @@ from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.evolution.upgrades import version_of
 from brinery.graph.comparison import Reloading
+from brinery.graph.conflict import CommitConflict
 from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
+from brinery.graph.work import Root, Work
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
 from brinery.record.clock import now
-from brinery.record.encoded import Encoded
-from brinery.record.info import read_metadata
-from brinery.record.payload import Stored, stored
 from brinery.record.digest import digest_of
+from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
+from brinery.record.info import read_metadata
 from brinery.record.kinds import KindTable
-from brinery.record.record import Groups, flat, grouped
+from brinery.record.payload import Stored, stored
+from brinery.record.record import Groups, flat, grouped, nonce_in
 from brinery.record.writer import build, build_record
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
@@ -57,55 +57,6 @@ from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
-
-
-@dataclass(slots=True)
-class Root:
-    """One object that the caller asked to save."""
-
-    obj: Any
-    id: str | None = None
-    """The ID that the caller chose; None for the object's own or a new one."""
-    overwrite: bool = False
-    """Replace any record that is stored under `id`."""
-    expect: Version | None = None
-    """The version that the record `id` must have; None for no such demand."""
-
-
-@dataclass(slots=True, eq=False)
-class _Work:
-    obj: Any
-    id: str
-    reference: str
-    """The ID as payloads have it: a plain string, also if the factory's IDs have a class of their own."""
-    name: str
-    entry: Entry | None
-    expect: Version | Expect
-    chosen: bool
-    """Whether the caller chose the ID."""
-    found_in: _Work | None
-    """The record that refers to it; None for a root."""
-    is_demanded: bool = False
-    """Whether the caller said which version to replace."""
-    is_gone: bool = False
-    """Whether the record of an unchanged object was removed from the store."""
-    # The next three describe the written record; a named tuple for them would take 0.2 µs for each record.
-    digest: bytes = b""
-    codec: Codec | None = None
-    last: Buffer = b""
-    """The last piece of the record; no other record has the same end."""
-
-
-class NumberTakenError(Exception):
-    """IDs that the factory has just made are in the store already; `ids` are these."""
-
-    def __init__(self, ids: Sequence[str]) -> None:
-        super().__init__(ids)
-        self.ids = ids
-
-
-class RecordsGoneError(NumberTakenError):
-    """Records of this save were removed by another process, or written by a save inside this one."""
 
 
 class _TypeTable(dict[type, bool]):
@@ -153,7 +104,7 @@ class Saver:
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self.root: Any = None
-        self._current: _Work | None = None
+        self._current: Work | None = None
         self._references: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._library = session.caches.libraries
@@ -163,14 +114,14 @@ class Saver:
         self._class_names = _NameTable()
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
-        self._works: dict[int, _Work] = {}
-        self._plain_roots: dict[int, _Work] = {}
+        self._works: dict[int, Work] = {}
+        self._plain_roots: dict[int, Work] = {}
         self._encoders: dict[int, tuple[Codec, Encode, KindTable]] = {}
         self._claims: dict[str, Any] = {}
-        self._list: list[_Work] = []
-        self._written: list[_Work] = []
-        self._pinned: list[_Work] = []
-        self._unchanged: list[_Work] = []
+        self._list: list[Work] = []
+        self._written: list[Work] = []
+        self._pinned: list[Work] = []
+        self._unchanged: list[Work] = []
         self._epoch: Version | None = None
 
     # -- what codecs ask
@@ -257,7 +208,9 @@ class Saver:
             self._commit(puts)
             self._rewrite_collected()
         except Conflict as conflict:
-            raise self._conflict(conflict) from conflict
+            works = {work.name: work for work in self._list}
+            refused = CommitConflict(self._backend, self._identity, has_inner=self.has_inner)
+            raise refused.error([works[name] for name in conflict.names]) from conflict
         except BaseException:
             # An interrupt or a failed sync may come after the commit has become visible.
             self._enter_committed()
@@ -287,7 +240,7 @@ class Saver:
         for work in self._written:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
-                if end == work.last[-TAIL_SIZE:]:
+                if nonce_in(end) == self._nonce + work.number.to_bytes(4, "big"):
                     self._enter(work, version)
 
     def _enlist_root(self, root: Root) -> str:
@@ -319,7 +272,7 @@ class Saver:
             return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True).id
         return self._enlist(obj, self._new_id(obj), None, ABSENT, False).id
 
-    def _look_again(self, work: _Work) -> None:
+    def _look_again(self, work: Work) -> None:
         # A save inside this one may have written the object since it was met.
         entry = self._identity.entry(work.obj)
         if entry is None or entry.id != work.id or work.is_demanded or work.expect is ANY:
@@ -328,7 +281,7 @@ class Saver:
 
     def _enlist(
         self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect, chosen: bool
-    ) -> _Work:
+    ) -> Work:
         reference = str.__str__(id_)
         if self._claims.setdefault(reference, obj) is not obj:
             if chosen:
@@ -340,12 +293,12 @@ class Saver:
         works = self._works if self._persistable[type(obj)] else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
-        work = _Work(obj, id_, reference, name_of(reference), entry, expect, chosen, self._current)
+        work = Work(obj, id_, name_of(reference), entry, expect, chosen, self._current)
         self._list.append(work)
         works[id(obj)] = work
         return work
 
-    def _puts_of(self, works: Sequence[_Work]) -> Iterator[Put]:
+    def _puts_of(self, works: Sequence[Work]) -> Iterator[Put]:
         count = len(self._list)
         yield from (put for put in map(self._encode, works) if put is not None)
         yield from self._puts(count)
@@ -370,7 +323,7 @@ class Saver:
         if len(self._list) > count:
             yield from self._puts(count)
 
-    def _encode(self, work: _Work) -> Put | None:
+    def _encode(self, work: Work) -> Put | None:
         if (original := record_of(work.obj)) is not None and self._is_original(work, original):
             return self._put_original(work, original)
         codec, encoded = self._dumped(work)
@@ -396,12 +349,12 @@ class Saver:
         if entry is not None and entry.is_doubtful and work.found_in is not None:
             self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
-        nonce = self._nonce + len(self._written).to_bytes(4, "big")
-        record = build_record(work.id, encoded, (self._now, nonce), payload, self._seals)
-        self._enlist_written(work, codec, digest, record)
-        return self._put(work, record, expect, encoded.groups)
+        nonce = self._enlist_written(work, codec, digest)
+        record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
+        about = self._about(work, encoded.groups) if self._keeps_columns else None
+        return _new_put((work.name, record, expect, about))
 
-    def _check_doubtful(self, work: _Work, entry: Entry, codec: Codec, digest: bytes) -> None:
+    def _check_doubtful(self, work: Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
         if entry.codec != codec:  # a codec was asked for, which also rewrites unchanged records
             digest = self._dump(work, entry.codec).digest
@@ -410,7 +363,7 @@ class Saver:
         if entry.digest != digest:
             raise RolledBackError([work.id], self._backend.location)
 
-    def _stored(self, work: _Work, codec: Codec, encoded: Encoded) -> Stored:
+    def _stored(self, work: Work, codec: Codec, encoded: Encoded) -> Stored:
         assert self._transform is not None
         try:
             limit = self.session.expander.limit
@@ -422,7 +375,7 @@ class Saver:
             )
             raise _located(work, codec, EncodeError(reason)) from error
 
-    def _is_stored_so(self, work: _Work, codec: Codec, encoded: Encoded) -> bool:
+    def _is_stored_so(self, work: Work, codec: Codec, encoded: Encoded) -> bool:
         # Return whether the record of an unchanged object has the transform that the caller asked for.
         asked = None
         if self._transform is not None:
@@ -433,7 +386,7 @@ class Saver:
             return False
         return metadata.transform == asked
 
-    def _is_original(self, work: _Work, original: OriginalRecord) -> bool:
+    def _is_original(self, work: Work, original: OriginalRecord) -> bool:
         # A placeholder is written back as its original record, unless its attributes were changed, or
         # it goes to another store, where its references would lead to other records.
         if original.reason:
@@ -454,7 +407,7 @@ class Saver:
             pass_memory_error(error)
             return False
 
-    def _put_original(self, work: _Work, original: OriginalRecord) -> Put | None:
+    def _put_original(self, work: Work, original: OriginalRecord) -> Put | None:
         metadata, expect, entry = original.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
             self._check_is_record(work)
@@ -463,42 +416,26 @@ class Saver:
                 self._note_unchanged(work)
                 return None
             expect = ABSENT
-        record = build(
-            metadata._replace(
-                id=work.id,
-                created=self._now,
-                nonce=self._nonce + len(self._written).to_bytes(4, "big"),
-            ),
-            [bytes(original.record.stored)],
-            self._seals,
-        )
-        self._enlist_written(work, original.codec, metadata.raw_digest, record)
-        return self._put(work, record, expect, metadata.groups)
+        nonce = self._enlist_written(work, original.codec, metadata.raw_digest)
+        metadata = metadata._replace(id=work.reference, created=self._now, nonce=nonce)
+        record = build(metadata, [bytes(original.record.stored)], self._seals)
+        about = self._about(work, metadata.groups) if self._keeps_columns else None
+        return Put(work.name, record, expect, about)
 
-    def _enlist_written(
-        self, work: _Work, codec: Codec, digest: bytes, record: Sequence[Buffer]
-    ) -> None:
-        work.digest, work.codec, work.last = digest, codec, record[-1]
+    def _enlist_written(self, work: Work, codec: Codec, digest: bytes) -> bytes:
+        # Return the nonce of the record.
+        work.digest, work.codec, work.number = digest, codec, len(self._written)
         self._written.append(work)
+        return self._nonce + work.number.to_bytes(4, "big")
 
-    def _put(
-        self,
-        work: _Work,
-        record: Sequence[Buffer],
-        expect: Version | Expect,
-        groups: Groups,
-    ) -> Put:
-        about = self._about(work, groups) if self._keeps_columns else None
-        return _new_put((work.name, record, expect, about))
-
-    def _about(self, work: _Work, groups: Groups) -> About:
+    def _about(self, work: Work, groups: Groups) -> About:
         assert work.codec is not None
         values = self.session.fields
         fields = {} if values is None else values(work.obj)
         name = self._class_names[type(work.obj)]
         return _new_about((name, work.codec.name, self._now, flat(groups), fields))
 
-    def _check_is_record(self, work: _Work) -> None:
+    def _check_is_record(self, work: Work) -> None:
         # `overwrite` replaces only files that end as a record does, and never some other file.
         try:
             end, size, _ = self._backend.get_tail(work.name, TAIL_SIZE)
@@ -512,7 +449,7 @@ class Saver:
                 path=self._backend.where(work.name),
             )
 
-    def _compare_again(self, work: _Work, entry: Entry, digest: bytes) -> None:
+    def _compare_again(self, work: Work, entry: Entry, digest: bytes) -> None:
         # An object that was loaded and not changed may encode to other bytes than its record has.
         # Attribute names are interned, so that equal strings are one object or two; sets have the order
         # of this process.  The record is therefore loaded again, and encoded as the living object was.
@@ -533,13 +470,13 @@ class Saver:
     def _reloading(self) -> Reloading:
         return Reloading(self.session)
 
-    def _note_unchanged(self, work: _Work) -> None:
+    def _note_unchanged(self, work: Work) -> None:
         """Note that a record is stored already and not written; it must be stored at the end, too."""
         if self._pin is not None:
             self._pin(work.id, work.obj)
         self._unchanged.append(work)
 
-    def _found(self, works: Sequence[_Work]) -> tuple[list[_Work], list[_Work]]:
+    def _found(self, works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
         """Return those whose records are there, and those whose records are gone, marked as such."""
         names = [work.name for work in works]
         if not self._pinned:
@@ -551,7 +488,7 @@ class Saver:
             work.is_gone = work.name not in found
         return [w for w in works if not w.is_gone], [w for w in works if w.is_gone]
 
-    def _dumped(self, work: _Work) -> tuple[Codec, Encoded]:
+    def _dumped(self, work: Work) -> tuple[Codec, Encoded]:
         entry = work.entry
         chain = self._chain
         if (
@@ -574,7 +511,7 @@ class Saver:
         except EncodeError:
             return entry.codec, former
 
-    def _dumped_as_before(self, work: _Work, entry: Entry) -> Encoded | None:
+    def _dumped_as_before(self, work: Work, entry: Entry) -> Encoded | None:
         # The object by the codec of its record; None if that cannot hold it, which means that it has changed.
         try:
             encoded = self._encoded(work, entry.codec)
@@ -585,7 +522,7 @@ class Saver:
             self._compare_again(work, entry, encoded.digest)
         return encoded
 
-    def _dumped_anew(self, work: _Work) -> tuple[Codec, Encoded]:
+    def _dumped_anew(self, work: Work) -> tuple[Codec, Encoded]:
         if self._chain is None:
             return self._codec, self._dump(work, self._codec)
         *others, (last, writer) = self._chain.attempts
@@ -596,7 +533,7 @@ class Saver:
                 pass_memory_error(error)
         return last, self._dump(work, writer)
 
-    def _dump(self, work: _Work, codec: Codec) -> Encoded:
+    def _dump(self, work: Work, codec: Codec) -> Encoded:
         try:
             return self._encoded(work, codec)
         except EncodeError as error:
@@ -614,7 +551,7 @@ class Saver:
             pass_memory_error(error)
             raise _located(work, codec, self._failure(work, codec).explained(error)) from error
 
-    def _encoded(self, work: _Work, codec: Codec) -> Encoded:
+    def _encoded(self, work: Work, codec: Codec) -> Encoded:
         _, encode, kinds = self._encoders.get(id(codec)) or self._encoder(codec)
         self.root = work.obj
         self._current = work
@@ -634,7 +571,7 @@ class Saver:
         self._encoders[id(codec)] = found
         return found
 
-    def _failure(self, work: _Work, codec: Codec) -> EncodeFailure:
+    def _failure(self, work: Work, codec: Codec) -> EncodeFailure:
         chain = () if self._chain is None else self._chain.codecs
         admitted = self._gate.trust.codecs
         not_advised = {each.name for each in chain}
@@ -642,72 +579,12 @@ class Saver:
             not_advised |= {*builtin_codecs()}.difference(admitted)
         return EncodeFailure(work.obj, codec, self.is_external_type, not_advised)
 
-    def _conflict(self, conflict: Conflict) -> Exception:
-        works = {work.name: work for work in self._list}
-        found = [works[name] for name in conflict.names]
-        if self.has_inner and any(map(self._is_from_inside, found)):
-            return RecordsGoneError([work.id for work in found])
-        location = self._backend.location
-        for work in found:
-            if work.chosen:
-                return self._taken(work)
-        known = [work for work in found if work.entry or work.is_demanded]
-        gone = [
-            work
-            for work in known
-            if work.entry and not work.is_demanded and self._was_collected(work, work.entry)
-        ]
-        stale = [work.id for work in known if work not in gone]
-        if stale:
-            return ConflictError(stale, location)
-        if gone:
-            return RecordsGoneError([work.id for work in gone])
-        return NumberTakenError([work.id for work in found])
-
-    def _taken(self, work: _Work) -> Exception:
-        try:
-            read_metadata(self._backend, work.name, work.id)
-        except MisplacedRecordError as other:
-            return other  # to the file system the name of another ID is the same one
-        except BrineryError:
-            pass
-        return IdTakenError(work.id, self._backend.location)
-
-    def _is_from_inside(self, work: _Work) -> bool:
-        # Whether a save inside this one has written a record after this one had encoded the object.
-        entry = self._identity.entry(work.obj)
-        return (
-            entry is not None
-            and entry.id == work.id
-            and not work.is_demanded
-            and entry.version != work.expect
-        )
-
-    def _was_collected(self, work: _Work, entry: Entry) -> bool:
-        """Return whether a record is gone, or was put back unchanged under another version.
-
-        A garbage collection that removes a record and then finds that it is needed puts it back.  The
-        version that the next attempt has to expect is entered in `entry`.
-        """
-        try:
-            version = self._backend.get_tail(work.name, 0)[2]
-            metadata, _ = read_metadata(self._backend, work.name, work.id)
-        except (Missing, NotFoundError):
-            entry.version = ABSENT
-            return True
-        except BrineryError:
-            return False
-        if metadata.raw_digest != entry.digest:
-            return False
-        entry.version = version
-        return True
-
-    def _enter(self, work: _Work, version: Any) -> None:
+    def _enter(self, work: Work, version: Any) -> None:
         assert work.codec is not None
         self._identity.set(work.id, work.obj, version, work.digest, work.codec)
 
 
-def _located(work: _Work, codec: Codec, error: EncodeError) -> EncodeError:
+def _located(work: Work, codec: Codec, error: EncodeError) -> EncodeError:
     # Return the same error with the path from the root, through all records in between.  The IDs of
     # those records may be new, and would mean nothing to the caller.
     path = error.object_path or ""

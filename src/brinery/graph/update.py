@@ -19,7 +19,7 @@ from brinery.errors import (
 from brinery.graph.comparison import Reloading
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
-from brinery.graph.saver import Root
+from brinery.graph.work import Root
 from brinery.ids import name_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session

@@ -33,7 +33,7 @@ from brinery.graph.isolation import (
     StubAccessError,
 )
 from brinery.graph.loader import Loader
-from brinery.graph.saver import Root
+from brinery.graph.work import Root
 from brinery.ids import Id, name_of
 from brinery.record.clock import now
 from brinery.record.format import NONCE_SIZE

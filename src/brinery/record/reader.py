@@ -13,8 +13,8 @@ from msgpack import unpackb
 
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
-from brinery.record.clock import FAR_FUTURE
 from brinery.record.buffers import LargeBuffer, check_places, is_undamaged
+from brinery.record.clock import FAR_FUTURE
 from brinery.record.digest import xxh3_64_digest as end_digest
 from brinery.record.digest import xxh3_128_digest as payload_digest
 from brinery.record.end import damaged, end_size, refined

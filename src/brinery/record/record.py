@@ -16,6 +16,7 @@ from brinery.record.format import NONCE_SIZE, SIMPLE, SMALL
 from brinery.record.kind import Kind, kind_of
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
+_NONCE_IN_TAIL: Final = slice(16, 16 + NONCE_SIZE)
 Groups = Sequence[Any]
 """References, grouped by the class of their targets: a class, the list of its IDs, the next class, …"""
 
@@ -192,6 +193,11 @@ def new_metadata(
     found["references"] = flat(found["groups"])
     kind = kind_of(class_name, codec, config, codec_version, protocol, **of_kind)
     return Metadata(id, kind, **found)
+
+
+def nonce_in(tail: Buffer) -> bytes:
+    """Return the nonce in the tail of a record; of other bytes, something."""
+    return bytes(tail[_NONCE_IN_TAIL])
 
 
 def about_of(metadata: Metadata, fields: Mapping[str, Any] | None) -> About:

@@ -12,7 +12,7 @@ from brinery.errors import InvalidArgumentError
 from brinery.graph.claim import remove
 from brinery.graph.load import load
 from brinery.graph.save import save, transaction
-from brinery.graph.saver import Root
+from brinery.graph.work import Root
 from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.dry_run import Checker, DryRunReport
