@@ -5,7 +5,7 @@ from __future__ import annotations
 import pickle
 import platform
 
-from brinery.codec import Capabilities
+from brinery.codec import Capabilities, Encode
 from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.openings import Opening, opening_of
 from brinery_codecs._pickle.targets import Take, Target
@@ -35,6 +35,11 @@ class PickleCodec(PickleFamily):
         pickler = pickle.Pickler(target, self.protocol, buffer_callback=take)
         pickler.dispatch_table = state.table
         return pickler
+
+    def renews(self, encode: Encode) -> bool:
+        """Prepare an encoder for another save: types are looked at again, reducers are kept."""
+        state: WriteState = encode.args[0]  # type: ignore[attr-defined]
+        return state.renew()
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
         table = state.table

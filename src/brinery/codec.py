@@ -304,6 +304,13 @@ class Codec(ABC):
 
         return encode
 
+    def renews(self, encode: Encode) -> bool:
+        """Prepare a function that `encoder` returned for another save; return whether that is possible.
+
+        Its links are the same ones as before.  The base class returns False, and a store calls `encoder` again.
+        """
+        return False
+
     def made_by(self, opening: bytes, links: ReadLinks) -> type | None:
         """Return the class whose bare object an opening makes, where `fill` may be used for its objects.
 

@@ -103,6 +103,7 @@ class Persistable:
     persistent_id: Any = PersistentId()
     # One table for the process, as with abstract base classes.
     _registered: ClassVar[WeakSet[type]] = WeakSet()
+    _registrations: ClassVar[int] = 0
 
     @staticmethod
     def register(cls: type[T]) -> type[T]:
@@ -120,6 +121,7 @@ class Persistable:
                 "allows it: class MyList(Persistable, list)"
             )
         Persistable._registered.add(cls)
+        Persistable._registrations += 1
         return cls
 
 
@@ -133,3 +135,8 @@ def is_persistable_type(cls: type) -> bool:
         return True
     registered = Persistable._registered
     return bool(registered) and any(base in registered for base in mro)
+
+
+def registrations() -> int:
+    """Return how often a class was registered: what was found out about types holds while this is the same."""
+    return Persistable._registrations

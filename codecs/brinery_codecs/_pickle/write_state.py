@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,18 @@ class WriteState:
     idle: tuple[Any, list[bytes]] | None = None
     """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None
+
+    reductions: dict[Any, Any] = field(default_factory=lambda: dict(copyreg.dispatch_table))
+    """The table of copyreg, on which the reducers rest."""
+
+    def renew(self) -> bool:
+        """Prepare for another save; return whether the reducers still hold."""
+        self.openings.clear()
+        if self.idle is not None:
+            pickler, pieces = self.idle
+            pickler.memo = {}
+            pieces.clear()
+        return self.reductions == copyreg.dispatch_table
 
     def begin(self) -> None:
         """Prepare for the next record."""

@@ -87,5 +87,6 @@ class InnerSaver(Saver):
 
 def saver_for(session: Session, options: SaveOptions) -> Saver:
     """Return what saves objects now: inside another save of this thread, an `InnerSaver`."""
-    is_inner = bool(ACTIVE.encoders) and bool(session.outer_encoders())
-    return (InnerSaver if is_inner else Saver)(session, options)
+    if ACTIVE.encoders and session.outer_encoders():
+        return InnerSaver(session, options)
+    return Saver.of(session, options)

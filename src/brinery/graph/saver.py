@@ -33,14 +33,14 @@ from brinery.errors import (
 )
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
-from brinery.evolution.upgrades import version_of
+from brinery.evolution.upgrades import upgrade_count, version_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.conflict import CommitConflict
 from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
 from brinery.graph.work import Root, Work
 from brinery.ids import Id, name_of
-from brinery.persistable import is_persistable_type
+from brinery.persistable import is_persistable_type, registrations
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded
@@ -71,6 +71,10 @@ class _NameTable(dict[type, str]):
         return answer
 
 
+def _registered() -> tuple[int, int]:
+    return registrations(), upgrade_count()
+
+
 # These are called for each record, and take half the time of a call of the class.
 _new_put: Final[Callable[[Any], Put]] = functools.partial(tuple.__new__, Put)
 _new_about: Final[Callable[[Any], About]] = functools.partial(tuple.__new__, About)
@@ -82,6 +86,25 @@ class Saver:
 
     def __init__(self, session: Session, options: SaveOptions) -> None:
         """Prepare a save."""
+        self._is_kept = False
+        self._registered = _registered()
+        self.batch: dict[Any, Any] = {}
+        self.root: Any = None
+        self._current: Work | None = None
+        self._class_names = _NameTable()
+        self._persistable = _TypeTable()
+        self.is_external_type = self._persistable.__getitem__
+        self._works: dict[int, Work] = {}
+        self._plain_roots: dict[int, Work] = {}
+        self._encoders: dict[int, tuple[Codec, Encode, KindTable]] = {}
+        self._claims: dict[str, Any] = {}
+        self._list: list[Work] = []
+        self._written: list[Work] = []
+        self._pinned: list[Work] = []
+        self._unchanged: list[Work] = []
+        self._begin(session, options)
+
+    def _begin(self, session: Session, options: SaveOptions) -> None:
         self.session = session
         self._backend = session.backend
         self._identity = session.identity
@@ -100,29 +123,57 @@ class Saver:
         outermost = session.outermost
         self._pin = None if outermost is None else outermost.pin
         self.cache = session.caches.codecs
-        self.batch: dict[Any, Any] = {}
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
-        self.root: Any = None
-        self._current: Work | None = None
         self._references: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._library = session.caches.libraries
         self._libraries: dict[str, str] = {}
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
-        self._class_names = _NameTable()
-        self._persistable = _TypeTable()
-        self.is_external_type = self._persistable.__getitem__
-        self._works: dict[int, Work] = {}
-        self._plain_roots: dict[int, Work] = {}
-        self._encoders: dict[int, tuple[Codec, Encode, KindTable]] = {}
-        self._claims: dict[str, Any] = {}
-        self._list: list[Work] = []
-        self._written: list[Work] = []
-        self._pinned: list[Work] = []
-        self._unchanged: list[Work] = []
         self._epoch: Version | None = None
+
+    @classmethod
+    def of(cls, session: Session, options: SaveOptions) -> Saver:
+        """Return a saver: that of the last save, if it is free.
+
+        It has the picklers of that save, whose tables take longer to make than a small object to save.
+        """
+        kept, session.caches.saver = session.caches.saver, None
+        if kept is None:
+            kept = cls(session, options)
+            kept._is_kept = True
+        else:
+            kept._begin(session, options)
+            before, kept._registered = kept._registered, _registered()
+            for key, (codec, encode, _) in [*kept._encoders.items()]:
+                if kept._registered != before or not codec.renews(encode):
+                    del kept._encoders[key]
+        return kept
+
+    def _end(self) -> None:
+        # These refer back to this object.  Clearing them breaks the cycles, so that nothing waits for the
+        # collector.
+        for kept in (
+            self.batch,
+            self._works,
+            self._plain_roots,
+            self._list,
+            self._written,
+            self._claims,
+            self._pinned,
+            self._unchanged,
+            self._class_names,
+            self._persistable,
+        ):
+            kept.clear()
+        self.root = self._current = None
+        if not self._is_kept:
+            self._encoders.clear()
+            return
+        caches = self._caches
+        self._identity = self._gate = self._pin = self.session = None
+        caches.saver = self
 
     # -- what codecs ask
 
@@ -181,20 +232,7 @@ class Saver:
                 return self._save(roots)
             finally:
                 encoders.pop()
-                # These refer back to this object.  Clearing them breaks the cycles, so that nothing
-                # waits for the collector.
-                for kept in (
-                    self.batch,
-                    self._encoders,
-                    self._works,
-                    self._list,
-                    self._written,
-                    self._claims,
-                    self._pinned,
-                    self._unchanged,
-                ):
-                    kept.clear()
-                self.root = self._current = None
+                self._end()
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
         ids = [self._enlist_root(root) for root in roots]

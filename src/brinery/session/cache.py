@@ -13,7 +13,7 @@ from brinery.session.recent import RecentRecords
 class Caches:
     """The caches of one session; each can be dropped at any time."""
 
-    __slots__ = ("codecs", "kinds", "libraries", "missing_classes", "recent")
+    __slots__ = ("codecs", "kinds", "libraries", "missing_classes", "recent", "saver")
 
     def __init__(self) -> None:
         self.codecs: dict[Any, Any] = {}
@@ -24,6 +24,8 @@ class Caches:
         self.recent = RecentRecords()
         self.kinds: dict[int, KindTable] = {}
         """The kinds of records that are written, by the `id()` of the codec."""
+        self.saver: Any = None
+        """The saver of the last save, with its picklers; None while a save uses it."""
 
     def kinds_of(self, codec: Codec) -> KindTable:
         """Return the kinds of the records that a codec writes."""
