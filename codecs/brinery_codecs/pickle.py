@@ -7,7 +7,13 @@ import platform
 
 from brinery.codec import Capabilities, Encode
 from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.openings import Opening, opening_of
+from brinery_codecs._pickle.openings import (
+    Opening,
+    is_in_place,
+    is_ordinary,
+    is_plain,
+    opening_of,
+)
 from brinery_codecs._pickle.targets import Take, Target
 from brinery_codecs._pickle.write_state import WriteState
 
@@ -42,8 +48,11 @@ class PickleCodec(PickleFamily):
         return state.renew()
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
+        known = state.known_openings.get(cls)
+        if known is not None and is_ordinary(cls) and is_in_place(cls):
+            return known if known.is_plain == is_plain(cls) else None
         table = state.table
         if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
             return None
-        notes = table.notes(cls)
-        return found._replace(notes=notes) if notes else found
+        found = state.known_openings[cls] = found._replace(notes=table.notes(cls))
+        return found

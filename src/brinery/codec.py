@@ -318,6 +318,10 @@ class Codec(ABC):
         """
         return None
 
+    def still_makes(self, cls: type) -> bool:
+        """Return whether a class that `made_by` returned before is that class now."""
+        return False
+
     @staticmethod
     def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:
         """Give a bare object its state: the part of a simple payload after its opening.

@@ -26,6 +26,7 @@ from brinery_codecs._pickle.openings import (
     REFILL,
     Opening,
     are_simple,
+    is_in_place,
     is_plain,
     joined,
     may_name,
@@ -205,6 +206,10 @@ class PickleFamily(Codec):
         """Return the class whose bare object an opening makes; see `Codec.made_by`."""
         cls, size = self._names(links).opened(opening)
         return cls if cls is not None and size == len(opening) and is_plain(cls) else None
+
+    def still_makes(self, cls: type) -> bool:
+        """Return whether a class is found under its name, and its objects are filled without code of its own."""
+        return is_in_place(cls) and is_plain(cls)
 
     @staticmethod
     def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:

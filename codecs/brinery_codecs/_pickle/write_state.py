@@ -21,6 +21,8 @@ class WriteState:
     table: ReducerTable
     openings: dict[type, Opening | None] = field(default_factory=dict)
     """The opening of each class that this save has met; None for a class without one."""
+    known_openings: dict[type, Opening] = field(default_factory=dict)
+    """Those of former saves: they hold while their classes are ordinary."""
     idle: tuple[Any, list[bytes]] | None = None
     """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
-from brinery.errors import NotFoundError
+from brinery.errors import NotFoundError, pass_memory_error
+from brinery.evolution.upgrades import version_of
+from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.loader import Loader
+from brinery.ids import as_id
+from brinery.record.format import SIMPLE
+from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+
+_make: Final = object.__new__
 
 
 def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) -> list[Any]:
@@ -21,12 +28,49 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
         identity = session.identity
         if session.outermost is not None:
             identity.lend(ids)
-        if len(ids) == 1:
-            living = identity.get(ids[0])
-            if living is not NOTHING and (placeholders or ids[0] not in identity.incomplete):
-                return [living]
         try:
-            return Loader(session, placeholders=placeholders).load(ids)
+            if len(ids) != 1 or ACTIVE.decoders:
+                return Loader(session, placeholders=placeholders).load(ids)
+            (id_,) = ids
+            living = identity.get(id_)
+            if living is not NOTHING and (placeholders or id_ not in identity.incomplete):
+                return [living]
+            alive: dict[str, Any] = {}
+            found = Fetcher(session, placeholders=placeholders).fetch_alone(id_, alive)
+            if type(found) is FetchedRecord and not placeholders:
+                obj = _filled(session, id_, found, alive)
+                if obj is not NOTHING:
+                    return [obj]
+            return Loader(session, placeholders=placeholders).load(ids, first=(found, alive))
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
+
+
+def _filled(session: Session, id_: str, read: FetchedRecord, alive: Mapping[str, Any]) -> Any:
+    """Return the object of a simple record whose class an earlier load has found; else `NOTHING`.
+
+    It refers only to objects that are `alive`.
+    """
+    record, codec = read
+    metadata = record.metadata
+    kind = metadata.kind
+    caches = session.caches
+    maker = caches.makers.get(kind)
+    if maker is None or metadata.flags != SIMPLE or metadata.transform is not None:
+        return NOTHING
+    cls, opening = maker
+    data = record.data
+    if not data.startswith(opening) or not codec.still_makes(cls) or version_of(cls) != 1:
+        return NOTHING
+    obj = _make(cls)
+    try:
+        codec.fill(data[len(opening) : metadata.payload_size], obj, alive.__getitem__)
+    except Exception as error:  # noqa: BLE001 - the loader finds out where
+        pass_memory_error(error)
+        return NOTHING
+    session.identity.set(
+        as_id(id_), obj, record.version, metadata.payload_digest, codec, is_loaded=True
+    )
+    caches.recent.add(id_, record)
+    return obj

@@ -71,6 +71,7 @@ class _Needed(BaseException):
 # Each new order decodes again the records that were decoded so far.
 _MOST_ORDERS = 8
 _make: Final = object.__new__
+First = tuple[FetchedRecord | Sequence[str], dict[str, Any]]
 _SMALL = 1 << 14
 """A record below this size in bytes has so few objects that the collector need not be paused."""
 
@@ -115,10 +116,13 @@ class Loader:
         self._met_bare = False
         self._begun: dict[str, Callable[[], Any]] = {}
 
-    def load(self, ids: Sequence[str], *, keeps_fetched: bool = False) -> list[Any]:
+    def load(
+        self, ids: Sequence[str], *, keeps_fetched: bool = False, first: First | None = None
+    ) -> list[Any]:
         """Return the objects `ids`, with all that they refer to.
 
-        With `keeps_fetched`, `fetched` has the records afterwards.
+        With `keeps_fetched`, `fetched` has the records afterwards.  `first` is the answer of
+        `Fetcher.fetch_alone` for a single ID, and the living objects that it has found.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.  After an error nothing of this load is remembered, except complete objects that a
@@ -132,8 +136,7 @@ class Loader:
                 borrowed = [self.session.borrowed(id_) for id_ in ids]
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
-            alive = self._alive
-            references = self._fetch_alone(ids[0], alive) if len(ids) == 1 else ()
+            references = self._fetch_alone(ids[0], first) if len(ids) == 1 else ()
             is_alone = bool(self._read)
             if is_alone and len(self._read[ids[0]].record.data) < _SMALL:
                 self._decode_in_some_order(ids)
@@ -183,10 +186,13 @@ class Loader:
             for name in self._read:
                 outer.adopt(name, self._objects[name])
 
-    def _fetch_alone(self, id_: str, alive: dict[str, Any]) -> Sequence[str]:
+    def _fetch_alone(self, id_: str, first: First | None) -> Sequence[str]:
         # Read a record that refers only to living objects, or to none.  If other records have to be
         # read as well, return the references instead.
-        found = self._fetcher.fetch_alone(id_, alive)
+        if first is None:
+            found = self._fetcher.fetch_alone(id_, self._alive)
+        else:
+            found, self._alive = first
         if not isinstance(found, FetchedRecord):
             return found
         self._read = {id_: found}
@@ -296,6 +302,8 @@ class Loader:
             pass_memory_error(error)
             return False
         self._objects = objects
+        if not self.evolved:
+            self._caches.makers.update(makers)
         return True
 
     def _start_again(self) -> None:

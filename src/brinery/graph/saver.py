@@ -145,11 +145,18 @@ class Saver:
             kept._is_kept = True
         else:
             kept._begin(session, options)
-            before, kept._registered = kept._registered, _registered()
-            for key, (codec, encode, _) in [*kept._encoders.items()]:
-                if kept._registered != before or not codec.renews(encode):
-                    del kept._encoders[key]
+            kept._drop_encoders()
         return kept
+
+    def _drop_encoders(self) -> None:
+        # Forget what another save may not use, and all objects and classes with it.
+        before, self._registered = self._registered, _registered()
+        for key, (codec, encode, _) in [*self._encoders.items()]:
+            if self._registered != before or not codec.renews(encode):
+                del self._encoders[key]
+        if not self._encoders:
+            self._class_names.clear()
+            self._persistable.clear()
 
     def _end(self) -> None:
         # These refer back to this object.  Clearing them breaks the cycles, so that nothing waits for the
@@ -163,11 +170,10 @@ class Saver:
             self._claims,
             self._pinned,
             self._unchanged,
-            self._class_names,
-            self._persistable,
         ):
             kept.clear()
         self.root = self._current = None
+        self._drop_encoders()
         if not self._is_kept:
             self._encoders.clear()
             return

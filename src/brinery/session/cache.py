@@ -6,6 +6,7 @@ from typing import Any
 
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
+from brinery.record.kind import Kind
 from brinery.record.kinds import KindTable
 from brinery.session.recent import RecentRecords
 
@@ -13,12 +14,14 @@ from brinery.session.recent import RecentRecords
 class Caches:
     """The caches of one session; each can be dropped at any time."""
 
-    __slots__ = ("codecs", "kinds", "libraries", "missing_classes", "recent", "saver")
+    __slots__ = ("codecs", "kinds", "libraries", "makers", "missing_classes", "recent", "saver")
 
     def __init__(self) -> None:
         self.codecs: dict[Any, Any] = {}
         """The caches of codecs, under keys that the codecs choose: `links.cache`."""
         self.libraries = Libraries()
+        self.makers: dict[Kind, tuple[type, bytes]] = {}
+        """By the kind of simple records, the class of their objects and the opening that makes them."""
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
