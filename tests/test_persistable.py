@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import gc
 import pickle
+import typing
 import weakref
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import pytest
 
@@ -86,6 +87,13 @@ class TestMixIn:
         assert one.persistent_id is None
         assert one == Frozen(1)
         assert hash(one) == hash(Frozen(1))
+
+    def test_other_libraries_make_no_field_of_it(self) -> None:
+        """Some collect the annotations of all bases."""
+        assert all(
+            typing.get_origin(hint) is ClassVar
+            for hint in typing.get_type_hints(Persistable).values()
+        )
 
     def test_instances_pickle_as_without_the_mix_in(self) -> None:
         """Nothing of brinery is in their state."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import operator
 from collections.abc import Iterator
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 from weakref import WeakSet
 
 from brinery.errors import InvalidArgumentError
@@ -100,7 +100,10 @@ class Persistable:
 
     __slots__ = ()
 
-    persistent_id: Any = PersistentId()
+    if TYPE_CHECKING:
+        persistent_id: Any
+    else:  # without an annotation, from which other libraries would make a field
+        persistent_id = PersistentId()
     # One table for the process, as with abstract base classes.
     _registered: ClassVar[WeakSet[type]] = WeakSet()
     _registrations: ClassVar[int] = 0
