@@ -62,7 +62,7 @@ from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of, network_drives, sqlite
 from brinery.backends.sql.dialects.postgresql_connection import PostgresConnection
 from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
-from brinery.backends.sql.schema import make_schema
+from brinery.backends.sql.schema import Schema
 
 
 class Task(Persistable):
@@ -641,7 +641,7 @@ def test_values_past_the_limit_are_refused_before_they_are_sent() -> None:
     """The error names the limit and what to do; nothing of that size is made for this test."""
     for scheme, size in (("sqlite", 1_000_000_001), ("postgresql", (256 << 20) + 1)):
         kind = dialect_of(scheme)
-        dialect = kind(Database(kind.read(f"{scheme}://"), make_schema("store"), "full", 1))
+        dialect = kind(Database(kind.read(f"{scheme}://"), Schema("store"), "full", 1))
         with pytest.raises(ValueTooLargeError, match="directory") as caught:
             dialect.check_size("Task.1", size)
         assert caught.value.limit < size

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
-
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
-from brinery.ids import Id, IdFactory
+from brinery.ids import Id
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
-from brinery.registry.codecs import CodecArgument, codec_options
+from brinery.registry.codecs import codec_options
 from brinery.stores.arguments import one_of, seconds, truth_of
 from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store
-from brinery.transform import Transform
-from brinery.trust.policy import Trust
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from sqlalchemy import Column, ColumnElement
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-    ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
+    from brinery.ids import IdFactory
+    from brinery.registry.codecs import CodecArgument
+    from brinery.transform import Transform
+    from brinery.trust.policy import Trust
 
-_log: Final = logging.getLogger(__name__)
+    ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
 
 
 class SqlStore(Store):
@@ -248,7 +249,9 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
             try:
                 found[name] = function(obj)
             except Exception:  # noqa: BLE001 - documented: a column must not make a save fail
-                _log.warning(
+                import logging
+
+                logging.getLogger(__name__).warning(
                     "no value for the column %r of an object of class %s: NULL is stored",
                     name,
                     type(obj).__qualname__,

@@ -11,7 +11,7 @@ from sqlalchemy import Column, String, create_mock_engine, make_url
 
 from brinery import UrlError
 from brinery.backends.sql.dialects import dialect_of
-from brinery.backends.sql.schema import make_schema
+from brinery.backends.sql.schema import Schema
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_only_databases_that_index_any_text_do_it(url: str, is_indexed: bool) ->
     made: list[str] = []
     dialect = make_url(url).get_dialect()()
     engine = create_mock_engine(url, lambda ddl, *_: made.append(str(ddl.compile(dialect=dialect))))
-    schema = make_schema("jobs", [Column("state", String(20), index=True)])
+    schema = Schema("jobs", [Column("state", String(20), index=True)])
     schema.records.metadata.create_all(engine, checkfirst=False)
     assert any("ix_jobs_state" in ddl for ddl in made)
     assert any("ix_jobs_filled" in ddl for ddl in made) is is_indexed

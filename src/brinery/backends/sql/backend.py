@@ -2,53 +2,39 @@
 
 from __future__ import annotations
 
-import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from brinery.backend import (
-    ANY,
-    PRESENT,
-    Backend,
-    BackendCapabilities,
-    Delete,
-    Derived,
-    Put,
-    Version,
-    as_delete,
-)
+from brinery.backend import ANY, PRESENT, Backend, BackendCapabilities, as_delete
 from brinery.backends.read_only import refuse
-from brinery.backends.sql.comparison import Comparison
-from brinery.backends.sql.connection import (
-    AT_ONCE,
-    Connection,
-    TakenError,
-    as_asked,
-    found_or_missing,
-)
+from brinery.backends.sql.comparison import differences
+from brinery.backends.sql.connection import AT_ONCE, TakenError, as_asked, found_or_missing
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
-from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
-from brinery.backends.sql.schema import DEFAULT_TABLE, make_schema
+from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
 from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.catalog.columns import read_columns, remember_columns
-from brinery.errors import BrineryError, ReentrantWriteError, StorageError
+from brinery.errors import BrineryError, ReadOnlyError, ReentrantWriteError, StorageError
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, ClassVar, Final, TypeVar
+
     from sqlalchemy import Column
 
-T = TypeVar("T")
+    from brinery.backend import Delete, Derived, Put, Version
+    from brinery.backends.sql.connection import Connection
+
+    T = TypeVar("T")
 
 _TRIES: Final = 12
 _FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
@@ -67,11 +53,11 @@ class SqlBackend(Backend):
         In the form of SQLAlchemy: ``sqlite:////absolute/path``, ``sqlite:///relative/path``,
         ``postgresql+psycopg://user:password@host/database``, …
     `table_name`
-        The table of records; a second one, named ``<table_name>_references``, keeps the references.
+        The table of records.
     `extra`
         Extra columns (`sqlalchemy.Column`), filled from `About.fields`.
     `create`
-        Make the tables if they are missing; else they must exist, or `MissingTableError` is raised.
+        Make the table if it is missing; else it must exist, or `MissingTableError` is raised.
     `migrate`
         Add the extra columns to a table that lacks them; else `MissingColumnsError` is raised, which
         shows the statements that add them.
@@ -89,7 +75,7 @@ class SqlBackend(Backend):
         Use the driver directly where that is faster; else use SQLAlchemy alone.
 
     Every commit is one transaction.  Readers never wait, and see a commit wholly or not at all.
-    The constructor looks for the tables, and makes them.
+    The constructor looks for the table, and makes it.
     """
 
     capabilities: BackendCapabilities = BackendCapabilities(  # type: ignore[misc]
@@ -116,19 +102,20 @@ class SqlBackend(Backend):
         native: bool = True,
     ) -> None:
         dialect = dialect_of(Url(url).scheme)
-        with installed():
-            schema = make_schema(table_name, extra)
-            self.database = Database(dialect.read(url), schema, durability, timeout, mode)
+        schema = Schema(table_name, extra)
+        self.database = Database(dialect.read(url), schema, durability, timeout, mode)
         self.location = self.database.location
         self._dialect = dialect(self.database)
         self._mode, self._shared = mode, shared
         self._pool = self._dialect.make_pool(native=native)
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
-            self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
+            self.capabilities = BackendCapabilities(
+                atomic_batch=True, ordered_list=True, keeps_columns=True
+            )
         self.columns = Columns(self._dialect, self._pool)
         try:
-            tables = Tables(self._dialect)
+            tables = Tables(self._dialect, self._pool)
             writes = mode != "r"
             tables.prepare(create=create and writes, migrate=migrate and writes, shared=shared)
             own = self.database.schema.fields
@@ -168,7 +155,7 @@ class SqlBackend(Backend):
         """Yield name, bytes and version for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            found = self._read("read", lambda connection: list(connection.get_some(some)))
+            found = self._read("read", lambda connection: connection.get_some(some))
             yield from as_asked(some, found, self.location)
 
     def get_closure(
@@ -189,20 +176,53 @@ class SqlBackend(Backend):
         """Return the number of names that do not begin with a dot."""
         return self._read("list", lambda connection: connection.count())
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`."""
+        return self._read("read", lambda connection: connection.has(name), name)
+
     def referrers(self, name: str) -> Iterator[str]:
-        """Yield the names of the records that refer to `name`, in order."""
-        return iter(
-            self._read("look for references in", lambda connection: connection.referrers(name))
-        )
+        """Yield the names of the records that refer to `name`, in order.
+
+        The index of references is made if it is not there; without the right to make it, the database looks
+        through all rows.
+        """
+        action = "look for references in"
+        if self._mode != "r" and not self._read(action, lambda connection: connection.has_index()):
+            with suppress(StorageError):
+                self._build_index()
+        return iter(self._read(action, lambda connection: connection.referrers(name)))
+
+    def rebuild_index(self) -> None:
+        """Make the index of references again, if there is one."""
+        if self._read("read", lambda connection: connection.has_index()):
+            self._build_index()
+
+    def _build_index(self) -> None:
+        if self._mode == "r":
+            raise ReadOnlyError(self.location)
+
+        def build(connection: Connection) -> None:
+            connection.begin()
+            try:
+                connection.build_index()
+                connection.commit()
+            except BaseException:
+                with suppress(*self._pool.errors):
+                    connection.rollback()
+                raise
+
+        self._read("index the references of", build)
 
     def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
-        """Yield the names of the records whose columns or references are wrong, and which of them are."""
-        comparison = Comparison(self._dialect)
-        return iter(self.columns.ask(lambda: [*comparison.differences(derived)]))
+        """Yield the names of the records whose columns are wrong, and which of them are."""
+        names = [each.name for each in derived]
+        return differences(
+            derived, self._read("read", lambda connection: connection.described(names))
+        )
 
-    def unowned_references(self) -> Iterator[str]:
-        """Yield the names that the table of references starts from, although nothing is stored there."""
-        return iter(self.columns.ask(Comparison(self._dialect).unowned))
+    def misindexed(self) -> Iterator[str]:
+        """Yield the names of the records whose references the index has not as their rows have them."""
+        return iter(self._read("read", lambda connection: connection.misindexed()))
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -260,13 +280,16 @@ class SqlBackend(Backend):
         """
         if self._mode == "r":
             return refuse(self.location, puts, deletes)
-        with Pending(self._dialect.check_size) as pending:
+        pending = Pending(self._dialect.check_size, self._pool.fields)
+        try:
             pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit_alone(pending, removed)
             self.columns.warn_of_unfilled(pending)
             return pending.versions()
+        finally:
+            pending.close()
 
     def _commit_alone(self, pending: Pending, removed: Sequence[Delete]) -> None:
         # A signal handler or a `__del__` may run anywhere in the commit.  A second connection of the same
@@ -302,7 +325,9 @@ class SqlBackend(Backend):
                 if attempt == _TRIES - 1:
                     failure = self._dialect.failure("commit", again.error)
                     raise (self._unknown(lost) if lost else failure) from again.error
-                time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))
+                from random import uniform
+
+                time.sleep(uniform(0, _FIRST_WAIT * 2**attempt))
             except BrineryError as error:
                 if lost is None:
                     raise
