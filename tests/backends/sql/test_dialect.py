@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, String, create_mock_engine, make_url
 
 from brinery import UrlError
+from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.schema import Schema
 
@@ -50,6 +53,7 @@ def test_an_sqlite_store_does_not_load_other_databases(tmp_path: Path) -> None:
         "sqlite_file",
         "sqlite_settings",
         "sqlite_statements",
+        "sqlite_tables",
     }
 
 
@@ -70,3 +74,36 @@ def test_only_databases_that_index_any_text_do_it(url: str, is_indexed: bool) ->
     schema.records.metadata.create_all(engine, checkfirst=False)
     assert any("ix_jobs_state" in ddl for ddl in made)
     assert any("ix_jobs_filled" in ddl for ddl in made) is is_indexed
+
+
+def test_the_table_is_the_same_with_and_without_sqlalchemy(tmp_path: Path) -> None:
+    """It is described twice, because a store without extra columns makes it without importing SQLAlchemy."""
+    made = []
+    for native in (True, False):
+        path = tmp_path / f"{native}.db"
+        SqlBackend(f"sqlite:///{path}", "a b", native=native).close()
+        with closing(sqlite3.connect(path)) as connection:
+            (text,) = connection.execute("SELECT sql FROM sqlite_master").fetchone()
+        made.append(" ".join(text.replace("(", "( ").replace(")", " )").split()))
+    assert made[0] == made[1]
+
+
+def test_an_sqlite_store_of_its_own_columns_needs_no_sqlalchemy(tmp_path: Path) -> None:
+    """Nor what it takes long to import; a query imports it."""
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "import brinery\n"
+        f"url = 'sqlite:///{tmp_path}/a.db'\n"
+        "with brinery.make_store(url) as store: store['a'] = [1]\n"
+        "with brinery.make_store(url) as store:\n"
+        "    assert store['a'] == [1] and store.list() == ['a'] and not store.referrers('a')\n"
+        "    store['a'] = [2]; store.backup(url.replace('a.db', 'b.db'))\n"
+        "    assert brinery.fsck(store).is_clean\n"
+        "    del store['a']\n"
+        "    try: store.query()\n"
+        "    except brinery.DriverNotInstalledError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "brinery[sql]" in done.stdout

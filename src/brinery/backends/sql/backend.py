@@ -13,6 +13,7 @@ from brinery.backends.sql.comparison import differences
 from brinery.backends.sql.connection import AT_ONCE, TakenError, as_asked, found_or_missing
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
+from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
@@ -107,7 +108,8 @@ class SqlBackend(Backend):
         self.location = self.database.location
         self._dialect = dialect(self.database)
         self._mode, self._shared = mode, shared
-        self._pool = self._dialect.make_pool(native=native)
+        with installed():
+            self._pool = self._dialect.make_pool(native=native)
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
             self.capabilities = BackendCapabilities(

@@ -151,8 +151,11 @@ class PostgresConnection(Connection):
         return self._run(self._text.tails, (count, count, list(names))).fetchall()
 
     def names(self, prefix: str) -> Sequence[str]:
-        span = (prefix, prefix + "\U0010ffff")
-        return [*chain.from_iterable(self._run(self._text.names, span).fetchall())]
+        if prefix:
+            found = self._run(self._text.names_from, (prefix, prefix + "\U0010ffff"))
+        else:
+            found = self._run(self._text.names)
+        return [*chain.from_iterable(found.fetchall())]
 
     def some_names(self, most: int) -> Sequence[str]:
         return [*chain.from_iterable(self._run(self._text.some_names, (most,)).fetchall())]

@@ -57,7 +57,8 @@ class Statements:
         self.tails = f"SELECT name, {end} = ANY(%b::text[])"
         # A point, and the character after it.
         listed = f"FROM {records} WHERE (name < '.' OR name >= '/')"
-        self.names = f"SELECT name {listed} AND name >= %b AND name < %b ORDER BY name"
+        self.names = f"SELECT name {listed} ORDER BY name".replace("%%", "%")
+        self.names_from = f"SELECT name {listed} AND name >= %b AND name < %b ORDER BY name"
         self.some_names = f"SELECT name {listed} LIMIT %b"
         self.count = f"SELECT count(*) {listed}".replace("%%", "%")
         some = f"FROM {records} WHERE name = ANY(%b::text[])"

@@ -68,7 +68,7 @@ class SqliteDialect(Dialect):
         self._guard = _LastGuard()
         if not (is_in_memory(path) or is_uri(path)):
             options: dict[str, Any] = {}
-            if database.url.query:
+            if not isinstance(database.url, FileUrl):
                 with self._url_errors(database.location):
                     _, options = self.url.get_dialect()().create_connect_args(self.url)
             # SQLite follows links, and keeps its log where they lead.

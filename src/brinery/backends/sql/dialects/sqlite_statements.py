@@ -85,7 +85,7 @@ class Statements:
     def _set_references(self, records: str) -> None:
         self._closure = (
             "WITH RECURSIVE reached (name) AS (SELECT ? UNION "
-            f"SELECT value FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name, "
+            f"SELECT target.value FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name, "
             f"{_targets_of('stored')}",
             f" LIMIT ?) SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
             f"FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name",
@@ -98,24 +98,24 @@ class Statements:
         self.referrers = f"SELECT source FROM {index} WHERE target = ? ORDER BY source"
         self.scan = (
             f"SELECT DISTINCT name FROM {records} AS stored, {_targets_of('stored')} "
-            "WHERE value = ? ORDER BY name"
+            "WHERE target.value = ? ORDER BY name"
         )
         self.misindexed = (
             f"SELECT source FROM {index} AS pair WHERE NOT EXISTS (SELECT 1 FROM {records} AS stored, "
-            f"{_targets_of('stored')} WHERE stored.name = pair.source AND value = pair.target) "
+            f"{_targets_of('stored')} WHERE stored.name = pair.source AND target.value = pair.target) "
             f"UNION SELECT name FROM {records} AS stored, {_targets_of('stored')} WHERE NOT EXISTS "
-            f"(SELECT 1 FROM {index} WHERE source = stored.name AND target = value)"
+            f"(SELECT 1 FROM {index} AS pair WHERE source = stored.name AND pair.target = target.value)"
         )
         self.rebuild_index = (
             f"DELETE FROM {index}",
-            f"INSERT INTO {index} SELECT DISTINCT value, name "
+            f"INSERT INTO {index} SELECT DISTINCT target.value, name "
             f"FROM {records} AS stored, {_targets_of('stored')}",
         )
         remove = (
             f"DELETE FROM {index} WHERE source = OLD.name "
-            f"AND target IN (SELECT value FROM {_targets_of('OLD')})"
+            f"AND target IN (SELECT target.value FROM {_targets_of('OLD')})"
         )
-        add = f"INSERT OR IGNORE INTO {index} SELECT value, NEW.name FROM {_targets_of('NEW')}"
+        add = f"INSERT OR IGNORE INTO {index} SELECT target.value, NEW.name FROM {_targets_of('NEW')}"
         name = {end: quoted(f"{self.table}_references_{end}") for end in _TRIGGERS}
         self.make_index = (
             f"CREATE TABLE {index} (target TEXT NOT NULL, source TEXT NOT NULL, "
@@ -136,7 +136,7 @@ class Statements:
         left_out = ""
         if some:
             some = [*some, *[some[-1]] * (_LISTS[0] - len(some))]
-            left_out = f" WHERE value NOT IN ({', '.join('?' * len(some))})"
+            left_out = f" WHERE target.value NOT IN ({', '.join('?' * len(some))})"
         return left_out.join(self._closure), (name, *some, most, largest)
 
     def whole(self, row: Row) -> Row:
@@ -171,7 +171,7 @@ def _settings(columns: Sequence[str], data: str) -> str:
 
 def _targets_of(row: str) -> str:
     # Without an error where another program has put something else into the column.
-    return f"json_each(CASE WHEN json_valid({row}.refs) THEN {row}.refs END)"
+    return f"json_each(CASE WHEN json_valid({row}.refs) THEN {row}.refs END) AS target"
 
 
 def _text(value: str) -> str:
