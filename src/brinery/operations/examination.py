@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from brinery.backend import ABSENT, Backend, Conflict, Delete, Derived, Missing, Put, Version
+from brinery.backend import Backend, Conflict, Derived, Missing, Put, Version
 from brinery.catalog.quarantine import Quarantine
 from brinery.catalog.settings import NAME as SETTINGS
 from brinery.catalog.settings import read_settings
@@ -309,6 +309,7 @@ class Examination:
             if isinstance(data, bytes) and (derived := self._derived(name, data, version)):
                 with suppress(Conflict):  # then it was written since
                     self._backend.commit([Put(name, (data,), version, derived.about)])
+
     def _orphans(self) -> Sequence[Id]:
         if self._roots is None:
             return ()

@@ -248,7 +248,7 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
         for name, function in functions:
             try:
                 found[name] = function(obj)
-            except Exception:  # noqa: BLE001 - documented: a column must not make a save fail
+            except Exception:
                 import logging
 
                 logging.getLogger(__name__).warning(

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 import threading
-import time
 from contextlib import suppress
 from itertools import islice
 
-from brinery.backend import ANY, PRESENT, Backend, BackendCapabilities, as_delete
+from brinery.backend import Backend, BackendCapabilities, as_delete
 from brinery.backends.read_only import refuse
+from brinery.backends.sql.commit import Commit
 from brinery.backends.sql.comparison import differences
-from brinery.backends.sql.connection import AT_ONCE, TakenError, as_asked, found_or_missing
+from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
-from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
 from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
-from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.catalog.columns import read_columns, remember_columns
-from brinery.errors import BrineryError, ReadOnlyError, ReentrantWriteError, StorageError
+from brinery.errors import ReadOnlyError, ReentrantWriteError, StorageError
 from brinery.url import Url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any, ClassVar, Final, TypeVar
+    from typing import Any, ClassVar, TypeVar
 
     from sqlalchemy import Column
 
@@ -36,9 +34,6 @@ if TYPE_CHECKING:
     from brinery.backends.sql.connection import Connection
 
     T = TypeVar("T")
-
-_TRIES: Final = 12
-_FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
 
 
 class _Committing(threading.local):
@@ -302,85 +297,9 @@ class SqlBackend(Backend):
             raise ReentrantWriteError(self.location)
         try:
             places.add(place)
-            self._commit(pending, removed)
+            Commit(self._dialect, self._pool, self._read, pending, removed).make()
         finally:
             places.discard(place)
-
-    def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
-        is_optimistic = True
-        lost: Exception | None = None  # the error that left open whether an attempt was committed
-        for attempt in range(_TRIES):
-            try:
-                if lost is not None and self._is_made(pending):
-                    return None
-                return self._attempt(pending, removed, is_optimistic=is_optimistic)
-            except TakenError:
-                # The writer that made the name may have removed it by now: try again, with a look first.
-                is_optimistic = False
-            except _LostError as again:
-                if removed or pending.named(ANY, PRESENT):
-                    raise self._unknown(again.error) from again.error
-                # If the commit was made, its versions show it.  If it is still running, the next attempt
-                # cannot succeed beside it, because each write expects a version or an absence.
-                lost, is_optimistic = again.error, False
-            except _AgainError as again:
-                if attempt == _TRIES - 1:
-                    failure = self._dialect.failure("commit", again.error)
-                    raise (self._unknown(lost) if lost else failure) from again.error
-                from random import uniform
-
-                time.sleep(uniform(0, _FIRST_WAIT * 2**attempt))
-            except BrineryError as error:
-                if lost is None:
-                    raise
-                raise self._unknown(lost) from error
-        if lost is not None:
-            raise self._unknown(lost) from lost
-        raise StorageError(
-            "commit",
-            "other writers kept creating and removing the same records: repeat the call",
-            path=self.location,
-        )
-
-    def _is_made(self, pending: Pending) -> bool:
-        own = pending.versions()
-        return self._read("read", lambda connection: versions_of(connection, own)) == own
-
-    def _unknown(self, error: Exception) -> StorageError:
-        return StorageError(
-            "find out whether a commit was made",
-            f"the connection was lost during the commit ({_first_line(error)}); it was made wholly or "
-            "not at all: look whether it was, and repeat the call if not",
-            path=self.location,
-        )
-
-    def _attempt(self, pending: Pending, removed: Sequence[Delete], *, is_optimistic: bool) -> None:
-        pool = self._pool
-        connection, is_committing = None, False
-        try:
-            with pool.use() as connection:
-                try:
-                    if is_optimistic and len(pending.expected) + len(removed) == 1:
-                        is_committing = True
-                        if write_alone(connection, pending, removed):
-                            return
-                        is_committing = False
-                    connection.begin()
-                    write(connection, pending, removed, is_optimistic)
-                    is_committing = True
-                    connection.commit()
-                except BaseException:
-                    with suppress(*pool.errors):
-                        connection.rollback()
-                    raise
-        except pool.errors as error:
-            is_lost = connection is not None and pool.is_lost(error, connection)
-            if is_lost and is_committing:
-                raise _LostError(error) from error
-            # Nothing was committed, and all records are still held here.
-            if is_lost or is_passing(error):
-                raise _AgainError(error) from error
-            raise self._dialect.failure("commit", error) from error
 
     # -- life
 
@@ -392,19 +311,3 @@ class SqlBackend(Backend):
         """Close the connections; a second call does nothing."""
         self._pool.close()
         self._dialect.close()
-
-
-class _AgainError(Exception):
-    """A transaction failed in a way that may not happen again."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class _LostError(_AgainError):
-    """The connection was lost while a transaction was being committed."""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

@@ -91,7 +91,7 @@ class Connection(ABC):
         """Return whether there is an index of references, or cannot be one."""
         return True
 
-    def build_index(self) -> None:
+    def build_index(self) -> None:  # noqa: B027 - without an index there is nothing to do
         """Make the index of references, in the open transaction; where it exists, make it again.
 
         From its end on, the database itself keeps the index, whatever program writes.

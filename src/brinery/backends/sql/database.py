@@ -9,20 +9,27 @@ from brinery.url import Url
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Any, Protocol
+    from typing import Any, Final
+
+    from sqlalchemy import URL
 
     from brinery.backends.sql.schema import Schema
 
-    class DatabaseUrl(Protocol):
-        """The parts of a URL, as `sqlalchemy.URL` has them."""
 
-        @property
-        def database(self) -> str | None: ...
-        @property
-        def password(self) -> str | None: ...
-        @property
-        def query(self) -> Mapping[str, Any]: ...
-        def render_as_string(self, hide_password: bool = True) -> str: ...
+class FileUrl:
+    """The URL of a file, without options for the driver: as `sqlalchemy.URL`, without importing it."""
+
+    __slots__ = ("database",)
+
+    password: Final = None
+    query: Final[Mapping[str, Any]] = {}
+
+    def __init__(self, path: str) -> None:
+        self.database = path
+
+    def render_as_string(self, hide_password: bool = True) -> str:
+        """Return the text of the URL, which has no password."""
+        return f"sqlite:///{self.database}"
 
 
 class Database:
@@ -41,7 +48,7 @@ class Database:
     __slots__ = ("durability", "location", "mode", "schema", "timeout", "url")
 
     def __init__(
-        self, url: DatabaseUrl, schema: Schema, durability: str, timeout: float, mode: str = "rw"
+        self, url: URL | FileUrl, schema: Schema, durability: str, timeout: float, mode: str = "rw"
     ) -> None:
         if durability not in ("full", "process"):
             raise InvalidArgumentError(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Column, Connection, Engine
 
     from brinery.backends.sql.connection import ConnectionPool
-    from brinery.backends.sql.database import Database, DatabaseUrl
+    from brinery.backends.sql.database import Database, FileUrl
     from brinery.errors import BrineryError
 
 
@@ -48,7 +48,7 @@ class Dialect(ABC):
     # -- the URL
 
     @classmethod
-    def read(cls, url: str) -> DatabaseUrl:
+    def read(cls, url: str) -> URL | FileUrl:
         """Return a URL with its driver and an absolute path.
 
         Raise `UrlError`, `DriverNotInstalledError`.

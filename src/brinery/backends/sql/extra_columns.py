@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 
 from brinery.backends.sql.columns import marker_of
+from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.query import Query
 from brinery.errors import ReadOnlyError
 
@@ -50,7 +51,7 @@ class Columns:
         self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
     ) -> Sequence[str]:
         """Return the names of the records whose columns fit; see `SqlStore.query`."""
-        query = Query(self._dialect, self._known)
+        query = self._new_query()
         return self.ask(lambda: query.names(where, order_by, limit, omits_unfilled=omits_unfilled))
 
     def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
@@ -58,8 +59,12 @@ class Columns:
 
         With `everything`, return all records.
         """
-        query = Query(self._dialect, self._known)
+        query = self._new_query()
         return self.ask(lambda: query.unfilled(everything=everything))
+
+    def _new_query(self) -> Query:
+        with installed():
+            return Query(self._dialect, self._known)
 
     def fill(self, fillings: Iterable[Filling]) -> None:
         """Set the columns of records that are still in their versions; the records stay as they are."""

@@ -12,7 +12,6 @@ import os
 from operator import itemgetter
 
 from brinery.backend import ABSENT, ANY
-from brinery.backends.sql.schema import DATA
 from brinery.errors import InvalidArgumentError, storage_error
 from brinery.ids import name_of
 
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
     from brinery.codec import Buffer
 
     Row = tuple[Any, ...]
-    """The values of a row: the columns of `STANDARD`, then `filled` and the extra columns; without these, they
-    stay as they are."""
+    """The values of a row: the columns of `STANDARD`, then `filled` and the extra columns.  Without
+    the latter, those stay as they are."""
 
     class Fields(Protocol):
         """The extra columns of a store."""
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
         def values(self, given: Mapping[str, Any]) -> Row:
             """Return the values for `filled` and the extra columns, as statements take them."""
+
 
 _IN_MEMORY: Final = 8 << 20
 _PER_ROW: Final = 400
@@ -67,9 +67,7 @@ class Large:
             for piece in self._pieces:
                 file.write(piece)
         except OSError as error:
-            raise storage_error(
-                "write a record of a commit to a temporary file", error
-            ) from error
+            raise storage_error("write a record of a commit to a temporary file", error) from error
         self._file, self._pieces = file, None
 
     def pieces(self) -> Iterator[Buffer]:

@@ -4,8 +4,8 @@ Many new rows are copied (COPY in its binary form); an existing row ends the cop
 ``unnest``: one statement and one round trip for hundreds of rows.  Measured for rows of 400 bytes over a unix
 socket: 3.6 µs a row copied, 7 by ``unnest``, 17 by SQLAlchemy's insertmanyvalues and 105 one by one.
 
-The index of references is one of the server: a GIN index over the names in the column `refs`.  The server keeps
-it, whatever program writes.
+The index of references is one of the server: a GIN index over the names in the column `refs`.  The server
+keeps it, whatever program writes.
 """
 
 from __future__ import annotations
@@ -240,7 +240,9 @@ class PostgresConnection(Connection):
 
     def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
         if len(row) < self._text.width or expect is PRESENT or _has_message(self.driver):
-            return None  # the connection may have ended: `begin` finds that before anything is written
+            return (
+                None  # the connection may have ended: `begin` finds that before anything is written
+            )
         if expect is ANY:
             self._run(self._text.upsert, row)
             return True

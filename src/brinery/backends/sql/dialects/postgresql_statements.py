@@ -107,13 +107,9 @@ class Statements:
         self.insert_alone = f"INSERT INTO {records} ({listed}) VALUES ({', '.join(values)})"
         pairs = zip(columns[1:], values[1:], strict=True)
         settings = ", ".join(f"{column} = {value}" for column, value in pairs)
-        self.update_alone = (
-            f"UPDATE {records} SET {settings} WHERE name = %b AND version = %b"
-        )
+        self.update_alone = f"UPDATE {records} SET {settings} WHERE name = %b AND version = %b"
         replaced = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
-        self.upsert = (
-            f"{self.insert_alone} ON CONFLICT (name) DO UPDATE SET {replaced}"
-        )
+        self.upsert = f"{self.insert_alone} ON CONFLICT (name) DO UPDATE SET {replaced}"
         self.delete_alone = f"DELETE FROM {records} WHERE name = %b"
         self.as_version = " AND version = %b"
         # Many rows: an array for each column.
@@ -128,9 +124,9 @@ class Statements:
             f"UPDATE {records} AS old SET {settings} FROM {given} WHERE old.name = new.name"
         )
         own = ", ".join(f"{column} = new.{column}" for column in STANDARD[1:])
-        types = ", ".join(f"%b::{type_}[]" for type_ in _TYPES)
+        given = ", ".join(f"%b::{type_}[]" for type_ in _TYPES)
         self.update_record = (
-            f"UPDATE {records} AS old SET {own} FROM unnest({types}) AS new ({', '.join(STANDARD)}) "
+            f"UPDATE {records} AS old SET {own} FROM unnest({given}) AS new ({', '.join(STANDARD)}) "
             "WHERE old.name = new.name"
         )
         named = "".join(f", {column}" for column in extra)

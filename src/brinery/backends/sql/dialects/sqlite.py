@@ -10,12 +10,12 @@ from contextlib import contextmanager
 from brinery.backends.directory import files
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.sql import failures
+from brinery.backends.sql.database import FileUrl
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.network_drives import network_of
 from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection, SqlitePool
 from brinery.backends.sql.dialects.sqlite_file import UNWRITABLE, SqliteFile
 from brinery.backends.sql.dialects.sqlite_settings import (
-    FileUrl,
     configure,
     is_in_memory,
     is_uri,
@@ -33,13 +33,13 @@ from brinery.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from typing import Any, Final
 
     from sqlalchemy import URL, Connection, Engine
 
     from brinery.backends.sql.connection import ConnectionPool
-    from brinery.backends.sql.database import Database, DatabaseUrl
+    from brinery.backends.sql.database import Database
     from brinery.backends.sql.dialects.sqlite_file import Guard
     from brinery.errors import BrineryError
     from brinery.url import Url
@@ -67,7 +67,7 @@ class SqliteDialect(Dialect):
         self._file: SqliteFile | None = None
         self._guard = _LastGuard()
         if not (is_in_memory(path) or is_uri(path)):
-            options: dict[str, Any] = {}
+            options: Mapping[str, Any] = {}
             if not isinstance(database.url, FileUrl):
                 with self._url_errors(database.location):
                     _, options = self.url.get_dialect()().create_connect_args(self.url)
@@ -92,7 +92,7 @@ class SqliteDialect(Dialect):
         """Accept every URL: there is no password in it."""
 
     @classmethod
-    def read(cls, url: str) -> DatabaseUrl:
+    def read(cls, url: str) -> URL | FileUrl:
         kind, is_file, path = url.partition(":///")
         is_plain = is_file and kind in ("sqlite", "sqlite+pysqlite") and path.isprintable()
         if not is_plain or not path or "?" in path or is_in_memory(path) or is_uri(path):

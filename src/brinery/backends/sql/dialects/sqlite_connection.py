@@ -19,7 +19,7 @@ from brinery.backends.sql.connection import (
 )
 from brinery.backends.sql.dialects.sqlite_file import ChangedError
 from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory
-from brinery.backends.sql.dialects.sqlite_statements import LARGE_READ, Statements, of_names
+from brinery.backends.sql.dialects.sqlite_statements import Statements, of_names
 from brinery.backends.sql.schema import DATA
 
 TYPE_CHECKING = False

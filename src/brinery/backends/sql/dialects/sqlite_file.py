@@ -94,9 +94,7 @@ class SqliteFile:
         new = f"{self.path}.new-{os.urandom(6).hex()}"
         try:
             os.close(files.create(new, access))
-            driver = sqlite3.connect(
-                f"{_uri_of(new)}?mode=rw", uri=True, isolation_level=None
-            )
+            driver = sqlite3.connect(f"{_uri_of(new)}?mode=rw", uri=True, isolation_level=None)
             try:
                 configure(driver, self._database, is_new=True)
                 driver.execute(f"PRAGMA application_id = {_APPLICATION}")  # writes the first page

@@ -20,7 +20,7 @@ from brinery.errors import StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
     from typing import Any, Final
 
     from brinery.backends.sql.database import Database
@@ -33,22 +33,6 @@ _MEMORY: Final = (None, "", ":memory:")
 def is_in_memory(path: str | None) -> bool:
     """Return whether the path in a URL stands for a database in memory."""
     return path in _MEMORY
-
-
-class FileUrl:
-    """The URL of a file, without options for the driver: what `sqlalchemy.URL` is to other URLs."""
-
-    __slots__ = ("database",)
-
-    password: Final = None
-    query: Final[Mapping[str, Any]] = {}
-
-    def __init__(self, path: str) -> None:
-        self.database = path
-
-    def render_as_string(self, hide_password: bool = True) -> str:
-        """Return the text of the URL, which has no password."""
-        return f"sqlite:///{self.database}"
 
 
 def is_uri(path: str | None) -> bool:

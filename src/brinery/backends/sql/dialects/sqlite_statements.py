@@ -1,7 +1,7 @@
 """The statements for SQLite.
 
-One statement for many rows saves a call from Python into SQLite for each row: adding a record takes 2.6 µs one
-by one and 1.6 with 32 in a statement (SQLite 3.40); reading a record in a transaction 2.5 and 1.3.
+One statement for many rows saves a call from Python into SQLite for each row: adding a record takes 2.6 µs
+one by one and 1.6 with 32 in a statement (SQLite 3.40); reading a record in a transaction 2.5 and 1.3.
 
 The index of references is a table of pairs, target and source.  Triggers of the table of records keep it, so
 that it is in step with every commit of every program from the end of the transaction that makes it.
@@ -26,7 +26,7 @@ _MOST_VALUES: Final = 999
 _ROWS: Final = 32
 _LARGE: Final = 1 << 20  # bytes; SQLite copies the values of a statement: do not collect more
 LARGE_READ: Final = 1 << 24
-"""Bytes; SQLite keeps the value of a column beside the copy that Python gets, so larger ones are read as blobs."""
+"""Bytes; a larger value is read as a blob: a column has a copy in SQLite beside the one that Python gets."""
 _LISTS: Final = (8, 32, 128, 500)
 """Lengths of lists of names: with a text for every length, SQLite would compile many more statements."""
 
@@ -115,7 +115,9 @@ class Statements:
             f"DELETE FROM {index} WHERE source = OLD.name "
             f"AND target IN (SELECT target.value FROM {_targets_of('OLD')})"
         )
-        add = f"INSERT OR IGNORE INTO {index} SELECT target.value, NEW.name FROM {_targets_of('NEW')}"
+        add = (
+            f"INSERT OR IGNORE INTO {index} SELECT target.value, NEW.name FROM {_targets_of('NEW')}"
+        )
         name = {end: quoted(f"{self.table}_references_{end}") for end in _TRIGGERS}
         self.make_index = (
             f"CREATE TABLE {index} (target TEXT NOT NULL, source TEXT NOT NULL, "

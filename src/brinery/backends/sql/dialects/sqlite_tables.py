@@ -1,4 +1,4 @@
-"""The table of a store in SQLite, found and made without SQLAlchemy, which takes longer to import than all else.
+"""The table of a store in SQLite, found and made without SQLAlchemy, whose import takes longer than all else.
 
 A table with extra columns is left to `tables`.
 """
@@ -21,9 +21,9 @@ _COLUMNS: Final = (
 
 
 def has_plain_table(driver: sqlite3.Connection, name: str, *, create: bool) -> bool:
-    """Return whether the table `name` has the columns of a store, and no others; `create` it if it is missing.
+    """Return whether the table `name` has the columns of a store, and no others.
 
-    Raise `sqlite3.Error`.
+    With `create`, make it if it is missing.  Raise `sqlite3.Error`.
     """
     found = _columns_of(driver, name)
     if not found and create:
