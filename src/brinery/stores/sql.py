@@ -293,9 +293,19 @@ def _table(name: Any) -> str | None:
 
 
 def _pairs(url: Url) -> list[tuple[str, str]]:
+    if not url.query:
+        return []
     from urllib.parse import parse_qsl
 
     return parse_qsl(url.query, keep_blank_values=True)
+
+
+def _query_of(pairs: list[tuple[str, str]]) -> str:
+    if not pairs:
+        return ""
+    from urllib.parse import urlencode
+
+    return urlencode(pairs)
 
 
 def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
@@ -304,8 +314,6 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     The query of the URL may contain options of the store (``sqlite:///jobs.db?codec=dill``); all others in it
     go to the driver (``?sslmode=require``).  Keyword arguments override the URL.
     """
-    from urllib.parse import urlencode
-
     parsed = Url(url)
     pairs = _pairs(parsed)
     asked = options.get("codec") or dict(pairs).get("codec") or "pickle"
@@ -320,7 +328,7 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
             if name in found:
                 raise UrlError(parsed.without_secrets(), f"the option {name!r} is given twice")
             found[name] = value
-    rest = urlencode([pair for pair in pairs if pair[0] not in known])
+    rest = _query_of([pair for pair in pairs if pair[0] not in known])
     place = Url(
         scheme=parsed.scheme,
         netloc=parsed.netloc,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sqlite3
 import subprocess
 import sys
@@ -12,9 +13,10 @@ import pytest
 from sqlalchemy import Column, String, create_mock_engine, make_url
 
 from brinery import UrlError
-from brinery.backends.sql import SqlBackend
+from brinery.backends.sql import SqlBackend, backend
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.schema import Schema
+from brinery.stores import sql
 
 
 @pytest.mark.parametrize(
@@ -86,6 +88,34 @@ def test_the_table_is_the_same_with_and_without_sqlalchemy(tmp_path: Path) -> No
             (text,) = connection.execute("SELECT sql FROM sqlite_master").fetchone()
         made.append(" ".join(text.replace("(", "( ").replace(")", " )").split()))
     assert made[0] == made[1]
+
+
+SLOW = {
+    *("dataclasses", "inspect", "json", "logging", "pathlib", "random", "tempfile", "typing"),
+    *("urllib.parse", "sqlalchemy", "psycopg"),
+}
+"""Modules that take a large part of the time of opening a store; the standard library has most of them."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules that a file imports when it is imported itself."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*Path(backend.__file__).parent.rglob("*.py"), Path(sql.__file__)],
+    ids=lambda path: path.stem,
+)
+def test_no_module_imports_what_is_slow(path: Path) -> None:
+    """They are imported in the functions that need them."""
+    assert imports_of(path).isdisjoint(SLOW)
 
 
 def test_an_sqlite_store_of_its_own_columns_needs_no_sqlalchemy(tmp_path: Path) -> None:

@@ -77,7 +77,12 @@ class Statements:
         self.names = f"{before} ORDER BY name"
         listed = f"FROM {records} WHERE name > '' AND (name < '.' OR name >= '/')"
         self.some_names = f"SELECT name {listed} AND typeof(name) = 'text' LIMIT ?"
-        self.count = f"SELECT count(*) {listed} AND typeof(name) = 'text'"
+        # All are counted by pages, and the few that are not listed one by one.
+        counted = f"(SELECT count(*) FROM {records}"
+        self.count = (
+            f"SELECT {counted}) - {counted} WHERE name >= '.' AND name < '/') "
+            f"- {counted} WHERE name <= '') - {counted} WHERE name >= x'')"
+        )
         self.versions = f"SELECT name, version FROM {records}"
         self.described = f"SELECT {', '.join(STANDARD[:DATA])} FROM {records}"
         self.rowid = f"SELECT rowid FROM {records} WHERE name = ?"
