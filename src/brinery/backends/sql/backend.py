@@ -6,7 +6,7 @@ import threading
 from contextlib import suppress
 from itertools import islice
 
-from brinery.backend import Backend, BackendCapabilities, as_delete
+from brinery.backend import Backend, BackendCapabilities, Missing, as_delete
 from brinery.backends.read_only import refuse
 from brinery.backends.sql.commit import Commit
 from brinery.backends.sql.comparison import differences
@@ -129,9 +129,10 @@ class SqlBackend(Backend):
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name`, and their version.  Raise `Missing`."""
-        return found_or_missing(
-            name, self._read("read", lambda connection: connection.get(name), name)
-        )
+        found = self._read("read", lambda connection: connection.get(name), name)
+        if found is None:
+            raise Missing(name)
+        return found
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""

@@ -42,6 +42,9 @@ class Connection(ABC):
     the driver.
     """
 
+    is_guarded: bool = False
+    """Whether its reads have to be checked at the end of each use."""
+
     @abstractmethod
     def get(self, name: str) -> tuple[bytes, int] | None:
         """Return data and version of one record."""
@@ -197,7 +200,8 @@ class ConnectionPool(ABC):
 
     def __init__(self) -> None:
         # Not SQLAlchemy's pool: that takes 5 µs for each use, as long as reading a record.
-        self._free: list[Connection] = []
+        self.free: list[Connection] = []
+        """Connections that nobody uses."""
         self._inherited: list[Connection] = []
         self._pid = os.getpid()
         self._only = threading.RLock()
@@ -234,14 +238,14 @@ class ConnectionPool(ABC):
         if self._pid != os.getpid():
             self._forget_inherited()
         try:
-            return self._free.pop()
+            return self.free.pop()
         except IndexError:
             return self.new()
 
     def take_back(self, connection: Connection, error: BaseException | None) -> None:
         """Keep a connection for the next use, if it can be used after `error`."""
         if error is None:
-            self._free.append(connection)
+            self.free.append(connection)
         elif isinstance(error, self.errors) and self.is_lost(error, connection):
             # The others of the pool are as old and go to the same server: they are lost, too.
             self.drop_free()
@@ -257,7 +261,7 @@ class ConnectionPool(ABC):
             if not connection.is_idle():
                 connection.rollback()
             if connection.is_idle():
-                self._free.append(connection)
+                self.free.append(connection)
                 return
         with suppress(Exception):
             connection.close()
@@ -268,16 +272,16 @@ class ConnectionPool(ABC):
             self._close_free()
 
     def _close_free(self) -> None:
-        while self._free:
+        while self.free:
             with suppress(*self.errors):
-                self._free.pop().close()
+                self.free.pop().close()
 
     def _forget_inherited(self) -> None:
         # In a child process.  The connections are the parent's: closing them here would end those of the
         # parent (the server sees the goodbye), or drop its locks (SQLite).  A list holds them, because they
         # would also be closed when the last reference goes.
-        self._inherited += self._free
-        self._free, self._only, self._pid = [], threading.RLock(), os.getpid()
+        self._inherited += self.free
+        self.free, self._only, self._pid = [], threading.RLock(), os.getpid()
         self._is_lent = False
 
     def close(self) -> None:
@@ -298,7 +302,10 @@ class _Lent:
         return self._connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._pool.take_back(self._connection, error)
+        if error is None and not self._connection.is_guarded:
+            self._pool.free.append(self._connection)
+        else:
+            self._pool.take_back(self._connection, error)
 
 
 def found_or_missing(name: str, found: T | None) -> T:

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
             """Return the values for `filled` and the extra columns, as statements take them."""
 
 
-_IN_MEMORY: Final = 8 << 20
+_IN_MEMORY: Final = 2 << 20
 _PER_ROW: Final = 400
 """Bytes that a row takes in memory beside its data."""
 LARGE: Final = 1 << 20

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Final

@@ -253,6 +253,7 @@ class SqliteReader(SqliteConnection):
     ) -> None:
         super().__init__(driver, statements, file)
         self._opener = file
+        self.is_guarded = guard is not None
         self._guard = guard
         self._is_writer = False
 
@@ -310,6 +311,7 @@ class SqliteReader(SqliteConnection):
         writer = self._opener.to_write()  # raises the error that says why not
         self.driver.close()
         self.driver, self._guard, self._is_writer = writer, None, True
+        self.is_guarded = False
 
 
 def _size(value: Any) -> int:
