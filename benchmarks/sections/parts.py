@@ -45,8 +45,7 @@ class Parts:
     def _save_all(self, objects: Mapping[str, Any]) -> None:
         import msgpack
 
-        from brinery.backend import About
-        from brinery.backends.sql.pending import Row
+        from brinery.backends.sql.pending import joined_names
 
         keys = {id(obj): key for key, obj in objects.items()}
         references: list[str] = []
@@ -56,7 +55,7 @@ class Parts:
             references.append(reference)
             return _external, (reference,)
 
-        rows, pairs = [], []
+        rows = []
         for version, (key, obj) in enumerate(objects.items()):
             references.clear()
             file = io.BytesIO()
@@ -73,13 +72,12 @@ class Parts:
             metadata = msgpack.packb(described)
             tail = len(metadata).to_bytes(4, "little")
             data = payload + metadata + blake2b(metadata, digest_size=16).digest() + tail
-            about = About(type(obj).__name__, "pickle", 0.0, ())
-            rows.append(Row(key, version, len(data), about, data))
-            pairs += [(key, reference) for reference in references]
+            refs = joined_names(references) if references else None
+            columns = (type(obj).__name__, "pickle", 0.0, refs)
+            rows.append((key, version, len(data), *columns, data, None))
         with self._backend._pool.use() as connection:
             connection.begin()
             connection.insert(rows)
-            connection.link(pairs)
             connection.commit()
 
     def load_all(self, keys: Sequence[str]) -> list[Any]:

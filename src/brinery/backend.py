@@ -236,19 +236,22 @@ class Backend(ABC):
         return None
 
     def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
-        """Yield the names of the records whose columns or references are wrong, and which of them are.
+        """Yield the names of the records whose columns are wrong, and which of them are.
 
         Columns that are filled from `About.fields` are not compared.  An engine that `keeps_columns`
         overrides this; the base class yields nothing.
         """
         return iter(())
 
-    def unowned_references(self) -> Iterator[str]:
-        """Yield the names that the index of references starts from, although nothing is stored there.
+    def misindexed(self) -> Iterator[str]:
+        """Yield the names whose references the index has not as the columns have them.
 
-        An engine with such an index overrides this; the base class yields nothing.
+        An engine that derives such an index from a column overrides this; the base class yields nothing.
         """
         return iter(())
+
+    def rebuild_index(self) -> None:  # noqa: B027 - without an index there is nothing to do
+        """Make the index of references again from the columns, if there is one."""
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Final
 
-from brinery.backend import ABSENT, Backend, Conflict, Delete, Derived, Missing, Put, Version
+from brinery.backend import Backend, Conflict, Derived, Missing, Put, Version
 from brinery.catalog.quarantine import Quarantine
 from brinery.catalog.settings import NAME as SETTINGS
 from brinery.catalog.settings import read_settings
@@ -121,6 +121,7 @@ class Examination:
         # Whole records that are still to be compared with what the engine keeps beside them.
         self._read: list[Derived] = []
         self._misindexed: dict[str, str] = {}  # by name, what is wrong
+        self._is_index_wrong = False
 
     def report(self, *, repair: bool) -> FsckReport:
         """Examine everything, and repair if asked to."""
@@ -285,11 +286,11 @@ class Examination:
             if name not in self._problems:
                 reason = f"its row has not what the record says: {what}"
                 self._enter_misindexed(name, reason)
-        for name in self._backend.unowned_references():
-            self._misindexed[name] = ""
-            self._enter_misindexed(
-                name, "the table of references has some of it, and no such record"
-            )
+        for name in self._backend.misindexed():
+            self._is_index_wrong = True
+            if name not in self._problems:
+                reason = "the index of references has not what its row says"
+                self._enter_misindexed(name, reason)
 
     def _enter_misindexed(self, name: str, reason: str) -> None:
         self._good.discard(name)
@@ -304,18 +305,10 @@ class Examination:
         return Derived(name, version, len(data), about)
 
     def _write_again(self, name: str) -> None:
-        found = False
         for _, data, version in read_each(self._backend, [name]):
-            found = True
             if isinstance(data, bytes) and (derived := self._derived(name, data, version)):
                 with suppress(Conflict):  # then it was written since
                     self._backend.commit([Put(name, (data,), version, derived.about)])
-        if not found:
-            with suppress(Conflict):
-                self._backend.commit((), [Delete(name, ABSENT)])
-        problem = self._problems[name]
-        if problem.status == MISINDEXED:
-            self._problems[name] = dataclasses.replace(problem, is_rewritten=True)
 
     def _orphans(self) -> Sequence[Id]:
         if self._roots is None:
@@ -339,6 +332,11 @@ class Examination:
     def _repair(self) -> None:
         for name in self._misindexed:
             self._write_again(name)
+        if self._is_index_wrong:
+            self._backend.rebuild_index()
+        for name, problem in self._problems.items():
+            if problem.status == MISINDEXED:
+                self._problems[name] = dataclasses.replace(problem, is_rewritten=True)
         quarantine = Quarantine(self._backend)
         for name, problem in self._problems.items():
             if problem.status not in _MOVED:

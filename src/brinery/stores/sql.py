@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
-
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
-from brinery.ids import Id, IdFactory
+from brinery.ids import Id
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
-from brinery.registry.codecs import CodecArgument, codec_options
+from brinery.registry.codecs import codec_options
 from brinery.stores.arguments import one_of, seconds, truth_of
 from brinery.stores.options import SQL_URL_OPTIONS, SqlOptions, StoreOptions
 from brinery.stores.store import Store
-from brinery.transform import Transform
-from brinery.trust.policy import Trust
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any
+
     from sqlalchemy import Column, ColumnElement
     from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
-    ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
+    from brinery.ids import IdFactory
+    from brinery.registry.codecs import CodecArgument
+    from brinery.transform import Transform
+    from brinery.trust.policy import Trust
 
-_log: Final = logging.getLogger(__name__)
+    ExtraFields = Mapping[Column[Any], Callable[[Any], Any]]
 
 
 class SqlStore(Store):
@@ -247,8 +248,10 @@ def _values_of(fields: Mapping[Any, Callable[[Any], Any]]) -> Callable[[Any], Ma
         for name, function in functions:
             try:
                 found[name] = function(obj)
-            except Exception:  # noqa: BLE001 - documented: a column must not make a save fail
-                _log.warning(
+            except Exception:
+                import logging
+
+                logging.getLogger(__name__).warning(
                     "no value for the column %r of an object of class %s: NULL is stored",
                     name,
                     type(obj).__qualname__,
@@ -290,9 +293,19 @@ def _table(name: Any) -> str | None:
 
 
 def _pairs(url: Url) -> list[tuple[str, str]]:
+    if not url.query:
+        return []
     from urllib.parse import parse_qsl
 
     return parse_qsl(url.query, keep_blank_values=True)
+
+
+def _query_of(pairs: list[tuple[str, str]]) -> str:
+    if not pairs:
+        return ""
+    from urllib.parse import urlencode
+
+    return urlencode(pairs)
 
 
 def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
@@ -301,8 +314,6 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
     The query of the URL may contain options of the store (``sqlite:///jobs.db?codec=dill``); all others in it
     go to the driver (``?sslmode=require``).  Keyword arguments override the URL.
     """
-    from urllib.parse import urlencode
-
     parsed = Url(url)
     pairs = _pairs(parsed)
     asked = options.get("codec") or dict(pairs).get("codec") or "pickle"
@@ -317,7 +328,7 @@ def make_sqlstore(url: Any, *args: Any, **options: Any) -> SqlStore:
             if name in found:
                 raise UrlError(parsed.without_secrets(), f"the option {name!r} is given twice")
             found[name] = value
-    rest = urlencode([pair for pair in pairs if pair[0] not in known])
+    rest = _query_of([pair for pair in pairs if pair[0] not in known])
     place = Url(
         scheme=parsed.scheme,
         netloc=parsed.netloc,

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Column, String, create_mock_engine, make_url
 
 from brinery import UrlError
+from brinery.backends.sql import SqlBackend, backend
 from brinery.backends.sql.dialects import dialect_of
-from brinery.backends.sql.schema import make_schema
+from brinery.backends.sql.schema import Schema
+from brinery.stores import sql
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,7 @@ def test_an_sqlite_store_does_not_load_other_databases(tmp_path: Path) -> None:
         "sqlite_file",
         "sqlite_settings",
         "sqlite_statements",
+        "sqlite_tables",
     }
 
 
@@ -66,7 +72,68 @@ def test_only_databases_that_index_any_text_do_it(url: str, is_indexed: bool) ->
     made: list[str] = []
     dialect = make_url(url).get_dialect()()
     engine = create_mock_engine(url, lambda ddl, *_: made.append(str(ddl.compile(dialect=dialect))))
-    schema = make_schema("jobs", [Column("state", String(20), index=True)])
+    schema = Schema("jobs", [Column("state", String(20), index=True)])
     schema.records.metadata.create_all(engine, checkfirst=False)
     assert any("ix_jobs_state" in ddl for ddl in made)
     assert any("ix_jobs_filled" in ddl for ddl in made) is is_indexed
+
+
+def test_the_table_is_the_same_with_and_without_sqlalchemy(tmp_path: Path) -> None:
+    """It is described twice, because a store without extra columns makes it without importing SQLAlchemy."""
+    made = []
+    for native in (True, False):
+        path = tmp_path / f"{native}.db"
+        SqlBackend(f"sqlite:///{path}", "a b", native=native).close()
+        with closing(sqlite3.connect(path)) as connection:
+            (text,) = connection.execute("SELECT sql FROM sqlite_master").fetchone()
+        made.append(" ".join(text.replace("(", "( ").replace(")", " )").split()))
+    assert made[0] == made[1]
+
+
+SLOW = {
+    *("dataclasses", "inspect", "json", "logging", "pathlib", "random", "tempfile", "typing"),
+    *("urllib.parse", "sqlalchemy", "psycopg"),
+}
+"""Modules that take a large part of the time of opening a store; the standard library has most of them."""
+
+
+def imports_of(path: Path) -> set[str]:
+    """Return the modules that a file imports when it is imported itself."""
+    found: set[str] = set()
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module))
+    return found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [*Path(backend.__file__).parent.rglob("*.py"), Path(sql.__file__)],
+    ids=lambda path: path.stem,
+)
+def test_no_module_imports_what_is_slow(path: Path) -> None:
+    """They are imported in the functions that need them."""
+    assert imports_of(path).isdisjoint(SLOW)
+
+
+def test_an_sqlite_store_of_its_own_columns_needs_no_sqlalchemy(tmp_path: Path) -> None:
+    """Nor what it takes long to import; a query imports it."""
+    program = (
+        "import sys; sys.modules['sqlalchemy'] = None\n"
+        "import brinery\n"
+        f"url = 'sqlite:///{tmp_path}/a.db'\n"
+        "with brinery.make_store(url) as store: store['a'] = [1]\n"
+        "with brinery.make_store(url) as store:\n"
+        "    assert store['a'] == [1] and store.list() == ['a'] and not store.referrers('a')\n"
+        "    store['a'] = [2]; store.backup(url.replace('a.db', 'b.db'))\n"
+        "    assert brinery.fsck(store).is_clean\n"
+        "    del store['a']\n"
+        "    try: store.query()\n"
+        "    except brinery.DriverNotInstalledError as error: print(error)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert "brinery[sql]" in done.stdout

@@ -131,7 +131,7 @@ def test_an_unconditional_write_is_left_open(store: SqlStore, cutter: Cutter) ->
     """It could undo what others have written since: the error says that it may be there."""
     count = Count()
     id_ = store.save(count)
-    cutter.cut = b"COMMIT"
+    cutter.cut = b"INSERT"
     with pytest.raises(StorageError, match="find out whether a commit was made"):
         store.replace(id_, count)
     store.replace(id_, count)

@@ -2,56 +2,38 @@
 
 from __future__ import annotations
 
-import random
 import threading
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 
-from brinery.backend import (
-    ANY,
-    PRESENT,
-    Backend,
-    BackendCapabilities,
-    Delete,
-    Derived,
-    Put,
-    Version,
-    as_delete,
-)
+from brinery.backend import Backend, BackendCapabilities, Missing, as_delete
 from brinery.backends.read_only import refuse
-from brinery.backends.sql.comparison import Comparison
-from brinery.backends.sql.connection import (
-    AT_ONCE,
-    Connection,
-    TakenError,
-    as_asked,
-    found_or_missing,
-)
+from brinery.backends.sql.commit import Commit
+from brinery.backends.sql.comparison import differences
+from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
-from brinery.backends.sql.failures import is_passing
 from brinery.backends.sql.pending import Pending
-from brinery.backends.sql.schema import DEFAULT_TABLE, make_schema
+from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
-from brinery.backends.sql.writes import versions_of, write, write_alone
 from brinery.catalog.columns import read_columns, remember_columns
-from brinery.errors import BrineryError, ReentrantWriteError, StorageError
+from brinery.errors import ReadOnlyError, ReentrantWriteError, StorageError
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import Any, ClassVar, TypeVar
+
     from sqlalchemy import Column
 
-T = TypeVar("T")
+    from brinery.backend import Delete, Derived, Put, Version
+    from brinery.backends.sql.connection import Connection
 
-_TRIES: Final = 12
-_FIRST_WAIT: Final = 0.002  # seconds; doubled each time, and drawn at random up to that
+    T = TypeVar("T")
 
 
 class _Committing(threading.local):
@@ -67,11 +49,11 @@ class SqlBackend(Backend):
         In the form of SQLAlchemy: ``sqlite:////absolute/path``, ``sqlite:///relative/path``,
         ``postgresql+psycopg://user:password@host/database``, …
     `table_name`
-        The table of records; a second one, named ``<table_name>_references``, keeps the references.
+        The table of records.
     `extra`
         Extra columns (`sqlalchemy.Column`), filled from `About.fields`.
     `create`
-        Make the tables if they are missing; else they must exist, or `MissingTableError` is raised.
+        Make the table if it is missing; else it must exist, or `MissingTableError` is raised.
     `migrate`
         Add the extra columns to a table that lacks them; else `MissingColumnsError` is raised, which
         shows the statements that add them.
@@ -89,7 +71,7 @@ class SqlBackend(Backend):
         Use the driver directly where that is faster; else use SQLAlchemy alone.
 
     Every commit is one transaction.  Readers never wait, and see a commit wholly or not at all.
-    The constructor looks for the tables, and makes them.
+    The constructor looks for the table, and makes it.
     """
 
     capabilities: BackendCapabilities = BackendCapabilities(  # type: ignore[misc]
@@ -116,19 +98,21 @@ class SqlBackend(Backend):
         native: bool = True,
     ) -> None:
         dialect = dialect_of(Url(url).scheme)
-        with installed():
-            schema = make_schema(table_name, extra)
-            self.database = Database(dialect.read(url), schema, durability, timeout, mode)
+        schema = Schema(table_name, extra)
+        self.database = Database(dialect.read(url), schema, durability, timeout, mode)
         self.location = self.database.location
         self._dialect = dialect(self.database)
         self._mode, self._shared = mode, shared
-        self._pool = self._dialect.make_pool(native=native)
+        with installed():
+            self._pool = self._dialect.make_pool(native=native)
         if self._pool.most == 1:
             # A database in memory has no second connection that could commit while the first one reads.
-            self.capabilities = replace(type(self).capabilities, snapshot_reads=False)
+            self.capabilities = BackendCapabilities(
+                atomic_batch=True, ordered_list=True, keeps_columns=True
+            )
         self.columns = Columns(self._dialect, self._pool)
         try:
-            tables = Tables(self._dialect)
+            tables = Tables(self._dialect, self._pool)
             writes = mode != "r"
             tables.prepare(create=create and writes, migrate=migrate and writes, shared=shared)
             own = self.database.schema.fields
@@ -145,9 +129,10 @@ class SqlBackend(Backend):
 
     def get(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name`, and their version.  Raise `Missing`."""
-        return found_or_missing(
-            name, self._read("read", lambda connection: connection.get(name), name)
-        )
+        found = self._read("read", lambda connection: connection.get(name), name)
+        if found is None:
+            raise Missing(name)
+        return found
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
@@ -168,7 +153,7 @@ class SqlBackend(Backend):
         """Yield name, bytes and version for each of `names` that exists."""
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            found = self._read("read", lambda connection: list(connection.get_some(some)))
+            found = self._read("read", lambda connection: connection.get_some(some))
             yield from as_asked(some, found, self.location)
 
     def get_closure(
@@ -189,20 +174,53 @@ class SqlBackend(Backend):
         """Return the number of names that do not begin with a dot."""
         return self._read("list", lambda connection: connection.count())
 
+    def has(self, name: str) -> bool:
+        """Return whether there is an object under `name`."""
+        return self._read("read", lambda connection: connection.has(name), name)
+
     def referrers(self, name: str) -> Iterator[str]:
-        """Yield the names of the records that refer to `name`, in order."""
-        return iter(
-            self._read("look for references in", lambda connection: connection.referrers(name))
-        )
+        """Yield the names of the records that refer to `name`, in order.
+
+        The index of references is made if it is not there; without the right to make it, the database looks
+        through all rows.
+        """
+        action = "look for references in"
+        if self._mode != "r" and not self._read(action, lambda connection: connection.has_index()):
+            with suppress(StorageError):
+                self._build_index()
+        return iter(self._read(action, lambda connection: connection.referrers(name)))
+
+    def rebuild_index(self) -> None:
+        """Make the index of references again, if there is one."""
+        if self._read("read", lambda connection: connection.has_index()):
+            self._build_index()
+
+    def _build_index(self) -> None:
+        if self._mode == "r":
+            raise ReadOnlyError(self.location)
+
+        def build(connection: Connection) -> None:
+            connection.begin()
+            try:
+                connection.build_index()
+                connection.commit()
+            except BaseException:
+                with suppress(*self._pool.errors):
+                    connection.rollback()
+                raise
+
+        self._read("index the references of", build)
 
     def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
-        """Yield the names of the records whose columns or references are wrong, and which of them are."""
-        comparison = Comparison(self._dialect)
-        return iter(self.columns.ask(lambda: [*comparison.differences(derived)]))
+        """Yield the names of the records whose columns are wrong, and which of them are."""
+        names = [each.name for each in derived]
+        return differences(
+            derived, self._read("read", lambda connection: connection.described(names))
+        )
 
-    def unowned_references(self) -> Iterator[str]:
-        """Yield the names that the table of references starts from, although nothing is stored there."""
-        return iter(self.columns.ask(Comparison(self._dialect).unowned))
+    def misindexed(self) -> Iterator[str]:
+        """Yield the names of the records whose references the index has not as their rows have them."""
+        return iter(self._read("read", lambda connection: connection.misindexed()))
 
     def where(self, name: str) -> str:
         """Return the database, the table and the row, for messages."""
@@ -260,13 +278,16 @@ class SqlBackend(Backend):
         """
         if self._mode == "r":
             return refuse(self.location, puts, deletes)
-        with Pending(self._dialect.check_size) as pending:
+        pending = Pending(self._dialect.check_size, self._pool.fields)
+        try:
             pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit_alone(pending, removed)
             self.columns.warn_of_unfilled(pending)
             return pending.versions()
+        finally:
+            pending.close()
 
     def _commit_alone(self, pending: Pending, removed: Sequence[Delete]) -> None:
         # A signal handler or a `__del__` may run anywhere in the commit.  A second connection of the same
@@ -277,83 +298,9 @@ class SqlBackend(Backend):
             raise ReentrantWriteError(self.location)
         try:
             places.add(place)
-            self._commit(pending, removed)
+            Commit(self._dialect, self._pool, self._read, pending, removed).make()
         finally:
             places.discard(place)
-
-    def _commit(self, pending: Pending, removed: Sequence[Delete]) -> None:
-        is_optimistic = True
-        lost: Exception | None = None  # the error that left open whether an attempt was committed
-        for attempt in range(_TRIES):
-            try:
-                if lost is not None and self._is_made(pending):
-                    return None
-                return self._attempt(pending, removed, is_optimistic=is_optimistic)
-            except TakenError:
-                # The writer that made the name may have removed it by now: try again, with a look first.
-                is_optimistic = False
-            except _LostError as again:
-                if removed or pending.named(ANY, PRESENT):
-                    raise self._unknown(again.error) from again.error
-                # If the commit was made, its versions show it.  If it is still running, the next attempt
-                # cannot succeed beside it, because each write expects a version or an absence.
-                lost, is_optimistic = again.error, False
-            except _AgainError as again:
-                if attempt == _TRIES - 1:
-                    failure = self._dialect.failure("commit", again.error)
-                    raise (self._unknown(lost) if lost else failure) from again.error
-                time.sleep(random.uniform(0, _FIRST_WAIT * 2**attempt))
-            except BrineryError as error:
-                if lost is None:
-                    raise
-                raise self._unknown(lost) from error
-        if lost is not None:
-            raise self._unknown(lost) from lost
-        raise StorageError(
-            "commit",
-            "other writers kept creating and removing the same records: repeat the call",
-            path=self.location,
-        )
-
-    def _is_made(self, pending: Pending) -> bool:
-        own = pending.versions()
-        return self._read("read", lambda connection: versions_of(connection, own)) == own
-
-    def _unknown(self, error: Exception) -> StorageError:
-        return StorageError(
-            "find out whether a commit was made",
-            f"the connection was lost during the commit ({_first_line(error)}); it was made wholly or "
-            "not at all: look whether it was, and repeat the call if not",
-            path=self.location,
-        )
-
-    def _attempt(self, pending: Pending, removed: Sequence[Delete], *, is_optimistic: bool) -> None:
-        pool = self._pool
-        connection, is_committing = None, False
-        try:
-            with pool.use() as connection:
-                try:
-                    if is_optimistic and len(pending.expected) + len(removed) == 1:
-                        is_committing = True
-                        if write_alone(connection, pending, removed):
-                            return
-                        is_committing = False
-                    connection.begin()
-                    write(connection, pending, removed, is_optimistic)
-                    is_committing = True
-                    connection.commit()
-                except BaseException:
-                    with suppress(*pool.errors):
-                        connection.rollback()
-                    raise
-        except pool.errors as error:
-            is_lost = connection is not None and pool.is_lost(error, connection)
-            if is_lost and is_committing:
-                raise _LostError(error) from error
-            # Nothing was committed, and all records are still held here.
-            if is_lost or is_passing(error):
-                raise _AgainError(error) from error
-            raise self._dialect.failure("commit", error) from error
 
     # -- life
 
@@ -365,19 +312,3 @@ class SqlBackend(Backend):
         """Close the connections; a second call does nothing."""
         self._pool.close()
         self._dialect.close()
-
-
-class _AgainError(Exception):
-    """A transaction failed in a way that may not happen again."""
-
-    def __init__(self, error: Exception) -> None:
-        super().__init__(error)
-        self.error = error
-
-
-class _LostError(_AgainError):
-    """The connection was lost while a transaction was being committed."""
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().partition("\n")[0]

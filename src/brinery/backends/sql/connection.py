@@ -5,16 +5,24 @@ from __future__ import annotations
 import os
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, suppress
-from typing import Any, Final, TypeVar
+from contextlib import contextmanager, suppress
+from operator import itemgetter
 
-from brinery.backend import Expect, Missing, Version
-from brinery.backends.sql.pending import Row
+from brinery.backend import Missing
+from brinery.backends.sql.schema import DATA
 from brinery.errors import ReentrantWriteError, StorageError
 
-T = TypeVar("T")
-Named = TypeVar("Named", bound=tuple[Any, ...])
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from typing import Any, Final, TypeVar
+
+    from brinery.backend import Expect, Version
+    from brinery.backends.sql.pending import Fields, Row
+
+    T = TypeVar("T")
+    Named = TypeVar("Named", bound=tuple[Any, ...])
 
 AT_ONCE: Final = 500
 """Names in one statement."""
@@ -34,19 +42,26 @@ class Connection(ABC):
     the driver.
     """
 
+    is_guarded: bool = False
+    """Whether its reads have to be checked at the end of each use."""
+
     @abstractmethod
     def get(self, name: str) -> tuple[bytes, int] | None:
         """Return data and version of one record."""
 
     @abstractmethod
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        """Yield name, data and version of those records of `names` that exist."""
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+        """Return name, data and version of those records of `names` that exist."""
 
     def closure(
         self, name: str, without: Sequence[str], most: int
     ) -> Sequence[tuple[str, bytes, int]] | None:
         """Answer `Backend.get_closure` by one statement; None where there is no such statement."""
         return None
+
+    def has(self, name: str) -> bool:
+        """Return whether a record exists."""
+        return self.tail(name, 0) is not None
 
     @abstractmethod
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
@@ -69,9 +84,31 @@ class Connection(ABC):
     def count(self) -> int:
         """Return the number of names that do not begin with a dot."""
 
+    # -- references
+
     @abstractmethod
     def referrers(self, name: str) -> Sequence[str]:
-        """Return the names of the records that refer to `name`, sorted."""
+        """Return the names of the records that refer to `name`, sorted, by the index if there is one."""
+
+    def has_index(self) -> bool:
+        """Return whether there is an index of references, or cannot be one."""
+        return True
+
+    def build_index(self) -> None:  # noqa: B027 - without an index there is nothing to do
+        """Make the index of references, in the open transaction; where it exists, make it again.
+
+        From its end on, the database itself keeps the index, whatever program writes.
+        """
+
+    def misindexed(self) -> Sequence[str]:
+        """Return the names of records whose references the index has not as the column `refs` has them."""
+        return ()
+
+    @abstractmethod
+    def described(self, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+        """Return the columns of `STANDARD` before `data`, as they are, of those records that exist."""
+
+    # -- transactions
 
     @abstractmethod
     def begin(self) -> None:
@@ -89,57 +126,53 @@ class Connection(ABC):
     def rollback(self) -> None:
         """End the transaction, and undo its writes."""
 
-    @abstractmethod
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
-        """Return the versions of the records that exist.  No other writer changes these until the end."""
+    # -- writing
 
     @abstractmethod
-    def insert(self, rows: Iterable[Row]) -> None:
+    def versions(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """Return name and version of the records that exist.
+
+        No other writer changes these until the end of the transaction.
+        """
+
+    @abstractmethod
+    def insert(self, rows: Sequence[Row]) -> None:
         """Add new records, ordered by name.  Raise `TakenError` where one exists."""
 
     @abstractmethod
-    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        """Set existing records, ordered by name, whose versions were read in this transaction.
+    def update(self, rows: Sequence[Row]) -> None:
+        """Set existing records, ordered by name, whose versions were read in this transaction."""
 
-        Without `with_fields`, the extra columns stay as they are.
-        """
+    def put_large(self, row: Row, *, is_new: bool) -> None:
+        """Add or set a record whose data is `Large`."""
+        row = (*row[:DATA], row[DATA].joined(), *row[DATA + 1 :])
+        if is_new:
+            self.insert([row])
+        else:
+            self.update([row])
 
     @abstractmethod
-    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
-        """Set the extra columns of records that have still the version of their row.
+    def fill(self, rows: Iterable[Row]) -> None:
+        """Set the extra columns of records that have still a version.
 
-        With each comes the value of the column `filled`.
+        The rows are name, version, and the values for the column `filled` and the extra columns.
         """
 
-    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
-        """Write one record and its references in a transaction of its own, in fewer steps than usual.
+    def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
+        """Write one record in a transaction of its own, in fewer steps than usual.
 
-        Return whether the version was the expected one; None where the database has no shorter way.  Raise
-        `TakenError` for a new record that exists.
+        Return whether it was as expected; None where the database has no shorter way.  Raise `TakenError`
+        for a new record that exists.
         """
         return None
 
-    def delete_alone(self, name: str) -> bool:
-        """Remove one record and its references in a transaction of its own, in fewer steps than usual.
-
-        Return False where the database has no shorter way.
-        """
-        return False
-
-    @abstractmethod
-    def unlink(self, sources: Sequence[str]) -> None:
-        """Remove the references of records."""
-
-    @abstractmethod
-    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
-        """Add references, as pairs of source and target; some may exist.
-
-        With `are_new` none should exist: where one does, `TakenError` may be raised.
-        """
+    def delete_alone(self, name: str, expect: Version | Expect) -> bool | None:
+        """Remove one record in a transaction of its own, in fewer steps than usual; return as `put_alone`."""
+        return None
 
     @abstractmethod
     def delete(self, names: Sequence[str]) -> None:
-        """Remove records; their references are removed by `unlink`."""
+        """Remove records."""
 
     @abstractmethod
     def is_idle(self) -> bool:
@@ -159,12 +192,16 @@ class ConnectionPool(ABC):
     tries: int = 2
     """How often a read is tried: again on a new connection, after one that was lost."""
 
+    fields: Fields | None = None
+    """The extra columns; None where there are none."""
+
     most: int | None = None
     """How many connections there may be; one, where a database lives in its connection."""
 
     def __init__(self) -> None:
         # Not SQLAlchemy's pool: that takes 5 µs for each use, as long as reading a record.
-        self._free: list[Connection] = []
+        self.free: list[Connection] = []
+        """Connections that nobody uses."""
         self._inherited: list[Connection] = []
         self._pid = os.getpid()
         self._only = threading.RLock()
@@ -201,14 +238,14 @@ class ConnectionPool(ABC):
         if self._pid != os.getpid():
             self._forget_inherited()
         try:
-            return self._free.pop()
+            return self.free.pop()
         except IndexError:
             return self.new()
 
     def take_back(self, connection: Connection, error: BaseException | None) -> None:
         """Keep a connection for the next use, if it can be used after `error`."""
         if error is None:
-            self._free.append(connection)
+            self.free.append(connection)
         elif isinstance(error, self.errors) and self.is_lost(error, connection):
             # The others of the pool are as old and go to the same server: they are lost, too.
             self.drop_free()
@@ -224,7 +261,7 @@ class ConnectionPool(ABC):
             if not connection.is_idle():
                 connection.rollback()
             if connection.is_idle():
-                self._free.append(connection)
+                self.free.append(connection)
                 return
         with suppress(Exception):
             connection.close()
@@ -235,16 +272,16 @@ class ConnectionPool(ABC):
             self._close_free()
 
     def _close_free(self) -> None:
-        while self._free:
+        while self.free:
             with suppress(*self.errors):
-                self._free.pop().close()
+                self.free.pop().close()
 
     def _forget_inherited(self) -> None:
         # In a child process.  The connections are the parent's: closing them here would end those of the
         # parent (the server sees the goodbye), or drop its locks (SQLite).  A list holds them, because they
         # would also be closed when the last reference goes.
-        self._inherited += self._free
-        self._free, self._only, self._pid = [], threading.RLock(), os.getpid()
+        self._inherited += self.free
+        self.free, self._only, self._pid = [], threading.RLock(), os.getpid()
         self._is_lent = False
 
     def close(self) -> None:
@@ -265,7 +302,10 @@ class _Lent:
         return self._connection
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self._pool.take_back(self._connection, error)
+        if error is None and not self._connection.is_guarded:
+            self._pool.free.append(self._connection)
+        else:
+            self._pool.take_back(self._connection, error)
 
 
 def found_or_missing(name: str, found: T | None) -> T:
@@ -276,23 +316,21 @@ def found_or_missing(name: str, found: T | None) -> T:
 
 
 def as_asked(
-    names: Sequence[str], rows: Iterable[Named], location: str | None = None
-) -> Iterator[Named]:
-    """Yield the rows, which begin with a name.  Raise `StorageError` for a name that is not among `names`.
+    names: Sequence[str], rows: Sequence[Named], location: str | None = None
+) -> Sequence[Named]:
+    """Return the rows, which begin with a name.  Raise `StorageError` for a name that is not among `names`.
 
     An index that is damaged leads to rows of other names than those that it was asked for.
     """
-    wanted, rows = set(names), iter(rows)
+    found = set(map(itemgetter(0), rows))
+    if len(found) == len(rows) and found.issubset(names):
+        return rows
+    wanted = set(names)
     for row in rows:
-        try:
-            wanted.remove(row[0])
-        except KeyError:
-            if row[0] not in names:
-                wanted.difference_update(name for name, *_ in rows)
-                raise _misled(
-                    row[0], [name for name in names if name in wanted], location
-                ) from None
-        yield row
+        if row[0] not in wanted:
+            missing = [name for name in names if name not in found]
+            raise _misled(row[0], missing, location)
+    return rows
 
 
 def _misled(found: object, wanted: Sequence[str], location: str | None) -> StorageError:

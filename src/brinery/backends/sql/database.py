@@ -2,14 +2,34 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
+from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.errors import InvalidArgumentError
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any, Final
+
     from sqlalchemy import URL
+
+    from brinery.backends.sql.schema import Schema
+
+
+class FileUrl:
+    """The URL of a file, without options for the driver: as `sqlalchemy.URL`, without importing it."""
+
+    __slots__ = ("database",)
+
+    password: Final = None
+    query: Final[Mapping[str, Any]] = {}
+
+    def __init__(self, path: str) -> None:
+        self.database = path
+
+    def render_as_string(self, hide_password: bool = True) -> str:
+        """Return the text of the URL, which has no password."""
+        return f"sqlite:///{self.database}"
 
 
 class Database:
@@ -28,7 +48,7 @@ class Database:
     __slots__ = ("durability", "location", "mode", "schema", "timeout", "url")
 
     def __init__(
-        self, url: URL, schema: Schema, durability: str, timeout: float, mode: str = "rw"
+        self, url: URL | FileUrl, schema: Schema, durability: str, timeout: float, mode: str = "rw"
     ) -> None:
         if durability not in ("full", "process"):
             raise InvalidArgumentError(
@@ -41,7 +61,7 @@ class Database:
         self.durability = durability
         self.timeout = timeout
         self.mode = mode
-        table = "" if schema.records.name == DEFAULT_TABLE else f"#table={schema.records.name}"
+        table = "" if schema.table_name == DEFAULT_TABLE else f"#table={schema.table_name}"
         shown = Url(url.render_as_string(hide_password=True)).without_secrets()
         self.location: str = shown + table
         """The URL without secrets, and the table, as messages show them."""

@@ -3,26 +3,30 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
 
 from brinery.backends.sql import failures
-from brinery.backends.sql.connection import ConnectionPool
-from brinery.backends.sql.database import Database
 from brinery.backends.sql.drivers import installed
-from brinery.errors import BrineryError, UrlError
+from brinery.errors import UrlError
 from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any, ClassVar
+
     from sqlalchemy import URL, Column, Connection, Engine
+
+    from brinery.backends.sql.connection import ConnectionPool
+    from brinery.backends.sql.database import Database, FileUrl
+    from brinery.errors import BrineryError
 
 
 class Dialect(ABC):
     """One kind of database, opened for one store.
 
     The class reads URLs.  An instance makes SQLAlchemy's engine, which serves the tables and queries, and
-    the pool of connections, which serves records.  Libraries are imported when an instance is made.
+    the pool of connections, which serves records.  Both are made, and libraries imported, on use.
     """
 
     add_column: str = "ADD COLUMN"
@@ -38,16 +42,22 @@ class Dialect(ABC):
     """Added to the message about a URL that SQLAlchemy refuses."""
 
     def __init__(self, database: Database) -> None:
-        """Raise `DriverNotInstalledError`, `UrlError`."""
         self.database = database
-        with installed(), self._url_errors(database.location):
-            self.engine = self.make_engine()
+        self._engine: Engine | None = None
 
     # -- the URL
 
     @classmethod
-    def read(cls, url: str) -> URL:
-        """Return a URL with its driver and an absolute path.  Raise `UrlError`."""
+    def read(cls, url: str) -> URL | FileUrl:
+        """Return a URL with its driver and an absolute path.
+
+        Raise `UrlError`, `DriverNotInstalledError`.
+        """
+        with installed():
+            return cls._read(url)
+
+    @classmethod
+    def _read(cls, url: str) -> URL:
         from sqlalchemy import make_url
 
         parsed = Url(url)
@@ -95,6 +105,21 @@ class Dialect(ABC):
 
     # -- the database
 
+    @property
+    def engine(self) -> Engine:
+        """SQLAlchemy's engine.  Raise `DriverNotInstalledError`, `UrlError`."""
+        if self._engine is None:
+            with installed(), self._url_errors(self.database.location):
+                self._engine = self.make_engine()
+        return self._engine
+
+    @property
+    def url(self) -> URL:
+        """The URL of the database, as SQLAlchemy has it."""
+        from sqlalchemy import make_url
+
+        return make_url(self.database.url.render_as_string(hide_password=False))
+
     @abstractmethod
     def make_engine(self) -> Engine:
         """Return SQLAlchemy's engine.  No connection is opened."""
@@ -115,6 +140,13 @@ class Dialect(ABC):
 
     def check_size(self, name: str, size: int) -> None:  # noqa: B027 - most have no limit
         """Raise `ValueTooLargeError` for a record of more bytes than a row can hold."""
+
+    def has_plain_table(self, pool: ConnectionPool, *, create: bool) -> bool:
+        """Return whether a connection of `pool` finds the table of a store without extra columns.
+
+        With `create`, a missing table is made.  False also where all of that is left to SQLAlchemy.
+        """
+        return False
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -141,4 +173,5 @@ class Dialect(ABC):
 
     def close(self) -> None:
         """Release what the engine holds: for a database in memory, the connection that it lives in."""
-        self.engine.dispose()
+        if self._engine is not None:
+            self._engine.dispose()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from brinery.errors import DriverNotInstalledError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
 
 _INSTALLED_BY: Final = {
     "sqlalchemy": "pip install 'brinery[sql]'",

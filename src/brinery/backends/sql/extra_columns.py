@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple, TypeVar
 
-from brinery.backend import About
 from brinery.backends.sql.columns import marker_of
-from brinery.backends.sql.connection import ConnectionPool
-from brinery.backends.sql.dialect import Dialect
-from brinery.backends.sql.pending import Pending, Row
+from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.query import Query
 from brinery.errors import ReadOnlyError
 
-T = TypeVar("T")
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from typing import Any, TypeVar
 
-_log: Final = logging.getLogger(__name__)
+    from brinery.backends.sql.connection import ConnectionPool
+    from brinery.backends.sql.dialect import Dialect
+    from brinery.backends.sql.pending import Pending
+
+    T = TypeVar("T")
 
 
-class Filling(NamedTuple):
+class Filling:
     """The values for the extra columns of a record that has this version."""
 
-    name: str
-    version: Any
-    values: Mapping[str, Any]
-    others: frozenset[str]
-    """Further columns that are filled, and stay so."""
+    __slots__ = ("name", "others", "values", "version")
+
+    def __init__(
+        self, name: str, version: Any, values: Mapping[str, Any], others: frozenset[str]
+    ) -> None:
+        """`others` are further columns that are filled, and stay so."""
+        self.name, self.version, self.values, self.others = name, version, values, others
 
 
 class Columns:
@@ -48,7 +51,7 @@ class Columns:
         self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
     ) -> Sequence[str]:
         """Return the names of the records whose columns fit; see `SqlStore.query`."""
-        query = Query(self._dialect, self._known)
+        query = self._new_query()
         return self.ask(lambda: query.names(where, order_by, limit, omits_unfilled=omits_unfilled))
 
     def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
@@ -56,20 +59,28 @@ class Columns:
 
         With `everything`, return all records.
         """
-        query = Query(self._dialect, self._known)
+        query = self._new_query()
         return self.ask(lambda: query.unfilled(everything=everything))
+
+    def _new_query(self) -> Query:
+        with installed():
+            return Query(self._dialect, self._known)
 
     def fill(self, fillings: Iterable[Filling]) -> None:
         """Set the columns of records that are still in their versions; the records stay as they are."""
-        rows = [
-            (
-                Row(name, version, 0, About("", "", 0.0, (), values), b""),
-                marker_of(self._own | others),
-            )
-            for name, version, values, others in fillings
-        ]
         if self._dialect.database.mode == "r":
             raise ReadOnlyError(self._dialect.database.location)
+        fields = self._pool.fields
+        rows = [
+            (
+                each.name,
+                each.version,
+                marker_of(self._own | each.others),
+                *fields.values(each.values)[1:],
+            )
+            for each in fillings
+            if fields is not None
+        ]
         if not rows:
             return
         try:
@@ -105,9 +116,11 @@ class Columns:
         """Log, once, that records were written without values for all extra columns."""
         if not self._known or self._has_warned:
             return
-        if pending.leaves_unfilled(self._own < self._known):
+        if pending.is_unfilled or (pending.is_described and self._own < self._known):
             self._has_warned = True
-            _log.warning(
+            import logging
+
+            logging.getLogger(__name__).warning(
                 "records were written to %s without values for its columns %s: queries that use them raise "
                 "UnfilledColumnsError until brinery.reindex(store) or `brinery reindex` has filled them",
                 self._dialect.database.location,

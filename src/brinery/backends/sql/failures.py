@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
 
-from brinery.errors import BrineryError, StorageError, StorageFullError
+from brinery.errors import StorageError, StorageFullError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     from brinery.backends.sql.database import Database
+    from brinery.errors import BrineryError
 
 # By the primary code of SQLite (https://sqlite.org/rescode.html) or the class of SQLSTATE
 # (https://www.postgresql.org/docs/current/errcodes-appendix.html).

@@ -1,90 +1,190 @@
 """The writes of one commit, taken in before the transaction begins.
 
 While the caller makes the records it may use the database (it takes numbers there), so no lock may be held.
-And a transaction that the server refuses is tried again, for which all records must still be there.  Past
-`_IN_MEMORY` bytes they wait in a temporary file.  Records are not parsed: `Put.about` says what the columns
-hold.
+And a transaction that the server refuses is tried again, for which all records must still be there.  They
+wait as the rows that statements take; past `_IN_MEMORY` bytes in a temporary file, written in batches while
+the caller makes the next ones.  Records are not parsed: `Put.about` says what the columns hold.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable, Iterable, Iterator
-from tempfile import TemporaryFile
-from typing import IO, Any, Final, NamedTuple
+from operator import itemgetter
 
-from brinery.backend import ABSENT, ANY, About, Expect, Put, Version
+from brinery.backend import ABSENT, ANY
 from brinery.errors import InvalidArgumentError, storage_error
 from brinery.ids import name_of
 
-_IN_MEMORY: Final = 256 << 20
-_UNCHECKED: Final = 1 << 20  # bytes; every database takes a record as small
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from typing import IO, Any, Final, Protocol
+
+    from brinery.backend import About, Expect, Put, Version
+    from brinery.codec import Buffer
+
+    Row = tuple[Any, ...]
+    """The values of a row: the columns of `STANDARD`, then `filled` and the extra columns.  Without
+    the latter, those stay as they are."""
+
+    class Fields(Protocol):
+        """The extra columns of a store."""
+
+        unfilled: Row
+        """The values for `filled` and the extra columns of a record without values for them."""
+
+        def values(self, given: Mapping[str, Any]) -> Row:
+            """Return the values for `filled` and the extra columns, as statements take them."""
 
 
-class Row(NamedTuple):
-    """One write, in the order of the columns that each store has."""
-
-    name: str
-    version: int
-    size: int
-    about: About | None
-    data: bytes
+_IN_MEMORY: Final = 2 << 20
+_PER_ROW: Final = 400
+"""Bytes that a row takes in memory beside its data."""
+LARGE: Final = 1 << 20
+"""Bytes; a larger record is not joined, and is written by itself.  Every database takes a smaller one."""
+_CHUNK: Final = 1 << 20
 
 
-# Takes half the time of a call of the class, for each record.
-_new_row: Final[Callable[[Any], Row]] = functools.partial(tuple.__new__, Row)
+class Large:
+    """The data of a large record: pieces in memory, or a part of the temporary file."""
+
+    __slots__ = ("_file", "_offset", "_pieces", "size")
+
+    def __init__(self, pieces: Sequence[Buffer], size: int) -> None:
+        self.size = size
+        self._pieces: Sequence[Buffer] | None = pieces
+        self._file: IO[bytes] | None = None
+        self._offset = 0
+
+    def take(self, file: IO[bytes] | None) -> None:
+        """Let go of the caller's buffers: copy them to the end of `file`, or to memory."""
+        assert self._pieces is not None
+        if file is None:
+            self._pieces = (b"".join(self._pieces),)
+            return
+        try:
+            self._offset = file.seek(0, os.SEEK_END)
+            for piece in self._pieces:
+                file.write(piece)
+        except OSError as error:
+            raise storage_error("write a record of a commit to a temporary file", error) from error
+        self._file, self._pieces = file, None
+
+    def pieces(self) -> Iterator[Buffer]:
+        """Yield the data in pieces."""
+        if self._pieces is not None:
+            yield from self._pieces
+            return
+        assert self._file is not None
+        for start in range(0, self.size, _CHUNK):
+            yield _read(self._file, self._offset + start, min(_CHUNK, self.size - start))
+
+    def joined(self) -> bytes:
+        """Return the data."""
+        return b"".join(self.pieces())
+
+
+class _Names(dict[str, str]):
+    # The names of IDs: looked up in C, because many records refer to few.
+    def __missing__(self, id: str) -> str:
+        name = self[id] = name_of(id)
+        return name
 
 
 class Pending:
-    """The writes of one commit; a context manager, because of its file."""
+    """The writes of one commit; closed at its end, because of its file."""
 
-    def __init__(self, check_size: Callable[[str, int], None]) -> None:
-        """`check_size` is called with the name and the bytes of a large record; it raises for too many."""
+    def __init__(
+        self,
+        check_size: Callable[[str, int], None],
+        fields: Fields | None,
+    ) -> None:
+        """`check_size` is called with the name and the bytes of a large record; it raises for too many.
+
+        `fields` are the extra columns, None for a store without them.
+        """
         self._check_size = check_size
+        self._fields = fields
+        self._unfilled = (None,) if fields is None else fields.unfilled
         # A number that no other put has.  Not a counter: every writer would wait for its row.
         self._base = int.from_bytes(os.urandom(8), "big") >> 2
-        self._held: dict[str, Row] = {}
-        self._spooled: dict[str, int] = {}
-        self._in_memory = 0
+        self._names = _Names()
+        self._name_of = self._names.__getitem__
+        self._rows: list[Row] = []
+        self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
         self._file: IO[bytes] | None = None
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
+        self.large: list[Row] = []
+        """The rows whose data is `Large`."""
+        self.is_unfilled = self.is_described = False
+        """Whether a record has no values for the extra columns; whether one has any, or lacks them."""
 
-    def __enter__(self) -> Pending:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Drop the temporary file."""
         if self._file is not None:
             self._file.close()
 
     def take(self, puts: Iterable[Put]) -> None:
         """Take in all puts.  Raise `InvalidArgumentError` when a name is put twice."""
+        expected, version, held = self.expected, self._base, 0
+        # Between two puts of a generator the caller's code may change buffers that it has given.
+        are_all_made = isinstance(puts, (list, tuple))
         for name, pieces, expect, about in puts:
-            if name in self.expected:
+            if name in expected:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
-            data = b"".join(pieces)
-            size = len(data)
-            if size > _UNCHECKED:
+            data: bytes | Large
+            if len(pieces) == 1 and type(pieces[0]) is bytes:
+                data = pieces[0]
+                size = len(data)
+            else:
+                size = sum(map(_size_of, pieces))
+                data = b"".join(pieces) if size <= LARGE else Large(pieces, size)
+            expected[name] = expect
+            version += 1
+            if size > LARGE:
                 self._check_size(name, size)
-            if about is not None and not about.class_name.isascii():
-                about = about._replace(class_name=encodable(about.class_name))
-            self.expected[name] = expect
-            version = self._base + len(self.expected)
-            self._in_memory += size
-            if self._in_memory > _IN_MEMORY:
-                self._spooled[name] = self._spool(data)
-                data = b""
-            self._held[name] = _new_row((name, version, size, about, data))
+                data = Large(pieces, size)
+                if not are_all_made:
+                    data.take(None if held + size <= _IN_MEMORY else self._opened_file())
+                self.large.append(self._row(name, version, size, about, data))
+            else:
+                self._rows.append(self._row(name, version, size, about, data))
+            held += size + _PER_ROW
+            if held > _IN_MEMORY and self._rows:
+                self._spool()
+                held = 0
+
+    def _row(self, name: str, version: int, size: int, about: About | None, data: Any) -> Row:
+        if about is None:
+            return name, version, size, None, None, None, None, data, *self._unfilled
+        class_name, codec, created, references, fields = about
+        if not class_name.isascii():
+            class_name = encodable(class_name)
+        refs = joined_names(map(self._name_of, references)) if references else None
+        row: Row = (name, version, size, class_name, codec, created, refs, data)
+        if fields is None:
+            return row
+        self.is_described = True
+        if fields and self._fields is not None:
+            return row + self._fields.values(fields)
+        self.is_unfilled |= not fields
+        return row + self._unfilled
 
     @property
     def is_new(self) -> bool:
         """Return whether all writes expect that their name is not taken."""
         return all(expect is ABSENT for expect in self.expected.values())
 
+    @property
+    def only(self) -> Row | None:
+        """Return the row of the only write, if it is not large."""
+        return self._rows[0] if len(self.expected) == 1 == len(self._rows) else None
+
     def versions(self) -> dict[str, int]:
         """Return the new versions by name."""
-        return {name: held[1] for name, held in self._held.items()}
+        first = self._base + 1
+        return dict(zip(self.expected, range(first, first + len(self.expected)), strict=True))
 
     def named(self, *wanted: Expect) -> list[str]:
         """Return the names whose writes expect one of `wanted`; without it, those that expect a version."""
@@ -96,62 +196,63 @@ class Pending:
             if expect is not ANY and expect is not ABSENT
         ]
 
-    def keeps_fields(self, name: str) -> bool:
-        """Return whether the extra columns of `name` must stay as they are."""
-        about = self._held[name].about
-        return about is not None and about.fields is None
+    def batches(self) -> Iterator[list[Row]]:
+        """Yield the rows that are not large, in batches, each ordered by name."""
+        for batch in self._full:
+            if isinstance(batch, list):
+                yield batch
+            else:
+                import marshal
 
-    def leaves_unfilled(self, lacks_columns: bool) -> bool:
-        """Return whether extra columns of a record are not filled; `lacks_columns` if some are not known."""
-        abouts = (held.about for held in self._held.values())
-        return any(
-            about is not None and about.fields is not None and (lacks_columns or not about.fields)
-            for about in abouts
-        )
+                assert self._file is not None
+                yield marshal.loads(_read(self._file, *batch))
+        if self._rows:
+            self._rows.sort(key=itemgetter(0))
+            yield self._rows
 
-    def rows(self, names: Iterable[str]) -> Iterator[Row]:
-        """Return the rows of `names`, in their order."""
-        if not self._spooled:
-            return map(self._held.__getitem__, names)
-        return map(self._whole, names)
+    def _spool(self) -> None:
+        import marshal
 
-    def _whole(self, name: str) -> Row:
-        row = self._held[name]
-        offset = self._spooled.get(name)
-        return row if offset is None else row._replace(data=self._unspooled(offset, row.size))
-
-    def references(self, names: Iterable[str]) -> Iterator[tuple[str, str]]:
-        """Yield source and target of each reference of `names`, by their names."""
-        expected = self.expected
-        for name in names:
-            about = self._held[name].about
-            if about is not None:
-                for reference in about.references:
-                    # Most are records of the same commit: that takes 0.1 µs to see, and the name 0.5 to make.
-                    is_name = reference in expected and "%" not in reference
-                    yield name, reference if is_name else name_of(reference)
-
-    def _spool(self, data: bytes) -> int:
+        rows, self._rows = self._rows, []
+        self._names.clear()
+        rows.sort(key=itemgetter(0))
         try:
-            if self._file is None:
-                self._file = TemporaryFile(prefix="brinery-")  # noqa: SIM115 - closed at the end
-            offset = self._file.seek(0, os.SEEK_END)
-            self._file.write(data)
+            written = marshal.dumps(rows)
+        except ValueError:
+            self._full.append(rows)  # a value of an extra column that only the driver knows
+            return
+        try:
+            file = self._opened_file()
+            self._full.append((file.seek(0, os.SEEK_END), len(written)))
+            file.write(written)
         except OSError as error:
             raise storage_error(
                 "write the records of a commit to a temporary file", error
             ) from error
-        return offset
 
-    def _unspooled(self, offset: int, size: int) -> bytes:
-        assert self._file is not None
-        try:
-            self._file.seek(offset)
-            return self._file.read(size)
-        except OSError as error:
-            raise storage_error(
-                "read the records of a commit from a temporary file", error
-            ) from error
+    def _opened_file(self) -> IO[bytes]:
+        if self._file is None:
+            from tempfile import TemporaryFile
+
+            self._file = TemporaryFile(prefix="brinery-")  # noqa: SIM115 - closed at the end
+        return self._file
+
+
+def _read(file: IO[bytes], offset: int, size: int) -> bytes:
+    try:
+        file.seek(offset)
+        return file.read(size)
+    except OSError as error:
+        raise storage_error("read the records of a commit from a temporary file", error) from error
+
+
+def _size_of(piece: Buffer) -> int:
+    return len(piece) if type(piece) is bytes else memoryview(piece).nbytes
+
+
+def joined_names(names: Iterable[str]) -> str:
+    """Return names as the column `refs` has them: a JSON array."""
+    return '["' + '","'.join(names) + '"]'
 
 
 def encodable(text: str) -> str:

@@ -7,16 +7,18 @@ What such a row has in them is not of its record, so no query may use it.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any
-
 from brinery.backends.sql.columns import marked, marker_of
-from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.schema import FILLED
 from brinery.errors import InvalidArgumentError, UnfilledColumnsError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from typing import Any
+
     from sqlalchemy import Connection
+
+    from brinery.backends.sql.dialect import Dialect
 
 
 class Query:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 
-from brinery.backend import Backend, Delete, Put, Version
-from brinery.backends.sql.connection import AT_ONCE, Connection, as_asked, found_or_missing
+from brinery.backend import Backend
+from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from brinery.backend import Delete, Put, Version
+    from brinery.backends.sql.connection import Connection
 
 
 class View(Backend):
@@ -20,6 +26,9 @@ class View(Backend):
 
     def get(self, name: str) -> tuple[bytes, Version]:
         return found_or_missing(name, self._connection.get(name))
+
+    def has(self, name: str) -> bool:
+        return self._connection.has(name)
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         return found_or_missing(name, self._connection.tail(name, count))

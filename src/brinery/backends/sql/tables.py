@@ -1,12 +1,9 @@
-"""The tables of one store: found, made, and extended."""
+"""The table of one store: found, made, and extended."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 
-from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.schema import FILLED, INDEXED, STANDARD
 from brinery.errors import (
     MissingColumnsError,
@@ -15,16 +12,23 @@ from brinery.errors import (
     UrlError,
 )
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
     from sqlalchemy import Column, Connection
+
+    from brinery.backends.sql.connection import ConnectionPool
+    from brinery.backends.sql.dialect import Dialect
 
 
 class Tables:
-    """The tables of one store, as SQLAlchemy sees them."""
+    """The table of one store: of SQLAlchemy, unless the dialect finds it without."""
 
-    def __init__(self, dialect: Dialect) -> None:
+    def __init__(self, dialect: Dialect, pool: ConnectionPool) -> None:
         self._dialect = dialect
-        self._engine = dialect.engine
+        self._pool = pool
         self._schema = dialect.database.schema
         self._location = dialect.database.location
 
@@ -32,17 +36,19 @@ class Tables:
         """Whether the table has columns of other stores or programs; set by `prepare`."""
 
     def prepare(self, *, create: bool, migrate: bool, shared: str) -> None:
-        """Find the tables, or make them; with `migrate` also the extra columns that are missing.
+        """Find the table, or make it; with `migrate` also the extra columns that are missing.
 
         Raise `MissingTableError`, `MissingColumnsError`, `StorageError`.
         """
         self._dialect.prepare(create=create, shared=shared)
-        with self._translated("open"), self._engine.connect() as connection:
+        if self._dialect.has_plain_table(self._pool, create=create):
+            return
+        with self._translated("open"), self._dialect.engine.connect() as connection:
             missing = self._missing(connection)
             connection.rollback()
             if missing is None:
                 if not create:
-                    raise MissingTableError(self._schema.records.name, path=self._location)
+                    raise MissingTableError(self._schema.table_name, path=self._location)
                 self._create(connection)
                 missing = self._missing(connection) or ()
             if missing and not migrate:
@@ -62,30 +68,17 @@ class Tables:
 
         inspector, records = inspect(connection), self._schema.records
         if not inspector.has_table(records.name):
-            if self._has_references(inspector) is False:
-                raise self._taken(self._schema.references.name)
             return None
         found = {column["name"] for column in inspector.get_columns(records.name)}
-        if not found >= {*STANDARD, FILLED} or not self._has_references(inspector):
-            raise self._taken(records.name)
+        if not found >= {*STANDARD, FILLED}:
+            raise StorageError(
+                "use as a store",
+                f"a table {records.name!r} exists, and brinery did not make it for this: name another one "
+                "with table_name=…, or #table=… at the end of the URL",
+                path=self._location,
+            )
         self.has_others = not found <= {*STANDARD, FILLED, *self._schema.fields}
         return [records.c[name] for name in self._schema.fields if name not in found]
-
-    def _has_references(self, inspector: Any) -> bool | None:
-        # Whether the second table is one of brinery's; None where there is no such table.
-        references = self._schema.references
-        if not inspector.has_table(references.name):
-            return None
-        found = {column["name"] for column in inspector.get_columns(references.name)}
-        return found >= set(references.c.keys())
-
-    def _taken(self, name: str) -> StorageError:
-        return StorageError(
-            "use as a store",
-            f"a table {name!r} exists, and brinery did not make it for this: name another one with "
-            "table_name=…, or #table=… at the end of the URL",
-            path=self._location,
-        )
 
     def _create(self, connection: Connection) -> None:
         from sqlalchemy.exc import DBAPIError
@@ -112,7 +105,7 @@ class Tables:
 
     def _doubles_percents(self) -> bool:
         # Where %s marks a value, a percent sign is written %%.
-        return self._engine.dialect.paramstyle in ("format", "pyformat")
+        return self._dialect.engine.dialect.paramstyle in ("format", "pyformat")
 
     def _additions(self, connection: Connection, missing: Sequence[Column[Any]]) -> Iterator[str]:
         from sqlalchemy import inspect
@@ -120,18 +113,18 @@ class Tables:
 
         for column in missing:
             yield from self._addition(column)
-        if self._engine.dialect.name not in INDEXED:
+        if self._dialect.engine.dialect.name not in INDEXED:
             return
         records = self._schema.records
         names = {index["name"] for index in inspect(connection).get_indexes(records.name)}
         for index in records.indexes:
             if FILLED in index.columns and index.name not in names:
-                yield str(CreateIndex(index).compile(dialect=self._engine.dialect))
+                yield str(CreateIndex(index).compile(dialect=self._dialect.engine.dialect))
 
     def _addition(self, column: Column[Any]) -> Iterator[str]:
         from sqlalchemy.schema import CreateColumn, CreateIndex
 
-        dialect, table = self._engine.dialect, column.table
+        dialect, table = self._dialect.engine.dialect, column.table
         yield from self._dialect.types_of(column)
         described = CreateColumn(column).compile(dialect=dialect)
         quoted = dialect.identifier_preparer.format_table(table)

@@ -2,27 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from brinery.backend import ABSENT, ANY, PRESENT, Conflict
+from brinery.backends.sql.connection import AT_ONCE, as_asked
 
-from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
-from brinery.backends.sql.connection import AT_ONCE, Connection, as_asked
-from brinery.backends.sql.pending import Pending
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    from brinery.backend import Delete, Expect, Version
+    from brinery.backends.sql.connection import Connection
+    from brinery.backends.sql.pending import Pending
 
 
 def write_alone(connection: Connection, pending: Pending, removed: Sequence[Delete]) -> bool | None:
     """Make the only write of a commit by one statement; return whether that was possible."""
     if removed:
         ((name, expect),) = removed
-        return expect is ANY and connection.delete_alone(name)
-    ((name, expect),) = pending.expected.items()
-    if expect is not ABSENT:
-        if expect is not ANY and type(expect) is not int:
-            return None  # not a version of this backend, which are numbers: `write` raises the conflict
-        if pending.keeps_fields(name):
-            return None
-    (row,) = pending.rows((name,))
-    targets = [target for _, target in pending.references((name,))]
-    return connection.put_alone(row, expect, targets)
+        if expect is ABSENT or not _is_known(expect):
+            return None  # `write` looks, and raises the conflict
+        return connection.delete_alone(name, expect)
+    row = pending.only
+    if row is None:
+        return None
+    expect = pending.expected[row[0]]
+    return connection.put_alone(row, expect) if _is_known(expect) else None
+
+
+def _is_known(expect: Version | Expect) -> bool:
+    # A version of this backend is a number.
+    return expect is ABSENT or expect is ANY or expect is PRESENT or type(expect) is int
 
 
 def write(
@@ -32,17 +40,22 @@ def write(
 
     With `is_optimistic`, new names are not looked up first: the insertion finds those that are taken.
     """
-    if is_optimistic and not removed and pending.is_new:
-        connection.insert(pending.rows(sorted(pending.expected)))
-        connection.link(pending.references(pending.expected), are_new=True)
-        return
-    found = _checked(connection, pending, removed, is_optimistic)
-    _put(connection, pending, found, is_optimistic)
+    found: Mapping[str, int] = {}
+    if removed or not (is_optimistic and pending.is_new):
+        found = _checked(connection, pending, removed, is_optimistic)
+    for rows in pending.batches():
+        if not found:
+            connection.insert(rows)
+            continue
+        # The rows of `found` are locked, and in one order everywhere: no two writers wait for each other.
+        if new := [row for row in rows if row[0] not in found]:
+            connection.insert(new)
+        if present := [row for row in rows if row[0] in found]:
+            connection.update(present)
+    for row in pending.large:
+        connection.put_large(row, is_new=row[0] not in found)
     if removed:
-        gone = sorted({name for name, _ in removed})
-        # Records first: a writer of these records holds their locks, and may be about to link them.
-        connection.delete(gone)
-        connection.unlink(gone)
+        connection.delete(sorted({name for name, _ in removed}))
 
 
 def _checked(
@@ -65,30 +78,6 @@ def _checked(
     return found
 
 
-def _put(
-    connection: Connection, pending: Pending, found: Mapping[str, int], is_optimistic: bool
-) -> None:
-    """Insert and update the records, and set their references."""
-    expected = pending.expected
-    # In one order everywhere, so that no two writers wait for each other.
-    present = sorted(name for name in expected if name in found)
-    new = sorted(name for name in expected if name not in found)
-    if new:
-        connection.insert(pending.rows(new))
-        if not is_optimistic:
-            # References may be left of records that another program removed from the one table only.
-            connection.unlink(new)
-    if present:
-        keeping = [name for name in present if pending.keeps_fields(name)]
-        if keeping:
-            connection.update(pending.rows(keeping), with_fields=False)
-        if len(keeping) < len(present):
-            rows = pending.rows(name for name in present if not pending.keeps_fields(name))
-            connection.update(rows)
-        connection.unlink(present)
-    connection.link(pending.references(expected))
-
-
 def _fits(expect: Version | Expect, found: int | None) -> bool:
     if expect is ANY:
         return True
@@ -104,6 +93,5 @@ def versions_of(connection: Connection, names: Collection[str]) -> dict[str, int
     found: dict[str, int] = {}
     for start in range(0, len(ordered), AT_ONCE):
         some = ordered[start : start + AT_ONCE]
-        rows = connection.versions(some).items()
-        found.update(as_asked(some, rows))
+        found.update(as_asked(some, connection.versions(some)))
     return found

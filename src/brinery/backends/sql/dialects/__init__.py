@@ -8,9 +8,12 @@ database through SQLAlchemy, and these two where the driver is not to be used di
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Final
 
-from brinery.backends.sql.dialect import Dialect
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
+
+    from brinery.backends.sql.dialect import Dialect
 
 _SQLITE: Final = ("brinery.backends.sql.dialects.sqlite", "SqliteDialect")
 _POSTGRESQL: Final = ("brinery.backends.sql.dialects.postgresql", "PostgresDialect")

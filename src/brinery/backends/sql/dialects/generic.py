@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
-from brinery.backends.sql.connection import ConnectionPool
-from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.generic_connection import GenericPool
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from sqlalchemy import Engine
+
+    from brinery.backends.sql.connection import ConnectionPool
+    from brinery.backends.sql.database import Database
 
 # The isolation level in which all reads of a transaction see one state, where it is not the default.
 _ONE_STATE: Final = {
@@ -35,7 +37,7 @@ class GenericDialect(Dialect):
         from sqlalchemy.pool import NullPool
 
         # The engine pools nothing: `GenericPool` keeps each connection that it takes out.
-        return create_engine(self.database.url, poolclass=NullPool, hide_parameters=True)
+        return create_engine(self.url, poolclass=NullPool, hide_parameters=True)
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
         return GenericPool(self.engine, self.database.schema, self.one_state)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
-
 from brinery.backends.sql.columns import marker_of
 from brinery.backends.sql.connection import Connection, ConnectionPool, TakenError
-from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import FILLED, Schema
+from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import Any, Final
+
     import sqlalchemy as sa
+
+    from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.schema import Schema
 
 _LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 _ROWS: Final = 500
@@ -24,8 +26,8 @@ class GenericConnection(Connection):
     def __init__(self, driver: sa.Connection, schema: Schema, one_state: str | None) -> None:
         """`one_state` is the isolation level for `begin_reading`, None for the default one."""
         self.driver = driver
-        self._records, self._references, self._fields = schema
-        self._marker = marker_of(schema.fields)
+        self._records = schema.records
+        self._columns = (*STANDARD, FILLED, *schema.fields)
         self._is_open = False
         self._level = one_state
 
@@ -39,22 +41,19 @@ class GenericConnection(Connection):
             return bytes(data), version
         return None
 
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
         from sqlalchemy import case, select
 
         table = self._records.c
         small = case((table.size <= _LARGE, table.data))
-        wanted = select(table.name, table.version, small).where(table.name.in_(names))
-        large = []
-        for name, version, data in self._rows(wanted):
-            if data is None:
-                large.append(name)
-            else:
-                yield name, bytes(data), version
-        for name in large:
-            found = self.get(name)
-            if found is not None:
-                yield name, *found
+        wanted = select(table.name, small, table.version).where(table.name.in_(names))
+        found = []
+        for name, data, version in self._rows(wanted):
+            if data is not None:
+                found.append((name, bytes(data), version))
+            elif (large := self.get(name)) is not None:
+                found.append((name, *large))
+        return found
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         # Each database has a function of its own for a part of a blob: read all of it.
@@ -92,8 +91,19 @@ class GenericConnection(Connection):
     def referrers(self, name: str) -> Sequence[str]:
         from sqlalchemy import select
 
-        table = self._references.c
-        return sorted(s for (s,) in self._rows(select(table.source).where(table.target == name)))
+        # There is no index: the database looks through the column.  Some compare without regard to case.
+        table, quoted = self._records.c, f'"{name}"'
+        wanted = select(table.name, table.refs).where(table.refs.contains(quoted, autoescape=True))
+        return sorted(source for source, refs in self._rows(wanted) if quoted in refs)
+
+    def described(self, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+        from sqlalchemy import select, type_coerce
+        from sqlalchemy.types import NullType
+
+        # As they are: a value of a wrong type is a difference.
+        columns = [type_coerce(self._records.c[name], NullType()) for name in STANDARD[1:DATA]]
+        name = self._records.c.name
+        return [tuple(row) for row in self._rows(select(name, *columns).where(name.in_(names)))]
 
     def begin(self) -> None:
         self.driver.info["brinery_writes"] = True
@@ -124,72 +134,56 @@ class GenericConnection(Connection):
             assert default is not None
             self.driver.execution_options(isolation_level=default)
 
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
+    def versions(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
         from sqlalchemy import select
 
         table = self._records.c
         wanted = select(table.name, table.version).where(table.name.in_(names))
-        rows = self._rows(wanted.order_by(table.name).with_for_update())
-        return dict(map(tuple, rows))
+        return [*map(tuple, self._rows(wanted.order_by(table.name).with_for_update()))]
 
-    def insert(self, rows: Iterable[Row]) -> None:
+    def insert(self, rows: Sequence[Row]) -> None:
         from sqlalchemy import insert
         from sqlalchemy.exc import IntegrityError
 
         try:
-            for some in _batches(map(self._values, rows)):
-                self.driver.execute(insert(self._records), some)
+            for some in _batches(rows):
+                # Those that keep their extra columns have none yet.
+                nothing = dict.fromkeys(self._columns)
+                self.driver.execute(
+                    insert(self._records), [{**nothing, **self._values(row)} for row in some]
+                )
         except IntegrityError as error:
             raise TakenError from error
 
-    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
+    def _values(self, row: Row) -> dict[str, Any]:
+        return dict(zip(self._columns, row, strict=False))
+
+    def update(self, rows: Sequence[Row]) -> None:
         from sqlalchemy import bindparam, update
 
         statement = update(self._records).where(self._records.c.name == bindparam("_name"))
-        for some in _batches(self._values(row) for row in rows):
-            for values in some:
-                values["_name"] = values.pop("name")
-                if not with_fields:
-                    for field in (FILLED, *self._fields):
-                        del values[field]
-            self.driver.execute(statement, some)
+        for width in {*map(len, rows)}:
+            for some in _batches([row for row in rows if len(row) == width]):
+                values = [self._values(row) for row in some]
+                for each in values:
+                    each["_name"] = each.pop("name")
+                self.driver.execute(statement, values)
 
-    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
+    def fill(self, rows: Iterable[Row]) -> None:
         from sqlalchemy import bindparam, update
 
         table = self._records.c
         is_same = (table.name == bindparam("_name")) & (table.version == bindparam("_version"))
         statement = update(self._records).where(is_same)
-        for row, marker in rows:
-            values = self._values(row)
-            columns = {name: values[name] for name in self._fields}
-            names = {"_name": row.name, "_version": row.version}
-            self.driver.execute(statement, {**columns, **names, FILLED: marker})
-
-    def unlink(self, sources: Sequence[str]) -> None:
-        self._delete(self._references, self._references.c.source, sources)
+        filled = ("_name", "_version", *self._columns[DATA + 1 :])
+        for row in rows:
+            self.driver.execute(statement, dict(zip(filled, row, strict=True)))
 
     def delete(self, names: Sequence[str]) -> None:
-        self._delete(self._records, self._records.c.name, names)
-
-    def _delete(self, table: Any, column: Any, names: Sequence[str]) -> None:
         from sqlalchemy import delete
 
-        for start in range(0, len(names), _ROWS):
-            self.driver.execute(delete(table).where(column.in_(names[start : start + _ROWS])))
-
-    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
-        from sqlalchemy import insert
-        from sqlalchemy.exc import IntegrityError
-
-        pairs = ({"source": source, "target": target} for source, target in references)
-        try:
-            for some in _batches(pairs):
-                self.driver.execute(insert(self._references), some)
-        except IntegrityError as error:
-            if not are_new:
-                raise
-            raise TakenError from error
+        for some in _batches(names):
+            self.driver.execute(delete(self._records).where(self._records.c.name.in_(some)))
 
     def is_idle(self) -> bool:
         return not self.driver.in_transaction()
@@ -204,27 +198,23 @@ class GenericConnection(Connection):
             if not self._is_open:
                 self.driver.rollback()
 
-    def _values(self, row: Row) -> dict[str, Any]:
-        name, version, size, about, data = row
-        values: dict[str, Any] = dict.fromkeys(self._fields)
-        values |= {"name": name, "version": version, "size": size, "data": data}
-        values |= {"class_name": None, "codec": None, "created": None, FILLED: None}
-        if about is not None:
-            values |= {
-                "class_name": about.class_name,
-                "codec": about.codec,
-                "created": about.created,
-                **(about.fields or {}),
-            }
-            if about.fields:
-                values[FILLED] = self._marker
-        return values
+
+def _batches(values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(values), _ROWS):
+        yield values[start : start + _ROWS]
 
 
-def _batches(values: Iterable[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    values = iter(values)
-    while some := list(islice(values, _ROWS)):
-        yield some
+class _Fields:
+    """The extra columns of one store, whose values SQLAlchemy converts."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._marker = marker_of(names)
+        self.unfilled: Row = (None,) * (1 + len(names))
+
+    def values(self, given: Mapping[str, Any]) -> Row:
+        """Return the values for `filled` and the extra columns."""
+        return self._marker, *map(given.get, self._names)
 
 
 class GenericPool(ConnectionPool):
@@ -240,6 +230,7 @@ class GenericPool(ConnectionPool):
         self._engine = engine
         self._schema = schema
         self._one_state = one_state
+        self.fields = _Fields(schema.fields) if schema.fields else None
         if isinstance(engine.pool, StaticPool):
             self.most = 1
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 MOUNTS: Final = "/proc/self/mountinfo"
 

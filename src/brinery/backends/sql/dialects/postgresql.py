@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
-
-from brinery.backends.sql.connection import ConnectionPool
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.postgresql_connection import (
     READ_ONLY,
@@ -14,12 +10,19 @@ from brinery.backends.sql.dialects.postgresql_connection import (
 )
 from brinery.errors import ValueTooLargeError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, Final
+
     from sqlalchemy import URL, Column, Connection, Engine
 
-# A value may have 1 GB, but server and client hold several copies of a message that carries it as text, or
-# of an array of values.
-LARGEST: Final = 256 << 20
+    from brinery.backends.sql.connection import ConnectionPool
+
+LARGEST: Final = (1 << 30) - (16 << 20)
+"""A row has 1 GB; the other columns take far less than 16 MB."""
+LARGEST_AT_ONCE: Final = 256 << 20
+"""Where the record is the value of a statement, of which server and client hold several copies."""
 _ELSEWHERE: Final = "keep it in a directory (file:///…), or as several smaller objects"
 _DRIVER: Final = "psycopg"
 
@@ -40,7 +43,7 @@ class PostgresDialect(Dialect):
         from sqlalchemy.pool import NullPool
 
         engine = create_engine(
-            self.database.url,
+            self.url,
             poolclass=NullPool,
             hide_parameters=True,
             connect_args=connect_options(self.database) if self._has_psycopg() else {},
@@ -51,17 +54,18 @@ class PostgresDialect(Dialect):
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
         if native and self._has_psycopg():
-            return PostgresPool(self.database, self.engine.dialect)
+            return PostgresPool(self)
         from brinery.backends.sql.dialects.generic_connection import GenericPool
 
         return GenericPool(self.engine, self.database.schema, self.one_state)
 
     def _has_psycopg(self) -> bool:
-        return self.database.url.get_driver_name() == _DRIVER
+        return self.url.get_driver_name() == _DRIVER
 
     def check_size(self, name: str, size: int) -> None:
-        if size > LARGEST:
-            raise ValueTooLargeError(name, size, LARGEST, "PostgreSQL", _ELSEWHERE)
+        largest = LARGEST_AT_ONCE if self.database.schema.fields else LARGEST
+        if size > largest:
+            raise ValueTooLargeError(name, size, largest, "PostgreSQL", _ELSEWHERE)
 
     def types_of(self, column: Column[Any]) -> Iterator[str]:
         from sqlalchemy.dialects.postgresql import ENUM, CreateEnumType

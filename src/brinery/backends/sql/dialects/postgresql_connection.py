@@ -1,40 +1,59 @@
 """Connections to PostgreSQL, by psycopg 3.
 
-Rows are written by ``unnest``: one statement and one round trip for hundreds of rows.  Measured for rows of
-400 bytes over a unix socket: 7 µs a row, against 17 by SQLAlchemy's insertmanyvalues and 105 one by one.
-Many new rows are copied (COPY in its binary form), in half that time; an existing row ends the copy.
+Many new rows are copied (COPY in its binary form); an existing row ends the copy.  Others are written by
+``unnest``: one statement and one round trip for hundreds of rows.  Measured for rows of 400 bytes over a unix
+socket: 3.6 µs a row copied, 7 by ``unnest``, 17 by SQLAlchemy's insertmanyvalues and 105 one by one.
+
+The index of references is one of the server: a GIN index over the names in the column `refs`.  The server
+keeps it, whatever program writes.
 """
 
 from __future__ import annotations
 
 import select
-from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
+from operator import itemgetter
+from struct import pack
 
-from brinery.backend import ABSENT, ANY, Expect, Version
+from brinery.backend import ABSENT, ANY, PRESENT
 from brinery.backends.sql.connection import (
     LARGEST_AHEAD,
     Connection,
     ConnectionPool,
     TakenError,
 )
-from brinery.backends.sql.database import Database
-from brinery.backends.sql.dialects.postgresql_statements import Statements, type_of
-from brinery.backends.sql.pending import Row
+from brinery.backends.sql.dialects.postgresql_statements import (
+    LARGE_READ,
+    Statements,
+    type_of,
+)
+from brinery.backends.sql.schema import DATA
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any, Final
+
     import psycopg
     import sqlalchemy as sa
+
+    from brinery.backend import Expect, Version
+    from brinery.backends.sql.database import Database
+    from brinery.backends.sql.dialect import Dialect
+    from brinery.backends.sql.pending import Row
 
 _BATCH: Final = 4 << 20  # bytes of one statement
 _ROWS: Final = 500
 _LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 
 _MANY: Final = 100
-"""New rows that are copied: 3.6 µs for a record and 2.0 for a reference, by unnest 5.9 and 5.3."""
-_COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "bytea")
+"""New rows that are copied."""
+_COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "text", "bytea", "text")
+# https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
+_COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_COPY_END: Final = b"\xff\xff"
+_NULL: Final = pack(">i", -1)
 
 # Every statement looks rows up by name, so one plan fits all values.  Planning takes as long as the statement
 # itself: replacing a record and its references takes 577 µs, and 354 with a plan that is kept.  Compiling
@@ -72,166 +91,185 @@ class PostgresConnection(Connection):
         self.driver = driver
         self._text = statements
         self._cursor = driver.cursor(binary=True)
-        self._transformer: Any = None
+        self._run = self._cursor.execute
 
     def get(self, name: str) -> tuple[bytes, int] | None:
-        return self._cursor.execute(self._text.get, (name,)).fetchone()
+        found: tuple[bytes, int] | None = self._run(self._text.get, (name,)).fetchone()
+        if found is not None and found[0] is None:
+            return self._in_one_state(name)
+        return found
 
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        large = []
-        for name, version, data in self._cursor.execute(
-            self._text.get_some, (list(names), _LARGE)
-        ).fetchall():
-            if data is None:
-                large.append(name)
-            else:
-                yield name, data, version
-        for name in large:
-            found = self.get(name)
-            if found is not None:
-                yield name, *found
+    def _in_one_state(self, name: str) -> tuple[bytes, int] | None:
+        if self.driver.info.transaction_status:
+            return self._get_large(name)
+        self.begin_reading()
+        try:
+            return self._get_large(name)
+        finally:
+            self.rollback()
+
+    def _get_large(self, name: str) -> tuple[bytes, int] | None:
+        found = self._run(self._text.size, (name,)).fetchone()
+        if found is None:
+            return None
+        size, version = found
+        parts = []
+        for start in range(1, size + 1, LARGE_READ):
+            part = self._run(self._text.part, (start, LARGE_READ, name)).fetchone()
+            assert part is not None  # in one state
+            parts.append(part[0])
+        return b"".join(parts), version
+
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+        found = self._run(self._text.get_some, (list(names), _LARGE)).fetchall()
+        if None not in map(_DATA_OF, found):
+            return found
+        whole = []
+        for row in found:
+            if row[1] is not None:
+                whole.append(row)
+            elif (large := self.get(row[0])) is not None:
+                whole.append((row[0], *large))
+        return whole
 
     def closure(
         self, name: str, without: Sequence[str], most: int
     ) -> Sequence[tuple[str, bytes, int]] | None:
-        found = self._cursor.execute(
+        found = self._run(
             self._text.closure, (name, [*without], LARGEST_AHEAD, most + 1)
         ).fetchall()
-        is_whole = len(found) <= most and all(data is not None for _, data, _ in found)
+        is_whole = len(found) <= most and None not in map(_DATA_OF, found)
         return found if is_whole else None
 
+    def has(self, name: str) -> bool:
+        return self._run(self._text.has, (name,)).fetchone() is not None
+
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
-        return self._cursor.execute(self._text.tail, (count, count, name)).fetchone()
+        return self._run(self._text.tail, (count, count, name)).fetchone()
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
-        return self._cursor.execute(self._text.tails, (count, count, list(names))).fetchall()
+        return self._run(self._text.tails, (count, count, list(names))).fetchall()
 
     def names(self, prefix: str) -> Sequence[str]:
-        if not prefix:
-            found = self._cursor.execute(self._text.names).fetchall()
+        if prefix:
+            found = self._run(self._text.names_from, (prefix, prefix + "\U0010ffff"))
         else:
-            found = self._cursor.execute(
-                self._text.names_from, (prefix, prefix + "\U0010ffff")
-            ).fetchall()
-        return [name for (name,) in found if name[0] != "."]
+            found = self._run(self._text.names)
+        return [*chain.from_iterable(found.fetchall())]
 
     def some_names(self, most: int) -> Sequence[str]:
-        found = self._cursor.execute(self._text.some_names, (most,)).fetchall()
-        return [name for (name,) in found]
+        return [*chain.from_iterable(self._run(self._text.some_names, (most,)).fetchall())]
 
     def count(self) -> int:
-        found = self._cursor.execute(self._text.count).fetchone()
+        return int(self._one(self._text.count))
+
+    def _one(self, text: str) -> Any:
+        found = self._run(text).fetchone()
         assert found is not None
-        return int(found[0])
+        return found[0]
 
     def referrers(self, name: str) -> Sequence[str]:
-        found = self._cursor.execute(self._text.referrers, (name,)).fetchall()
-        return [source for (source,) in found]
+        return [*chain.from_iterable(self._run(self._text.referrers, (name,)).fetchall())]
+
+    def has_index(self) -> bool:
+        return bool(self._one(self._text.has_index))
+
+    def build_index(self) -> None:
+        # One writer at a time, and none that does not see the index.
+        self._run(self._text.lock)
+        if not self.has_index():
+            self._run(self._text.make_index)
+
+    def described(self, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+        return self._run(self._text.described, (list(names),)).fetchall()
 
     def begin(self) -> None:
-        self._cursor.execute("BEGIN")
+        self._run("BEGIN")
 
     def begin_reading(self) -> None:
-        self._cursor.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        self._run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
 
     def commit(self) -> None:
-        self._cursor.execute("COMMIT")
+        self._run("COMMIT")
 
     def rollback(self) -> None:
         # Also when no transaction is open, or one has failed: psycopg knows the state without a round trip.
         if self.driver.info.transaction_status:
-            self._cursor.execute("ROLLBACK")
+            self._run("ROLLBACK")
 
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
-        return dict(self._cursor.execute(self._text.versions, (list(names),)).fetchall())
+    def versions(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+        return self._run(self._text.versions, (list(names),)).fetchall()
 
-    def insert(self, rows: Iterable[Row]) -> None:
-        some = iter(rows)
-        first = list(islice(some, _MANY))
+    def insert(self, rows: Sequence[Row]) -> None:
+        rows = [*map(self._text.whole, rows)]
         with _taken():
-            if len(first) < _MANY or not (self._text.is_plain and self._text.copies):
-                self._write(self._text.insert, chain(first, some))
+            if len(rows) < _MANY or not (self._text.is_plain and self._text.copies):
+                self._write(self._text.insert, rows)
             else:
-                values = (self._text.values(row, self._as_text) for row in chain(first, some))
-                self._copy(self._text.copy, _COPIED, values)
+                with self._copying() as copy:
+                    copy.set_types(_COPIED)
+                    write = copy.write_row
+                    for row in rows:
+                        write(row)
 
-    def _copy(self, text: str, types: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    @contextmanager
+    def _copying(self) -> Iterator[psycopg.Copy]:
         from psycopg.errors import FeatureNotSupported, WrongObjectType
 
         try:
-            with self._cursor.copy(text) as copy:
-                copy.set_types(types)
-                for row in rows:
-                    copy.write_row(row)
+            with self._cursor.copy(self._text.copy) as copy:
+                yield copy
         except (FeatureNotSupported, WrongObjectType) as error:
             # A table with row-level security, or a view: start again, with INSERT.
             self._text.copies = False
             raise TakenError from error
 
-    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
-        if _has_message(self.driver):
-            return None  # the connection has ended: `begin` finds that before anything is written
-        values = [[value] for value in self._text.values(row, self._as_text)]
-        linked = [*targets]
-        with _taken():
-            if expect is ABSENT:
-                asked = self._cursor.execute(self._text.insert_alone, (*values, linked))
-            elif expect is ANY:
-                names = [row.name] * len(linked)
-                return self._at_once(
-                    (self._text.upsert, values),
-                    (self._text.unlink, ([row.name],)),
-                    (self._text.link, (names, linked)),
-                )
-            else:
-                asked = self._cursor.execute(
-                    self._text.update_alone, (*values, expect, linked, linked)
-                )
-        return asked.fetchone() == (1,)
-
-    def delete_alone(self, name: str) -> bool:
-        if _has_message(self.driver):
-            return False
-        return self._at_once((self._text.delete, ([name],)), (self._text.unlink, ([name],)))
-
-    def _at_once(self, *statements: tuple[str, Sequence[Any]]) -> bool:
-        # A transaction in one round trip; False where the driver cannot do that.  Several statements rather
-        # than one: links that another writer has just committed are visible only to a statement that begins
-        # after the wait for the row.
-        from psycopg import Pipeline
-
-        if not Pipeline.is_supported():
-            return False
-        with self.driver.pipeline():
-            self._cursor.execute("BEGIN")
-            for text, values in statements:
-                self._cursor.execute(text, values)
-            self._cursor.execute("COMMIT")
-        return True
-
-    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        self._write(self._text.update if with_fields else self._text.update_record, rows)
-
-    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
-        values = [self._text.filling(*row, self._as_text) for row in rows]
-        self._cursor.execute(self._text.fill, [[*column] for column in zip(*values, strict=True)])
-
-    def unlink(self, sources: Sequence[str]) -> None:
-        self._cursor.execute(self._text.unlink, (list(sources),))
-
-    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
-        pairs = list(references)
-        if are_new and len(pairs) >= _MANY and self._text.copies:
-            with _taken():
-                self._copy(self._text.copy_references, ("text", "text"), pairs)
+    def put_large(self, row: Row, *, is_new: bool) -> None:
+        is_whole = is_new or len(row) == self._text.width
+        if not (is_whole and self._text.is_plain and self._text.copies):
+            super().put_large(row, is_new=is_new)
             return
-        for start in range(0, len(pairs), 10 * _ROWS):
-            some = pairs[start : start + 10 * _ROWS]
-            columns = [source for source, _ in some], [target for _, target in some]
-            self._cursor.execute(self._text.link, columns)
+        if not is_new:
+            self.delete(row[:1])
+        row = self._text.whole(row)
+        with _taken(), self._copying() as copy:
+            copy.write(_COPY_BEGIN + _beginning(row))
+            for piece in row[DATA].pieces():
+                copy.write(memoryview(piece).cast("B") if len(piece) else b"")
+            copy.write(_NULL + _COPY_END)
+
+    def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
+        if len(row) < self._text.width or expect is PRESENT or _has_message(self.driver):
+            return (
+                None  # the connection may have ended: `begin` finds that before anything is written
+            )
+        if expect is ANY:
+            self._run(self._text.upsert, row)
+            return True
+        if expect is ABSENT:
+            with _taken():
+                self._run(self._text.insert_alone, row)
+            return True
+        return self._run(self._text.update_alone, (*row[1:], row[0], expect)).rowcount == 1
+
+    def delete_alone(self, name: str, expect: Version | Expect) -> bool | None:
+        if _has_message(self.driver):
+            return None
+        text = self._text.delete_alone
+        if expect is ANY or expect is PRESENT:
+            return self._run(text, (name,)).rowcount == 1 or expect is ANY
+        return self._run(text + self._text.as_version, (name, expect)).rowcount == 1
+
+    def update(self, rows: Sequence[Row]) -> None:
+        text = self._text
+        self._write(text.update, [row for row in rows if len(row) == text.width])
+        self._write(text.update_record, [row for row in rows if len(row) < text.width])
+
+    def fill(self, rows: Iterable[Row]) -> None:
+        self._run(self._text.fill, [[*column] for column in zip(*rows, strict=True)])
 
     def delete(self, names: Sequence[str]) -> None:
-        self._cursor.execute(self._text.delete, (list(names),))
+        self._run(self._text.delete, (list(names),))
 
     def is_idle(self) -> bool:
         return self.driver.info.transaction_status == 0  # TransactionStatus.IDLE
@@ -239,33 +277,55 @@ class PostgresConnection(Connection):
     def close(self) -> None:
         self.driver.close()
 
-    def _write(self, text: str, rows: Iterable[Row]) -> None:
-        columns: tuple[list[Any], ...] = tuple([] for _ in range(self._text.width))
-        size = 0
-        for row in rows:
-            for column, value in zip(columns, self._text.values(row, self._as_text), strict=True):
-                column.append(value)
-            size += row.size
-            if size > _BATCH or len(columns[0]) == _ROWS:
-                self._cursor.execute(text, columns)
-                columns, size = tuple([] for _ in columns), 0
-        if columns[0]:
-            self._cursor.execute(text, columns)
+    def _write(self, text: str, rows: Sequence[Row]) -> None:
+        # An array for each column, of as many rows as a statement may take.
+        start = size = 0
+        for end, row in enumerate(rows, 1):
+            size += row[2]
+            if size > _BATCH or end - start == _ROWS or end == len(rows):
+                columns = [[*column] for column in zip(*rows[start:end], strict=True)]
+                self._run(text, columns)
+                start, size = end, 0
 
-    def _as_text(self, column: sa.Column[Any], value: Any) -> str | None:
-        # Each value by itself: an array of values that have several types is refused.
-        from psycopg.adapt import PyFormat, Transformer
+
+_DATA_OF: Final = itemgetter(1)
+
+
+def _beginning(row: Row) -> bytes:
+    """Return a row in the binary form of COPY, up to its data; the column `filled` follows that."""
+    name, version, size, class_name, codec, created, refs, data, _ = row
+    values = (
+        name.encode(),
+        pack(">q", version),
+        pack(">q", size),
+        class_name and class_name.encode(),
+        codec and codec.encode(),
+        None if created is None else pack(">d", created),
+        refs and refs.encode(),
+    )
+    fields = (_NULL if value is None else pack(">i", len(value)) + value for value in values)
+    return pack(">h", len(row)) + b"".join(fields) + pack(">i", data.size)
+
+
+class _Fitting:
+    # The texts of values for extra columns.  Each by itself: an array of values that have several types is
+    # refused.
+    def __init__(self) -> None:
+        from psycopg.adapt import Transformer
+
+        self._transformer = Transformer()
+
+    def __call__(self, column: sa.Column[Any], value: Any) -> str | None:
+        from psycopg.adapt import PyFormat
         from sqlalchemy import Boolean, String
 
         type_ = type_of(column)
         if isinstance(value, bool) and not isinstance(type_, (Boolean, String)):
             value = int(value)
-        if self._transformer is None:
-            self._transformer = Transformer(self.driver)
         dumped = self._transformer.get_dumper(value, PyFormat.TEXT).dump(value)
         if dumped is None:
             return None
-        text = str(dumped, self.driver.info.encoding)
+        text = str(dumped, "utf-8")
         longest = getattr(type_, "length", None)
         if isinstance(value, str) and longest is not None and len(text) > longest:
             raise ValueError(f"expected at most {longest} characters, got {len(text)}")
@@ -297,20 +357,24 @@ def _taken() -> Iterator[None]:
 class PostgresPool(ConnectionPool):
     """Connections to one PostgreSQL database."""
 
-    def __init__(self, database: Database, dialect: sa.Dialect) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         import psycopg
 
         super().__init__()
         self.errors = (psycopg.Error,)
-        self._database = database
         self._dialect = dialect
-        self._statements = Statements(dialect, database.schema)
+        schema = dialect.database.schema
+        self._statements = Statements(dialect.engine.dialect, schema)
+        if schema.fields:
+            from brinery.backends.sql.columns import Fields
+
+            self.fields = Fields(schema, dialect.engine.dialect, _Fitting())
 
     def new(self) -> PostgresConnection:
         import psycopg
 
-        database = self._database
-        arguments, options = self._dialect.create_connect_args(database.url)
+        database, engine = self._dialect.database, self._dialect.engine
+        arguments, options = engine.dialect.create_connect_args(engine.url)
         driver = psycopg.connect(
             *arguments, **{**options, **connect_options(database)}, autocommit=True
         )

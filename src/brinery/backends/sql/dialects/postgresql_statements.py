@@ -2,139 +2,145 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
-from brinery.backends.sql.columns import Fields, Fit
-from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import FILLED, STANDARD, Schema
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any, Final
+
     import sqlalchemy as sa
 
-_TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "bytea")
+    from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.schema import Schema
+
+_TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "text", "bytea")
+LARGE_READ: Final = 1 << 24
+"""Bytes; a larger record is read in parts of that size, of which server and driver hold copies."""
 
 
 class Statements:
-    """The text of the statements of one store, and the values that go into them."""
+    """The text of the statements of one store."""
 
     def __init__(self, dialect: sa.Dialect, schema: Schema) -> None:
+        # `quote` doubles each %, as psycopg reads it.
         quote = dialect.identifier_preparer.quote
-        records, references = quote(schema.records.name), quote(schema.references.name)
-        self._fields = Fields(schema, dialect)
-        # By column, the value of the row `new` that is written into it.
-        self._casts = {column: f"new.{column}" for column in STANDARD}
-        self.is_plain = not self._fields.columns
-        if not self.is_plain:
-            self._casts[FILLED] = f"new.{FILLED}"
-        for column in self._fields.columns:
-            # `quote` doubles each %, as psycopg reads it.
-            name = quote(column.name)
-            self._casts[name] = f"new.{name}{_cast_of(column, dialect)}"
-        self.width = len(self._casts)
-        self._set_reads(records, references)
-        self._set_copies(records, references)
-        self._set_writes(records, references)
+        records = quote(schema.table_name)
+        self.is_plain = not schema.fields
+        # By column, the cast of a value that is given as text.
+        extra = {FILLED: "::text"}
+        for name in schema.fields:
+            extra[quote(name)] = f"::text{_cast_of(schema.records.c[name], dialect)}"
+        self._extra = extra
+        self._set_reads(records)
+        self._set_references(records)
+        self._set_copies(records)
+        self._set_writes(records)
 
-    def _set_reads(self, records: str, references: str) -> None:
-        self.get = f"SELECT data, version FROM {records} WHERE name = %b"
+    def _set_reads(self, records: str) -> None:
+        self.get = (
+            f"SELECT CASE WHEN size <= {LARGE_READ} THEN data END, version FROM {records} "
+            "WHERE name = %b"
+        )
+        self.part = f"SELECT substring(data FROM %b FOR %b) FROM {records} WHERE name = %b"
+        self.size = f"SELECT length(data), version FROM {records} WHERE name = %b"
         self.get_some = (
-            f"WITH wanted AS (SELECT %b::text[] AS names, %b::bigint AS most) "
-            f"SELECT name, version, CASE WHEN size <= wanted.most THEN data END "
+            "WITH wanted AS (SELECT %b::text[] AS names, %b::bigint AS most) "
+            "SELECT name, CASE WHEN size <= wanted.most THEN data END, version "
             f"FROM wanted, {records} WHERE name = ANY(wanted.names)"
         )
-        # OFFSET 0: without statistics the planner would rather join whole tables.
-        self.closure = (
-            'WITH RECURSIVE reached (name) AS (SELECT %b::text COLLATE "C" UNION '
-            "SELECT target FROM reached, LATERAL ("
-            f"SELECT target FROM {references} WHERE source = reached.name "
-            "AND target <> ALL(%b::text[]) OFFSET 0) AS next) "
-            "SELECT stored.* FROM reached, LATERAL ("
-            "SELECT name, CASE WHEN size <= %b::bigint THEN data END, version "
-            f"FROM {records} WHERE name = reached.name OFFSET 0) AS stored LIMIT %b::bigint"
-        )
+        self.has = f"SELECT 1 FROM {records} WHERE name = %b"
         end = (
             "substring(data FROM greatest(1, size - %b::bigint + 1)::integer "
             f"FOR %b::bigint::integer), size, version FROM {records} WHERE name"
         )
         self.tail = f"SELECT {end} = %b"
         self.tails = f"SELECT name, {end} = ANY(%b::text[])"
-        # A statement without values: psycopg leaves each % as it is.
-        self.names = f"SELECT name FROM {records} ORDER BY name".replace("%%", "%")
-        self.names_from = f"SELECT name FROM {records} WHERE name >= %b AND name < %b ORDER BY name"
         # A point, and the character after it.
-        listed = f"FROM {records} WHERE name < '.' OR name >= '/'"
+        listed = f"FROM {records} WHERE (name < '.' OR name >= '/')"
+        self.names = f"SELECT name {listed} ORDER BY name".replace("%%", "%")
+        self.names_from = f"SELECT name {listed} AND name >= %b AND name < %b ORDER BY name"
         self.some_names = f"SELECT name {listed} LIMIT %b"
         self.count = f"SELECT count(*) {listed}".replace("%%", "%")
-        self.versions = (
-            f"SELECT name, version FROM {records} WHERE name = ANY(%b::text[]) "
-            "ORDER BY name FOR UPDATE"
-        )
-        self.referrers = f"SELECT source FROM {references} WHERE target = %b ORDER BY source"
+        some = f"FROM {records} WHERE name = ANY(%b::text[])"
+        self.versions = f"SELECT name, version {some} ORDER BY name FOR UPDATE"
+        self.described = f"SELECT {', '.join(STANDARD[:DATA])} {some}"
 
-    def _set_copies(self, records: str, references: str) -> None:
+    def _set_references(self, records: str) -> None:
+        # Splits the JSON array as text, which fails for no text that another program may have stored.
+        targets = """string_to_array(left(substr(refs, 3), -2), '","')"""
+        # OFFSET 0: without statistics the planner would rather join whole tables.
+        self.closure = (
+            'WITH RECURSIVE reached (name) AS (SELECT %b::text COLLATE "C" UNION '
+            "SELECT target FROM reached, LATERAL ("
+            f'SELECT target COLLATE "C" AS target FROM {records}, unnest({targets}) AS target '
+            "WHERE name = reached.name AND target <> ALL(%b::text[]) OFFSET 0) AS next) "
+            "SELECT stored.* FROM reached, LATERAL ("
+            "SELECT name, CASE WHEN size <= %b::bigint THEN data END, version "
+            f"FROM {records} WHERE name = reached.name OFFSET 0) AS stored LIMIT %b::bigint"
+        )
+        self.referrers = (
+            f"SELECT name FROM {records} WHERE {targets} @> ARRAY[%b::text] ORDER BY name"
+        )
+        name = "'" + records.replace("'", "''") + "'"
+        self.has_index = (
+            "SELECT EXISTS (SELECT FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid "
+            f"JOIN pg_am ON pg_am.oid = relam WHERE indrelid = to_regclass({name}) AND indisvalid "
+            "AND amname = 'gin' AND strpos(pg_get_indexdef(indexrelid), 'string_to_array(') > 0)"
+        ).replace("%%", "%")
+        self.lock = f"LOCK TABLE {records} IN SHARE ROW EXCLUSIVE MODE".replace("%%", "%")
+        self.make_index = f"CREATE INDEX ON {records} USING gin (({targets}))".replace("%%", "%")
+
+    def _set_copies(self, records: str) -> None:
         self.copies = True
-        """Whether the server copies into these tables, as far as is known."""
-        self.copy, self.copy_references = (
-            f"COPY {table} ({', '.join(some)}) FROM STDIN (FORMAT BINARY)".replace("%%", "%")
-            for table, some in ((records, STANDARD), (references, ("source", "target")))
-        )
+        """Whether the server copies into this table, as far as is known."""
+        columns = ", ".join((*STANDARD, FILLED))
+        self.copy = f"COPY {records} ({columns}) FROM STDIN (FORMAT BINARY)".replace("%%", "%")
 
-    def _set_writes(self, records: str, references: str) -> None:
-        extra = [*self._casts][len(STANDARD) :]
+    def _set_writes(self, records: str) -> None:
+        extra = self._extra
+        columns = (*STANDARD, *extra)
+        self.width = len(columns)
+        listed = ", ".join(columns)
+        # One row: its values.
+        casts = (*(f"::{type_}" for type_ in _TYPES), *extra.values())
+        values = [f"%b{cast}" for cast in casts]
+        self.insert_alone = f"INSERT INTO {records} ({listed}) VALUES ({', '.join(values)})"
+        pairs = zip(columns[1:], values[1:], strict=True)
+        settings = ", ".join(f"{column} = {value}" for column, value in pairs)
+        self.update_alone = f"UPDATE {records} SET {settings} WHERE name = %b AND version = %b"
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
+        self.upsert = f"{self.insert_alone} ON CONFLICT (name) DO UPDATE SET {replaced}"
+        self.delete_alone = f"DELETE FROM {records} WHERE name = %b"
+        self.as_version = " AND version = %b"
+        # Many rows: an array for each column.
         types = *_TYPES, *("text" for _ in extra)
-        listed, taken = ", ".join(self._casts), ", ".join(self._casts.values())
         given = f"unnest({', '.join(f'%b::{type_}[]' for type_ in types)}) AS new ({listed})"
-        settings = [f"{column} = {value}" for column, value in self._casts.items()][1:]
-        # A store that does not know the columns leaves them stale, and says so.
-        unfilled = [f"{FILLED} = NULL"] if self.is_plain else []
-        self.insert = f"INSERT INTO {records} ({listed}) SELECT {taken} FROM {given}"
-        self.update, self.update_record = (
-            f"UPDATE {records} AS old SET {', '.join(some)} FROM {given} WHERE old.name = new.name"
-            for some in (settings + unfilled, settings[: len(STANDARD) - 1])
+        taken = [f"new.{column}" for column in STANDARD]
+        taken += [f"new.{column}{cast}" for column, cast in extra.items()]
+        self.insert = f"INSERT INTO {records} ({listed}) SELECT {', '.join(taken)} FROM {given}"
+        pairs = zip(columns[1:], taken[1:], strict=True)
+        settings = ", ".join(f"{column} = {value}" for column, value in pairs)
+        self.update = (
+            f"UPDATE {records} AS old SET {settings} FROM {given} WHERE old.name = new.name"
         )
-        filled = "".join(f", {column}" for column in extra)
-        some = f"unnest(%b::text[], %b::bigint[]{', %b::text[]' * len(extra)})"
+        own = ", ".join(f"{column} = new.{column}" for column in STANDARD[1:])
+        given = ", ".join(f"%b::{type_}[]" for type_ in _TYPES)
+        self.update_record = (
+            f"UPDATE {records} AS old SET {own} FROM unnest({given}) AS new ({', '.join(STANDARD)}) "
+            "WHERE old.name = new.name"
+        )
+        named = "".join(f", {column}" for column in extra)
+        filled = ", ".join(f"{column} = new.{column}{cast}" for column, cast in extra.items())
         self.fill = (
-            f"UPDATE {records} AS old SET {', '.join(settings[len(STANDARD) - 1 :])} "
-            f"FROM {some} AS new (name, version{filled}) "
-            "WHERE old.name = new.name AND old.version = new.version"
-        )
-        # One statement, one round trip: a transaction of its own takes three.
-        linked = (
-            f"linked AS (INSERT INTO {references} (source, target) SELECT put.name, target "
-            "FROM put, unnest(%b::text[]) AS target ON CONFLICT DO NOTHING) "
-            "SELECT count(*) FROM put"
-        )
-        self.insert_alone = f"WITH put AS ({self.insert} RETURNING name), {linked}"
-        self.update_alone = (
-            f"WITH put AS ({self.update} AND old.version = %b RETURNING old.name), "
-            f"unlinked AS (DELETE FROM {references} USING put "
-            f"WHERE source = put.name AND target <> ALL(%b::text[])), {linked}"
-        )
-        replaced = [f"{column} = excluded.{column}" for column in [*self._casts][1:]]
-        self.upsert = (
-            f"{self.insert} ON CONFLICT (name) DO UPDATE SET {', '.join(replaced + unfilled)}"
+            f"UPDATE {records} AS old SET {filled} "
+            f"FROM unnest(%b::text[], %b::bigint[]{', %b::text[]' * len(extra)}) "
+            f"AS new (name, version{named}) WHERE old.name = new.name AND old.version = new.version"
         )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
-        self.link = (
-            f"INSERT INTO {references} (source, target) "
-            "SELECT source, target FROM unnest(%b::text[], %b::text[]) AS new (source, target) "
-            "ON CONFLICT DO NOTHING"
-        )
-        self.unlink = f"DELETE FROM {references} WHERE source = ANY(%b::text[])"
 
-    def values(self, row: Row, fit: Fit) -> tuple[Any, ...]:
-        """Return the values of a row, in the order of the columns."""
-        name, version, size, about, data = row
-        fields = () if self.is_plain else self._fields.values(about, fit)
-        if about is None:
-            return name, version, size, None, None, None, data, *fields
-        return name, version, size, about.class_name, about.codec, about.created, data, *fields
-
-    def filling(self, row: Row, marker: str, fit: Fit) -> tuple[Any, ...]:
-        """Return the values of a row for the statement `fill`; `marker` is that of the column `filled`."""
-        _, *values = self._fields.values(row.about, fit)
-        return row.name, row.version, marker, *values
+    def whole(self, row: Row) -> Row:
+        """Return a row with values for `filled` and the extra columns."""
+        return row if len(row) == self.width else row + (None,) * (self.width - len(row))
 
 
 def _cast_of(column: sa.Column[Any], dialect: sa.Dialect) -> str:

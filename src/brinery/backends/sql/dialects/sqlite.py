@@ -5,22 +5,23 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
 
 from brinery.backends.directory import files
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.sql import failures
-from brinery.backends.sql.connection import ConnectionPool
-from brinery.backends.sql.database import Database
+from brinery.backends.sql.database import FileUrl
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.network_drives import network_of
-from brinery.backends.sql.dialects.sqlite_connection import SqlitePool
-from brinery.backends.sql.dialects.sqlite_file import UNWRITABLE, Guard, SqliteFile
-from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory, is_uri
+from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection, SqlitePool
+from brinery.backends.sql.dialects.sqlite_file import UNWRITABLE, SqliteFile
+from brinery.backends.sql.dialects.sqlite_settings import (
+    configure,
+    is_in_memory,
+    is_uri,
+)
+from brinery.backends.sql.dialects.sqlite_tables import has_plain_table
 from brinery.errors import (
-    BrineryError,
     InvalidArgumentError,
     MissingTableError,
     StorageError,
@@ -29,10 +30,19 @@ from brinery.errors import (
     ValueTooLargeError,
     storage_error,
 )
-from brinery.url import Url
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any, Final
+
     from sqlalchemy import URL, Connection, Engine
+
+    from brinery.backends.sql.connection import ConnectionPool
+    from brinery.backends.sql.database import Database
+    from brinery.backends.sql.dialects.sqlite_file import Guard
+    from brinery.errors import BrineryError
+    from brinery.url import Url
 
 _DRIVER_OPTIONS: Final = frozenset(
     {"timeout", "detect_types", "isolation_level", "check_same_thread", "cached_statements"}
@@ -52,12 +62,15 @@ class SqliteDialect(Dialect):
     )
 
     def __init__(self, database: Database) -> None:
+        super().__init__(database)
         path = database.url.database or ""
         self._file: SqliteFile | None = None
         self._guard = _LastGuard()
         if not (is_in_memory(path) or is_uri(path)):
-            with self._url_errors(database.location):
-                _, options = database.url.get_dialect()().create_connect_args(database.url)
+            options: Mapping[str, Any] = {}
+            if not isinstance(database.url, FileUrl):
+                with self._url_errors(database.location):
+                    _, options = self.url.get_dialect()().create_connect_args(self.url)
             # SQLite follows links, and keeps its log where they lead.
             self._file = SqliteFile(os.path.realpath(path), database, options)
         elif database.mode == "r":
@@ -65,7 +78,6 @@ class SqliteDialect(Dialect):
                 "mode: expected 'rw' for a database in memory, which begins empty, and for a URI of SQLite, "
                 "which says mode=ro itself"
             )
-        super().__init__(database)
         self._permissions: PermissionCheck | None = None
         if self._file is not None:
             # A user who can make a file there can plant a log, which SQLite then writes into the database.
@@ -78,6 +90,14 @@ class SqliteDialect(Dialect):
     @classmethod
     def check_url(cls, url: Url) -> None:
         """Accept every URL: there is no password in it."""
+
+    @classmethod
+    def read(cls, url: str) -> URL | FileUrl:
+        kind, is_file, path = url.partition(":///")
+        is_plain = is_file and kind in ("sqlite", "sqlite+pysqlite") and path.isprintable()
+        if not is_plain or not path or "?" in path or is_in_memory(path) or is_uri(path):
+            return super().read(url)
+        return FileUrl(os.path.abspath(os.path.expanduser(path)))
 
     @classmethod
     def complete(cls, url: URL) -> URL:
@@ -103,7 +123,7 @@ class SqliteDialect(Dialect):
 
         database = self.database
         engine = create_engine(
-            database.url,
+            self.url,
             poolclass=StaticPool if is_in_memory(database.url.database) else NullPool,
             pool_reset_on_return=None,  # no transaction is left open here
             connect_args={"timeout": database.timeout, "check_same_thread": False},
@@ -117,7 +137,7 @@ class SqliteDialect(Dialect):
 
     def make_pool(self, *, native: bool) -> ConnectionPool:
         if native or self.database.mode == "r":
-            return SqlitePool(self.database, self.engine, self._file)
+            return SqlitePool(self, self._file)
         if self._file is not None:
             self._file.may_guard = False
         from brinery.backends.sql.dialects.generic_connection import GenericPool
@@ -148,7 +168,7 @@ class SqliteDialect(Dialect):
         if not os.path.exists(self._file.path):
             if not create:
                 raise MissingTableError(
-                    self.database.schema.records.name, path=self.database.location
+                    self.database.schema.table_name, path=self.database.location
                 )
             try:
                 self._file.make(files.GROUP if shared == "group" else files.PRIVATE)
@@ -164,6 +184,17 @@ class SqliteDialect(Dialect):
                 "loses data; use a local disk, a directory store (file:///…) or PostgreSQL",
                 path=self.database.location,
             )
+
+    def has_plain_table(self, pool: ConnectionPool, *, create: bool) -> bool:
+        schema = self.database.schema
+        if self._file is None or schema.fields or not isinstance(pool, SqlitePool):
+            return False
+        try:
+            with pool.use() as connection:
+                assert isinstance(connection, SqliteConnection)
+                return has_plain_table(connection.driver, schema.table_name, create=create)
+        except sqlite3.Error as error:
+            raise self.failure("open", error) from error
 
     def is_open_to_others(self, *, trusts_group: bool) -> str | None:
         if self._permissions is None:

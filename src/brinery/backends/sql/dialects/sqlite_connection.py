@@ -7,26 +7,34 @@ Measured against SQLAlchemy Core on the same connection: reading a record takes 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import contextmanager
+from itertools import chain
 
-from brinery.backend import ABSENT, Expect, Version
+from brinery.backend import ABSENT, ANY, PRESENT
 from brinery.backends.sql.connection import (
     LARGEST_AHEAD,
     Connection,
     ConnectionPool,
     TakenError,
 )
-from brinery.backends.sql.database import Database
-from brinery.backends.sql.dialects.sqlite_file import ChangedError, Guard, SqliteFile
+from brinery.backends.sql.dialects.sqlite_file import ChangedError
 from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory
-from brinery.backends.sql.dialects.sqlite_statements import Statements, of_names, record_of
-from brinery.backends.sql.pending import Row
+from brinery.backends.sql.dialects.sqlite_statements import Statements, of_names
+from brinery.backends.sql.schema import DATA
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import Any, TypeVar
 
-T = TypeVar("T")
+    from brinery.backend import Expect, Version
+    from brinery.backends.sql.dialect import Dialect
+    from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
+    from brinery.backends.sql.pending import Row
+
+    T = TypeVar("T")
+
+_LAST = "\U0010ffff"
 
 
 class SqliteConnection(Connection):
@@ -41,20 +49,42 @@ class SqliteConnection(Connection):
         self._file = file
 
     def get(self, name: str) -> tuple[bytes, int] | None:
+        found: tuple[bytes, int] | None
         found = self.driver.execute(self._text.get, (name,)).fetchone()
         if found is None:
             self._check_file("read")
+        elif found[0] is None:
+            return self._in_one_state(lambda: self._get_large(name))
+        return found
+
+    def _get_large(self, name: str) -> tuple[bytes, int] | None:
+        found = self.driver.execute(self._text.get_large, (name,)).fetchone()
+        if found is None:
             return None
-        return _bytes(found[0]), found[1]
+        row, version, kind = found
+        if kind != "blob":
+            return b"", version  # of another program: not a record
+        with self.driver.blobopen(self._text.table, "data", row, readonly=True) as blob:
+            return blob.read(), version
 
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        for name, data, version in self._of(self._text.get_some, names):
-            yield name, data if type(data) is bytes else _bytes(data), version
+    def _in_one_state(self, read: Callable[[], T]) -> T:
+        if self.driver.in_transaction:
+            return read()
+        self.driver.execute("BEGIN")
+        try:
+            return read()
+        finally:
+            self.driver.execute("ROLLBACK")
 
-    def _of(self, text: str, names: Sequence[str]) -> Iterator[Any]:
-        # Row by row, so that only one record is in memory.
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+        return self._of(self._text.get_some, names)
+
+    def _of(self, text: str, names: Sequence[str]) -> list[Any]:
+        run = self.driver.execute
+        found: list[Any] = []
         for statement, some in of_names(text, names):
-            yield from self.driver.execute(statement, some)
+            found += run(statement, some)
+        return found
 
     def closure(
         self, name: str, without: Sequence[str], most: int
@@ -64,6 +94,12 @@ class SqliteConnection(Connection):
         is_whole = len(found) <= most and all(type(data) is bytes for _, data, _ in found)
         return found if is_whole else None
 
+    def has(self, name: str) -> bool:
+        if self.driver.execute(self._text.has, (name,)).fetchone() is not None:
+            return True
+        self._check_file("read")
+        return False
+
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.tail, (count, count, name)).fetchone()
         if found is None:
@@ -71,25 +107,23 @@ class SqliteConnection(Connection):
             if name[:1] != ".":
                 self._check_file("read")
             return None
-        return _bytes(found[0]), _size(found[1]), found[2]
+        return found[0] or b"", _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
         if count:
             return super().tails(names, count)
         # The caller asks only which records exist: their bytes are not needed.
         found = self._of(self._text.sizes, names)
-        return [(name, b"", _size(size), version) for name, size, version in found]
+        return [(name, end, _size(size), version) for name, end, size, version in found]
 
     def names(self, prefix: str) -> Sequence[str]:
         self._check_file("list")
-        if not prefix:
-            found = self.driver.execute(self._text.names).fetchall()
-        else:
-            # Every name that starts with the prefix sorts before the prefix and the last character.
-            found = self.driver.execute(
-                self._text.names_from, (prefix, prefix + "\U0010ffff")
-            ).fetchall()
-        return [name for (name,) in found if type(name) is str and name[:1] not in ("", ".")]
+        # Without a prefix, up to the point, and from the character after it; a slash is in no name.
+        spans = [(prefix, prefix + _LAST)] if prefix else [("\0", "."), ("/", _LAST)]
+        found: list[str] = []
+        for span in spans:
+            found += chain.from_iterable(self.driver.execute(self._text.names, span))
+        return found if prefix[:1] != "." else []
 
     def some_names(self, most: int) -> Sequence[str]:
         return [name for (name,) in self.driver.execute(self._text.some_names, (most,))]
@@ -99,7 +133,25 @@ class SqliteConnection(Connection):
         return int(count)
 
     def referrers(self, name: str) -> Sequence[str]:
-        return [source for (source,) in self.driver.execute(self._text.referrers, (name,))]
+        text = self._text.referrers if self.has_index() else self._text.scan
+        return [*chain.from_iterable(self.driver.execute(text, (name,)))]
+
+    def has_index(self) -> bool:
+        (has_index,) = self.driver.execute(self._text.has_index, (self._text.table,)).fetchone()
+        return bool(has_index)
+
+    def build_index(self) -> None:
+        made = () if self.has_index() else self._text.make_index
+        for statement in (*made, *self._text.rebuild_index):
+            self.driver.execute(statement)
+
+    def misindexed(self) -> Sequence[str]:
+        if not self.has_index():
+            return ()
+        return [*chain.from_iterable(self.driver.execute(self._text.misindexed))]
+
+    def described(self, names: Sequence[str]) -> Sequence[tuple[Any, ...]]:
+        return self._of(self._text.described, names)
 
     def begin(self) -> None:
         self._check_file("write")
@@ -121,47 +173,63 @@ class SqliteConnection(Connection):
         if self.driver.in_transaction:
             self.driver.execute("ROLLBACK")
 
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
-        return dict(self._of(self._text.versions, names))
+    def versions(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
+        return self._of(self._text.versions, names)
 
-    def insert(self, rows: Iterable[Row]) -> None:
-        try:
+    def insert(self, rows: Sequence[Row]) -> None:
+        run = self.driver.execute
+        with _taken():
             for statement, values in self._text.insertions(rows):
-                self.driver.execute(statement, values)
-        except sqlite3.IntegrityError as error:
-            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-                raise
-            raise TakenError from error
+                run(statement, values)
 
-    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
-        if expect is not ABSENT or targets:
-            return None  # nothing to gain: a statement is not a round trip
-        self._check_file("write")
-        try:
-            self.driver.execute(self._text.insert, self._text.values(row))
-        except sqlite3.IntegrityError as error:
-            raise TakenError from error
-        return True
+    def update(self, rows: Sequence[Row]) -> None:
+        text, run = self._text, self.driver.executemany
+        whole = [row for row in rows if len(row) == text.width]
+        run(text.update, [row[1:] + row[:1] for row in whole])
+        if len(whole) < len(rows):
+            own = [row for row in rows if len(row) < text.width]
+            run(text.update_record, [row[1:] + row[:1] for row in own])
 
-    def update(self, rows: Iterable[Row], *, with_fields: bool = True) -> None:
-        if with_fields:
-            self.driver.executemany(
-                self._text.update, ((*self._text.values(row)[1:], row.name) for row in rows)
-            )
+    def put_large(self, row: Row, *, is_new: bool) -> None:
+        # The row first, with room for the data, which then goes into it piece by piece.
+        text, large = self._text, row[DATA]
+        row = (*row[:DATA], large.size, *row[DATA + 1 :])
+        if is_new:
+            with _taken():
+                self.driver.execute(text.insert_large, text.whole(row))
         else:
-            self.driver.executemany(
-                self._text.update_record, ((*record_of(row)[1:], row.name) for row in rows)
-            )
+            statement = text.update_large if len(row) == text.width else text.update_record_large
+            self.driver.execute(statement, row[1:] + row[:1])
+        (number,) = self.driver.execute(text.rowid, row[:1]).fetchone()
+        with self.driver.blobopen(text.table, "data", number) as blob:
+            for piece in large.pieces():
+                blob.write(piece)
 
-    def fill(self, rows: Iterable[tuple[Row, str]]) -> None:
-        self.driver.executemany(self._text.fill, (self._text.filling(*row) for row in rows))
+    def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
+        text = self._text
+        if len(row) < text.width or expect is PRESENT:
+            return None
+        self._check_file("write")
+        run = self.driver.execute
+        if expect is ABSENT:
+            with _taken():
+                run(text.insert, row)
+            return True
+        if expect is ANY:
+            run(text.upsert, row)
+            return True
+        values = (*row[1:], row[0], expect)
+        return run(text.update + text.as_version, values).rowcount == 1
 
-    def unlink(self, sources: Sequence[str]) -> None:
-        self.driver.executemany(self._text.unlink, ((source,) for source in sources))
+    def delete_alone(self, name: str, expect: Version | Expect) -> bool | None:
+        self._check_file("write")
+        text, run = self._text, self.driver.execute
+        if expect is ANY or expect is PRESENT:
+            return run(text.delete, (name,)).rowcount == 1 or expect is ANY
+        return run(text.delete + text.as_version, (name, expect)).rowcount == 1
 
-    def link(self, references: Iterable[tuple[str, str]], *, are_new: bool = False) -> None:
-        for statement, values in self._text.links(references):
-            self.driver.execute(statement, values)
+    def fill(self, rows: Iterable[Row]) -> None:
+        self.driver.executemany(self._text.fill, (row[2:] + row[:2] for row in rows))
 
     def delete(self, names: Sequence[str]) -> None:
         self.driver.executemany(self._text.delete, ((name,) for name in names))
@@ -185,15 +253,15 @@ class SqliteReader(SqliteConnection):
     ) -> None:
         super().__init__(driver, statements, file)
         self._opener = file
+        self.is_guarded = guard is not None
         self._guard = guard
         self._is_writer = False
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         return self._guarded(super().get, name)
 
-    def get_some(self, names: Sequence[str]) -> Iterator[tuple[str, bytes, int]]:
-        found = super().get_some
-        yield from self._guarded(lambda: [*found(names)])
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+        return self._guarded(super().get_some, names)
 
     def closure(
         self, name: str, without: Sequence[str], most: int
@@ -212,7 +280,7 @@ class SqliteReader(SqliteConnection):
     def referrers(self, name: str) -> Sequence[str]:
         return self._guarded(super().referrers, name)
 
-    def versions(self, names: Sequence[str]) -> dict[str, int]:
+    def versions(self, names: Sequence[str]) -> Sequence[tuple[str, int]]:
         return self._guarded(super().versions, names)
 
     def _guarded(self, read: Callable[..., T], *arguments: Any) -> T:
@@ -231,8 +299,11 @@ class SqliteReader(SqliteConnection):
         self._become_writer()
         super().begin()
 
-    def put_alone(self, row: Row, expect: Version | Expect, targets: Sequence[str]) -> bool | None:
+    def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
         return None  # by way of `begin`
+
+    def delete_alone(self, name: str, expect: Version | Expect) -> bool | None:
+        return None
 
     def _become_writer(self) -> None:
         if self.driver.in_transaction or self._is_writer:
@@ -240,17 +311,21 @@ class SqliteReader(SqliteConnection):
         writer = self._opener.to_write()  # raises the error that says why not
         self.driver.close()
         self.driver, self._guard, self._is_writer = writer, None, True
-
-
-def _bytes(value: Any) -> bytes:
-    # Another program may have stored a text, or NULL.  That is not a record, which every reader finds.
-    if type(value) is bytes:
-        return value
-    return b"" if value is None else str(value).encode("utf-8", "surrogatepass")
+        self.is_guarded = False
 
 
 def _size(value: Any) -> int:
     return value if type(value) is int else -1
+
+
+@contextmanager
+def _taken() -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+            raise
+        raise TakenError from error
 
 
 class SqlitePool(ConnectionPool):
@@ -259,28 +334,32 @@ class SqlitePool(ConnectionPool):
     errors = (sqlite3.Error,)
     tries = 20  # of a file that is read as if it did not change; each writer that comes costs one
 
-    def __init__(self, database: Database, engine: sa.Engine, file: SqliteFile | None) -> None:
+    def __init__(self, dialect: Dialect, file: SqliteFile | None) -> None:
         super().__init__()
-        self._database = database
-        self._engine = engine
-        self._statements = Statements(engine.dialect, database.schema)
+        self._dialect = dialect
+        self._statements = Statements(dialect.database.schema)
         self._file = file
-        self._is_in_memory = is_in_memory(database.url.database)
+        self._is_in_memory = is_in_memory(dialect.database.url.database)
         self.most = 1 if self._is_in_memory else None
+        if dialect.database.schema.fields:
+            from brinery.backends.sql.columns import Fields
+
+            self.fields = Fields(dialect.database.schema, dialect.engine.dialect, _fitting)
 
     def new(self) -> SqliteConnection:
-        if self._is_in_memory:
-            # The database lives in its connection, which the engine holds.
-            held = self._engine.raw_connection().driver_connection
-            assert isinstance(held, sqlite3.Connection)
-            return SqliteConnection(held, self._statements)
         if self._file is not None:
             opened = self._file.open()
             if opened.is_reader:
                 return SqliteReader(opened.driver, self._statements, self._file, opened.guard)
             return SqliteConnection(opened.driver, self._statements, self._file)
-        database = self._database
-        arguments, given = self._engine.dialect.create_connect_args(database.url)
+        engine = self._dialect.engine
+        if self._is_in_memory:
+            # The database lives in its connection, which the engine holds.
+            held = engine.raw_connection().driver_connection
+            assert isinstance(held, sqlite3.Connection)
+            return SqliteConnection(held, self._statements)
+        database = self._dialect.database
+        arguments, given = engine.dialect.create_connect_args(engine.url)
         options: Any = {
             **given,
             "timeout": database.timeout,
@@ -307,3 +386,14 @@ class SqlitePool(ConnectionPool):
 
     def is_lost(self, error: Exception, connection: Connection) -> bool:
         return isinstance(error, ChangedError)
+
+
+def _fitting(_: Any, value: Any) -> Any:
+    # Find out now: an error of the driver would end the whole commit.
+    if isinstance(value, str):
+        value.encode()
+    elif isinstance(value, int):
+        value.to_bytes(8, "big", signed=True)
+    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
+        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
+    return value

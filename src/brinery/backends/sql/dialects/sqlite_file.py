@@ -15,16 +15,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from pathlib import Path
-from typing import Any, Final, NamedTuple
 
 from brinery.backends.directory import files
-from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects.sqlite_settings import configure, configure_reader
 from brinery.backends.sql.failures import code_of
 from brinery.errors import StorageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Final
+
+    from brinery.backends.sql.database import Database
 
 _IS_WAL: Final = b"\x02\x02"
 """Bytes 18 and 19 of a database in write-ahead mode: https://sqlite.org/fileformat2.html."""
@@ -60,12 +63,15 @@ class Guard:
         raise ChangedError("a writer has opened the database: read again")
 
 
-class Opened(NamedTuple):
+class Opened:
     """A connection to a file; with a guard, one that reads it as if it did not change."""
 
-    driver: sqlite3.Connection
-    is_reader: bool
-    guard: Guard | None = None
+    __slots__ = ("driver", "guard", "is_reader")
+
+    def __init__(
+        self, driver: sqlite3.Connection, is_reader: bool, guard: Guard | None = None
+    ) -> None:
+        self.driver, self.is_reader, self.guard = driver, is_reader, guard
 
 
 class SqliteFile:
@@ -88,9 +94,7 @@ class SqliteFile:
         new = f"{self.path}.new-{os.urandom(6).hex()}"
         try:
             os.close(files.create(new, access))
-            driver = sqlite3.connect(
-                f"{Path(new).as_uri()}?mode=rw", uri=True, isolation_level=None
-            )
+            driver = sqlite3.connect(f"{_uri_of(new)}?mode=rw", uri=True, isolation_level=None)
             try:
                 configure(driver, self._database, is_new=True)
                 driver.execute(f"PRAGMA application_id = {_APPLICATION}")  # writes the first page
@@ -142,7 +146,7 @@ class SqliteFile:
     def _connected(
         self, query: str, configure: Callable[[sqlite3.Connection], None]
     ) -> sqlite3.Connection:
-        place = f"{Path(self.path).as_uri()}?{query}"
+        place = f"{_uri_of(self.path)}?{query}"
         driver: sqlite3.Connection = sqlite3.connect(place, uri=True, **self._options)
         try:
             configure(driver)
@@ -195,6 +199,15 @@ class SqliteFile:
             if system.f_bavail * system.f_frsize <= _SHARED_MEMORY:
                 return "full"
         return None
+
+
+def _uri_of(path: str) -> str:
+    if os.name == "nt":
+        from pathlib import Path
+
+        return Path(path).as_uri()
+    # What has a meaning in a URI of SQLite, and nothing else: the driver encodes the rest.
+    return "file://" + path.replace("%", "%25").replace("?", "%3F").replace("#", "%23")
 
 
 def has_log(path: str) -> bool:

@@ -1,79 +1,139 @@
-"""The statements for SQLite: their text, and the values that go into them.
+"""The statements for SQLite.
 
-One statement for many rows saves a call from Python into SQLite for each row.  Measured (SQLite 3.40):
-adding a record takes 2.6 µs one by one and 1.6 with 32 in a statement, adding a reference 1.35 and 0.7 with
-100; reading a record in a transaction 2.5 and 1.3.
+One statement for many rows saves a call from Python into SQLite for each row: adding a record takes 2.6 µs
+one by one and 1.6 with 32 in a statement (SQLite 3.40); reading a record in a transaction 2.5 and 1.3.
+
+The index of references is a table of pairs, target and source.  Triggers of the table of records keep it, so
+that it is in step with every commit of every program from the end of the transaction that makes it.
 """
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Final
+from itertools import chain
 
-from brinery.backends.sql.columns import Fields
-from brinery.backends.sql.pending import Row
-from brinery.backends.sql.schema import FILLED, STANDARD, Schema
+from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import sqlalchemy as sa
+    from collections.abc import Iterator, Sequence
+    from typing import Any, Final
+
+    from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.schema import Schema
 
 _MOST_VALUES: Final = 999
 """Parameters that every SQLite takes: https://sqlite.org/limits.html, before 3.32."""
 _ROWS: Final = 32
 _LARGE: Final = 1 << 20  # bytes; SQLite copies the values of a statement: do not collect more
-_PAIRS: Final = 100
+LARGE_READ: Final = 1 << 24
+"""Bytes; a larger value is read as a blob: a column has a copy in SQLite beside the one that Python gets."""
 _LISTS: Final = (8, 32, 128, 500)
 """Lengths of lists of names: with a text for every length, SQLite would compile many more statements."""
 
 
 class Statements:
-    """The text of the statements of one store, and the values that go into them."""
+    """The text of the statements of one store."""
 
-    def __init__(self, dialect: sa.Dialect, schema: Schema) -> None:
-        quote = dialect.identifier_preparer.quote
-        records, references = quote(schema.records.name), quote(schema.references.name)
-        extra = [FILLED, *map(quote, schema.fields)] if schema.fields else []
+    def __init__(self, schema: Schema) -> None:
+        self.table = schema.table_name
+        self._records = records = quoted(schema.table_name)
+        extra = [FILLED, *map(quoted, schema.fields)]
+        self._set_reads(records)
+        self._set_references(records)
         columns = [*STANDARD, *extra]
-        marks = f"({', '.join('?' * len(columns))})"
-        settings = [f"{column} = ?" for column in columns[1:]]
-        self.get = f"SELECT data, version FROM {records} WHERE name = ?"
-        self.get_some = f"SELECT name, data, version FROM {records}"
-        self.tail = (
-            f"SELECT substr(data, max(1, size - ? + 1), ?), size, version "
-            f"FROM {records} WHERE name = ?"
+        self.width = len(columns)
+        self.insert, self.insert_large = (
+            f"INSERT INTO {records} ({', '.join(columns)}) VALUES {_marks(columns, data)}"
+            for data in ("?", "zeroblob(?)")
         )
-        self.sizes = f"SELECT name, size, version FROM {records}"
-        self.names = f"SELECT name FROM {records} ORDER BY name"
-        self.names_from = f"SELECT name FROM {records} WHERE name >= ? AND name < ? ORDER BY name"
-        # A point, and the character after it.
-        listed = f"FROM {records} WHERE name > '' AND (name < '.' OR name >= '/')"
-        self.some_names = f"SELECT name {listed} AND typeof(name) = 'text' LIMIT ?"
-        self.count = f"SELECT count(*) {listed} AND typeof(name) = 'text'"
-        self.versions = f"SELECT name, version FROM {records}"
-        self.insert = f"INSERT INTO {records} ({', '.join(columns)}) VALUES {marks}"
-        self._rows = min(_ROWS, _MOST_VALUES // len(columns))
-        self._insert_rows = self.insert + f", {marks}" * (self._rows - 1)
-        # A store that does not know the columns leaves them stale, and says so.
-        unfilled = [] if extra else [f"{FILLED} = NULL"]
-        self.update = f"UPDATE {records} SET {', '.join(settings + unfilled)} WHERE name = ?"
-        own = ", ".join(settings[: len(STANDARD) - 1])
-        self.update_record = f"UPDATE {records} SET {own} WHERE name = ?"
+        self.rows = min(_ROWS, _MOST_VALUES // len(columns))
+        self.insert_rows = self.insert + f", {_marks(columns, '?')}" * (self.rows - 1)
+        self.update, self.update_large, self.update_record, self.update_record_large = (
+            f"UPDATE {records} SET {_settings(some, data)} WHERE name = ?"
+            for some in (columns[1:], STANDARD[1:])
+            for data in ("?", "zeroblob(?)")
+        )
+        replaced = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
+        self.upsert = f"{self.insert} ON CONFLICT (name) DO UPDATE SET {replaced}"
         filled = ", ".join(f"{column} = ?" for column in extra)
         self.fill = f"UPDATE {records} SET {filled} WHERE name = ? AND version = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
-        self._link = f"INSERT OR IGNORE INTO {references} (source, target) VALUES (?, ?)"
-        self._link_pairs = self._link + ", (?, ?)" * (_PAIRS - 1)
-        self.unlink = f"DELETE FROM {references} WHERE source = ?"
-        self.referrers = f"SELECT source FROM {references} WHERE target = ? ORDER BY source"
+        self.as_version = " AND version = ?"
+
+    def _set_reads(self, records: str) -> None:
+        # CAST: other programs may store values of any type; a text is then bytes that are not a record.
+        self.get = (
+            f"SELECT CASE WHEN size <= {LARGE_READ} THEN CAST(data AS BLOB) END, version "
+            f"FROM {records} WHERE name = ?"
+        )
+        self.get_large = f"SELECT rowid, version, typeof(data) FROM {records} WHERE name = ?"
+        self.get_some = f"SELECT name, CAST(data AS BLOB), version FROM {records}"
+        self.has = f"SELECT 1 FROM {records} WHERE name = ?"
+        end = "CAST(substr(data, max(1, size - ? + 1), ?) AS BLOB), size, version"
+        self.tail = f"SELECT {end} FROM {records} WHERE name = ?"
+        self.sizes = f"SELECT name, x'', size, version FROM {records}"
+        # Blobs, which other programs may have stored, are greater than all texts; numbers are smaller.
+        before = f"SELECT name FROM {records} WHERE name >= ? AND name < ?"
+        self.names = f"{before} ORDER BY name"
+        listed = f"FROM {records} WHERE name > '' AND (name < '.' OR name >= '/')"
+        self.some_names = f"SELECT name {listed} AND typeof(name) = 'text' LIMIT ?"
+        # All are counted by pages, and the few that are not listed one by one.
+        counted = f"(SELECT count(*) FROM {records}"
+        self.count = (
+            f"SELECT {counted}) - {counted} WHERE name >= '.' AND name < '/') "
+            f"- {counted} WHERE name <= '') - {counted} WHERE name >= x'')"
+        )
+        self.versions = f"SELECT name, version FROM {records}"
+        self.described = f"SELECT {', '.join(STANDARD[:DATA])} FROM {records}"
+        self.rowid = f"SELECT rowid FROM {records} WHERE name = ?"
+
+    def _set_references(self, records: str) -> None:
         self._closure = (
             "WITH RECURSIVE reached (name) AS (SELECT ? UNION "
-            f"SELECT target FROM reached CROSS JOIN {references} ON source = reached.name",
-            " LIMIT ?) SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
+            f"SELECT target.value FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name, "
+            f"{_targets_of('stored')}",
+            f" LIMIT ?) SELECT stored.name, CASE WHEN size <= ? THEN data END, version "
             f"FROM reached CROSS JOIN {records} AS stored ON stored.name = reached.name",
         )
-        self._fields = Fields(schema, dialect) if schema.fields else None
+        index = quoted(f"{self.table}_references")
+        self.has_index = (
+            "SELECT count(*) = 3 FROM sqlite_master WHERE type = 'trigger' AND tbl_name = ? AND "
+            f"name IN ({', '.join(_text(self.table + '_references_' + end) for end in _TRIGGERS)})"
+        )
+        self.referrers = f"SELECT source FROM {index} WHERE target = ? ORDER BY source"
+        self.scan = (
+            f"SELECT DISTINCT name FROM {records} AS stored, {_targets_of('stored')} "
+            "WHERE target.value = ? ORDER BY name"
+        )
+        self.misindexed = (
+            f"SELECT source FROM {index} AS pair WHERE NOT EXISTS (SELECT 1 FROM {records} AS stored, "
+            f"{_targets_of('stored')} WHERE stored.name = pair.source AND target.value = pair.target) "
+            f"UNION SELECT name FROM {records} AS stored, {_targets_of('stored')} WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {index} AS pair WHERE source = stored.name AND pair.target = target.value)"
+        )
+        self.rebuild_index = (
+            f"DELETE FROM {index}",
+            f"INSERT INTO {index} SELECT DISTINCT target.value, name "
+            f"FROM {records} AS stored, {_targets_of('stored')}",
+        )
+        remove = (
+            f"DELETE FROM {index} WHERE source = OLD.name "
+            f"AND target IN (SELECT target.value FROM {_targets_of('OLD')})"
+        )
+        add = (
+            f"INSERT OR IGNORE INTO {index} SELECT target.value, NEW.name FROM {_targets_of('NEW')}"
+        )
+        name = {end: quoted(f"{self.table}_references_{end}") for end in _TRIGGERS}
+        self.make_index = (
+            f"CREATE TABLE {index} (target TEXT NOT NULL, source TEXT NOT NULL, "
+            "PRIMARY KEY (target, source)) WITHOUT ROWID",
+            f"CREATE TRIGGER {name['insert']} AFTER INSERT ON {records} "
+            f"WHEN NEW.refs IS NOT NULL BEGIN {add}; END",
+            f"CREATE TRIGGER {name['delete']} AFTER DELETE ON {records} "
+            f"WHEN OLD.refs IS NOT NULL BEGIN {remove}; END",
+            f"CREATE TRIGGER {name['update']} AFTER UPDATE OF name, refs ON {records} "
+            f"WHEN OLD.refs IS NOT NEW.refs OR OLD.name IS NOT NEW.name BEGIN {remove}; {add}; END",
+        )
 
     def closure(
         self, name: str, without: Sequence[str], most: int, largest: int
@@ -83,45 +143,51 @@ class Statements:
         left_out = ""
         if some:
             some = [*some, *[some[-1]] * (_LISTS[0] - len(some))]
-            left_out = f" WHERE target NOT IN ({', '.join('?' * len(some))})"
+            left_out = f" WHERE target.value NOT IN ({', '.join('?' * len(some))})"
         return left_out.join(self._closure), (name, *some, most, largest)
 
-    def values(self, row: Row) -> tuple[Any, ...]:
-        """Return the values of a row, in the order of the columns."""
-        if self._fields is None:
-            return record_of(row)
-        return *record_of(row), *self._fields.values(row.about, _fitting)
+    def whole(self, row: Row) -> Row:
+        """Return a row with values for `filled` and the extra columns."""
+        return row if len(row) == self.width else row + (None,) * (self.width - len(row))
 
-    def filling(self, row: Row, marker: str) -> tuple[Any, ...]:
-        """Return the values of a row for the statement `fill`; `marker` is that of the column `filled`."""
-        assert self._fields is not None
-        _, *values = self._fields.values(row.about, _fitting)
-        return marker, *values, row.name, row.version
-
-    def insertions(self, rows: Iterable[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
+    def insertions(self, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
         """Yield the statements that add rows, and their values."""
-        held: list[tuple[Any, ...]] = []
-        size = 0
-        for row in rows:
-            held.append(self.values(row))
-            size += row.size
-            if len(held) == self._rows:
-                yield self._insert_rows, [*chain.from_iterable(held)]
-            elif size > _LARGE:
-                yield from ((self.insert, values) for values in held)
+        if any(len(row) < self.width for row in rows):
+            rows = [*map(self.whole, rows)]
+        step = self.rows
+        whole = len(rows) // step * step
+        for at in range(0, whole, step):
+            some = rows[at : at + step]
+            if sum(row[2] for row in some) > _LARGE:
+                yield from ((self.insert, row) for row in some)
             else:
-                continue
-            held.clear()
-            size = 0
-        yield from ((self.insert, values) for values in held)
+                yield self.insert_rows, [*chain.from_iterable(some)]
+        yield from ((self.insert, row) for row in rows[whole:])
 
-    def links(self, references: Iterable[tuple[str, str]]) -> Iterator[tuple[str, Sequence[str]]]:
-        """Yield the statements that add references, and their values."""
-        flat = chain.from_iterable(references)
-        while len(values := [*islice(flat, 2 * _PAIRS)]) == 2 * _PAIRS:
-            yield self._link_pairs, values
-        for at in range(0, len(values), 2):
-            yield self._link, values[at : at + 2]
+
+_TRIGGERS: Final = ("insert", "delete", "update")
+
+
+def _marks(columns: Sequence[str], data: str) -> str:
+    return f"({', '.join(data if column == 'data' else '?' for column in columns)})"
+
+
+def _settings(columns: Sequence[str], data: str) -> str:
+    return ", ".join(f"{each} = {data if each == 'data' else '?'}" for each in columns)
+
+
+def _targets_of(row: str) -> str:
+    # Without an error where another program has put something else into the column.
+    return f"json_each(CASE WHEN json_valid({row}.refs) THEN {row}.refs END) AS target"
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"
+
+
+def quoted(name: str) -> str:
+    """Return a name as statements have it."""
+    return '"' + name.replace('"', '""') + '"'
 
 
 def of_names(text: str, names: Sequence[str]) -> Iterator[tuple[str, Sequence[str]]]:
@@ -135,22 +201,3 @@ def of_names(text: str, names: Sequence[str]) -> Iterator[tuple[str, Sequence[st
         # Fill up with one name: a name that occurs twice counts once.
         some += [some[-1]] * (length - len(some))
         yield f"{text} WHERE name IN ({', '.join('?' * length)})", some
-
-
-def record_of(row: Row) -> tuple[Any, ...]:
-    """Return the values of the columns that each store has."""
-    name, version, size, about, data = row
-    if about is None:
-        return name, version, size, None, None, None, data
-    return name, version, size, about.class_name, about.codec, about.created, data
-
-
-def _fitting(_: Any, value: Any) -> Any:
-    # Find out now: an error of the driver would end the whole commit.
-    if isinstance(value, str):
-        value.encode()
-    elif isinstance(value, int):
-        value.to_bytes(8, "big", signed=True)
-    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
-        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
-    return value
