@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
 from typing import ClassVar, Final, Literal, TypeVar
@@ -24,7 +24,7 @@ from brinery.backends.directory.commit import Commit
 from brinery.backends.directory.journal import pending
 from brinery.backends.directory.journal_view import JournalView
 from brinery.backends.directory.large_files import CheckOutline, LargeFiles
-from brinery.backends.directory.layout import Layout, check_name, unlinked
+from brinery.backends.directory.layout import Layout, check_name
 from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock import ReadersLock, WritersLock
 from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
@@ -32,6 +32,7 @@ from brinery.backends.directory.presence import Presence
 from brinery.backends.directory.recovery import recover
 from brinery.backends.directory.staging import Staging, failure
 from brinery.backends.directory.stale import sweep
+from brinery.backends.directory.step import Step
 from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
@@ -220,25 +221,27 @@ class DirectoryBackend(Backend):
                 check_name(name)
             if staging.staged or (removed and self._presence.allows(removed)):
                 staging.sync()
-                commit = Commit(staging, removed)
-                changing = len(staging.staged) + len(removed) == 1
-                with self._lock(changing=changing, looked=bool(staging.staged)) as turn:
-                    if turn.interrupted or not self._opened:
-                        self._finish(turn)
-                    self._run(commit, turn)
-                commit.sync_directories()
-                if not self._swept:
-                    self._swept = True
-                    sweep(self._layout.staging)
+                self._publish(staging, removed)
             return {name: staged.version for name, staged in staging.staged.items()}
 
-    def _run(self, commit: Commit, turn: Turn) -> None:
-        try:
-            commit.run(turn)
-        except (
-            OSError
-        ) as error:  # only the file of the lock: the others are translated where they fail
-            raise storage_error("write", error, path=self._layout.lock) from error
+    def _publish(self, staging: Staging, deletes: Sequence[Delete]) -> None:
+        is_one = len(staging.staged) + len(deletes) == 1
+        step = Step(staging)
+        with self._lock(changing=is_one) as turn:
+            if turn.interrupted or not self._opened:
+                self._finish(turn)
+            try:
+                if is_one:
+                    turn.change()
+                if not is_one or not step.run(deletes):
+                    Commit(staging, deletes).run(turn)
+            except OSError as error:
+                # That of the file of the lock: the others are translated where they fail.
+                raise storage_error("write", error, path=self._layout.lock) from error
+        step.sync()
+        if not self._swept:
+            self._swept = True
+            sweep(self._layout.staging)
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
@@ -373,14 +376,9 @@ class DirectoryBackend(Backend):
             raise
         self._opened = True
 
-    def _lock(
-        self, *, changing: bool = False, timeout: float | None = None, looked: bool = False
-    ) -> WritersLock:
-        # `looked`: the staging has checked that no link replaces a directory.
+    def _lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
         layout = self._layout
-        if not looked:
-            unlinked(layout.housekeeping)
-            unlinked(layout.staging)
+        layout.check_links()
         return WritersLock(
             layout.lock,
             self._lock_timeout if timeout is None else timeout,

@@ -58,6 +58,11 @@ class Entry(NamedTuple):
     check: int
 
 
+def backup(number: str) -> str:
+    """Return what ends the path of the file that had the name of a file before."""
+    return f"{number}.old"
+
+
 class Journal:
     """The entries of a commit, and where their files are."""
 
@@ -74,7 +79,7 @@ class Journal:
 
     def backup(self, entry: Entry) -> str:
         """Return the path of the file that had the name before."""
-        return f"{self._stem}-{entry.number}.old"
+        return f"{self._stem}-{backup(entry.number)}"
 
     def is_home(self, entry: Entry) -> bool:
         """Return whether the file that the entry describes is under its name."""

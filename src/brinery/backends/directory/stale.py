@@ -42,7 +42,7 @@ def sweep(staging: str) -> None:
 
 def _is_alive(token: str) -> bool:
     where, pid = token.split("-")[:-2], token.split("-")[-2:-1]
-    if os.name == "nt" or "-".join(where) != host().decode() or not pid or not pid[0].isdecimal():
+    if os.name == "nt" or "-".join(where) != host() or not pid or not pid[0].isdecimal():
         return False
     try:
         os.kill(int(pid[0]), 0)
