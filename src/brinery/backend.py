@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError, derived
+from brinery.typing import Any, ClassVar, Final, NamedTuple, TypeVar
 
 T = TypeVar("T")
 

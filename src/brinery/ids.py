@@ -8,9 +8,9 @@ import unicodedata
 from collections import deque
 from collections.abc import Callable, Sequence
 from hashlib import blake2b
-from typing import Any, Final
 
 from brinery.errors import InvalidArgumentError
+from brinery.typing import Any, Final
 
 _NUMBERED = re.compile(r"(.*)\.([0-9]+)", re.DOTALL)
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+
+from brinery.typing import Any, Final
 
 OWN_STORE: Final = "\0store"
 """The ID in a reference to the store that holds the record.  The metadata do not list it."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+
+from brinery.typing import Any
 
 
 class PermissionCheck:

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.errors import SettingsError
+from brinery.typing import Any, Final
 
 NAME: Final = ".settings.json"
 FORMAT: Final = 1

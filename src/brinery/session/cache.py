@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
 from brinery.record.writer import Writer
 from brinery.session.recent import RecentRecords
+from brinery.typing import Any
 
 
 class Caches:

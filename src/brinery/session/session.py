@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from brinery.backend import Backend, Delete, Put, Version
@@ -33,6 +32,7 @@ from brinery.session.transaction import Transaction
 from brinery.transform import Transform
 from brinery.trust.gate import TrustGate
 from brinery.trust.policy import Trust
+from brinery.typing import Any, Protocol
 
 
 class OpenedStore(Protocol):

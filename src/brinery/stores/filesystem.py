@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Literal
 
 from brinery.backends.directory.backend import LOCK_TIMEOUT, DirectoryBackend
 from brinery.catalog.settings import read_settings
@@ -19,6 +18,7 @@ from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.typing import Any, Literal
 from brinery.url import Url, encodable
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Self
 
 from brinery.backend import Backend
 from brinery.codec import Codec
@@ -17,6 +16,7 @@ from brinery.session.session import Session
 from brinery.stores.options import StoreOptions, session_from
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.typing import Any, Final, Self
 from brinery.url import Url
 
 NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Final
 
 from brinery.errors import NotFoundError
 from brinery.graph.claim import set_default, take, take_any
@@ -12,6 +11,7 @@ from brinery.ids import Id, name_of
 from brinery.operations.scan import ids_one_by_one, require_records
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
+from brinery.typing import Any, Final
 
 _REQUIRED: Final = object()
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
 
 from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
@@ -36,6 +35,7 @@ from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
 
 from brinery.errors import InvalidArgumentError
 from brinery.trust.keys import HEXADECIMAL, bytes_of, keys_of, lines_of
 from brinery.trust.restriction import NUMPY, VALUES, ClassRestriction, pattern_of
+from brinery.typing import Any, ClassVar, Final
 
 ANYONE: Final = "anyone"
 

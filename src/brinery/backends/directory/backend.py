@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from copy import copy
-from typing import ClassVar, Final, Literal, TypeVar
 
 from brinery.backend import (
     Backend,
@@ -38,6 +37,7 @@ from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 from brinery.record.outline import LARGE
+from brinery.typing import ClassVar, Final, Literal, TypeVar
 from brinery.url import encodable
 
 T = TypeVar("T")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
@@ -16,6 +15,7 @@ from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging, failure
 from brinery.backends.directory.step import located, require_own
 from brinery.errors import StorageError, storage_error
+from brinery.typing import Final
 
 _MANY: Final = 512
 

@@ -13,9 +13,9 @@ import stat
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
+from brinery.typing import Final, NamedTuple
 
 try:
     import fcntl

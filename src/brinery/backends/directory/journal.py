@@ -23,11 +23,11 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from hashlib import blake2b
-from typing import Final, Literal, NamedTuple
 
 from brinery.backends.directory import files, sync
 from brinery.backends.directory.layout import Layout
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
+from brinery.typing import Final, Literal, NamedTuple
 
 JOURNAL: Final = ".journal"
 UNDO: Final = ".undo"

@@ -18,11 +18,11 @@ import sys
 import time
 from collections.abc import Iterator
 from hashlib import blake2b
-from typing import Final
 
 from brinery.backends.directory import files
 from brinery.errors import InvalidArgumentError, StorageError
 from brinery.ids import MAX_NAME
+from brinery.typing import Final
 
 HOUSEKEEPING: Final = ".brinery"
 LOCK: Final = "lock"

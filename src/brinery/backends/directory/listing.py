@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from typing import Final
 
 from brinery.backends.directory import files
 from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
 from brinery.ids import id_of, is_hashed
 from brinery.record import record
 from brinery.record.remains import WINDOW, is_remains
+from brinery.typing import Final
 
 _GENERATED: Final = re.compile(r"[^\W\d]\w*\.[0-9]+")
 _UUID: Final = re.compile(r"(?:.+-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")

@@ -18,11 +18,11 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, ClassVar, Final
 
 from brinery.backends.directory.files import PRIVATE, Access, NotRegularError, opened
 from brinery.backends.directory.lock_state import Turn, holder_in
 from brinery.errors import LockedError, ReentrantWriteError, storage_error
+from brinery.typing import Any, ClassVar, Final
 
 try:
     import fcntl

@@ -25,7 +25,8 @@ import functools
 import os
 import re
 import time
-from typing import Final, NamedTuple
+
+from brinery.typing import Final, NamedTuple
 
 TURN: Final = 64
 LONGEST: Final = 1024 * TURN

@@ -11,7 +11,6 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
-from typing import ClassVar, Final
 
 from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
@@ -20,6 +19,7 @@ from brinery.backends.directory.layout import Layout
 from brinery.backends.directory.lock_state import host
 from brinery.errors import InvalidArgumentError, StorageError, storage_error
 from brinery.ids import id_of
+from brinery.typing import ClassVar, Final
 
 _TOKENS: Final = 1 << 48  # commits of all processes of all time that can be told apart
 

@@ -7,10 +7,10 @@ import re
 import time
 from collections import defaultdict
 from contextlib import suppress
-from typing import Final
 
 from brinery.backends.directory.journal import JOURNAL, UNDO
 from brinery.backends.directory.lock_state import host
+from brinery.typing import Final
 
 _STAGED: Final = re.compile(
     r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{12}(?:-r?[0-9]+(?:\.old)?|-journal|\.journal|\.undo)"
