@@ -28,11 +28,13 @@ from brinery.session.codecs import CodecTable
 from brinery.session.forking import ForkSafe
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
-from brinery.session.transaction import Transaction
 from brinery.transform import Transform
 from brinery.trust.gate import TrustGate
 from brinery.trust.policy import Trust
-from brinery.typing import Any, Protocol
+from brinery.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from brinery.session.transaction import Transaction
 
 
 class OpenedStore(Protocol):
@@ -213,6 +215,8 @@ class Session(ForkSafe):
 
     def begin_transaction(self) -> Transaction:
         """Hold back all writes from now on; return the transaction, which `leave` ends."""
+        from brinery.session.transaction import Transaction
+
         self.check_open()
         transaction = Transaction(self.backend, self.identity)
         self._transactions.append(transaction)

@@ -38,7 +38,6 @@ from brinery.backends.read_only import refuse
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 from brinery.record.outline import LARGE
 from brinery.typing import ClassVar, Final, Literal, TypeVar
-from brinery.url import encodable
 
 T = TypeVar("T")
 
@@ -111,7 +110,11 @@ class DirectoryBackend(Backend):
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
         _check("mode", mode, ("rw", "r"))
-        self.location = os.path.abspath(encodable(path))
+        if not path.isascii():
+            from brinery.url import encodable
+
+            path = encodable(path)
+        self.location = os.path.abspath(path)
         self.layout = layout
         self.durability = durability
         self.shared = shared
