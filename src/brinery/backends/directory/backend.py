@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import copy
 
@@ -16,28 +16,22 @@ from brinery.backend import (
     Missing,
     Put,
     Version,
-    as_delete,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.commit import Commit
-from brinery.backends.directory.journal import pending
-from brinery.backends.directory.journal_view import JournalView
 from brinery.backends.directory.large_files import CheckOutline, LargeFiles
-from brinery.backends.directory.layout import Layout, check_name
+from brinery.backends.directory.layout import Layout, failure, pending
 from brinery.backends.directory.listing import Listing, is_own_object
-from brinery.backends.directory.lock import ReadersLock, WritersLock
-from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
+from brinery.backends.directory.lock_state import LockState, lock_state_at
 from brinery.backends.directory.presence import Presence
-from brinery.backends.directory.recovery import recover
-from brinery.backends.directory.staging import Staging, failure
-from brinery.backends.directory.stale import sweep
-from brinery.backends.directory.step import Step
-from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 from brinery.record.outline import LARGE
-from brinery.typing import ClassVar, Final, Literal, TypeVar
+from brinery.typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from brinery.backends.directory.journal_view import JournalView
+    from brinery.backends.directory.writer import Writer
 
 T = TypeVar("T")
 
@@ -134,7 +128,7 @@ class DirectoryBackend(Backend):
         # who can write to the staging directory can write everywhere.
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
-        self._swept = False
+        self._writer: Writer | None = None
         self._presence = Presence(self._layout)
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
@@ -215,36 +209,14 @@ class DirectoryBackend(Backend):
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         if self.mode == "r":
             return refuse(self.location, puts, deletes)
-        self._presence.check("write")
-        with Staging(self._layout) as staging:
-            for put in puts:
-                staging.add(put)
-            removed = tuple(map(as_delete, deletes))
-            for name, _ in removed:
-                check_name(name)
-            if staging.staged or (removed and self._presence.allows(removed)):
-                staging.sync()
-                self._publish(staging, removed)
-            return {name: staged.version for name, staged in staging.staged.items()}
+        return self._writes().commit(puts, deletes)
 
-    def _publish(self, staging: Staging, deletes: Sequence[Delete]) -> None:
-        is_one = len(staging.staged) + len(deletes) == 1
-        step = Step(staging)
-        with self._lock(changing=is_one) as turn:
-            if turn.interrupted or not self._opened:
-                self._finish(turn)
-            try:
-                if is_one:
-                    turn.change()
-                if not is_one or not step.run(deletes):
-                    Commit(staging, deletes).run(turn)
-            except OSError as error:
-                # That of the file of the lock: the others are translated where they fail.
-                raise storage_error("write", error, path=self._layout.lock) from error
-        step.sync()
-        if not self._swept:
-            self._swept = True
-            sweep(self._layout.staging)
+    def _writes(self) -> Writer:
+        if self._writer is None:
+            from brinery.backends.directory.writer import Writer
+
+            self._writer = Writer(self._layout, self._presence, self._lock_timeout)
+        return self._writer
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
@@ -297,6 +269,8 @@ class DirectoryBackend(Backend):
         it is called under the writers' lock; so it must not write.
         """
         if self.mode == "r":
+            from brinery.backends.directory.unlocked import read_unlocked
+
             plain = copy(self)
             plain._opened = True
             return read_unlocked(plain, self._layout, read, self._lock_timeout)
@@ -324,15 +298,20 @@ class DirectoryBackend(Backend):
             raise storage_error("read", error, path=self._layout.lock) from error
 
     def _read_alone(self, read: Callable[[Backend], T]) -> T:
+        writer = self._writes()
         with ExitStack() as held:
             try:
-                turn = held.enter_context(self._lock())
+                turn = held.enter_context(writer.lock())
             except StorageError as error:
                 if error.errno not in _NOT_ALLOWED:
                     raise
+                from brinery.backends.directory.journal_view import JournalView
+                from brinery.backends.directory.lock import ReadersLock
+
                 held.enter_context(ReadersLock(self._layout.lock, self._lock_timeout))
                 return read(JournalView(self, self._layout))
-            self._finish(turn)
+            writer.finish(turn)
+            self._opened = True
             self._unfinished = False
             return read(self)
 
@@ -342,6 +321,8 @@ class DirectoryBackend(Backend):
         In mode "r" nothing is finished: return a view of the state after that, None where there is none.
         """
         if self.mode == "r":
+            from brinery.backends.directory.journal_view import JournalView
+
             plain = copy(self)
             plain._opened = True
             view = JournalView(plain, self._layout)
@@ -355,8 +336,9 @@ class DirectoryBackend(Backend):
             cut_off = []  # a user who may not look there can still read records
         if cut_off:
             try:
-                with self._lock(timeout=0) as turn:
-                    self._finish(turn)
+                writer = self._writes()
+                with writer.lock(timeout=0) as turn:
+                    writer.finish(turn)
             except LockedError:
                 pass  # a living writer holds it, and finishes them first
             except StorageError as error:
@@ -365,30 +347,6 @@ class DirectoryBackend(Backend):
                 self._unfinished = True
         self._opened = True
         return None
-
-    def _finish(self, turn: Turn) -> None:
-        """Finish or take back commits that were cut off, under the lock."""
-        try:
-            recover(self._layout)
-            if turn.interrupted:
-                turn.restart()
-        except BaseException as error:
-            turn.is_unfinished = True
-            if isinstance(error, OSError):
-                raise storage_error("write", error, path=self._layout.lock) from error
-            raise
-        self._opened = True
-
-    def _lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
-        layout = self._layout
-        layout.check_links()
-        return WritersLock(
-            layout.lock,
-            self._lock_timeout if timeout is None else timeout,
-            lambda: layout.prepare(layout.housekeeping),
-            access=layout.access,
-            changing=changing,
-        )
 
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Sequence
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, backup, check_of
+from brinery.backends.directory.layout import failure
 from brinery.backends.directory.lock_state import Turn
-from brinery.backends.directory.staging import Staged, Staging, failure
+from brinery.backends.directory.staging import Staged, Staging
 from brinery.backends.directory.step import located, require_own
 from brinery.errors import StorageError, storage_error
 from brinery.typing import Final

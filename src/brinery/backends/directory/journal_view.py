@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
 from brinery.backends.directory import files
-from brinery.backends.directory.journal import UNDO, Journal, pending, read
-from brinery.backends.directory.layout import Layout
-from brinery.backends.directory.staging import failure
+from brinery.backends.directory.journal import Journal, read
+from brinery.backends.directory.layout import UNDO, Layout, failure, pending
 from brinery.errors import StorageError
 from brinery.typing import ClassVar, TypeVar
 

@@ -16,17 +16,19 @@ import os
 import re
 import sys
 import time
+from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
 from collections.abc import Iterator
-from hashlib import blake2b
 
 from brinery.backends.directory import files
-from brinery.errors import InvalidArgumentError, StorageError
-from brinery.ids import MAX_NAME
+from brinery.errors import InvalidArgumentError, StorageError, storage_error
+from brinery.ids import MAX_NAME, id_of
 from brinery.typing import Final
 
 HOUSEKEEPING: Final = ".brinery"
 LOCK: Final = "lock"
 STAGING: Final = "staging"
+JOURNAL: Final = ".journal"
+UNDO: Final = ".undo"
 
 _ORDINARY: Final = re.compile(rf"[A-Za-z0-9_\-][A-Za-z0-9_.\-]{{0,{MAX_NAME - 1}}}")
 SHARD: Final = re.compile(r"[0-9a-f]{2}")
@@ -237,3 +239,21 @@ class Layout:
         """Make a directory of this store."""
         self.require_root()
         files.make_directories(directory, self.durable, self.access)
+
+
+def pending(layout: Layout) -> list[str]:
+    """Return the paths of all journals.  Raise `StorageError`."""
+    try:
+        names = os.listdir(layout.staging)
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise storage_error("read", error, path=layout.staging) from error
+    return [f"{layout.staging}/{name}" for name in sorted(names) if name.endswith((JOURNAL, UNDO))]
+
+
+def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
+    """Return the error for a file that could not be read, written or removed."""
+    id = id_of(name)
+    place = cause.path if isinstance(cause, files.NotRegularError) else path
+    return storage_error(action, cause, id=name if id is None else id, path=place)

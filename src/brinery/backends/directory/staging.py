@@ -7,28 +7,29 @@ is held while the puts are consumed.  Files in that directory are never listed.
 from __future__ import annotations
 
 import os
+import re
+import time
 import weakref
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import count
 
 from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
-from brinery.backends.directory.journal import JOURNAL, UNDO
-from brinery.backends.directory.layout import Layout
+from brinery.backends.directory.layout import JOURNAL, UNDO, Layout, failure
 from brinery.backends.directory.lock_state import host
-from brinery.errors import InvalidArgumentError, StorageError, storage_error
-from brinery.ids import id_of
+from brinery.errors import InvalidArgumentError, storage_error
 from brinery.typing import ClassVar, Final
 
+_STAGED: Final = re.compile(
+    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{12}(?:-r?[0-9]+(?:\.old)?|-journal|\.journal|\.undo)"
+)
+
+OLD: Final = 3600.0
+"""Seconds after which a commit that writes no more files counts as dead."""
+
 _TOKENS: Final = 1 << 48  # commits of all processes of all time that can be told apart
-
-
-def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
-    """Return the error for a file that could not be read, written or removed."""
-    id = id_of(name)
-    place = cause.path if isinstance(cause, files.NotRegularError) else path
-    return storage_error(action, cause, id=name if id is None else id, path=place)
 
 
 class Staged:
@@ -184,3 +185,41 @@ class Staging:
     def forget_all(self) -> None:
         """Remove no file: a journal that was left needs them."""
         self._leftovers.clear()
+
+
+def sweep(staging: str) -> None:
+    """Remove the files of commits that have not grown for an hour, and whose process is dead.
+
+    For processes on other machines, only the age decides.  Files that a journal needs stay, and files
+    that are not named like staged ones: the directory may have been replaced by a link.  A file that
+    cannot be removed stays: it does no harm.
+    """
+    with suppress(OSError):
+        names = [name for name in os.listdir(staging) if _STAGED.fullmatch(name)]
+        tokens: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            tokens[name.partition(".")[0].rpartition("-")[0]].append(name)
+        for token, files in tokens.items():
+            needed = {f"{token}{JOURNAL}", f"{token}{UNDO}"} & set(names)
+            if token and not needed and not _is_alive(token) and _is_old(staging, files):
+                for name in files:
+                    with suppress(OSError):
+                        os.unlink(f"{staging}/{name}")
+
+
+def _is_alive(token: str) -> bool:
+    where, pid = token.split("-")[:-2], token.split("-")[-2:-1]
+    if os.name == "nt" or "-".join(where) != host() or not pid or not pid[0].isdecimal():
+        return False
+    try:
+        os.kill(int(pid[0]), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _is_old(staging: str, names: list[str]) -> bool:
+    before = time.time() - OLD
+    return all(os.lstat(f"{staging}/{name}").st_ctime < before for name in names)

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.directory import files
-from brinery.backends.directory.layout import Layout
-from brinery.backends.directory.staging import Staged, Staging, failure
+from brinery.backends.directory.layout import Layout, failure
+from brinery.backends.directory.staging import Staged, Staging
 from brinery.errors import storage_error
 
 
