@@ -15,10 +15,11 @@ from brinery.backend import (
     Delete,
     Missing,
     Put,
+    Ranges,
     Version,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.large_files import CheckOutline, LargeFiles
+from brinery.backends.directory.large_files import CheckOutline, FileRanges, LargeFiles
 from brinery.backends.directory.layout import Layout, failure, pending
 from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock_state import LockState, lock_state_at
@@ -176,6 +177,14 @@ class DirectoryBackend(Backend):
             self._read(name, lambda path: self._large_files.check(name, path))
         data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts, as a context that closes its file."""
+        if not self._opened and (view := self._open()) is not None:
+            return view.open_ranges(name)
+        return self._read(
+            name, lambda path: FileRanges(name, path, self._large_files.look_at(name, path))
+        )
 
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: a file that `list` shows."""
