@@ -139,13 +139,16 @@ class DirectoryBackend(Backend):
         """Return the bytes under `name`, and their version.  Raise `Missing` or `StorageError`."""
         if not self._opened and (view := self._open()) is not None:
             return view.get(name)
+        data = self._get(name)
+        return data, files.version_of(data, len(data))
+
+    def _get(self, name: str) -> bytes:
         try:
-            data = files.read_small(self._layout.home(name), LARGE)
+            return files.read_small(self._layout.home(name), LARGE)
         except OSError:  # `_read` looks in the other layout, and translates the error
-            data = self._read(
+            return self._read(
                 name, lambda path: files.read_file(path, self._large_files.look_at(name, path))
             )
-        return data, files.version_of(data, len(data))
 
     def get_as_is(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name` without a look at their end, and their version."""
@@ -161,12 +164,16 @@ class DirectoryBackend(Backend):
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
+        names = iter(names)
+        if not self._opened and (view := self._open()) is not None:
+            yield from view.get_many(names)
+        get, tail = self._get, -files.VERSION_TAIL
         for name in names:
             try:
-                data, version = self.get(name)
+                data = get(name)
             except Missing:
                 continue
-            yield name, data, version
+            yield name, data, (len(data), data[tail:])
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
@@ -175,7 +182,10 @@ class DirectoryBackend(Backend):
         most = max(count, files.VERSION_TAIL)
         if most > LARGE:
             self._read(name, lambda path: self._large_files.check(name, path))
-        data, size = self._read(name, lambda path: files.read_tail(path, most))
+        try:
+            data, size = files.read_tail(self._layout.home(name), most)
+        except OSError:  # as in `_get`
+            data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
 
     def open_ranges(self, name: str) -> Ranges:
@@ -191,9 +201,14 @@ class DirectoryBackend(Backend):
         if not self._opened:
             self._open()
         try:
-            return self._read(name, lambda path: is_own_object(self._layout, name, path))
-        except Missing:
-            return False
+            path = self._layout.find(name)
+            if path is not None:
+                return is_own_object(self._layout, name, path)
+        except OSError as error:
+            if not self._layout.is_absence(error):
+                raise failure("read", error, name, self._layout.home(name)) from error
+        self._presence.check_read()
+        return False
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)
@@ -203,13 +218,14 @@ class DirectoryBackend(Backend):
             except (FileNotFoundError, NotADirectoryError) as error:
                 if not self._layout.is_absence(error):
                     raise
-            path = self._layout.other(name) or path
-            return read(path)
+            other = self._layout.elsewhere(name)
+            if other is not None:
+                path = other
+                return read(path)
         except OSError as error:
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
-        self._presence.check_root("read")
-        self._presence.check("read")
+        self._presence.check_read()
         raise Missing(name)
 
     def commit(

@@ -120,10 +120,9 @@ def is_own_object(layout: Layout, name: str, path: str) -> bool:
 
 
 def _is_object(name: str, path: str) -> bool:
-    end_counts = not _is_named_like_record(name)
-    if end_counts and id_of(name) is None:
-        return False
-    return _ends_as_record(path) or not end_counts or _is_remains(path)
+    if _is_named_like_record(name):
+        return True
+    return id_of(name) is not None and (_ends_as_record(path) or _is_remains(path))
 
 
 def _is_named_like_record(name: str) -> bool:

@@ -41,6 +41,11 @@ class Presence:
             path=self._layout.root,
         )
 
+    def check_read(self) -> None:
+        """Raise `StorageError` if a read finds nothing because the store, or its directory, is gone."""
+        self.check_root("read")
+        self.check("read")
+
     def check_root(self, action: str) -> None:
         """Raise `StorageError` if there is no directory, and none is to be made."""
         try:
