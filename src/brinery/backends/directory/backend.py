@@ -122,7 +122,8 @@ class DirectoryBackend(Backend):
             durable=durability == "full",
             access=files.GROUP if shared == "group" else files.PRIVATE,
         )
-        self._listing = Listing(self.location)
+        self._presence = Presence(self._layout)
+        self._listing = Listing(self._layout, self._presence)
         self._lock_timeout = lock_timeout
         self._large_files = LargeFiles(check_outline)
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
@@ -130,7 +131,6 @@ class DirectoryBackend(Backend):
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
         self._writer: Writer | None = None
-        self._presence = Presence(self._layout)
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
             self._presence.check_root("open")
@@ -246,20 +246,8 @@ class DirectoryBackend(Backend):
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
         if not self._opened and (view := self._open()) is not None:
-            yield from view.list(prefix)
-            return
-        is_empty = True
-        try:
-            for name in self._listing.names(prefix):
-                is_empty = False
-                yield name
-        except FileNotFoundError as error:
-            if not self._layout.create:
-                raise storage_error("list", error, path=self.location) from error
-        except OSError as error:
-            raise storage_error("list", error, path=self.location) from error
-        if is_empty:
-            self._presence.check("list")
+            return view.list(prefix)
+        return self._listing.names(prefix)
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
@@ -267,12 +255,7 @@ class DirectoryBackend(Backend):
 
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the directory, of files that are not records; without dotted names."""
-        try:
-            yield from self._listing.strays()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise storage_error("list", error, path=self.location) from error
+        return self._listing.strays()
 
     def is_open_to_others(self) -> str | None:
         """Return why other users can write here, or None if they cannot."""
