@@ -46,8 +46,8 @@ class Trust:
     __slots__ = ("anyone", "classes", "codecs", "key", "store")
 
     anyone: bool
-    classes: tuple[str, ...] | None
-    codecs: frozenset[str] | None
+    classes: Iterable[str] | None
+    codecs: Iterable[str] | None
     key: Any
     store: str | None
 

@@ -174,15 +174,6 @@ def read_file(
         os.close(fd)
 
 
-def look_at(path: str, look: Callable[[Callable[[int, int], bytes], int], object]) -> None:
-    """Call `look` as `read_file` does."""
-    fd, size = open_regular(path)
-    try:
-        look(partial(read_from, fd), size)
-    finally:
-        os.close(fd)
-
-
 def _read_all(fd: int) -> bytes:
     # One read returns at most 2 GiB on Linux.  This reads into one buffer.
     with io.FileIO(fd, closefd=False) as file:
@@ -275,12 +266,6 @@ def create(path: str, access: Access) -> int:
 
 def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
     """Write the pieces one after the other, whatever their number; return the version of the file."""
-    if len(data) == 1 and type(data[0]) is bytes:
-        whole = data[0]
-        size = len(whole)
-        if os.write(fd, whole) == size:
-            return size, whole[-VERSION_TAIL:]
-        os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     if sum(map(len, pieces)) <= _SMALL:
         whole = b"".join(pieces)

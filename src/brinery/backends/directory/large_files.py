@@ -37,7 +37,7 @@ class LargeFiles:
     def check(self, name: str, path: str) -> None:
         """Check a file without reading it."""
         if (look := self.look_at(name, path)) is not None:
-            files.look_at(path, look)
+            FileRanges(name, path, look).__exit__()
 
 
 class FileRanges(Ranges):
