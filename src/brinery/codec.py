@@ -9,7 +9,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
+
+from brinery.typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
+from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
 from collections import deque
 from collections.abc import Callable, Sequence
-from hashlib import blake2b
-from typing import Any, Final
 
 from brinery.errors import InvalidArgumentError
+from brinery.typing import Any, Final
 
 _NUMBERED = re.compile(r"(.*)\.([0-9]+)", re.DOTALL)
 

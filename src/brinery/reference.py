@@ -16,18 +16,29 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+
+from brinery.typing import Any, Final
 
 OWN_STORE: Final = "\0store"
 """The ID in a reference to the store that holds the record.  The metadata do not list it."""
 
 
-@dataclass(frozen=True, slots=True)
 class ExternalReference:
     """The persistable object `id`, or the store itself, in a record that is read without its store."""
 
-    id: str
+    __slots__ = ("id",)
+
+    def __init__(self, id: str) -> None:
+        self.id: Final = id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ExternalReference) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    def __repr__(self) -> str:
+        return f"ExternalReference(id={self.id!r})"
 
 
 def external(id: str) -> ExternalReference:

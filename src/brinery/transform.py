@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, ClassVar
 
 from brinery.codec import Buffer
+from brinery.typing import Any, ClassVar
 
 
 class Transform(ABC):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 import stat
+import time
 import zlib
 from collections.abc import Callable
 from hashlib import blake2b
@@ -98,15 +99,39 @@ def test_what_decodes_nothing_works_anywhere(store: FilesystemStore) -> None:
     again.save(Plain(1), "plain")
 
 
-def test_modes_are_looked_at_anew_for_each_load(store: FilesystemStore) -> None:
-    """They may have changed since the store was opened."""
+def test_modes_are_looked_at_once_a_second(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They may have changed since the last load; those that others can write to are looked at by each."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     store.load("task")
     store.invalidate_cache()
     Path(store.directory).chmod(0o777)
-    with pytest.raises(TrustError):
-        store.load("task")
+    now += 0.9
+    assert store.load("task").name == "a"
+    store.invalidate_cache()
+    now += 0.1
+    for _ in range(2):
+        with pytest.raises(TrustError):
+            store.load("task")
     Path(store.directory).chmod(0o755)
     assert store.load("task").name == "a"
+
+
+def test_a_load_looks_at_no_modes_within_the_second(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look would take a quarter of its time."""
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    store.save_many([Plain(1), Plain(2)], ["one", "two"])
+    store.invalidate_cache()
+    store.load("one")
+    asked: list[Any] = []
+    monkeypatch.setattr(os, "stat", asked.append)
+    store.load("two")
+    assert asked == []
 
 
 @pytest.mark.parametrize("layout", ["flat", "sharded"])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from tempfile import SpooledTemporaryFile
-from typing import Final
 
 from brinery.codec import Buffer
 from brinery.errors import ReentrantWriteError, storage_error
+from brinery.typing import Final
 
 IN_MEMORY: Final = 64 << 20
 """Bytes that are held in memory; beyond that a temporary file is used."""

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from brinery.backend import (
     ABSENT,
@@ -27,6 +26,7 @@ from brinery.backend import (
 )
 from brinery.backends.held_bytes import HeldBytes
 from brinery.errors import InvalidArgumentError, ReentrantWriteError
+from brinery.typing import TypeVar
 
 T = TypeVar("T")
 

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+
+from brinery.typing import Any, Final
+
+CHECK_FOR: Final = 1.0
+"""Seconds for which the answer holds that no other user can write."""
 
 
 class PermissionCheck:
-    """Answers `open_to_others` for some directories, as they are at each call.
+    """Answers `open_to_others` for some directories, as they were at most a second ago.
 
-    As long as they have the owners and rights with which no other user could write, one stat of each is
-    enough: that takes 2 µs, for each load.
+    Looking at each load would take a quarter of its time.  As long as the directories have the owners and
+    rights with which no other user could write, one stat of each is enough.
     """
 
     def __init__(
@@ -22,12 +27,22 @@ class PermissionCheck:
         self._directories = directories
         self._within = within
         self._closed: list[Any] | None = None
+        self._looked = -CHECK_FOR
 
     def reason(self, *, trusts_group: bool = False) -> str | None:
         """Return why other users can write there, or None if they cannot."""
         if os.name != "posix":
             return None
-        state: list[Any] = [os.geteuid(), trusts_group]
+        asked = [os.geteuid(), trusts_group]
+        now = time.monotonic()
+        if (
+            self._closed is not None
+            and now - self._looked < CHECK_FOR
+            and self._closed[:2] == asked
+        ):
+            return None
+        self._looked = now
+        state: list[Any] = asked
         for directory in self._directories:
             try:
                 found = os.stat(directory)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Expect, Missing, Put, Version
 from brinery.errors import CorruptRecordError
 from brinery.record.clock import FAR_FUTURE
+from brinery.typing import Any, Final
 
 FORMAT: Final = 1
 Entry = Mapping[str, Any]

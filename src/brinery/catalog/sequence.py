@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Put, Version
 from brinery.errors import StorageError
 from brinery.ids import LONGEST_NUMBER
+from brinery.typing import Final
 
 NAME: Final = ".next"
 _LARGEST_BLOCK: Final = 8192

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from types import MappingProxyType
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.errors import SettingsError
+from brinery.typing import Any, Final, NamedTuple
 
 NAME: Final = ".settings.json"
 FORMAT: Final = 1
@@ -20,13 +20,12 @@ _LARGEST: Final = 1 << 20
 _KEYS: Final = frozenset({"format", "codec", "config", "options", "transform", "identity"})
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """The remembered settings of a store."""
 
     codec: str
-    config: Mapping[str, Any] = field(default_factory=dict)
-    options: Mapping[str, Any] = field(default_factory=dict)
+    config: Mapping[str, Any] = MappingProxyType({})
+    options: Mapping[str, Any] = MappingProxyType({})
     """Settings of one kind of store, such as the layout of a directory."""
     transform: tuple[str, Mapping[str, Any]] | None = None
     """Name and configuration of the transform; None where payloads are stored as they are."""
@@ -118,7 +117,7 @@ def give_identity(backend: Backend, identity: str) -> str:
         if settings.identity is not None:
             return settings.identity
         try:
-            backend.put(NAME, replace(settings, identity=identity).to_bytes(), version)
+            backend.put(NAME, settings._replace(identity=identity).to_bytes(), version)
         except Conflict:
             continue  # another process was first: its identity counts
         return identity

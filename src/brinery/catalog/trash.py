@@ -13,7 +13,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, NamedTuple
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.catalog.cas_list import CasList
@@ -21,6 +20,7 @@ from brinery.errors import CorruptRecordError, StorageError
 from brinery.ids import id_of, is_hashed
 from brinery.record.about import about_in
 from brinery.record.clock import now
+from brinery.typing import Final, NamedTuple
 
 NAME: Final = ".trash"
 

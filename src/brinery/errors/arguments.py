@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from brinery.errors.root import BrineryError, derived
+from brinery.typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
 
 from brinery.errors.arguments import InvalidArgumentError
 from brinery.errors.root import BrineryError, derived
+from brinery.typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from dataclasses import KW_ONLY

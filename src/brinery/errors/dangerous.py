@@ -6,7 +6,7 @@ which must never advise anybody to admit `os:system`.
 
 from __future__ import annotations
 
-from typing import Final
+from brinery.typing import Final
 
 _PROGRAMS: Final = "start any program"
 _CODE: Final = "run any code"

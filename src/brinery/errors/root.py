@@ -11,7 +11,8 @@ it is None or empty; bars separate the parts to try one after another.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, dataclass_transform
+
+from brinery.typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, dataclass_transform
 
 if TYPE_CHECKING:
     import inspect

@@ -9,10 +9,10 @@ from __future__ import annotations
 import platform
 import sys
 from collections.abc import Mapping
-from typing import Any, Final
 
 from brinery.codec import Codec
 from brinery.record.record import Metadata
+from brinery.typing import Any, Final
 
 _WITHOUT: Final = sys.stdlib_module_names | {
     "__main__",

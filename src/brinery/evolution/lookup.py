@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable
-from typing import Any
 
 from brinery.evolution.placeholder import PlaceholderType, missing_class, reconstruct
 from brinery.evolution.renames import Renames
+from brinery.typing import Any
 
 LookUp = Callable[[str, str], Any]
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NoReturn
 
 from brinery.codec import Buffer, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import CodecNotInstalledError, UnknownCodecError
+from brinery.typing import Any, NoReturn
 
 CodecFor = Callable[[str, Mapping[str, Any]], Codec]
 """Gives the codec of a record from its name and configuration."""

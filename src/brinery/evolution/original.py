@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from brinery.codec import Codec
 from brinery.record.record import Record
+from brinery.typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalRecord:
+class OriginalRecord(NamedTuple):
     """The record that a placeholder was loaded from."""
 
     record: Record

@@ -13,10 +13,10 @@ import copyreg
 import functools
 import operator
 from collections.abc import Sequence
-from typing import Any, Final, NoReturn
 
 from brinery.persistable import Persistable
 from brinery.reference import named
+from brinery.typing import Any, Final, NoReturn
 
 _NOTHING: Final = object()
 _set = object.__setattr__

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
 from weakref import WeakValueDictionary
 
 from brinery.errors import InvalidArgumentError
+from brinery.typing import Any, Final, TypeVar
 
 RENAME_GROUP = "brinery.renames"
 _OF_PYTHON: Final = {"pathlib._local": "pathlib"}

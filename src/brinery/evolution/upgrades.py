@@ -8,11 +8,11 @@ payload knows nothing of them.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 from brinery.errors import InvalidArgumentError
 from brinery.evolution.placeholder import PlaceholderType
+from brinery.typing import Any, TypeVar
 
 Upgrade = Callable[[Any], Any]
 F = TypeVar("F", bound=Upgrade)

@@ -19,7 +19,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from brinery.backend import ABSENT, Backend, Conflict, Expect, Put, Version
@@ -316,7 +316,7 @@ class _Backup:
     def _about(self, state: _State) -> Iterator[Put]:
         """Yield the puts of settings and counter."""
         if state.settings is not None:
-            own = replace(state.settings, options=options_of(self._target))
+            own = state.settings._replace(options=options_of(self._target))
             yield from put_of(self._target, own)
         yield from put_after(self._target, max(state.last, last_number(self._target, self._held)))
 

@@ -9,7 +9,6 @@ backend holds commits in memory.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -253,7 +252,7 @@ class _Copier:
         settings = read_settings(source.backend)
         if settings is not None:
             own = target.remembers
-            settings = dataclasses.replace(settings, options=own)
+            settings = settings._replace(options=own)
             write_settings(target.backend, settings, overwrite=False)
         self._resealer.begin()
 

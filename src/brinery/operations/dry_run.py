@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
 
 from brinery.errors import (
     BrineryError,
@@ -31,6 +30,7 @@ from brinery.record.listing import damage_of
 from brinery.session.cache import Caches
 from brinery.session.identity import IdentityMap
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, Final
+
+from brinery.typing import Any, Final
 
 Show = Callable[[int, int], Any]
 """Called with the number done and the number of all."""

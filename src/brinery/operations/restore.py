@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Put
@@ -221,6 +221,6 @@ class _Restoring:
         settings = self._content.settings
         puts = list(put_after(self._target, self.last))
         if settings is not None:
-            own = replace(settings, options=options_of(self._target))
+            own = settings._replace(options=options_of(self._target))
             puts += put_of(self._target, own)
         return puts

@@ -6,7 +6,6 @@ Nothing is decoded, and only the metadata of each record are read.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 from brinery.backend import Backend
 from brinery.errors import (
@@ -23,6 +22,7 @@ from brinery.record.listing import ids_of
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
 from brinery.session.session import Session
+from brinery.typing import NamedTuple
 
 
 def stamp_of(metadata: Metadata) -> bytes:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import fields
-from typing import Any, Final
 
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import InvalidArgumentError
+from brinery.typing import Any, Final
 
 FIDELITY: Final = (
     "references",

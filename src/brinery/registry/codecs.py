@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
 
 from brinery.codec import Capabilities, Codec
 from brinery.errors import (
@@ -16,6 +15,7 @@ from brinery.errors import (
 )
 from brinery.registry.chain import AUTO, FIDELITY, CodecChain
 from brinery.registry.table import BuiltIn, Registry
+from brinery.typing import Any, Final
 
 
 def _checked(name: str, found: Any) -> type[Codec]:

@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, Generic, NamedTuple, TypeVar
 
 from brinery.errors import BrineryError, InvalidArgumentError
+from brinery.typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 Made = TypeVar("Made")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Final
 
 from brinery.errors import (
     InvalidArgumentError,
@@ -12,6 +11,7 @@ from brinery.errors import (
 )
 from brinery.registry.table import BuiltIn, Registry
 from brinery.transform import Transform
+from brinery.typing import Any, Final
 
 
 def _checked(name: str, found: Any) -> type[Transform]:

@@ -7,7 +7,8 @@ itself save and load, in the same store or in another one.
 from __future__ import annotations
 
 import threading
-from typing import Any, Final, Protocol
+
+from brinery.typing import Any, Final, Protocol
 
 
 class Encoder(Protocol):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
 from brinery.record.kind import Kind
 from brinery.record.kinds import KindTable
 from brinery.session.recent import RecentRecords
+from brinery.typing import Any
 
 
 class Caches:

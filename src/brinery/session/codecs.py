@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from brinery.codec import Codec
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import codec_from
+from brinery.typing import Any
 
 
 class CodecTable:

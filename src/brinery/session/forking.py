@@ -11,10 +11,10 @@ from __future__ import annotations
 import os
 import threading
 import time
-from typing import Any, ClassVar, Final
 from weakref import WeakSet
 
 from brinery.persistable import living
+from brinery.typing import Any, ClassVar, Final
 
 WAIT: Final = 10.0
 """Seconds that a fork waits for calls of other threads to end."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from brinery.backend import Put
 from brinery.codec import Codec
 from brinery.transform import Transform
+from brinery.typing import NamedTuple
 
 Check = Callable[[Sequence[Put], Sequence[str]], None]
 """Called with all records of a save and the IDs of its roots; an exception from it ends the save."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
-
 from brinery.record.record import Record
+from brinery.typing import Any, Final
 
 
 class RecentRecords:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
 from weakref import WeakValueDictionary
 
 from brinery.backend import Backend, Delete, Put, Version
@@ -30,10 +29,13 @@ from brinery.session.codecs import CodecTable
 from brinery.session.forking import ForkSafe
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
-from brinery.session.transaction import Transaction
 from brinery.transform import Transform
 from brinery.trust.gate import TrustGate
 from brinery.trust.policy import Trust
+from brinery.typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from brinery.session.transaction import Transaction
 
 
 class OpenedStore(Protocol):
@@ -215,6 +217,8 @@ class Session(ForkSafe):
 
     def begin_transaction(self) -> Transaction:
         """Hold back all writes from now on; return the transaction, which `leave` ends."""
+        from brinery.session.transaction import Transaction
+
         self.check_open()
         transaction = Transaction(self.backend, self.identity)
         self._transactions.append(transaction)

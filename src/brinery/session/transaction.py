@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Missing, Version
 from brinery.backends.overlay import Overlay
@@ -17,6 +16,7 @@ from brinery.errors import BrineryError, ConflictError, NotFoundError, Transacti
 from brinery.ids import id_of, name_of
 from brinery.record.info import read_metadata
 from brinery.session.identity import IdentityMap
+from brinery.typing import Any, Final
 
 # Reading the metadata of one record takes some 20 µs.  Past this many records, all objects are in doubt.
 _MOST_RECORDS: Final = 10_000

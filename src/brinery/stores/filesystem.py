@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from typing import Any, Literal
 
 from brinery.backends.directory.backend import LOCK_TIMEOUT, DirectoryBackend
 from brinery.catalog.settings import read_settings
@@ -19,7 +18,10 @@ from brinery.stores.options import DirectoryOptions, StoreOptions
 from brinery.stores.store import Store
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.url import Url, encodable
+from brinery.typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from brinery.url import Url
 
 
 class FilesystemStore(Store):
@@ -142,6 +144,8 @@ class FilesystemStore(Store):
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again."""
+        from brinery.url import Url
+
         return Url(scheme="file", path=self._place.directory)
 
     def _place_elsewhere(self) -> DirectoryOptions:
@@ -153,28 +157,39 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
         import platformdirs
 
         return platformdirs.user_data_dir("brinery", appauthor=False)
-    if isinstance(directory, str) and (_URL.match(directory) or directory[:5].lower() == "file:"):
-        directory = Url(directory)
-    if isinstance(directory, Url):
-        if directory.query:
-            raise UrlError(
-                directory.without_secrets(),
-                "expected a URL without options: use make_store(url), or pass the options to "
-                "FilesystemStore as arguments",
-            )
-        return directory.local_path()
+    if isinstance(directory, str) and _URL.match(directory):
+        return _path_in(directory)
     try:
-        path = os.fspath(directory)
-    except TypeError as error:
-        raise InvalidArgumentError(
-            f"directory: expected a path or a URL, got {directory!r}"
-        ) from error
+        path = os.fspath(directory)  # type: ignore[arg-type]
+    except TypeError:
+        return _path_in(directory)
     if not path:
         raise InvalidArgumentError("directory: expected a path or a URL, got an empty path")
-    return encodable(os.path.abspath(os.path.expanduser(path)))
+    path = os.path.abspath(os.path.expanduser(path))
+    if path.isascii():
+        return path
+    from brinery.url import encodable
+
+    return encodable(path)
 
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
+def _path_in(url: Any) -> str:
+    from brinery.url import Url
+
+    if isinstance(url, str):
+        url = Url(url)
+    if not isinstance(url, Url):
+        raise InvalidArgumentError(f"directory: expected a path or a URL, got {url!r}")
+    if url.query:
+        raise UrlError(
+            url.without_secrets(),
+            "expected a URL without options: use make_store(url), or pass the options to "
+            "FilesystemStore as arguments",
+        )
+    return url.local_path()
+
+
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://|file:", re.IGNORECASE)
 
 
 def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:
@@ -185,6 +200,8 @@ def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> Filesys
     """
     if url is None:
         return FilesystemStore(None, *args, **options)
+    from brinery.url import Url
+
     parsed = Url(url)
     place = Url(scheme=parsed.scheme, netloc=parsed.netloc, path=parsed.path)
     store = FilesystemStore(place, *args, **{**parsed.options(), **options})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Hashable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Self
 
 from brinery.backend import Backend
 from brinery.codec import Codec
@@ -17,7 +16,10 @@ from brinery.session.session import Session
 from brinery.stores.options import StoreOptions, session_from
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.url import Url
+from brinery.typing import TYPE_CHECKING, Any, Final, Self
+
+if TYPE_CHECKING:
+    from brinery.url import Url
 
 NOTHING_ELSE: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -94,6 +96,8 @@ class Handle:
     @property
     def url(self) -> Url:
         """Return the URL that opens this store again."""
+        from brinery.url import Url
+
         return Url(self._session.base.location)
 
     def __repr__(self) -> str:

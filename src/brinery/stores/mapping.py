@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterator, MutableMapping
-from typing import Any, Final
 
 from brinery.errors import NotFoundError
-from brinery.graph.claim import set_default, take, take_any
 from brinery.ids import Id, name_of
-from brinery.operations.scan import ids_one_by_one, require_records
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
+from brinery.typing import Any, Final
 
 _REQUIRED: Final = object()
 
@@ -47,6 +45,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
             return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[Id]:
+        from brinery.operations.scan import ids_one_by_one
+
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
@@ -55,6 +55,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
 
     def setdefault(self, id: str, default: Any = None) -> Any:
         """Return the object `id`; where there is none, save `default` under the ID, and return that."""
+        from brinery.graph.claim import set_default
+
         return set_default(self._session, required_id(id), default)
 
     def pop(self, id: str, default: Any = _REQUIRED) -> Any:
@@ -62,6 +64,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
 
         Where there is none, return `default`, or raise `NotFoundError`.
         """
+        from brinery.graph.claim import take
+
         try:
             return take(self._session, required_id(id))
         except NotFoundError as error:
@@ -71,6 +75,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
 
     def popitem(self) -> tuple[Id, Any]:
         """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
+        from brinery.graph.claim import take_any
+
         return take_any(self._session)
 
     def clear(self) -> None:
@@ -79,6 +85,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
         file may also be that of another program.  `remove` removes it.
         """
+        from brinery.operations.scan import require_records
+
         with self._session.lock, self._session.opened():
             require_records(self._session.backend)
             self._session.commit((), list(self._session.backend.list()))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from brinery.backend import Backend
 from brinery.catalog.settings import Settings
@@ -29,6 +28,7 @@ from brinery.session.session import Session
 from brinery.stores.arguments import size_limit, typed
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 if TYPE_CHECKING:
     from brinery.verify.fresh_process import FreshProcess

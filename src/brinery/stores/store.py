@@ -4,24 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, overload
 
 from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
-from brinery.graph.claim import remove
 from brinery.graph.load import load
-from brinery.graph.save import save, transaction
-from brinery.graph.work import Root
-from brinery.graph.update import Backoff, update
 from brinery.ids import Id, IdFactory, name_of
-from brinery.operations.dry_run import Checker, DryRunReport
-from brinery.operations.scan import (
-    ids_in,
-    ids_of_class,
-    referrers,
-)
-from brinery.record.info import RecordInfo, read_info
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
@@ -36,11 +24,14 @@ from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
+from brinery.typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
     from brinery.operations.collect import GcReport
+    from brinery.operations.dry_run import DryRunReport
     from brinery.operations.required_globals import Need
+    from brinery.record.info import RecordInfo
     from brinery.verify.fresh_process import FreshProcess
 
 
@@ -108,6 +99,9 @@ class Store(StoreMapping):
         here, `RolledBackError`, `VerificationError`, `StorageError`.  After any error the store is as it was
         before.
         """
+        from brinery.graph.save import save
+        from brinery.graph.saver import Root
+
         options = save_options(self._session, codec, compress, verify)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
 
@@ -124,6 +118,9 @@ class Store(StoreMapping):
 
         A mapping has the IDs as its keys, and the objects as its values.
         """
+        from brinery.graph.save import save
+        from brinery.graph.saver import Root
+
         roots = [Root(obj, id_) for obj, id_ in named_objects(objects, ids)]
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
 
@@ -137,6 +134,9 @@ class Store(StoreMapping):
         verify: str | FreshProcess | None = None,
     ) -> None:
         """Save `obj` under `id` and replace any record there, no matter who has changed it since."""
+        from brinery.graph.save import save
+        from brinery.graph.saver import Root
+
         options = save_options(self._session, codec, compress, verify)
         save(self._session, [Root(obj, required_id(id), overwrite=True)], options)
 
@@ -158,6 +158,8 @@ class Store(StoreMapping):
         Raise `ConflictError` at the end, with the IDs of all records that were changed elsewhere since they
         were read, `TransactionError`, `StorageError`; after an error nothing was written.
         """
+        from brinery.graph.save import transaction
+
         with transaction(self._session):
             yield
 
@@ -206,6 +208,8 @@ class Store(StoreMapping):
         attempts: int = 100,
         timeout: float = 60.0,
     ) -> Any:
+        from brinery.graph.update import Backoff, update
+
         return update(self._session, required_id(id), function, Backoff(attempts, timeout))
 
     # -- loading
@@ -231,6 +235,8 @@ class Store(StoreMapping):
         Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
         with the number of records checked and the number of all, at most ten times a second.
         """
+        from brinery.operations.dry_run import Checker
+
         with self._session.lock, self._session.opened():
             return Checker(self._session).check(self.list(), progress)
 
@@ -300,6 +306,8 @@ class Store(StoreMapping):
         Of several processes that remove one record, one succeeds.  Records that refer to it stay, but their
         objects can no longer be loaded.
         """
+        from brinery.graph.claim import remove
+
         remove(self._session, required_id(id))
 
     def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[Id]:
@@ -308,6 +316,8 @@ class Store(StoreMapping):
         With `cls`, a class or its name (``"Task"`` or ``"jobs:Task"``), only those of objects of exactly
         that class: this reads the end of each record.  With `prefix`, only IDs that start with that text.
         """
+        from brinery.operations.scan import ids_in, ids_of_class
+
         asked, start = optional_class(cls), optional_id(prefix) or ""
         if asked is None:
             return ids_in(self._session, start)
@@ -319,6 +329,8 @@ class Store(StoreMapping):
         Raise `NotFoundError`, `RecordError`, `StorageError`; if the store was opened with a key,
         also `SealError`.
         """
+        from brinery.record.info import read_info
+
         with self._session.lock, self._session.opened():
             session = self._session
             return read_info(session.backend, name_of(required_id(id)), id, session.gate.seals)
@@ -355,5 +367,7 @@ class Store(StoreMapping):
         Nothing is decoded.  If the backend has no index of references, the ends of all records are read.
         Raise `RecordError` if one of them cannot be read: it may refer to that object, too.
         """
+        from brinery.operations.scan import referrers
+
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))

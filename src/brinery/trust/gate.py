@@ -6,7 +6,6 @@ Before a record is decoded, the gate checks its codec, its seal, and whether oth
 from __future__ import annotations
 
 import os
-from typing import Any, Final
 
 from brinery.backend import Backend
 from brinery.catalog.settings import Settings, read_settings
@@ -18,6 +17,7 @@ from brinery.record.reader import parse, record_as_written
 from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 from brinery.trust.policy import Trust
+from brinery.typing import Any, Final
 
 _IDENTITY: Final = 16  # bytes
 

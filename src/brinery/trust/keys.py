@@ -6,9 +6,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from typing import Any, Final, NoReturn
 
 from brinery.errors import InvalidArgumentError, TrustError
+from brinery.typing import Any, Final, NoReturn
 
 HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
 _LEAST_SIZE: Final = 16

@@ -7,19 +7,18 @@ part stops.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Final
 
 from brinery.errors import InvalidArgumentError
 from brinery.trust.keys import HEXADECIMAL, bytes_of, keys_of, lines_of
 from brinery.trust.restriction import NUMPY, VALUES, ClassRestriction, pattern_of
+from brinery.typing import Any, ClassVar, Final
 
 ANYONE: Final = "anyone"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Trust:
     """What a reader accepts from a store; a part that is left out accepts everything.
 
@@ -44,25 +43,42 @@ class Trust:
     VALUES: ClassVar[tuple[str, ...]] = VALUES
     NUMPY: ClassVar[tuple[str, ...]] = NUMPY
 
-    codecs: Iterable[str] | None = None
-    classes: Iterable[str | tuple[str, str]] | None = None
-    key: Any = field(default=None, repr=False)
-    store: str | None = None
-    anyone: bool = False
+    __slots__ = ("anyone", "classes", "codecs", "key", "store")
 
-    def __post_init__(self) -> None:
-        set_ = object.__setattr__
-        if self.codecs is not None:
-            names = frozenset(_strings("codecs", self.codecs))
-            set_(self, "codecs", names)
-        if self.classes is not None:
-            set_(self, "classes", tuple(pattern_of(each) for each in _several(self.classes)))
-        if self.key is not None:
-            set_(self, "key", keys_of(self.key))
-        if self.store is not None and not (
-            isinstance(self.store, str) and HEXADECIMAL.fullmatch(self.store)
-        ):
-            raise InvalidArgumentError(f"store: expected a Store.identity, got {self.store!r:.60}")
+    anyone: bool
+    classes: Iterable[str] | None
+    codecs: Iterable[str] | None
+    key: Any
+    store: str | None
+
+    def __init__(
+        self,
+        codecs: Iterable[str] | None = None,
+        classes: Iterable[str | tuple[str, str]] | None = None,
+        key: Any = None,
+        store: str | None = None,
+        anyone: bool = False,
+    ) -> None:
+        set_ = functools.partial(object.__setattr__, self)
+        set_("codecs", None if codecs is None else frozenset(_strings("codecs", codecs)))
+        set_("classes", None if classes is None else tuple(map(pattern_of, _several(classes))))
+        set_("key", None if key is None else keys_of(key))
+        if store is not None and not (isinstance(store, str) and HEXADECIMAL.fullmatch(store)):
+            raise InvalidArgumentError(f"store: expected a Store.identity, got {store!r:.60}")
+        set_("store", store)
+        set_("anyone", anyone)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"a policy does not change: make another one, with {name}=…")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Trust, (self.codecs, self.classes, self.key, self.store, self.anyone)
+
+    def __repr__(self) -> str:
+        shown = (
+            f"{name}={getattr(self, name)!r}" for name in ("codecs", "classes", "store", "anyone")
+        )
+        return f"Trust({', '.join(shown)})"
 
     @property
     def secrets(self) -> tuple[bytes, ...]:
@@ -115,8 +131,9 @@ class Trust:
         """
         given = tuple(names)
         if self.anyone or ANYONE in given:
-            return replace(self, classes=None, anyone=True)
-        return replace(self, classes=(*(self.classes or ()), *given))
+            return Trust(self.codecs, None, self.key, self.store, anyone=True)
+        classes = (*(self.classes or ()), *given)
+        return Trust(self.codecs, classes, self.key, self.store, self.anyone)
 
     @property
     def is_about_imports(self) -> bool:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Container, Iterable
 from enum import Enum, EnumType
 from types import ModuleType
-from typing import Any, Final
 
 from brinery.errors import InvalidArgumentError
+from brinery.typing import Any, Final
 
 _MODULE: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
 _PACKAGE: Final = re.compile(rf"({_MODULE})\.\*")

@@ -16,8 +16,9 @@ from tests.backends.directory.directories import both, files_of
 
 from brinery.backend import ABSENT, Conflict, Missing, Put
 from brinery.backends.directory.layout import shard_of
+from brinery.backends.directory.listing import is_named_like_record
 from brinery.errors import StorageError
-from brinery.ids import UuidFactory
+from brinery.ids import UuidFactory, id_of
 from brinery.record.format import MAGIC
 from brinery.testing.backend import body
 
@@ -200,3 +201,48 @@ def test_what_is_no_regular_file_is_refused_and_stays(tmp_path: Path, kind: str)
         assert caught.value.path == str(tmp_path / "Task.1")
     assert files_of(tmp_path) == before
     assert "Task.1" not in set(flat.list())
+
+
+COMMON_OR_NOT = (
+    *(
+        "Task.1",
+        "con.1",
+        "Con.12",
+        "nul.3",
+        "com1.1",
+        "lpt9.0",
+        "conin.1",
+        "aux1.1",
+        "aux.1x",
+        "Task.",
+        "a.1",
+    ),
+    *(
+        "_x.0",
+        "Task.01",
+        "Größe.3",
+        "prn-a.1",
+        "x" * 120 + ".1",
+        "Task." + "1" * 120,
+        "ab.cd",
+        "a.1.2",
+        ".a.1",
+    ),
+    *(
+        "job-01890a5d-ac96-774b-bcce-b302099a8057",
+        "01890a5d-ac96-774b-bcce-b302099a8057",
+        "1.2",
+        "a-b.3",
+    ),
+)
+
+
+def test_the_quick_look_at_a_name_agrees_with_the_careful_one(tmp_path: Path) -> None:
+    """A name that is listed for its form alone is one that `name_of` makes, in a form of generated IDs."""
+    backend, _ = both(tmp_path)
+    for name in COMMON_OR_NOT:
+        (tmp_path / name).write_bytes(b"text")
+    expected = [name for name in COMMON_OR_NOT if id_of(name) and is_named_like_record(name)]
+    assert sorted(backend.list()) == sorted(expected)
+    assert {"Task.1", "a.1", "aux1.1", "Größe.3"} <= set(expected)
+    assert {"con.1", "nul.3", "Task.", "a.1.2"}.isdisjoint(expected)

@@ -20,7 +20,7 @@ from brinery.backend import Backend, Missing, Put
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.directory.lock import WritersLock
 from brinery.backends.directory.lock_state import LONGEST, TURN, lock_state_at
-from brinery.backends.directory.stale import OLD
+from brinery.backends.directory.staging import OLD
 from brinery.errors import LockedError, StorageError
 from brinery.testing.backend import body
 

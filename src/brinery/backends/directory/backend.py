@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from copy import copy
-from typing import ClassVar, Final, Literal, TypeVar
 
 from brinery.backend import (
     Backend,
@@ -16,28 +15,24 @@ from brinery.backend import (
     Delete,
     Missing,
     Put,
+    Ranges,
     Version,
-    as_delete,
 )
 from brinery.backends.directory import files
-from brinery.backends.directory.commit import Commit
-from brinery.backends.directory.journal import pending
-from brinery.backends.directory.journal_view import JournalView
-from brinery.backends.directory.large_files import CheckOutline, LargeFiles
-from brinery.backends.directory.layout import Layout, check_name, unlinked
+from brinery.backends.directory.large_files import CheckOutline, FileRanges, LargeFiles
+from brinery.backends.directory.layout import Layout, failure, pending
 from brinery.backends.directory.listing import Listing, is_own_object
-from brinery.backends.directory.lock import ReadersLock, WritersLock
-from brinery.backends.directory.lock_state import LockState, Turn, lock_state_at
+from brinery.backends.directory.lock_state import LockState, lock_state_at
 from brinery.backends.directory.presence import Presence
-from brinery.backends.directory.recovery import recover
-from brinery.backends.directory.staging import Staging, failure
-from brinery.backends.directory.stale import sweep
-from brinery.backends.directory.unlocked import read_unlocked
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.read_only import refuse
 from brinery.errors import InvalidArgumentError, LockedError, StorageError, storage_error
 from brinery.record.outline import LARGE
-from brinery.url import encodable
+from brinery.typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeVar
+
+if TYPE_CHECKING:
+    from brinery.backends.directory.journal_view import JournalView
+    from brinery.backends.directory.writer import Writer
 
 T = TypeVar("T")
 
@@ -110,7 +105,11 @@ class DirectoryBackend(Backend):
         _check("durability", durability, ("full", "process"))
         _check("shared", shared, ("private", "group"))
         _check("mode", mode, ("rw", "r"))
-        self.location = os.path.abspath(encodable(path))
+        if not path.isascii():
+            from brinery.url import encodable
+
+            path = encodable(path)
+        self.location = os.path.abspath(path)
         self.layout = layout
         self.durability = durability
         self.shared = shared
@@ -123,15 +122,15 @@ class DirectoryBackend(Backend):
             durable=durability == "full",
             access=files.GROUP if shared == "group" else files.PRIVATE,
         )
-        self._listing = Listing(self.location)
+        self._presence = Presence(self._layout)
+        self._listing = Listing(self._layout, self._presence)
         self._lock_timeout = lock_timeout
         self._large_files = LargeFiles(check_outline)
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
         # who can write to the staging directory can write everywhere.
         self._permissions = PermissionCheck([self.location], self._layout.directories)
         self._opened = False  # whether commits that were cut off have been looked for
-        self._swept = False
-        self._presence = Presence(self._layout)
+        self._writer: Writer | None = None
         self._unfinished = False  # whether there is a commit that this user may not finish
         if mode == "r":
             self._presence.check_root("open")
@@ -140,13 +139,16 @@ class DirectoryBackend(Backend):
         """Return the bytes under `name`, and their version.  Raise `Missing` or `StorageError`."""
         if not self._opened and (view := self._open()) is not None:
             return view.get(name)
+        data = self._get(name)
+        return data, files.version_of(data, len(data))
+
+    def _get(self, name: str) -> bytes:
         try:
-            data = files.read_small(self._layout.home(name), LARGE)
+            return files.read_small(self._layout.home(name), LARGE)
         except OSError:  # `_read` looks in the other layout, and translates the error
-            data = self._read(
+            return self._read(
                 name, lambda path: files.read_file(path, self._large_files.look_at(name, path))
             )
-        return data, files.version_of(data, len(data))
 
     def get_as_is(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name` without a look at their end, and their version."""
@@ -162,12 +164,16 @@ class DirectoryBackend(Backend):
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
+        names = iter(names)
+        if not self._opened and (view := self._open()) is not None:
+            yield from view.get_many(names)
+        get, tail = self._get, -files.VERSION_TAIL
         for name in names:
             try:
-                data, version = self.get(name)
+                data = get(name)
             except Missing:
                 continue
-            yield name, data, version
+            yield name, data, (len(data), data[tail:])
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
@@ -176,17 +182,33 @@ class DirectoryBackend(Backend):
         most = max(count, files.VERSION_TAIL)
         if most > LARGE:
             self._read(name, lambda path: self._large_files.check(name, path))
-        data, size = self._read(name, lambda path: files.read_tail(path, most))
+        try:
+            data, size = files.read_tail(self._layout.home(name), most)
+        except OSError:  # as in `_get`
+            data, size = self._read(name, lambda path: files.read_tail(path, most))
         return data[-count:] if count else b"", size, files.version_of(data, size)
+
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts, as a context that closes its file."""
+        if not self._opened and (view := self._open()) is not None:
+            return view.open_ranges(name)
+        return self._read(
+            name, lambda path: FileRanges(name, path, self._large_files.look_at(name, path))
+        )
 
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: a file that `list` shows."""
         if not self._opened:
             self._open()
         try:
-            return self._read(name, lambda path: is_own_object(self._layout, name, path))
-        except Missing:
-            return False
+            path = self._layout.find(name)
+            if path is not None:
+                return is_own_object(self._layout, name, path)
+        except OSError as error:
+            if not self._layout.is_absence(error):
+                raise failure("read", error, name, self._layout.home(name)) from error
+        self._presence.check_read()
+        return False
 
     def _read(self, name: str, read: Callable[[str], T]) -> T:
         path = self._layout.home(name)
@@ -196,13 +218,14 @@ class DirectoryBackend(Backend):
             except (FileNotFoundError, NotADirectoryError) as error:
                 if not self._layout.is_absence(error):
                     raise
-            path = self._layout.other(name) or path
-            return read(path)
+            other = self._layout.elsewhere(name)
+            if other is not None:
+                path = other
+                return read(path)
         except OSError as error:
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, path) from error
-        self._presence.check_root("read")
-        self._presence.check("read")
+        self._presence.check_read()
         raise Missing(name)
 
     def commit(
@@ -211,52 +234,20 @@ class DirectoryBackend(Backend):
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
         if self.mode == "r":
             return refuse(self.location, puts, deletes)
-        self._presence.check("write")
-        with Staging(self._layout) as staging:
-            for put in puts:
-                staging.add(put)
-            removed = tuple(map(as_delete, deletes))
-            for name, _ in removed:
-                check_name(name)
-            if staging.staged or (removed and self._presence.allows(removed)):
-                staging.sync()
-                commit = Commit(staging, removed)
-                changing = len(staging.staged) + len(removed) == 1
-                with self._lock(changing=changing, looked=bool(staging.staged)) as turn:
-                    if turn.interrupted or not self._opened:
-                        self._finish(turn)
-                    self._run(commit, turn)
-                commit.sync_directories()
-                if not self._swept:
-                    self._swept = True
-                    sweep(self._layout.staging)
-            return {name: staged.version for name, staged in staging.staged.items()}
+        return self._writes().commit(puts, deletes)
 
-    def _run(self, commit: Commit, turn: Turn) -> None:
-        try:
-            commit.run(turn)
-        except (
-            OSError
-        ) as error:  # only the file of the lock: the others are translated where they fail
-            raise storage_error("write", error, path=self._layout.lock) from error
+    def _writes(self) -> Writer:
+        if self._writer is None:
+            from brinery.backends.directory.writer import Writer
+
+            self._writer = Writer(self._layout, self._presence, self._lock_timeout)
+        return self._writer
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
         if not self._opened and (view := self._open()) is not None:
-            yield from view.list(prefix)
-            return
-        is_empty = True
-        try:
-            for name in self._listing.names(prefix):
-                is_empty = False
-                yield name
-        except FileNotFoundError as error:
-            if not self._layout.create:
-                raise storage_error("list", error, path=self.location) from error
-        except OSError as error:
-            raise storage_error("list", error, path=self.location) from error
-        if is_empty:
-            self._presence.check("list")
+            return view.list(prefix)
+        return self._listing.names(prefix)
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
@@ -264,12 +255,7 @@ class DirectoryBackend(Backend):
 
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the directory, of files that are not records; without dotted names."""
-        try:
-            yield from self._listing.strays()
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise storage_error("list", error, path=self.location) from error
+        return self._listing.strays()
 
     def is_open_to_others(self) -> str | None:
         """Return why other users can write here, or None if they cannot."""
@@ -291,6 +277,8 @@ class DirectoryBackend(Backend):
         it is called under the writers' lock; so it must not write.
         """
         if self.mode == "r":
+            from brinery.backends.directory.unlocked import read_unlocked
+
             plain = copy(self)
             plain._opened = True
             return read_unlocked(plain, self._layout, read, self._lock_timeout)
@@ -318,15 +306,20 @@ class DirectoryBackend(Backend):
             raise storage_error("read", error, path=self._layout.lock) from error
 
     def _read_alone(self, read: Callable[[Backend], T]) -> T:
+        writer = self._writes()
         with ExitStack() as held:
             try:
-                turn = held.enter_context(self._lock())
+                turn = held.enter_context(writer.lock())
             except StorageError as error:
                 if error.errno not in _NOT_ALLOWED:
                     raise
+                from brinery.backends.directory.journal_view import JournalView
+                from brinery.backends.directory.lock import ReadersLock
+
                 held.enter_context(ReadersLock(self._layout.lock, self._lock_timeout))
                 return read(JournalView(self, self._layout))
-            self._finish(turn)
+            writer.finish(turn)
+            self._opened = True
             self._unfinished = False
             return read(self)
 
@@ -336,6 +329,8 @@ class DirectoryBackend(Backend):
         In mode "r" nothing is finished: return a view of the state after that, None where there is none.
         """
         if self.mode == "r":
+            from brinery.backends.directory.journal_view import JournalView
+
             plain = copy(self)
             plain._opened = True
             view = JournalView(plain, self._layout)
@@ -349,8 +344,9 @@ class DirectoryBackend(Backend):
             cut_off = []  # a user who may not look there can still read records
         if cut_off:
             try:
-                with self._lock(timeout=0) as turn:
-                    self._finish(turn)
+                writer = self._writes()
+                with writer.lock(timeout=0) as turn:
+                    writer.finish(turn)
             except LockedError:
                 pass  # a living writer holds it, and finishes them first
             except StorageError as error:
@@ -359,35 +355,6 @@ class DirectoryBackend(Backend):
                 self._unfinished = True
         self._opened = True
         return None
-
-    def _finish(self, turn: Turn) -> None:
-        """Finish or take back commits that were cut off, under the lock."""
-        try:
-            recover(self._layout)
-            if turn.interrupted:
-                turn.restart()
-        except BaseException as error:
-            turn.is_unfinished = True
-            if isinstance(error, OSError):
-                raise storage_error("write", error, path=self._layout.lock) from error
-            raise
-        self._opened = True
-
-    def _lock(
-        self, *, changing: bool = False, timeout: float | None = None, looked: bool = False
-    ) -> WritersLock:
-        # `looked`: the staging has checked that no link replaces a directory.
-        layout = self._layout
-        if not looked:
-            unlinked(layout.housekeeping)
-            unlinked(layout.staging)
-        return WritersLock(
-            layout.lock,
-            self._lock_timeout if timeout is None else timeout,
-            lambda: layout.prepare(layout.housekeeping),
-            access=layout.access,
-            changing=changing,
-        )
 
 
 def _check(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -1,21 +1,22 @@
-"""A commit, made visible wholly or not at all.
+"""A commit of several records, made visible wholly or not at all.
 
-Under the writers' lock, expectations are checked and the staged files get their names.  A single file gets
-or loses its name by one atomic step.  Several files need a journal.
+Under the writers' lock, expectations are checked and the staged files get their names, by a journal.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import Final
 
-from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
+from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
-from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, check_of
+from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, backup, check_of
+from brinery.backends.directory.layout import failure
 from brinery.backends.directory.lock_state import Turn
-from brinery.backends.directory.staging import Staged, Staging, failure
+from brinery.backends.directory.staging import Staged, Staging
+from brinery.backends.directory.step import located, require_own
 from brinery.errors import StorageError, storage_error
+from brinery.typing import Final
 
 _MANY: Final = 512
 
@@ -29,8 +30,6 @@ class Commit:
         self._deletes = deletes
         self._removed = dict.fromkeys(name for name, _ in deletes)
         self._count = 0
-        self._touched = ""
-        self._shards: dict[str, bool] = {}
         self._has_shards = True
 
     def run(self, turn: Turn) -> None:
@@ -38,10 +37,7 @@ class Commit:
         new, old = self._checked(trust_links=True)
         removals = list(self._removals())
         try:
-            if len(new) + len(old) + len(removals) == 1:
-                turn.change()
-                self._step(new, old, removals)
-            elif new or old or removals:
+            if new or old or removals:
                 self._publish(new, old, removals, turn)
         except recovery.Collision:
             self._checked(trust_links=False)  # raises a `Conflict` with all names that are taken
@@ -68,23 +64,24 @@ class Commit:
         wrong = []
         if len(self._staging.staged) > _MANY and not self._layout.sharded:
             # A flat directory seldom has a shard: looking for each shard once saves a look for each name.
-            self._has_shards = any(map(files.kind_of, self._layout.shards()))
+            self._has_shards = any(os.access(path, os.F_OK) for path in self._layout.shards())
         for staged in self._staging.staged.values():
+            name, expect = staged.name, staged.expect
             try:
-                linked = staged.expect is ABSENT and staged.name not in self._removed
-                if trust_links and linked:
+                if trust_links and expect is ABSENT and name not in self._removed:
                     if not self._has_shards:
                         new.append(staged)
                         continue
-                    staged.found = self._elsewhere(staged.name)
+                    staged.found = self._layout.elsewhere(name)
+                    fits = staged.found is None
                 else:
-                    staged.found = self._layout.find(staged.name)
-                if not _fits(staged.found, staged.expect):
-                    wrong.append(staged.name)
+                    staged.found, fits = located(self._layout, name, staged.home, expect)
+                if not fits:
+                    wrong.append(name)
                 elif staged.found is not None:
-                    self._require_own("write", staged.name, staged.found)
+                    require_own(self._layout, "write", name, staged.found)
             except OSError as error:
-                raise failure("write", error, staged.name, staged.home) from error
+                raise failure("write", error, name, staged.home) from error
             (new if staged.found is None else old).append(staged)
         wrong += self._not_to_be_deleted()
         if wrong and trust_links:
@@ -99,110 +96,41 @@ class Commit:
             [staged for staged in old if staged.name not in self._removed],
         )
 
-    def _require_own(self, action: str, name: str, path: str) -> None:
-        if self._layout.ignores_case:
-            from brinery.backends.directory.alias import require_own
-
-            require_own(action, name, path)
-
     def _not_to_be_deleted(self) -> list[str]:
         """Return the names that are not as their deletions expect."""
         wrong = []
         for name, expect in self._deletes:
+            home = self._layout.home(name)
             try:
-                if expect is not ANY and not _fits(self._layout.find(name), expect):
+                if expect is not ANY and not located(self._layout, name, home, expect)[1]:
                     wrong.append(name)
             except OSError as error:
-                raise failure("remove", error, name, self._layout.home(name)) from error
+                raise failure("remove", error, name, home) from error
         return wrong
-
-    def _elsewhere(self, name: str) -> str | None:
-        # The path of the name in the other layout.  Most directories do not even have that shard.
-        if not self._layout.sharded:
-            shard = self._layout.shard(name)
-            if shard not in self._shards:
-                self._shards[shard] = files.kind_of(shard) is not None
-            if not self._shards[shard]:
-                return None
-        path = self._layout.other(name)
-        return path if path is not None and self._layout.has_file(path) else None
 
     def _removals(self) -> Iterator[Entry]:
         for name in self._removed:
             for path in (self._layout.other(name), self._layout.home(name)):
                 try:
                     if path is not None and self._layout.has_file(path):
-                        self._require_own("remove", name, path)
+                        require_own(self._layout, "remove", name, path)
                         self._count += 1
                         yield _removal(path, f"r{self._count}")
                 except OSError as error:
                     raise failure("remove", error, name, self._layout.home(name)) from error
-
-    # -- one step, which is atomic by itself
-
-    def _step(self, new: list[Staged], old: list[Staged], removals: list[Entry]) -> None:
-        for staged in (*new, *old):
-            try:
-                self._show(staged) if staged.found is None else self._replace(staged)
-            except OSError as error:
-                raise failure("write", error, staged.name, staged.home) from error
-        for entry in removals:
-            self._touched = entry.home.rpartition("/")[0]
-            try:
-                os.unlink(entry.home)
-            except OSError as error:
-                raise failure(
-                    "remove", error, self._layout.name_at(entry.home), entry.home
-                ) from error
-
-    def _show(self, staged: Staged) -> None:
-        try:
-            try:
-                self._link(staged)
-            except FileNotFoundError:
-                self._layout.prepare(staged.home.rpartition("/")[0])
-                self._link(staged)
-        except FileExistsError:
-            # A program that ignores the lock came first.
-            if self._must_be_new(staged):
-                raise recovery.Collision from None
-            self._replace(staged)
-        except BaseException:
-            if files.same(staged.temporary, staged.home):  # interrupted
-                os.unlink(staged.home)
-            raise
-        self._touched = staged.home.rpartition("/")[0]
-
-    def _link(self, staged: Staged) -> None:
-        try:
-            os.link(staged.temporary, staged.home)
-        except OSError as error:
-            if error.errno not in files.NO_LINKS:
-                raise
-            if self._must_be_new(staged) and self._layout.has_file(staged.home):
-                raise recovery.Collision from None
-            self._replace(staged)
-
-    def _must_be_new(self, staged: Staged) -> bool:
-        # Where case is ignored, a file that was not there may be that of another name of the same commit.
-        return staged.expect is not ANY or self._layout.ignores_case
-
-    def _replace(self, staged: Staged) -> None:
-        target = staged.found or staged.home
-        self._touched = target.rpartition("/")[0]
-        os.replace(staged.temporary, target)
-        self._staging.forget((staged.temporary,))
 
     # -- several steps, which a journal makes atomic
 
     def _publish(
         self, new: list[Staged], old: list[Staged], removals: list[Entry], turn: Turn
     ) -> None:
-        entries = [_entry("+" if self._must_be_new(staged) else "~", staged) for staged in new]
+        # Where case is ignored, a file that was not there may be that of another name of this commit.
+        replaceable = ANY if not self._layout.ignores_case else None
+        entries = [_entry("~" if staged.expect is replaceable else "+", staged) for staged in new]
         entries += [_entry("=", staged) for staged in old]
         journal = Journal(self._layout, self._staging.token, entries + removals)
         # Before they exist: an interrupt may come at any time.
-        self._staging.expect(journal.backup(entry) for entry in journal.entries if entry.how != "+")
+        self._staging.expect(backup(entry.number) for entry in journal.entries if entry.how != "+")
         try:
             journal.write(self._staging.path("journal"))
             turn.change()
@@ -217,7 +145,8 @@ class Commit:
             if isinstance(error, OSError):
                 raise storage_error("write", error, path=self._layout.root) from error
             raise
-        self._staging.forget(staged.temporary for staged in old)
+        for staged in old:
+            self._staging.forget(staged.number)
 
     def _take_back(self, journal: Journal, turn: Turn, cause: BaseException) -> None:
         try:
@@ -237,19 +166,6 @@ class Commit:
         action = "remove" if error.entry.how == "-" else "write"
         return failure(action, error.cause, self._layout.name_at(home), home)
 
-    def sync_directories(self) -> None:
-        """Make the name of a single file durable; it is visible already."""
-        if not self._layout.durable or not self._touched:
-            return
-        try:
-            files.sync_directory(self._touched)
-        except OSError as error:
-            raise storage_error(
-                "make a record durable (it is visible, but a power cut may lose it)",
-                error,
-                path=self._layout.root,
-            ) from error
-
 
 def _entry(how: How, staged: Staged) -> Entry:
     size, tail = staged.version
@@ -268,12 +184,3 @@ def _removal(path: str, number: str) -> Entry:
 def _reason(error: BaseException) -> str:
     cause = error.cause if isinstance(error, recovery.MoveError) else error
     return f"{type(cause).__name__}: {cause}"
-
-
-def _fits(found: str | None, expect: Version | Expect) -> bool:
-    """Return whether the file at the path `found` (None: there is none) is as expected."""
-    if expect is ANY:
-        return True
-    if expect is ABSENT:
-        return found is None
-    return found is not None and (expect is PRESENT or files.version_at(found) == expect)

@@ -13,9 +13,9 @@ import stat
 from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Final, NamedTuple
 
 from brinery.codec import Buffer
+from brinery.typing import Final, NamedTuple
 
 try:
     import fcntl
@@ -30,6 +30,8 @@ _COMMON: Final = (
 _READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
 _CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
 _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
+
+_READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
 
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
 
@@ -120,7 +122,7 @@ def close_each(descriptors: list[int], keep: int = 0) -> None:
         deque(map(os.close, map(descriptors.pop, (-1,))), maxlen=0)
 
 
-def _open(path: str) -> tuple[int, int]:
+def open_regular(path: str) -> tuple[int, int]:
     """Open a regular file for reading; return the descriptor and the size in bytes."""
     try:
         (fd,) = map(os.open, (path,), _READ)  # as in `opened`; a call would take longer than this
@@ -145,7 +147,7 @@ class LargeFileError(OSError):
 
 def read_small(path: str, most: int) -> bytes:
     """Return the content of a regular file of at most `most` bytes.  Raise `LargeFileError`."""
-    fd, size = _open(path)
+    fd, size = open_regular(path)
     try:
         if size > most:
             raise LargeFileError(errno.EFBIG, "it has to be looked at first")
@@ -162,21 +164,12 @@ def read_file(
 
     `look` is called before that, with a function that reads from one position to another, and the size.
     """
-    fd, size = _open(path)
+    fd, size = open_regular(path)
     try:
         if look is not None:
-            look(partial(_read_from, fd), size)
+            look(partial(read_from, fd), size)
             os.lseek(fd, 0, os.SEEK_SET)
         return _read_all(fd)
-    finally:
-        os.close(fd)
-
-
-def look_at(path: str, look: Callable[[Callable[[int, int], bytes], int], object]) -> None:
-    """Call `look` as `read_file` does."""
-    fd, size = _open(path)
-    try:
-        look(partial(_read_from, fd), size)
     finally:
         os.close(fd)
 
@@ -189,33 +182,60 @@ def _read_all(fd: int) -> bytes:
 
 def read_tail(path: str, count: int) -> tuple[bytes, int]:
     """Return the last `count` bytes of a regular file, or all, and its size."""
-    fd, size = _open(path)
+    fd, size = open_regular(path)
     try:
-        return _read_from(fd, max(0, size - count), size), size
+        return read_from(fd, max(0, size - count), size), size
     finally:
         os.close(fd)
 
 
 def read_ends(path: str, count: int) -> tuple[bytes, bytes, int]:
     """Return the first and the last `count` bytes of a regular file, or all, and its size."""
-    fd, size = _open(path)
+    fd, size = open_regular(path)
     try:
-        head = _read_from(fd, 0, min(count, size))
-        return head, _read_from(fd, max(0, size - count), size), size
+        head = read_from(fd, 0, min(count, size))
+        return head, read_from(fd, max(0, size - count), size), size
     finally:
         os.close(fd)
 
 
-def _read_from(fd: int, start: int, stop: int) -> bytes:
-    pieces = []
+def read_from(fd: int, start: int, stop: int) -> bytes:
+    """Return the bytes of an open file from one position to another, fewer if it ends before that."""
+    pieces: list[bytes] = []
     while start < stop:
-        os.lseek(fd, start, os.SEEK_SET)
-        data = os.read(fd, stop - start)
+        data: bytes = _pread(fd, stop - start, start)
         if not data:  # it was truncated since: the rest is its end
             break
+        if not pieces and len(data) == stop - start:
+            return data
         pieces.append(data)
         start += len(data)
     return b"".join(pieces)
+
+
+def _seek_and_read(fd: int, count: int, start: int) -> bytes:
+    os.lseek(fd, start, os.SEEK_SET)
+    return os.read(fd, count)
+
+
+_pread: Final = getattr(os, "pread", _seek_and_read)  # Windows lacks it
+
+
+def read_into(fd: int, start: int, view: memoryview) -> int:
+    """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
+    left = view.cast("B") if view.nbytes else view[:0]
+    while left.nbytes:
+        if hasattr(os, "preadv"):
+            got = os.preadv(fd, (left[:_READ_MOST],), start)
+        else:
+            data = _pread(fd, min(left.nbytes, _READ_MOST), start)
+            left[: len(data)] = data
+            got = len(data)
+        if not got:  # it was truncated since
+            break
+        left = left[got:]
+        start += got
+    return view.nbytes - left.nbytes
 
 
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
@@ -246,12 +266,6 @@ def create(path: str, access: Access) -> int:
 
 def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
     """Write the pieces one after the other, whatever their number; return the version of the file."""
-    if len(data) == 1 and type(data[0]) is bytes:
-        whole = data[0]
-        size = len(whole)
-        if os.write(fd, whole) == size:
-            return size, whole[-VERSION_TAIL:]
-        os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     if sum(map(len, pieces)) <= _SMALL:
         whole = b"".join(pieces)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import ClassVar, TypeVar
 
 from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
 from brinery.backends.directory import files
-from brinery.backends.directory.journal import UNDO, Journal, pending, read
-from brinery.backends.directory.layout import Layout
-from brinery.backends.directory.staging import failure
+from brinery.backends.directory.journal import Journal, read
+from brinery.backends.directory.layout import UNDO, Layout, failure, pending
 from brinery.errors import StorageError
+from brinery.typing import ClassVar, TypeVar
 
 T = TypeVar("T")
 

@@ -1,10 +1,13 @@
-"""Large files: both ends are looked at before a file is read as a record."""
+"""Large files: both ends are looked at before a file is read as a record, and files are read in parts."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
+from brinery.backend import Ranges, ended
 from brinery.backends.directory import files
+from brinery.backends.directory.layout import failure
 from brinery.ids import id_of
 from brinery.record.outline import LARGE, Read
 
@@ -34,4 +37,50 @@ class LargeFiles:
     def check(self, name: str, path: str) -> None:
         """Check a file without reading it."""
         if (look := self.look_at(name, path)) is not None:
-            files.look_at(path, look)
+            FileRanges(name, path, look).__exit__()
+
+
+class FileRanges(Ranges):
+    """A record that is read in parts from its file, which stays open: replacing it opens another one."""
+
+    def __init__(self, name: str, path: str, look: Callable[[Read, int], object] | None) -> None:
+        """Open the file.  `look` is called as `files.read_file` calls it.  Raise `OSError`."""
+        self._fd = -1  # at first, for `__del__`
+        self._name = name
+        self._path = path
+        self._fd, self.size = files.open_regular(path)
+        try:
+            if look is not None:
+                look(self._read, self.size)
+            tail = self._read(max(0, self.size - files.VERSION_TAIL), self.size)
+        except BaseException:
+            self.__exit__()
+            raise
+        self.version = files.version_of(tail, self.size)
+
+    def __exit__(self, *_: object) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    __del__ = __exit__
+
+    def _read(self, start: int, stop: int) -> bytes:
+        return files.read_from(self._fd, start, stop)
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from one position to another, fewer if the record ends before that."""
+        try:
+            return self._read(start, min(stop, self.size))
+        except OSError as error:
+            raise failure("read", error, self._name, self._path) from error
+
+    def read_into(self, start: int, view: memoryview) -> None:
+        """Fill `view`, which is writable and contiguous, with the bytes from `start` on."""
+        stop = start + view.nbytes
+        try:
+            got = files.read_into(self._fd, start, view) if stop <= self.size else self.size - start
+        except OSError as error:
+            raise failure("read", error, self._name, self._path) from error
+        if got < view.nbytes:
+            raise ended(stop, start + got)

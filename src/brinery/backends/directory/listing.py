@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Generator, Iterator
 
 from brinery.backends.directory import files
 from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
+from brinery.backends.directory.presence import Presence
+from brinery.errors import storage_error
 from brinery.ids import id_of, is_hashed
 from brinery.record import format
 from brinery.record.remains import WINDOW, is_remains
+from brinery.typing import Final
 
 _GENERATED: Final = re.compile(r"[^\W\d]\w*\.[0-9]+")
+# Nearly all names are of these forms, which no system reserves, and which are their own IDs: one match each.
+_COMMON: Final = re.compile(
+    r"(?:[A-Za-z_][A-Za-z0-9_]{4,99}|[BD-KMOQ-Zbd-kmoq-z_][A-Za-z0-9_]{0,3})\.[0-9]{1,99}"
+    r"|(?:[A-Za-z0-9_]{1,99}-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+)
 _UUID: Final = re.compile(r"(?:.+-)?[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -26,35 +33,67 @@ class Listing:
     damage.  ``notes.txt`` is not listed.
     """
 
-    def __init__(self, root: str) -> None:
-        self._root = root
+    def __init__(self, layout: Layout, presence: Presence) -> None:
+        self._root = layout.root
+        self._layout = layout
+        self._presence = presence
         # Inode numbers by name of files whose end was checked: the next listing need not open them.
         self._verified: dict[str, int] = {}
 
     def names(self, prefix: str) -> Iterator[str]:
-        """Yield the names of objects that start with `prefix`, each once."""
-        shards = []
-        seen = set()
+        """Yield the names of objects that start with `prefix`, each once.  Raise `StorageError`."""
+        is_empty = True
+        try:
+            shards: list[str] = []
+            is_empty = yield from self._in_root(prefix, shards)
+            if shards:
+                seen = set(self._in_root(prefix, []))
+                for shard in shards:
+                    for name in self._in_shard(shard, prefix):
+                        if name not in seen:
+                            is_empty = False
+                            yield name
+        except FileNotFoundError as error:
+            if not self._layout.create:
+                raise storage_error("list", error, path=self._root) from error
+        except OSError as error:
+            raise storage_error("list", error, path=self._root) from error
+        if is_empty:
+            self._presence.check("list")
+
+    def _in_root(self, prefix: str, shards: list[str]) -> Generator[str, None, bool]:
+        """Yield the names in the root itself; return whether there are none.  Add its shards to a list."""
+        is_common = _COMMON.fullmatch
+        is_empty = True
         with os.scandir(self._root) as entries:
             for entry in entries:
-                name = name_in(entry.name)
-                if LIKE_SHARD.fullmatch(name):
+                name = entry.name
+                if is_common(name):
+                    if name.startswith(prefix) and entry.is_file(follow_symlinks=False):
+                        is_empty = False
+                        yield name
+                elif LIKE_SHARD.fullmatch(name):
                     if SHARD.fullmatch(name) and entry.is_dir(follow_symlinks=False):
                         shards.append(name)
-                elif self._is_listed(name, entry, prefix):
-                    seen.add(name)
+                elif self._is_listed(name := name_in(name), entry, prefix):
+                    is_empty = False
                     yield name
-        for shard in shards:
-            for name in self._in_shard(shard, prefix):
-                if name not in seen:
-                    yield name
+        return is_empty
 
     def is_certain(self, name: str) -> bool:
         """Return whether a name that was listed is known as that of a record, by its form or its end."""
-        return _is_named_like_record(name) or name in self._verified
+        return is_named_like_record(name) or name in self._verified
 
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the root, that `names` leaves out, except those that begin with a dot."""
+        try:
+            yield from self._strays()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise storage_error("list", error, path=self._root) from error
+
+    def _strays(self) -> Iterator[str]:
         with os.scandir(self._root) as entries:
             for entry in entries:
                 name = name_in(entry.name)
@@ -90,7 +129,7 @@ class Listing:
         )
 
     def _is_object(self, name: str, entry: os.DirEntry[str]) -> bool:
-        if _is_named_like_record(name):
+        if is_named_like_record(name):
             return True
         if id_of(name) is None:
             return False
@@ -120,13 +159,13 @@ def is_own_object(layout: Layout, name: str, path: str) -> bool:
 
 
 def _is_object(name: str, path: str) -> bool:
-    end_counts = not _is_named_like_record(name)
-    if end_counts and id_of(name) is None:
-        return False
-    return _ends_as_record(path) or not end_counts or _is_remains(path)
+    if is_named_like_record(name):
+        return True
+    return id_of(name) is not None and (_ends_as_record(path) or _is_remains(path))
 
 
-def _is_named_like_record(name: str) -> bool:
+def is_named_like_record(name: str) -> bool:
+    """Return whether a name has a form that other files hardly have."""
     if _GENERATED.fullmatch(name) or _UUID.fullmatch(name):
         return id_of(name) is not None
     return is_hashed(name)

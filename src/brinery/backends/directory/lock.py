@@ -13,18 +13,16 @@ from __future__ import annotations
 
 import errno
 import os
-import random
 import stat
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from types import TracebackType
-from typing import Any, ClassVar, Final
 
 from brinery.backends.directory.files import PRIVATE, Access, NotRegularError, opened
 from brinery.backends.directory.lock_state import Turn, holder_in
 from brinery.errors import LockedError, ReentrantWriteError, storage_error
+from brinery.typing import Any, ClassVar, Final
 
 try:
     import fcntl
@@ -81,25 +79,16 @@ class WritersLock:
         self._other: Any = None
 
     def __enter__(self) -> Turn:
-        until = time.monotonic() + self._timeout
         try:
             while self._turn is None:
-                self._acquire(until)
+                self._acquire()
         except OSError as error:
             raise storage_error("lock", error, path=self._path) from error
         return self._turn
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         assert self._turn is not None
-        # A failure here undoes nothing: the next writer looks for something to finish and finds nothing,
-        # and the system closes a descriptor even if it reports an error.  An interrupt may come after any
-        # call, and must not leave the lock taken.
-        with suppress(OSError):
+        try:
             try:
                 self._turn.end()
             finally:
@@ -108,6 +97,11 @@ class WritersLock:
                     self._release()
                 finally:
                     self._close()
+        except OSError:
+            # It undoes nothing: the next writer looks for something to finish and finds nothing, and the
+            # system closes a descriptor even if it reports an error.  An interrupt may come after any call,
+            # and must not leave the lock taken.
+            pass
 
     def __del__(self) -> None:
         # An interrupt came before `__enter__` or `__exit__` could do anything.
@@ -120,19 +114,20 @@ class WritersLock:
         os.close(fd)
         self._used.descriptors.discard(fd)
 
-    def _acquire(self, until: float) -> None:
+    def _acquire(self) -> None:
         """Take the lock; return without it if the file was removed, so that a new one is needed."""
-        self._fd = self._open()
+        self._fd = fd = self._open()
         try:
-            self._used.descriptors.add(self._fd)
-            self._wait(until)
+            self._used.descriptors.add(fd)
+            self._wait()
             try:
-                info = os.fstat(self._fd)
+                info = os.fstat(fd)
                 if not stat.S_ISREG(info.st_mode):
                     raise NotRegularError(self._path, info.st_mode)
                 if info.st_nlink > 0:
-                    self._share(info.st_mode)
-                    turn = Turn(self._fd, info.st_size)
+                    if self._access.shared:
+                        self._share(info.st_mode)
+                    turn = Turn(fd, info.st_size)
                     turn.begin(changing=self._changing)
                     self._turn = turn
             finally:
@@ -158,27 +153,28 @@ class WritersLock:
             return opened(path, _WRITE, self._access.file)
 
     def _share(self, mode: int) -> None:
-        if self._access.shared and mode & self._access.file != self._access.file:
+        if mode & self._access.file != self._access.file:
             with suppress(PermissionError):  # another user owns the file, and has to do it
                 os.fchmod(self._fd, self._access.file)
 
-    def _wait(self, until: float) -> None:
+    def _wait(self) -> None:
         if fcntl is None:  # pragma: no cover - Windows
-            self._acquire_other(until)
+            self._acquire_other()
             return
         try:
-            wait_for(self._fd, fcntl.LOCK_EX, until, self._check_reentrance)
+            wait_for(self._fd, fcntl.LOCK_EX, self._timeout, self._check_reentrance)
         except BlockingIOError:
             raise _locked(self._path, self._timeout) from None
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise
-            self._acquire_other(until)
+            self._acquire_other()
 
-    def _acquire_other(self, until: float) -> None:
+    def _acquire_other(self) -> None:
         import filelock
 
         self._check_reentrance()
+        until = time.monotonic() + self._timeout
 
         # A file of its own: a soft lock belongs to the process that created the file.
         path = self._path if fcntl is None else f"{self._path}.soft"
@@ -247,7 +243,7 @@ class ReadersLock:
         try:
             self._fd = opened(self._path, os.O_RDONLY | _SAFE)
             if fcntl is not None:
-                wait_for(self._fd, fcntl.LOCK_SH, time.monotonic() + self._timeout)
+                wait_for(self._fd, fcntl.LOCK_SH, self._timeout)
         except (FileNotFoundError, PermissionError):
             return
         except BlockingIOError:
@@ -271,19 +267,23 @@ def _locked(path: str, timeout: float) -> LockedError:
     return LockedError(path, timeout, holder.pid, holder.host, holder.since)
 
 
-def wait_for(fd: int, how: int, until: float, check: Callable[[], object] = lambda: None) -> None:
+def wait_for(fd: int, how: int, timeout: float, check: Callable[[], object] = lambda: None) -> None:
     """Take a flock by polling, because a waiting flock() has no time limit.  Raise `BlockingIOError`.
 
     The waits are random, so that many waiters do not try at the same moments.  `check` is called before each.
     """
-    wait = _FIRST_WAIT
+    until, wait = -1.0, _FIRST_WAIT
     while True:
         try:
             fcntl.flock(fd, how | fcntl.LOCK_NB)
             return
         except BlockingIOError:
             check()
-            if time.monotonic() >= until:
+            now = time.monotonic()
+            until = now + timeout if until < 0 else until
+            if now >= until:
                 raise
-            time.sleep(wait * random.uniform(0.5, 1.5))
+            from random import uniform
+
+            time.sleep(wait * uniform(0.5, 1.5))
             wait = min(2 * wait, _LONGEST_WAIT)

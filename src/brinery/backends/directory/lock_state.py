@@ -24,9 +24,9 @@ import errno
 import functools
 import os
 import re
-import socket
 import time
-from typing import Final, NamedTuple
+
+from brinery.typing import Final, NamedTuple
 
 TURN: Final = 64
 LONGEST: Final = 1024 * TURN
@@ -136,10 +136,17 @@ class Turn:
 
 
 def _holder() -> bytes:
-    return b"\n%d %d %s" % (os.getpid(), time.time(), host()[: _TAKEN - 30])
+    return _holder_at(os.getpid(), int(time.time()))
+
+
+@functools.lru_cache(maxsize=1)
+def _holder_at(pid: int, second: int) -> bytes:
+    return f"\n{pid} {second} {host()[: _TAKEN - 30]}".encode()
 
 
 @functools.cache
-def host() -> bytes:
+def host() -> str:
     """Return the name of this machine: letters, digits and hyphens."""
-    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname()).strip("-").encode() or b"unnamed"
+    import socket
+
+    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname()).strip("-") or "unnamed"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
@@ -25,7 +26,8 @@ class Presence:
 
     def check(self, action: str) -> None:
         """Raise `StorageError` if the store is gone."""
-        if self._path is None:
+        # This costs a third of an lstat(2).
+        if self._path is None or os.access(self._path, os.F_OK):
             return
         try:
             if files.exists(self._path):
@@ -39,6 +41,11 @@ class Presence:
             path=self._layout.root,
         )
 
+    def check_read(self) -> None:
+        """Raise `StorageError` if a read finds nothing because the store, or its directory, is gone."""
+        self.check_root("read")
+        self.check("read")
+
     def check_root(self, action: str) -> None:
         """Raise `StorageError` if there is no directory, and none is to be made."""
         try:
@@ -48,6 +55,8 @@ class Presence:
 
     def allows(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
+        if os.access(self._layout.root, os.F_OK):
+            return True
         self.check_root("remove")
         try:
             if files.kind_of(self._layout.root) is not None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from brinery.backends.directory import files
-from brinery.backends.directory.journal import UNDO, Entry, Journal, pending, read
-from brinery.backends.directory.layout import Layout
+from brinery.backends.directory.journal import Entry, Journal, read
+from brinery.backends.directory.layout import UNDO, Layout, pending
 from brinery.errors import StorageError, storage_error
 
 

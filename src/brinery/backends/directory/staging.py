@@ -7,40 +7,50 @@ is held while the puts are consumed.  Files in that directory are never listed.
 from __future__ import annotations
 
 import os
+import re
+import time
 import weakref
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
-from typing import ClassVar
+from itertools import count
 
 from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
-from brinery.backends.directory.journal import JOURNAL, UNDO
-from brinery.backends.directory.layout import Layout, unlinked
+from brinery.backends.directory.layout import JOURNAL, UNDO, Layout, failure
 from brinery.backends.directory.lock_state import host
-from brinery.errors import InvalidArgumentError, StorageError, storage_error
-from brinery.ids import id_of
+from brinery.errors import InvalidArgumentError, storage_error
+from brinery.typing import ClassVar, Final
+
+_STAGED: Final = re.compile(
+    r"[A-Za-z0-9-]+-[0-9]+-[0-9a-f]{12}(?:-r?[0-9]+(?:\.old)?|-journal|\.journal|\.undo)"
+)
+
+OLD: Final = 3600.0
+"""Seconds after which a commit that writes no more files counts as dead."""
+
+_TOKENS: Final = 1 << 48  # commits of all processes of all time that can be told apart
 
 
-def failure(action: str, cause: OSError, name: str, path: str) -> StorageError:
-    """Return the error for a file that could not be read, written or removed."""
-    id = id_of(name)
-    place = cause.path if isinstance(cause, files.NotRegularError) else path
-    return storage_error(action, cause, id=name if id is None else id, path=place)
-
-
-@dataclass(slots=True)
 class Staged:
-    """A put whose bytes are in a temporary file."""
+    """A put whose bytes are in the file of a number."""
 
-    name: str
-    expect: Version | Expect
-    number: int
-    temporary: str
-    home: str
-    version: tuple[int, bytes]
-    found: str | None = None
-    """The path of the file that has the name now, if any."""
+    __slots__ = ("expect", "found", "home", "name", "number", "version")
+
+    def __init__(
+        self,
+        name: str,
+        expect: Version | Expect,
+        number: int,
+        home: str,
+        version: tuple[int, bytes],
+    ) -> None:
+        self.name = name
+        self.expect = expect
+        self.number = number
+        self.home = home
+        self.version = version
+        self.found: str | None = None  # the path of the file that has the name now, if any
 
 
 def _end(stem: str, descriptors: list[int]) -> None:
@@ -67,13 +77,16 @@ class Staging:
 
     # By the beginning of their paths: the commit, dead if no thread is in it any more, and its descriptors.
     _begun: ClassVar[dict[str, tuple[weakref.ref[Staging], list[int]]]] = {}
+    _numbers: ClassVar[Iterator[int]] = count(int.from_bytes(os.urandom(6), "big"))
 
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.staged: dict[str, Staged] = {}
-        self.token = f"{host().decode()}-{os.getpid()}-{os.urandom(6).hex()}"
+        # A forked child counts on from the same number, and has another process ID.
+        self.token = f"{host()}-{os.getpid()}-{next(self._numbers) % _TOKENS:012x}"
         self._stem = f"{layout.staging}/{self.token}-"
-        self._leftovers: dict[str, None] = {}  # in order, so that the directory is walked once
+        # In order, so that the directory is walked once.
+        self._leftovers: dict[int | str, None] = {}
         self._unsynced: list[int] = []
         self._whole_file_system: Callable[[int], None] | None = None
         self._closes_at_once = not layout.durable
@@ -92,9 +105,9 @@ class Staging:
         while self._unsynced:
             with suppress(OSError):
                 files.close_each(self._unsynced)
-        for path in self._leftovers:
+        for number in self._leftovers:
             try:
-                os.unlink(path)
+                os.unlink(self.path_of(number))
             except OSError:
                 pass  # a file that stays does no harm: no listing shows it
         self._begun.pop(self._stem, None)
@@ -107,11 +120,9 @@ class Staging:
         home = self.layout.home(name)
         number = len(self.staged)
         if not number:
-            unlinked(self.layout.housekeeping)
-            unlinked(self.layout.staging)
-        temporary = self.path(number)
+            self.layout.check_links()
         try:
-            fd = self.create(temporary)
+            fd = self._create(self.path(number))
             try:
                 version = files.write_pieces(fd, data)
             except BaseException:
@@ -125,16 +136,18 @@ class Staging:
                     self._sync_early()
         except OSError as error:
             raise failure("write", error, name, home) from error
-        self.staged[name] = Staged(name, expect, number, temporary, home, version)
+        self.staged[name] = Staged(name, expect, number, home, version)
+
+    def path_of(self, number: int | str) -> str:
+        """Return the path of a file of this commit."""
+        return f"{self._stem}{number}"
 
     def path(self, number: int | str) -> str:
         """Return the path of a file of this commit, which is removed at the end."""
-        path = f"{self._stem}{number}"
-        self._leftovers[path] = None  # before it exists: an interrupt may come at any time
-        return path
+        self._leftovers[number] = None  # before it exists: an interrupt may come at any time
+        return f"{self._stem}{number}"
 
-    def create(self, path: str) -> int:
-        """Create a file of this commit; return a descriptor to write to it."""
+    def _create(self, path: str) -> int:
         try:
             return files.create(path, self.layout.access)
         except FileNotFoundError:
@@ -161,15 +174,52 @@ class Staging:
         except OSError as error:
             raise storage_error("write", error, path=self.layout.root) from error
 
-    def expect(self, paths: Iterable[str]) -> None:
+    def expect(self, numbers: Iterable[int | str]) -> None:
         """Remove these files at the end, if they exist."""
-        self._leftovers.update(dict.fromkeys(paths))
+        self._leftovers.update(dict.fromkeys(numbers))
 
-    def forget(self, paths: Iterable[str]) -> None:
-        """Do not remove these files: they were renamed."""
-        for path in paths:
-            self._leftovers.pop(path, None)
+    def forget(self, number: int) -> None:
+        """Do not remove this file: it was renamed."""
+        self._leftovers.pop(number, None)
 
     def forget_all(self) -> None:
         """Remove no file: a journal that was left needs them."""
         self._leftovers.clear()
+
+
+def sweep(staging: str) -> None:
+    """Remove the files of commits that have not grown for an hour, and whose process is dead.
+
+    For processes on other machines, only the age decides.  Files that a journal needs stay, and files
+    that are not named like staged ones: the directory may have been replaced by a link.  A file that
+    cannot be removed stays: it does no harm.
+    """
+    with suppress(OSError):
+        names = [name for name in os.listdir(staging) if _STAGED.fullmatch(name)]
+        tokens: dict[str, list[str]] = defaultdict(list)
+        for name in names:
+            tokens[name.partition(".")[0].rpartition("-")[0]].append(name)
+        for token, files in tokens.items():
+            needed = {f"{token}{JOURNAL}", f"{token}{UNDO}"} & set(names)
+            if token and not needed and not _is_alive(token) and _is_old(staging, files):
+                for name in files:
+                    with suppress(OSError):
+                        os.unlink(f"{staging}/{name}")
+
+
+def _is_alive(token: str) -> bool:
+    where, pid = token.split("-")[:-2], token.split("-")[-2:-1]
+    if os.name == "nt" or "-".join(where) != host() or not pid or not pid[0].isdecimal():
+        return False
+    try:
+        os.kill(int(pid[0]), 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def _is_old(staging: str, names: list[str]) -> bool:
+    before = time.time() - OLD
+    return all(os.lstat(f"{staging}/{name}").st_ctime < before for name in names)

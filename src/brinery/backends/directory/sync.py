@@ -14,9 +14,9 @@ import functools
 import os
 import sys
 from collections.abc import Callable, Collection, Sequence
-from typing import Final
 
 from brinery.backends.directory import files
+from brinery.typing import Final
 
 MOST_SINGLY: Final = 16
 """Up to this number, files are synced one by one, and are open at the same time."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final, TypeVar
 
 from brinery.backend import Backend
 from brinery.backends.directory.journal_view import JournalView
 from brinery.backends.directory.layout import Layout
 from brinery.backends.directory.lock_state import LockState, lock_state_at
 from brinery.errors import StorageError, storage_error
+from brinery.typing import Final, TypeVar
 
 T = TypeVar("T")
 
