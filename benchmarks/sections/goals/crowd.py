@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from benchmarks.bench import Bench, Phase, in_memory_where_possible
-from benchmarks.figures import Figure, by_cpu
+from benchmarks.figures import Figure, by_cpu, ratio, values
 from benchmarks.measure import Sample, timed
 from benchmarks.peers import jobs
 from benchmarks.peers.brinery import Job
@@ -79,6 +79,22 @@ def list_bare(directory: str, place: str, count: int, some: int) -> Sample:
         path = f"{directory}/store"
         names, sample = timed(lambda: sorted(entry.name for entry in os.scandir(path)))
     assert sum(name.startswith("job_") for name in names) == count
+    return sample
+
+
+def select_bare(directory: str, place: str, count: int, some: int) -> Sample:
+    """Read some rows of the bare table in random order: the growth that the engine itself has."""
+    numbers = _picked(count, some)
+    random.Random(some).shuffle(numbers)
+    table = sqlite3.connect(f"{directory}/bare.db")
+
+    def select(key: str, _: Any) -> None:
+        table.execute("SELECT data FROM objects WHERE name = ?", (key,)).fetchone()
+
+    select(key_of(0), None)
+    keys = [key_of(number) for number in numbers]
+    _, sample = timed(_each, select, keys, keys)
+    table.close()
     return sample
 
 
@@ -169,6 +185,9 @@ def _of_place(bench: Bench, where: str) -> list[Figure]:
     many = of[sizes.most_records]
     listed = bench.rounds({"ours": Phase(list_store, **many), "bare": Phase(list_bare, **many)})
     tried = bench.rounds({str(count): Phase(single, **of[count]) for count in counts})
+    bare: dict[str, list[Sample]] = {}
+    if where == "SQLite":
+        bare = bench.rounds({str(count): Phase(select_bare, **of[count]) for count in counts})
     for path in paths.values():
         bench.clear(path)
     name = f"list {sizes.most_records:,} records, {where} / {BARE[where]}"
@@ -178,4 +197,10 @@ def _of_place(bench: Bench, where: str) -> list[Figure]:
         pair = [[sample[operation] for sample in tried[str(count)]] for count in counts]
         title = f"{operation} of {large}, {where} / that of {small}"
         found += by_cpu("goals", title, (pair[0], pair[1]), goal=GROWTH_GOAL, objects=some)
+    if bare:
+        own = [values(bare[str(count)], "cpu", 1e6 / some) for count in counts]
+        title = (
+            f"SELECT one of {large} by bare sqlite3, against {small}: no goal, the engine's share"
+        )
+        found.append(ratio("goals", title, *own, base_unit="µs CPU"))
     return found
