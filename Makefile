@@ -72,7 +72,7 @@ docs: $(VENV)/.test  ## run README and docs as tests
 table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/how-to/choose-a-codec.md
 	@$(RUN) -m brinery.testing.table --write docs/how-to/choose-a-codec.md $(ARGS)
 
-bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for half an hour, and write docs/benchmarks.md
+bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for an hour, and write docs/benchmarks.md
 	@PYTHONPATH=$(VENV)/gc3pie $(RUN) -m benchmarks.run $(ARGS)
 
 bench-quick: $(VENV)/.bench  ## measure for some minutes what brinery is to be faster than, at small sizes; write nothing
