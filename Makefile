@@ -22,7 +22,7 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test quick test-slow lint actionlint hooks type docs table bench bench-codecs torture test-all regen-golden \
+.PHONY: demo test quick test-slow lint actionlint hooks type docs table bench bench-quick bench-codecs torture test-all regen-golden \
 	release-check clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
@@ -72,8 +72,11 @@ docs: $(VENV)/.test  ## run README and docs as tests
 table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/how-to/choose-a-codec.md
 	@$(RUN) -m brinery.testing.table --write docs/how-to/choose-a-codec.md $(ARGS)
 
-bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for half an hour, and write docs/benchmarks.md
+bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for an hour, and write docs/benchmarks.md
 	@PYTHONPATH=$(VENV)/gc3pie $(RUN) -m benchmarks.run $(ARGS)
+
+bench-quick: $(VENV)/.bench  ## measure for some minutes what brinery is to be faster than, at small sizes; write nothing
+	@$(RUN) -m benchmarks.run --quick --only goals $(ARGS)
 
 CODECS := pickle:0,pickle:1,pickle:2,pickle:3,pickle:4,pickle:5,cloudpickle,dill,msgpack,json,auto
 FOUND := benchmarks/results/codecs

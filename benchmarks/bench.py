@@ -52,11 +52,29 @@ class Sizes:
     saves: int = 5_000
     changes: int = 1_000
     megabytes: int = 64
+    large_megabytes: int = 512
+    most_records: int = 1_000_000
     workers: int = 1
     """The number of contenders that run at a time; with more than one the figures mean nothing."""
 
 
 QUICK = Sizes(
+    rounds=3,
+    few=1,
+    nodes=50_000,
+    imports=9,
+    many_records=10_000,
+    jobs=5_000,
+    rows=10_000,
+    loads=1_000,
+    saves=300,
+    changes=300,
+    large_megabytes=64,
+    most_records=100_000,
+)
+"""For a first look within minutes: the ratios have a meaning, small differences have none."""
+
+SMOKE = Sizes(
     rounds=1,
     few=1,
     nodes=2_000,
@@ -76,6 +94,8 @@ QUICK = Sizes(
     saves=20,
     changes=10,
     megabytes=1,
+    large_megabytes=1,
+    most_records=200,
     workers=2,
 )
 """For a smoke test: everything runs, no figure means anything."""
@@ -151,6 +171,30 @@ class Bench:
             for name in names:
                 self.tell(f"round {number + 1} of {rounds}: {name}")
                 samples[name].append(self._sample(sides[name], fresh))
+        return samples
+
+    def courses(
+        self, sides: Mapping[str, Mapping[str, Phase]]
+    ) -> dict[str, dict[str, list[Sample]]]:
+        """Send all sides through the same steps in each round, and return the samples of each step.
+
+        Each side has a directory of its own in each round, the argument `directory` of its phases.  All
+        sides take a step before any takes the next; their order alternates.
+        """
+        steps = list(next(iter(sides.values())))
+        samples: dict[str, dict[str, list[Sample]]] = {
+            name: {step: [] for step in steps} for name in sides
+        }
+        for number in range(self.sizes.rounds):
+            places = {name: self.directory(f"side-{at}") for at, name in enumerate(sides)}
+            os.sync()  # else a side that flushes would also flush what an earlier round has left
+            for at, step in enumerate(steps):
+                for name in list(sides)[:: 1 if (number + at) % 2 == 0 else -1]:
+                    self.tell(f"round {number + 1} of {self.sizes.rounds}: {step}, {name}")
+                    found = sides[name][step].run(directory=places[name])
+                    samples[name][step].append(dict(found or {}))
+            for place in places.values():
+                self.clear(place)
         return samples
 
     def _sample(self, phase: Phase, fresh: bool) -> Sample:

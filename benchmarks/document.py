@@ -17,6 +17,7 @@ from benchmarks.figures import Figure
 Document = dict[str, Any]
 
 ORDER: Sequence[str] = (
+    "goals",
     "peers",
     "databases",
     "parts",

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from benchmarks.measure import Sample, Spread
 
+WALL = ", wall time"
+"""The end of the name of a figure of wall time beside one of CPU time."""
+
 
 @dataclass(frozen=True, slots=True)
 class Figure:
@@ -56,6 +59,28 @@ def ratio(
     found = _paired(lambda a, b: a / b, ours, bare)
     pair = Spread.of(ours), Spread.of(bare)
     return Figure(section, name, "×", found, goal, *pair, base_unit, note)
+
+
+def by_cpu(
+    section: str,
+    name: str,
+    pair: tuple[Sequence[Sample], Sequence[Sample]],
+    *,
+    goal: float,
+    objects: int = 0,
+    flushed: bool = False,
+) -> list[Figure]:
+    """Return the figure of the ratio of CPU times, which decide.
+
+    Times are for each of so many `objects`, in microseconds, or else for all, in milliseconds.  With
+    `flushed` a flush to a disk is part of both sides: wall times are then a second figure without a goal.
+    """
+    scale, unit = (1e6 / objects, "µs") if objects else (1e3, "ms")
+    ours, bare = ([values(side, time, scale) for time in ("cpu", "wall")] for side in pair)
+    found = [ratio(section, name, ours[0], bare[0], goal=goal, base_unit=f"{unit} CPU")]
+    if flushed:
+        found.append(ratio(section, f"{name}{WALL}", ours[1], bare[1], base_unit=f"{unit} wall"))
+    return found
 
 
 def difference(

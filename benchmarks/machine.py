@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import platform
-from importlib.metadata import version
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from brinery.bench.run.machine import machine as described
 
-LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard")
+LIBRARIES = ("brinery", "cloudpickle", "dill", "msgpack", "lz4", "zstandard", "numpy")
+OTHERS = ("ZODB", "diskcache", "psycopg")
+"""Those that the goals compare with; not each is there for each Python."""
 
 
 def machine(scratch: Path) -> dict[str, str | int]:
@@ -28,7 +32,14 @@ def machine(scratch: Path) -> dict[str, str | int]:
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the libraries that are measured."""
     python = f"{platform.python_implementation()} {platform.python_version()}"
-    return {"python": python, **{name: version(name) for name in LIBRARIES}}
+    found = {name: version(name) for name in LIBRARIES}
+    return {"python": python, **found, **dict(_installed(OTHERS))}
+
+
+def _installed(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for name in names:
+        with suppress(PackageNotFoundError):
+            yield name, version(name)
 
 
 def _file_system(path: Path) -> str:

@@ -1,8 +1,9 @@
 """Measure, then write the page: `python -m benchmarks.run`, or `make bench`.
 
 A run writes `benchmarks/results/<group>.json` for each of its groups (all but depth, or those that
-`--only` names), then `docs/benchmarks.md` with its pictures.  A quick run writes only where `--output`
-says, the page included.  No figure makes a run fail; a wrong result or an error does.
+`--only` names), then `docs/benchmarks.md` with its pictures.  A run with `--quick`, `--smoke` or
+`--section` writes only where `--output` says, the page included.  No figure makes a run fail; a wrong
+result or an error does.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks.bench import QUICK, Bench, PhaseError, Sizes
+from benchmarks.bench import QUICK, SMOKE, Bench, PhaseError, Sizes
 from benchmarks.document import ORDER, Document, errors, figure_entry, write
 from benchmarks.figures import Figure, failed
 from benchmarks.machine import machine, versions
@@ -39,15 +40,25 @@ from benchmarks.sections import (
     transforms,
     trees,
 )
+from benchmarks.sections.goals import arrays, crowd, jobs, memory, opening, singles
 
 GROUPS: Mapping[str, Mapping[str, Callable[[Bench], list[Figure]]]] = {
+    "goals": {
+        "jobs": jobs.figures,
+        "record": jobs.record_figures,
+        "singles": singles.figures,
+        "crowd": crowd.figures,
+        "save": trees.save_figures,
+        "load": trees.load_figures,
+        "arrays": arrays.figures,
+        "memory": memory.figures,
+        "opening": opening.figures,
+    },
     "peers": {},
     "databases": {},
     "parts": {"parts": parts.figures},
     "growth": {"growth": growth.figures},
     "store": {
-        "save": trees.save_figures,
-        "load": trees.load_figures,
         "tasks": tasks.figures,
         "ring": rings.figures,
         "imports": imports.figures,
@@ -64,6 +75,8 @@ CONTESTS: Mapping[str, Callable[[Bench], list[peers.Entry]]] = {
 }
 """The groups that compare brinery with others."""
 
+SECTIONS = [name for sections in GROUPS.values() for name in sections]
+
 USUAL = [group for group in ORDER if group != "depth"]
 """The groups that run by default; not depth, which depends only on the version of Python."""
 
@@ -72,11 +85,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, show and write; return 1 if something could not be measured."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parsed(given)
+    quick = options.quick or options.smoke
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # tidies up
     command = shlex.join(["python", "-m", "benchmarks.run", *_without_paths(given)])
-    output = options.output or (None if options.quick else RESULTS)
+    output = options.output or (None if quick or options.section else RESULTS)
     wrong = []
-    for group in options.only or USUAL:
+    for group in _groups(options):
         document = _measured(group, options, command)
         wrong += errors(document)
         show(document)
@@ -91,8 +105,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.run", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="a smoke test: tiny and meaningless")
+    parser.add_argument(
+        "--quick", action="store_true", help="a first look: few rounds, small sizes"
+    )
+    parser.add_argument(
+        "--smoke", action="store_true", help="whether all runs: tiny and meaningless"
+    )
     parser.add_argument("--only", action="append", choices=GROUPS, help="may be given again")
+    parser.add_argument(
+        "--section", action="append", choices=SECTIONS, help="a part of a group; may be given again"
+    )
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where results and page go instead"
     )
@@ -104,6 +126,12 @@ def _parsed(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+def _groups(options: argparse.Namespace) -> Sequence[str]:
+    if options.only or not options.section:
+        return options.only or USUAL
+    return [group for group in ORDER if not GROUPS[group].keys().isdisjoint(options.section)]
+
+
 def _measured(group: str, options: argparse.Namespace, command: str) -> Document:
     start = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="brinery-bench-", dir=options.scratch) as scratch:
@@ -111,7 +139,9 @@ def _measured(group: str, options: argparse.Namespace, command: str) -> Document
         facts = machine(
             bench.scratch
         )  # before the run: it shows how busy the machine was with other work
-        figures = [figure for name in GROUPS[group] for figure in _section(bench, group, name)]
+        wanted = options.section or GROUPS[group]
+        sections = [name for name in GROUPS[group] if name in wanted]
+        figures = [figure for name in sections for figure in _section(bench, group, name)]
         contenders = {}
         if group in CONTESTS:
             contenders = {"contenders": CONTESTS[group](bench)}
@@ -130,7 +160,7 @@ def _measured(group: str, options: argparse.Namespace, command: str) -> Document
 
 
 def _sizes(options: argparse.Namespace) -> Sizes:
-    default = asdict(QUICK if options.quick else Sizes())
+    default = asdict(SMOKE if options.smoke else QUICK if options.quick else Sizes())
     given = {size: getattr(options, size) for size in default}
     return Sizes(**(default | {size: value for size, value in given.items() if value is not None}))
 

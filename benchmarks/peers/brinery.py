@@ -60,6 +60,19 @@ class Job(Persistable, jobs.Job):
     pass
 
 
+class Single(AloneOnDisk):
+    """Persistable jobs that hold the keys of others."""
+
+    title, job, config = "brinery, persistable, full", Job, Config
+
+
+class Compressed(Alone):
+    title = "brinery, alone, zstd"
+
+    def __init__(self, directory: str) -> None:
+        self.store = FilesystemStore(f"{directory}/store", durability=self.how, compress="zstd")
+
+
 class Graph(Alone):
     title, links, job, config = "brinery, graph", jobs.CYCLES, Job, Config
     notes = {"load_some": "with a job its whole workflow is loaded, ten jobs and the configuration"}
@@ -82,6 +95,12 @@ class InTable(Alone):
 class InTableOnDisk(InTable):
     title, durability, how = "brinery on SQLite, alone, full", DISK, "full"
     source = 'SqlStore, durability="full": WAL, synchronous=FULL flushes the log at each commit'
+
+
+class SingleInTable(InTableOnDisk):
+    """Persistable jobs that hold the keys of others."""
+
+    title, job, config = "brinery on SQLite, persistable, full", Job, Config
 
 
 class GraphInTable(InTable):

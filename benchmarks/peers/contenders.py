@@ -17,6 +17,7 @@ CONTENDERS: Mapping[str, str] = {
     "brinery-graph-full": "brinery:GraphOnDisk",
     "pickle": "pickle:Renamed",
     "pickle-fsync": "pickle:Flushed",
+    "pyfory": "pyfory:Pyfory",
     "gc3pie": "gc3pie:GC3Pie",
     "zodb": "zodb:ZODB",
     "shelve": "shelve:Shelve",

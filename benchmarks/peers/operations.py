@@ -13,30 +13,48 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from benchmarks.measure import Sample, timed
+from benchmarks.measure import Sample, timed, weighed
 from benchmarks.peers.contenders import opened
 from benchmarks.peers.jobs import ALONE, CONFIG, RING, check_job, key_of, workflows
 from benchmarks.peers.peer import Peer
 
+_MEASURES: Mapping[str, Callable[..., tuple[Any, Sample]]] = {"timed": timed, "weighed": weighed}
+
 
 @contextmanager
-def _ready(name: str, directory: str) -> Iterator[Peer]:
-    scratch = tempfile.TemporaryDirectory(prefix="brinery-bench-")
-    with scratch as elsewhere, opened(name, elsewhere) as peer:
-        peer.save_all({CONFIG: peer.config()})
-        assert peer.load(CONFIG).steps == 1000
+def _ready(name: str, directory: str, array: Any = None) -> Iterator[Peer]:
+    """Open a contender that was used before elsewhere; with `array`, for a job that holds this array."""
+    with tempfile.TemporaryDirectory(prefix="brinery-bench-") as elsewhere:
+        with opened(name, elsewhere) as peer:
+            _try_all(peer)
+            if array is not None:
+                peer.save("big", _holding(peer, array))
+        if array is not None:
+            with opened(name, elsewhere) as peer:
+                assert peer.load("big").number == 0
     with opened(name, directory) as peer:
         gc.collect()
         yield peer
 
 
-def save_all(name: str, directory: str, count: int) -> Sample:
+def _try_all(peer: Peer) -> None:
+    """Call each method once, so that no later call pays for imports and statements that are made once."""
+    peer.save_all({CONFIG: peer.config()})
+    assert peer.load(CONFIG).steps == 1000
+    peer.save("trial", peer.job(0, CONFIG))
+    _update_each(peer, ["trial"])
+    peer.delete("trial")
+    peer.load_all([CONFIG])
+    list(peer.keys())
+
+
+def save_all(name: str, directory: str, count: int, by: str = "timed") -> Sample:
     """Save all jobs by one call."""
     with _ready(name, directory) as peer:
         config = peer.config()
         objects = {**workflows(peer, count, config=config), CONFIG: config}
         gc.collect()
-        _, sample = timed(peer.save_all, objects)
+        _, sample = _MEASURES[by](peer.save_all, objects)
     return sample
 
 
@@ -47,11 +65,11 @@ def fill(name: str, directory: str, count: int, more: int) -> None:
         peer.save_all(workflows(peer, more, first=count, config=config))
 
 
-def load_all(name: str, directory: str, count: int) -> Sample:
+def load_all(name: str, directory: str, count: int, by: str = "timed") -> Sample:
     """Load all jobs, and compare each."""
     with _ready(name, directory) as peer:
         keys = [key_of(number) for number in range(count)]
-        jobs, sample = timed(_touched, peer.load_all, keys)
+        jobs, sample = _MEASURES[by](_touched, peer.load_all, keys)
         for number, job in enumerate(jobs):
             check_job(peer, job, number)
         assert peer.links == ALONE or jobs[0].config is jobs[-1].config
@@ -140,26 +158,39 @@ def _some(count: int, few: int, *, upper: bool = False) -> list[int]:
     return random.Random(few).sample(numbers, few)
 
 
-def save_big(name: str, directory: str, megabytes: int) -> Sample:
+def save_big(
+    name: str, directory: str, megabytes: int, by: str = "timed", kind: str = "random"
+) -> Sample:
     """Save a job that holds an array."""
-    with _ready(name, directory) as peer:
-        job = peer.job(0, CONFIG)
-        job.arguments = {"array": _array(megabytes)}
-        _, sample = timed(peer.save, "big", job)
+    with _ready(name, directory, _array(1, kind)) as peer:
+        job = _holding(peer, _array(megabytes, kind))
+        _, sample = _MEASURES[by](peer.save, "big", job)
     return sample
 
 
-def load_big(name: str, directory: str, megabytes: int) -> Sample:
+def load_big(
+    name: str, directory: str, megabytes: int, by: str = "timed", kind: str = "random"
+) -> Sample:
     """Load a job that holds an array, and compare."""
     import numpy
 
-    with _ready(name, directory) as peer:
-        (job,), sample = timed(_touched, lambda keys: [peer.load(key) for key in keys], ["big"])
-        assert numpy.array_equal(job.arguments["array"], _array(megabytes))
+    with _ready(name, directory, _array(1, kind)) as peer:
+        (job,), sample = _MEASURES[by](
+            _touched, lambda keys: [peer.load(key) for key in keys], ["big"]
+        )
+        assert numpy.array_equal(job.arguments["array"], _array(megabytes, kind))
     return sample
 
 
-def _array(megabytes: int) -> Any:
+def _holding(peer: Peer, array: Any) -> Any:
+    job = peer.job(0, CONFIG)
+    job.arguments = {"array": array}
+    return job
+
+
+def _array(megabytes: int, kind: str) -> Any:
+    """Return an array of random numbers, or a "counted" one of small integers, which can be compressed."""
     import numpy
 
-    return numpy.random.default_rng(1).random(megabytes * 125_000)
+    source, size = numpy.random.default_rng(1), megabytes * 125_000
+    return source.random(size) if kind == "random" else source.integers(0, 100, size).astype("f8")

@@ -68,3 +68,12 @@ class Flushed(Renamed):
     source = "fsync(2) of the file before and of the directory after the rename"
     # os.sync() waits, on Linux, until everything is written: one flush in place of one per file.
     advice = Renamed.advice + "; for many objects one os.sync() before all renames"
+
+
+class Bare(Flushed):
+    title = "bare files + pickle"
+    advice = "open, write, fsync, rename, fsync of the directory; open, read, pickle.loads"
+
+    def load(self, key: str) -> Any:
+        with open(f"{self.directory}/{key}", "rb") as file:
+            return pickle.loads(file.read())

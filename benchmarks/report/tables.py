@@ -12,8 +12,18 @@ GENERAL = ("figure", "result (quartiles)", "goal", "met", "brinery", "bare", "n"
 """The headings of all groups without headings of their own."""
 
 
+VERDICTS = ("work", "brinery is", *GENERAL[1:5], "the other", "n")
+"""The headings of the goals."""
+
+
+_TIME = "faster", "slower", "fast"
+_MEMORY = "smaller", "larger", "large"
+
+
 def headings(document: Document) -> Sequence[str]:
     """Return the headings of the columns."""
+    if document["group"] == "goals":
+        return VERDICTS
     if document["group"] != "growth":
         return GENERAL
     sizes = document["sizes"]
@@ -23,7 +33,25 @@ def headings(document: Document) -> Sequence[str]:
 
 def rows(document: Document) -> list[Sequence[str]]:
     """Return the lines of the table."""
-    return [_row(figure) for figure in document["figures"]]
+    found = [_row(figure) for figure in document["figures"]]
+    if document["group"] != "goals":
+        return found
+    return [
+        (row[0].partition(" / ")[0], _verdict(figure), *row[1:])
+        for row, figure in zip(found, document["figures"], strict=True)
+    ]
+
+
+def _verdict(figure: Mapping[str, Any]) -> str:
+    """Return how brinery compares with the other, whose name is behind the stroke in that of the figure."""
+    value = figure["value"]
+    other = figure["name"].partition(" / ")[2]
+    if value is None or not other:
+        return ""
+    less, more, same = _MEMORY if figure["base_unit"] == "MB" else _TIME
+    if value["upper"] < 1:
+        return f"{less} than {other}"
+    return f"{more} than {other}" if value["lower"] > 1 else f"as {same} as {other}"
 
 
 def _row(figure: Mapping[str, Any]) -> Sequence[str]:

@@ -22,7 +22,7 @@ _URL = "BRINERY_BENCH_POSTGRES"  # as in benchmarks.peers.psycopg, which needs i
 
 def entries(bench: Bench) -> list[Entry]:
     """Prove and measure; return one entry for each contender."""
-    with _server():
+    with server():
         sizes = bench.sizes
         singles = Singles(max(sizes.jobs, sizes.rows), sizes.loads, sizes.saves, sizes.changes)
         return measured(bench, tuple(DATABASES), _place_of, singles)
@@ -33,7 +33,8 @@ def _place_of(name: str) -> str:
 
 
 @contextmanager
-def _server() -> Iterator[None]:
+def server() -> Iterator[None]:
+    """Start a server that flushes, for the adapters in `benchmarks.peers.psycopg`, if there is one."""
     if binaries() is None:
         yield
         return

@@ -13,16 +13,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.bench import Bench, Phase
-from benchmarks.figures import Figure, ratio, values
+from benchmarks.bench import Bench, Phase, in_memory_where_possible
+from benchmarks.figures import WALL, Figure, by_cpu, ratio, values
 from benchmarks.graphs import count_nodes, fingerprint, modules_for, parsed
 from benchmarks.measure import Sample, timed
 from brinery import FilesystemStore
 
 PROTOCOL = 5
-SAVE_GOAL = 1.15
-LOAD_GOAL = 0.8
-LOAD_BESIDE_GOAL = 0.35
+SAVE_GOAL = 1.05
+LOAD_GOAL = 0.7
+LOAD_BESIDE_GOAL = 0.3
+"""Of CPU times."""
 
 
 # -- phases, each in a process of its own
@@ -109,55 +110,40 @@ def _load(path: str) -> Any:
 
 
 def save_figures(bench: Bench) -> list[Figure]:
-    """Compare saving with `pickle.dump`, flushed by the system and flushed at once."""
+    """Compare saving with `pickle.dump`, flushed by the system and, on the disk, flushed at once."""
     prepared = Phase(prepare, nodes=bench.sizes.nodes).run(directory=bench.directory("trees"))
     modules, expected = prepared["modules"], prepared["print"]
     store = partial(Phase, save_with_store, modules=modules, expected=expected)
     bare = partial(Phase, save_bare, modules=modules)
-    samples = bench.rounds(
-        {
-            "save, store": store(durability="process"),
-            "save, pickle": bare(durable=False),
-            "save durably, store": store(durability="full"),
-            "save durably, pickle": bare(durable=True),
-        },
-        fresh=True,
-    )
+    with in_memory_where_possible(bench) as place:
+        sides = {"store": store(durability="process"), "pickle": bare(durable=False)}
+        plain = place.rounds(sides, fresh=True)
+    sides = {"store": store(durability="full"), "pickle": bare(durable=True)}
+    durable = bench.rounds(sides, fresh=True, few=True)
     what = f"save {prepared['nodes']:,} syntax-tree nodes"
-    durably = f"{what}, durable / pickle.dump + fsync + rename"
+    name = f"{what}, durable / pickle.dump + fsync + rename{WALL}"
+    walls = [values(durable[side], "wall", 1e3) for side in ("store", "pickle")]
     return [
-        _ratio("save", f"{what} / pickle.dump", samples, "save", SAVE_GOAL),
-        _ratio("save", f"{what} / pickle.dump", samples, "save", time="cpu"),
-        _ratio("save", durably, samples, "save durably"),
+        *_compared("save", f"{what} / pickle.dump", plain, SAVE_GOAL),
+        ratio("save", name, *walls, base_unit="ms wall"),
     ]
 
 
 def load_figures(bench: Bench) -> list[Figure]:
-    """Compare loading with `pickle.load`, in a bare process and beside a living graph."""
+    """Compare loading with `pickle.load`, in a fresh process and beside a living graph."""
     directory = bench.directory("trees")
     prepared = Phase(prepare, nodes=bench.sizes.nodes).run(directory=directory)
     _save_trifle(directory / "store")
     file, store, expected = prepared["bare"], prepared["store"], prepared["print"]
     with_store = partial(Phase, load_with_store, store=store, expected=expected)
     bare = partial(Phase, load_bare, file=file)
-    samples = bench.rounds(
-        {
-            "load, store": with_store(beside=None),
-            "load, pickle": bare(beside=None),
-            "load beside a graph, store": with_store(beside=file),
-            "load beside a graph, pickle": bare(beside=file),
-        }
-    )
     what = f"load {prepared['nodes']:,} syntax-tree nodes"
-    beside = f"{what} beside as many"
-    cases = (what, "load", LOAD_GOAL), (beside, "load beside a graph", LOAD_BESIDE_GOAL)
-    return [
-        _ratio(
-            "load", f"{name} / pickle.load", samples, side, goal if time == "wall" else None, time
-        )
-        for name, side, goal in cases
-        for time in ("wall", "cpu")
-    ]
+    cases = (what, None, LOAD_GOAL), (f"{what} beside as many", file, LOAD_BESIDE_GOAL)
+    found = []
+    for name, beside, goal in cases:
+        samples = bench.rounds({"store": with_store(beside=beside), "pickle": bare(beside=beside)})
+        found += _compared("load", f"{name} / pickle.load", samples, goal)
+    return found
 
 
 def _save_trifle(directory: Path) -> None:
@@ -165,16 +151,7 @@ def _save_trifle(directory: Path) -> None:
         store.save([], id="trifle")
 
 
-def _ratio(
-    section: str,
-    name: str,
-    samples: dict[str, list[Sample]],
-    side: str,
-    goal: float | None = None,
-    time: str = "wall",
-) -> Figure:
-    """Compare the times of a side with and without the store; the goals are for wall time."""
-    ours, bare = (values(samples[f"{side}, {which}"], time, 1e3) for which in ("store", "pickle"))
-    # On a busy machine CPU time shows the program's own share.
-    shown = name if time == "wall" else f"{name}, CPU time"
-    return ratio(section, shown, ours, bare, goal=goal)
+def _compared(
+    section: str, name: str, samples: dict[str, list[Sample]], goal: float
+) -> list[Figure]:
+    return by_cpu(section, name, (samples["store"], samples["pickle"]), goal=goal)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.document import read_all
+from benchmarks.document import figure_entry, read_all
+from benchmarks.figures import by_cpu, ratio
 from benchmarks.report import codecs, contenders
 from benchmarks.report.page import PAGE, RESULTS, render
-from benchmarks.report.tables import rows, summary
+from benchmarks.report.tables import headings, rows, summary
 
 
 def contender(name: str, baseline: str, microseconds: list[float], **facts: Any) -> dict[str, Any]:
@@ -84,6 +86,41 @@ def test_a_missed_goal_is_shown() -> None:
     found = {"group": "store", "figures": [figure], "seconds": 2.0}
     assert list(rows(found)[0]) == ["save", "1.5 (1.4 – 1.6) ×", "≤ 1.2", "NO", "", "", "3"]
     assert summary(found) == "0 of 1 goals met, in 2 s"
+
+
+def goal_row(name: str, unit: str, *rounds: float) -> Sequence[str]:
+    """Return the row of the head of the page for a ratio with these rounds."""
+    figure = ratio("goals", name, rounds, [1.0] * len(rounds), goal=1, base_unit=unit)
+    found = {"group": "goals", "figures": [figure_entry(figure)], "seconds": 2.0}
+    row = rows(found)[0]
+    assert len(row) == len(headings(found))
+    return row
+
+
+def test_the_head_says_faster_or_slower_than_whom() -> None:
+    """As fast, if quartiles lie on both sides of the other's time."""
+    assert goal_row("save, SQLite / ZODB", "µs CPU", 0.5, 0.6, 0.7)[:2] == (
+        "save, SQLite",
+        "faster than ZODB",
+    )
+    assert goal_row("save / ZODB", "µs CPU", 1.1, 1.2)[1] == "slower than ZODB"
+    assert goal_row("save / ZODB", "µs CPU", 0.9, 1.2)[1] == "as fast as ZODB"
+    assert goal_row("peak / ZODB", "MB", 1.1, 1.2)[1] == "larger than ZODB"
+    assert goal_row("peak / ZODB", "MB", 0.9, 0.95)[1] == "smaller than ZODB"
+    assert goal_row("bytes of a record", "", 0.9)[1] == ""
+
+
+def test_cpu_time_decides_and_wall_time_has_no_goal() -> None:
+    """A row of wall time only where a flush is part of both sides."""
+    ours, bare = [{"cpu": 2.0, "wall": 9.0}], [{"cpu": 4.0, "wall": 3.0}]
+    cpu, wall = by_cpu("goals", "save / bare", (ours, bare), goal=0.6, objects=2, flushed=True)
+    assert cpu.value is not None
+    assert wall.value is not None
+    assert (cpu.value.median, cpu.met) == (0.5, True)
+    assert (wall.value.median, wall.met) == (3.0, None)
+    assert cpu.ours is not None
+    assert cpu.ours.median == 1e6
+    assert len(by_cpu("goals", "load / bare", (ours, bare), goal=0.6)) == 1
 
 
 @pytest.mark.thorough

@@ -36,11 +36,11 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
 # Two hundred processes are started: seconds on an idle machine, minutes on a busy one.
 @pytest.mark.thorough
 @pytest.mark.timeout(600)
-def test_a_quick_run_measures_checks_writes_and_draws(tmp_path: Path) -> None:
+def test_a_smoke_run_measures_checks_writes_and_draws(tmp_path: Path) -> None:
     """One run for all that follows: nothing is left in the scratch directory."""
     output, scratch = tmp_path / "output", tmp_path / "scratch"
     scratch.mkdir()
-    options = ["--quick", "--output", str(output), "--scratch", str(scratch)]
+    options = ["--smoke", "--output", str(output), "--scratch", str(scratch)]
     done = python("benchmarks.run", *options)
     assert done.returncode == 0, done.stderr + done.stdout[-2000:]
     assert list(scratch.iterdir()) == []
@@ -61,7 +61,7 @@ def everything_is_there(output: Path, shown: str) -> None:
     assert sorted(found) == sorted(GROUPS)
     for group, document in found.items():
         assert f"== {group}" in shown
-        assert document["command"] == "python -m benchmarks.run --quick"
+        assert document["command"] == "python -m benchmarks.run --smoke"
         for key in ("date", "machine", "versions", "sizes", "seconds"):
             assert document[key]
         for figure in document["figures"]:
