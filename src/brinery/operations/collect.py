@@ -28,8 +28,8 @@ from brinery.graph.reference_order import components
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
-from brinery.record.info import read_metadata
 from brinery.record.end import end_size
+from brinery.record.info import read_metadata
 from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
 

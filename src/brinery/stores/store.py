@@ -100,7 +100,7 @@ class Store(StoreMapping):
         before.
         """
         from brinery.graph.save import save
-        from brinery.graph.saver import Root
+        from brinery.graph.work import Root
 
         options = save_options(self._session, codec, compress, verify)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
@@ -119,7 +119,7 @@ class Store(StoreMapping):
         A mapping has the IDs as its keys, and the objects as its values.
         """
         from brinery.graph.save import save
-        from brinery.graph.saver import Root
+        from brinery.graph.work import Root
 
         roots = [Root(obj, id_) for obj, id_ in named_objects(objects, ids)]
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
@@ -135,7 +135,7 @@ class Store(StoreMapping):
     ) -> None:
         """Save `obj` under `id` and replace any record there, no matter who has changed it since."""
         from brinery.graph.save import save
-        from brinery.graph.saver import Root
+        from brinery.graph.work import Root
 
         options = save_options(self._session, codec, compress, verify)
         save(self._session, [Root(obj, required_id(id), overwrite=True)], options)

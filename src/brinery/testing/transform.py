@@ -27,8 +27,8 @@ import pytest  # noqa: TID253 - only those who test import this module
 from brinery.codec import Buffer
 from brinery.errors import CorruptRecordError
 from brinery.ids import name_of
-from brinery.record.reader import parse
 from brinery.record.digest import digest_of
+from brinery.record.reader import parse
 from brinery.record.record import Transformation, new_metadata
 from brinery.record.writer import build
 from brinery.stores.memory import MemoryStore

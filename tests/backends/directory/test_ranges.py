@@ -15,7 +15,7 @@ from brinery.backend import Put
 from brinery.backends.directory import files
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.errors import StorageError
-from brinery.record.record import MAGIC
+from brinery.record.format import MAGIC
 
 LARGE = 8 << 20
 
