@@ -72,16 +72,16 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
         id_, groups = unpackb(data[text_at:kind_at])
     except _UNDAMAGED:
         return None
+    if type(groups) is not list or type(id_) is not str or (id is not None and id_ != id):
+        return None
     references: tuple[str, ...] = ()
     if groups:
-        if type(groups) is not list or len(groups) != 2:
+        if len(groups) != 2:
             return None
         class_name, ids = groups
         if type(class_name) is not str or type(ids) is not list or {*map(type, ids)} != {str}:
             return None
         references = (*ids,)
-    if type(id_) is not str or (id is not None and id_ != id):
-        return None
     # fmt: off
     return _new(Record, (_new(Metadata, (
         id_, kind, groups, references, text_at, digest, created, nonce, flags, None, (), None,
