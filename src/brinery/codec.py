@@ -103,6 +103,9 @@ class WriteLinks(Protocol):
         The answer is None for the root and for every object that is not persistable.
         """
 
+    def met(self, id: str, /) -> None:
+        """Note a reference in the current record, in place of another call of `external` for the same object."""
+
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return a function to call for each object of exactly this class that is written in place.
 
@@ -213,6 +216,9 @@ class PlainLinks:
     def placeholder_of(self, module: str, qualname: str, /) -> type | None:
         """Return None: failures are raised."""
         return None
+
+    def met(self, id: str, /) -> None:
+        """Do nothing: references are not listed."""
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""

@@ -33,6 +33,7 @@ class WriteState:
     def renew(self) -> bool:
         """Prepare for another save; return whether the reducers still hold."""
         self.openings.clear()
+        self.table.reductions.clear()
         if self.idle is not None:
             pickler, pieces = self.idle
             pickler.memo = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing, Version
@@ -116,12 +117,11 @@ class Fetcher:
         gate = self._session.gate
         alive: dict[str, Any] = {}
         read: dict[str, FetchedRecord] = {}
-        referrers: dict[str, str | None] = dict.fromkeys(ids)
-        wave = list(referrers)
+        wave = list(dict.fromkeys(ids))
         codec: Codec | None = None
         kind: Kind | None = None
         while wave:
-            following: list[str] = []
+            following: dict[str, None] = {}
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
@@ -138,13 +138,11 @@ class Fetcher:
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))
                 read[id_] = _new_fetched((record, codec))
-                for reference in metadata.references:
-                    if reference not in referrers:
-                        referrers[reference] = id_
-                        following.append(reference)
+                if metadata.references:
+                    following.update(zip(metadata.references, repeat(None)))
             for id_ in wanted.values():
-                raise _not_found(id_, referrers[id_], backend, read)
-            wave = following
+                raise _not_found(id_, ids, backend, read)
+            wave = [id_ for id_ in following if id_ not in read and id_ not in alive]
         return alive, read
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
@@ -202,10 +200,11 @@ class _Closure:
 
 
 def _not_found(
-    id_: str, referrer: str | None, backend: Backend, read: Mapping[str, FetchedRecord]
+    id_: str, asked: Sequence[str], backend: Backend, read: Mapping[str, FetchedRecord]
 ) -> BrineryError:
-    if referrer is None:
+    if id_ in asked:
         return NotFoundError(id_, backend.location)
+    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.references)
     return DanglingReferenceError(id_, referrer, backend.location, path_of(id_, read[referrer]))
 
 

@@ -91,6 +91,9 @@ class Saver:
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._current: Work | None = None
+        self._references: list[str] = []
+        self.met = self._references.append
+        self._classes: dict[str, str] = {}
         self._class_names = _NameTable()
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
@@ -125,7 +128,6 @@ class Saver:
         self.cache = session.caches.codecs
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
-        self._references: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._library = session.caches.libraries
         self._libraries: dict[str, str] = {}
@@ -168,6 +170,8 @@ class Saver:
             self._list,
             self._written,
             self._claims,
+            self._classes,
+            self._references,
             self._pinned,
             self._unchanged,
         ):
@@ -196,9 +200,8 @@ class Saver:
                 work = self._enlist(obj, self._new_id(obj), None, ABSENT, False)
             else:
                 work = self._enlist(obj, entry.id, entry, entry.version, False)
-        reference = work.reference
-        self._references[reference] = self._class_names[type(obj)]
-        return reference
+        self.met(work.reference)
+        return work.reference
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
         """Return a function which notes that the current record has an object of a versioned class."""
@@ -338,6 +341,7 @@ class Saver:
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
         work = Work(obj, id_, name_of(reference), entry, expect, chosen, self._current)
+        self._classes[reference] = self._class_names[type(obj)]
         self._list.append(work)
         works[id(obj)] = work
         return work
@@ -599,14 +603,15 @@ class Saver:
         _, encode, kinds = self._encoders.get(id(codec)) or self._encoder(codec)
         self.root = work.obj
         self._current = work
-        self._references = references = {}
+        references = self._references
+        references.clear()
         self._versions = versions = {}
         self._libraries = libraries = {}
         pieces, opening, is_simple = encode(work.obj)
         key: tuple[Any, ...] = self._class_names[type(work.obj)], opening
         if versions or libraries:
             key += (*versions.items(),), (*libraries.items(),)
-        groups = grouped(references) if references else ()
+        groups = grouped(dict.fromkeys(references), self._classes) if references else ()
         flags = SIMPLE if is_simple and not versions else 0
         return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -140,14 +140,15 @@ class Record(NamedTuple):
         return self.raw if len(self.raw) < SMALL else memoryview(self.raw)
 
 
-def grouped(references: Mapping[str, str]) -> Groups:
-    """Return IDs grouped by the class of their targets, to which `references` maps them."""
-    classes = {*references.values()}
-    if len(classes) == 1:
-        return [*classes, [*references]]
+def grouped(references: Iterable[str], classes: Mapping[str, str]) -> Groups:
+    """Return IDs grouped by the class of their targets, to which `classes` maps them."""
     found: dict[str, list[str]] = {}
-    for id_, class_name in references.items():
-        found.setdefault(class_name, []).append(id_)
+    for id_ in references:
+        class_name = classes[id_]
+        if class_name in found:
+            found[class_name].append(id_)
+        else:
+            found[class_name] = [id_]
     return [each for pair in found.items() for each in pair]
 
 
