@@ -42,7 +42,8 @@ from brinery.graph.work import Root, Work
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type, registrations
 from brinery.record.clock import now
-from brinery.record.digest import digest_of
+from brinery.record.buffers import digest_around, have_changed, large_in
+from brinery.record.digest import xxh3_128_digest as payload_digest
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
@@ -134,6 +135,7 @@ class Saver:
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
+        self._large: Encoded | None = None
 
     @classmethod
     def of(cls, session: Session, options: SaveOptions) -> Saver:
@@ -358,6 +360,8 @@ class Saver:
             put = self._encode(work)
             if put is not None:
                 yield put
+                if self._large is not None:
+                    self._check_large(work)
         yield from self._puts_of_gone(len(self._list))
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
@@ -399,8 +403,23 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._enlist_written(work, codec, digest)
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
+        if encoded.buffers and payload is None:
+            self._large = encoded
         about = self._about(work, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
+
+    def _check_large(self, work: Work) -> None:
+        # The engine has written large buffers from where they are.
+        encoded, self._large = self._large, None
+        if encoded is not None and have_changed(encoded.pieces, encoded.buffers):
+            raise _located(
+                work,
+                self._codec,
+                EncodeError(
+                    "a large array in it was changed while it was written",
+                    advice="Let no other thread change an object while it is saved",
+                ),
+            )
 
     def _check_doubtful(self, work: Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
@@ -613,7 +632,11 @@ class Saver:
             key += (*versions.items(),), (*libraries.items(),)
         groups = grouped(dict.fromkeys(references), self._classes) if references else ()
         flags = SIMPLE if is_simple and not versions else 0
-        return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
+        if len(pieces) == 1:
+            return _new_encoded((pieces, payload_digest(pieces[0]), groups, kinds[key], flags, ()))
+        buffers = large_in(pieces)
+        digest = digest_around([each for each in pieces if type(each) is bytes], buffers)
+        return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
         found = codec, codec.encoder(self), self._caches.kinds_of(codec)

@@ -121,7 +121,9 @@ class Record(NamedTuple):
     version: Any
     """The backend's version of it."""
     raw: bytes | None = None
-    """The expanded payload, if it was stored with a transform and has been expanded."""
+    """The expanded payload, if it was stored with a transform and has been expanded; or one without `buffers`."""
+    buffers: Sequence[Any] = ()
+    """The large buffers that the payload takes from outside, if the record was read in parts."""
 
     @property
     def stored(self) -> bytes | memoryview:
@@ -133,7 +135,7 @@ class Record(NamedTuple):
     @property
     def payload(self) -> bytes | memoryview:
         """Return the bytes of the payload as the codec wrote them."""
-        if self.metadata.transform is None:
+        if self.raw is None and self.metadata.transform is None:
             return self.stored
         if self.raw is None:
             raise ValueError("the payload is still transformed: expand the record first")
