@@ -25,7 +25,7 @@ from brinery_codecs._pickle.by_value.importable import (
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.reducers import Reducer
-from brinery_codecs._pickle.targets import Take, Target
+from brinery_codecs._pickle.targets import Target
 from brinery_codecs._pickle.write_state import WriteState
 
 
@@ -69,20 +69,20 @@ class CloudpickleCodec(PickleFamily):
         """Return the version of cloudpickle."""
         return str(cloudpickle.__version__)
 
-    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _Pickler:
-        return _Pickler(target, self.protocol, state, take)
+    def _pickler(self, target: Target, state: WriteState) -> _Pickler:
+        return _Pickler(target, self.protocol, state)
 
-    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState) -> DeepPickler:
         # Another pickler, which writes nothing, reduces functions and classes.
-        override = _Pickler(Sink(), self.protocol, state, None).reducer_override
-        return DeepPickler(sink, self.protocol, state.table, override, take)
+        override = _Pickler(Sink(), self.protocol, state).reducer_override
+        return DeepPickler(sink, self.protocol, state.table, override)
 
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]
-    def __init__(self, target: Target, protocol: int, state: WriteState, take: Take | None) -> None:
+    def __init__(self, target: Target, protocol: int, state: WriteState) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = state.table
-        super().__init__(target, protocol=protocol, buffer_callback=take)
+        super().__init__(target, protocol=protocol)
         self._is_persistable = state.table.is_persistable
         self._note_library = state.table.note_library
         self._without_version = state.table.without_version

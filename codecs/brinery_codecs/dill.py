@@ -21,7 +21,7 @@ from brinery_codecs._pickle.by_value.importable import (
 from brinery_codecs._pickle.deep import DeepPickler
 from brinery_codecs._pickle.family import PickleFamily
 from brinery_codecs._pickle.names import Names
-from brinery_codecs._pickle.targets import Take, Target, void
+from brinery_codecs._pickle.targets import Pieces, Target
 from brinery_codecs._pickle.write_state import WriteState
 
 _was_imported = "dill" in sys.modules
@@ -97,20 +97,20 @@ class DillCodec(PickleFamily):
         names.setdefault(("builtins", "__main__"), vars(sys.modules["__main__"]))
         return names
 
-    def _write(self, obj: Any, sink: Sink, state: WriteState, take: Take | None) -> None:
+    def _write(self, obj: Any, sink: Pieces, state: WriteState) -> None:
         refusal: Exception | None = None
         if self.recurse:
             try:
-                super()._write(obj, sink, state, take)
+                super()._write(obj, sink, state)
                 return
             except Exception as error:
                 if is_too_deep(error) or isinstance(error, MemoryError):
                     raise
                 refusal = error
-            void(sink, take)
+            sink.pieces.clear()
         try:
             # dill's own pickler may succeed; if it refuses the object, its error is raised.
-            pickler = _Pickler(sink, self, state, take)
+            pickler = _Pickler(sink, self, state)
             pickler.dump(obj)
             super()._check(pickler, sink.pieces)
             return
@@ -125,18 +125,22 @@ class DillCodec(PickleFamily):
         # dill writes the dictionary of a module by name, and a pickler in C has no hook for
         # dictionaries.  That of a module holds a loader and a spec, and so names their module.  Only
         # then are all objects that were written looked through, which takes as long as writing them.
-        if any(mark in piece for piece in pieces for mark in _MARKS_OF_A_MODULE):
+        if any(
+            type(piece) is bytes and mark in piece
+            for piece in pieces
+            for mark in _MARKS_OF_A_MODULE
+        ):
             written = pickler.memo.copy()
             if any(id(vars(module)) in written for module in list(sys.modules.values())):
                 raise NotExactError
 
-    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> _FastPickler:
-        return _FastPickler(target, self, state, take)
+    def _pickler(self, target: Target, state: WriteState) -> _FastPickler:
+        return _FastPickler(target, self, state)
 
-    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> DeepPickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState) -> DeepPickler:
         # Another pickler, which writes nothing, reduces functions and classes.
-        override = _FastPickler(Sink(), self, state, None).reducer_override
-        return DeepPickler(sink, self.protocol, state.table, override, take)
+        override = _FastPickler(Sink(), self, state).reducer_override
+        return DeepPickler(sink, self.protocol, state.table, override)
 
 
 # The name of the module of loaders and specs, as protocols from 4 on and those before write it.
@@ -147,11 +151,11 @@ class _FastPickler(pickle.Pickler):
     """Walks the data in C; `DillReducers` gets from dill the reductions of dill's own types."""
 
     def __init__(
-        self, target: Target, codec: DillCodec, state: WriteState, take: Take | None
+        self, target: Target, codec: DillCodec, state: WriteState
     ) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = state.table
-        super().__init__(target, codec.protocol, buffer_callback=take)
+        super().__init__(target, codec.protocol)
         self._note_library = state.table.note_library
         self._without_version = state.table.without_version
         self._by_value = not codec.byref
@@ -185,14 +189,13 @@ _SINGLETON_TYPES = frozenset({type(None), type(NotImplemented), type(...)})
 
 
 class _Pickler(dill.Pickler):  # type: ignore[misc]
-    def __init__(self, sink: Sink, codec: DillCodec, state: WriteState, take: Take | None) -> None:
+    def __init__(self, sink: Sink, codec: DillCodec, state: WriteState) -> None:
         super().__init__(
             sink,
             codec.protocol,
             byref=codec.byref,
             fmode=codec.fmode,
             recurse=codec.recurse,
-            buffer_callback=take,
         )
         self._table = state.table
         self._by_value = not codec.byref

@@ -54,7 +54,7 @@ class JsonCodec(Codec):
         return str(msgspec.__version__)
 
     def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+        self, obj: Any, sink: Sink, links: WriteLinks
     ) -> None:
         """Write `obj` as JSON, or refuse it with the place of the value that cannot be kept."""
         external: External = {}

@@ -72,7 +72,7 @@ class MsgpackCodec(Codec):
         return ".".join(map(str, msgpack.version))
 
     def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+        self, obj: Any, sink: Sink, links: WriteLinks
     ) -> None:
         """Write `obj` as MessagePack, or refuse it with the place of the value that cannot be kept."""
         types: Types = links.batch.setdefault((self, "types"), {})

@@ -14,7 +14,7 @@ from brinery_codecs._pickle.openings import (
     is_plain,
     opening_of,
 )
-from brinery_codecs._pickle.targets import Take, Target
+from brinery_codecs._pickle.targets import Target
 from brinery_codecs._pickle.write_state import WriteState
 
 
@@ -37,8 +37,8 @@ class PickleCodec(PickleFamily):
         """Return the version of Python, whose pickle module does the work."""
         return platform.python_version()
 
-    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> pickle.Pickler:
-        pickler = pickle.Pickler(target, self.protocol, buffer_callback=take)
+    def _pickler(self, target: Target, state: WriteState) -> pickle.Pickler:
+        pickler = pickle.Pickler(target, self.protocol)
         pickler.dispatch_table = state.table
         return pickler
 

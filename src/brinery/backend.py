@@ -187,6 +187,14 @@ class Backend(ABC):
         """
         return self.get(name)
 
+    def get_record(self, name: str) -> tuple[bytes, Version] | Ranges:
+        """Return the record `name` as `get` does, or open it, where it is large and can be read in parts."""
+        return self.get(name)
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        """Yield records as `get_many` does, or opened, as `get_record`."""
+        return self.get_many(names)
+
     @abstractmethod
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists, in any order."""

@@ -14,6 +14,9 @@ from brinery.typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
 Buffer = bytes | bytearray | memoryview
 
+ALIGNMENT: Final = 64
+"""A large buffer starts in a payload at a multiple of so many bytes."""
+
 Encode = Callable[[Any], tuple[Sequence[Buffer], int, bool]]
 """Encodes an object: returns the pieces of its payload, the size in bytes of the *opening* among them, and whether
 the payload is *simple*.  An opening makes the bare object, and is the same for all objects of a class; its size
@@ -48,7 +51,7 @@ class Capabilities:
     `deterministic`
         Equal objects with equal sharing give equal bytes, in every process.
     `out_of_band`
-        Large buffers can be kept beside the payload.
+        Large buffers stay where they are while a payload is written, and can be read into place.
     """
 
     references: bool = True
@@ -70,7 +73,7 @@ class Sink:
     __slots__ = ("pieces",)
 
     def __init__(self) -> None:
-        self.pieces: list[bytes] = []
+        self.pieces: list[Any] = []
 
     def write(self, data: Buffer) -> int:
         """Take `data`; a mutable buffer is copied.  Return its length in bytes."""
@@ -102,6 +105,9 @@ class WriteLinks(Protocol):
 
         The answer is None for the root and for every object that is not persistable.
         """
+
+    def met(self, id: str, /) -> None:
+        """Note a reference in the current record, in place of another call of `external` for the same object."""
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return a function to call for each object of exactly this class that is written in place.
@@ -214,6 +220,9 @@ class PlainLinks:
         """Return None: failures are raised."""
         return None
 
+    def met(self, id: str, /) -> None:
+        """Do nothing: references are not listed."""
+
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return None: classes have no versions."""
         return None
@@ -281,11 +290,12 @@ class Codec(ABC):
 
     @abstractmethod
     def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+        self, obj: Any, sink: Sink, links: WriteLinks
     ) -> None:
         """Write the payload of `obj` to `sink`.
 
-        `buffers`, where it is given and the codec can, takes the large buffers out of band.
+        A memoryview among the pieces of the sink is a large buffer, at an offset that is a multiple of
+        `ALIGNMENT`; only a codec that can read it `out_of_band` leaves one there.
         """
 
     @abstractmethod
@@ -311,6 +321,14 @@ class Codec(ABC):
         Its links are the same ones as before.  The base class returns False, and a store calls `encoder` again.
         """
         return False
+
+    def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+        """Return a payload for `load` that takes its large buffers from outside.
+
+        `parts` are its bytes before, between and after the buffers, which have these sizes in bytes.  Raise
+        `ValueError` if they do not belong together.
+        """
+        raise NotImplementedError
 
     def made_by(self, opening: bytes, links: ReadLinks) -> type | None:
         """Return the class whose bare object an opening makes, where `fill` may be used for its objects.

@@ -77,9 +77,8 @@ class DeepPickler(pickle._Pickler):
         protocol: int,
         table: Mapping[type, Reduce],
         override: Reduce | None = None,
-        buffer_callback: Callable[[Any], None] | None = None,
     ) -> None:
-        super().__init__(sink, protocol, buffer_callback=buffer_callback)
+        super().__init__(sink, protocol)
         self._table = table
         self._override = override
         self._under_way: dict[int, int] = {}

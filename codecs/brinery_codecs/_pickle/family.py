@@ -33,7 +33,7 @@ from brinery_codecs._pickle.openings import (
 )
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
-from brinery_codecs._pickle.targets import Take, Target, void
+from brinery_codecs._pickle.targets import Pieces, Target, detached
 from brinery_codecs._pickle.unpicklers import (
     SuspendableUnpickler,
     UpgradingUnpickler,
@@ -89,20 +89,12 @@ class PickleFamily(Codec):
         """Return the keyword arguments that make this codec again."""
         return {"protocol": self.protocol}
 
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
-    ) -> None:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write the pickle of `obj`."""
         state = links.batch.get(id(self))
         if state is None:
             state = links.batch[id(self)] = self._write_state(links)
-        if buffers is None or not self.capabilities.out_of_band:
-            sink.pieces += self._encode(state, obj)[0]
-            return
-        state.begin()
-        taken = Take()
-        self._write(obj, sink, state, taken)
-        buffers += taken
+        sink.pieces += self._encode(state, obj)[0]
 
     def encoder(self, links: WriteLinks) -> Encode:
         """Return a function that writes objects of one save; see `Codec.encoder`."""
@@ -120,8 +112,9 @@ class PickleFamily(Codec):
             return self._encode_otherwise(state, obj)
         # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
         idle, state.idle = state.idle, None
-        pickler, pieces = idle or self._new_pickler(state)
-        pieces.clear()
+        pickler, target = idle or self._new_pickler(state)
+        target.pieces.clear()
+        size = target.base = len(opening.head)
         pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
         try:
             pickler.dump(attributes)
@@ -131,49 +124,45 @@ class PickleFamily(Codec):
             raise
         for note in opening.notes:
             note()
-        found = joined(opening, pieces)
-        state.idle = pickler, pieces
-        size = len(opening.head)
+        found = joined(opening, target.pieces)
+        state.idle = pickler, target
         self._check(pickler, found)
         return found, size, opening.is_plain and are_simple(found, size)
 
     def _encode_otherwise(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
-        sink = Sink()
-        self._write(obj, sink, state, None)
+        sink = Pieces()
+        self._write(obj, sink, state)
         return sink.pieces, 0, False
 
-    def _write(self, obj: Any, sink: Sink, state: WriteState, take: Take | None) -> None:
+    def _write(self, obj: Any, sink: Pieces, state: WriteState) -> None:
         try:
-            if take is None:
-                self._write_in_band(obj, sink, state)
-                return
-            writer = self._pickler(sink, state, take)
-            writer.dump(obj)
-            self._check(writer, sink.pieces)
+            # See `_encode`.
+            idle, state.idle = state.idle, None
+            pickler, target = idle or self._new_pickler(state)
+            target.pieces.clear()
+            target.base = 0
+            pickler.memo = {}
+            pickler.dump(obj)
+            sink.pieces += target.pieces
+            self._check(pickler, sink.pieces)
+            state.idle = pickler, target
             return
         except Exception as error:
             if not is_too_deep(error):
                 raise
         # The attempt has cost as much as a thousand objects, and its output is dropped.
-        void(sink, take)
-        pickler = self._deep_pickler(sink, state, take)
+        sink.pieces.clear()
+        pickler = self._deep_pickler(sink, state)
         pickler.dump(obj)
         self._check(pickler, sink.pieces)
 
-    def _write_in_band(self, obj: Any, sink: Sink, state: WriteState) -> None:
-        # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
-        idle, state.idle = state.idle, None
-        pickler, pieces = idle or self._new_pickler(state)
-        pieces.clear()
-        pickler.memo = {}
-        pickler.dump(obj)
-        sink.pieces += pieces
-        self._check(pickler, sink.pieces)
-        state.idle = pickler, pieces
+    def _new_pickler(self, state: WriteState) -> tuple[Any, Pieces]:
+        target = Pieces()
+        return self._pickler(target, state), target
 
-    def _new_pickler(self, state: WriteState) -> tuple[Any, list[bytes]]:
-        sink = Sink()
-        return self._pickler(sink, state, None), sink.pieces
+    def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+        """Return a pickle that takes its large buffers from outside."""
+        return detached(parts, sizes)
 
     def load(self, source: Buffer, links: ReadLinks, buffers: Iterable[Buffer] = ()) -> Any:
         """Return the object of the pickle that `source` starts with."""
@@ -388,11 +377,11 @@ class PickleFamily(Codec):
             admitted(pickle.Unpickler(io.BytesIO()).find_class, restriction)(module, name)
 
     @abstractmethod
-    def _pickler(self, target: Target, state: WriteState, take: Take | None) -> Pickler: ...
+    def _pickler(self, target: Target, state: WriteState) -> Pickler: ...
 
-    def _deep_pickler(self, sink: Sink, state: WriteState, take: Take | None) -> Pickler:
+    def _deep_pickler(self, sink: Sink, state: WriteState) -> Pickler:
         """Return the pickler for objects that are too deep for the other one."""
-        return DeepPickler(sink, self.protocol, state.table, buffer_callback=take)
+        return DeepPickler(sink, self.protocol, state.table)
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
         """Return the opening of the payloads of a class, None if it has none."""
@@ -401,7 +390,7 @@ class PickleFamily(Codec):
     def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
         # What is written by value does not spell the name: see `classes`.
-        if self._is_portable and any(b"__main__" in piece for piece in pieces):
+        if self._is_portable and any(type(piece) is bytes and b"__main__" in piece for piece in pieces):
             for module, name in self.needs(b"".join(pieces)):
                 if "__main__" in (module, name):
                     raise pickle.PicklingError(

@@ -153,13 +153,13 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
     """Return whether the state in the pieces of a payload, after its opening, names no global."""
     if len(pieces) == 1 and not may_name(pieces[0]):
         return True
+    if sum(map(len, pieces)) > _MOST_ON_TRIAL:
+        return False
     return names_nothing(b"".join(pieces)[opening:])
 
 
 def names_nothing(state: bytes) -> bool:
-    """Return whether a state names no global: it is read on trial, unless it is large."""
-    if len(state) > _MOST_ON_TRIAL:
-        return False
+    """Return whether a state names no global: it is read on trial."""
     try:
         _Asks(BytesIO(REFILL + state), buffers=(_nothing, _Nothing())).load()
     except Exception:  # noqa: BLE001 - it names one, or is not read without the objects that it refers to

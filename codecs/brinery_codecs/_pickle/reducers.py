@@ -41,7 +41,9 @@ class ReducerTable(dict[type, Reducer]):
     ) -> None:
         super().__init__({PlaceholderType: reduce_missing})
         self.is_persistable = links.is_external_type
-        self._external = links.external
+        self._links = links
+        self.reductions: dict[int, tuple[Any, tuple[str]]] = {}
+        """The references to objects that this save has met, by `id()`."""
         self._note_version = links.note_version
         self._noted: set[type] = set()
         self._library = links.note_library
@@ -69,7 +71,7 @@ class ReducerTable(dict[type, Reducer]):
             self._noted.add(cls)
         libraries = self._libraries(cls)
         if self.is_persistable(cls):
-            reducer = _persistable_reducer(cls, _noting_all(libraries, reducer), self._external)
+            reducer = self._persistable_reducer(cls, _noting_all(libraries, reducer))
             libraries = ()
         elif cls is ModuleType:
             reducer = self._noting_module(reducer)
@@ -127,6 +129,39 @@ class ReducerTable(dict[type, Reducer]):
 
         return reduce_module
 
+    def _persistable_reducer(self, cls: type, reduce: Reducer) -> Reducer:
+        """Return the reducer for persistable objects of a class: a reference, or the root in full."""
+        needs_early = hashes_by_value(cls)
+        links, reductions, met, external_id = (
+            self._links,
+            self.reductions,
+            self._links.met,
+            self._links.external,
+        )
+
+        def reduce_persistable(obj: Any) -> Any:
+            key = id(obj)
+            if key in reductions and obj is not links.root:
+                known = reductions[key]
+                met(known[1][0])
+                return known
+            reference = external_id(obj)
+            if reference is not None:
+                known = reductions[key] = external, (reference,)
+                return known
+            reduction = reduce(obj)
+            if type(reduction) is str:  # a global
+                return reduction
+            constructor, args, *rest = reduction
+            if needs_early and rest and rest[0] is not None:
+                early = _early_attributes(obj, rest[0])
+                return (hashable_root, (early, constructor, *args), *rest)
+            if constructor is _NEW:
+                return (new_root, args, *rest)
+            return (root, (constructor, *args), *rest)
+
+        return reduce_persistable
+
     def is_own(self, cls: type) -> bool:
         """Return whether the reducer of `cls`, which is in the table, differs from that of pickle."""
         return self.is_persistable(cls) or cls in self._noted or issubclass(cls, Placeholder)
@@ -152,30 +187,6 @@ def _noting(note: Note, reduce: Reducer) -> Reducer:
         return reduction
 
     return reduce_noted
-
-
-def _persistable_reducer(
-    cls: type, reduce: Reducer, external_id: Callable[[Any], str | None]
-) -> Reducer:
-    """Return the reducer for persistable objects of a class: a reference, or the root in full."""
-    needs_early = hashes_by_value(cls)
-
-    def reduce_persistable(obj: Any) -> Any:
-        id = external_id(obj)
-        if id is not None:
-            return external, (id,)
-        reduction = reduce(obj)
-        if type(reduction) is str:  # a global
-            return reduction
-        constructor, args, *rest = reduction
-        if needs_early and rest and rest[0] is not None:
-            early = _early_attributes(obj, rest[0])
-            return (hashable_root, (early, constructor, *args), *rest)
-        if constructor is _NEW:
-            return (new_root, args, *rest)
-        return (root, (constructor, *args), *rest)
-
-    return reduce_persistable
 
 
 def hashes_by_value(cls: type) -> bool:

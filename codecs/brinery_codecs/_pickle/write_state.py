@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from brinery_codecs._pickle.openings import Opening
 from brinery_codecs._pickle.reducers import ReducerTable
+from brinery_codecs._pickle.targets import Pieces
 
 if TYPE_CHECKING:
     from brinery_codecs._pickle.by_value.reducer import ClassReducer
@@ -23,7 +24,7 @@ class WriteState:
     """The opening of each class that this save has met; None for a class without one."""
     known_openings: dict[type, Opening] = field(default_factory=dict)
     """Those of former saves: they hold while their classes are ordinary."""
-    idle: tuple[Any, list[bytes]] | None = None
+    idle: tuple[Any, Pieces] | None = None
     """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None
 
@@ -33,10 +34,11 @@ class WriteState:
     def renew(self) -> bool:
         """Prepare for another save; return whether the reducers still hold."""
         self.openings.clear()
+        self.table.reductions.clear()
         if self.idle is not None:
-            pickler, pieces = self.idle
+            pickler, target = self.idle
             pickler.memo = {}
-            pieces.clear()
+            target.pieces.clear()
         return self.reductions == copyreg.dispatch_table
 
     def begin(self) -> None:

@@ -32,7 +32,7 @@ class MissingCodec(Codec):
         return {"named": self.named, "options": self.options_given, "reason": self.reason}
 
     def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks, buffers: list[Buffer] | None = None
+        self, obj: Any, sink: Sink, links: WriteLinks
     ) -> NoReturn:
         """Raise: there is nothing that could encode."""
         raise TypeError(self.reason)

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import repeat
 from typing import Any, Final, NamedTuple
 
-from brinery.backend import Backend, Missing, Version
+from brinery.backend import Backend, Missing, Ranges, Version
 from brinery.codec import Codec
 from brinery.errors import (
     BrineryError,
@@ -23,12 +24,13 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
 from brinery.record.kind import Kind
+from brinery.record.reader import read_in_parts
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 
-GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes, Version]]]
+GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes | Ranges, Version]]]
 """Yields name, bytes and version of the records that exist; see `Backend.get_many`."""
 
 _MOST_AHEAD: Final = 200
@@ -80,7 +82,7 @@ class Fetcher:
             if closure is not None:
                 with suppress(_IncompleteError):
                     return self._read(ids, backend, _Closure(closure))
-        return backend.read_one_state(lambda view: self._read(ids, view, view.get_many))
+        return backend.read_one_state(lambda view: self._read(ids, view, view.get_records))
 
     def fetch_alone(self, id: str, alive: dict[str, Any]) -> FetchedRecord | Sequence[str]:
         """Return the record `id`; if it refers to records that have to be read, return its references.
@@ -92,13 +94,16 @@ class Fetcher:
         gate.begin_load()
         name = name_of(id)
         try:
-            data, version = backend.get(name)
+            found = backend.get_record(name)
         except Missing:
             raise NotFoundError(id, backend.location) from None
-        try:
-            record = gate.parsed(data, version, id)
-        except (RecordError, TrustError):
-            record = gate.parsed(data, version, id, backend.where(name))
+        if type(found) is not tuple:
+            record = self._opened(found, id, backend.where(name))
+        else:
+            try:
+                record = gate.parsed(*found, id)
+            except (RecordError, TrustError):
+                record = gate.parsed(*found, id, backend.where(name))
         metadata = record.metadata
         if metadata.references:
             unread = self._missing(metadata.references, alive)
@@ -116,19 +121,23 @@ class Fetcher:
         gate = self._session.gate
         alive: dict[str, Any] = {}
         read: dict[str, FetchedRecord] = {}
-        referrers: dict[str, str | None] = dict.fromkeys(ids)
-        wave = list(referrers)
+        wave = list(dict.fromkeys(ids))
         codec: Codec | None = None
         kind: Kind | None = None
         while wave:
-            following: list[str] = []
+            following: dict[str, None] = {}
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
                 try:
-                    record = gate.parsed(data, version, id_)
+                    if type(data) is bytes:
+                        record = gate.parsed(data, version, id_)
+                    else:
+                        record = self._opened(data, id_, backend.where(place))
                 except (RecordError, TrustError):
                     # Parse it again with its path, so that the error names it; making the path takes time.
+                    if type(data) is not bytes:
+                        raise
                     record = gate.parsed(data, version, id_, backend.where(place))
                 metadata = record.metadata
                 # Most records of a graph are of the same kind as the one before.
@@ -138,14 +147,30 @@ class Fetcher:
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))
                 read[id_] = _new_fetched((record, codec))
-                for reference in metadata.references:
-                    if reference not in referrers:
-                        referrers[reference] = id_
-                        following.append(reference)
+                if metadata.references:
+                    following.update(zip(metadata.references, repeat(None)))
             for id_ in wanted.values():
-                raise _not_found(id_, referrers[id_], backend, read)
-            wave = following
+                raise _not_found(id_, ids, backend, read)
+            wave = [id_ for id_ in following if id_ not in read and id_ not in alive]
         return alive, read
+
+    def _opened(self, ranges: Ranges, id_: str, path: str) -> Record:
+        """Return a large record; its arrays are read into memory of their own, if they were written so."""
+        gate = self._session.gate
+        with ranges:
+            metadata = gate.parsed_end(ranges, id_, path)
+            if (
+                metadata.buffers
+                and metadata.transform is None
+                and metadata.content is None
+                and gate.restriction is None
+                and not self._placeholders
+            ):
+                codec = self._codec_of(metadata)
+                gate.check_codec(codec, metadata)
+                return read_in_parts(ranges, metadata, codec.detached, path)
+            data = ranges.read(0, ranges.size)
+        return gate.parsed(data, ranges.version, id_, path)
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
         # Return the IDs of a wave that are not alive.  The living objects are put into `alive`, so that
@@ -202,10 +227,11 @@ class _Closure:
 
 
 def _not_found(
-    id_: str, referrer: str | None, backend: Backend, read: Mapping[str, FetchedRecord]
+    id_: str, asked: Sequence[str], backend: Backend, read: Mapping[str, FetchedRecord]
 ) -> BrineryError:
-    if referrer is None:
+    if id_ in asked:
         return NotFoundError(id_, backend.location)
+    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.references)
     return DanglingReferenceError(id_, referrer, backend.location, path_of(id_, read[referrer]))
 
 

@@ -165,5 +165,6 @@ class IsolatedSaver(Saver):
             return None
         # A plain string, as in every payload: an `Id` would add its class to the names in the payload.
         reference = str.__str__(found)
-        self._references[reference] = self.around.classes.get(reference, "")
+        self._classes[reference] = self.around.classes.get(reference, "")
+        self.met(reference)
         return reference

@@ -443,13 +443,13 @@ class Loader:
         record, codec = read
         if type(codec) is MissingCodec:
             return self._opaque(read, codec.reason)
-        return codec.load(record.payload, self)
+        return codec.load(record.payload, self, record.buffers)
 
     def _begin(self, read: FetchedRecord) -> Callable[[], Any] | None:
         if type(read.codec) is MissingCodec:
             obj = self._opaque(read, read.codec.reason)
             return lambda: obj
-        return read.codec.begin(read.record.payload, self)
+        return read.codec.begin(read.record.payload, self, read.record.buffers)
 
     def _failure(self, id_: str, read: FetchedRecord) -> DecodeFailure:
         return DecodeFailure(id_, read, self._backend.where(name_of(id_)))

@@ -42,7 +42,8 @@ from brinery.graph.work import Root, Work
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type, registrations
 from brinery.record.clock import now
-from brinery.record.digest import digest_of
+from brinery.record.buffers import digest_around, have_changed, large_in
+from brinery.record.digest import xxh3_128_digest as payload_digest
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
@@ -91,6 +92,9 @@ class Saver:
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._current: Work | None = None
+        self._references: list[str] = []
+        self.met = self._references.append
+        self._classes: dict[str, str] = {}
         self._class_names = _NameTable()
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
@@ -125,13 +129,13 @@ class Saver:
         self.cache = session.caches.codecs
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
-        self._references: dict[str, str] = {}
         self._versions: dict[str, int] = {}
         self._library = session.caches.libraries
         self._libraries: dict[str, str] = {}
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
+        self._large: Encoded | None = None
 
     @classmethod
     def of(cls, session: Session, options: SaveOptions) -> Saver:
@@ -168,6 +172,8 @@ class Saver:
             self._list,
             self._written,
             self._claims,
+            self._classes,
+            self._references,
             self._pinned,
             self._unchanged,
         ):
@@ -196,9 +202,8 @@ class Saver:
                 work = self._enlist(obj, self._new_id(obj), None, ABSENT, False)
             else:
                 work = self._enlist(obj, entry.id, entry, entry.version, False)
-        reference = work.reference
-        self._references[reference] = self._class_names[type(obj)]
-        return reference
+        self.met(work.reference)
+        return work.reference
 
     def note_version(self, cls: type) -> Callable[[], None] | None:
         """Return a function which notes that the current record has an object of a versioned class."""
@@ -338,6 +343,7 @@ class Saver:
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
         work = Work(obj, id_, name_of(reference), entry, expect, chosen, self._current)
+        self._classes[reference] = self._class_names[type(obj)]
         self._list.append(work)
         works[id(obj)] = work
         return work
@@ -354,6 +360,8 @@ class Saver:
             put = self._encode(work)
             if put is not None:
                 yield put
+                if self._large is not None:
+                    self._check_large(work)
         yield from self._puts_of_gone(len(self._list))
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
@@ -395,8 +403,23 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._enlist_written(work, codec, digest)
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
+        if encoded.buffers and payload is None:
+            self._large = encoded
         about = self._about(work, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
+
+    def _check_large(self, work: Work) -> None:
+        # The engine has written large buffers from where they are.
+        encoded, self._large = self._large, None
+        if encoded is not None and have_changed(encoded.pieces, encoded.buffers):
+            raise _located(
+                work,
+                self._codec,
+                EncodeError(
+                    "a large array in it was changed while it was written",
+                    advice="Let no other thread change an object while it is saved",
+                ),
+            )
 
     def _check_doubtful(self, work: Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
@@ -599,16 +622,21 @@ class Saver:
         _, encode, kinds = self._encoders.get(id(codec)) or self._encoder(codec)
         self.root = work.obj
         self._current = work
-        self._references = references = {}
+        references = self._references
+        references.clear()
         self._versions = versions = {}
         self._libraries = libraries = {}
         pieces, opening, is_simple = encode(work.obj)
         key: tuple[Any, ...] = self._class_names[type(work.obj)], opening
         if versions or libraries:
             key += (*versions.items(),), (*libraries.items(),)
-        groups = grouped(references) if references else ()
+        groups = grouped(dict.fromkeys(references), self._classes) if references else ()
         flags = SIMPLE if is_simple and not versions else 0
-        return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
+        if len(pieces) == 1:
+            return _new_encoded((pieces, payload_digest(pieces[0]), groups, kinds[key], flags, ()))
+        buffers = large_in(pieces)
+        digest = digest_around([each for each in pieces if type(each) is bytes], buffers)
+        return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
         found = codec, codec.encoder(self), self._caches.kinds_of(codec)

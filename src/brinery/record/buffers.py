@@ -6,12 +6,13 @@ any part alone.  The digest of such a payload is that of its other bytes, follow
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from brinery.codec import Buffer
+from brinery.backend import Ranges
+from brinery.codec import ALIGNMENT, Buffer
 from brinery.record.digest import digest_of, xxh3_128_digest
-from brinery.record.format import ALIGNMENT
 
 CHUNK: Final = 1 << 20
 _DIGEST_SIZE: Final = 16
@@ -32,6 +33,43 @@ def chunk_digests(buffer: Buffer) -> bytes:
     """Return the digests of the chunks of a large buffer, joined."""
     view = memoryview(buffer).cast("B")
     return b"".join(xxh3_128_digest(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+
+
+def large_in(pieces: Sequence[Buffer]) -> tuple[LargeBuffer, ...]:
+    """Return the large buffers among the pieces of a payload: those that are views."""
+    at, found = 0, []
+    for piece in pieces:
+        if type(piece) is memoryview:
+            found.append(LargeBuffer(at, len(piece), chunk_digests(piece)))
+        at += len(piece)
+    return tuple(found)
+
+
+def have_changed(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> bool:
+    """Return whether large buffers have other content than when `large_in` took their digests."""
+    views = [piece for piece in pieces if type(piece) is memoryview]
+    return any(chunk_digests(view) != each.digests for view, each in zip(views, buffers, strict=True))
+
+
+def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
+    """Return a large buffer of a record in memory of its own; None if it is damaged.
+
+    Each chunk is checked while it is in the cache of the processor.
+    """
+    memory = _new_memory(buffer.size)
+    view = memoryview(memory)
+    found = []
+    for at in range(0, buffer.size, CHUNK):
+        chunk = view[at : at + CHUNK]
+        ranges.read_into(buffer.offset + at, chunk)
+        found.append(xxh3_128_digest(chunk))
+    return memory if b"".join(found) == buffer.digests else None
+
+
+def _new_memory(size: int) -> Buffer:
+    # numpy's memory is not filled with zeros first, which takes as long as a copy.
+    numpy: Any = sys.modules.get("numpy")
+    return bytearray(size) if numpy is None else numpy.empty(size, "u1")  # type: ignore[no-any-return]
 
 
 def around(payload: Buffer, buffers: Sequence[LargeBuffer]) -> Iterator[Buffer]:

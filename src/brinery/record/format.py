@@ -30,7 +30,6 @@ from brinery.codec import Buffer
 
 FORMAT_VERSION: Final = 2
 MAGIC: Final = b"\x8bBRINERY"
-ALIGNMENT: Final = 64
 MAX_DESCRIPTION: Final = 1 << 30
 """The most bytes of text and kind."""
 
@@ -70,11 +69,6 @@ def packing() -> tuple[Callable[[Any], bytes], Callable[[Buffer], Any]]:
         pack = functools.partial(msgpack.packb, unicode_errors="surrogatepass")
     unpack = functools.partial(msgpack.unpackb, unicode_errors="surrogatepass")
     return pack, unpack
-
-
-def aligned(offset: int) -> int:
-    """Return the first offset from `offset` on at which a buffer may start."""
-    return -(-offset // ALIGNMENT) * ALIGNMENT
 
 
 def has_magic(tail: Buffer) -> bool:

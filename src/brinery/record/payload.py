@@ -29,6 +29,7 @@ MAX_EXPANDED: Final = 1 << 30
 # description in the metadata takes about 60.
 _LEAST: Final = 128
 _LEAST_GAIN: Final = 64
+_LEAST_SHARE: Final = 20  # a transform must save a twentieth of a payload, which is not worth a reader's time otherwise
 
 
 class Stored(NamedTuple):
@@ -47,7 +48,7 @@ def stored(transform: Transform, pieces: Sequence[Buffer], digest: bytes, limit:
     size = sum(map(len, pieces))
     if _LEAST <= size <= limit:
         encoded = transform.encode(pieces)
-        if sum(map(len, encoded)) + _LEAST_GAIN <= size:
+        if sum(map(len, encoded)) + max(_LEAST_GAIN, size // _LEAST_SHARE) <= size:
             done = Transformation(transform.name, transform.config(), size, digest)
             return Stored(encoded, digest_of(encoded), done)
     return Stored(pieces, digest, None)

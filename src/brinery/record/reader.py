@@ -6,14 +6,21 @@ error for each problem.  The format is specified in `docs/design/record-format.m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from msgpack import unpackb
 
+from brinery.backend import Ranges
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
-from brinery.record.buffers import LargeBuffer, check_places, is_undamaged
+from brinery.record.buffers import (
+    LargeBuffer,
+    check_places,
+    digest_around,
+    is_undamaged,
+    read_buffer,
+)
 from brinery.record.clock import FAR_FUTURE
 from brinery.record.digest import xxh3_64_digest as end_digest
 from brinery.record.digest import xxh3_128_digest as payload_digest
@@ -86,7 +93,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     return _new(Record, (_new(Metadata, (
         id_, kind, groups, references, text_at, digest, created, nonce, flags, None, (), None,
         NOTHING_MORE,
-    )), data, version, None))
+    )), data, version, None, ()))
     # fmt: on
 
 
@@ -211,6 +218,37 @@ def _size(value: Any) -> int:
     if typed(value, int) < 0:
         raise ValueError("a size is negative")
     return int(value)
+
+
+def read_in_parts(
+    ranges: Ranges,
+    metadata: Metadata,
+    detached: Callable[[Sequence[bytes], Sequence[int]], bytes],
+    path: str | None,
+) -> Record:
+    """Return a record whose large buffers are read into memory of their own, which can be written to.
+
+    `metadata` are those of the record; it has no transform.  `detached` is `Codec.detached`.  Raise
+    `RecordError` if any byte has changed.
+    """
+    at, parts = 0, []
+    for offset, size, _ in metadata.buffers:
+        parts.append(ranges.read(at, offset))
+        at = offset + size
+    parts.append(ranges.read(at, metadata.payload_size))
+    is_good = digest_around(parts, metadata.buffers) == metadata.payload_digest
+    buffers = []
+    for each in metadata.buffers if is_good else ():
+        buffer = read_buffer(ranges, each)
+        is_good = is_good and buffer is not None
+        buffers.append(buffer)
+    if not is_good:
+        raise damaged("the digest of its payload does not match", metadata.id, path)
+    try:
+        raw = detached(parts, [each.size for each in metadata.buffers])
+    except ValueError as error:
+        raise damaged("brinery does not write such metadata", metadata.id, path) from error
+    return Record(metadata, b"", ranges.version, raw, buffers)
 
 
 def parse(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -121,7 +121,9 @@ class Record(NamedTuple):
     version: Any
     """The backend's version of it."""
     raw: bytes | None = None
-    """The expanded payload, if it was stored with a transform and has been expanded."""
+    """The expanded payload, if it was stored with a transform and has been expanded; or one without `buffers`."""
+    buffers: Sequence[Any] = ()
+    """The large buffers that the payload takes from outside, if the record was read in parts."""
 
     @property
     def stored(self) -> bytes | memoryview:
@@ -133,21 +135,22 @@ class Record(NamedTuple):
     @property
     def payload(self) -> bytes | memoryview:
         """Return the bytes of the payload as the codec wrote them."""
-        if self.metadata.transform is None:
+        if self.raw is None and self.metadata.transform is None:
             return self.stored
         if self.raw is None:
             raise ValueError("the payload is still transformed: expand the record first")
         return self.raw if len(self.raw) < SMALL else memoryview(self.raw)
 
 
-def grouped(references: Mapping[str, str]) -> Groups:
-    """Return IDs grouped by the class of their targets, to which `references` maps them."""
-    classes = {*references.values()}
-    if len(classes) == 1:
-        return [*classes, [*references]]
+def grouped(references: Iterable[str], classes: Mapping[str, str]) -> Groups:
+    """Return IDs grouped by the class of their targets, to which `classes` maps them."""
     found: dict[str, list[str]] = {}
-    for id_, class_name in references.items():
-        found.setdefault(class_name, []).append(id_)
+    for id_ in references:
+        class_name = classes[id_]
+        if class_name in found:
+            found[class_name].append(id_)
+        else:
+            found[class_name] = [id_]
     return [each for pair in found.items() for each in pair]
 
 

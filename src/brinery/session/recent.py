@@ -19,7 +19,7 @@ class RecentRecords:
     def add(self, id: str, record: Record) -> None:
         """Keep a record that was just loaded."""
         restored = 0 if record.raw is None else len(record.raw)
-        if len(record.data) + restored > self._LARGEST:
+        if record.buffers or len(record.data) + restored > self._LARGEST:
             return
         records = self._records
         records.pop(id, None)

@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.codec import Buffer, Codec, Sink
+from brinery.codec import ALIGNMENT, Buffer, Codec, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.record.reader import parse
@@ -218,34 +218,37 @@ class CodecContract:
                 store.load(id_)
             assert samples.sprung == []
 
-    def test_an_object_comes_back_from_payload_and_buffers(self, codec: Codec) -> None:
-        """A codec that is offered a place for large buffers may use it or not."""
+    def test_large_buffers_stay_where_they_are(self, codec: Codec) -> None:
+        """Where that is declared: as aligned views among the pieces, which `load` takes from outside."""
         array = _array()
-        sink, buffers = Sink(), list[Buffer]()
+        sink = Sink()
         try:
-            codec.dump(array, sink, LoneLinks(array), buffers)
+            codec.dump(array, sink, LoneLinks(array))
         except Exception:  # noqa: BLE001 - a codec may raise anything: this one keeps no arrays
             assert not codec.capabilities.out_of_band
             return
-        found = codec.load(b"".join(sink.pieces), LoneLinks(array), [bytes(b) for b in buffers])
-        assert (found.dtype, found.shape) == (array.dtype, array.shape)
-        assert found.tobytes() == array.tobytes()
-
-    def test_large_buffers_go_out_of_band(self, codec: Codec) -> None:
-        """Where that is declared, at the codec's best protocol; else there are none."""
-        array = _array()
-        sink, buffers = Sink(), list[Buffer]()
-        try:
-            codec.dump(array, sink, LoneLinks(array), buffers)
-        except Exception:  # noqa: BLE001 - as above
-            assert not codec.capabilities.out_of_band
-            return
-        can = codec.capabilities.out_of_band
-        if can and (codec.protocol is None or codec.protocol == max(codec.protocols)):
-            assert sum(map(len, sink.pieces)) < array.nbytes // 2
-            assert sum(memoryview(buffer).nbytes for buffer in buffers) >= array.nbytes
+        pieces = sink.pieces
+        whole = codec.load(b"".join(pieces), LoneLinks(array))
+        views = [piece for piece in pieces if type(piece) is memoryview]
+        if not codec.capabilities.out_of_band:
+            assert not views
+            found = whole
         else:
-            assert buffers == []
+            assert sum(map(len, views)) >= array.nbytes
+            places = [sum(map(len, pieces[: pieces.index(view)])) for view in views]
+            assert not any(place % ALIGNMENT for place in places)
+            parts = [b""]
+            for piece in pieces:
+                if type(piece) is memoryview:
+                    parts.append(b"")
+                else:
+                    parts[-1] += piece
+            payload = codec.detached(parts, [len(view) for view in views])
+            assert len(payload) < array.nbytes // 2
+            found = codec.load(payload, LoneLinks(array), [bytearray(view) for view in views])
+        for each in (whole, found):
+            assert (each.dtype, each.shape) == (array.dtype, array.shape)
+            assert each.tobytes() == array.tobytes()
 
     # -- what a record says
 

@@ -39,6 +39,8 @@ T = TypeVar("T")
 LOCK_TIMEOUT: Final = 60.0
 """Seconds that a writer waits for another one."""
 
+_LEAST_IN_PARTS: Final = 1 << 20
+"""A larger file is read in parts by who can do that."""
 _TRIES: Final = 5
 """How often one state is read without the lock."""
 _FIRST_WAIT: Final = 0.0005
@@ -149,6 +151,33 @@ class DirectoryBackend(Backend):
             return self._read(
                 name, lambda path: files.read_file(path, self._large_files.look_at(name, path))
             )
+
+    def get_record(self, name: str) -> tuple[bytes, Version] | Ranges:
+        """Return the bytes under `name` and their version, or the file, where it is large."""
+        if not self._opened and (view := self._open()) is not None:
+            return view.get_record(name)
+        try:
+            data = files.read_small(self._layout.home(name), _LEAST_IN_PARTS)
+        except OSError:
+            ranges = self.open_ranges(name)
+            if ranges.size > _LEAST_IN_PARTS:
+                return ranges
+            with ranges:
+                return ranges.read(0, ranges.size), ranges.version
+        return data, files.version_of(data, len(data))
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        """Yield records as `get_many` does; the files of large ones."""
+        for name in names:
+            try:
+                found = self.get_record(name)
+            except Missing:
+                continue
+            if type(found) is tuple:
+                yield name, *found
+            else:
+                assert isinstance(found, Ranges)
+                yield name, found, found.version
 
     def get_as_is(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name` without a look at their end, and their version."""
