@@ -22,7 +22,6 @@ from brinery.record.buffers import (
     is_undamaged,
 )
 from brinery.record.digest import digest_of
-from brinery.record.format import aligned
 from brinery.record.payload import PayloadExpander
 from brinery.record.reader import parse, record_as_written
 from brinery.record.record import Transformation
@@ -57,7 +56,7 @@ def built_with(pieces: Sequence[bytes], buffers: Sequence[LargeBuffer], **change
 
 ARRAY = bytes(range(256)) * 4000
 FIRST = large(ARRAY, 64)
-GAP = b"g" * (aligned(64 + len(ARRAY)) - 64 - len(ARRAY)) + b"G" * 64
+GAP = b"g" * (-len(ARRAY) % 64) + b"G" * 64
 SECOND = large(b"second", 64 + len(ARRAY) + len(GAP))
 PIECES = [HEAD, ARRAY, GAP, b"second", END]
 BUFFERS = (FIRST, SECOND)
