@@ -180,7 +180,9 @@ def test_a_bare_pickle_is_foreign(protocol: int) -> None:
 @pytest.mark.parametrize("payload", [b"payload", b"", pickle.dumps([1] * 1000)])
 def test_a_record_of_the_first_format_is_named(payload: bytes) -> None:
     """The error has the version, and what reads it."""
-    with pytest.raises(RecordVersionError, match="version 1.*reads version 2.*Use a brin") as caught:
+    with pytest.raises(
+        RecordVersionError, match="version 1.*reads version 2.*Use a brin"
+    ) as caught:
         parse(of_format_1(payload), id="Task.1", path="/srv")
     assert (caught.value.found, caught.value.known) == (1, 2)
     assert (caught.value.id, caught.value.path) == ("Task.1", "/srv")

@@ -77,9 +77,7 @@ def read_with_care(data: bytes, id: str | None) -> Metadata | None:
     st.floats() | st.just(1.0),
     st.integers(0, 5),
 )
-def test_both_readers_accept_the_same(
-    text: bytes, kind: bytes, created: float, flags: int
-) -> None:
+def test_both_readers_accept_the_same(text: bytes, kind: bytes, created: float, flags: int) -> None:
     """What the one in one pass returns, the careful one returns; it refuses nothing that is written."""
     parts = PARTS._replace(text=text, kind=kind, created=created, flags=flags)
     data = parts.joined()

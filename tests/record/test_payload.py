@@ -64,9 +64,7 @@ def transforms(store: Any) -> set[str | None]:
     return {store.info(id_).transform for id_ in store.list()}
 
 
-def forged(
-    stored: bytes, size: int, raw: bytes, name: str = "gzip", config: Any = None
-) -> bytes:
+def forged(stored: bytes, size: int, raw: bytes, name: str = "gzip", config: Any = None) -> bytes:
     """Return a record of a transformed payload, with correct digests."""
     metadata = new_metadata(
         id="list.1",

@@ -29,6 +29,7 @@ from tests.record.forms import (
 )
 from xxhash import xxh3_64_digest, xxh3_128_digest
 
+from brinery import MemoryStore
 from brinery.codec import Sink
 from brinery.errors import RecordError
 from brinery.ids import Id
@@ -107,6 +108,13 @@ class TestFormat:
         assert bytes(record.stored) == b"payload"
         with pytest.raises(ValueError, match="expand"):
             _ = record.payload
+
+    def test_a_transform_that_saved_nothing_leaves_no_trace(self) -> None:
+        """The record is read in one pass, as any other."""
+        store = MemoryStore(compress="gzip")
+        data = store.backend.get(store.save([1]))[0]
+        assert len(msgpack.unpackb(taken_apart(data).text)) == 2
+        assert record_as_written(data, None, None) is not None
 
     def test_records_of_one_payload_differ(self) -> None:
         """By their nonce; changes are found by the digest of the payload."""

@@ -63,7 +63,9 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     end = len(data) - TAIL_SIZE
     if end < 0 or type(data) is not bytes:
         return None
-    kind_size, text_size, created, nonce, flags, digest, check, form, magic = _unpack_tail(data, end)
+    kind_size, text_size, created, nonce, flags, digest, check, form, magic = _unpack_tail(
+        data, end
+    )
     kind_at = end - kind_size
     text_at = kind_at - text_size
     if magic != MAGIC or form != FORMAT_VERSION or flags > SIMPLE or text_at < 0:
@@ -163,9 +165,7 @@ def _parsed_metadata(
     return metadata, owner
 
 
-def _owner(
-    seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None
-) -> int:
+def _owner(seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None) -> int:
     proof = described[proof_at:-TAIL_SIZE]
     if len(proof) != PROOF_SIZE:
         raise SealError(

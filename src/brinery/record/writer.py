@@ -37,10 +37,10 @@ def build_record(
     without a transform.  `seals`, if given, seal the record.
     """
     payload, digest, groups, kind, flags, buffers = encoded
-    if stored is not None or buffers or more:
-        transform = None
-        if stored is not None:
-            payload, digest, transform = stored
+    transform = None
+    if stored is not None:
+        payload, digest, transform = stored
+    if transform is not None or buffers or more:
         text = packing()[0]((id, groups, _optional(transform, buffers, more)))
     else:
         text = packing()[0]((id, groups))
