@@ -139,9 +139,9 @@ class TestFormat:
     def test_references_are_grouped_by_the_class_of_their_targets(self) -> None:
         """The classes in the order in which they were met, the IDs of each in theirs."""
         met = {"A.1": "jobs:Task", "Q.1": "jobs:Queue", "B.2": "jobs:Task"}
-        assert grouped(met) == GROUPS
-        assert grouped({"A.1": "jobs:Task"}) == ["jobs:Task", ["A.1"]]
-        assert grouped({}) == []
+        assert grouped(met, met) == GROUPS
+        assert grouped(["B.2"], met) == ["jobs:Task", ["B.2"]]
+        assert grouped([], met) == []
         metadata = parse(SAMPLE).metadata
         assert metadata.references == ("A.1", "B.2", "Q.1")
         assert classes_in(metadata.groups) == met
@@ -160,7 +160,7 @@ class TestRoundTrip:
         self, payload: list[bytes], id: str, references: dict[str, str], config: Any
     ) -> None:
         """Payload and metadata, for any sizes, IDs and references."""
-        metadata = described(payload, id=id, groups=grouped(references), config=config)
+        metadata = described(payload, id=id, groups=grouped(references, references), config=config)
         data = b"".join(build(metadata, payload))
         found = parse(data, "v1", id=id)
         assert bytes(found.payload) == b"".join(payload)
@@ -173,7 +173,9 @@ class TestRoundTrip:
         self, class_name: str, references: dict[str, str], flags: int
     ) -> None:
         """Otherwise nobody would notice that the fast reader is never used."""
-        metadata = described(class_name=class_name, groups=grouped(references), flags=flags)
+        metadata = described(
+            class_name=class_name, groups=grouped(references, references), flags=flags
+        )
         data = b"".join(build(metadata, (b"payload",)))
         is_encodable = not any("\ud800" <= char <= "\udfff" for char in "".join(references))
         found = record_as_written(data, 7, "Task.1")

@@ -1,7 +1,7 @@
 """Large buffers inside payloads: the data of arrays, at offsets that suit a processor and a memory map.
 
-Each has a digest for every chunk of 1 MiB, so that it can be checked while it is written or read, and later for
-any part alone.  The digest of such a payload is that of its other bytes, followed by these digests.
+Each has a digest for every chunk of 1 MiB, so that it can be checked while it is written or read, and later
+for any part alone.  The digest of such a payload is that of its other bytes, followed by these digests.
 """
 
 from __future__ import annotations
