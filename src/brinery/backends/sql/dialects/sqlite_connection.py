@@ -54,18 +54,22 @@ class SqliteConnection(Connection):
         if found is None:
             self._check_file("read")
         elif found[0] is None:
-            return self._in_one_state(lambda: self._get_large(name))
+            large = self._in_one_state(lambda: self._large(name))
+            return None if large is None else (large[0], large[2])
         return found
 
-    def _get_large(self, name: str) -> tuple[bytes, int] | None:
+    def _large(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.get_large, (name,)).fetchone()
         if found is None:
             return None
         row, version, kind = found
         if kind != "blob":
-            return b"", version  # of another program: not a record
+            return b"", -1, version  # of another program: not a record
         with self.driver.blobopen(self._text.table, "data", row, readonly=True) as blob:
-            return blob.read(), version
+            size = len(blob)
+            if count is not None:
+                blob.seek(max(0, size - count))
+            return blob.read(), size, version
 
     def _in_one_state(self, read: Callable[[], T]) -> T:
         if self.driver.in_transaction:
@@ -107,7 +111,9 @@ class SqliteConnection(Connection):
             if name[:1] != ".":
                 self._check_file("read")
             return None
-        return found[0] or b"", _size(found[1]), found[2]
+        if found[0] is None:
+            return self._in_one_state(lambda: self._large(name, count))
+        return found[0], _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
         if count:
