@@ -133,7 +133,7 @@ def test_a_large_record_takes_little_memory_in_sqlite(tmp_path: Path, is_generat
         tracemalloc.start()
         try:
             backend.commit(iter([put]) if is_generator else [put])
-            assert tracemalloc.get_traced_memory()[1] < size / 8
+            assert tracemalloc.get_traced_memory()[1] < size / 8  # a part of it, or nothing
             tracemalloc.reset_peak()
             assert len(backend.get("large")[0]) == size
             assert tracemalloc.get_traced_memory()[1] < 1.2 * size

@@ -131,7 +131,7 @@ def test_a_full_disk_is_an_error(url: str, monkeypatch: pytest.MonkeyPatch) -> N
         with pytest.raises(StorageError, match="temporary file"):
             backend.commit(puts())
         with pytest.raises(StorageError, match="temporary file"):
-            backend.commit(iter([Put("large", (bytes(4 << 20),))]))
+            backend.commit(iter([Put("large", (bytes(20 << 20),))]))
         assert [*backend.list()] == []
 
 
