@@ -225,16 +225,15 @@ def read_into(fd: int, start: int, view: memoryview) -> int:
     """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
     left = view.cast("B") if view.nbytes else view[:0]
     while left.nbytes:
+        part = left[:_READ_MOST]
         if hasattr(os, "preadv"):
-            got = os.preadv(fd, (left[:_READ_MOST],), start)
+            got = os.preadv(fd, (part,), start)
         else:
-            data = _pread(fd, min(left.nbytes, _READ_MOST), start)
-            left[: len(data)] = data
-            got = len(data)
+            data = _pread(fd, part.nbytes, start)
+            part[: len(data)], got = data, len(data)
         if not got:  # it was truncated since
             break
-        left = left[got:]
-        start += got
+        left, start = left[got:], start + got
     return view.nbytes - left.nbytes
 
 
