@@ -106,9 +106,8 @@ class Staging:
             with suppress(OSError):
                 files.close_each(self._unsynced)
         if len(self._leftovers) >= sync.MANY:
-            _end(
-                self._stem, self._unsynced
-            )  # most have been renamed: a listing says which have not
+            # Most have been renamed: a listing says which have not.
+            _end(self._stem, self._unsynced)
         else:
             for number in self._leftovers:
                 try:
