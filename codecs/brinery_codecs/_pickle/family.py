@@ -107,7 +107,8 @@ class PickleFamily(Codec):
             opening = state.openings[cls]
         else:
             opening = state.openings[cls] = self._opening(cls, state)
-        state.begin()
+        if state.table.met:
+            state.table.begin()
         if opening is None or not (attributes := obj.__dict__):
             return self._encode_otherwise(state, obj)
         # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.

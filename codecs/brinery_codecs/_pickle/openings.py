@@ -151,7 +151,7 @@ def may_name(state: bytes) -> bool:
 
 def are_simple(pieces: list[bytes], opening: int) -> bool:
     """Return whether the state in the pieces of a payload, after its opening, names no global."""
-    if len(pieces) == 1 and not may_name(pieces[0]):
+    if len(pieces) == 1 and b"\x93" not in pieces[0] and not copyreg._extension_registry:  # type: ignore[attr-defined]
         return True
     if sum(map(len, pieces)) > _MOST_ON_TRIAL:
         return False
