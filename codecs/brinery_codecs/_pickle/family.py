@@ -27,9 +27,11 @@ from brinery_codecs._pickle.openings import (
     Opening,
     are_simple,
     is_in_place,
+    is_ordinary,
     is_plain,
     joined,
     may_name,
+    opening_of,
 )
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
@@ -386,7 +388,20 @@ class PickleFamily(Codec):
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
         """Return the opening of the payloads of a class, None if it has none."""
-        return None
+        if not self._writes_by_name(cls):
+            return None
+        known = state.known_openings.get(cls)
+        if known is not None and is_ordinary(cls) and is_in_place(cls):
+            return known if known.is_plain == is_plain(cls) else None
+        table = state.table
+        if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
+            return None
+        found = state.known_openings[cls] = found._replace(notes=table.notes(cls))
+        return found
+
+    def _writes_by_name(self, cls: type) -> bool:
+        """Return whether payloads name an importable class, and their pickler is in C."""
+        return False
 
     def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing, Ranges, Version
@@ -125,7 +124,7 @@ class Fetcher:
         codec: Codec | None = None
         kind: Kind | None = None
         while wave:
-            following: dict[str, None] = {}
+            following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
@@ -147,11 +146,10 @@ class Fetcher:
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))
                 read[id_] = _new_fetched((record, codec))
-                if metadata.references:
-                    following.update(zip(metadata.references, repeat(None)))
+                following.update(metadata.references)
             for id_ in wanted.values():
                 raise _not_found(id_, ids, backend, read)
-            wave = [id_ for id_ in following if id_ not in read and id_ not in alive]
+            wave = sorted(following.difference(read, alive))
         return alive, read
 
     def _opened(self, ranges: Ranges, id_: str, path: str) -> Record:

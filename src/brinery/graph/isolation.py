@@ -13,7 +13,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from brinery.codec import Codec
 from brinery.errors import EncodeError
 from brinery.graph.saver import Saver
 from brinery.ids import Id

@@ -39,10 +39,10 @@ from brinery.graph.conflict import CommitConflict
 from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
 from brinery.graph.work import Root, Work
-from brinery.ids import Id, as_id, name_of
+from brinery.ids import Id, as_id
 from brinery.persistable import is_persistable_type, registrations
-from brinery.record.clock import now
 from brinery.record.buffers import digest_around, have_changed, large_in
+from brinery.record.clock import now
 from brinery.record.digest import xxh3_128_digest as payload_digest
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
