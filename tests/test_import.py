@@ -26,6 +26,7 @@ HEAVY = (
     "pickle",
     "zstandard",
     "lz4",
+    "xxhash",
 )
 
 

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import click
 import pytest
+from tests.record.forms import with_kind
 
 from brinery import FilesystemStore, Persistable
 from brinery.cli import _COMMANDS, brinery
 from brinery.ids import name_of
-from brinery.record.reader import parse
-from brinery.record.writer import build
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 
@@ -127,10 +126,8 @@ def test_info_shows_whatever_a_record_says(tmp_path: Path) -> None:
     """A configuration that no codec has, too."""
     with FilesystemStore(tmp_path) as store:
         store.save([], "odd")
-        record = parse(store.backend.get("odd")[0])
         config = {"protocol": {b"key": [1, {b"inner": b"\xff"}]}}
-        pieces = build(record.metadata._replace(config=config), [record.payload])
-        store.backend.put("odd", b"".join(pieces))
+        store.backend.put("odd", with_kind(store.backend.get("odd")[0], config=config))
     done = run("info", str(tmp_path), "odd", "--json")
     [key] = json.loads(done.stdout)["codec_config"]["protocol"].items()
     assert key == ("b'key'", [1, {"b'inner'": "b'\\xff'"}])

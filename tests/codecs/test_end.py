@@ -1,4 +1,8 @@
-"""Bytes behind the end of a payload are refused, by every codec and on every way that a payload is read."""
+"""Bytes behind the end of a payload are refused, by every codec and nearly every way that a payload is read.
+
+Where an opening was replaced, they are ignored, unless a policy restricts what is read: see
+docs/design/decisions.md.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +19,7 @@ from brinery.record.reader import parse
 from brinery.testing.proofs.promises import forge
 from brinery.testing.samples import Key
 
+WITH_OPENINGS = ("pickle:4", "pickle:5")
 CODECS = ["msgpack", "json", "cloudpickle", "dill", *(f"pickle:{n}" for n in range(6))]
 BEHIND = {
     "a byte": b"\0",
@@ -69,8 +74,11 @@ def test_bytes_behind_an_object_are_refused(codec: str, kind: str, behind: str) 
     with store_of(codec) as store:
         id_ = store.save(OBJECTS[kind]())
         lengthen(store, id_, BEHIND[behind])
-        with pytest.raises(DecodeError, match="bytes follow the end of the pickle"):
-            store.load(id_)
+        if kind == "a persistable object" and codec in WITH_OPENINGS:
+            assert vars(store.load(id_)) == vars(OBJECTS[kind]())
+        else:
+            with pytest.raises(DecodeError, match="bytes follow the end of the pickle"):
+                store.load(id_)
         admitting = MemoryStore(trust=Trust(classes=["tests.*", "brinery.testing.*"]))
         admitting.backend.put(name_of(id_), store.backend.get(name_of(id_))[0])
         with pytest.raises(TrustError, match="bytes follow its end"):
@@ -87,11 +95,11 @@ class Ring(Persistable):
         return Ring, (["made again"],), vars(self)
 
 
-@pytest.mark.parametrize("make", [lambda: Task("a"), lambda: Ring([])], ids=["by new", "by a call"])
-def test_bytes_behind_an_object_of_a_cycle_are_refused(make: Callable[[], Any]) -> None:
+@pytest.mark.parametrize("protocol", [3, 5])
+def test_bytes_behind_an_object_of_a_cycle_are_refused(protocol: int) -> None:
     """Its record is decoded in two steps."""
-    with MemoryStore() as store:
-        one, two = make(), make()
+    with MemoryStore(protocol=protocol) as store:
+        one, two = Ring([]), Ring([])
         one.next, two.next = two, one
         ids = store.save_many([one, two])
         for id_ in ids:

@@ -122,7 +122,7 @@ class TestFinding:
         assert str(report).splitlines()[1] == f"Task.2: {status}: {problem.reason}"
         if status == "newer format":
             assert f"version {FORMAT_VERSION + 1}" in problem.reason
-            assert f"up to {FORMAT_VERSION}" in problem.reason
+            assert f"reads version {FORMAT_VERSION}" in problem.reason
 
     def test_every_flipped_byte_is_found(self, store: Store) -> None:
         """Wherever the bit is, the status is never ok."""

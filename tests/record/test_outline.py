@@ -12,8 +12,8 @@ from typing import Final
 import pytest
 
 from brinery import FilesystemStore, RecordError, SettingsError, fsck
-from brinery.record.outline import LARGE
 from brinery.record.format import TAIL_SIZE
+from brinery.record.outline import LARGE
 
 SIZE: Final = 3 << 30
 
@@ -27,21 +27,12 @@ def with_tail(path: Path) -> None:
         file.write(tail)
 
 
-def with_metadata(path: Path) -> None:
-    """A tail that claims the most metadata there may be."""
+def with_text(path: Path) -> None:
+    """A tail that claims the most text there may be."""
     with_tail(path)
     with path.open("r+b") as file:
-        file.seek(-TAIL_SIZE, os.SEEK_END)
+        file.seek(4 - TAIL_SIZE, os.SEEK_END)
         file.write((1 << 30).to_bytes(4, "little"))
-
-
-def with_record(path: Path) -> None:
-    """A whole record behind the zeros."""
-    data = path.read_bytes()
-    with path.open("r+b") as file:
-        file.truncate(SIZE)
-        file.seek(-len(data), os.SEEK_END)
-        file.write(data)
 
 
 def grown(path: Path) -> None:
@@ -65,7 +56,7 @@ def foreign(path: Path) -> None:
 
 
 WAYS: dict[str, Callable[[Path], None]] = {
-    way.__name__: way for way in (with_tail, with_metadata, with_record, grown, zeros, foreign)
+    way.__name__: way for way in (with_tail, with_text, grown, zeros, foreign)
 }
 
 USE = """
@@ -118,6 +109,18 @@ def test_a_large_record_is_read_whole(tmp_path: Path) -> None:
     with pytest.raises(RecordError, match="payload"):
         FilesystemStore(tmp_path)["large.1"]
     assert fsck(store).counts == {"corrupt": 1}
+
+
+def test_a_file_that_grew_at_its_start_is_found(tmp_path: Path) -> None:
+    """Its end says nothing of the size of the payload, but the digest of that does."""
+    with FilesystemStore(tmp_path) as store:
+        store["large"] = [1, 2]
+    path = tmp_path / "large"
+    path.write_bytes(bytes(LARGE) + path.read_bytes())
+    with pytest.raises(RecordError, match="the digest of its payload"):
+        FilesystemStore(tmp_path)["large"]
+    (problem,) = fsck(tmp_path).problems
+    assert problem.status == "corrupt"
 
 
 @pytest.mark.parametrize("damage", ["cut", "longer"])

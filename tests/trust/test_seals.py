@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgpack
 import pytest
+from tests.record.forms import SEALED, SIMPLE, kind_in, packed, taken_apart
 from tests.trust.things import Task
 
 from brinery import (
@@ -28,6 +31,27 @@ from brinery import (
 )
 from brinery.record.reader import parse
 from brinery.record.writer import build
+
+Change = Callable[[list[Any], dict[str, Any]], "dict[str, Any] | None"]
+
+
+def _as_two(text: list[Any], kind: dict[str, Any]) -> None:
+    text[0] = "two"
+
+
+CHANGES: dict[str, Change] = {
+    "codec": lambda text, kind: kind.update(codec="dill"),
+    "class": lambda text, kind: kind.update({"class": "os:system"}),
+    "versions": lambda text, kind: kind.update(versions={"a:B": 2}),
+    "opening": lambda text, kind: kind.update(opening=3),
+    "references": lambda text, kind: text[1].extend(["a:B", ["two"]]),
+    "more": lambda text, kind: text.append({"later": 1}),
+    "created": lambda text, kind: {"created": 1.0},
+    "nonce": lambda text, kind: {"nonce": bytes(16)},
+    "flags": lambda text, kind: {"flags": SEALED | SIMPLE},
+    "digest": lambda text, kind: {"digest": bytes(16)},
+}
+"""What an attacker may change in text, kind and tail of a record."""
 
 KEY = b"0123456789abcdef"
 OTHER = b"another key of mine"
@@ -264,40 +288,47 @@ class TestForgery:
         file_of(store, "two").write_bytes(data)
         with pytest.raises(BrineryError, match="'one'"):
             reopened(store).load("two")
-        file_of(store, "two").write_bytes(_forged(data, id="two"))
+        file_of(store, "two").write_bytes(_forged(data, _as_two))
         with pytest.raises(SealError):
             reopened(store).load("two")
 
-    @pytest.mark.parametrize(
-        "change",
-        [
-            {"codec": "dill", "config": {"protocol": 5}},
-            {"references": ("two",)},
-            {"class_name": "os:system"},
-            {"created": 1.0},
-            {"nonce": bytes(12)},
-            {"versions": {"a:B": 2}},
-        ],
-        ids=lambda change: next(iter(change)),
-    )
-    def test_forged_metadata_are_refused(self, store: FilesystemStore, change: Any) -> None:
+    @pytest.mark.parametrize("change", CHANGES)
+    def test_a_forged_end_is_refused(self, store: FilesystemStore, change: str) -> None:
         """Each field is under the seal; digests without a key are made to fit."""
         store.save([1], "one")
         file = file_of(store, "one")
-        file.write_bytes(_forged(file.read_bytes(), **change))
+        file.write_bytes(_forged(file.read_bytes(), CHANGES[change]))
         with pytest.raises(SealError, match="none of the keys"):
             reopened(store).load("one")
+
+    def test_a_change_of_nothing_is_accepted(self, store: FilesystemStore) -> None:
+        """So the forgeries above fail for what they change."""
+        store.save([1], "one")
+        file = file_of(store, "one")
+        file.write_bytes(_forged(file.read_bytes(), lambda text, kind: None))
+        assert reopened(store).load("one") == [1]
+
+    def test_a_proof_of_another_record_is_refused(self, store: FilesystemStore) -> None:
+        """Content and seal belong together, and to their record."""
+        store.save([1], "one")
+        store.save([2], "two")
+        one, two = (taken_apart(file_of(store, id).read_bytes()) for id in ("one", "two"))
+        for proof in (two.proof, one.proof[:32] + two.proof[32:], two.proof[:32] + one.proof[32:]):
+            file_of(store, "one").write_bytes(one._replace(proof=proof).joined())
+            with pytest.raises(SealError, match="none of the keys"):
+                reopened(store).load("one")
 
     def test_a_forged_payload_is_refused(self, store: FilesystemStore) -> None:
         """Also where the digest without a key was made to fit it."""
         store.save([1], "one")
         store.save([2], "two")
         file = file_of(store, "one")
-        two = file_of(store, "two").read_bytes()
-        size = parse(two).metadata.payload_size
-        one = file.read_bytes()
-        file.write_bytes(two[:size] + one[size:])
-        with pytest.raises((CorruptRecordError, SealError)):
+        one, two = (taken_apart(file_of(store, id).read_bytes()) for id in ("one", "two"))
+        file.write_bytes(one._replace(payload=two.payload).joined())
+        with pytest.raises(CorruptRecordError, match="has changed since it was sealed"):
+            reopened(store).load("one")
+        file.write_bytes(one._replace(payload=two.payload, digest=two.digest).joined())
+        with pytest.raises(SealError, match="none of the keys"):
             reopened(store).load("one")
 
     def test_a_record_of_another_store_is_refused(
@@ -383,26 +414,15 @@ class TestWithoutKey:
 
 def _unsealed(data: bytes) -> bytes:
     record = parse(data)
-    metadata = record.metadata._replace(content=None)
-    return b"".join(build(metadata, [record.stored], record.buffers))
+    return b"".join(build(record.metadata._replace(content=None), [record.stored]))
 
 
-def _forged(data: bytes, **change: Any) -> bytes:
-    # As an attacker can make it: all digests right, the seal the old one.
-    import msgpack
-
-    from brinery.record.end import end_size
-    from brinery.record.digest import digest_of
-    from brinery.record.format import TAIL_SIZE
-
-    length = end_size(data, len(data), id=None, path=None) - TAIL_SIZE
-    metadata = msgpack.unpackb(data[-TAIL_SIZE - length : -TAIL_SIZE])
-    names = {"class_name": "class"}
-    metadata |= {names.get(name, name): value for name, value in change.items()}
-    packed = msgpack.packb(metadata)
-    tail = data[-TAIL_SIZE:]
-    new = len(packed).to_bytes(4, "little") + digest_of((packed,)) + tail[20:]
-    return bytes(data[: -TAIL_SIZE - length] + packed + new)
+def _forged(data: bytes, change: Change) -> bytes:
+    # As an attacker can make it: all digests right, the proof the old one.
+    parts = taken_apart(data)
+    text, kind = msgpack.unpackb(parts.text), kind_in(data)
+    fields = change(text, kind)
+    return parts._replace(text=packed(text), kind=packed(kind), **(fields or {})).joined()
 
 
 class TestFsck:

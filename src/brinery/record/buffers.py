@@ -48,7 +48,9 @@ def large_in(pieces: Sequence[Buffer]) -> tuple[LargeBuffer, ...]:
 def have_changed(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> bool:
     """Return whether large buffers have other content than when `large_in` took their digests."""
     views = [piece for piece in pieces if type(piece) is memoryview]
-    return any(chunk_digests(view) != each.digests for view, each in zip(views, buffers, strict=True))
+    return any(
+        chunk_digests(view) != each.digests for view, each in zip(views, buffers, strict=True)
+    )
 
 
 def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
@@ -103,7 +105,11 @@ def check_places(buffers: Sequence[LargeBuffer], size: int) -> None:
     at = 0
     for each in buffers:
         chunks = -(-each.size // CHUNK)
-        if each.offset % ALIGNMENT or each.offset < at or len(each.digests) != chunks * _DIGEST_SIZE:
+        if (
+            each.offset % ALIGNMENT
+            or each.offset < at
+            or len(each.digests) != chunks * _DIGEST_SIZE
+        ):
             raise ValueError("a large buffer has a wrong place or digest")
         at = each.offset + each.size
     if at > size:

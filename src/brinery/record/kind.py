@@ -108,8 +108,8 @@ def kind_of(
 def _versions(value: Any) -> Mapping[str, int]:
     found: dict[str, int] = typed(value, dict)
     for name, version in found.items():
-        if typed(version, int) < 2:
-            raise ValueError(f"{typed(name, str):.80} has a version below 2")
+        if typed(version, int) < 2 or type(name) is not str:
+            raise ValueError(f"{name!r:.80} has the version {version}")
     return MappingProxyType(found) if found else NOTHING_NOTED
 
 

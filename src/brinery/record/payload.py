@@ -93,9 +93,7 @@ class PayloadExpander:
         transform = self._transform(done.name, done.config, id_)
         try:
             raw = transform.decode(record.stored, done.size)
-            if len(raw) != done.size or not is_undamaged(
-                raw, done.digest, record.metadata.buffers
-            ):
+            if len(raw) != done.size or not is_undamaged(raw, done.digest, record.metadata.buffers):
                 raise ValueError("its size or digest differs from that in the metadata")
         except Exception as error:
             pass_memory_error(error)

@@ -63,7 +63,9 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     end = len(data) - TAIL_SIZE
     if end < 0 or type(data) is not bytes:
         return None
-    kind_size, text_size, created, nonce, flags, digest, check, form, magic = _unpack_tail(data, end)
+    kind_size, text_size, created, nonce, flags, digest, check, form, magic = _unpack_tail(
+        data, end
+    )
     kind_at = end - kind_size
     text_at = kind_at - text_size
     if magic != MAGIC or form != FORMAT_VERSION or flags > SIMPLE or text_at < 0:
@@ -79,16 +81,16 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
         id_, groups = unpackb(data[text_at:kind_at])
     except _UNDAMAGED:
         return None
+    if type(groups) is not list or type(id_) is not str or (id is not None and id_ != id):
+        return None
     references: tuple[str, ...] = ()
     if groups:
-        if type(groups) is not list or len(groups) != 2:
+        if len(groups) != 2:
             return None
         class_name, ids = groups
         if type(class_name) is not str or type(ids) is not list or {*map(type, ids)} != {str}:
             return None
         references = (*ids,)
-    if type(id_) is not str or (id is not None and id_ != id):
-        return None
     # fmt: off
     return _new(Record, (_new(Metadata, (
         id_, kind, groups, references, text_at, digest, created, nonce, flags, None, (), None,
@@ -163,9 +165,7 @@ def _parsed_metadata(
     return metadata, owner
 
 
-def _owner(
-    seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None
-) -> int:
+def _owner(seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None) -> int:
     proof = described[proof_at:-TAIL_SIZE]
     if len(proof) != PROOF_SIZE:
         raise SealError(

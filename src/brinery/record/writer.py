@@ -37,14 +37,13 @@ def build_record(
     without a transform.  `seals`, if given, seal the record.
     """
     payload, digest, groups, kind, flags, buffers = encoded
-    own: tuple[Any, ...] = id, groups
-    if stored is not None or buffers or more:
-        transform = None
-        if stored is not None:
-            payload, digest, transform = stored
-        if optional := _optional(transform, buffers, more):
-            own += (optional,)
-    text = packing()[0](own)
+    transform = None
+    if stored is not None:
+        payload, digest, transform = stored
+    if transform is not None or buffers or more:
+        text = packing()[0]((id, groups, _optional(transform, buffers, more)))
+    else:
+        text = packing()[0]((id, groups))
     created, nonce = stamp
     blob = kind.blob
     if seals is not None:

@@ -1,4 +1,4 @@
-"""What payloads begin with, and what a reader learns from it."""
+"""Openings: what payloads begin with, and what a reader learns from it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,22 @@ import pickle
 from typing import Any, ClassVar
 
 import pytest
+from tests.record.forms import with_kind
 
 from brinery import DecodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
 from brinery.record.reader import parse
+from brinery.reference import external
 from brinery.testing.samples import Node
-from brinery_codecs._pickle.prefixes import class_of, is_in_place, prefix_of
+from brinery_codecs._pickle.openings import (
+    REFILL,
+    class_of,
+    end_of_opening,
+    is_in_place,
+    may_name,
+    names_nothing,
+    opening_of,
+)
 
 
 class Reduced(Persistable):
@@ -35,17 +45,55 @@ def _ring(count: int) -> list[Node]:
     return nodes
 
 
-def test_an_opening_leaves_nothing_on_the_stack() -> None:
-    """Whatever follows is what a payload is about, and finds the globals in the memo."""
-    prefix = prefix_of(Node, 5)
-    assert prefix is not None
-    assert pickle.loads(prefix.head + pickle.dumps("what follows", 5)) == "what follows"
+def payload_of(store: Store, id_: str) -> bytes:
+    """Return the payload of a record."""
+    return bytes(parse(store.backend.get(name_of(id_))[0]).payload)
+
+
+def test_an_opening_makes_the_object_and_leaves_it_on_the_stack() -> None:
+    """A plain `pickle.load` goes on with its state; the memo has the function for references."""
+    opening = opening_of(Node, 5)
+    assert opening is not None
+    found = pickle.loads(opening.head + b"}b.")
+    assert type(found) is Node
+    assert pickle.loads(opening.head + b"0h\x00.") is external
+    assert pickle.loads(opening.head + b"0h\x01.").__class__ is Node
+
+
+def test_a_payload_is_its_opening_and_the_state() -> None:
+    """The bytes of the opening are those of the class; the kind says how many they are."""
+    store = MemoryStore()
+    ids = store.save_many([Node("one"), Node("two")])
+    opening = opening_of(Node, 5)
+    assert opening is not None
+    for id_ in ids:
+        record = parse(store.backend.get(name_of(id_))[0])
+        payload = bytes(record.payload)
+        assert payload.startswith(opening.head)
+        assert end_of_opening(payload) == len(opening.head) == record.metadata.kind.opening
+        made = Node.__new__(Node)
+        pickle.loads(REFILL + payload[len(opening.head) :], buffers=(external, made))
+        assert made.label == pickle.loads(payload).label
+
+
+@pytest.mark.parametrize("extra", [b"", b"\x93", b"\x82", b"c"])
+def test_a_simple_record_names_no_global(extra: bytes) -> None:
+    """Values that look like the opcodes are told apart when the record is written."""
+    store = MemoryStore()
+    simple, other = Node("one"), Node("two")
+    simple.value, other.value = [extra, simple], [extra, enum.Enum]  # type: ignore[attr-defined]
+    found = [parse(store.backend.get(name_of(id_))[0]) for id_ in store.save_many([simple, other])]
+    assert [record.metadata.is_simple for record in found] == [True, False]
+    states = [bytes(record.payload)[record.metadata.kind.opening :] for record in found]
+    assert names_nothing(states[0])
+    assert may_name(states[1])
+    assert not names_nothing(states[1])
 
 
 @pytest.mark.parametrize("cls", [Reduced, Color])
 def test_classes_that_say_how_they_are_made_have_none(cls: type) -> None:
     """What their objects name is not known before they are asked."""
-    assert prefix_of(cls, 5) is None
+    assert opening_of(cls, 5) is None
 
 
 def test_a_class_that_cannot_be_imported_has_none() -> None:
@@ -54,7 +102,7 @@ def test_a_class_that_cannot_be_imported_has_none() -> None:
     class Local(Persistable):
         pass
 
-    assert prefix_of(Local, 5) is None
+    assert opening_of(Local, 5) is None
     assert not is_in_place(Local)
     assert is_in_place(Node)
 
@@ -62,7 +110,7 @@ def test_a_class_that_cannot_be_imported_has_none() -> None:
 def test_a_class_that_has_another_in_its_place_is_refused_as_ever(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A prefix of a former save does not hide it."""
+    """An opening of a former save does not hide it."""
     store, node = MemoryStore(), Node("one")
     store.save(node)
     monkeypatch.setattr("brinery.testing.samples.Node", type("Node", (), {}))
@@ -73,7 +121,7 @@ def test_a_class_that_has_another_in_its_place_is_refused_as_ever(
 
 @pytest.mark.parametrize("protocol", range(6))
 def test_each_object_of_a_ring_is_begun_and_comes_back(protocol: int) -> None:
-    """At protocols with prefixes and without."""
+    """At protocols with openings and without."""
     store = MemoryStore(protocol=protocol)
     id_ = store.save(_ring(20)[0])
     again = MemoryStore()
@@ -87,7 +135,7 @@ def test_each_object_of_a_ring_is_begun_and_comes_back(protocol: int) -> None:
 
 
 def test_an_unchanged_object_is_written_as_it_was() -> None:
-    """Its prefix depends on its class alone, not on what was saved before."""
+    """Its opening depends on its class alone, not on what was saved before."""
     store, nodes = MemoryStore(), _ring(3)
     id_ = store.save(nodes[0])
     versions = [store.backend.get(name_of(name))[1] for name in store.list()]
@@ -99,21 +147,34 @@ def test_an_unchanged_object_is_written_as_it_was() -> None:
     assert store.load(id_) is nodes[0]
 
 
-def test_a_reader_knows_the_class_of_a_prefix() -> None:
-    """By all of its bytes but for the length of the frame; of any others it knows nothing."""
-    prefix = prefix_of(Node, 5)
-    assert prefix is not None
-    head = prefix.head
+def test_a_reader_knows_the_class_of_an_opening() -> None:
+    """By all of its bytes; of any others it knows nothing."""
+    opening = opening_of(Node, 5)
+    assert opening is not None
+    head = opening.head
     assert class_of(head) == ("brinery.testing.samples", "Node")
     for at in range(len(head)):
         changed = bytearray(head)
         changed[at] ^= 0x20
-        found = class_of(bytes(changed))
-        if not 3 <= at < 11:
-            assert found != ("brinery.testing.samples", "Node")
+        assert class_of(bytes(changed)) != ("brinery.testing.samples", "Node")
         for cut in (head[:at], head + head[:at], head[at:]):
             assert class_of(cut) is None or cut == head
     assert class_of(b"") is None
+
+
+def test_an_unknown_opening_is_read_by_an_ordinary_unpickler(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The kind only says how long it is, and may say so wrongly."""
+    store = MemoryStore()
+    node = Node("one")
+    node.child = Node("two")  # type: ignore[attr-defined]
+    id_ = store.save(node)
+    for wrong in (0, 1, 3, 10**6):
+        again = MemoryStore()
+        for name in store.backend.list():
+            again.backend.put(name, with_kind(store.backend.get(name)[0], opening=wrong))
+        assert again.load(id_).child.label == "two"
 
 
 @pytest.mark.parametrize(
@@ -150,8 +211,8 @@ class Counted(Persistable):
 
     count = 0
 
-    def __getstate__(self) -> Any:
-        return {"a": [1, 2]}
+    def __init__(self) -> None:
+        self.a = [1, 2]
 
     def __setstate__(self, state: Any) -> None:
         Counted.count += 1
