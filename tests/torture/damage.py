@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
-from brinery.record.end import end_size
-from brinery.record.reader import parse
 from brinery.record.digest import digest_of
+from brinery.record.end import end_size
 from brinery.record.format import TAIL_SIZE
+from brinery.record.reader import parse
 from brinery.record.record import new_metadata
 from brinery.record.seal import Seals
 from brinery.record.writer import build

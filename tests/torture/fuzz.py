@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from tests.torture.opcodes import FAMILY
 
 from brinery import BrineryError, MemoryStore, Trust
-from brinery.record.reader import parse, parse_metadata
 from brinery.record.digest import digest_of
 from brinery.record.format import MAGIC, TAIL_SIZE
+from brinery.record.reader import parse, parse_metadata
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
 

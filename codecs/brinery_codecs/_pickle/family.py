@@ -200,7 +200,7 @@ class PickleFamily(Codec):
         return cls if cls is not None and size == len(opening) and is_plain(cls) else None
 
     def still_makes(self, cls: type) -> bool:
-        """Return whether a class is found under its name, and its objects are filled without code of its own."""
+        """Return whether a class is found under its name, and its objects take a state without its code."""
         return is_in_place(cls) and is_plain(cls)
 
     @staticmethod
@@ -406,7 +406,9 @@ class PickleFamily(Codec):
     def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
         # What is written by value does not spell the name: see `classes`.
-        if self._is_portable and any(type(piece) is bytes and b"__main__" in piece for piece in pieces):
+        if self._is_portable and any(
+            type(piece) is bytes and b"__main__" in piece for piece in pieces
+        ):
             for module, name in self.needs(b"".join(pieces)):
                 if "__main__" in (module, name):
                     raise pickle.PicklingError(

@@ -1,8 +1,9 @@
 """The installed distributions, by the names of the packages that they bring.
 
-`importlib.metadata` has the same answers, and takes as long to import as everything else that a first save needs.
-What is asked here is in the names of directories: ``scikit_learn-1.7.2.dist-info`` (the specification of the
-database of installed distributions: PEP 376 and https://packaging.python.org/specifications/recording-installed-packages).
+`importlib.metadata` has the same answers, and takes as long to import as everything else that a first save
+needs. What is asked here is in the names of directories: ``scikit_learn-1.7.2.dist-info`` (the specification
+of the database of installed distributions: PEP 376 and
+https://packaging.python.org/specifications/recording-installed-packages).
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Distributions:
     def of_package(self, package: str) -> Distribution | None:
         """Return the distribution that brings a top-level package; None if that is not known.
 
-        Most distributions are called like their package.  For another package that is imported already, the lists
-        of files are read of those that are installed in the same place.
+        Most distributions are called like their package.  For another package that is imported already, the
+        lists of files are read of those that are installed in the same place.
         """
         if self._by_name is None:
             self._by_name = {each.name: each for each in _installed()}

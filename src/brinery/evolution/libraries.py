@@ -1,8 +1,8 @@
 """The libraries whose classes and functions records name, and their versions.
 
-A library has the name of its distribution, as in `pip install`; without one, that of its top-level package.  The
-standard library has the version of Python, and brinery that of the format; classes and functions of ``__main__``
-have none.
+A library has the name of its distribution, as in `pip install`; without one, that of its top-level package.
+The standard library has the version of Python, and brinery that of the format; classes and functions of
+``__main__`` have none.
 """
 
 from __future__ import annotations

@@ -96,7 +96,7 @@ class Fetcher:
             found = backend.get_record(name)
         except Missing:
             raise NotFoundError(id, backend.location) from None
-        if type(found) is not tuple:
+        if isinstance(found, Ranges):
             record = self._opened(found, id, backend.where(name))
         else:
             try:
@@ -129,13 +129,13 @@ class Fetcher:
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
                 try:
-                    if type(data) is bytes:
-                        record = gate.parsed(data, version, id_)
-                    else:
+                    if isinstance(data, Ranges):
                         record = self._opened(data, id_, backend.where(place))
+                    else:
+                        record = gate.parsed(data, version, id_)
                 except (RecordError, TrustError):
                     # Parse it again with its path, so that the error names it; making the path takes time.
-                    if type(data) is not bytes:
+                    if isinstance(data, Ranges):
                         raise
                     record = gate.parsed(data, version, id_, backend.where(place))
                 metadata = record.metadata

@@ -293,7 +293,8 @@ class Loader:
                     cls, _ = makers[kind] = made, opening
                 if not payload.startswith(opening):
                     return False
-                objects[id_] = obj = _make(cls)
+                obj: Any = _make(cls)
+                objects[id_] = obj
                 waiting.append((codec.fill, payload[size:], obj))
             resolve = objects.__getitem__
             for fill, state, obj in waiting:

@@ -142,7 +142,8 @@ class Saver:
 
         It has the picklers of that save, whose tables take longer to make than a small object to save.
         """
-        kept, session.caches.saver = session.caches.saver, None
+        kept: Saver | None = session.caches.saver
+        session.caches.saver = None
         if kept is None:
             kept = cls(session, options)
             kept._is_kept = True
@@ -182,7 +183,8 @@ class Saver:
             self._encoders.clear()
             return
         caches = self._caches
-        self._identity = self._gate = self._pin = self.session = None
+        unused: Any = None  # the store must not wait for the collector because of this object
+        self._identity = self._gate = self._pin = self.session = unused
         caches.saver = self
 
     # -- what codecs ask
@@ -639,8 +641,9 @@ class Saver:
         self._current = work
         references = self._references
         references.clear()
-        self._versions = versions = {}
-        self._libraries = libraries = {}
+        versions: dict[str, int] = {}
+        libraries: dict[str, str] = {}
+        self._versions, self._libraries = versions, libraries
         pieces, opening, is_simple = encode(work.obj)
         key: tuple[Any, ...] = self._class_names[type(work.obj)], opening
         if versions or libraries:

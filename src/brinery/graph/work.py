@@ -52,7 +52,7 @@ class Work:
         self.obj = obj
         self.id = id
         self.reference = reference
-        """The ID as payloads have it: a plain string, also if the IDs of the factory have a class of their own."""
+        """The ID as payloads have it: a plain string, whatever class the IDs of the factory have."""
         self.name = name_of(reference)
         self.entry = entry
         self.expect = expect

@@ -1,7 +1,7 @@
 """Large buffers inside payloads: the data of arrays, at offsets that suit a processor and a memory map.
 
-Each has a digest for every chunk of 1 MiB, so that it can be checked while it is written or read, and later for
-any part alone.  The digest of such a payload is that of its other bytes, followed by these digests.
+Each has a digest for every chunk of 1 MiB, so that it can be checked while it is written or read, and later
+for any part alone.  The digest of such a payload is that of its other bytes, followed by these digests.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
 def _new_memory(size: int) -> Buffer:
     # numpy's memory is not filled with zeros first, which takes as long as a copy.
     numpy: Any = sys.modules.get("numpy")
-    return bytearray(size) if numpy is None else numpy.empty(size, "u1")  # type: ignore[no-any-return]
+    return bytearray(size) if numpy is None else numpy.empty(size, "u1")
 
 
 def around(payload: Buffer, buffers: Sequence[LargeBuffer]) -> Iterator[Buffer]:

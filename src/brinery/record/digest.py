@@ -1,8 +1,8 @@
 """The digests of records: XXH3, of 128 bits for payloads and of 64 bits for the end of a record.
 
 They find damage, and a change since the load.  They are no protection: anyone who controls the content of an
-object can make a change go unseen.  XXH3 takes a tenth of the time of a copy of the bytes, where BLAKE2b takes
-longer than pickling an array (https://github.com/Cyan4973/xxHash).
+object can make a change go unseen.  XXH3 takes a tenth of the time of a copy of the bytes, where BLAKE2b
+takes longer than pickling an array (https://github.com/Cyan4973/xxHash).
 """
 
 from __future__ import annotations

@@ -121,7 +121,8 @@ class Record(NamedTuple):
     version: Any
     """The backend's version of it."""
     raw: bytes | None = None
-    """The expanded payload, if it was stored with a transform and has been expanded; or one without `buffers`."""
+    """The expanded payload, if it was stored with a transform and has been expanded; or one without
+    `buffers`."""
     buffers: Sequence[Any] = ()
     """The large buffers that the payload takes from outside, if the record was read in parts."""
 
@@ -181,8 +182,8 @@ def new_metadata(
 ) -> Metadata:
     """Return the metadata of a record that is written now, by this Python.
 
-    `payload` is that of the stored form; `references` count as those to objects of no known class.  `fields` are
-    other fields of `Metadata`, and `opening`, `versions` and `libraries` of the kind.
+    `payload` is that of the stored form; `references` count as those to objects of no known class.  `fields`
+    are other fields of `Metadata`, and `opening`, `versions` and `libraries` of the kind.
     """
     of_kind = {key: fields.pop(key, None) for key in ("opening", "versions", "libraries")}
     groups: Groups = ["", list(references)] if references else []

@@ -125,7 +125,7 @@ class IdentityMap:
         self.enter(((id_, obj, version, digest, codec),), is_loaded=is_loaded)
 
     def enter(
-        self, entries: Iterable[tuple[str, Any, Any, bytes, Codec]], *, is_loaded: bool = False
+        self, entries: Iterable[tuple[str, Any, Any, bytes, Any]], *, is_loaded: bool = False
     ) -> None:
         """Enter objects: for each its ID, itself, and the version, digest and codec of its record."""
         by_id, by_key, callback, turn = (
