@@ -15,7 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 import pytest
 
 from brinery.errors import InvalidArgumentError
-from brinery.persistable import Persistable, is_persistable_type
+from brinery.persistable import Persistable, is_persistable_type, living
 
 
 @pytest.fixture(autouse=True)
@@ -182,6 +182,24 @@ class TestRegister:
         """Classes are registered, not instances."""
         with pytest.raises(InvalidArgumentError, match="expected a class"):
             Persistable.register(_Task("a"))  # type: ignore[arg-type]
+
+
+class TestLiving:
+    """The members of a set that other threads change."""
+
+    def test_the_set_may_grow_while_it_is_read(self) -> None:
+        """All members are returned, the new one too."""
+        first, late = _Task("first"), _Task("late")
+        to_come = [late]
+
+        class Growing(weakref.WeakSet[_Task]):
+            def __iter__(self) -> Iterator[_Task]:
+                for member in super().__iter__():
+                    if to_come:
+                        self.add(to_come.pop())
+                    yield member
+
+        assert {*living(Growing([first]))} == {first, late}
 
 
 class TestIsPersistableType:

@@ -69,6 +69,9 @@ class CloudpickleCodec(PickleFamily):
         """Return the version of cloudpickle."""
         return str(cloudpickle.__version__)
 
+    def _writes_by_name(self, cls: type) -> bool:
+        return is_importable(cls) and not _is_by_value(cls.__module__)
+
     def _pickler(self, target: Target, state: WriteState) -> _Pickler:
         return _Pickler(target, self.protocol, state)
 

@@ -150,9 +150,7 @@ _MARKS_OF_A_MODULE = (b"\x11_frozen_importlib", b"\x1a_frozen_importlib", b"c_fr
 class _FastPickler(pickle.Pickler):
     """Walks the data in C; `DillReducers` gets from dill the reductions of dill's own types."""
 
-    def __init__(
-        self, target: Target, codec: DillCodec, state: WriteState
-    ) -> None:
+    def __init__(self, target: Target, codec: DillCodec, state: WriteState) -> None:
         # Before the base class is set up: the C pickler reads this attribute once, at the start.
         self.dispatch_table = state.table
         super().__init__(target, codec.protocol)

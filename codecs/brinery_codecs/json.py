@@ -53,9 +53,7 @@ class JsonCodec(Codec):
         """Return the version of msgspec."""
         return str(msgspec.__version__)
 
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks
-    ) -> None:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write `obj` as JSON, or refuse it with the place of the value that cannot be kept."""
         external: External = {}
         has_reserved = _surveyed(obj, links, external)

@@ -71,9 +71,7 @@ class MsgpackCodec(Codec):
         """Return the version of the library msgpack."""
         return ".".join(map(str, msgpack.version))
 
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks
-    ) -> None:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write `obj` as MessagePack, or refuse it with the place of the value that cannot be kept."""
         types: Types = links.batch.setdefault((self, "types"), {})
         try:

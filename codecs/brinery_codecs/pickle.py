@@ -7,13 +7,6 @@ import platform
 
 from brinery.codec import Capabilities, Encode
 from brinery_codecs._pickle.family import PickleFamily
-from brinery_codecs._pickle.openings import (
-    Opening,
-    is_in_place,
-    is_ordinary,
-    is_plain,
-    opening_of,
-)
 from brinery_codecs._pickle.targets import Target
 from brinery_codecs._pickle.write_state import WriteState
 
@@ -47,12 +40,5 @@ class PickleCodec(PickleFamily):
         state: WriteState = encode.args[0]  # type: ignore[attr-defined]
         return state.renew()
 
-    def _opening(self, cls: type, state: WriteState) -> Opening | None:
-        known = state.known_openings.get(cls)
-        if known is not None and is_ordinary(cls) and is_in_place(cls):
-            return known if known.is_plain == is_plain(cls) else None
-        table = state.table
-        if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
-            return None
-        found = state.known_openings[cls] = found._replace(notes=table.notes(cls))
-        return found
+    def _writes_by_name(self, cls: type) -> bool:
+        return True

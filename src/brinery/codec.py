@@ -18,9 +18,9 @@ ALIGNMENT: Final = 64
 """A large buffer starts in a payload at a multiple of so many bytes."""
 
 Encode = Callable[[Any], tuple[Sequence[Buffer], int, bool]]
-"""Encodes an object: returns the pieces of its payload, the size in bytes of the *opening* among them, and whether
-the payload is *simple*.  An opening makes the bare object, and is the same for all objects of a class; its size
-is 0 where there is none.  A payload is simple if decoding it runs no code of the user's."""
+"""Encodes an object: returns the pieces of its payload, the size in bytes of the *opening* among them, and
+whether the payload is *simple*.  An opening makes the bare object, and is the same for all objects of a
+class; its size is 0 where there is none.  A payload is simple if decoding it runs no code of the user's."""
 
 DEFAULT_PROTOCOL: Final = None
 """Leaves the choice of the protocol to the store's settings, and then to the codec."""
@@ -107,7 +107,7 @@ class WriteLinks(Protocol):
         """
 
     def met(self, id: str, /) -> None:
-        """Note a reference in the current record, in place of another call of `external` for the same object."""
+        """Note a reference in the current record, in place of another call of `external`."""
 
     def note_version(self, cls: type, /) -> Callable[[], None] | None:
         """Return a function to call for each object of exactly this class that is written in place.
@@ -289,9 +289,7 @@ class Codec(ABC):
         return {}
 
     @abstractmethod
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks
-    ) -> None:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write the payload of `obj` to `sink`.
 
         A memoryview among the pieces of the sink is a large buffer, at an offset that is a multiple of
@@ -318,7 +316,8 @@ class Codec(ABC):
     def renews(self, encode: Encode) -> bool:
         """Prepare a function that `encoder` returned for another save; return whether that is possible.
 
-        Its links are the same ones as before.  The base class returns False, and a store calls `encoder` again.
+        Its links are the same ones as before.  The base class returns False, and a store calls `encoder`
+        again.
         """
         return False
 
@@ -345,8 +344,8 @@ class Codec(ABC):
     def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:
         """Give a bare object its state: the part of a simple payload after its opening.
 
-        A store makes the objects of all simple records first, and fills them afterwards.  `resolve` is that of
-        `ReadLinks`.
+        A store makes the objects of all simple records first, and fills them afterwards.  `resolve` is that
+        of `ReadLinks`.
         """
         raise NotImplementedError
 

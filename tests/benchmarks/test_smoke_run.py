@@ -33,9 +33,9 @@ def python(*arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-# Two hundred processes are started: seconds on an idle machine, minutes on a busy one.
+# Three hundred processes are started: seconds on an idle machine, minutes on a busy one.
 @pytest.mark.thorough
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(900)
 def test_a_smoke_run_measures_checks_writes_and_draws(tmp_path: Path) -> None:
     """One run for all that follows: nothing is left in the scratch directory."""
     output, scratch = tmp_path / "output", tmp_path / "scratch"

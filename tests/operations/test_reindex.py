@@ -261,3 +261,19 @@ def test_names_of_columns_are_remembered_once(url: str) -> None:
     with jobs(url) as store:
         assert store.backend.get(".columns.json") == first
     assert execute(url, "select count(*) from store where name = '.columns.json'") == [(1,)]
+
+
+def test_the_index_of_references_is_made_again(tmp_path: Path) -> None:
+    """Where there is one: another program may have changed it."""
+    url = f"sqlite:///{tmp_path}/jobs.db"
+    wanted = "select count(*) from sqlite_master where name = 'store_references'"
+    with jobs(url) as store:
+        inner = Job("inner")
+        id_ = store.save(Job("outer", inner))
+        reindex(store)
+        assert execute(url, wanted) == [(0,)]
+        assert store.referrers("Job.2") == [id_]
+        execute(url, "delete from store_references")
+        assert store.referrers("Job.2") == []
+        reindex(store)
+        assert store.referrers("Job.2") == [id_]

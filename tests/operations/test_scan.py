@@ -12,8 +12,8 @@ from brinery import CorruptRecordError, FilesystemStore, MemoryStore, Persistabl
 from brinery.backend import Delete, Put, Version
 from brinery.backends.memory import MemoryBackend
 from brinery.ids import name_of
-from brinery.record.reader import parse_metadata
 from brinery.record.format import has_magic
+from brinery.record.reader import parse_metadata
 
 
 class Node(Persistable):

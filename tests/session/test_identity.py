@@ -23,7 +23,7 @@ class Number(int):
 def entered(*objects: Any) -> IdentityMap:
     """Return a map with the objects under their positions."""
     table = IdentityMap()
-    table.enter_loaded((str(position), obj, 0, b"", CODEC) for position, obj in enumerate(objects))
+    table.enter((str(position), obj, 0, b"", CODEC) for position, obj in enumerate(objects))
     return table
 
 

@@ -8,7 +8,6 @@ import copy
 import gc
 import os
 import pickle
-import threading
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,28 +205,6 @@ def test_reading_all_records_gives_no_object_another_id() -> None:
         id = store.save(thing)
         assert store.check().is_good
         assert thing.persistent_id == id
-
-
-def test_other_threads_may_open_stores_at_any_time() -> None:
-    """The set of the opened stores may change while an ID is looked up."""
-    ended = threading.Event()
-
-    def open_stores() -> None:
-        while not ended.is_set():
-            MemoryStore().close()
-
-    with MemoryStore() as store:
-        thing = Thing()
-        id = store.save(thing)
-        threads = [threading.Thread(target=open_stores) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        try:
-            assert {thing.persistent_id for _ in range(5_000)} == {id}
-        finally:
-            ended.set()
-            for thread in threads:
-                thread.join()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

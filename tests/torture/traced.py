@@ -37,6 +37,8 @@ CALLS = [
     "close",
     "read",
     "pread64",
+    "preadv",
+    "preadv2",
     "write",
     "pwrite64",
     "writev",

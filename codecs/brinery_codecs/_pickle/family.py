@@ -27,9 +27,11 @@ from brinery_codecs._pickle.openings import (
     Opening,
     are_simple,
     is_in_place,
+    is_ordinary,
     is_plain,
     joined,
     may_name,
+    opening_of,
 )
 from brinery_codecs._pickle.record_names import Beginning, InexactError, Suspended, Upgrading
 from brinery_codecs._pickle.reducers import Reducer, ReducerTable
@@ -107,7 +109,8 @@ class PickleFamily(Codec):
             opening = state.openings[cls]
         else:
             opening = state.openings[cls] = self._opening(cls, state)
-        state.begin()
+        if state.table.met:
+            state.table.begin()
         if opening is None or not (attributes := obj.__dict__):
             return self._encode_otherwise(state, obj)
         # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
@@ -197,7 +200,7 @@ class PickleFamily(Codec):
         return cls if cls is not None and size == len(opening) and is_plain(cls) else None
 
     def still_makes(self, cls: type) -> bool:
-        """Return whether a class is found under its name, and its objects are filled without code of its own."""
+        """Return whether a class is found under its name, and its objects take a state without its code."""
         return is_in_place(cls) and is_plain(cls)
 
     @staticmethod
@@ -385,12 +388,27 @@ class PickleFamily(Codec):
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
         """Return the opening of the payloads of a class, None if it has none."""
-        return None
+        if not self._writes_by_name(cls):
+            return None
+        known = state.known_openings.get(cls)
+        if known is not None and is_ordinary(cls) and is_in_place(cls):
+            return known if known.is_plain == is_plain(cls) else None
+        table = state.table
+        if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
+            return None
+        found = state.known_openings[cls] = found._replace(notes=table.notes(cls))
+        return found
+
+    def _writes_by_name(self, cls: type) -> bool:
+        """Return whether payloads name an importable class, and their pickler is in C."""
+        return False
 
     def _check(self, pickler: Any, pieces: Sequence[Buffer]) -> None:
         """Raise an exception if the pickle that was written cannot be read back as it should."""
         # What is written by value does not spell the name: see `classes`.
-        if self._is_portable and any(type(piece) is bytes and b"__main__" in piece for piece in pieces):
+        if self._is_portable and any(
+            type(piece) is bytes and b"__main__" in piece for piece in pieces
+        ):
             for module, name in self.needs(b"".join(pieces)):
                 if "__main__" in (module, name):
                     raise pickle.PicklingError(

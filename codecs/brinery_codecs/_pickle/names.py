@@ -106,7 +106,7 @@ class Names(dict[tuple[str, str], Any]):
         cls: type | None = self._lasting(*named)
         if cls is None:
             return None  # for this record
-        if cls.__new__ is not object.__new__:
+        if vars(object)["__new__"] is not cls.__new__:
             cls = None
         self._opened[head] = cls
         return cls

@@ -1,8 +1,9 @@
 """What picklers write to: pieces, among which large buffers are aligned and not copied.
 
-A pickler in C hands a large `pickle.PickleBuffer` to `write` as it is, outside of frames, after a short header
-(CPython: `_Pickler_write_bytes`).  So the data of an array can stay where it is until it is written to a file, and
-the file is a pickle like any other.  No-op opcodes before the header bring the data to a multiple of 64 bytes.
+A pickler in C hands a large `pickle.PickleBuffer` to `write` as it is, outside of frames, after a short
+header (CPython: `_Pickler_write_bytes`).  So the data of an array can stay where it is until it is written to
+a file, and the file is a pickle like any other.  No-op opcodes before the header bring the data to a multiple
+of 64 bytes.
 """
 
 from __future__ import annotations
@@ -63,9 +64,10 @@ def _padding(size: int) -> bytes:
 
 def _header_size(piece: bytes, size: int) -> int:
     """Return the size of the header at the end of a piece, which announces `size` bytes."""
-    if piece[-_LONG_HEADER : 1 - _LONG_HEADER] in (pickle.BYTEARRAY8, pickle.BINBYTES8):
-        if piece[1 - _LONG_HEADER :] == size.to_bytes(8, "little"):
-            return _LONG_HEADER
+    if piece[-_LONG_HEADER : 1 - _LONG_HEADER] in (pickle.BYTEARRAY8, pickle.BINBYTES8) and piece[
+        1 - _LONG_HEADER :
+    ] == size.to_bytes(8, "little"):
+        return _LONG_HEADER
     if piece[-_SHORT_HEADER:] != pickle.BINBYTES + (size & 0xFFFFFFFF).to_bytes(4, "little"):
         raise ValueError("a large buffer has no header")
     return _SHORT_HEADER

@@ -6,7 +6,7 @@ import copyreg
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from brinery_codecs._pickle.openings import Opening
+from brinery_codecs._pickle.openings import Opening, is_in_place
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Pieces
 
@@ -28,6 +28,8 @@ class WriteState:
     """A pickler that waits for the next record, and the pieces that it writes."""
     _by_value: tuple[FunctionReducer, ClassReducer] | None = None
 
+    _looked_at: int = 0
+    """How many types of the table were found under their names."""
     reductions: dict[Any, Any] = field(default_factory=lambda: dict(copyreg.dispatch_table))
     """The table of copyreg, on which the reducers rest."""
 
@@ -39,6 +41,11 @@ class WriteState:
             pickler, target = self.idle
             pickler.memo = {}
             target.pieces.clear()
+        if len(self.table) != self._looked_at:
+            # A class that is not found under its name must not live longer than its objects.
+            if not all(map(is_in_place, self.table)):
+                return False
+            self._looked_at = len(self.table)
         return self.reductions == copyreg.dispatch_table
 
     def begin(self) -> None:

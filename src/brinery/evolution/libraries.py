@@ -1,7 +1,8 @@
 """The libraries whose classes and functions records name, and their versions.
 
-A library has the name of its top-level package, as in `import`.  The standard library has the version of
-Python, and brinery that of the format; classes and functions of ``__main__`` have none.
+A library has the name of its distribution, as in `pip install`; without one, that of its top-level package.
+The standard library has the version of Python, and brinery that of the format; classes and functions of
+``__main__`` have none.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Mapping
 
 from brinery.codec import Codec
+from brinery.evolution.distributions import Distributions
 from brinery.record.record import Metadata
 from brinery.typing import Any, Final
 
@@ -29,10 +31,22 @@ class Libraries(dict[str, tuple[str, str] | None]):
     The libraries of this process, as one store has found them: each module is looked up once.
     """
 
+    def __init__(self) -> None:
+        super().__init__()
+        self._distributions = Distributions()
+
     def __missing__(self, module: str) -> tuple[str, str] | None:
-        name = module.partition(".")[0]
-        version = None if name in _WITHOUT else _loaded(name) or _installed(name)
-        found = self[module] = None if version is None else (name, version)
+        found = None
+        package = module.partition(".")[0]
+        if package in self and package != module:
+            found = self[package]
+        elif package not in _WITHOUT:
+            distribution = self._distributions.of_package(package)
+            if distribution is not None:
+                found = distribution.name, distribution.version
+            elif (version := _loaded(package)) is not None:
+                found = package, version
+        self[module] = found
         return found
 
 
@@ -43,7 +57,7 @@ def differing(written: Mapping[str, str], *, in_full: bool = False) -> list[str]
     """
     found = []
     for name, version in written.items():
-        here = _loaded(name) or _installed(name) or _of_some_distribution(name)
+        here = _installed(name) or _loaded(name)
         if here is not None and (in_full or here != version):
             found.append(f"written with {name} {version}, here {here}")
         elif here is None and not _is_there(name):
@@ -67,16 +81,6 @@ def _installed(name: str) -> str | None:
     except (PackageNotFoundError, ValueError, OSError):
         return None
     return found if type(found) is str else None
-
-
-def _of_some_distribution(name: str) -> str | None:
-    # A package and what it is distributed as may have different names.
-    from importlib.metadata import packages_distributions
-
-    for distribution in packages_distributions().get(name, ()):
-        if (found := _installed(distribution)) is not None:
-            return found
-    return None
 
 
 def _is_there(name: str) -> bool:

@@ -31,9 +31,7 @@ class MissingCodec(Codec):
         """Return the name, options and reason, in which missing codecs differ."""
         return {"named": self.named, "options": self.options_given, "reason": self.reason}
 
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks
-    ) -> NoReturn:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> NoReturn:
         """Raise: there is nothing that could encode."""
         raise TypeError(self.reason)
 

@@ -95,4 +95,3 @@ class CommitConflict:
             return False
         entry.version = version
         return True
-

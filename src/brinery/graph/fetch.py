@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from itertools import repeat
 from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing, Ranges, Version
@@ -97,7 +96,7 @@ class Fetcher:
             found = backend.get_record(name)
         except Missing:
             raise NotFoundError(id, backend.location) from None
-        if type(found) is not tuple:
+        if isinstance(found, Ranges):
             record = self._opened(found, id, backend.where(name))
         else:
             try:
@@ -125,18 +124,18 @@ class Fetcher:
         codec: Codec | None = None
         kind: Kind | None = None
         while wave:
-            following: dict[str, None] = {}
+            following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
                 try:
-                    if type(data) is bytes:
-                        record = gate.parsed(data, version, id_)
-                    else:
+                    if isinstance(data, Ranges):
                         record = self._opened(data, id_, backend.where(place))
+                    else:
+                        record = gate.parsed(data, version, id_)
                 except (RecordError, TrustError):
                     # Parse it again with its path, so that the error names it; making the path takes time.
-                    if type(data) is not bytes:
+                    if isinstance(data, Ranges):
                         raise
                     record = gate.parsed(data, version, id_, backend.where(place))
                 metadata = record.metadata
@@ -147,11 +146,10 @@ class Fetcher:
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))
                 read[id_] = _new_fetched((record, codec))
-                if metadata.references:
-                    following.update(zip(metadata.references, repeat(None)))
+                following.update(metadata.references)
             for id_ in wanted.values():
                 raise _not_found(id_, ids, backend, read)
-            wave = [id_ for id_ in following if id_ not in read and id_ not in alive]
+            wave = sorted(following.difference(read, alive))
         return alive, read
 
     def _opened(self, ranges: Ranges, id_: str, path: str) -> Record:

@@ -9,15 +9,15 @@ a stub while the record is decoded or encoded would go wrong, because the object
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
-from brinery.codec import Codec
 from brinery.errors import EncodeError
 from brinery.graph.saver import Saver
 from brinery.ids import Id
 from brinery.persistable import Persistable
+from brinery.record.record import Groups, grouped
 from brinery.session.identity import NOTHING, IdentityMap
 
 
@@ -101,15 +101,7 @@ class IsolatedIdentityMap(IdentityMap):
     def entry(self, obj: Any) -> None:
         """Return None: nothing is entered here."""
 
-    def set(
-        self,
-        id_: str,
-        obj: Any,
-        version: Any,
-        digest: bytes,
-        codec: Codec,
-        is_loaded: bool = False,
-    ) -> None:
+    def enter(self, entries: Iterable[Any], *, is_loaded: bool = False) -> None:
         """Do nothing: the record's own object stays unknown, so that it can be decoded again."""
 
     def id_of(self, obj: Any) -> str | None:
@@ -165,6 +157,9 @@ class IsolatedSaver(Saver):
             return None
         # A plain string, as in every payload: an `Id` would add its class to the names in the payload.
         reference = str.__str__(found)
-        self._classes[reference] = self.around.classes.get(reference, "")
         self.met(reference)
         return reference
+
+    def _groups(self, references: Iterable[str]) -> Groups:
+        found = [*dict.fromkeys(references)]
+        return grouped(found, [self.around.classes.get(each, "") for each in found])

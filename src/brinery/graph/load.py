@@ -63,7 +63,7 @@ def _filled(session: Session, id_: str, read: FetchedRecord, alive: Mapping[str,
     data = record.data
     if not data.startswith(opening) or not codec.still_makes(cls) or version_of(cls) != 1:
         return NOTHING
-    obj = _make(cls)
+    obj: Any = _make(cls)
     try:
         codec.fill(data[len(opening) : metadata.payload_size], obj, alive.__getitem__)
     except Exception as error:  # noqa: BLE001 - the loader finds out where

@@ -293,7 +293,8 @@ class Loader:
                     cls, _ = makers[kind] = made, opening
                 if not payload.startswith(opening):
                     return False
-                objects[id_] = obj = _make(cls)
+                obj: Any = _make(cls)
+                objects[id_] = obj
                 waiting.append((codec.fill, payload[size:], obj))
             resolve = objects.__getitem__
             for fill, state, obj in waiting:
@@ -324,12 +325,14 @@ class Loader:
             recent = self._caches.recent
             for name, (record, _) in self._read.items():
                 recent.add(name, record)
-        enter, objects = self.identity.set, self._objects
-        for name, (record, codec) in self._read.items():
-            obj, id_, metadata = objects[name], as_id(name), record.metadata
-            done = metadata.transform
-            digest = metadata.payload_digest if done is None else done.digest
-            enter(id_, obj, record.version, digest, codec, True)
+        objects = self._objects
+        self.identity.enter(
+            (
+                (as_id(name), objects[name], record.version, record.metadata.raw_digest, codec)
+                for name, (record, codec) in self._read.items()
+            ),
+            is_loaded=True,
+        )
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.

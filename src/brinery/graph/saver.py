@@ -39,10 +39,10 @@ from brinery.graph.conflict import CommitConflict
 from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
 from brinery.graph.work import Root, Work
-from brinery.ids import Id, name_of
+from brinery.ids import Id, as_id
 from brinery.persistable import is_persistable_type, registrations
-from brinery.record.clock import now
 from brinery.record.buffers import digest_around, have_changed, large_in
+from brinery.record.clock import now
 from brinery.record.digest import xxh3_128_digest as payload_digest
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
@@ -94,14 +94,13 @@ class Saver:
         self._current: Work | None = None
         self._references: list[str] = []
         self.met = self._references.append
-        self._classes: dict[str, str] = {}
         self._class_names = _NameTable()
         self._persistable = _TypeTable()
         self.is_external_type = self._persistable.__getitem__
         self._works: dict[int, Work] = {}
         self._plain_roots: dict[int, Work] = {}
         self._encoders: dict[int, tuple[Codec, Encode, KindTable]] = {}
-        self._claims: dict[str, Any] = {}
+        self._claims: dict[str, Work] = {}
         self._list: list[Work] = []
         self._written: list[Work] = []
         self._pinned: list[Work] = []
@@ -143,7 +142,8 @@ class Saver:
 
         It has the picklers of that save, whose tables take longer to make than a small object to save.
         """
-        kept, session.caches.saver = session.caches.saver, None
+        kept: Saver | None = session.caches.saver
+        session.caches.saver = None
         if kept is None:
             kept = cls(session, options)
             kept._is_kept = True
@@ -172,7 +172,6 @@ class Saver:
             self._list,
             self._written,
             self._claims,
-            self._classes,
             self._references,
             self._pinned,
             self._unchanged,
@@ -184,7 +183,8 @@ class Saver:
             self._encoders.clear()
             return
         caches = self._caches
-        self._identity = self._gate = self._pin = self.session = None
+        unused: Any = None  # the store must not wait for the collector because of this object
+        self._identity = self._gate = self._pin = self.session = unused
         caches.saver = self
 
     # -- what codecs ask
@@ -268,9 +268,11 @@ class Saver:
 
     def _commit(self, puts: Iterable[Put]) -> None:
         versions = self.session.commit(puts)
-        for work in self._written:
-            if work.name in versions:
-                self._enter(work, versions[work.name])
+        self._identity.enter(
+            (work.id, work.obj, versions[work.name], work.digest, work.codec)
+            for work in self._written
+            if work.name in versions
+        )
 
     def _rewrite_collected(self) -> None:
         """Write records again that this save relied on and that a garbage collection has removed since.
@@ -290,7 +292,7 @@ class Saver:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
                 if nonce_in(end) == self._nonce + work.number.to_bytes(4, "big"):
-                    self._enter(work, version)
+                    self._identity.enter([(work.id, work.obj, version, work.digest, work.codec)])
 
     def _enlist_root(self, root: Root) -> str:
         obj, wanted = root.obj, root.id
@@ -300,6 +302,12 @@ class Saver:
                 raise AlreadySavedError(entry.id, wanted, self._backend.location)
             entry = None
         known = self._works.get(id(obj)) or self._plain_roots.get(id(obj))
+        if known is None and entry is None and root.expect is None:
+            if wanted is None:
+                return self._enlist(obj, self._new_id(obj), None, ABSENT, False).id
+            if type(wanted) is not Id:
+                wanted = as_id(wanted) if type(wanted) is str else Id(wanted)
+            return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True).id
         if known is not None and wanted in (None, known.id):
             return known.id
         if known is not None and entry is not None and root.expect is None:
@@ -317,9 +325,8 @@ class Saver:
         if entry is not None:
             expect = ANY if root.overwrite else entry.version
             return self._enlist(obj, wanted or entry.id, entry, expect, False).id
-        if wanted is not None:
-            return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True).id
-        return self._enlist(obj, self._new_id(obj), None, ABSENT, False).id
+        assert wanted is not None
+        return self._enlist(obj, wanted, None, ANY if root.overwrite else ABSENT, True).id
 
     def _look_again(self, work: Work) -> None:
         # A save inside this one may have written the object since it was met.
@@ -332,7 +339,8 @@ class Saver:
         self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect, chosen: bool
     ) -> Work:
         reference = str.__str__(id_)
-        if self._claims.setdefault(reference, obj) is not obj:
+        claimed = self._claims.get(reference)
+        if claimed is not None and claimed.obj is not obj:
             if chosen:
                 raise InvalidArgumentError(
                     f"expected an ID for each object, got {id_!r} for two objects: choose another ID"
@@ -342,8 +350,8 @@ class Saver:
         works = self._works if self._persistable[type(obj)] else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
-        work = Work(obj, id_, name_of(reference), entry, expect, chosen, self._current)
-        self._classes[reference] = self._class_names[type(obj)]
+        work = Work(obj, id_, reference, entry, expect, chosen, self._current)
+        self._claims[reference] = work
         self._list.append(work)
         works[id(obj)] = work
         return work
@@ -376,9 +384,17 @@ class Saver:
             yield from self._puts(count)
 
     def _encode(self, work: Work) -> Put | None:
-        if (original := record_of(work.obj)) is not None and self._is_original(work, original):
+        if (
+            type(type(work.obj)) is not type  # that of placeholders is another one
+            and (original := record_of(work.obj)) is not None
+            and self._is_original(work, original)
+        ):
             return self._put_original(work, original)
-        codec, encoded = self._dumped(work)
+        if work.entry is None and self._chain is None:
+            codec = self._codec
+            encoded = self._dump(work, codec)
+        else:
+            codec, encoded = self._dumped(work)
         if self.has_inner:
             self._look_again(work)
         digest = encoded.digest
@@ -491,8 +507,9 @@ class Saver:
 
     def _enlist_written(self, work: Work, codec: Codec, digest: bytes) -> bytes:
         # Return the nonce of the record.
-        work.digest, work.codec, work.number = digest, codec, len(self._written)
-        self._written.append(work)
+        written = self._written
+        work.digest, work.codec, work.number = digest, codec, len(written)
+        written.append(work)
         return self._nonce + work.number.to_bytes(4, "big")
 
     def _about(self, work: Work, groups: Groups) -> About:
@@ -624,19 +641,26 @@ class Saver:
         self._current = work
         references = self._references
         references.clear()
-        self._versions = versions = {}
-        self._libraries = libraries = {}
+        versions: dict[str, int] = {}
+        libraries: dict[str, str] = {}
+        self._versions, self._libraries = versions, libraries
         pieces, opening, is_simple = encode(work.obj)
         key: tuple[Any, ...] = self._class_names[type(work.obj)], opening
         if versions or libraries:
             key += (*versions.items(),), (*libraries.items(),)
-        groups = grouped(dict.fromkeys(references), self._classes) if references else ()
+        groups = self._groups(references) if references else ()
         flags = SIMPLE if is_simple and not versions else 0
         if len(pieces) == 1:
             return _new_encoded((pieces, payload_digest(pieces[0]), groups, kinds[key], flags, ()))
         buffers = large_in(pieces)
         digest = digest_around([each for each in pieces if type(each) is bytes], buffers)
         return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
+
+    def _groups(self, references: Iterable[str]) -> Groups:
+        claims, class_names = self._claims, self._class_names
+        found = dict.fromkeys(references)
+        classes = [class_names[type(claims[each].obj)] for each in found]
+        return grouped([*found], classes)
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
         found = codec, codec.encoder(self), self._caches.kinds_of(codec)
@@ -650,10 +674,6 @@ class Saver:
         if admitted is not None:
             not_advised |= {*builtin_codecs()}.difference(admitted)
         return EncodeFailure(work.obj, codec, self.is_external_type, not_advised)
-
-    def _enter(self, work: Work, version: Any) -> None:
-        assert work.codec is not None
-        self._identity.set(work.id, work.obj, version, work.digest, work.codec)
 
 
 def _located(work: Work, codec: Codec, error: EncodeError) -> EncodeError:

@@ -7,6 +7,7 @@ from typing import Any
 
 from brinery.backend import Expect, Version
 from brinery.codec import Codec
+from brinery.ids import name_of
 from brinery.session.identity import Entry
 
 
@@ -42,7 +43,7 @@ class Work:
         self,
         obj: Any,
         id: str,
-        name: str,
+        reference: str,
         entry: Entry | None,
         expect: Version | Expect,
         chosen: bool,
@@ -50,9 +51,9 @@ class Work:
     ) -> None:
         self.obj = obj
         self.id = id
-        self.reference = str.__str__(id)
-        """The ID as payloads have it: a plain string, also if the IDs of the factory have a class of their own."""
-        self.name = name
+        self.reference = reference
+        """The ID as payloads have it: a plain string, whatever class the IDs of the factory have."""
+        self.name = name_of(reference)
         self.entry = entry
         self.expect = expect
         self.chosen = chosen

@@ -59,6 +59,8 @@ def reindex(
 ) -> ReindexReport:
     """Fill the columns of `extra_fields` for the records of a `SqlStore` where they are not filled.
 
+    Make the index of references again, if the database has one.
+
     They are unfilled after a copy, a restore, and a write by a store without these `extra_fields`, and in
     records that are older than the column.  With `everything`, compute the values of all records again:
     after a change of a function.  The records stay as they are.  `progress` is called with the number of
@@ -88,6 +90,8 @@ class _Reindexer:
 
     def run(self, show: Show | None) -> ReindexReport:
         """Fill all; repeat that for records that another process has written since."""
+        with self._session.lock, self._session.opened():
+            self._backend.rebuild_index()
         count = len(self._backend.columns.unfilled(everything=True))
         self._wanted = dict(self._backend.columns.unfilled(everything=self._everything))
         progress = Progress(show, len(self._wanted))

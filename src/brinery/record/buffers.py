@@ -71,7 +71,7 @@ def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
 def _new_memory(size: int) -> Buffer:
     # numpy's memory is not filled with zeros first, which takes as long as a copy.
     numpy: Any = sys.modules.get("numpy")
-    return bytearray(size) if numpy is None else numpy.empty(size, "u1")  # type: ignore[no-any-return]
+    return bytearray(size) if numpy is None else numpy.empty(size, "u1")
 
 
 def around(payload: Buffer, buffers: Sequence[LargeBuffer]) -> Iterator[Buffer]:

@@ -1,7 +1,7 @@
 """The kind of a record: what the records of a class share.
 
-Its bytes are equal in nearly all records of a class that one program has written.  So a reader parses them once,
-and finds what it has parsed by the bytes.
+Its bytes are equal in nearly all records of a class that one program has written.  So a reader parses them
+once, and finds what it has parsed by the bytes.
 """
 
 from __future__ import annotations

@@ -29,7 +29,9 @@ MAX_EXPANDED: Final = 1 << 30
 # description in the metadata takes about 60.
 _LEAST: Final = 128
 _LEAST_GAIN: Final = 64
-_LEAST_SHARE: Final = 20  # a transform must save a twentieth of a payload, which is not worth a reader's time otherwise
+_LEAST_SHARE: Final = (
+    20  # a transform must save a twentieth: less is not worth the time of a reader
+)
 
 
 class Stored(NamedTuple):

@@ -1,7 +1,7 @@
 """Parsing records: every byte is checked before any byte of the payload is decoded.
 
-`record_as_written` reads nearly all records in one pass.  What it does not take is read by `parse`, which has an
-error for each problem.  The format is specified in `docs/design/record-format.md`.
+`record_as_written` reads nearly all records in one pass.  What it does not take is read by `parse`, which has
+an error for each problem.  The format is specified in `docs/design/record-format.md`.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
@@ -142,11 +142,12 @@ class Record(NamedTuple):
         return self.raw if len(self.raw) < SMALL else memoryview(self.raw)
 
 
-def grouped(references: Iterable[str], classes: Mapping[str, str]) -> Groups:
-    """Return IDs grouped by the class of their targets, to which `classes` maps them."""
+def grouped(references: Sequence[str], classes: Sequence[str]) -> Groups:
+    """Return IDs grouped by the class of their targets; `classes` has that of each."""
+    if classes.count(classes[0]) == len(classes):
+        return [classes[0], references]
     found: dict[str, list[str]] = {}
-    for id_ in references:
-        class_name = classes[id_]
+    for id_, class_name in zip(references, classes, strict=True):
         if class_name in found:
             found[class_name].append(id_)
         else:

@@ -56,7 +56,7 @@ def build_record(
     end += xxh3_64_digest(end) + END
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
-        return [payload[0] + end]
+        return [b"".join((payload[0], end))]
     return [*payload, end]
 
 

@@ -55,9 +55,7 @@ class CodecChain(Codec):
         """Return the codecs as JSON types; `brinery.registry.codecs` makes them again."""
         return {"codecs": [[codec.name, codec.config()] for codec in self.codecs]}
 
-    def dump(
-        self, obj: Any, sink: Sink, links: WriteLinks
-    ) -> None:
+    def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Refuse: a store has each codec write by itself, to know which one it was."""
         raise InvalidArgumentError("a chain does not write; ask its codecs")
 

@@ -122,15 +122,12 @@ class IdentityMap:
         is_loaded: bool = False,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
-        self._enter(((id_, obj, version, digest, codec),), is_loaded)
+        self.enter(((id_, obj, version, digest, codec),), is_loaded=is_loaded)
 
-    def enter_loaded(self, entries: Iterable[tuple[str, Any, Any, bytes, Codec]]) -> None:
-        """Enter loaded objects: for each its ID, itself, and the version, digest and codec of its record."""
-        self._enter(entries, True)
-
-    def _enter(
-        self, entries: Iterable[tuple[str, Any, Any, bytes, Codec]], is_loaded: bool
+    def enter(
+        self, entries: Iterable[tuple[str, Any, Any, bytes, Any]], *, is_loaded: bool = False
     ) -> None:
+        """Enter objects: for each its ID, itself, and the version, digest and codec of its record."""
         by_id, by_key, callback, turn = (
             self._by_id,
             self._by_key,

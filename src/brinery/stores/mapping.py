@@ -7,6 +7,7 @@ from collections.abc import Iterator, MutableMapping
 
 from brinery.errors import NotFoundError
 from brinery.ids import Id, name_of
+from brinery.operations.scan import ids_one_by_one, require_records
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
 from brinery.typing import Any, Final
@@ -45,8 +46,6 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
             return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[Id]:
-        from brinery.operations.scan import ids_one_by_one
-
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
@@ -85,8 +84,6 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
         file may also be that of another program.  `remove` removes it.
         """
-        from brinery.operations.scan import require_records
-
         with self._session.lock, self._session.opened():
             require_records(self._session.backend)
             self._session.commit((), list(self._session.backend.list()))

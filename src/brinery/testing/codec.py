@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.codec import ALIGNMENT, Buffer, Codec, Sink
+from brinery.codec import ALIGNMENT, Codec, Sink
 from brinery.errors import BrineryError, DecodeError, EncodeError, RecordError
 from brinery.ids import name_of
 from brinery.record.reader import parse

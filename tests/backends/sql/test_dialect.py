@@ -53,6 +53,7 @@ def test_an_sqlite_store_does_not_load_other_databases(tmp_path: Path) -> None:
         "sqlite",
         "sqlite_connection",
         "sqlite_file",
+        "sqlite_pool",
         "sqlite_settings",
         "sqlite_statements",
         "sqlite_tables",

@@ -28,7 +28,7 @@ _COMMON: Final = (
 )
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
-_CREATE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON
+_CREATE: Final = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON,)
 _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
 
 _READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
@@ -225,16 +225,15 @@ def read_into(fd: int, start: int, view: memoryview) -> int:
     """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
     left = view.cast("B") if view.nbytes else view[:0]
     while left.nbytes:
+        part = left[:_READ_MOST]
         if hasattr(os, "preadv"):
-            got = os.preadv(fd, (left[:_READ_MOST],), start)
+            got = os.preadv(fd, (part,), start)
         else:
-            data = _pread(fd, min(left.nbytes, _READ_MOST), start)
-            left[: len(data)] = data
-            got = len(data)
+            data = _pread(fd, part.nbytes, start)
+            part[: len(data)], got = data, len(data)
         if not got:  # it was truncated since
             break
-        left = left[got:]
-        start += got
+        left, start = left[got:], start + got
     return view.nbytes - left.nbytes
 
 
@@ -254,7 +253,7 @@ def version_at(path: str) -> tuple[int, bytes]:
 
 def create(path: str, access: Access) -> int:
     """Create a file that does not exist; return a descriptor to write to it."""
-    fd = opened(path, _CREATE, access.file)
+    (fd,) = map(os.open, (path,), _CREATE, (access.file,))  # as in `opened`
     if access.shared:
         try:
             os.fchmod(fd, access.file)
@@ -267,10 +266,11 @@ def create(path: str, access: Access) -> int:
 def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
     """Write the pieces one after the other, whatever their number; return the version of the file."""
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
-    if sum(map(len, pieces)) <= _SMALL:
+    size = sum(map(len, pieces))
+    if size <= _SMALL:
         whole = b"".join(pieces)
-        if os.write(fd, whole) == len(whole):
-            return version_of(whole, len(whole))
+        if os.write(fd, whole) == size:
+            return size, whole[-VERSION_TAIL:]
         os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     version = _version_of_pieces(pieces)
     start = 0

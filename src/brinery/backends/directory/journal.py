@@ -66,6 +66,7 @@ class Journal:
     def __init__(self, layout: Layout, token: str, entries: Sequence[Entry]) -> None:
         self.layout = layout
         self.entries = entries
+        self.token = token
         self._stem = f"{layout.staging}/{token}"
         self.path = f"{self._stem}{JOURNAL}"
         self.undo_path = f"{self._stem}{UNDO}"

@@ -55,7 +55,8 @@ class Presence:
 
     def allows(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
-        if os.access(self._layout.root, os.F_OK):
+        # What `require` asks for has been looked for by `check`.
+        if self._path is not None or os.access(self._layout.root, os.F_OK):
             return True
         self.check_root("remove")
         try:

@@ -9,10 +9,10 @@ finds a reference to a record that does not exist.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
-from brinery.backends.directory import files
+from brinery.backends.directory import files, sync
 from brinery.backends.directory.journal import Entry, Journal, read
 from brinery.backends.directory.layout import UNDO, Layout, pending
 from brinery.errors import StorageError, storage_error
@@ -37,7 +37,11 @@ def forward(journal: Journal) -> None:
     Raise `Collision`, `MoveError` or `OSError`; some files may have been moved.
     """
     journal.prepare_homes()
-    _each(journal, reversed([entry for entry in journal.entries if entry.how in "+~"]), _show)
+    shown: Sequence[Entry] = [entry for entry in reversed(journal.entries) if entry.how in "+~"]
+    with sync.renames(journal.layout.staging, journal.layout.root, len(shown)) as rename:
+        if rename is not None:
+            shown = _not_renamed(journal, shown, rename)
+        _each(journal, shown, _show)
     _each(journal, reversed([entry for entry in journal.entries if entry.how == "="]), _replace)
     _each(journal, (entry for entry in journal.entries if entry.how == "-"), _remove)
 
@@ -57,6 +61,17 @@ def _each(
     except OSError as error:
         assert entry is not None
         raise MoveError(entry, error) from error
+
+
+def _not_renamed(
+    journal: Journal, entries: Sequence[Entry], rename: sync.Rename
+) -> Sequence[Entry]:
+    """Give the files their names by one rename each; return those from the first on where it failed."""
+    token, start = journal.token, len(journal.layout.root) + 1
+    for index, (_, home, number, _, _) in enumerate(entries):
+        if rename(f"{token}-{number}".encode(), os.fsencode(home[start:])):
+            return entries[index:]
+    return ()
 
 
 def _show(journal: Journal, entry: Entry) -> None:

@@ -105,24 +105,35 @@ class Staging:
         while self._unsynced:
             with suppress(OSError):
                 files.close_each(self._unsynced)
-        for number in self._leftovers:
-            try:
-                os.unlink(self.path_of(number))
-            except OSError:
-                pass  # a file that stays does no harm: no listing shows it
+        if len(self._leftovers) >= sync.MANY:
+            # Most have been renamed: a listing says which have not.
+            _end(self._stem, self._unsynced)
+        else:
+            for number in self._leftovers:
+                try:
+                    os.unlink(self.path_of(number))
+                except OSError:
+                    pass  # a file that stays does no harm: no listing shows it
         self._begun.pop(self._stem, None)
 
     def add(self, put: Put) -> None:
         """Write one put to a temporary file."""
         name, data, expect, _ = put
-        if name in self.staged:
+        all_staged, layout = self.staged, self.layout
+        if name in all_staged:
             raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
-        home = self.layout.home(name)
-        number = len(self.staged)
+        home = layout.home(name)
+        number = len(all_staged)
         if not number:
-            self.layout.check_links()
+            layout.check_links()
+        self._leftovers[number] = None  # before it exists, as in `path`
+        path = f"{self._stem}{number}"
         try:
-            fd = self._create(self.path(number))
+            try:
+                fd = files.create(path, layout.access)
+            except FileNotFoundError:
+                layout.prepare(layout.staging)
+                fd = files.create(path, layout.access)
             try:
                 version = files.write_pieces(fd, data)
             except BaseException:
@@ -136,7 +147,7 @@ class Staging:
                     self._sync_early()
         except OSError as error:
             raise failure("write", error, name, home) from error
-        self.staged[name] = Staged(name, expect, number, home, version)
+        all_staged[name] = Staged(name, expect, number, home, version)
 
     def path_of(self, number: int | str) -> str:
         """Return the path of a file of this commit."""
@@ -146,13 +157,6 @@ class Staging:
         """Return the path of a file of this commit, which is removed at the end."""
         self._leftovers[number] = None  # before it exists: an interrupt may come at any time
         return f"{self._stem}{number}"
-
-    def _create(self, path: str) -> int:
-        try:
-            return files.create(path, self.layout.access)
-        except FileNotFoundError:
-            self.layout.prepare(self.layout.staging)
-            return files.create(path, self.layout.access)
 
     def _sync_early(self) -> None:
         self._whole_file_system = sync.syncfs()

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 
 _IN_MEMORY: Final = 2 << 20
+_COPIED_IN_MEMORY: Final = 16 << 20
+"""Bytes of all large records that are copied in memory."""
 _PER_ROW: Final = 400
 """Bytes that a row takes in memory beside its data."""
 LARGE: Final = 1 << 20
@@ -56,8 +58,8 @@ class Large:
         self._file: IO[bytes] | None = None
         self._offset = 0
 
-    def take(self, file: IO[bytes] | None) -> None:
-        """Let go of the caller's buffers: copy them to the end of `file`, or to memory."""
+    def copy_to(self, file: IO[bytes] | None) -> None:
+        """Let go of the caller's buffers: copy them to the end of `file`, or in memory."""
         assert self._pieces is not None
         if file is None:
             self._pieces = (b"".join(self._pieces),)
@@ -109,10 +111,10 @@ class Pending:
         # A number that no other put has.  Not a counter: every writer would wait for its row.
         self._base = int.from_bytes(os.urandom(8), "big") >> 2
         self._names = _Names()
-        self._name_of = self._names.__getitem__
         self._rows: list[Row] = []
         self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
         self._file: IO[bytes] | None = None
+        self._copied = 0
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
         self.large: list[Row] = []
@@ -129,31 +131,35 @@ class Pending:
         """Take in all puts.  Raise `InvalidArgumentError` when a name is put twice."""
         expected, version, held = self.expected, self._base, 0
         # Between two puts of a generator the caller's code may change buffers that it has given.
-        are_all_made = isinstance(puts, (list, tuple))
+        may_change = not isinstance(puts, (list, tuple))
         for name, pieces, expect, about in puts:
             if name in expected:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
-            data: bytes | Large
+            expected[name] = expect
+            version += 1
             if len(pieces) == 1 and type(pieces[0]) is bytes:
                 data = pieces[0]
                 size = len(data)
             else:
                 size = sum(map(_size_of, pieces))
-                data = b"".join(pieces) if size <= LARGE else Large(pieces, size)
-            expected[name] = expect
-            version += 1
+                data = b"".join(pieces) if size <= LARGE else b""
             if size > LARGE:
                 self._check_size(name, size)
-                data = Large(pieces, size)
-                if not are_all_made:
-                    data.take(None if held + size <= _IN_MEMORY else self._opened_file())
-                self.large.append(self._row(name, version, size, about, data))
-            else:
-                self._rows.append(self._row(name, version, size, about, data))
+                large = self._large(pieces, size, may_change)
+                self.large.append(self._row(name, version, size, about, large))
+                continue
+            self._rows.append(self._row(name, version, size, about, data))
             held += size + _PER_ROW
-            if held > _IN_MEMORY and self._rows:
+            if held > _IN_MEMORY:
                 self._spool()
                 held = 0
+
+    def _large(self, pieces: Sequence[Buffer], size: int, may_change: bool) -> Large:
+        large = Large(pieces, size)
+        if may_change:
+            self._copied += size
+            large.copy_to(None if self._copied <= _COPIED_IN_MEMORY else self._opened_file())
+        return large
 
     def _row(self, name: str, version: int, size: int, about: About | None, data: Any) -> Row:
         if about is None:
@@ -161,7 +167,7 @@ class Pending:
         class_name, codec, created, references, fields = about
         if not class_name.isascii():
             class_name = encodable(class_name)
-        refs = joined_names(map(self._name_of, references)) if references else None
+        refs = joined_names(map(self._names.__getitem__, references)) if references else None
         row: Row = (name, version, size, class_name, codec, created, refs, data)
         if fields is None:
             return row

@@ -13,8 +13,9 @@ from brinery.backends.sql import failures
 from brinery.backends.sql.database import FileUrl
 from brinery.backends.sql.dialect import Dialect
 from brinery.backends.sql.dialects.network_drives import network_of
-from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection, SqlitePool
+from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
 from brinery.backends.sql.dialects.sqlite_file import UNWRITABLE, SqliteFile
+from brinery.backends.sql.dialects.sqlite_pool import SqlitePool
 from brinery.backends.sql.dialects.sqlite_settings import (
     configure,
     is_in_memory,

@@ -14,11 +14,8 @@ from brinery.backend import ABSENT, ANY, PRESENT
 from brinery.backends.sql.connection import (
     LARGEST_AHEAD,
     Connection,
-    ConnectionPool,
     TakenError,
 )
-from brinery.backends.sql.dialects.sqlite_file import ChangedError
-from brinery.backends.sql.dialects.sqlite_settings import configure, is_in_memory
 from brinery.backends.sql.dialects.sqlite_statements import Statements, of_names
 from brinery.backends.sql.schema import DATA
 
@@ -28,7 +25,6 @@ if TYPE_CHECKING:
     from typing import Any, TypeVar
 
     from brinery.backend import Expect, Version
-    from brinery.backends.sql.dialect import Dialect
     from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
     from brinery.backends.sql.pending import Row
 
@@ -54,18 +50,22 @@ class SqliteConnection(Connection):
         if found is None:
             self._check_file("read")
         elif found[0] is None:
-            return self._in_one_state(lambda: self._get_large(name))
+            large = self._in_one_state(lambda: self._large(name))
+            return None if large is None else (large[0], large[2])
         return found
 
-    def _get_large(self, name: str) -> tuple[bytes, int] | None:
+    def _large(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
         found = self.driver.execute(self._text.get_large, (name,)).fetchone()
         if found is None:
             return None
         row, version, kind = found
         if kind != "blob":
-            return b"", version  # of another program: not a record
+            return b"", -1, version  # of another program: not a record
         with self.driver.blobopen(self._text.table, "data", row, readonly=True) as blob:
-            return blob.read(), version
+            size = len(blob)
+            if count is not None:
+                blob.seek(max(0, size - count))
+            return blob.read(), size, version
 
     def _in_one_state(self, read: Callable[[], T]) -> T:
         if self.driver.in_transaction:
@@ -107,7 +107,9 @@ class SqliteConnection(Connection):
             if name[:1] != ".":
                 self._check_file("read")
             return None
-        return found[0] or b"", _size(found[1]), found[2]
+        if found[0] is None:
+            return self._in_one_state(lambda: self._large(name, count))
+        return found[0], _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
         if count:
@@ -326,74 +328,3 @@ def _taken() -> Iterator[None]:
         if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
             raise
         raise TakenError from error
-
-
-class SqlitePool(ConnectionPool):
-    """Connections to one SQLite database."""
-
-    errors = (sqlite3.Error,)
-    tries = 20  # of a file that is read as if it did not change; each writer that comes costs one
-
-    def __init__(self, dialect: Dialect, file: SqliteFile | None) -> None:
-        super().__init__()
-        self._dialect = dialect
-        self._statements = Statements(dialect.database.schema)
-        self._file = file
-        self._is_in_memory = is_in_memory(dialect.database.url.database)
-        self.most = 1 if self._is_in_memory else None
-        if dialect.database.schema.fields:
-            from brinery.backends.sql.columns import Fields
-
-            self.fields = Fields(dialect.database.schema, dialect.engine.dialect, _fitting)
-
-    def new(self) -> SqliteConnection:
-        if self._file is not None:
-            opened = self._file.open()
-            if opened.is_reader:
-                return SqliteReader(opened.driver, self._statements, self._file, opened.guard)
-            return SqliteConnection(opened.driver, self._statements, self._file)
-        engine = self._dialect.engine
-        if self._is_in_memory:
-            # The database lives in its connection, which the engine holds.
-            held = engine.raw_connection().driver_connection
-            assert isinstance(held, sqlite3.Connection)
-            return SqliteConnection(held, self._statements)
-        database = self._dialect.database
-        arguments, given = engine.dialect.create_connect_args(engine.url)
-        options: Any = {
-            **given,
-            "timeout": database.timeout,
-            "check_same_thread": False,
-            "cached_statements": 64,
-        }
-        driver: sqlite3.Connection
-        driver = sqlite3.connect(*arguments, **options)  # type: ignore[call-overload]
-        try:
-            configure(driver, database)
-        except BaseException:
-            driver.close()
-            raise
-        return SqliteConnection(driver, self._statements)
-
-    def take_back(self, connection: Connection, error: BaseException | None) -> None:
-        if error is None and type(connection) is SqliteReader:
-            try:
-                connection.check_guard()  # for reads of every kind, also those that do not look themselves
-            except ChangedError:
-                connection.close()
-                raise
-        super().take_back(connection, error)
-
-    def is_lost(self, error: Exception, connection: Connection) -> bool:
-        return isinstance(error, ChangedError)
-
-
-def _fitting(_: Any, value: Any) -> Any:
-    # Find out now: an error of the driver would end the whole commit.
-    if isinstance(value, str):
-        value.encode()
-    elif isinstance(value, int):
-        value.to_bytes(8, "big", signed=True)
-    elif not isinstance(value, (float, bytes, bytearray, memoryview)):
-        return sqlite3.adapt(value, sqlite3.PrepareProtocol)
-    return value
