@@ -177,9 +177,7 @@ class TestRoundTrip:
         self, class_name: str, references: dict[str, str], flags: int
     ) -> None:
         """Otherwise nobody would notice that the fast reader is never used."""
-        metadata = described(
-            class_name=class_name, groups=groups_of(references), flags=flags
-        )
+        metadata = described(class_name=class_name, groups=groups_of(references), flags=flags)
         data = b"".join(build(metadata, (b"payload",)))
         is_encodable = not any("\ud800" <= char <= "\udfff" for char in "".join(references))
         found = record_as_written(data, 7, "Task.1")
