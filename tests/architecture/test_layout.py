@@ -45,8 +45,7 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.cli.fsck.fsck_command": CLICK,
     "brinery.cli.recode.recode_command": CLICK,
     "brinery.session.identity.IdentityMap.set": ONCE_A_RECORD,
-    "brinery.graph.isolation.IsolatedIdentityMap.set": ONCE_A_RECORD,
-    "brinery.record.reader._owner": FORMAT_2,
+    "brinery.record.writer.build_record": ONCE_A_RECORD,
     "brinery.record.reader.parse": FORMAT_2,
     "brinery.record.record.new_metadata": FORMAT_2,
 }

@@ -88,18 +88,16 @@ def kind_of(
     config: Mapping[str, Any],
     codec_version: str,
     protocol: int | None,
-    *,
-    python: str = PYTHON,
     **more: Any,
 ) -> Kind:
-    """Return a kind; `more` are `opening`, `versions` and `libraries`, which are left out where empty."""
+    """Return a kind; `more` are `python`, and `opening`, `versions` and `libraries`, left out where empty."""
     found = {
         "class": class_name,
         "codec": codec,
         "config": dict(config),
         "codec_version": codec_version,
         "protocol": protocol,
-        "python": python,
+        "python": more.pop("python", PYTHON),
     }
     found |= {key: dict(it) if key != "opening" else it for key, it in more.items() if it}
     return kind_from(packing()[0](found))
