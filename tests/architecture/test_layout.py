@@ -47,6 +47,7 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.session.identity.IdentityMap.set": ONCE_A_RECORD,
     "brinery.record.writer.build_record": ONCE_A_RECORD,
     "brinery.record.reader.parse": FORMAT_2,
+    "brinery.record.kind.kind_of": FORMAT_2,
     "brinery.record.record.new_metadata": FORMAT_2,
 }
 
