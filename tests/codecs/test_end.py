@@ -88,6 +88,8 @@ def test_bytes_behind_an_object_are_refused(codec: str, kind: str, behind: str) 
 class Ring(Persistable):
     """An object in a cycle of records, with a constructor."""
 
+    next: Ring
+
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts
 

@@ -226,8 +226,8 @@ def _packed(
 def _assembled(parts: Parts, text: bytes, kind: bytes, flags: int, version: int) -> bytes:
     proof = bytes(PROOF * (flags >> 1 & 1))
     digest = digest_of((parts.payload,))
-    changes = {"flags": flags, "proof": proof, "digest": digest, "version": version}
-    return parts._replace(text=text, kind=kind, **changes).joined()
+    changed = parts._replace(text=text, kind=kind, proof=proof, flags=flags, digest=digest)
+    return changed._replace(version=version).joined()
 
 
 def _is_metadata(data: bytes) -> bool:
