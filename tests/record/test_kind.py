@@ -6,12 +6,12 @@ import platform
 from typing import Any
 
 import pytest
-from tests.record.forms import packed
+from tests.record.forms import built, packed, taken_apart
 
 from brinery import MemoryStore
-from brinery.record.kind import Kind, kind_from, kind_of
+from brinery.record.kind import LARGEST_KEPT, Kind, kind_from, kind_of
 from brinery.record.kinds import KindTable
-from brinery.record.reader import parse
+from brinery.record.reader import parse, record_as_written
 from brinery.testing.samples import Node
 from brinery_codecs.pickle import PickleCodec
 
@@ -59,6 +59,19 @@ def test_what_a_kind_has_noted_cannot_be_changed() -> None:
     for noted in (kind.versions, kind.libraries, kind_of(*GIVEN).versions):
         with pytest.raises(TypeError):
             noted["more"] = 1  # type: ignore[index]
+
+
+def test_a_large_kind_is_not_kept() -> None:
+    """A store of hostile records could fill the memory with them.  It is read by the careful reader."""
+    size = len(packed(FOUND | {"later": ""}))
+    for more, is_kept in ((LARGEST_KEPT - size - 2, True), (LARGEST_KEPT, False)):
+        kind = packed(FOUND | {"later": "x" * more})
+        data = taken_apart(built())._replace(kind=kind).joined()
+        assert (record_as_written(data, None, None) is not None) == is_kept
+        records = [parse(data), parse(data)]
+        assert [record.metadata.class_name for record in records] == ["jobs:Task"] * 2
+        assert (records[0].metadata.kind is records[1].metadata.kind) == is_kept
+        assert records[0].metadata.kind == records[1].metadata.kind
 
 
 def test_unknown_keys_are_kept_in_the_bytes() -> None:

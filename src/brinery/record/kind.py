@@ -24,6 +24,9 @@ _FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 """The keys that every kind has, in this order, and the types of their values."""
 
+LARGEST_KEPT: Final = 1 << 13
+"""The size in bytes of the largest kind that is kept: a store of hostile records must not fill the memory."""
+
 
 class Kind:
     """What the records of a class share.  Equal kinds have equal bytes."""
@@ -76,9 +79,20 @@ class Kind:
         return f"<Kind of {self.class_name} by {self.codec}>"
 
 
-@functools.lru_cache(maxsize=1024)
 def kind_from(blob: bytes) -> Kind:
     """Return the kind that these bytes describe.  Raise `TypeError`, `ValueError` or `KeyError`."""
+    return small_kind(blob) if len(blob) <= LARGEST_KEPT else _kind(blob)
+
+
+@functools.lru_cache(maxsize=1024)
+def small_kind(blob: bytes) -> Kind:
+    """Return the kind that these bytes describe, and keep it.  Raise `ValueError` for many bytes, too."""
+    if len(blob) > LARGEST_KEPT:
+        raise ValueError("the kind is too large to be kept")
+    return _kind(blob)
+
+
+def _kind(blob: bytes) -> Kind:
     return Kind(blob, typed(packing()[1](blob), dict))
 
 

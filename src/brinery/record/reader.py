@@ -37,7 +37,7 @@ from brinery.record.format import (
     packing,
     typed,
 )
-from brinery.record.kind import kind_from
+from brinery.record.kind import kind_from, small_kind
 from brinery.record.record import (
     NOTHING_MORE,
     Groups,
@@ -77,7 +77,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
     if payload_digest(payload) != digest:
         return None
     try:
-        kind = kind_from(data[kind_at:end])
+        kind = small_kind(data[kind_at:end])
         id_, groups = unpackb(data[text_at:kind_at])
     except _UNDAMAGED:
         return None
