@@ -301,10 +301,7 @@ class Codec(ABC):
         """Return the object that the payload `source` describes."""
 
     def encoder(self, links: WriteLinks) -> Encode:
-        """Return a function that encodes one object after the other, as `dump` does.
-
-        A store calls this once for each save, and the function for each record.
-        """
+        """Return a function that encodes the objects of a save, one after the other, as `dump` does."""
 
         def encode(obj: Any) -> tuple[Sequence[Buffer], int, bool]:
             sink = Sink()
@@ -314,11 +311,7 @@ class Codec(ABC):
         return encode
 
     def renews(self, encode: Encode) -> bool:
-        """Prepare a function that `encoder` returned for another save; return whether that is possible.
-
-        Its links are the same ones as before.  The base class returns False, and a store calls `encoder`
-        again.
-        """
+        """Prepare a function of `encoder` for another save with the same links; return whether it can."""
         return False
 
     def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
@@ -342,11 +335,7 @@ class Codec(ABC):
 
     @staticmethod
     def fill(state: bytes, obj: Any, resolve: Callable[[str], Any]) -> None:
-        """Give a bare object its state: the part of a simple payload after its opening.
-
-        A store makes the objects of all simple records first, and fills them afterwards.  `resolve` is that
-        of `ReadLinks`.
-        """
+        """Give a bare object its state: the part of a simple payload after its opening; see `ReadLinks`."""
         raise NotImplementedError
 
     def portable(self) -> Codec:

@@ -23,13 +23,12 @@ MOST_PARAMETERS_OF_A_PUBLIC_CONSTRUCTOR = 8
 
 # A file a command.
 LARGE_FOLDERS = {"brinery.cli"}
-# Rewritten by the lean core, and split then.
+# The two algorithms of the store.
 LONG_FILES = {"brinery.graph.saver", "brinery.graph.loader"}
 LONG_FUNCTIONS: dict[str, str] = {}
 KEYWORDS = "users call it with keywords, which `help` is to show"
 CLICK = "click calls it with keywords, one for each option of the command"
-FORMAT_2 = "rewritten with format 2 of the record"
-LEAN_CORE = "rewritten by the lean core"
+FIELDS = "the fields of a record, by their names"
 ONCE_A_RECORD = "called for each record: a value object would take longer than the call"
 MANY_PARAMETERS: dict[str, str] = {
     "brinery.backends.directory.backend.DirectoryBackend.__init__": KEYWORDS,
@@ -45,10 +44,9 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.cli.fsck.fsck_command": CLICK,
     "brinery.cli.recode.recode_command": CLICK,
     "brinery.session.identity.IdentityMap.set": ONCE_A_RECORD,
+    "brinery.record.reader.parse": ONCE_A_RECORD,
+    "brinery.record.record.new_metadata": FIELDS,
     "brinery.record.writer.build_record": ONCE_A_RECORD,
-    "brinery.record.reader.parse": FORMAT_2,
-    "brinery.record.kind.kind_of": FORMAT_2,
-    "brinery.record.record.new_metadata": FORMAT_2,
 }
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef

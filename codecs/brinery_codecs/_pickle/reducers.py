@@ -12,6 +12,7 @@ from __future__ import annotations
 import copyreg
 import dataclasses
 import operator
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
@@ -19,7 +20,6 @@ from typing import Any
 from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
-from brinery_codecs._pickle.arrays import array_reducer
 from brinery_codecs._pickle.bare import check_bare, exception_reducer
 
 Reducer = Callable[[Any], Any]
@@ -187,6 +187,25 @@ def _noting(note: Note, reduce: Reducer) -> Reducer:
         return reduction
 
     return reduce_noted
+
+
+def array_reducer(cls: type, plain: Reducer) -> Reducer | None:
+    """Return the reducer for arrays, which calls `plain`; None for any other class.
+
+    numpy's own reduction keeps the flag of a read-only array only at protocol 5, and there only for arrays in
+    one piece of the types that buffers have.  `numpy.broadcast_to` makes any other one read-only again.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or cls is not getattr(numpy, "ndarray", None):
+        return None
+
+    def reduce_array(array: Any) -> Any:
+        reduction = plain(array)
+        if array.flags.writeable or reduction[0].__name__ == "_frombuffer":
+            return reduction
+        return numpy.broadcast_to, (array.copy("K"), array.shape)
+
+    return reduce_array
 
 
 def hashes_by_value(cls: type) -> bool:

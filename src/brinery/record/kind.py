@@ -96,23 +96,14 @@ def _kind(blob: bytes) -> Kind:
     return Kind(blob, typed(packing()[1](blob), dict))
 
 
-def kind_of(
-    class_name: str,
-    codec: str,
-    config: Mapping[str, Any],
-    codec_version: str,
-    protocol: int | None,
-    **more: Any,
-) -> Kind:
-    """Return a kind; `more` are `python`, and `opening`, `versions` and `libraries`, left out where empty."""
-    found = {
-        "class": class_name,
-        "codec": codec,
-        "config": dict(config),
-        "codec_version": codec_version,
-        "protocol": protocol,
-        "python": more.pop("python", PYTHON),
-    }
+def kind_of(class_name: str, codec: Mapping[str, Any], **more: Any) -> Kind:
+    """Return the kind of the records of a class.
+
+    `codec` has the other keys that every kind has; without "python" they are written by this one.  `more` are
+    `opening`, `versions` and `libraries`, which are left out where they are empty.
+    """
+    found = {"class": class_name, "python": PYTHON, **codec}
+    found = {key: found[key] for key in _FIELDS}
     found |= {key: dict(it) if key != "opening" else it for key, it in more.items() if it}
     return kind_from(packing()[0](found))
 

@@ -14,12 +14,17 @@ class KindTable(dict[tuple[Any, ...], Kind]):
     def __init__(self, codec: Codec) -> None:
         super().__init__()
         self.codec = codec
-        self._common = codec.name, codec.config(), codec.version, codec.protocol
+        self._common = {
+            "codec": codec.name,
+            "config": codec.config(),
+            "codec_version": codec.version,
+            "protocol": codec.protocol,
+        }
 
     def __missing__(self, key: tuple[Any, ...]) -> Kind:
         class_name, opening, *noted = key
         versions, libraries = map(dict, noted) if noted else ((), ())
         found = self[key] = kind_of(
-            class_name, *self._common, opening=opening, versions=versions, libraries=libraries
+            class_name, self._common, opening=opening, versions=versions, libraries=libraries
         )
         return found

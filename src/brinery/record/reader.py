@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from msgpack import unpackb
-
 from brinery.backend import Ranges
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
@@ -35,6 +33,7 @@ from brinery.record.format import (
     TAIL_SIZE,
     UNCOVERED,
     packing,
+    plain_unpacking,
     typed,
 )
 from brinery.record.kind import kind_from, small_kind
@@ -78,7 +77,7 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
         return None
     try:
         kind = small_kind(data[kind_at:end])
-        id_, groups = unpackb(data[text_at:kind_at])
+        id_, groups = plain_unpacking()(data[text_at:kind_at])
     except _UNDAMAGED:
         return None
     if type(groups) is not list or type(id_) is not str or (id is not None and id_ != id):

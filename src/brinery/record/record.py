@@ -195,7 +195,13 @@ def new_metadata(
         **fields,
     }
     found["references"] = flat(found["groups"])
-    kind = kind_of(class_name, codec, config, codec_version, protocol, **of_kind)
+    described = {
+        "codec": codec,
+        "config": dict(config),
+        "codec_version": codec_version,
+        "protocol": protocol,
+    }
+    kind = kind_of(class_name, described, **of_kind)
     return Metadata(id, kind, **found)
 
 
