@@ -19,7 +19,7 @@ from brinery.record.reader import parse
 from brinery.testing.proofs.promises import forge
 from brinery.testing.samples import Key
 
-WITH_OPENINGS = ("pickle:4", "pickle:5")
+WITH_OPENINGS = ("pickle:4", "pickle:5", "cloudpickle")
 CODECS = ["msgpack", "json", "cloudpickle", "dill", *(f"pickle:{n}" for n in range(6))]
 BEHIND = {
     "a byte": b"\0",
@@ -87,6 +87,8 @@ def test_bytes_behind_an_object_are_refused(codec: str, kind: str, behind: str) 
 
 class Ring(Persistable):
     """An object in a cycle of records, with a constructor."""
+
+    next: Ring
 
     def __init__(self, parts: list[Any]) -> None:
         self.parts = parts

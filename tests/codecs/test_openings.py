@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import enum
 import pickle
+from collections import Counter
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from tests.record.forms import with_kind
+from tests.trust.things import Plain
 
 from brinery import DecodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
@@ -16,11 +22,11 @@ from brinery.reference import external
 from brinery.testing.samples import Node
 from brinery_codecs._pickle.openings import (
     REFILL,
+    are_simple,
     class_of,
     end_of_opening,
     is_in_place,
     may_name,
-    names_nothing,
     opening_of,
 )
 
@@ -84,10 +90,30 @@ def test_a_simple_record_names_no_global(extra: bytes) -> None:
     simple.value, other.value = [extra, simple], [extra, enum.Enum]  # type: ignore[attr-defined]
     found = [parse(store.backend.get(name_of(id_))[0]) for id_ in store.save_many([simple, other])]
     assert [record.metadata.is_simple for record in found] == [True, False]
-    states = [bytes(record.payload)[record.metadata.kind.opening :] for record in found]
-    assert names_nothing(states[0])
-    assert may_name(states[1])
-    assert not names_nothing(states[1])
+    size = found[0].metadata.kind.opening
+    payloads = [bytes(record.payload) for record in found]
+    assert [are_simple([payload], size) for payload in payloads] == [True, False]
+    assert may_name(payloads[1][size:])
+
+
+def test_harmless_classes_of_the_standard_library_are_simple() -> None:
+    """They look at nothing but the hashes of what they are made of; other classes may do anything."""
+    store = MemoryStore()
+    values = {
+        "set": [{1}, frozenset({2}), {Node("in a set")}],
+        "date": date(2026, 1, 2),
+        "number": [Decimal("1.5"), Fraction(1, 3), 1j],
+        "counter": Counter("aab"),
+    }
+    others = {"path": Path("a"), "class": Node, "function": len, "plain": Plain(1)}
+    for name, value in (values | others).items():
+        node = Node(name)
+        node.value = value  # type: ignore[attr-defined]
+        metadata = parse(store.backend.get(name_of(store.save(node)))[0]).metadata
+        assert metadata.is_simple == (name in values), name
+        held = Store(store.backend, trust="anyone").load(store.id_of(node)).value
+        if name in ("date", "number", "counter", "path", "class", "function"):
+            assert held == value
 
 
 @pytest.mark.parametrize("cls", [Reduced, Color])

@@ -91,7 +91,7 @@ def store_in(tmp_path: Path, **options: Any) -> FilesystemStore:
 
 def test_it_is_short_and_imports_nothing_of_brinery() -> None:
     """Two libraries, and modules of the standard library."""
-    imported = set()
+    imported: set[str | None] = set()
     for node in ast.walk(ast.parse(READER)):
         if isinstance(node, ast.Import):
             imported |= {name.name for name in node.names}

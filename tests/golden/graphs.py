@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from fractions import Fraction
+from pickle import PickleBuffer
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,16 @@ from brinery.testing.samples import (
 from brinery.verify.isomorphism import assert_isomorphic
 
 Make = Callable[[], Any]
+
+
+class Signal:
+    """Has data that a pickle of protocol 5 takes from where they are."""
+
+    def __init__(self, data: Any) -> None:
+        self.data = bytearray(data)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return Signal, (PickleBuffer(self.data) if protocol >= 5 else self.data,)
 
 
 def data() -> Any:
@@ -151,6 +162,12 @@ def by_value() -> Any:
     return found
 
 
+def signals() -> Any:
+    """Return an object with large buffers, one of them twice."""
+    first, second = Signal(bytes(range(250)) * 300), Signal(b"second" * 12_000)
+    return Node("signals", signals=[first, second, first], small=Signal(b"small"))
+
+
 EVERYWHERE: Mapping[str, Make] = {"data": data}
 """For every codec."""
 
@@ -163,6 +180,9 @@ OLD: Mapping[str, Make] = {**EVERYWHERE, "cyclic_data": cyclic_data, "nodes": no
 PICKLED: Mapping[str, Make] = {**OLD, "graph": graph, "classes": classes}
 """For pickle from protocol 2 on."""
 
+LARGE: Mapping[str, Make] = {"signals": signals}
+"""For the codec pickle at protocol 5."""
+
 BY_VALUE: Mapping[str, Make] = {**PICKLED, "by_value": by_value}
 """For the codecs that write classes by value."""
 
@@ -170,7 +190,7 @@ BY_VALUE: Mapping[str, Make] = {**PICKLED, "by_value": by_value}
 def check(name: str, found: Any) -> None:
     """Raise AssertionError unless `found` equals the graph that was saved under `name`."""
     if name != "by_value":
-        assert_isomorphic({**BY_VALUE, **JSON}[name](), found)
+        assert_isomorphic({**BY_VALUE, **JSON, **LARGE}[name](), found)
         return
     # A class of its own, but one for all.
     first, second, holder = found

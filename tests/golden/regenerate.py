@@ -15,18 +15,20 @@ ROOT = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT.parent.parent))
 
-from tests.golden.graphs import BY_VALUE, EVERYWHERE, JSON, OLD, PICKLED, Make  # noqa: E402
+from tests.golden.graphs import BY_VALUE, EVERYWHERE, JSON, LARGE, OLD, PICKLED, Make  # noqa: E402
 
 from brinery import FilesystemStore  # noqa: E402
 from brinery.registry.codecs import make_codec  # noqa: E402
 
-VERSION = "v1"
+VERSION = "v2"
 
 
 def directories() -> Iterator[tuple[str, str, int | None, Mapping[str, Make]]]:
     """Yield the path below this directory, the codec, its protocol and the graph."""
     for protocol in range(6):
         makes = PICKLED if protocol >= 2 else OLD
+        if protocol == 5:
+            makes = {**makes, **LARGE}
         yield f"pickle/{VERSION}/protocol-{protocol}", "pickle", protocol, makes
     for codec in ("cloudpickle", "dill"):
         yield f"{codec}/{VERSION}", codec, 5, BY_VALUE

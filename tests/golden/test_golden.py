@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 from tests.golden.graphs import Make, check
-from tests.golden.regenerate import ROOT, compressed, directories
+from tests.golden.regenerate import ROOT, VERSION, compressed, directories
 
 from brinery import FilesystemStore
+from brinery.record.reader import parse
 from brinery.registry.codecs import make_codec
 from brinery.registry.transforms import make_transform
 
@@ -60,6 +61,15 @@ def test_compressed_golden_files_load_to_the_graphs_that_were_saved(
         for name in makes:
             check(name, store.load(name))
             assert store.info(name).transform == compress.partition(":")[0]
+
+
+def test_there_is_a_golden_file_with_large_buffers() -> None:
+    """Their data are in the payload at multiples of 64 bytes."""
+    data = (ROOT / "pickle" / VERSION / "protocol-5" / "signals").read_bytes()
+    buffers = parse(data).metadata.buffers
+    held = [data[buffer.offset : buffer.offset + buffer.size] for buffer in buffers]
+    assert held == [bytes(range(250)) * 300, b"second" * 12_000]
+    assert all(buffer.offset % 64 == 0 for buffer in buffers)
 
 
 def test_there_are_golden_files_of_each_codec() -> None:

@@ -14,7 +14,7 @@ from xxhash import xxh3_64_digest, xxh3_128_digest
 from brinery.record.record import Metadata, new_metadata
 from brinery.record.writer import build
 
-# size of the kind, size of the text, time, nonce, flags, digest of the payload; digest of the end, version,
+# size of the kind and of the text, time, nonce, flags, digest of the payload; digest of the end, version,
 # magic
 TAIL = struct.Struct("<IId16sH16s8sH8s")
 HEAD = TAIL.size - 18

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.record.forms import described, packed, taken_apart, with_text
 from xxhash import xxh3_128, xxh3_128_digest
 
+from brinery.backend import Ranges
 from brinery.errors import CorruptRecordError
 from brinery.record.buffers import (
     CHUNK,
@@ -23,11 +25,12 @@ from brinery.record.buffers import (
 )
 from brinery.record.digest import digest_of
 from brinery.record.payload import PayloadExpander
-from brinery.record.reader import parse, record_as_written
+from brinery.record.reader import parse, read_in_parts, record_as_written
 from brinery.record.record import Transformation
 from brinery.record.seal import Seals
 from brinery.record.writer import build
 from brinery.transforms.gzip import GzipTransform
+from brinery_codecs.pickle import PickleCodec
 
 MIB = 1 << 20
 HEAD, END = b"head".ljust(64, b"N"), b" and the rest."
@@ -72,7 +75,8 @@ def test_each_chunk_has_a_digest(size: int) -> None:
     for buffer in (data, bytearray(data), memoryview(data)):
         assert chunk_digests(buffer) == expected
     if size % 8 == 0:
-        assert chunk_digests(memoryview(data).cast("d")) == expected
+        wide: Any = memoryview(data).cast("d")
+        assert chunk_digests(wide) == expected
 
 
 def test_a_record_with_buffers_comes_back() -> None:
@@ -152,6 +156,57 @@ def test_a_seal_covers_the_buffers() -> None:
     for each in (seals, None):
         with pytest.raises(CorruptRecordError):
             parse(damaged, seals=each)
+
+
+def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+    """Stand for the method of a codec."""
+    return b"|".join(parts) + repr(list(sizes)).encode()
+
+
+def test_a_record_is_read_in_parts() -> None:
+    """Its buffers are in memory of their own, which can be written to; the codec makes the rest."""
+    data = built_with(PIECES, BUFFERS)
+    found = read_in_parts(Ranges(data, 7), parse(data).metadata, detached, None)
+    assert [bytes(buffer) for buffer in found.buffers] == [ARRAY, b"second"]
+    assert not any(memoryview(buffer).readonly for buffer in found.buffers)
+    assert found.payload == b"|".join((HEAD, GAP, END)) + b"[1024000, 6]"
+    assert (found.version, found.metadata) == (7, parse(data).metadata)
+
+
+def test_damage_is_found_in_parts_too() -> None:
+    """In each chunk of a buffer, and around them; also if the record was cut since its end was read."""
+    data = built_with(PIECES, BUFFERS)
+    metadata = parse(data).metadata
+    buffer_end = 64 + len(ARRAY)
+    for at in (
+        0,
+        63,
+        64,
+        64 + MIB // 2,
+        buffer_end - 1,
+        buffer_end,
+        SECOND.offset,
+        SECOND.offset + 6,
+    ):
+        damaged = data[:at] + bytes([data[at] ^ 8]) + data[at + 1 :]
+        with pytest.raises(CorruptRecordError, match="digest of its payload"):
+            read_in_parts(Ranges(damaged, 7), metadata, detached, "/srv")
+
+
+def test_buffers_that_are_none_for_the_codec_are_damage() -> None:
+    """Any bytes may be described as a buffer, with digests that fit."""
+
+    def refusing(parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+        raise ValueError("no header")
+
+    data = built_with(PIECES, BUFFERS)
+    with pytest.raises(CorruptRecordError, match="does not write such metadata"):
+        read_in_parts(Ranges(data, 7), parse(data).metadata, refusing, None)
+    payload = pickle.dumps([1] * 300)
+    buffer = large(payload[64:128], 64)
+    forged = built_with([payload[:64], payload[64:128], payload[128:]], [buffer])
+    with pytest.raises(CorruptRecordError, match="does not write such metadata"):
+        read_in_parts(Ranges(forged, 7), parse(forged).metadata, PickleCodec().detached, None)
 
 
 @pytest.mark.parametrize(

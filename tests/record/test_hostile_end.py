@@ -42,11 +42,12 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
 def kinds(draw: st.DrawFn) -> bytes:
     """Return a kind as it is written, or with a wrong value, a missing key or an extra one."""
     names = [*KIND, *draw(st.lists(st.sampled_from([*FIELDS]), max_size=2, unique=True))]
-    changed = draw(st.lists(st.sampled_from(names), max_size=1))
     found = {name: draw(FIELDS.get(name, TEXT)) for name in names}
-    found |= {name: draw(JSON) for name in changed}
-    if changed and draw(st.booleans()):
-        del found[changed[0]]
+    changed = draw(st.none() | st.sampled_from(names))
+    if changed is not None:
+        found[changed] = draw(JSON)
+    if changed is not None and draw(st.booleans()):
+        del found[changed]
     return packed(found) + draw(st.just(b"") | st.binary(max_size=2))
 
 
@@ -66,8 +67,9 @@ def read_with_care(data: bytes, id: str | None) -> Metadata | None:
     try:
         return parse_metadata(data, len(data), id=id)
     except CorruptRecordError as error:
-        assert len(str(error)) < 1000
-        return None
+        refused = str(error)
+    assert len(refused) < 1000
+    return None
 
 
 @settings(max_examples=400)
@@ -162,6 +164,14 @@ def test_wrong_values_of_a_kind_are_found(changes: dict[str, Any]) -> None:
 
 
 DONE = {"name": "gzip", "config": {}, "size": 7, "digest": b"d" * 16}
+WRONG: tuple[dict[str, Any], ...] = (
+    {"name": b"gzip"},
+    {"config": []},
+    {"size": -1},
+    {"size": 7.0},
+    {"size": True},
+    {"digest": "x"},
+)
 
 
 @pytest.mark.parametrize(
@@ -189,17 +199,7 @@ DONE = {"name": "gzip", "config": {}, "size": 7, "digest": b"d" * 16}
         ["Task.1", [], {"transform": "zlib"}],
         ["Task.1", [], {"transform": None}],
         ["Task.1", [], {"transform": {}}],
-        *(
-            ["Task.1", [], {"transform": {**DONE, **wrong}}]
-            for wrong in (
-                {"name": b"gzip"},
-                {"config": []},
-                {"size": -1},
-                {"size": 7.0},
-                {"size": True},
-                {"digest": "x"},
-            )
-        ),
+        *(["Task.1", [], {"transform": {**DONE, **wrong}}] for wrong in WRONG),
         *(
             ["Task.1", [], {"buffers": buffers}]
             for buffers in (
@@ -253,7 +253,7 @@ BROKEN = [
 def test_what_is_not_msgpack_is_found(part: str, raw: bytes) -> None:
     """Broken msgpack, lengths beyond the end, nesting without end."""
     with pytest.raises(CorruptRecordError, match="does not write such metadata"):
-        parse(PARTS._replace(**{part: raw}).joined())
+        parse((PARTS._replace(text=raw) if part == "text" else PARTS._replace(kind=raw)).joined())
 
 
 @pytest.mark.parametrize("depth", [100, 400, 900, 5000])

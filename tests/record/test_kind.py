@@ -15,7 +15,13 @@ from brinery.record.reader import parse
 from brinery.testing.samples import Node
 from brinery_codecs.pickle import PickleCodec
 
-GIVEN: tuple[Any, ...] = ("jobs:Task", "pickle", {"protocol": 5}, "4.0", 5)
+CODEC: dict[str, Any] = {
+    "codec": "pickle",
+    "config": {"protocol": 5},
+    "codec_version": "4.0",
+    "protocol": 5,
+}
+GIVEN: tuple[Any, ...] = ("jobs:Task", CODEC)
 FOUND = {
     "class": "jobs:Task",
     "codec": "pickle",
@@ -28,9 +34,13 @@ FOUND = {
 
 def test_a_kind_is_a_map_whose_class_comes_first() -> None:
     """What is empty is left out."""
-    for more in ({}, {"opening": 0, "versions": {}, "libraries": {}}):
-        assert kind_of(*GIVEN, **more).blob == packed(FOUND)
-    more = {"opening": 80, "versions": {"jobs:Task": 2}, "libraries": {"numpy": "2.1"}}
+    assert kind_of(*GIVEN).blob == packed(FOUND)
+    assert kind_of(*GIVEN, opening=0, versions={}, libraries={}).blob == packed(FOUND)
+    more: dict[str, Any] = {
+        "opening": 80,
+        "versions": {"jobs:Task": 2},
+        "libraries": {"numpy": "2.1"},
+    }
     kind = kind_of(*GIVEN, **more)
     assert kind.blob == packed(FOUND | more)
     assert kind.opening == 80
@@ -44,7 +54,7 @@ def test_equal_kinds_are_one_object_with_equal_bytes() -> None:
     again = Kind(kind.blob, FOUND)
     assert again == kind
     assert hash(again) == hash(kind)
-    other = kind_of(*GIVEN, python="3.99.0")
+    other = kind_of("jobs:Task", {**CODEC, "python": "3.99.0"})
     assert other != kind
     assert kind != kind.blob
 

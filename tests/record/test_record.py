@@ -38,12 +38,17 @@ from brinery.record.digest import digest_of
 from brinery.record.end import end_size
 from brinery.record.format import FORMAT_VERSION, NONCE_SIZE, TAIL_SIZE, has_magic
 from brinery.record.reader import parse, parse_metadata, record_as_written
-from brinery.record.record import Record, Transformation, classes_in, grouped
+from brinery.record.record import Groups, Record, Transformation, classes_in, grouped
 from brinery.record.writer import build
 
 BUILT = time.time()
 GROUPS = ["jobs:Task", ["A.1", "B.2"], "jobs:Queue", ["Q.1"]]
 SAMPLE = built((b"pay", b"load"), groups=GROUPS, config={"a": [1, None]}, opening=3, flags=1)
+
+
+def groups_of(classes: dict[str, str]) -> Groups:
+    """Return the groups of references, given as IDs and the classes of their targets."""
+    return grouped([*classes], [*classes.values()]) if classes else []
 
 
 class TestFormat:
@@ -139,9 +144,8 @@ class TestFormat:
     def test_references_are_grouped_by_the_class_of_their_targets(self) -> None:
         """The classes in the order in which they were met, the IDs of each in theirs."""
         met = {"A.1": "jobs:Task", "Q.1": "jobs:Queue", "B.2": "jobs:Task"}
-        assert grouped(met) == GROUPS
-        assert grouped({"A.1": "jobs:Task"}) == ["jobs:Task", ["A.1"]]
-        assert grouped({}) == []
+        assert groups_of(met) == GROUPS
+        assert groups_of({"B.2": "jobs:Task"}) == ["jobs:Task", ["B.2"]]
         metadata = parse(SAMPLE).metadata
         assert metadata.references == ("A.1", "B.2", "Q.1")
         assert classes_in(metadata.groups) == met
@@ -160,7 +164,7 @@ class TestRoundTrip:
         self, payload: list[bytes], id: str, references: dict[str, str], config: Any
     ) -> None:
         """Payload and metadata, for any sizes, IDs and references."""
-        metadata = described(payload, id=id, groups=grouped(references), config=config)
+        metadata = described(payload, id=id, groups=groups_of(references), config=config)
         data = b"".join(build(metadata, payload))
         found = parse(data, "v1", id=id)
         assert bytes(found.payload) == b"".join(payload)
@@ -173,7 +177,7 @@ class TestRoundTrip:
         self, class_name: str, references: dict[str, str], flags: int
     ) -> None:
         """Otherwise nobody would notice that the fast reader is never used."""
-        metadata = described(class_name=class_name, groups=grouped(references), flags=flags)
+        metadata = described(class_name=class_name, groups=groups_of(references), flags=flags)
         data = b"".join(build(metadata, (b"payload",)))
         is_encodable = not any("\ud800" <= char <= "\udfff" for char in "".join(references))
         found = record_as_written(data, 7, "Task.1")

@@ -9,19 +9,22 @@ import struct
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hypothesis
 import msgpack
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
+from tests.record.forms import PROOF, Parts, taken_apart
 from tests.torture.opcodes import FAMILY
+from xxhash import xxh3_64_digest
 
 from brinery import BrineryError, MemoryStore, Trust
+from brinery.record.buffers import around, digest_around
 from brinery.record.digest import digest_of
-from brinery.record.format import MAGIC, TAIL_SIZE
+from brinery.record.format import MAGIC, TAIL_SIZE, UNCOVERED
 from brinery.record.reader import parse, parse_metadata
-from brinery.record.record import Metadata
+from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 
 KEY = b"a key of the tests of parsers"
@@ -109,17 +112,13 @@ def _edited(whole: Sequence[bytes]) -> st.SearchStrategy[bytes]:
 
 
 def _repaired(data: bytes) -> bytes:
-    # With the digest of what its tail says are the metadata.
+    # With the digest of what its tail says is its end.
     if len(data) < TAIL_SIZE:
         return data
-    tail = data[-TAIL_SIZE:]
-    described = _described(data)
-    return data[:-TAIL_SIZE] + tail[:4] + digest_of((described,)) + tail[20:-8] + MAGIC
-
-
-def _described(data: bytes) -> bytes:
-    length = min(int.from_bytes(data[-TAIL_SIZE : 4 - TAIL_SIZE], "little"), len(data) - TAIL_SIZE)
-    return data[-TAIL_SIZE - length : -TAIL_SIZE]
+    kind, text, *_, flags = struct.unpack_from("<IId16sH", data, len(data) - TAIL_SIZE)
+    size = min(kind + text + TAIL_SIZE + PROOF * (flags >> 1 & 1), len(data))
+    end = data[len(data) - size : -UNCOVERED]
+    return data[: len(data) - size] + end + xxh3_64_digest(end) + data[-10:-8] + MAGIC
 
 
 def _is_record(data: bytes) -> bool:
@@ -133,12 +132,18 @@ def _is_record(data: bytes) -> bool:
                 continue
             _check_metadata(record.metadata, len(data))
             assert len(record.stored) == record.metadata.payload_size
-            assert digest_of((record.stored,)) == record.metadata.payload_digest
-            assert [len(b) for b in record.buffers] == [n for n, _ in record.metadata.buffers]
+            if seals is None:
+                _check_digest(record)
             assert record.data == data
             passed = True
     _read(data, in_all_ways=passed)
     return passed
+
+
+def _check_digest(record: Record) -> None:
+    metadata, stored = record.metadata, bytes(record.stored)
+    buffers = metadata.buffers if metadata.transform is None else ()
+    assert digest_around([*around(stored, buffers)], buffers) == metadata.payload_digest
 
 
 def _read(data: bytes, *, in_all_ways: bool) -> None:
@@ -165,23 +170,36 @@ def _check_metadata(metadata: Metadata, size: int) -> None:
 
 
 def _metadata() -> st.SearchStrategy[bytes]:
-    """Return records whose metadata are made up, in part or wholly, with digests that fit."""
-    record = _whole_records()[0]
-    whole = msgpack.unpackb(_described(record))
-    payload = record[: whole["size"]]
+    """Return records whose text and kind are made up, in part or wholly, with digests that fit."""
+    parts = taken_apart(_whole_records()[0])
+    kind = msgpack.unpackb(parts.kind)
     scalar = st.none() | st.booleans() | st.integers(-(2**63), 2**64 - 1) | st.floats()
     anything = st.recursive(
-        scalar | st.text(max_size=20) | st.binary(max_size=40) | st.sampled_from([*whole]),
+        scalar | st.text(max_size=20) | st.binary(max_size=40) | st.sampled_from([*kind]),
         lambda each: (
             st.lists(each, max_size=5)
             | st.dictionaries(st.text(max_size=8) | st.integers(0, 9), each, max_size=5)
         ),
         max_leaves=16,
     )
-    keys = st.sampled_from([*whole, "versions", "libraries", "seal", "more"])
-    seal = st.fixed_dictionaries(
-        {"algorithm": st.sampled_from(["blake2b", "none"]), "content": st.binary(max_size=40)}
+    keys = st.sampled_from([*kind, "versions", "libraries", "opening", "more"])
+    changed = st.dictionaries(keys | st.text(max_size=8), anything, max_size=4)
+    kinds = st.builds(
+        lambda new, gone: {k: v for k, v in {**kind, **new}.items() if k not in gone},
+        changed,
+        st.lists(keys, max_size=1),
     )
+    return st.builds(
+        _assembled,
+        st.just(parts) | st.just(parts._replace(payload=b"")),
+        _packed(_texts(anything), anything) | st.just(parts.text),
+        _packed(kinds, anything) | st.just(parts.kind),
+        st.integers(0, 3) | st.integers(0, 2**16 - 1),
+        st.sampled_from([2, 2, 2, 0, 1, 3]),
+    )
+
+
+def _texts(anything: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     transform = st.fixed_dictionaries(
         {
             "name": st.sampled_from(["gzip", "zstd", "none", "x"]) | st.text(max_size=5),
@@ -190,20 +208,27 @@ def _metadata() -> st.SearchStrategy[bytes]:
             "digest": st.binary(max_size=20),
         }
     )
-    changed = st.dictionaries(keys | st.text(max_size=8), anything | seal | transform, max_size=4)
-    mixed = st.builds(
-        lambda new, gone: {k: v for k, v in {**whole, **new}.items() if k not in gone},
-        changed,
-        st.lists(keys, max_size=1),
-    )
-    packed = st.one_of(mixed, mixed, anything).map(lambda value: bytes(msgpack.packb(value)))
-    versions = st.sampled_from([1, 1, 1, 0, 2, 3])
-    return st.builds(_with_tail, st.just(payload), packed | st.binary(max_size=200), versions)
+    places = st.integers(-1, 3).map(lambda n: 64 * n) | st.integers(0, 2**64 - 1)
+    buffer = st.tuples(places, places, st.binary(max_size=32))
+    more = {"transform": transform | anything, "buffers": st.lists(buffer, max_size=2) | anything}
+    fields = st.fixed_dictionaries({}, optional={**more, "later": anything})
+    groups = st.sampled_from([[], ["a:B", ["other"]], ["a:B", ["x"], "", ["y"]]])
+    id_ = st.just("victim") | anything
+    return st.tuples(id_, groups | anything, fields) | st.tuples(id_, groups | anything)
 
 
-def _with_tail(payload: bytes, described: bytes, version: int) -> bytes:
-    head = len(described), digest_of((described,))
-    return payload + described + struct.pack("<I16s26sH8s", *head, bytes(26), version, MAGIC)
+def _packed(
+    values: st.SearchStrategy[Any], anything: st.SearchStrategy[Any]
+) -> st.SearchStrategy[bytes]:
+    packed = st.one_of(values, values, anything).map(lambda value: bytes(msgpack.packb(value)))
+    return packed | st.binary(max_size=200)
+
+
+def _assembled(parts: Parts, text: bytes, kind: bytes, flags: int, version: int) -> bytes:
+    proof = bytes(PROOF * (flags >> 1 & 1))
+    digest = digest_of((parts.payload,))
+    changed = parts._replace(text=text, kind=kind, proof=proof, flags=flags, digest=digest)
+    return changed._replace(version=version).joined()
 
 
 def _is_metadata(data: bytes) -> bool:
@@ -223,8 +248,12 @@ def _is_metadata(data: bytes) -> bool:
 
 
 def _anything() -> st.SearchStrategy[bytes]:
-    data, version = st.binary(max_size=300), st.integers(0, 3)
-    return data | st.builds(_with_tail, st.just(b""), data, version)
+    some, sixteen = st.binary(max_size=100), st.binary(min_size=16, max_size=16)
+    flags, version = st.integers(0, 3), st.integers(0, 3)
+    whole = st.builds(
+        Parts, some, some, some, st.just(b""), st.floats(), sixteen, flags, sixteen, version
+    ).map(Parts.joined)
+    return st.binary(max_size=300) | whole
 
 
 def _is_nothing(data: bytes) -> bool:

@@ -296,7 +296,7 @@ def forged(case: Case, codec: str) -> bytes:
         codec_version="1",
         protocol=5,
         class_name="builtins:list",
-        references=("other",) if b"other" in case.payload else (),
+        groups=[f"{THINGS}:Task", ["other"]] if b"other" in case.payload else [],
         payload=[case.payload],
         transform=transform,
     )

@@ -1,7 +1,7 @@
 """Backups: the state of a store at one moment, copied to another place and updated there incrementally.
 
-Records are copied as bytes.  Two records with the same size and tail are the same: the tail has the digest of
-the metadata, which have a nonce and the digests of all other bytes.  So unchanged records need not be read.
+Records are copied as bytes.  Two records with the same size and tail are the same: the tail has a nonce, and
+the digests of all other bytes.  So unchanged records need not be read.
 
 1.  A backup that was never finished is filled in batches, each durable by itself.  The source may change
     during that.  The manifest of the backup says that it is not finished.

@@ -1,6 +1,6 @@
 """Fingerprints: the sizes and tails of records, which identify them without reading them whole.
 
-The tail of a record has the digest of the metadata, which have a nonce and the digests of all other bytes.
+The tail of a record has a nonce, which no other record has, and the digests of all other bytes.
 """
 
 from __future__ import annotations

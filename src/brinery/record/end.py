@@ -1,6 +1,4 @@
-"""The end of a record: where its text starts, and what is wrong with bytes that do not end as a record
-does.
-"""
+"""The end of a record: where its text starts, and what is wrong with bytes that do not end as a record."""
 
 from __future__ import annotations
 

@@ -121,8 +121,7 @@ class Record(NamedTuple):
     version: Any
     """The backend's version of it."""
     raw: bytes | None = None
-    """The expanded payload, if it was stored with a transform and has been expanded; or one without
-    `buffers`."""
+    """The payload after its transform was undone, or without its `buffers`."""
     buffers: Sequence[Any] = ()
     """The large buffers that the payload takes from outside, if the record was read in parts."""
 
