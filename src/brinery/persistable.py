@@ -141,7 +141,5 @@ def is_persistable_type(cls: type) -> bool:
 
 
 def registrations() -> int:
-    """Return how often a class was registered: what was found out about types holds while this is the
-    same.
-    """
+    """Return how often a class was registered: while that is the same, answers about types hold."""
     return Persistable._registrations

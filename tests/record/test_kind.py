@@ -15,7 +15,13 @@ from brinery.record.reader import parse, record_as_written
 from brinery.testing.samples import Node
 from brinery_codecs.pickle import PickleCodec
 
-GIVEN: tuple[Any, ...] = ("jobs:Task", "pickle", {"protocol": 5}, "4.0", 5)
+CODEC: dict[str, Any] = {
+    "codec": "pickle",
+    "config": {"protocol": 5},
+    "codec_version": "4.0",
+    "protocol": 5,
+}
+GIVEN: tuple[Any, ...] = ("jobs:Task", CODEC)
 FOUND = {
     "class": "jobs:Task",
     "codec": "pickle",
@@ -48,7 +54,7 @@ def test_equal_kinds_are_one_object_with_equal_bytes() -> None:
     again = Kind(kind.blob, FOUND)
     assert again == kind
     assert hash(again) == hash(kind)
-    other = kind_of(*GIVEN, python="3.99.0")
+    other = kind_of("jobs:Task", {**CODEC, "python": "3.99.0"})
     assert other != kind
     assert kind != kind.blob
 

@@ -15,9 +15,10 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from xxhash import xxh3_64_digest
+
 from brinery import BrineryError, FilesystemStore, MemoryStore, Persistable, SqlStore, Store, Trust
 from brinery.record.buffers import LargeBuffer, around, chunk_digests, digest_around
-from brinery.record.digest import xxh3_64_digest
 from brinery.record.format import END, UNCOVERED
 from brinery.record.payload import MAX_EXPANDED, PayloadExpander
 from brinery.record.reader import parse

@@ -17,10 +17,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from tests.record.forms import PROOF, Parts, taken_apart
 from tests.torture.opcodes import FAMILY
+from xxhash import xxh3_64_digest
 
 from brinery import BrineryError, MemoryStore, Trust
 from brinery.record.buffers import around, digest_around
-from brinery.record.digest import digest_of, xxh3_64_digest
+from brinery.record.digest import digest_of
 from brinery.record.format import MAGIC, TAIL_SIZE, UNCOVERED
 from brinery.record.reader import parse, parse_metadata
 from brinery.record.record import Metadata, Record

@@ -43,7 +43,7 @@ from brinery.ids import Id, as_id
 from brinery.persistable import is_persistable_type, registrations
 from brinery.record.buffers import digest_around, have_changed, large_in
 from brinery.record.clock import now
-from brinery.record.digest import xxh3_128_digest as payload_digest
+from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
@@ -651,7 +651,7 @@ class Saver:
         groups = self._groups(references) if references else ()
         flags = SIMPLE if is_simple and not versions else 0
         if len(pieces) == 1:
-            return _new_encoded((pieces, payload_digest(pieces[0]), groups, kinds[key], flags, ()))
+            return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
         buffers = large_in(pieces)
         digest = digest_around([each for each in pieces if type(each) is bytes], buffers)
         return Encoded(pieces, digest, groups, kinds[key], flags, buffers)

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from brinery.backend import Ranges
 from brinery.codec import ALIGNMENT, Buffer
-from brinery.record.digest import digest_of, xxh3_128_digest
+from brinery.record.digest import digest_of, digests
 
 CHUNK: Final = 1 << 20
 _DIGEST_SIZE: Final = 16
@@ -32,7 +32,8 @@ class LargeBuffer(NamedTuple):
 def chunk_digests(buffer: Buffer) -> bytes:
     """Return the digests of the chunks of a large buffer, joined."""
     view = memoryview(buffer).cast("B")
-    return b"".join(xxh3_128_digest(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
+    _, digest = digests()
+    return b"".join(digest(view[at : at + CHUNK]) for at in range(0, len(view), CHUNK))
 
 
 def large_in(pieces: Sequence[Buffer]) -> tuple[LargeBuffer, ...]:
@@ -64,7 +65,7 @@ def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
     for at in range(0, buffer.size, CHUNK):
         chunk = view[at : at + CHUNK]
         ranges.read_into(buffer.offset + at, chunk)
-        found.append(xxh3_128_digest(chunk))
+        found.append(digests()[1](chunk))
     return memory if b"".join(found) == buffer.digests else None
 
 
@@ -91,7 +92,7 @@ def digest_around(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> b
 def is_undamaged(payload: Buffer, digest: bytes, buffers: Sequence[LargeBuffer]) -> bool:
     """Return whether a payload with large buffers has the digest."""
     if not buffers:
-        return xxh3_128_digest(payload) == digest
+        return digest_of((payload,)) == digest
     if digest_around([*around(payload, buffers)], buffers) != digest:
         return False
     return all(

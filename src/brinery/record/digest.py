@@ -7,20 +7,36 @@ takes longer than pickling an array (https://github.com/Cyan4973/xxHash).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from xxhash import xxh3_64_digest, xxh3_128, xxh3_128_digest
+import functools
+from collections.abc import Callable, Sequence
 
 from brinery.codec import Buffer
+from brinery.typing import Any
 
-__all__ = ["digest_of", "xxh3_64_digest", "xxh3_128_digest"]
+Digest = Callable[[Buffer], bytes]
+
+
+@functools.cache
+def digests() -> tuple[Digest, Digest]:
+    """Return the function for the end of a record, and that for a payload in one piece; imported on use."""
+    from xxhash import xxh3_64_digest, xxh3_128_digest
+
+    return xxh3_64_digest, xxh3_128_digest
+
+
+@functools.cache
+def _state_class() -> Any:
+    from xxhash import xxh3_128
+
+    return xxh3_128
 
 
 def digest_of(pieces: Sequence[Buffer]) -> bytes:
     """Return the digest of the pieces of a payload, as if they were joined."""
     if len(pieces) == 1:
-        return xxh3_128_digest(pieces[0])
-    state = xxh3_128()
+        return digests()[1](pieces[0])
+    state = _state_class()()
     for piece in pieces:
         state.update(piece)
-    return state.digest()
+    found: bytes = state.digest()
+    return found

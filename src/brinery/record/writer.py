@@ -8,7 +8,7 @@ from typing import Any
 from brinery.codec import Buffer
 from brinery.errors import RecordError
 from brinery.record.buffers import LargeBuffer
-from brinery.record.digest import xxh3_64_digest
+from brinery.record.digest import digests
 from brinery.record.encoded import Encoded
 from brinery.record.format import (
     END,
@@ -53,7 +53,7 @@ def build_record(
         raise RecordError("has too many references for one record: split the container", id=id)
     proof = b"" if seals is None else seals.proof(payload, text + blob, head)
     end = text + blob + proof + head
-    end += xxh3_64_digest(end) + END
+    end += digests()[0](end) + END
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
         return [b"".join((payload[0], end))]
