@@ -5,13 +5,12 @@ Under the writers' lock, expectations are checked and the staged files get their
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, backup, check_of
-from brinery.backends.directory.layout import failure
+from brinery.backends.directory.layout import failure, is_found
 from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging
 from brinery.backends.directory.step import located, require_own
@@ -64,7 +63,7 @@ class Commit:
         wrong = []
         if len(self._staging.staged) > _MANY and not self._layout.sharded:
             # A flat directory seldom has a shard: looking for each shard once saves a look for each name.
-            self._has_shards = any(os.access(path, os.F_OK) for path in self._layout.shards())
+            self._has_shards = any(map(is_found, self._layout.shards()))
         for staged in self._staging.staged.values():
             name, expect = staged.name, staged.expect
             try:
