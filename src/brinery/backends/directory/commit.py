@@ -125,8 +125,12 @@ class Commit:
     ) -> None:
         # Where case is ignored, a file that was not there may be that of another name of this commit.
         replaceable = ANY if not self._layout.ignores_case else None
-        entries = [_entry("~" if staged.expect is replaceable else "+", staged) for staged in new]
-        entries += [_entry("=", staged) for staged in old]
+        entries: list[Entry] = []
+        for staged in (*new, *old):
+            size, tail = staged.version
+            how: How = "=" if staged.found else "~" if staged.expect is replaceable else "+"
+            home = staged.found or staged.home
+            entries.append(Entry(how, home, str(staged.number), size, check_of(tail)))
         journal = Journal(self._layout, self._staging.token, entries + removals)
         # Before they exist: an interrupt may come at any time.
         self._staging.expect(backup(entry.number) for entry in journal.entries if entry.how != "+")
@@ -164,12 +168,6 @@ class Commit:
         home = error.entry.home
         action = "remove" if error.entry.how == "-" else "write"
         return failure(action, error.cause, self._layout.name_at(home), home)
-
-
-def _entry(how: How, staged: Staged) -> Entry:
-    size, tail = staged.version
-    home = staged.found or staged.home
-    return Entry(how, home, str(staged.number), size, check_of(tail))
 
 
 def _removal(path: str, number: str) -> Entry:
