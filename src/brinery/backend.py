@@ -13,10 +13,10 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Seq
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
-from typing import Any, ClassVar, Final, NamedTuple, TypeVar
+from typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 from brinery.codec import Buffer
-from brinery.errors import BrineryError, derived
+from brinery.errors import BrineryError, StorageError, derived
 
 T = TypeVar("T")
 
@@ -98,6 +98,51 @@ class Derived(NamedTuple):
     about: About
 
 
+class Ranges:
+    """A record whose bytes are read in parts: `Backend.open_ranges` gives one, as a context.
+
+    All parts are of one state of the record, also if it is replaced or deleted before the last one is read.
+    This class has the bytes in memory; an engine that can read parts has a subclass.
+    """
+
+    size: int
+    """Bytes of the whole record."""
+    version: Version
+
+    def __init__(self, data: bytes, version: Version) -> None:
+        self._data = data
+        self.size = len(data)
+        self.version = version
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Release the record."""
+
+    def read(self, start: int, stop: int) -> bytes:
+        """Return the bytes from one position to another, fewer if the record ends before that."""
+        return self._data[start:stop]
+
+    def read_into(self, start: int, view: memoryview) -> None:
+        """Fill `view`, which is writable and contiguous, with the bytes from `start` on.
+
+        Raise `StorageError` if the record ends before that.
+        """
+        wanted = view.nbytes
+        if start + wanted > self.size:
+            raise ended(start + wanted, self.size)
+        if wanted:
+            view.cast("B")[:] = memoryview(self._data)[start : start + wanted]
+
+
+def ended(stop: int, size: int) -> StorageError:
+    """Return the error for a record that ends before the last byte that was asked for."""
+    return StorageError(
+        "read", f"expected at least {stop} bytes, got {size}: it was cut off, or is another record"
+    )
+
+
 def as_delete(delete: str | Delete) -> Delete:
     """Return a deletion as a `Delete`; a bare name expects nothing."""
     return Delete(delete) if isinstance(delete, str) else delete
@@ -141,6 +186,14 @@ class Backend(ABC):
         An engine may look at the end of a large record before `get` reads it, and raise `RecordError`.
         """
         return self.get(name)
+
+    def get_record(self, name: str) -> tuple[bytes, Version] | Ranges:
+        """Return the record `name` as `get` does, or open it, where it is large and can be read in parts."""
+        return self.get(name)
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        """Yield records as `get_many` does, or opened, as `get_record`."""
+        return self.get_many(names)
 
     @abstractmethod
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
@@ -191,6 +244,14 @@ class Backend(ABC):
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts, as a context that releases it.  Raise `Missing`.
+
+        An engine that can read a part of a record without the rest overrides this, and then reads into the
+        memory that a caller gives, without a copy.
+        """
+        return Ranges(*self.get(name))
+
     def has(self, name: str) -> bool:
         """Return whether there is an object under `name`: whether `list` yields it."""
         try:
@@ -208,7 +269,7 @@ class Backend(ABC):
 
     def count_names(self) -> int:
         """Return the number of names that `list` yields."""
-        return sum(1 for _ in self.list())
+        return sum(map(bool, self.list()))  # none is empty; this makes no step of Python for each
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names that `list` yields and that may all the same be files of other programs."""

@@ -19,6 +19,7 @@ The counts are class attributes: lower them where a call costs a round trip.
 
 from __future__ import annotations
 
+from array import array
 from contextlib import closing
 from typing import ClassVar
 
@@ -26,6 +27,7 @@ import pytest  # noqa: TID253 - only those who test import this module
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.codec import Buffer
+from brinery.errors import StorageError
 from brinery.ids import name_of
 from brinery.testing.commits import CommitsContract
 from brinery.testing.processes import Opener
@@ -128,6 +130,41 @@ class BackendContract(CommitsContract, ReferencesContract):
         assert backend.get_tail("Task.1", 1) == (data[-1:], len(data), version)
         assert backend.get_tail("Task.1", 0) == (b"", len(data), version)
         assert backend.get_tail("Task.1", 10**6) == (data, len(data), version)
+
+    def test_a_record_can_be_read_in_parts(self, backend: Backend) -> None:
+        """`open_ranges` has size and version; parts are slices, or are read into memory of the caller."""
+        data = bytes(range(256)) * 500
+        version = backend.put("Task.1", data)
+        with backend.open_ranges("Task.1") as ranges:
+            assert (ranges.size, ranges.version) == (len(data), version)
+            for start, stop in ((0, 1), (0, len(data)), (70_000, 70_999), (len(data) - 3, 10**6)):
+                assert ranges.read(start, stop) == data[start:stop]
+            assert ranges.read(10**6, 10**6 + 1) == b""
+            held = bytearray(len(data) + 2)
+            ranges.read_into(1_000, memoryview(held)[1:90_001])
+            assert held == b"\0" + data[1_000:91_000] + bytes(len(data) - 89_999)
+            numbers = array("Q", bytes(80))
+            ranges.read_into(8, memoryview(numbers))
+            assert numbers.tobytes() == data[8:88]
+            ranges.read_into(3, memoryview(b""))
+            for start, size in ((len(data) - 9, 10), (10**6, 1)):
+                with pytest.raises(StorageError, match="expected at least"):
+                    ranges.read_into(start, memoryview(bytearray(size)))
+        with pytest.raises(Missing):
+            backend.open_ranges("Task.2")
+
+    def test_the_parts_of_a_record_are_of_one_state(self, backend: Backend) -> None:
+        """A record that is replaced or deleted while it is read is read to its end as it was."""
+        data = bytes(range(256)) * 500
+        backend.put("Task.1", data)
+        with backend.open_ranges("Task.1") as ranges:
+            found = ranges.read(0, 1_000)
+            backend.put("Task.1", b"new")
+            found += ranges.read(1_000, 2_000)
+            backend.delete("Task.1")
+            rest = bytearray(len(data) - 2_000)
+            ranges.read_into(2_000, memoryview(rest))
+            assert found + rest == data
 
     # -- names
 

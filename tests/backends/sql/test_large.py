@@ -13,10 +13,11 @@ from sqlalchemy import Column, Integer
 from tests.databases import execute
 
 from brinery import ValueTooLargeError
-from brinery.backend import ABSENT, About, Conflict, Put, Version
+from brinery.backend import ABSENT, About, Backend, Conflict, Missing, Put, Version
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.dialects.sqlite_statements import LARGE_READ
 from brinery.backends.sql.pending import LARGE
+from brinery.backends.sql.ranges import SqlRanges
 from brinery.codec import Buffer
 
 ABOUT = About("module:Class", "pickle", 1.5, ("other",))
@@ -70,6 +71,40 @@ def test_a_large_record_is_added_and_changed(
         ((*row,),) = execute(url, f"select {columns} from store where name = 'large'")
         assert row == [len(data), "module:Class", "pickle", 1.5, '["other"]', None]
         assert backend.read_one_state(lambda state: state.get("large"))[0] == data
+
+
+def test_a_large_record_is_opened_to_be_read_in_parts(url: str) -> None:
+    """By a connection that is kept for the next use; of small ones the bytes are there at once."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        versions = backend.commit([Put("large", (data,)), Put("small", (b"x",))])
+        assert backend.get_record("small") == (b"x", versions["small"])
+        with pytest.raises(Missing):
+            backend.get_record("other")
+        for _ in range(3):
+            opened = backend.get_record("large")
+            assert isinstance(opened, SqlRanges)
+            with opened:
+                assert (opened.size, opened.version) == (len(data), versions["large"])
+                assert opened.read(len(data) - 9, len(data) + 9) == data[-9:]
+                backend.put("small", b"y")
+        assert len(backend._pool.free) == 2
+        whole = [("large", data[300:400]), ("small", b"y")]
+        assert backend.read_one_state(lambda state: [*_parts(state), *_parts(state)]) == whole * 2
+        assert [*_parts(backend)] == whole
+        backend.get_record("large")  # nobody closes it
+        gc.collect()
+        backend.delete("large")
+        assert [*_parts(backend)] == [("small", b"y")]
+
+
+def _parts(backend: Backend) -> Iterator[tuple[str, bytes]]:
+    for name, found, _ in sorted(backend.get_records(["small", "large", "other"])):
+        if isinstance(found, bytes):
+            yield name, found
+        else:
+            with found:
+                yield name, found.read(300, 400)
 
 
 def test_a_large_record_of_a_generator_is_as_it_was_when_it_was_given(url: str) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from brinery.backend import Expect, Version
     from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
     from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.ranges import Part
 
     T = TypeVar("T")
 
@@ -36,6 +37,8 @@ _LAST = "\U0010ffff"
 class SqliteConnection(Connection):
     """One connection of `sqlite3`."""
 
+    reads_parts = True
+
     def __init__(
         self, driver: sqlite3.Connection, statements: Statements, file: SqliteFile | None = None
     ) -> None:
@@ -44,28 +47,42 @@ class SqliteConnection(Connection):
         self._text = statements
         self._file = file
 
-    def get(self, name: str) -> tuple[bytes, int] | None:
-        found: tuple[bytes, int] | None
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        found: tuple[Any, int] | None
         found = self.driver.execute(self._text.get, (name,)).fetchone()
         if found is None:
             self._check_file("read")
-        elif found[0] is None:
-            large = self._in_one_state(lambda: self._large(name))
-            return None if large is None else (large[0], large[2])
         return found
 
-    def _large(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        found = self.get_small(name)
+        if found is None or found[0] is not None:
+            return found
+        large = self._in_one_state(lambda: self._end_of(name))
+        return None if large is None else (large[0], large[2])
+
+    def part(self, name: str) -> Part | None:
         found = self.driver.execute(self._text.get_large, (name,)).fetchone()
         if found is None:
             return None
         row, version, kind = found
         if kind != "blob":
-            return b"", -1, version  # of another program: not a record
-        with self.driver.blobopen(self._text.table, "data", row, readonly=True) as blob:
-            size = len(blob)
-            if count is not None:
-                blob.seek(max(0, size - count))
-            return blob.read(), size, version
+            return (lambda start, count: b""), 0, version  # of another program: not a record
+        blob = self.driver.blobopen(self._text.table, "data", row, readonly=True)
+
+        def read(start: int, count: int) -> bytes:
+            blob.seek(start)
+            return blob.read(count)
+
+        return read, len(blob), version
+
+    def _end_of(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        read, size, version = part
+        count = size if count is None else min(count, size)
+        return read(size - count, count), size, version
 
     def _in_one_state(self, read: Callable[[], T]) -> T:
         if self.driver.in_transaction:
@@ -76,7 +93,7 @@ class SqliteConnection(Connection):
         finally:
             self.driver.execute("ROLLBACK")
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._of(self._text.get_some, names)
 
     def _of(self, text: str, names: Sequence[str]) -> list[Any]:
@@ -108,7 +125,7 @@ class SqliteConnection(Connection):
                 self._check_file("read")
             return None
         if found[0] is None:
-            return self._in_one_state(lambda: self._large(name, count))
+            return self._in_one_state(lambda: self._end_of(name, count))
         return found[0], _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
@@ -256,13 +273,17 @@ class SqliteReader(SqliteConnection):
         super().__init__(driver, statements, file)
         self._opener = file
         self.is_guarded = guard is not None
+        self.reads_parts = guard is None
         self._guard = guard
         self._is_writer = False
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         return self._guarded(super().get, name)
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        return self.get(name) if self.is_guarded else super().get_small(name)
+
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._guarded(super().get_some, names)
 
     def closure(
