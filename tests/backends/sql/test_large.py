@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -96,6 +97,22 @@ def test_a_large_record_is_opened_to_be_read_in_parts(url: str) -> None:
         gc.collect()
         backend.delete("large")
         assert [*_parts(backend)] == [("small", b"y")]
+
+
+def test_a_child_process_leaves_an_opened_record_to_its_parent(url: str) -> None:
+    """It would end the transaction of its parent, and the answers would get mixed up."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        backend.put("large", data)
+        opened = backend.open_ranges("large")
+        child = os.fork()
+        if child == 0:
+            opened.__exit__()
+            os._exit(0)
+        assert os.waitpid(child, 0) == (child, 0)
+        with opened:
+            assert opened.read(0, len(data)) == data
+        backend.put("large", b"x")
 
 
 def _parts(backend: Backend) -> Iterator[tuple[str, bytes]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 
 from brinery.backend import Ranges, ended
@@ -10,12 +11,16 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from typing import Any
+    from typing import Any, Final
 
     from brinery.backend import Version
 
     Part = tuple[Callable[[int, int], bytes], int, int]
     """Reads some bytes from a position on; with the size and the version of the record."""
+
+
+_INHERITED: Final[list[Any]] = []
+"""Of records that a parent process has opened: its connections must neither be used nor closed here."""
 
 
 class SqlRanges(Ranges):
@@ -32,10 +37,15 @@ class SqlRanges(Ranges):
         self._read, self.size, self.version = part
         self._translated = translated
         self._release = release
+        self._pid = os.getpid()
 
     def __exit__(self, *_: object) -> None:
-        self._read = None  # and with it a blob, before its transaction ends
+        read, self._read = self._read, None
         release, self._release = self._release, None
+        if self._pid != os.getpid():
+            _INHERITED.append((read, release))
+            return
+        del read  # and with it a blob, before its transaction ends
         if release is not None:
             release()
 

@@ -334,7 +334,7 @@ class SqliteReader(SqliteConnection):
         writer = self._opener.to_write()  # raises the error that says why not
         self.driver.close()
         self.driver, self._guard, self._is_writer = writer, None, True
-        self.is_guarded = False
+        self.is_guarded, self.reads_parts = False, True
 
 
 def _size(value: Any) -> int:
