@@ -110,9 +110,10 @@ def test_a_child_process_leaves_an_opened_record_to_its_parent(url: str) -> None
             opened.__exit__()
             os._exit(0)
         assert os.waitpid(child, 0) == (child, 0)
-        with opened:
+        with opened, closing(SqlBackend(url)) as other:
+            other.put("large", b"new")
             assert opened.read(0, len(data)) == data
-        backend.put("large", b"x")
+        assert backend.get("large")[0] == b"new"
 
 
 def _parts(backend: Backend) -> Iterator[tuple[str, bytes]]:
