@@ -99,6 +99,21 @@ def test_a_large_record_is_opened_to_be_read_in_parts(url: str) -> None:
         assert [*_parts(backend)] == [("small", b"y")]
 
 
+def test_a_large_record_can_be_read_where_nothing_may_change(url: str) -> None:
+    """SQLite then checks after each read that no writer has come."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        version = backend.put("large", data)
+    with closing(SqlBackend(url, mode="r")) as reader:
+        assert reader.get("large") == (data, version)
+        assert [*reader.get_many(["large"])] == [("large", data, version)]
+        assert reader.get_tail("large", 9) == (data[-9:], len(data), version)
+        assert [*_parts(reader)] == [("large", data[300:400])]
+        with closing(SqlBackend(url)) as backend:
+            backend.put("large", b"new")
+        assert reader.get("large")[0] == b"new"
+
+
 def test_a_child_process_leaves_an_opened_record_to_its_parent(url: str) -> None:
     """It would end the transaction of its parent, and the answers would get mixed up."""
     data = bytes(range(256)) * (LARGE_READ // 256 + 4)

@@ -281,7 +281,7 @@ class SqliteReader(SqliteConnection):
         return self._guarded(super().get, name)
 
     def get_small(self, name: str) -> tuple[Any, int] | None:
-        return self.get(name) if self.is_guarded else super().get_small(name)
+        return self._guarded(super().get_small, name)
 
     def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._guarded(super().get_some, names)
