@@ -96,11 +96,11 @@ class SqliteConnection(Connection):
     def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._of(self._text.get_some, names)
 
-    def _of(self, text: str, names: Sequence[str]) -> list[Any]:
+    def _of(self, text: str, names: Sequence[str], values: Sequence[Any] = ()) -> list[Any]:
         run = self.driver.execute
         found: list[Any] = []
         for statement, some in of_names(text, names):
-            found += run(statement, some)
+            found += run(statement, (*values, *some) if values else some)
         return found
 
     def closure(
@@ -129,11 +129,16 @@ class SqliteConnection(Connection):
         return found[0], _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
-        if count:
-            return super().tails(names, count)
-        # The caller asks only which records exist: their bytes are not needed.
-        found = self._of(self._text.sizes, names)
-        return [(name, end, _size(size), version) for name, end, size, version in found]
+        # Without a count, the caller asks only which records exist: their bytes are not needed.
+        values = (count, count) if count else ()
+        rows = self._of(self._text.tails if count else self._text.sizes, names, values)
+        found = []
+        for name, end, size, version in rows:
+            if end is not None:
+                found.append((name, end, _size(size), version))
+            elif (large := self.tail(name, count)) is not None:
+                found.append((name, *large))
+        return found
 
     def names(self, prefix: str) -> Sequence[str]:
         self._check_file("list")

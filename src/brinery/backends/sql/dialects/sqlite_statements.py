@@ -71,10 +71,9 @@ class Statements:
         self.get_some = f"SELECT name, {small}, version FROM {records}"
         self.has = f"SELECT 1 FROM {records} WHERE name = ?"
         end = "CAST(substr(data, max(1, size - ? + 1), ?) AS BLOB)"
-        self.tail = (
-            f"SELECT CASE WHEN size <= {LARGE_READ} THEN {end} END, size, version "
-            f"FROM {records} WHERE name = ?"
-        )
+        end = f"CASE WHEN size <= {LARGE_READ} THEN {end} END, size, version FROM {records}"
+        self.tail = f"SELECT {end} WHERE name = ?"
+        self.tails = f"SELECT name, {end}"
         self.sizes = f"SELECT name, x'', size, version FROM {records}"
         # Blobs, which other programs may have stored, are greater than all texts; numbers are smaller.
         before = f"SELECT name FROM {records} WHERE name >= ? AND name < ?"
