@@ -18,10 +18,10 @@ import pickle
 import sys
 from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Any, Final, NamedTuple
 
 from brinery.evolution.placeholder import Placeholder
 from brinery.reference import external
+from brinery.typing import Any, Final, NamedTuple
 
 FRAMED: Final = 4
 """The first protocol that writes frames, and a memo without numbers."""
