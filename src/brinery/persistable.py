@@ -36,7 +36,6 @@ _NATIVE = frozenset(
 class KnownObject(Protocol):
     """What a store knows about a living object."""
 
-    id: str
     turn: int
     """The number, of `PersistentId.turns`, of the call that entered the object in the store last."""
 
@@ -54,6 +53,9 @@ class OpenedSession(Protocol):
     @property
     def identity(self) -> KnownObjects:
         """Return the living objects of the store."""
+
+    def id_of(self, obj: Any) -> Any:
+        """Return the ID of a living object, None if it has none."""
 
 
 class PersistentId:
@@ -73,9 +75,12 @@ class PersistentId:
         """Return the ID of `obj`."""
         if obj is None:
             return None
-        found = [session.identity.entry(obj) for session in living(self.sessions)]
-        known = [each for each in found if each is not None]
-        return max(known, key=operator.attrgetter("turn")).id if known else None
+        known = [
+            (entry.turn, session)
+            for session in living(self.sessions)
+            if (entry := session.identity.entry(obj)) is not None
+        ]
+        return max(known, key=operator.itemgetter(0))[1].id_of(obj) if known else None
 
 
 def living(objects: WeakSet[T]) -> list[T]:

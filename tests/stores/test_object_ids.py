@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from brinery import ClosedError, MemoryStore, Persistable, Store
+from brinery import ClosedError, Id, MemoryStore, Persistable, Store
 
 
 class Thing(Persistable):
@@ -60,6 +60,7 @@ def test_every_saved_or_loaded_object_has_an_id() -> None:
         store.invalidate_cache()
         loaded = store.load_many(ids)
         assert [store.id_of(obj) for obj in loaded] == ids
+        assert {type(id) for id in (store.id_of(plain), *map(store.id_of, loaded))} == {Id}
         assert store.id_of(loaded[0].part) == store.id_of(part)
 
 

@@ -19,7 +19,7 @@ from brinery.catalog.settings import Settings, give_identity, read_settings, wri
 from brinery.codec import Codec
 from brinery.errors import CallTooDeepError, ClosedError, InvalidArgumentError
 from brinery.evolution.renames import Renames
-from brinery.ids import IdFactory
+from brinery.ids import IdFactory, as_id
 from brinery.persistable import PersistentId
 from brinery.record.listing import highest_number
 from brinery.record.payload import PayloadExpander
@@ -136,6 +136,13 @@ class Session(ForkSafe):
         view = object.__new__(_View)
         view.__dict__.update(self.__dict__, _transactions=[], whole=self, **parts)
         return view
+
+    def id_of(self, obj: Any) -> Any:
+        """Return the ID of a living object, None if it has none."""
+        entry = self.identity.entry(obj)
+        if entry is None:
+            return None
+        return as_id(entry.id) if type(entry.id) is str else entry.id
 
     # -- loads inside a load
 

@@ -353,8 +353,7 @@ class Store(StoreMapping):
         None have no ID: their identity means nothing.
         """
         self.check_open()
-        entry = self._session.identity.entry(obj)
-        return None if entry is None else entry.id
+        return self._session.id_of(obj)
 
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""

@@ -15,6 +15,7 @@ import pytest
 from tests.backends.directory.directories import both, files_of
 
 from brinery.backend import ABSENT, Conflict, Missing, Put
+from brinery.backends.directory import layout
 from brinery.backends.directory.layout import shard_of
 from brinery.backends.directory.listing import is_named_like_record
 from brinery.errors import StorageError
@@ -246,3 +247,25 @@ def test_the_quick_look_at_a_name_agrees_with_the_careful_one(tmp_path: Path) ->
     assert sorted(backend.list()) == sorted(expected)
     assert {"Task.1", "a.1", "aux1.1", "Größe.3"} <= set(expected)
     assert {"con.1", "nul.3", "Task.", "a.1.2"}.isdisjoint(expected)
+
+
+@pytest.mark.parametrize("effective", [True, False])
+def test_a_record_is_found_with_the_rights_that_are_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, effective: bool
+) -> None:
+    """A program may act as another user than the one who started it; access(2) asks for that one."""
+    flat, sharded = both(tmp_path)
+    sharded.put("Task.1", body(1))
+    asked = []
+    real = os.access
+
+    def observed(path: str, mode: int, *, effective_ids: bool = False) -> bool:
+        asked.append(effective_ids)
+        return real(path, mode)
+
+    monkeypatch.setattr(os, "access", observed)
+    if not effective:  # as on a system that cannot ask so
+        monkeypatch.setattr(layout, "_AS_USED", {})
+    assert flat.get("Task.1")[0] == body(1)
+    assert asked
+    assert set(asked) == {effective}

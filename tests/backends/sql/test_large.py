@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import tracemalloc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
@@ -13,10 +14,11 @@ from sqlalchemy import Column, Integer
 from tests.databases import execute
 
 from brinery import ValueTooLargeError
-from brinery.backend import ABSENT, About, Conflict, Put, Version
+from brinery.backend import ABSENT, About, Backend, Conflict, Missing, Put, Version
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.dialects.sqlite_statements import LARGE_READ
 from brinery.backends.sql.pending import LARGE
+from brinery.backends.sql.ranges import SqlRanges
 from brinery.codec import Buffer
 
 ABOUT = About("module:Class", "pickle", 1.5, ("other",))
@@ -70,6 +72,72 @@ def test_a_large_record_is_added_and_changed(
         ((*row,),) = execute(url, f"select {columns} from store where name = 'large'")
         assert row == [len(data), "module:Class", "pickle", 1.5, '["other"]', None]
         assert backend.read_one_state(lambda state: state.get("large"))[0] == data
+
+
+def test_a_large_record_is_opened_to_be_read_in_parts(url: str) -> None:
+    """By a connection that is kept for the next use; of small ones the bytes are there at once."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        versions = backend.commit([Put("large", (data,)), Put("small", (b"x",))])
+        assert backend.get_record("small") == (b"x", versions["small"])
+        with pytest.raises(Missing):
+            backend.get_record("other")
+        for _ in range(3):
+            opened = backend.get_record("large")
+            assert isinstance(opened, SqlRanges)
+            with opened:
+                assert (opened.size, opened.version) == (len(data), versions["large"])
+                assert opened.read(len(data) - 9, len(data) + 9) == data[-9:]
+                backend.put("small", b"y")
+        assert len(backend._pool.free) == 2
+        whole = [("large", data[300:400]), ("small", b"y")]
+        assert backend.read_one_state(lambda state: [*_parts(state), *_parts(state)]) == whole * 2
+        assert [*_parts(backend)] == whole
+        backend.get_record("large")  # nobody closes it
+        gc.collect()
+        backend.delete("large")
+        assert [*_parts(backend)] == [("small", b"y")]
+
+
+def test_a_large_record_can_be_read_where_nothing_may_change(url: str) -> None:
+    """SQLite then checks after each read that no writer has come."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        version = backend.put("large", data)
+    with closing(SqlBackend(url, mode="r")) as reader:
+        assert reader.get("large") == (data, version)
+        assert [*reader.get_many(["large"])] == [("large", data, version)]
+        assert reader.get_tail("large", 9) == (data[-9:], len(data), version)
+        assert [*_parts(reader)] == [("large", data[300:400])]
+        with closing(SqlBackend(url)) as backend:
+            backend.put("large", b"new")
+        assert reader.get("large")[0] == b"new"
+
+
+def test_a_child_process_leaves_an_opened_record_to_its_parent(url: str) -> None:
+    """It would end the transaction of its parent, and the answers would get mixed up."""
+    data = bytes(range(256)) * (LARGE_READ // 256 + 4)
+    with closing(SqlBackend(url)) as backend:
+        backend.put("large", data)
+        opened = backend.open_ranges("large")
+        child = os.fork()
+        if child == 0:
+            opened.__exit__()
+            os._exit(0)
+        assert os.waitpid(child, 0) == (child, 0)
+        with opened, closing(SqlBackend(url)) as other:
+            other.put("large", b"new")
+            assert opened.read(0, len(data)) == data
+        assert backend.get("large")[0] == b"new"
+
+
+def _parts(backend: Backend) -> Iterator[tuple[str, bytes]]:
+    for name, found, _ in sorted(backend.get_records(["small", "large", "other"])):
+        if isinstance(found, bytes):
+            yield name, found
+        else:
+            with found:
+                yield name, found.read(300, 400)
 
 
 def test_a_large_record_of_a_generator_is_as_it_was_when_it_was_given(url: str) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from functools import partial
 
@@ -138,6 +140,23 @@ def test_a_store_that_was_open_before_keeps_the_index(url: str) -> None:
         assert newer.referrers("Task.2") == ["Task.3"]
         older.remove("Task.3")
         assert newer.referrers("Task.2") == []
+
+
+def test_several_that_ask_first_make_one_index(url: str) -> None:
+    """All get the answer; in SQLite the index is a table and three triggers."""
+    with SqlStore(url) as store:
+        id_ = store.save(Task(Task()))
+    stores = [SqlStore(url) for _ in range(4)]
+    barrier = threading.Barrier(len(stores))
+
+    def ask(store: SqlStore) -> object:
+        with store:
+            barrier.wait()
+            return store.referrers("Task.2")
+
+    with ThreadPoolExecutor(len(stores)) as pool:
+        assert [*pool.map(ask, stores)] == [[id_]] * len(stores)
+    assert len(indexes(url)) == (4 if url.startswith("sqlite") else 1)
 
 
 def commit_on(backend: Backend, tell: Tell) -> None:

@@ -5,13 +5,12 @@ Under the writers' lock, expectations are checked and the staged files get their
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, backup, check_of
-from brinery.backends.directory.layout import failure
+from brinery.backends.directory.layout import failure, is_found
 from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging
 from brinery.backends.directory.step import located, require_own
@@ -64,7 +63,7 @@ class Commit:
         wrong = []
         if len(self._staging.staged) > _MANY and not self._layout.sharded:
             # A flat directory seldom has a shard: looking for each shard once saves a look for each name.
-            self._has_shards = any(os.access(path, os.F_OK) for path in self._layout.shards())
+            self._has_shards = any(map(is_found, self._layout.shards()))
         for staged in self._staging.staged.values():
             name, expect = staged.name, staged.expect
             try:
@@ -126,8 +125,12 @@ class Commit:
     ) -> None:
         # Where case is ignored, a file that was not there may be that of another name of this commit.
         replaceable = ANY if not self._layout.ignores_case else None
-        entries = [_entry("~" if staged.expect is replaceable else "+", staged) for staged in new]
-        entries += [_entry("=", staged) for staged in old]
+        entries: list[Entry] = []
+        for staged in (*new, *old):
+            size, tail = staged.version
+            how: How = "=" if staged.found else "~" if staged.expect is replaceable else "+"
+            home = staged.found or staged.home
+            entries.append(Entry(how, home, str(staged.number), size, check_of(tail)))
         journal = Journal(self._layout, self._staging.token, entries + removals)
         # Before they exist: an interrupt may come at any time.
         self._staging.expect(backup(entry.number) for entry in journal.entries if entry.how != "+")
@@ -165,12 +168,6 @@ class Commit:
         home = error.entry.home
         action = "remove" if error.entry.how == "-" else "write"
         return failure(action, error.cause, self._layout.name_at(home), home)
-
-
-def _entry(how: How, staged: Staged) -> Entry:
-    size, tail = staged.version
-    home = staged.found or staged.home
-    return Entry(how, home, str(staged.number), size, check_of(tail))
 
 
 def _removal(path: str, number: str) -> Entry:

@@ -105,7 +105,12 @@ class Journal:
 
     def write(self, temporary: str) -> None:
         """Write the journal and give it its name: the commit is made."""
-        body = b"".join(map(self._line, self.entries))
+        start = len(self.layout.root) + 1
+        lines = [
+            f"{how}\0{home[start:]}\0{number}\0{size}\0{check}\0"
+            for how, home, number, size, check in self.entries
+        ]
+        body = os.fsencode("".join(lines))
         fd = files.create(temporary, self.layout.access)
         try:
             files.write_pieces(fd, (_MAGIC, _digest(body), body))
@@ -115,11 +120,6 @@ class Journal:
             os.close(fd)
         os.rename(temporary, self.path)
         self._sync_staging()
-
-    def _line(self, entry: Entry) -> bytes:
-        how, home, number, size, check = entry
-        below = home[len(self.layout.root) + 1 :]
-        return os.fsencode(f"{how}\0{below}\0{number}\0{size}\0{check}\0")
 
     def take_back(self) -> None:
         """Rename the journal: from now on, moved files must be moved back."""

@@ -100,6 +100,14 @@ def unlinked(directory: str) -> str:
     return directory
 
 
+_AS_USED: Final = {"effective_ids": True} if os.access in os.supports_effective_ids else {}
+
+
+def is_found(path: str) -> bool:
+    """Return whether something is found at `path`, behind links, in half the time of an lstat(2)."""
+    return os.access(path, os.F_OK, **_AS_USED)
+
+
 class Layout:
     """The paths of names in the directory `root`, an absolute path."""
 
@@ -212,8 +220,8 @@ class Layout:
 
     def elsewhere(self, name: str) -> str | None:
         """Return the path of the file of a name in the other layout, None if there is none."""
-        # Most directories do not even have that shard.  In this way asking costs a third of an lstat(2).
-        if not self.sharded and not os.access(self.shard(name), os.F_OK):
+        # Most directories do not even have that shard.
+        if not self.sharded and not is_found(self.shard(name)):
             return None
         other = self.other(name)
         return other if other is not None and self.has_file(other) else None

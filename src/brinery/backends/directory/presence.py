@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files
-from brinery.backends.directory.layout import Layout
+from brinery.backends.directory.layout import Layout, is_found
 from brinery.errors import StorageError, storage_error
 
 
@@ -26,8 +25,7 @@ class Presence:
 
     def check(self, action: str) -> None:
         """Raise `StorageError` if the store is gone."""
-        # This costs a third of an lstat(2).
-        if self._path is None or os.access(self._path, os.F_OK):
+        if self._path is None or is_found(self._path):
             return
         try:
             if files.exists(self._path):
@@ -56,7 +54,7 @@ class Presence:
     def allows(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
         # What `require` asks for has been looked for by `check`.
-        if self._path is not None or os.access(self._layout.root, os.F_OK):
+        if self._path is not None or is_found(self._layout.root):
             return True
         self.check_root("remove")
         try:

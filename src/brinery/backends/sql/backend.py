@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import islice
 
 from brinery.backend import Backend, BackendCapabilities, Missing, as_delete
 from brinery.backends.read_only import refuse
 from brinery.backends.sql.commit import Commit
 from brinery.backends.sql.comparison import differences
-from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing
+from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing, with_large
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.pending import Pending
+from brinery.backends.sql.ranges import SqlRanges, with_version
 from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
 from brinery.backends.sql.snapshot import View
 from brinery.backends.sql.tables import Tables
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column
 
-    from brinery.backend import Delete, Derived, Put, Version
+    from brinery.backend import Delete, Derived, Put, Ranges, Version
     from brinery.backends.sql.connection import Connection
 
     T = TypeVar("T")
@@ -151,10 +153,56 @@ class SqlBackend(Backend):
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
+        return self._records(names, self.get)
+
+    def get_record(self, name: str) -> tuple[bytes, Version] | Ranges:
+        """Return the bytes under `name` and their version; open a large record, to be read in parts."""
+        found = self._read("read", lambda connection: connection.get_small(name), name)
+        if found is None:
+            raise Missing(name)
+        data, version = found
+        return self.open_ranges(name) if data is None else (data, version)
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        """Yield records as `get_many` does; large ones opened, to be read in parts."""
+        return self._records(names, lambda name: with_version(self.open_ranges(name)))
+
+    def _records(
+        self, names: Iterable[str], large: Callable[[str], tuple[T, Version]]
+    ) -> Iterator[tuple[str, bytes | T, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
             found = self._read("read", lambda connection: connection.get_some(some))
-            yield from as_asked(some, found, self.location)
+            yield from with_large(as_asked(some, found, self.location), large)
+
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts in a transaction of its own.  Raise `Missing`."""
+        pool = self._pool
+        if not self.capabilities.snapshot_reads:
+            return super().open_ranges(name)
+        with self._translated("read", name):
+            connection = pool.lend()
+            try:
+                if connection.reads_parts:
+                    connection.begin_reading()
+                    part = found_or_missing(name, connection.part(name))
+                    release = partial(pool.end, connection)
+                    return SqlRanges(part, partial(self._translated, "read", name), release)
+                pool.end(connection)
+            except BaseException as error:
+                is_lost = isinstance(error, pool.errors) and pool.is_lost(error, connection)
+                pool.take_back(connection, error)
+                if not is_lost:
+                    raise
+        # The next connection may not be lost.
+        return super().open_ranges(name)
+
+    @contextmanager
+    def _translated(self, action: str, name: str) -> Iterator[None]:
+        try:
+            yield
+        except self._pool.errors as error:
+            raise self._dialect.failure(action, error, name) from error
 
     def get_closure(
         self, name: str, without: Sequence[str], most: int

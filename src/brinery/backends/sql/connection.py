@@ -14,12 +14,13 @@ from brinery.errors import ReentrantWriteError, StorageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
     from typing import Any, Final, TypeVar
 
     from brinery.backend import Expect, Version
     from brinery.backends.sql.pending import Fields, Row
+    from brinery.backends.sql.ranges import Part
 
     T = TypeVar("T")
     Named = TypeVar("Named", bound=tuple[Any, ...])
@@ -45,13 +46,27 @@ class Connection(ABC):
     is_guarded: bool = False
     """Whether its reads have to be checked at the end of each use."""
 
+    reads_parts: bool = False
+    """Whether it has the method `part`."""
+
     @abstractmethod
     def get(self, name: str) -> tuple[bytes, int] | None:
         """Return data and version of one record."""
 
     @abstractmethod
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
-        """Return name, data and version of those records of `names` that exist."""
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
+        """Return name, data and version of those records of `names` that exist.
+
+        The data of large ones is None: the caller reads these one by one.
+        """
+
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        """Answer as `get` does, with None in place of the data of a record that is better read in parts."""
+        return self.get(name)
+
+    def part(self, name: str) -> Part | None:
+        """Return a record that can be read in parts until the end of the open transaction."""
+        raise NotImplementedError
 
     def closure(
         self, name: str, without: Sequence[str], most: int
@@ -252,9 +267,10 @@ class ConnectionPool(ABC):
             with suppress(Exception):
                 connection.close()
         else:
-            self._keep_if_idle(connection)
+            self.end(connection)
 
-    def _keep_if_idle(self, connection: Connection) -> None:
+    def end(self, connection: Connection) -> None:
+        """Keep a connection after the end of its transaction, which may be open."""
         # Ctrl-C comes anywhere: in the middle of a statement, whose answer the next statement would get,
         # or before the end of a transaction, which the next statement would be part of.
         with suppress(*self.errors):
@@ -331,6 +347,21 @@ def as_asked(
             missing = [name for name in names if name not in found]
             raise _misled(row[0], missing, location)
     return rows
+
+
+def with_large(
+    rows: Sequence[tuple[str, Any, int]], large: Callable[[str], tuple[T, Version]]
+) -> Iterator[tuple[str, bytes | T, Version]]:
+    """Yield name, data and version of records; `large` gets those whose data is missing, one by one."""
+    for row in rows:
+        if row[1] is not None:
+            yield row
+            continue
+        try:
+            found = large(row[0])
+        except Missing:
+            continue
+        yield row[0], *found
 
 
 def _misled(found: object, wanted: Sequence[str], location: str | None) -> StorageError:

@@ -9,6 +9,7 @@ the caller makes the next ones.  Records are not parsed: `Put.about` says what t
 from __future__ import annotations
 
 import os
+from itertools import count
 from operator import itemgetter
 
 from brinery.backend import ABSENT, ANY
@@ -96,6 +97,13 @@ class _Names(dict[str, str]):
 class Pending:
     """The writes of one commit; closed at its end, because of its file."""
 
+    is_unfilled = False
+    """Whether a record has no values for the extra columns."""
+    is_described = False
+    """Whether a record has values for the extra columns, or lacks them."""
+    _file: IO[bytes] | None = None
+    _copied = 0
+
     def __init__(
         self,
         check_size: Callable[[str, int], None],
@@ -113,14 +121,10 @@ class Pending:
         self._names = _Names()
         self._rows: list[Row] = []
         self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
-        self._file: IO[bytes] | None = None
-        self._copied = 0
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
         self.large: list[Row] = []
         """The rows whose data is `Large`."""
-        self.is_unfilled = self.is_described = False
-        """Whether a record has no values for the extra columns; whether one has any, or lacks them."""
 
     def close(self) -> None:
         """Drop the temporary file."""
@@ -190,7 +194,7 @@ class Pending:
     def versions(self) -> dict[str, int]:
         """Return the new versions by name."""
         first = self._base + 1
-        return dict(zip(self.expected, range(first, first + len(self.expected)), strict=True))
+        return dict(zip(self.expected, count(first)))
 
     def named(self, *wanted: Expect) -> list[str]:
         """Return the names whose writes expect one of `wanted`; without it, those that expect a version."""

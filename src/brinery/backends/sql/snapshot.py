@@ -5,14 +5,18 @@ from __future__ import annotations
 from itertools import islice
 
 from brinery.backend import Backend
-from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing
+from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing, with_large
+from brinery.backends.sql.ranges import SqlRanges, with_version
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import TypeVar
 
-    from brinery.backend import Delete, Put, Version
+    from brinery.backend import Delete, Put, Ranges, Version
     from brinery.backends.sql.connection import Connection
+
+    T = TypeVar("T")
 
 
 class View(Backend):
@@ -41,9 +45,23 @@ class View(Backend):
             yield from as_asked(some, self._connection.tails(some, count), self.location)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
+        return self._records(names, self.get)
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        return self._records(names, lambda name: with_version(self.open_ranges(name)))
+
+    def _records(
+        self, names: Iterable[str], large: Callable[[str], tuple[T, Version]]
+    ) -> Iterator[tuple[str, bytes | T, Version]]:
         names = iter(names)
         while some := list(islice(names, AT_ONCE)):
-            yield from as_asked(some, self._connection.get_some(some), self.location)
+            found = as_asked(some, self._connection.get_some(some), self.location)
+            yield from with_large(found, large)
+
+    def open_ranges(self, name: str) -> Ranges:
+        if not self._connection.reads_parts:
+            return super().open_ranges(name)
+        return SqlRanges(found_or_missing(name, self._connection.part(name)))
 
     def list(self, prefix: str = "") -> Iterator[str]:
         return iter(self._connection.names(prefix))

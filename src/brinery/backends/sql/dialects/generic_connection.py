@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from brinery.backends.sql.columns import marker_of
 from brinery.backends.sql.connection import Connection, ConnectionPool, TakenError
+from brinery.backends.sql.pending import LARGE
 from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
 TYPE_CHECKING = False
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from brinery.backends.sql.pending import Row
     from brinery.backends.sql.schema import Schema
 
-_LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 _ROWS: Final = 500
 
 
@@ -41,19 +41,16 @@ class GenericConnection(Connection):
             return bytes(data), version
         return None
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         from sqlalchemy import case, select
 
         table = self._records.c
-        small = case((table.size <= _LARGE, table.data))
+        small = case((table.size <= LARGE, table.data))
         wanted = select(table.name, small, table.version).where(table.name.in_(names))
-        found = []
-        for name, data, version in self._rows(wanted):
-            if data is not None:
-                found.append((name, bytes(data), version))
-            elif (large := self.get(name)) is not None:
-                found.append((name, *large))
-        return found
+        return [
+            (name, None if data is None else bytes(data), version)
+            for name, data, version in self._rows(wanted)
+        ]
 
     def tail(self, name: str, count: int) -> tuple[bytes, int, int] | None:
         # Each database has a function of its own for a part of a blob: read all of it.

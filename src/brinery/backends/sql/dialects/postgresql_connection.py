@@ -28,6 +28,7 @@ from brinery.backends.sql.dialects.postgresql_statements import (
     Statements,
     type_of,
 )
+from brinery.backends.sql.pending import LARGE
 from brinery.backends.sql.schema import DATA
 
 TYPE_CHECKING = False
@@ -42,10 +43,10 @@ if TYPE_CHECKING:
     from brinery.backends.sql.database import Database
     from brinery.backends.sql.dialect import Dialect
     from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.ranges import Part
 
 _BATCH: Final = 4 << 20  # bytes of one statement
 _ROWS: Final = 500
-_LARGE: Final = 1 << 20  # bytes; a larger record is read by itself
 
 _MANY: Final = 100
 """New rows that are copied."""
@@ -87,19 +88,21 @@ def connect_options(database: Database) -> dict[str, Any]:
 class PostgresConnection(Connection):
     """One connection of psycopg."""
 
+    reads_parts = True
+
     def __init__(self, driver: psycopg.Connection[Any], statements: Statements) -> None:
         self.driver = driver
         self._text = statements
         self._cursor = driver.cursor(binary=True)
         self._run = self._cursor.execute
 
-    def get(self, name: str) -> tuple[bytes, int] | None:
-        found: tuple[bytes, int] | None = self._run(self._text.get, (name,)).fetchone()
-        if found is not None and found[0] is None:
-            return self._in_one_state(name)
-        return found
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        return self._run(self._text.get, (name,)).fetchone()
 
-    def _in_one_state(self, name: str) -> tuple[bytes, int] | None:
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        found = self.get_small(name)
+        if found is None or found[0] is not None:
+            return found
         if self.driver.info.transaction_status:
             return self._get_large(name)
         self.begin_reading()
@@ -109,28 +112,27 @@ class PostgresConnection(Connection):
             self.rollback()
 
     def _get_large(self, name: str) -> tuple[bytes, int] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        read, size, version = part
+        step = LARGE_READ
+        return b"".join(read(start, step) for start in range(0, size, step)), version
+
+    def part(self, name: str) -> Part | None:
         found = self._run(self._text.size, (name,)).fetchone()
         if found is None:
             return None
-        size, version = found
-        parts = []
-        for start in range(1, size + 1, LARGE_READ):
-            part = self._run(self._text.part, (start, LARGE_READ, name)).fetchone()
-            assert part is not None  # in one state
-            parts.append(part[0])
-        return b"".join(parts), version
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
-        found = self._run(self._text.get_some, (list(names), _LARGE)).fetchall()
-        if None not in map(_DATA_OF, found):
-            return found
-        whole = []
-        for row in found:
-            if row[1] is not None:
-                whole.append(row)
-            elif (large := self.get(row[0])) is not None:
-                whole.append((row[0], *large))
-        return whole
+        def read(start: int, count: int) -> bytes:
+            part = self._run(self._text.part, (start + 1, count, name)).fetchone()
+            assert part is not None  # in one state
+            return bytes(part[0])
+
+        return read, *found
+
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
+        return self._run(self._text.get_some, (list(names), LARGE)).fetchall()
 
     def closure(
         self, name: str, without: Sequence[str], most: int

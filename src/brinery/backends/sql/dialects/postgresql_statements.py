@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from brinery.backends.sql.schema import Schema
 
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "text", "bytea")
-LARGE_READ: Final = 1 << 24
+LARGE_READ: Final = 1 << 22
 """Bytes; a larger record is read in parts of that size, of which server and driver hold copies."""
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from brinery.backend import Expect, Version
     from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
     from brinery.backends.sql.pending import Row
+    from brinery.backends.sql.ranges import Part
 
     T = TypeVar("T")
 
@@ -36,6 +37,8 @@ _LAST = "\U0010ffff"
 class SqliteConnection(Connection):
     """One connection of `sqlite3`."""
 
+    reads_parts = True
+
     def __init__(
         self, driver: sqlite3.Connection, statements: Statements, file: SqliteFile | None = None
     ) -> None:
@@ -44,28 +47,42 @@ class SqliteConnection(Connection):
         self._text = statements
         self._file = file
 
-    def get(self, name: str) -> tuple[bytes, int] | None:
-        found: tuple[bytes, int] | None
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        found: tuple[Any, int] | None
         found = self.driver.execute(self._text.get, (name,)).fetchone()
         if found is None:
             self._check_file("read")
-        elif found[0] is None:
-            large = self._in_one_state(lambda: self._large(name))
-            return None if large is None else (large[0], large[2])
         return found
 
-    def _large(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
+    def get(self, name: str) -> tuple[bytes, int] | None:
+        found = self.get_small(name)
+        if found is None or found[0] is not None:
+            return found
+        large = self._in_one_state(lambda: self._end_of(name))
+        return None if large is None else (large[0], large[2])
+
+    def part(self, name: str) -> Part | None:
         found = self.driver.execute(self._text.get_large, (name,)).fetchone()
         if found is None:
             return None
         row, version, kind = found
         if kind != "blob":
-            return b"", -1, version  # of another program: not a record
-        with self.driver.blobopen(self._text.table, "data", row, readonly=True) as blob:
-            size = len(blob)
-            if count is not None:
-                blob.seek(max(0, size - count))
-            return blob.read(), size, version
+            return (lambda start, count: b""), 0, version  # of another program: not a record
+        blob = self.driver.blobopen(self._text.table, "data", row, readonly=True)
+
+        def read(start: int, count: int) -> bytes:
+            blob.seek(start)
+            return blob.read(count)
+
+        return read, len(blob), version
+
+    def _end_of(self, name: str, count: int | None = None) -> tuple[bytes, int, int] | None:
+        part = self.part(name)
+        if part is None:
+            return None
+        read, size, version = part
+        count = size if count is None else min(count, size)
+        return read(size - count, count), size, version
 
     def _in_one_state(self, read: Callable[[], T]) -> T:
         if self.driver.in_transaction:
@@ -76,14 +93,14 @@ class SqliteConnection(Connection):
         finally:
             self.driver.execute("ROLLBACK")
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._of(self._text.get_some, names)
 
-    def _of(self, text: str, names: Sequence[str]) -> list[Any]:
+    def _of(self, text: str, names: Sequence[str], values: Sequence[Any] = ()) -> list[Any]:
         run = self.driver.execute
         found: list[Any] = []
         for statement, some in of_names(text, names):
-            found += run(statement, some)
+            found += run(statement, (*values, *some) if values else some)
         return found
 
     def closure(
@@ -108,15 +125,20 @@ class SqliteConnection(Connection):
                 self._check_file("read")
             return None
         if found[0] is None:
-            return self._in_one_state(lambda: self._large(name, count))
+            return self._in_one_state(lambda: self._end_of(name, count))
         return found[0], _size(found[1]), found[2]
 
     def tails(self, names: Sequence[str], count: int) -> Sequence[tuple[str, bytes, int, int]]:
-        if count:
-            return super().tails(names, count)
-        # The caller asks only which records exist: their bytes are not needed.
-        found = self._of(self._text.sizes, names)
-        return [(name, end, _size(size), version) for name, end, size, version in found]
+        # Without a count, the caller asks only which records exist: their bytes are not needed.
+        values = (count, count) if count else ()
+        rows = self._of(self._text.tails if count else self._text.sizes, names, values)
+        found = []
+        for name, end, size, version in rows:
+            if end is not None:
+                found.append((name, end, _size(size), version))
+            elif (large := self.tail(name, count)) is not None:
+                found.append((name, *large))
+        return found
 
     def names(self, prefix: str) -> Sequence[str]:
         self._check_file("list")
@@ -256,13 +278,17 @@ class SqliteReader(SqliteConnection):
         super().__init__(driver, statements, file)
         self._opener = file
         self.is_guarded = guard is not None
+        self.reads_parts = guard is None
         self._guard = guard
         self._is_writer = False
 
     def get(self, name: str) -> tuple[bytes, int] | None:
         return self._guarded(super().get, name)
 
-    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, bytes, int]]:
+    def get_small(self, name: str) -> tuple[Any, int] | None:
+        return self._guarded(super().get_small, name)
+
+    def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
         return self._guarded(super().get_some, names)
 
     def closure(
@@ -313,7 +339,7 @@ class SqliteReader(SqliteConnection):
         writer = self._opener.to_write()  # raises the error that says why not
         self.driver.close()
         self.driver, self._guard, self._is_writer = writer, None, True
-        self.is_guarded = False
+        self.is_guarded, self.reads_parts = False, True
 
 
 def _size(value: Any) -> int:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from itertools import chain
 
+from brinery.backends.sql.pending import LARGE
 from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
 TYPE_CHECKING = False
@@ -24,8 +25,7 @@ if TYPE_CHECKING:
 _MOST_VALUES: Final = 999
 """Parameters that every SQLite takes: https://sqlite.org/limits.html, before 3.32."""
 _ROWS: Final = 32
-_LARGE: Final = 1 << 20  # bytes; SQLite copies the values of a statement: do not collect more
-LARGE_READ: Final = 1 << 24
+LARGE_READ: Final = 1 << 22
 """Bytes; a larger value is read as a blob: a column has a copy in SQLite beside the one that Python gets."""
 _LISTS: Final = (8, 32, 128, 500)
 """Lengths of lists of names: with a text for every length, SQLite would compile many more statements."""
@@ -67,13 +67,13 @@ class Statements:
             f"FROM {records} WHERE name = ?"
         )
         self.get_large = f"SELECT rowid, version, typeof(data) FROM {records} WHERE name = ?"
-        self.get_some = f"SELECT name, CAST(data AS BLOB), version FROM {records}"
+        small = f"CASE WHEN size <= {LARGE} THEN CAST(data AS BLOB) END"
+        self.get_some = f"SELECT name, {small}, version FROM {records}"
         self.has = f"SELECT 1 FROM {records} WHERE name = ?"
         end = "CAST(substr(data, max(1, size - ? + 1), ?) AS BLOB)"
-        self.tail = (
-            f"SELECT CASE WHEN size <= {LARGE_READ} THEN {end} END, size, version "
-            f"FROM {records} WHERE name = ?"
-        )
+        end = f"CASE WHEN size <= {LARGE_READ} THEN {end} END, size, version FROM {records}"
+        self.tail = f"SELECT {end} WHERE name = ?"
+        self.tails = f"SELECT name, {end}"
         self.sizes = f"SELECT name, x'', size, version FROM {records}"
         # Blobs, which other programs may have stored, are greater than all texts; numbers are smaller.
         before = f"SELECT name FROM {records} WHERE name >= ? AND name < ?"
@@ -161,7 +161,8 @@ class Statements:
         whole = len(rows) // step * step
         for at in range(0, whole, step):
             some = rows[at : at + step]
-            if sum(row[2] for row in some) > _LARGE:
+            # SQLite copies the values of a statement: do not collect more.
+            if sum(row[2] for row in some) > LARGE:
                 yield from ((self.insert, row) for row in some)
             else:
                 yield self.insert_rows, [*chain.from_iterable(some)]
