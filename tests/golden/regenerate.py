@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parent
 if __name__ == "__main__":
     sys.path.insert(0, str(ROOT.parent.parent))
 
-from tests.golden.graphs import BY_VALUE, EVERYWHERE, JSON, LARGE, OLD, PICKLED, Make  # noqa: E402
+from tests.golden.graphs import BY_VALUE, COMPRESSED, EVERYWHERE, JSON, LARGE, OLD, PICKLED, Make  # noqa: E402
 
 from brinery import FilesystemStore  # noqa: E402
 from brinery.registry.codecs import make_codec  # noqa: E402
@@ -42,7 +42,7 @@ TRANSFORMS = ("gzip:6", "lz4:0", "zstd:3")
 def compressed() -> Iterator[tuple[str, str, Mapping[str, Make]]]:
     """Yield the path below this directory, the transform and the graph, for the codec pickle."""
     for compress in TRANSFORMS:
-        yield f"transforms/{VERSION}/{compress.partition(':')[0]}", compress, EVERYWHERE
+        yield f"transforms/{VERSION}/{compress.partition(':')[0]}", compress, COMPRESSED
 
 
 def write(root: Path = ROOT) -> None:

@@ -181,7 +181,7 @@ def test_a_bare_pickle_is_foreign(protocol: int) -> None:
 def test_a_record_of_the_first_format_is_named(payload: bytes) -> None:
     """The error has the version, and what reads it."""
     with pytest.raises(
-        RecordVersionError, match=r"version 1.*reads version 2.*Use a brin"
+        RecordVersionError, match=r"version 1.*reads version 2.*Use a brinery"
     ) as caught:
         parse(of_format_1(payload), id="Task.1", path="/srv")
     assert (caught.value.found, caught.value.known) == (1, 2)
