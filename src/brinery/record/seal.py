@@ -13,8 +13,8 @@ record needs no payload.  BLAKE2b is a keyed digest by itself (RFC 7693, section
 
 from __future__ import annotations
 
+from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
 from collections.abc import Sequence
-from hashlib import blake2b
 
 from brinery.codec import Buffer
 from brinery.typing import Final
