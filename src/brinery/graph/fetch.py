@@ -21,6 +21,7 @@ from brinery.errors import (
 )
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
+from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.reader import read_in_parts
 from brinery.record.record import Metadata, Record
@@ -49,6 +50,18 @@ _new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools
 )
 
 
+_new_record: Final[Callable[[Any], Record]] = functools.partial(tuple.__new__, Record)
+
+
+@functools.lru_cache(maxsize=1024)
+def _shared(kind: Kind) -> Metadata | None:
+    # What the metadata of the simple records of a kind have in common.  Those of one small record take more
+    # memory than its bytes, and once its references are known, only the careful way needs them.
+    if not kind.opening or kind.versions:
+        return None
+    return Metadata("", kind, (), (), 0, b"", 0.0, b"", SIMPLE)
+
+
 class Fetcher:
     """Reads the records of one load.
 
@@ -69,8 +82,9 @@ class Fetcher:
 
         If the engine can, all records are read in one state of the store.  `references` may be given for a
         single ID, if its references are known; all records are then read at once, if the engine can do that.
-        The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
-        `RecordError`, `TrustError`, `StorageError`, and the errors for a missing codec or transform.
+        The payloads are as the codecs wrote them.  Simple records without a transform have only the metadata
+        that their kind gives: see `whole`.  Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`,
+        `TrustError`, `StorageError`, and the errors for a missing codec or transform.
         """
         backend = self._session.backend
         self._session.gate.begin_load()
@@ -123,6 +137,8 @@ class Fetcher:
         wave = list(dict.fromkeys(ids))
         codec: Codec | None = None
         kind: Kind | None = None
+        shared: Metadata | None = None
+        is_simple = gate.restriction is None and not self._placeholders
         while wave:
             following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
@@ -143,14 +159,29 @@ class Fetcher:
                 if metadata.kind is not kind or metadata.content is not None or codec is None:
                     kind, codec = metadata.kind, self._codec_of(metadata)
                     gate.check_codec(codec, metadata)
+                    shared = _shared(kind) if is_simple else None
                 if metadata.transform is not None:
                     record = self._session.expander.restored(record, backend.where(place))
+                elif shared is not None and metadata.flags == SIMPLE and record.raw is None:
+                    record = _new_record((shared, record.data, record.version, None, ()))
+                else:
+                    is_simple, shared = False, None
                 read[id_] = _new_fetched((record, codec))
                 following.update(metadata.references)
             for id_ in wanted.values():
-                raise _not_found(id_, ids, backend, read)
+                raise _not_found(id_, ids, backend, self.whole(read))
             wave = sorted(following.difference(read, alive))
         return alive, read
+
+    def whole(self, read: Mapping[str, FetchedRecord]) -> dict[str, FetchedRecord]:
+        """Return records with all their metadata: `fetch` leaves them out for simple records."""
+        parsed = self._session.gate.parsed
+        return {
+            id_: each
+            if each.record.metadata.id
+            else _new_fetched((parsed(each.record.data, each.record.version, id_), each.codec))
+            for id_, each in read.items()
+        }
 
     def _opened(self, ranges: Ranges, id_: str, path: str) -> Record:
         """Return a large record; its arrays are read into memory of their own, if they were written so."""

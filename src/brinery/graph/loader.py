@@ -152,7 +152,9 @@ class Loader:
                 if len(decoders) > 1:
                     self._hand_out()
                 found = [self._objects[id_] for id_ in ids]
-                if not keeps_fetched:
+                if keeps_fetched:
+                    self._read = self._fetcher.whole(self._read)
+                else:
                     # At the end of the pause the collector walks every object made since.  If it had to
                     # walk the records as well, a load would take an eighth longer.
                     self._read, self._objects = {}, {}
@@ -245,6 +247,7 @@ class Loader:
         self._objects = dict(self._alive)
         if self._fill_simple():
             return
+        self._read = self._fetcher.whole(self._read)
         self._to_enter = set(self._read)
         while True:
             try:
@@ -278,10 +281,8 @@ class Loader:
                 kind = metadata.kind
                 if metadata.flags & SIMPLE == 0 or not kind.opening:
                     return False
-                if metadata.transform is None:
-                    payload = record.data[: metadata.payload_size]
-                else:
-                    payload = record.raw or b""
+                # What follows the payload does no harm: the payload says where it ends.
+                payload = record.data if metadata.transform is None else record.raw or b""
                 size = kind.opening
                 if kind in makers:
                     cls, opening = makers[kind]
@@ -295,10 +296,10 @@ class Loader:
                     return False
                 obj: Any = _make(cls)
                 objects[id_] = obj
-                waiting.append((codec.fill, payload[size:], obj))
+                waiting.append((codec.fill, payload, size, obj))
             resolve = objects.__getitem__
-            for fill, state, obj in waiting:
-                fill(state, obj, resolve)
+            for fill, payload, size, obj in waiting:
+                fill(payload[size:], obj, resolve)
         except Exception as error:  # noqa: BLE001 - the careful way finds out where, or decodes it
             pass_memory_error(error)
             return False
@@ -323,12 +324,12 @@ class Loader:
             return
         if len(self._read) <= RecentRecords.MOST_OF_ONE_LOAD:
             recent = self._caches.recent
-            for name, (record, _) in self._read.items():
+            for name, (record, _) in self._fetcher.whole(self._read).items():
                 recent.add(name, record)
         objects = self._objects
         self.identity.enter(
             (
-                (as_id(name), objects[name], record.version, record.metadata.raw_digest, codec)
+                (name, objects[name], record.version, record.raw_digest, codec)
                 for name, (record, codec) in self._read.items()
             ),
             is_loaded=True,
@@ -337,6 +338,7 @@ class Loader:
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
         identity = self.identity
+        self._read = self._fetcher.whole(self._read)
         known = identity.incomplete if self._placeholders else ()
         partial = partial_ids(self.evolved, self._read, known)
         for name, (record, codec) in self._read.items():

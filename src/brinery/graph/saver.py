@@ -263,12 +263,16 @@ class Saver:
             # An interrupt or a failed sync may come after the commit has become visible.
             self._enter_committed()
             raise
-        return ids
+        return [as_id(id_) if type(id_) is str else id_ for id_ in ids]
 
     def _commit(self, puts: Iterable[Put]) -> None:
         versions = self.session.commit(puts)
+        if not self._pinned:
+            # Nothing is encoded any more: the entries take the memory of what is dropped here.
+            self._drop_encoders()
+            self._claims.clear()
         self._identity.enter(
-            (work.id, work.obj, versions[work.name], work.digest, work.codec)
+            (work.reference, work.obj, versions[work.name], work.digest, work.codec)
             for work in self._written
             if work.name in versions
         )
@@ -291,7 +295,9 @@ class Saver:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
                 if nonce_in(end) == self._nonce + work.number.to_bytes(4, "big"):
-                    self._identity.enter([(work.id, work.obj, version, work.digest, work.codec)])
+                    self._identity.enter(
+                        [(work.reference, work.obj, version, work.digest, work.codec)]
+                    )
 
     def _enlist_root(self, root: Root) -> str:
         obj, wanted = root.obj, root.id
@@ -349,7 +355,15 @@ class Saver:
         works = self._works if self._persistable[type(obj)] else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
-        work = Work(obj, id_, reference, entry, expect, chosen, self._current)
+        work = Work(
+            obj,
+            reference if type(id_) is Id else id_,
+            reference,
+            entry,
+            expect,
+            chosen,
+            self._current,
+        )
         self._claims[reference] = work
         self._list.append(work)
         works[id(obj)] = work
