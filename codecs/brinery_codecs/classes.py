@@ -17,7 +17,8 @@ import enum
 import types
 import typing
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from brinery.typing import Any
 
 Key = tuple[str, str, str, int]
 """Module, qualified name, digest, number.  The module ``__main__`` is written as an empty string."""

@@ -10,11 +10,11 @@ from collections.abc import MutableMapping
 from io import TextIOWrapper
 from pickle import PicklingError
 from types import FunctionType
-from typing import Any, ClassVar
 
 import cloudpickle
 
 from brinery.codec import Capabilities, Sink
+from brinery.typing import Any, ClassVar
 from brinery_codecs._pickle.by_value.companions import BY_VALUE
 from brinery_codecs._pickle.by_value.importable import (
     has_its_name,

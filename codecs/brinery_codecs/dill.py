@@ -6,13 +6,12 @@ import copyreg
 import pickle
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from types import CellType, FunctionType
-from typing import Any, ClassVar
 
 from brinery.codec import Buffer, Capabilities, ReadLinks, Sink
 from brinery.errors import is_too_deep
 from brinery.evolution.placeholder import PlaceholderType
+from brinery.typing import Any, ClassVar
 from brinery_codecs._pickle.by_value.importable import (
     has_its_name,
     is_importable,
@@ -75,7 +74,7 @@ class DillCodec(PickleFamily):
         self.recurse = bool(recurse)
         self.byref = bool(byref)
         self.fmode = int(fmode)
-        self.capabilities = replace(self.capabilities, classes_by_value=not self.byref)
+        self.capabilities = self.capabilities._replace(classes_by_value=not self.byref)
 
     @property
     def version(self) -> str:

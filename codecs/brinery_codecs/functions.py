@@ -27,9 +27,9 @@ from types import (
     MemberDescriptorType,
     ModuleType,
 )
-from typing import Any, Final
 
 from brinery.errors import DecodeError
+from brinery.typing import Any, Final
 
 _GLOBAL_OPERATIONS: Final = frozenset({"LOAD_GLOBAL", "LOAD_NAME", "STORE_GLOBAL", "DELETE_GLOBAL"})
 _ATTRIBUTES: Final = ("__qualname__", "__module__", "__doc__", "__type_params__")

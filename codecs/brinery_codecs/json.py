@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from math import isfinite
-from typing import Any, ClassVar, Final
 
 import msgspec
 
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import DecodeError, EncodeError, UnsupportedObjectError
+from brinery.typing import Any, ClassVar, Final
 
 MAX_DEPTH: Final = 250
 """How deep lists and dicts may nest: other readers of JSON take 512 and more."""

@@ -42,12 +42,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, ClassVar, Final
 
 import msgpack
 
 from brinery.codec import Buffer, Capabilities, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError
+from brinery.typing import Any, ClassVar, Final
 from brinery_codecs._msgpack.kinds import BY_CODE, EXTERNAL, KINDS, Hashes, Kind
 from brinery_codecs._msgpack.paths import path_of_failure, references
 from brinery_codecs._msgpack.survey import Refusal, Survey, Types

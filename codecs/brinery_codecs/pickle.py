@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pickle
-import platform
+import sys
 
 from brinery.codec import Capabilities, Encode
 from brinery_codecs._pickle.family import PickleFamily
@@ -28,7 +28,7 @@ class PickleCodec(PickleFamily):
     @property
     def version(self) -> str:
         """Return the version of Python, whose pickle module does the work."""
-        return platform.python_version()
+        return sys.version.partition(" ")[0]
 
     def _pickler(self, target: Target, state: WriteState) -> pickle.Pickler:
         pickler = pickle.Pickler(target, self.protocol)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
 
@@ -148,8 +147,7 @@ def as_delete(delete: str | Delete) -> Delete:
     return Delete(delete) if isinstance(delete, str) else delete
 
 
-@dataclass(frozen=True, slots=True)
-class BackendCapabilities:
+class BackendCapabilities(NamedTuple):
     """The promises of an engine beyond the contract."""
 
     atomic_batch: bool = False

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
 from brinery.typing import Any, ClassVar, Final, Literal, NamedTuple, Protocol
 
@@ -26,8 +25,7 @@ DEFAULT_PROTOCOL: Final = None
 """Leaves the choice of the protocol to the store's settings, and then to the codec."""
 
 
-@dataclass(frozen=True, slots=True)
-class Capabilities:
+class Capabilities(NamedTuple):
     """What a codec keeps.  A store refuses what a codec says that it does not keep.
 
     `references`

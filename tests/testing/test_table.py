@@ -192,7 +192,7 @@ class Boastful(type(make_codec("pickle"))):  # type: ignore[misc]
         super().__init__(protocol)
         kept = make_codec("pickle").capabilities
         others = {"closures": True, "deterministic": True, "safe_to_read": True}
-        self.capabilities = replace(kept, classes_by_value=True, **others)
+        self.capabilities = kept._replace(classes_by_value=True, **others)
 
 
 @pytest.mark.thorough

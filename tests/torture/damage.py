@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -302,9 +302,9 @@ class Subject:
         # The end of the record alone is read: a damaged payload is not seen.  If it has lost or gained bytes,
         # its size is what the file has.
         grown = len(damage.data) - len(self.whole)
-        expected = replace(self._info, size=len(damage.data))
+        expected = self._info._replace(size=len(damage.data))
         if expected.transform is None:
-            expected = replace(expected, raw_size=expected.raw_size + grown)
+            expected = expected._replace(raw_size=expected.raw_size + grown)
         try:
             if self.store.info("damaged") != expected:
                 outcome.violations.append(f"{damage.name}: other information")

@@ -12,7 +12,8 @@ from __future__ import annotations
 import math
 import re
 import sys
-from typing import TYPE_CHECKING, Any, Final
+
+from brinery.typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,12 +12,12 @@ from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Context, Decimal, InvalidOperation
 from fractions import Fraction
 from itertools import chain
-from typing import Any, Final
 from uuid import UUID, SafeUUID
 from zoneinfo import ZoneInfo
 
 import msgpack
 
+from brinery.typing import Any, Final
 from brinery_codecs._msgpack import arrays as _numpy
 
 EXTERNAL: Final = 1

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final
 
 import msgpack
 
 from brinery.codec import Buffer
+from brinery.typing import Any, Final
 from brinery_codecs._msgpack.kinds import BY_CODE, EXTERNAL, Hashes, Kind
 
 # By code: tuple, set, frozenset.  The fields of all others have no path of their own.

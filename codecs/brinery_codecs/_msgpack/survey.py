@@ -15,10 +15,10 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import repeat
 from operator import rshift
-from typing import Any, Final
 
 from brinery.codec import WriteLinks
 from brinery.errors import EncodeError, UnsupportedObjectError
+from brinery.typing import Any, Final
 from brinery_codecs._msgpack.kinds import ATOMS, KINDS, Kind, kind_of
 
 MAX_DEPTH: Final = 500

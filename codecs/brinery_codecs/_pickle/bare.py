@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import copyreg
 from collections.abc import Callable
-from typing import Any, Final
+
+from brinery.typing import Any, Final
 
 Reducer = Callable[[Any], Any]
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from types import FunctionType
-from typing import Any, Final
 
 from brinery.codec import Sink
+from brinery.typing import Any, Final
 
 _BATCH: Final = 1000  # items between MARK and APPENDS, as everywhere in pickles
 # How often an object may be met again among its own arguments.  Each time something is memoized that was

@@ -13,11 +13,11 @@ import pickle
 import sys
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any, Final
 
 import dill
 from dill import _dill
 
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.by_value.companions import BY_VALUE
 from brinery_codecs._pickle.by_value.locks import LOCKS
 from brinery_codecs._pickle.reducers import Reducer

@@ -7,12 +7,10 @@ import functools
 import pickle
 from abc import abstractmethod
 from collections.abc import Mapping, MutableMapping, Sequence
-from dataclasses import replace
-from typing import Any, ClassVar, Protocol, Self
 
 from brinery.codec import Buffer, Encode, Sink, WriteLinks
 from brinery.errors import ProtocolError, is_too_deep
-from brinery_codecs._pickle.deep import DeepPickler
+from brinery.typing import Any, ClassVar, Protocol, Self
 from brinery_codecs._pickle.openings import (
     FUNCTION,
     FUNCTION_KEY,
@@ -57,7 +55,7 @@ class PickleFamily(PickleReader):
         self.protocol = protocol
         # Protocol 5 (PEP 574) brought out-of-band buffers.
         kept = type(self).capabilities
-        self.capabilities = replace(kept, out_of_band=kept.out_of_band and protocol >= 5)
+        self.capabilities = kept._replace(out_of_band=kept.out_of_band and protocol >= 5)
 
     def config(self) -> dict[str, Any]:
         """Return the keyword arguments that make this codec again."""
@@ -149,6 +147,8 @@ class PickleFamily(PickleReader):
 
     def _deep_pickler(self, sink: Sink, state: WriteState) -> Pickler:
         """Return the pickler for objects that are too deep for the other one."""
+        from brinery_codecs._pickle.deep import DeepPickler
+
         return DeepPickler(sink, self.protocol, state.table)
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:

@@ -10,9 +10,9 @@ import functools
 import io
 import pickle
 from collections.abc import Callable
-from typing import Any
 
 from brinery.codec import Buffer, Restriction
+from brinery.typing import Any
 from brinery_codecs._pickle.analysis.payload import OWN
 from brinery_codecs._pickle.analysis.values import refused_name, refused_object
 

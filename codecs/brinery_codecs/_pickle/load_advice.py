@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.mending import is_of_members
 
 _PLACEHOLDER: Final = (

@@ -22,9 +22,9 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable
 from enum import Flag
-from typing import Any, Final
 
 from brinery.evolution.placeholder import is_stand_in
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.analysis.values import refused
 
 COMBINE: Final = ("_operator", "or_")

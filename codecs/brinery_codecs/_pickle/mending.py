@@ -13,11 +13,11 @@ from __future__ import annotations
 import copyreg
 import pickle
 from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, Final
 
 from brinery.codec import Buffer, ReadLinks
 from brinery.errors import BrineryError
 from brinery.evolution.placeholder import reconstruct
+from brinery.typing import Any, ClassVar, Final
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.record_names import Upgrading
 from brinery_codecs._pickle.unpicklers import UpgradingUnpickler

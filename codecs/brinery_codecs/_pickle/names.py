@@ -6,10 +6,10 @@ import copyreg
 import weakref
 from collections.abc import Callable, Iterable, Mapping
 from enum import EnumType
-from typing import TYPE_CHECKING, Any, Final
 
 from brinery.codec import Buffer, Codec, ReadLinks
 from brinery.errors import DecodeError, MissingClassError, TrustError
+from brinery.typing import TYPE_CHECKING, Any, Final
 from brinery_codecs._pickle.finders import FindClass, admitted, finder_of
 from brinery_codecs._pickle.narrowed import AttributesByName, narrowed
 from brinery_codecs._pickle.openings import class_of, end_of_opening

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from typing import Any, Protocol
 
 from brinery.codec import Restriction
 from brinery.reference import named
+from brinery.typing import Any, Protocol
 from brinery_codecs._pickle.analysis.values import refused_attribute
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.members import combining

@@ -18,10 +18,10 @@ import pickle
 import sys
 from collections.abc import Callable, Sequence
 from io import BytesIO
-from typing import Any, Final, NamedTuple
 
 from brinery.evolution.placeholder import Placeholder
 from brinery.reference import external
+from brinery.typing import Any, Final, NamedTuple
 
 FRAMED: Final = 4
 """The first protocol that writes frames, and a memo without numbers."""
@@ -49,6 +49,7 @@ Both are passed in as out-of-band buffers.  An unpickler in C offers no other wa
 to it does not move the place of the next entry (CPython 3.11 to 3.13).
 """
 BUILD: Final = pickle.BUILD + pickle.STOP
+_EXTENSIONS: Final = (pickle.EXT1, pickle.EXT2, pickle.EXT4)
 
 
 class Opening(NamedTuple):
@@ -158,9 +159,11 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
         return True
     if sum(map(len, pieces)) > _MOST_ON_TRIAL:
         return False
+    state = b"".join(pieces)[opening:]
+    if copyreg._extension_registry and any(code in state for code in _EXTENSIONS):  # type: ignore[attr-defined]
+        return False  # an unpickler may find these without `find_class`
     try:
-        state = REFILL + b"".join(pieces)[opening:]
-        _Trial(BytesIO(state), buffers=(_nothing, _Nothing())).load()
+        _Trial(BytesIO(REFILL + state), buffers=(_nothing, _Nothing())).load()
     except Exception:  # noqa: BLE001 - it names something else, or is not read without what it refers to
         return False
     return True

@@ -7,12 +7,11 @@ import pickle
 from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from types import CodeType
-from typing import Any, Final, Protocol
 
 from brinery.codec import Buffer, Codec, Mention, ReadLinks
 from brinery.errors import BrineryError, DecodeError
 from brinery.evolution.placeholder import Placeholder
-from brinery_codecs._pickle.analysis.scan import scan
+from brinery.typing import Any, Final, Protocol
 from brinery_codecs._pickle.finders import admitted, finder_of
 from brinery_codecs._pickle.names import NEW, Names, OldStateError
 from brinery_codecs._pickle.openings import (
@@ -237,6 +236,8 @@ class PickleReader(Codec):
 
     def needs(self, source: Buffer) -> Iterable[tuple[str, str]]:
         """Return module and qualname of each global that decoding a payload would import."""
+        from brinery_codecs._pickle.analysis.scan import scan
+
         return list(scan(source, None).needed)
 
     @staticmethod
@@ -245,6 +246,8 @@ class PickleReader(Codec):
         restriction = names.restriction
         if restriction is None:
             return
+        from brinery_codecs._pickle.analysis.scan import scan
+
         found = scan(source, restriction.admits, names.is_enumeration)
         if found.unsure:
             # Everything that it names is admitted, and may be imported now.

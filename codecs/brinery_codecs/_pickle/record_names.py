@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from brinery.codec import ReadLinks
+from brinery.typing import Any
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.names import NEW, Names
 from brinery_codecs._pickle.narrowed import AttributesByName, narrowed

@@ -10,16 +10,15 @@ pickler: 1.02, where `reducer_override` costs 1.10 to 1.18 and `persistent_id` 1
 from __future__ import annotations
 
 import copyreg
-import dataclasses
 import operator
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
-from typing import Any
 
 from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
+from brinery.typing import Any
 from brinery_codecs._pickle.bare import check_bare, exception_reducer
 
 Reducer = Callable[[Any], Any]
@@ -220,7 +219,9 @@ def _early_attributes(obj: Any, state: Any) -> dict[str, Any]:
         found = {**(state[0] or {}), **state[1]} if type(state[0]) in (dict, type(None)) else {}
     elif type(state) is dict:
         found = state
-    elif dataclasses.is_dataclass(cls):
+    elif hasattr(cls, "__dataclass_fields__"):
+        import dataclasses
+
         names = (field.name for field in dataclasses.fields(cls))
         found = {name: getattr(obj, name) for name in names if hasattr(obj, name)}
     else:

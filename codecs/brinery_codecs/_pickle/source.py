@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from typing import Any
 
 from brinery.codec import Buffer
+from brinery.typing import Any
 
 # Pickles below protocol 4 have no frames: without read-ahead the C unpickler calls for each opcode.
 _READ_AHEAD = 1 << 16

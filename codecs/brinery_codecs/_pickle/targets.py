@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Protocol
 
 from brinery.codec import ALIGNMENT, Buffer, Sink
+from brinery.typing import Any, Final, Protocol
 
 _LONG_HEADER: Final = 9  # bytes: the opcode and eight of the length
 _SHORT_HEADER: Final = 5

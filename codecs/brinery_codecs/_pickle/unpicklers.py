@@ -6,11 +6,11 @@ import copyreg
 import pickle
 from collections.abc import Callable, Iterable
 from enum import Enum
-from typing import Any, ClassVar, Final
 
 from brinery.codec import Buffer
 from brinery.errors import DecodeError
 from brinery.evolution.placeholder import reconstruct
+from brinery.typing import Any, ClassVar, Final
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.names import Names
 from brinery_codecs._pickle.record_names import Beginning, Suspended, Upgrading

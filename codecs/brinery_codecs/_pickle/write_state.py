@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import copyreg
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
+from brinery.typing import TYPE_CHECKING, Any
 from brinery_codecs._pickle.openings import Opening, is_in_place
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Pieces
@@ -15,23 +14,20 @@ if TYPE_CHECKING:
     from brinery_codecs.functions import FunctionReducer
 
 
-@dataclass(slots=True)
 class WriteState:
     """Everything that the records of one save share."""
 
-    table: ReducerTable
-    openings: dict[type, Opening | None] = field(default_factory=dict)
-    """The opening of each class that this save has met; None for a class without one."""
-    known_openings: dict[type, Opening] = field(default_factory=dict)
-    """Those of former saves: they hold while their classes are ordinary."""
-    idle: tuple[Any, Pieces] | None = None
-    """A pickler that waits for the next record, and the pieces that it writes."""
-    _by_value: tuple[FunctionReducer, ClassReducer] | None = None
-
-    _looked_at: int = 0
-    """How many types of the table were found under their names."""
-    reductions: dict[Any, Any] = field(default_factory=lambda: dict(copyreg.dispatch_table))
-    """The table of copyreg, on which the reducers rest."""
+    def __init__(self, table: ReducerTable) -> None:
+        self.table = table
+        self.openings: dict[type, Opening | None] = {}
+        """The opening of each class that this save has met; None for a class without one."""
+        self.known_openings: dict[type, Opening] = {}
+        """Those of former saves: they hold while their classes are ordinary."""
+        self.idle: tuple[Any, Pieces] | None = None
+        """A pickler that waits for the next record, and the pieces that it writes."""
+        self._by_value: tuple[FunctionReducer, ClassReducer] | None = None
+        self._looked_at = 0  # how many types of the table were found under their names
+        self._reductions = dict(copyreg.dispatch_table)  # on which the reducers rest
 
     def renew(self) -> bool:
         """Prepare for another save; return whether the reducers still hold."""
@@ -46,7 +42,7 @@ class WriteState:
             if not all(map(is_in_place, self.table)):
                 return False
             self._looked_at = len(self.table)
-        return self.reductions == copyreg.dispatch_table
+        return self._reductions == copyreg.dispatch_table
 
     def begin(self) -> None:
         """Prepare for the next record."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from brinery.backend import (
     ABSENT,
@@ -26,7 +25,7 @@ from brinery.backend import (
 )
 from brinery.backends.held_bytes import HeldBytes
 from brinery.errors import InvalidArgumentError, ReentrantWriteError
-from brinery.typing import TypeVar
+from brinery.typing import NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -40,8 +39,7 @@ class BufferedVersion:
         self.owner = owner
 
 
-@dataclass(frozen=True, slots=True)
-class _Change:
+class _Change(NamedTuple):
     """The write of a name: its bytes here, and what the name must hold below."""
 
     start: int
@@ -72,8 +70,7 @@ class Overlay(Backend):
 
     def __init__(self, base: Backend) -> None:
         # Puts must carry here what the engine below needs.
-        self.capabilities = replace(  # type: ignore[misc] # that of the class is for engines
-            base.capabilities,
+        self.capabilities = base.capabilities._replace(  # type: ignore[misc] # that of the class is for engines
             atomic_batch=True,
             snapshot_reads=False,  # only of the backend below: later writes to the overlay are seen
             ordered_list=False,
@@ -227,7 +224,7 @@ class Overlay(Backend):
             pass  # made and removed again: nothing is left to publish
         else:
             # The put stays because of its expectation: below, deletes come after puts.
-            self._changes[name] = replace(former, version=None, batch=self._batch)
+            self._changes[name] = former._replace(version=None, batch=self._batch)
 
     def _check(self, expected: Iterable[tuple[str, Version | Expect]]) -> None:
         wrong = []

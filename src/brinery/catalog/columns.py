@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Expect, Missing, Version
 from brinery.errors import CorruptRecordError
+from brinery.typing import Final
 
 NAME: Final = ".columns.json"
 FORMAT: Final = 1

@@ -11,7 +11,6 @@ import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final
 
 from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Version
 from brinery.catalog.cas_list import CasList, Entry
@@ -19,6 +18,7 @@ from brinery.errors import IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.ids import id_of, name_of
 from brinery.record.about import about_in
 from brinery.record.clock import now
+from brinery.typing import Any, Final
 
 NAME: Final = ".quarantine"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from datetime import datetime
 from typing import Any
@@ -20,7 +19,7 @@ from brinery.cli.output import print_table
 def info_command(place: str, id: str, as_json: bool) -> None:
     """Show the metadata of the record ID of STORE.  Nothing is decoded or imported."""
     with open_store(place) as store:
-        found = dataclasses.asdict(store.info(id))
+        found = store.info(id)._asdict()
     if as_json:
         click.echo(json.dumps(_with_text_keys(found), indent=2, default=_plain))
     else:

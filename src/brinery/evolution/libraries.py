@@ -7,12 +7,12 @@ The standard library has the version of Python, and brinery that of the format; 
 
 from __future__ import annotations
 
-import platform
 import sys
 from collections.abc import Mapping
 
 from brinery.codec import Codec
 from brinery.evolution.distributions import Distributions
+from brinery.record.format import PYTHON
 from brinery.record.record import Metadata
 from brinery.typing import Any, Final
 
@@ -97,7 +97,7 @@ def compared(metadata: Metadata, codec: Codec, *, in_full: bool = False) -> str 
 
     `in_full` names them also where they are the same.
     """
-    here = platform.python_version()
+    here = PYTHON
     python = f"written by Python {metadata.python}, this is {here}"
     library = f"written with {metadata.codec} {metadata.codec_version}, this is {codec.version}"
     found = [python] if in_full or metadata.python != here else []

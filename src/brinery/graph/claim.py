@@ -6,7 +6,6 @@ Each claim is one commit that expects what it found: nothing there, something, o
 from __future__ import annotations
 
 import random
-from typing import Any, Final
 
 from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
 from brinery.errors import ConflictError, NotFoundError
@@ -17,6 +16,7 @@ from brinery.ids import Id, as_id, name_of
 from brinery.record.listing import damage_of, ids_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 _SOME: Final = 16
 """Names of which one is taken at random, so that several processes seldom want the same."""

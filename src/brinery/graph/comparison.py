@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
@@ -15,6 +14,7 @@ from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+from brinery.typing import Any
 
 
 class Reloading:

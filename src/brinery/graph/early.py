@@ -10,9 +10,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final
 
 from brinery.session.attributes import UNSET, own_attribute, set_own_attribute
+from brinery.typing import Any, Final
 
 _SET_STATE: Final = "__setstate__"
 

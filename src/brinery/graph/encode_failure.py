@@ -9,12 +9,12 @@ import sys
 from collections.abc import Callable, Collection
 from inspect import isasyncgen, iscoroutine, isgenerator
 from types import FunctionType
-from typing import Any, Final, NamedTuple
 
 from brinery.codec import Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, EncodeError, UnsupportedObjectError, is_too_deep
 from brinery.graph.object_path import find_failure
 from brinery.registry.codecs import codecs_that_keep_as_much, make_codec
+from brinery.typing import Any, Final, NamedTuple
 
 IsExternal = Callable[[type], bool]
 

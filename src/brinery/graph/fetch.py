@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, NamedTuple
 
 from brinery.backend import Backend, Missing, Ranges, Version
 from brinery.codec import Codec
@@ -28,6 +27,7 @@ from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+from brinery.typing import Any, Final, NamedTuple
 
 GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes | Ranges, Version]]]
 """Yields name, bytes and version of the records that exist; see `Backend.get_many`."""

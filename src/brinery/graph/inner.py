@@ -7,7 +7,6 @@ The save around it has met some of them already, and has given them IDs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
 
 from brinery.errors import (
     AlreadySavedError,
@@ -23,6 +22,7 @@ from brinery.persistable import is_persistable_type
 from brinery.session.active import ACTIVE
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 _ATOMS: Final = frozenset({type(None), bool, int, float, complex, str, bytes})
 

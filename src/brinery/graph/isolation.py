@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
 
 from brinery.errors import EncodeError
 from brinery.graph.saver import Saver
@@ -19,6 +18,7 @@ from brinery.ids import Id
 from brinery.persistable import Persistable
 from brinery.record.record import Groups, grouped
 from brinery.session.identity import NOTHING, IdentityMap
+from brinery.typing import Any, NoReturn
 
 
 class StubAccessError(BaseException):

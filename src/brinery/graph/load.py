@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
 
 from brinery.errors import NotFoundError, pass_memory_error
 from brinery.evolution.upgrades import version_of
@@ -14,6 +13,7 @@ from brinery.record.format import SIMPLE
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 _make: Final = object.__new__
 

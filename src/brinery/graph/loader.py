@@ -14,7 +14,6 @@ from __future__ import annotations
 import functools
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
 
 from brinery.errors import BrineryError, DecodeError, pass_memory_error
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
@@ -47,6 +46,7 @@ from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 
 class _BetterFirst(BaseException):

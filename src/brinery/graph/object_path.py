@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice, repeat
 from types import FunctionType, GetSetDescriptorType, MemberDescriptorType, MethodType
-from typing import Any, Final
 
 from brinery.persistable import is_persistable_type
+from brinery.typing import Any, Final
 
 Fails = Callable[[list[Any]], bool]
 """Returns whether a list of parts fails to encode."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Final
 
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import set_record
 from brinery.graph.fetch import FetchedRecord
+from brinery.typing import Any, Final
 
 RENAMED: Final = "renamed"
 UPGRADED: Final = "upgraded"

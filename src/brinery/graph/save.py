@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
 
 from brinery.catalog.sequence import NumberSequence
 from brinery.errors import ConflictError, IdTakenError
@@ -15,6 +14,7 @@ from brinery.ids import Id
 from brinery.registry.chain import CodecChain
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 _ATTEMPTS: Final = 10
 

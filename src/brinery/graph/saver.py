@@ -12,8 +12,6 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from typing import Any, Final
 
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
@@ -58,6 +56,7 @@ from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 
 class _TypeTable(dict[type, bool]):
@@ -312,7 +311,7 @@ class Saver:
             return known.id
         if known is not None and entry is not None and root.expect is None:
             # One plain object under two IDs: it is written under each, and has the last one afterwards.
-            root = replace(root, expect=ANY if root.overwrite else entry.version)
+            root = root._replace(expect=ANY if root.overwrite else entry.version)
             entry = None
         if id(obj) in self._works and wanted is not None:
             raise AlreadySavedError(self._works[id(obj)].id, wanted, self._backend.location)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from typing import Any, Final
 
 from brinery.backend import Missing, Version
 from brinery.backends.overlay import Overlay
@@ -23,6 +22,7 @@ from brinery.graph.work import Root
 from brinery.ids import name_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
+from brinery.typing import Any, Final
 
 _FIRST_WAIT: Final = 0.001
 _LONGEST_WAIT: Final = 0.1

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
 from brinery.backend import Expect, Version
 from brinery.codec import Codec
 from brinery.ids import name_of
 from brinery.session.identity import Entry
+from brinery.typing import Any, NamedTuple
 
 
-@dataclass(slots=True)
-class Root:
+class Root(NamedTuple):
     """One object that the caller asked to save."""
 
     obj: Any

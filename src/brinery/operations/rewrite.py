@@ -9,7 +9,6 @@ two.  Then the two objects are compared, part by part.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -247,8 +246,8 @@ class _Trial(MemoryBackend):
 
     def __init__(self, backend: Backend) -> None:
         super().__init__()
-        self.capabilities = dataclasses.replace(  # type: ignore[misc]
-            MemoryBackend.capabilities, keeps_columns=backend.capabilities.keeps_columns
+        self.capabilities = MemoryBackend.capabilities._replace(  # type: ignore[misc]
+            keeps_columns=backend.capabilities.keeps_columns
         )
         self.puts: list[Put] = []
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
 
 from brinery.backend import Ranges
 from brinery.codec import ALIGNMENT, Buffer
 from brinery.record.digest import digest_of, digests
+from brinery.typing import Any, Final, NamedTuple
 
 CHUNK: Final = 1 << 20
 _DIGEST_SIZE: Final = 16

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import Final
+
+from brinery.typing import Final
 
 FAR_FUTURE: Final = 2.0**37
 """Seconds since the epoch, about the year 6300: the calendar of every platform can represent it."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from brinery.codec import Buffer
 from brinery.record.buffers import LargeBuffer
 from brinery.record.kind import Kind
 from brinery.record.record import Groups
+from brinery.typing import NamedTuple
 
 
 class Encoded(NamedTuple):

@@ -21,12 +21,12 @@ The format is specified in `docs/design/record-format.md`.
 from __future__ import annotations
 
 import functools
-import platform
 import struct
+import sys
 from collections.abc import Callable
-from typing import Any, Final
 
 from brinery.codec import Buffer
+from brinery.typing import Any, Final
 
 FORMAT_VERSION: Final = 2
 MAGIC: Final = b"\x8bBRINERY"
@@ -53,7 +53,8 @@ FLAGS: Final = SIMPLE | SEALED
 
 SMALL: Final = 1 << 12
 """Below this size in bytes, copying is faster than a view."""
-PYTHON: Final = platform.python_version()
+PYTHON: Final = sys.version.partition(" ")[0]
+"""The version of this Python, as `platform.python_version` has it, without that module."""
 
 
 @functools.cache

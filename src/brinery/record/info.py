@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
 
 from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
@@ -14,12 +11,15 @@ from brinery.record.end import end_size
 from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
 from brinery.record.seal import Seals
+from brinery.typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _END = 4096  # bytes read at first: enough for the metadata of most records
 
 
-@dataclass(frozen=True, slots=True)
-class RecordInfo:
+class RecordInfo(NamedTuple):
     """The metadata of a record; reading them imports no class of the user's."""
 
     id: Id
@@ -98,6 +98,8 @@ def read_info(
     backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
 ) -> RecordInfo:
     """Return the metadata of the record `name` for users; raise what `read_metadata` raises."""
+    from datetime import UTC, datetime
+
     metadata, size = read_metadata(backend, name, id, seals)
     done = metadata.transform
     return RecordInfo(

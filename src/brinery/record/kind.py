@@ -9,9 +9,9 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
 
 from brinery.record.format import PYTHON, packing, typed
+from brinery.typing import Any, Final
 
 NOTHING_NOTED: Final[Mapping[str, Any]] = MappingProxyType({})
 _FIELDS: Final[Mapping[str, tuple[type, ...]]] = {

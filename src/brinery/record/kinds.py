@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from brinery.codec import Codec
 from brinery.record.kind import Kind, kind_of
+from brinery.typing import Any
 
 
 class KindTable(dict[tuple[Any, ...], Kind]):

@@ -6,13 +6,13 @@ A few bytes at the end of a sparse file can claim gigabytes, which would be read
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
 
 from brinery.errors import CorruptRecordError, ForeignRecordError
 from brinery.record.end import end_size, refined
 from brinery.record.format import TAIL_SIZE
 from brinery.record.reader import parse_metadata
 from brinery.record.remains import WINDOW
+from brinery.typing import Final
 
 LARGE: Final = 1 << 24
 """Bytes from which on a record is looked at before it is read."""

@@ -7,7 +7,6 @@ against the size and digest of the payload that the codec wrote.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, NamedTuple
 
 from brinery.codec import Buffer
 from brinery.errors import (
@@ -21,6 +20,7 @@ from brinery.record.digest import digest_of
 from brinery.record.record import Record, Transformation
 from brinery.registry.transforms import transform_from
 from brinery.transform import Transform
+from brinery.typing import Any, Final, NamedTuple
 
 MAX_EXPANDED: Final = 1 << 30
 """The default of the most bytes that a stored payload may expand to."""

@@ -7,7 +7,6 @@ an error for each problem.  The format is specified in `docs/design/record-forma
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
 
 from brinery.backend import Ranges
 from brinery.codec import Buffer
@@ -45,6 +44,7 @@ from brinery.record.record import (
     flat,
 )
 from brinery.record.seal import CONTENT_SIZE, PROOF_SIZE, Seals
+from brinery.typing import Any, Final
 
 _new: Final = tuple.__new__
 _unpack_tail: Final = TAIL.unpack_from

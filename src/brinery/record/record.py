@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, Final, NamedTuple
 
 from brinery.backend import About
 from brinery.codec import Buffer
@@ -14,6 +13,7 @@ from brinery.record.clock import now
 from brinery.record.digest import digest_of
 from brinery.record.format import NONCE_SIZE, SIMPLE, SMALL
 from brinery.record.kind import Kind, kind_of
+from brinery.typing import Any, Final, NamedTuple
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
 _NONCE_IN_TAIL: Final = slice(16, 16 + NONCE_SIZE)

@@ -7,7 +7,8 @@ then its first and its last bytes have to do.
 from __future__ import annotations
 
 import re
-from typing import Final
+
+from brinery.typing import Final
 
 WINDOW: Final = 1 << 16
 """Bytes at the beginning and at the end of a file that are looked at."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from brinery.codec import Buffer
 from brinery.errors import RecordError
@@ -21,6 +20,7 @@ from brinery.record.format import (
 from brinery.record.payload import Stored
 from brinery.record.record import NOTHING_MORE, Metadata, Transformation
 from brinery.record.seal import Seals
+from brinery.typing import Any
 
 
 def build_record(

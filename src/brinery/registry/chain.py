@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import fields
 
 from brinery.codec import Buffer, Capabilities, Codec, ReadLinks, Sink, WriteLinks
 from brinery.errors import InvalidArgumentError
@@ -43,7 +42,7 @@ class CodecChain(Codec):
         """Each codec, and the one that writes for it and refuses what is not portable."""
         kept = [codec.capabilities for codec in self.codecs]
         self.capabilities = Capabilities(
-            **{flag.name: _ALL_OR_ANY[flag.name](kept, flag.name) for flag in fields(Capabilities)}
+            **{flag: _ALL_OR_ANY[flag](kept, flag) for flag in Capabilities._fields}
         )
 
     @property

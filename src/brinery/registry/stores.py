@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
 
 from brinery.errors import InvalidArgumentError, UnknownSchemeError
 from brinery.registry.table import BuiltIn, Registry
+from brinery.typing import Any, Final
 from brinery.url import Url
 
 SQL_SCHEMES: Final = (

@@ -10,12 +10,12 @@ from __future__ import annotations
 import sys
 import weakref
 from collections.abc import Callable, Collection, Iterable, Mapping
-from typing import Any, Final
 
 from brinery.codec import Codec
 from brinery.ids import name_of
 from brinery.persistable import PersistentId
 from brinery.session.savepoint import Savepoint
+from brinery.typing import Any, Final
 
 NOTHING: Final = object()
 

@@ -7,7 +7,7 @@ a transaction thus depends on the entries that it changes, not on the number of 
 
 from __future__ import annotations
 
-from typing import Any
+from brinery.typing import Any
 
 
 class Savepoint:

@@ -12,7 +12,7 @@ Modelled on GC3Pie's `gc3libs.persistence.accessors`:
 
 from __future__ import annotations
 
-from typing import Any, Final
+from brinery.typing import Any, Final
 
 _NO_DEFAULT: Final = object()
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
 from brinery.codec import Buffer
 from brinery.errors import InvalidArgumentError
 from brinery.transform import Transform
+from brinery.typing import Any, ClassVar
 
 
 class Compressor(Transform):

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
 
 from brinery.codec import Buffer
+from brinery.typing import Any
 
 # Imported by its name: the type checker looks at Python 3.11.
 _zstd: Any = importlib.import_module("compression.zstd")

@@ -9,10 +9,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Sequence
-from typing import Any, Protocol
 
 from brinery.codec import Buffer
 from brinery.transforms.compressor import Compressor
+from brinery.typing import Any, Protocol
 
 
 class Engine(Protocol):

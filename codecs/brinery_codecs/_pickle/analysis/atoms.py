@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
-
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.machine import Handler, Machine
 from brinery_codecs._pickle.analysis.values import DATA, LARGE, NUMBER, SHARED_LIST
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.opcodes import FLOAT_LINE, LONG_LINE, STRING_LINE, UNICODE_LINE
 from brinery_codecs._pickle.analysis.payload import Payload
 from brinery_codecs._pickle.analysis.values import (

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from types import CodeType, FrameType, FunctionType, MethodType, TracebackType
-from typing import Any, Final
 
 from brinery.codec import Buffer
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.analysis.nodes import UNKNOWN, Node, Step
 from brinery_codecs._pickle.analysis.parts import Places, path_to
 from brinery_codecs._pickle.analysis.trace import MOST, TooLongError, Trace

@@ -9,8 +9,7 @@ position in an attribute took 3 to 8 % more time than that loop.
 
 from __future__ import annotations
 
-from typing import Final
-
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.atoms import ATOMS
 from brinery_codecs._pickle.analysis.machine import Handler, Machine
 from brinery_codecs._pickle.analysis.values import (

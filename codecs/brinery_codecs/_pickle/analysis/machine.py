@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.opcodes import STRING_LINE, UNICODE_LINE
 from brinery_codecs._pickle.analysis.rules import Rules
 from brinery_codecs._pickle.analysis.values import (

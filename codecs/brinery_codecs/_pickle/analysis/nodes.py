@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+
+from brinery.typing import Any, Final, Literal
 
 Kind = Literal["atom", "list", "tuple", "dict", "set", "global", "object", "mark"]
 Action = Literal["find", "call", "state", "fill"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from brinery.typing import Final
 
 FLOAT_LINE, LONG_LINE, STRING_LINE, UNICODE_LINE = b"FLSV"
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Callable, Iterator
 from enum import EnumType
 from types import FunctionType
-from typing import Any, Final
 
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.analysis.nodes import COMBINE, SETS, UNKNOWN, Node, name_of
 
 _MOST_STEPS: Final = 1_000

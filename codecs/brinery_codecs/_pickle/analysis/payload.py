@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import _compat_pickle
 import copyreg
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.opcodes import (
     SIZES,
     STRING_LINE,

@@ -6,8 +6,8 @@ Values replace objects: see `brinery_codecs._pickle.analysis.scan`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.budget import Budget
 from brinery_codecs._pickle.analysis.payload import FUNCTIONS, GETATTR, REFERENCE
 from brinery_codecs._pickle.analysis.value_rules import (

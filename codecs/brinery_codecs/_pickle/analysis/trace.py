@@ -12,9 +12,9 @@ import copyreg
 import pickletools
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any, Final
 
 from brinery.codec import Buffer, Mention
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.analysis.nodes import (
     SETS,
     UNKNOWN,

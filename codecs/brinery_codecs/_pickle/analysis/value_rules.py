@@ -9,8 +9,8 @@ from __future__ import annotations
 import builtins
 import re
 from collections.abc import Callable, Sequence
-from typing import Final
 
+from brinery.typing import Final
 from brinery_codecs._pickle.analysis.budget import Budget
 from brinery_codecs._pickle.analysis.payload import ID
 from brinery_codecs._pickle.analysis.values import (

@@ -8,9 +8,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import Any, Final
 
 from brinery.errors import TrustError, danger_of
+from brinery.typing import Any, Final
 
 Admits = Callable[[str, str], bool]
 IsEnumeration = Callable[[str, str], bool | None]

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import enum
-from typing import Any, Final
 
+from brinery.typing import Any, Final
 from brinery_codecs.functions import is_made_again
 
 _OF_ENUMERATIONS: Final = (frozenset(vars(enum.Flag)) - {"__doc__", "__annotations__"}) | {

@@ -10,8 +10,8 @@ import functools
 import typing
 from collections.abc import Mapping
 from types import CellType, CodeType
-from typing import Any, Final
 
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.by_value.importable import found_as
 from brinery_codecs._pickle.reducers import Reducer
 from brinery_codecs.classes import MAIN, make_new_type, make_type_variable

@@ -21,8 +21,8 @@ import weakref
 from collections.abc import Callable, Iterable, Mapping
 from hashlib import blake2b
 from itertools import chain, pairwise
-from typing import Any, Final
 
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.by_value.attributes import is_own, own_attributes
 from brinery_codecs._pickle.by_value.importable import (
     alias_of,

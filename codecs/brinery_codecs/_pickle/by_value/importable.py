@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 from types import FunctionType
-from typing import Any
+
+from brinery.typing import Any
 
 _IMMUTABLE_TYPE = 1 << 8  # Py_TPFLAGS_IMMUTABLETYPE: of C, from Python 3.10 on
 _HEAP_TYPE = 1 << 9  # Py_TPFLAGS_HEAPTYPE: made by a class statement or call

@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from pickle import PicklingError
-from typing import Any, Final
 
+from brinery.typing import Any, Final
 from brinery_codecs._pickle.reducers import Reducer
 
 

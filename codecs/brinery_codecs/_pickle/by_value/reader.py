@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from brinery.codec import ReadLinks
+from brinery.typing import Any
 from brinery_codecs._pickle.by_value.content import digest_of_class
 from brinery_codecs._pickle.by_value.importable import found_as
 from brinery_codecs._pickle.by_value.living import LIVING, Content

@@ -7,8 +7,8 @@ import enum
 import sys
 import typing
 from pickle import PicklingError
-from typing import Any
 
+from brinery.typing import Any
 from brinery_codecs._pickle.by_value.attributes import own_attributes
 from brinery_codecs._pickle.by_value.content import (
     UNSURE,

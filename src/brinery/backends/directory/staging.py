@@ -82,9 +82,7 @@ class Staging:
     def __init__(self, layout: Layout) -> None:
         self.layout = layout
         self.staged: dict[str, Staged] = {}
-        # A forked child counts on from the same number, and has another process ID.
-        self.token = f"{host()}-{os.getpid()}-{next(self._numbers) % _TOKENS:012x}"
-        self._stem = f"{layout.staging}/{self.token}-"
+        self._stem = ""
         # In order, so that the directory is walked once.
         self._leftovers: dict[int | str, None] = {}
         self._unsynced: list[int] = []
@@ -92,6 +90,13 @@ class Staging:
         self._closes_at_once = not layout.durable
 
     def __enter__(self) -> Staging:
+        return self
+
+    def begin(self) -> str:
+        """Return the name of this commit, with which its files begin; a single removal has none."""
+        # A forked child counts on from the same number, and has another process ID.
+        token = f"{host()}-{os.getpid()}-{next(self._numbers) % _TOKENS:012x}"
+        self._stem = f"{self.layout.staging}/{token}-"
         begun = self._begun
         begun[self._stem] = weakref.ref(self), self._unsynced
         if len(begun) > 1:
@@ -99,7 +104,12 @@ class Staging:
                 if staging() is None:
                     _end(stem, descriptors)
                     begun.pop(stem, None)
-        return self
+        return token
+
+    @property
+    def token(self) -> str:
+        """The name of this commit, which no other has."""
+        return self._stem.rpartition("/")[2][:-1] or self.begin()
 
     def __exit__(self, *_: object) -> None:
         while self._unsynced:
@@ -126,6 +136,7 @@ class Staging:
         number = len(all_staged)
         if not number:
             layout.check_links()
+            self.begin()
         self._leftovers[number] = None  # before it exists, as in `path`
         path = f"{self._stem}{number}"
         try:

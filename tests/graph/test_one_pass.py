@@ -1,0 +1,181 @@
+"""Simple records are loaded in one pass, and whatever runs code of the user's in order."""
+
+from __future__ import annotations
+
+import copyreg
+import datetime
+import sys
+from collections.abc import Iterator
+from pathlib import PurePosixPath
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from brinery import MemoryStore, Persistable, Trust
+from brinery.errors import TrustError
+from brinery.evolution.upgrades import _steps, upgrades
+from brinery.graph.loader import Loader
+from brinery.ids import name_of
+from brinery.record.format import SIMPLE
+from brinery.record.reader import parse
+from brinery.record.writer import build
+
+
+class Job(Persistable):
+    """A class whose objects run no code when they are loaded."""
+
+    def __init__(self, name: str, *after: Any) -> None:
+        self.name = name
+        self.after = list(after)
+
+
+class Watcher(Persistable):
+    """Notes what it sees of others while its state is set."""
+
+    def __init__(self, *others: Any) -> None:
+        self.others = list(others)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.seen = [vars(other).get("name") for other in self.others]
+
+
+def is_simple(store: MemoryStore, id_: str) -> bool:
+    """Return what the record says."""
+    return parse(store.backend.get(name_of(id_))[0]).metadata.is_simple
+
+
+def ordered_loads(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which each record is added that is decoded in order."""
+    found: list[str] = []
+    decode = Loader._decode_full
+
+    def noting(self: Loader, id_: str) -> None:
+        found.append(id_)
+        decode(self, id_)
+
+    monkeypatch.setattr(Loader, "_decode_full", noting)
+    store.invalidate_cache()
+    return found
+
+
+def test_a_graph_of_simple_records_comes_back_with_its_cycles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its objects are made first, so that no order is needed."""
+    store = MemoryStore()
+    one, two = Job("one"), Job("two")
+    one.after, two.after = [two, one, two], [one]
+    id_ = store.save(one)
+    del one, two
+    found = ordered_loads(store, monkeypatch)
+    one = store.load(id_)
+    assert found == []
+    assert (one.after[1] is one, one.after[0] is one.after[2]) == (True, True)
+    assert (one.after[0].name, one.after[0].after) == ("two", [one])
+
+
+def test_an_object_that_runs_code_sees_complete_others() -> None:
+    """One such record is enough for all of its graph."""
+    store = MemoryStore()
+    watcher = Watcher(Job("one"), Job("two", Job("three")))
+    id_ = store.save(watcher)
+    assert not is_simple(store, id_)
+    assert all(is_simple(store, each) for each in store.list(Job))
+    del watcher
+    store.invalidate_cache()
+    assert store.load(id_).seen == ["one", "two"]
+
+
+def test_dates_and_numbers_are_simple() -> None:
+    """A global of anybody else is not."""
+    store = MemoryStore()
+    job: Any = Job("one")
+    job.at = datetime.datetime(2026, 1, 2, tzinfo=datetime.UTC)
+    assert is_simple(store, store.save(job))
+    job.at = PurePosixPath("a")
+    store.save(job)
+    assert not is_simple(store, store.list()[0])
+
+
+@pytest.fixture
+def extension() -> Iterator[type]:
+    """Give a class with a code of copyreg, which unpicklers may find by themselves."""
+    copyreg.add_extension(__name__, "Job", 130)
+    yield Job
+    copyreg.remove_extension(__name__, "Job", 130)
+    copyreg.clear_extension_cache()
+
+
+def test_a_code_of_copyreg_is_not_simple(extension: type) -> None:
+    """Also if the class behind it is known already."""
+    store = MemoryStore()
+    job: Any = Job("one")
+    job.kind = extension
+    for _ in range(2):
+        id_ = store.save(job)
+        assert not is_simple(store, id_)
+        job.name += "!"
+
+
+def test_the_class_decides_when_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may run code now, although it did not when the record was written."""
+    store = MemoryStore()
+    store.save(Job("one"), "job")
+    assert store.load("job").name == "one"  # the class of its opening is known from now on
+    seen: list[Any] = []
+    monkeypatch.setattr(Job, "__setstate__", lambda self, state: seen.append(state), raising=False)
+    store.invalidate_cache()
+    store.load("job")
+    assert seen == [{"name": "one", "after": []}]
+
+
+def test_an_upgrade_is_found_that_came_after_the_first_load() -> None:
+    """The state of the record is that of the version before."""
+
+    def to_2(state: dict[str, Any]) -> dict[str, Any]:
+        return state | {"upgraded": True}
+
+    store = MemoryStore()
+    store.save(Job("one"), "job")
+    store.load("job")
+    store.invalidate_cache()
+    upgrades(Job, to=2)(to_2)
+    try:
+        assert vars(store.load("job"))["upgraded"] is True
+    finally:
+        del _steps[Job]
+
+
+def test_a_class_that_was_reloaded_makes_the_next_objects(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class of an earlier load is looked at again."""
+    module: Any = ModuleType("reloaded")
+    monkeypatch.setitem(sys.modules, "reloaded", module)
+    text = "from brinery import Persistable\nclass Thing(Persistable): pass"
+    exec(text, vars(module))
+    store = MemoryStore()
+    store.save(module.Thing(), "thing")
+    store.load("thing")
+    exec(text, vars(module))
+    store.invalidate_cache()
+    assert type(store.load("thing")) is module.Thing
+
+
+def test_a_reader_that_restricts_classes_does_not_believe_the_flag() -> None:
+    """A forged record says that it is simple, and calls a function."""
+    store = MemoryStore(trust=Trust(classes=["tests.*"]))
+    store.save(Job("one"), "job")
+    record = parse(store.backend.get("job")[0])
+    metadata = record.metadata
+    opening = bytes(record.stored)[: metadata.kind.opening]
+    payload = opening + b"cos\nsystem\n\x8c\x05false\x85R0}\x8c\x04name\x8c\x01xsb."
+    from brinery.record.digest import digest_of
+
+    metadata = metadata._replace(
+        flags=SIMPLE, payload_size=len(payload), payload_digest=digest_of([payload])
+    )
+    store.backend.put("job", b"".join(build(metadata, [payload])))
+    store.invalidate_cache()
+    with pytest.raises(TrustError, match=r"os\.system|os:system"):
+        store.load("job")
