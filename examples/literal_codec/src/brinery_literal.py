@@ -12,7 +12,7 @@ class LiteralCodec(Codec):
     capabilities = Capabilities(references=True, safe_to_read=True, deterministic=True)
     version = property(lambda self: platform.python_version())
 
-    def dump(self, obj, sink, links, buffers=None):
+    def dump(self, obj, sink, links):
         seen = set()
 
         def text(value, path, depth=0):
