@@ -1,0 +1,73 @@
+"""An object that has not changed is not written again, whatever else has."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from brinery import FilesystemStore, Persistable
+from brinery.backend import Put
+from brinery.record import kind
+
+
+class Task(Persistable):
+    """An object of a program."""
+
+    def __init__(self, *parts: Any) -> None:
+        self.parts = list(parts)
+
+
+@pytest.fixture
+def shop(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Give a library of somebody's, of version 2.0."""
+    module: Any = ModuleType("shop")
+    module.__version__ = "2.0"
+    exec("class Plain: pass", vars(module))
+    monkeypatch.setitem(sys.modules, "shop", module)
+    return module
+
+
+def writes_of(store: FilesystemStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the names are added that a store writes."""
+    names: list[str] = []
+    commit = store.backend.commit
+
+    def counting(puts: Iterable[Put], deletes: Any = ()) -> Any:
+        found = [*puts]
+        names.extend(put.name for put in found)
+        return commit(found, deletes)
+
+    monkeypatch.setattr(store.backend, "commit", counting)
+    return names
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle", "dill"])
+def test_an_upgrade_writes_nothing(
+    tmp_path: Path, shop: Any, codec: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of Python, of a library, of the codec's library, and of the compressor."""
+    with FilesystemStore(tmp_path / "store", codec=codec, compress="gzip") as store:
+        root = Task(Task(shop.Plain()), [1.5, "text" * 100], Task())
+        id_ = store.save(root)
+        before = store.info(id_)
+        del root
+    monkeypatch.setattr(shop, "__version__", "3.0")
+    monkeypatch.setattr(kind, "PYTHON", "3.99.0")
+    monkeypatch.setattr(type(store.codec), "version", property(lambda self: "99"))
+    with FilesystemStore(tmp_path / "store", codec=codec, compress="gzip:9") as store:
+        root = store.load(id_)
+        written = writes_of(store, monkeypatch)
+        store.save(root)
+        assert written == []
+        root.parts.append(shop.Plain())
+        store.save(root)
+        assert written == [id_]
+        after = store.info(id_)
+    assert (after.python, after.codec_version) == ("3.99.0", "99")
+    assert after.libraries["shop"] == "3.0"
+    assert (before.python, before.libraries["shop"]) != (after.python, "3.0")
