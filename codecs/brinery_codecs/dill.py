@@ -59,6 +59,7 @@ class DillCodec(PickleFamily):
         classes_by_value=True,
         plain_pickle=True,
         restrictable=True,
+        out_of_band=True,
     )
     options: ClassVar[dict[str, type]] = {"recurse": bool, "byref": bool, "fmode": int}
 
@@ -74,7 +75,10 @@ class DillCodec(PickleFamily):
         self.recurse = bool(recurse)
         self.byref = bool(byref)
         self.fmode = int(fmode)
-        self.capabilities = self.capabilities._replace(classes_by_value=not self.byref)
+        self.capabilities = self.capabilities._replace(
+            classes_by_value=not self.byref,
+            out_of_band=self.capabilities.out_of_band and self.recurse,
+        )
 
     @property
     def version(self) -> str:

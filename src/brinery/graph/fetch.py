@@ -69,11 +69,15 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_placeholders", "_session")
+    __slots__ = ("_is_lean", "_placeholders", "_session")
 
-    def __init__(self, session: Session, *, placeholders: bool = False) -> None:
+    def __init__(
+        self, session: Session, *, placeholders: bool = False, is_lean: bool = False
+    ) -> None:
+        """With `is_lean`, simple records have only the metadata that their kind gives: see `whole`."""
         self._session = session
         self._placeholders = placeholders
+        self._is_lean = is_lean
 
     def fetch(
         self, ids: Sequence[str], references: Sequence[str] = ()
@@ -82,9 +86,8 @@ class Fetcher:
 
         If the engine can, all records are read in one state of the store.  `references` may be given for a
         single ID, if its references are known; all records are then read at once, if the engine can do that.
-        The payloads are as the codecs wrote them.  Simple records without a transform have only the metadata
-        that their kind gives: see `whole`.  Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`,
-        `TrustError`, `StorageError`, and the errors for a missing codec or transform.
+        The payloads are as the codecs wrote them.  Raise `NotFoundError`, `DanglingReferenceError`,
+        `RecordError`, `TrustError`, `StorageError`, and the errors for a missing codec or transform.
         """
         backend = self._session.backend
         self._session.gate.begin_load()
@@ -138,7 +141,7 @@ class Fetcher:
         codec: Codec | None = None
         kind: Kind | None = None
         shared: Metadata | None = None
-        is_simple = gate.restriction is None and not self._placeholders
+        is_simple = self._is_lean and gate.restriction is None and not self._placeholders
         while wave:
             following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
@@ -174,7 +177,7 @@ class Fetcher:
         return alive, read
 
     def whole(self, read: Mapping[str, FetchedRecord]) -> dict[str, FetchedRecord]:
-        """Return records with all their metadata: `fetch` leaves them out for simple records."""
+        """Return records with all their metadata, which a lean `fetch` leaves out for simple records."""
         parsed = self._session.gate.parsed
         return {
             id_: each

@@ -93,7 +93,7 @@ class Loader:
         self._backend = session.backend
         self.identity = session.identity
         self._caches = session.caches
-        self._fetcher = Fetcher(session, placeholders=placeholders)
+        self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True)
         self._lookup = ClassLookup(
             session.renames, session.caches.missing_classes, placeholders=placeholders
         )
