@@ -107,11 +107,13 @@ class Persistable:
 
     if TYPE_CHECKING:
         persistent_id: Any
-    else:  # without an annotation, from which other libraries would make a field
+        _registered: ClassVar[WeakSet[type]]
+        _registrations: ClassVar[int]
+    else:  # without annotations, from which other libraries would make fields
         persistent_id = PersistentId()
-    # One table for the process, as with abstract base classes.
-    _registered: ClassVar[WeakSet[type]] = WeakSet()
-    _registrations: ClassVar[int] = 0
+        # One table for the process, as with abstract base classes.
+        _registered = WeakSet()
+        _registrations = 0
 
     @staticmethod
     def register(cls: type[T]) -> type[T]:
