@@ -63,7 +63,7 @@ def test_placeholders_are_values() -> None:
     assert first != external("b")
     assert {first} == {external("a")}
     with pytest.raises(AttributeError):
-        first.id = "b"  # type: ignore[misc]
+        first.id = "b"
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

@@ -28,8 +28,16 @@ class ExternalReference:
 
     __slots__ = ("id",)
 
+    id: str
+
     def __init__(self, id: str) -> None:
-        self.id: Final = id
+        object.__setattr__(self, "id", id)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"an external reference does not change: {name} stays")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return ExternalReference, (self.id,)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ExternalReference) and other.id == self.id
