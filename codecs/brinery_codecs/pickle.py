@@ -36,9 +36,10 @@ class PickleCodec(PickleFamily):
         return pickler
 
     def renews(self, encode: Encode) -> bool:
-        """Prepare an encoder for another save: types are looked at again, reducers are kept."""
+        """Prepare an encoder for another save, which keeps the pickler."""
         state: WriteState = encode.args[0]  # type: ignore[attr-defined]
-        return state.renew()
+        state.renew()
+        return True
 
     def _writes_by_name(self, cls: type) -> bool:
         return True

@@ -312,8 +312,10 @@ class Codec(ABC):
         """Prepare a function of `encoder` for another save with the same links; return whether it can."""
         return False
 
-    def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
-        """Return a payload for `load` that takes its large buffers from outside.
+    def detached(
+        self, parts: Sequence[bytes], sizes: Sequence[int]
+    ) -> tuple[bytes, Sequence[bool]]:
+        """Return a payload for `load` that takes its large buffers from outside; and which are writable.
 
         `parts` are its bytes before, between and after the buffers, which have these sizes in bytes.  Raise
         `ValueError` if they do not belong together.

@@ -74,6 +74,8 @@ class PersistentId:
     def __get__(self, obj: Any, cls: type | None = None) -> Any:
         """Return the ID of `obj`."""
         if obj is None:
+            if "persistent_id" in _annotations_of(cls):
+                raise AttributeError(f"{cls} has a field of this name, without a default")
             return None
         known = [
             (entry.turn, session)
@@ -81,6 +83,14 @@ class PersistentId:
             if (entry := session.identity.entry(obj)) is not None
         ]
         return max(known, key=operator.itemgetter(0))[1].id_of(obj) if known else None
+
+
+def _annotations_of(cls: Any) -> Any:
+    # A library that makes fields from annotations asks for the attribute, to know the default.
+    try:
+        return cls.__annotations__
+    except Exception:  # noqa: BLE001 - of names that are not defined yet
+        return ()
 
 
 def living(objects: WeakSet[T]) -> list[T]:
@@ -108,12 +118,10 @@ class Persistable:
     if TYPE_CHECKING:
         persistent_id: Any
         _registered: ClassVar[WeakSet[type]]
-        _registrations: ClassVar[int]
     else:  # without annotations, from which other libraries would make fields
         persistent_id = PersistentId()
         # One table for the process, as with abstract base classes.
         _registered = WeakSet()
-        _registrations = 0
 
     @staticmethod
     def register(cls: type[T]) -> type[T]:
@@ -131,7 +139,6 @@ class Persistable:
                 "allows it: class MyList(Persistable, list)"
             )
         Persistable._registered.add(cls)
-        Persistable._registrations += 1
         return cls
 
 
@@ -145,8 +152,3 @@ def is_persistable_type(cls: type) -> bool:
         return True
     registered = Persistable._registered
     return bool(registered) and any(base in registered for base in mro)
-
-
-def registrations() -> int:
-    """Return how often a class was registered: while that is the same, answers about types hold."""
-    return Persistable._registrations

@@ -158,9 +158,9 @@ def test_a_seal_covers_the_buffers() -> None:
             parse(damaged, seals=each)
 
 
-def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, list[bool]]:
     """Stand for the method of a codec."""
-    return b"|".join(parts) + repr(list(sizes)).encode()
+    return b"|".join(parts) + repr(list(sizes)).encode(), [True] * len(sizes)
 
 
 def test_a_record_is_read_in_parts() -> None:

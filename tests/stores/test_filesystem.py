@@ -318,7 +318,9 @@ assert store.get("list.1", "default") == [1]
         (tmp_path / id_).write_bytes(data)
         store.invalidate_cache()
         for call in (lambda: store.get(id_, "default"), lambda: store.info(id_)):
-            with pytest.raises(RecordVersionError, match=r"version 3; .* reads version 2") as caught:
+            with pytest.raises(
+                RecordVersionError, match=r"version 3; .* reads version 2"
+            ) as caught:
                 call()
             assert (caught.value.found, caught.value.known) == (3, 2)
             assert caught.value.id == id_

@@ -11,14 +11,12 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from brinery.codec import Buffer, Encode, Sink, WriteLinks
 from brinery.errors import ProtocolError, is_too_deep
 from brinery.typing import Any, ClassVar, Protocol, Self
+from brinery_codecs._pickle.bare import check_bare
 from brinery_codecs._pickle.openings import (
     FUNCTION,
     FUNCTION_KEY,
     Opening,
     are_simple,
-    is_in_place,
-    is_ordinary,
-    is_plain,
     joined,
     opening_of,
 )
@@ -75,10 +73,11 @@ class PickleFamily(PickleReader):
 
     def _encode(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
         cls = type(obj)
-        if cls in state.openings:
-            opening = state.openings[cls]
+        key = id(cls)  # a metaclass may say that two classes are equal
+        if key in state.openings:
+            opening = state.openings[key]
         else:
-            opening = state.openings[cls] = self._opening(cls, state)
+            opening = state.openings[key] = self._opening(cls, state)
         if state.table.met:
             state.table.begin()
         if opening is None or not (attributes := obj.__dict__):
@@ -153,15 +152,13 @@ class PickleFamily(PickleReader):
 
     def _opening(self, cls: type, state: WriteState) -> Opening | None:
         """Return the opening of the payloads of a class, None if it has none."""
-        if not self._writes_by_name(cls):
-            return None
-        known = state.known_openings.get(cls)
-        if known is not None and is_ordinary(cls) and is_in_place(cls):
-            return known if known.is_plain == is_plain(cls) else None
         table = state.table
-        if not table.is_persistable(cls) or (found := opening_of(cls, self.protocol)) is None:
+        if not self._writes_by_name(cls) or cls in self.special or not table.is_persistable(cls):
             return None
-        found = state.known_openings[cls] = found._replace(notes=table.notes(cls))
+        found = opening_of(cls, self.protocol)
+        if found is not None:
+            check_bare(cls)
+            found = found._replace(notes=table.notes(cls))
         return found
 
     def _writes_by_name(self, cls: type) -> bool:

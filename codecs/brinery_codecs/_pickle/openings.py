@@ -15,6 +15,7 @@ from __future__ import annotations
 import copyreg
 import functools
 import pickle
+import struct
 import sys
 from collections.abc import Callable, Sequence
 from io import BytesIO
@@ -96,6 +97,7 @@ def is_ordinary(cls: Any) -> bool:
         and cls.__reduce__ is object.__reduce__
         and cls.__new__ is object.__new__
         and cls.__dictoffset__ != 0
+        and cls.__basicsize__ <= _size_of_bare(cls)
         and getattr(cls, "__getstate__", _GET_STATE) is _GET_STATE
         and type(cls) not in copyreg.dispatch_table
         and cls not in copyreg.dispatch_table
@@ -105,6 +107,12 @@ def is_ordinary(cls: Any) -> bool:
         and not issubclass(cls, Placeholder)
         and not _hashes_by_value(cls)
     )
+
+
+def _size_of_bare(cls: type) -> int:
+    # What C code has in an object beside its attributes cannot be pickled: see `object.__getstate__`.
+    own = (cls.__dictoffset__ > 0) + (cls.__weakrefoffset__ > 0)
+    return object.__basicsize__ + own * _POINTER
 
 
 def is_plain(cls: Any) -> bool:
@@ -118,6 +126,7 @@ def is_plain(cls: Any) -> bool:
     )
 
 
+_POINTER: Final = struct.calcsize("P")
 _GET_STATE: Final = getattr(object, "__getstate__", None)
 _HashInC: Final[Any] = type(object.__hash__)
 
@@ -163,18 +172,23 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
     if copyreg._extension_registry and any(code in state for code in _EXTENSIONS):  # type: ignore[attr-defined]
         return False  # an unpickler may find these without `find_class`
     try:
-        _Trial(BytesIO(REFILL + state), buffers=(_nothing, _Nothing())).load()
+        _Trial(BytesIO(REFILL + state), buffers=(_unfilled, _Unfilled())).load()
     except Exception:  # noqa: BLE001 - it names something else, or is not read without what it refers to
         return False
     return True
 
 
-class _Nothing:
-    pass
+class _Unfilled:
+    """Stands for an object that is not filled yet: whoever looks at more than its identity runs its code."""
+
+    def _refused(self, *_: Any) -> Any:
+        raise LookupError
+
+    __str__ = __repr__ = __bool__ = __len__ = __iter__ = __format__ = __reduce_ex__ = _refused
 
 
-def _nothing(id: str) -> None:
-    """Return None for each reference."""
+def _unfilled(id: str) -> _Unfilled:
+    return _Unfilled()
 
 
 class _Trial(pickle.Unpickler):

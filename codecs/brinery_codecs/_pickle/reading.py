@@ -46,7 +46,7 @@ class Unpickler(Protocol):
 class PickleReader(Codec):
     """A codec that reads pickles."""
 
-    def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+    def detached(self, parts: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, list[bool]]:
         """Return a pickle that takes its large buffers from outside."""
         return detached(parts, sizes)
 

@@ -29,6 +29,9 @@ _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
+_ALWAYS: Mapping[type, Reducer] = {PlaceholderType: reduce_missing}
+
+
 class ReducerTable(dict[type, Reducer]):
     """A pickler's dispatch table that finds out about each type when it is first met.
 
@@ -38,7 +41,7 @@ class ReducerTable(dict[type, Reducer]):
     def __init__(
         self, links: WriteLinks, protocol: int, special: Mapping[type, Reducer] | None = None
     ) -> None:
-        super().__init__({PlaceholderType: reduce_missing})
+        super().__init__(_ALWAYS)
         self.is_persistable = links.is_external_type
         self._links = links
         self.reductions: dict[int, tuple[Any, tuple[str]]] = {}
@@ -82,6 +85,14 @@ class ReducerTable(dict[type, Reducer]):
             return self._met_in_record(cls, reducer, libraries)
         self[cls] = reducer
         return reducer
+
+    def renew(self) -> None:
+        """Forget all objects, and what was found out about types."""
+        self.clear()
+        self.update(_ALWAYS)
+        for found in (self._noted, self._of_libraries, self.met, self.reductions):
+            found.clear()
+        self.without_version.clear()
 
     def notes(self, cls: type) -> Sequence[Note]:
         """Return what is to be called for each object of a class: it notes its libraries and version."""

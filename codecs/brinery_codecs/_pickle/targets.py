@@ -73,17 +73,14 @@ def _header_size(piece: bytes, size: int) -> int:
     return _SHORT_HEADER
 
 
-def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
-    """Return a pickle whose large buffers come from outside.
+def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, list[bool]]:
+    """Return a pickle whose large buffers come from outside, and whether each has to be writable.
 
     `parts` are its bytes before, between and after the buffers of these sizes.
     """
-    found = []
+    found, writable = [], []
     for part, size in zip(parts, sizes, strict=False):
         header = _header_size(part, size)
-        is_writable = part[-header:].startswith(pickle.BYTEARRAY8)
-        found += [
-            part[:-header],
-            pickle.NEXT_BUFFER if is_writable else pickle.NEXT_BUFFER + pickle.READONLY_BUFFER,
-        ]
-    return b"".join((*found, parts[-1]))
+        found += [part[:-header], pickle.NEXT_BUFFER]
+        writable.append(part[-header:].startswith(pickle.BYTEARRAY8))
+    return b"".join((*found, parts[-1])), writable

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copyreg
-
 from brinery.typing import TYPE_CHECKING, Any
-from brinery_codecs._pickle.openings import Opening, is_in_place
+from brinery_codecs._pickle.openings import Opening
 from brinery_codecs._pickle.reducers import ReducerTable
 from brinery_codecs._pickle.targets import Pieces
 
@@ -19,30 +17,20 @@ class WriteState:
 
     def __init__(self, table: ReducerTable) -> None:
         self.table = table
-        self.openings: dict[type, Opening | None] = {}
-        """The opening of each class that this save has met; None for a class without one."""
-        self.known_openings: dict[type, Opening] = {}
-        """Those of former saves: they hold while their classes are ordinary."""
+        self.openings: dict[int, Opening | None] = {}
+        """The opening of each class that this save has met, by its `id()`; None for a class without one."""
         self.idle: tuple[Any, Pieces] | None = None
         """A pickler that waits for the next record, and the pieces that it writes."""
         self._by_value: tuple[FunctionReducer, ClassReducer] | None = None
-        self._looked_at = 0  # how many types of the table were found under their names
-        self._reductions = dict(copyreg.dispatch_table)  # on which the reducers rest
 
-    def renew(self) -> bool:
-        """Prepare for another save; return whether the reducers still hold."""
+    def renew(self) -> None:
+        """Prepare for another save: forget all objects, and what was found out about classes."""
         self.openings.clear()
-        self.table.reductions.clear()
+        self.table.renew()
         if self.idle is not None:
             pickler, target = self.idle
             pickler.memo = {}
             target.pieces.clear()
-        if len(self.table) != self._looked_at:
-            # A class that is not found under its name must not live longer than its objects.
-            if not all(map(is_in_place, self.table)):
-                return False
-            self._looked_at = len(self.table)
-        return self._reductions == copyreg.dispatch_table
 
     def begin(self) -> None:
         """Prepare for the next record."""

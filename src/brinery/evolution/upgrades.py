@@ -55,11 +55,6 @@ def version_of(cls: type) -> int:
     return max(_steps.get(cls, ()), default=1) if _steps else 1
 
 
-def upgrade_count() -> int:
-    """Return the number of upgrades that are registered: versions of classes hold while it is the same."""
-    return sum(map(len, _steps.values())) if _steps else 0
-
-
 def upgrade_from(cls: type, version: int) -> Upgrade | None:
     """Return the function that upgrades states of `version` of `cls`; None if that is the present version.
 

@@ -8,7 +8,7 @@ from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root, missing_class
 from brinery.persistable import is_persistable_type
-from brinery.record.digest import digest_of
+from brinery.record.buffers import digest_and_buffers
 from brinery.record.record import Record
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
@@ -59,7 +59,7 @@ class Reloading:
             self.root = obj
             sink = Sink()
             codec.dump(obj, sink, self)
-            return digest_of(sink.pieces)
+            return digest_and_buffers(sink.pieces)[0]
         finally:
             ACTIVE.encoders.pop()
             self.batch.clear()

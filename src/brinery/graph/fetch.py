@@ -196,6 +196,7 @@ class Fetcher:
                 and metadata.transform is None
                 and metadata.content is None
                 and gate.restriction is None
+                and self._is_lean
                 and not self._placeholders
             ):
                 codec = self._codec_of(metadata)

@@ -36,7 +36,9 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
             if living is not NOTHING and (placeholders or id_ not in identity.incomplete):
                 return [living]
             alive: dict[str, Any] = {}
-            found = Fetcher(session, placeholders=placeholders).fetch_alone(id_, alive)
+            found = Fetcher(session, placeholders=placeholders, is_lean=True).fetch_alone(
+                id_, alive
+            )
             if type(found) is FetchedRecord and not placeholders:
                 obj = _filled(session, id_, found, alive)
                 if obj is not NOTHING:
@@ -56,12 +58,19 @@ def _filled(session: Session, id_: str, read: FetchedRecord, alive: Mapping[str,
     metadata = record.metadata
     kind = metadata.kind
     caches = session.caches
-    maker = caches.makers.get(kind)
+    maker = caches.makers.get(kind.blob)
     if maker is None or metadata.flags != SIMPLE or metadata.transform is not None:
         return NOTHING
-    cls, opening = maker
+    cls, opening = maker[0](), maker[1]
     data = record.data
-    if not data.startswith(opening) or not codec.still_makes(cls) or version_of(cls) != 1:
+    if cls is None or not data.startswith(opening):
+        return NOTHING
+    named = cls.__module__, cls.__qualname__
+    if (
+        version_of(cls) != 1
+        or session.renames.present(*named) != named
+        or not codec.still_makes(cls)
+    ):
         return NOTHING
     obj: Any = _make(cls)
     try:

@@ -305,7 +305,7 @@ class Loader:
             return False
         self._objects = objects
         if not self.evolved:
-            self._caches.makers.update(makers)
+            self._caches.add_makers(makers)
         return True
 
     def _start_again(self) -> None:

@@ -12,6 +12,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from itertools import islice
 
 from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
@@ -31,15 +32,15 @@ from brinery.errors import (
 )
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
-from brinery.evolution.upgrades import upgrade_count, version_of
+from brinery.evolution.upgrades import version_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.conflict import CommitConflict
 from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
 from brinery.graph.work import Root, Work
 from brinery.ids import Id, as_id
-from brinery.persistable import is_persistable_type, registrations
-from brinery.record.buffers import digest_around, have_changed, large_in
+from brinery.persistable import is_persistable_type
+from brinery.record.buffers import digest_and_buffers, have_changed, held
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded
@@ -61,18 +62,18 @@ from brinery.typing import Any, Final
 
 class _TypeTable(dict[type, bool]):
     def __missing__(self, cls: type) -> bool:
-        answer = self[cls] = is_persistable_type(cls)
+        answer = is_persistable_type(cls)
+        if type(cls).__eq__ is type.__eq__:  # no other class is equal to it
+            self[cls] = answer
         return answer
 
 
 class _NameTable(dict[type, str]):
     def __missing__(self, cls: type) -> str:
-        answer = self[cls] = f"{cls.__module__}:{cls.__qualname__}"
+        answer = f"{cls.__module__}:{cls.__qualname__}"
+        if type(cls).__eq__ is type.__eq__:
+            self[cls] = answer
         return answer
-
-
-def _registered() -> tuple[int, int]:
-    return registrations(), upgrade_count()
 
 
 # These are called for each record, and take half the time of a call of the class.
@@ -87,7 +88,6 @@ class Saver:
     def __init__(self, session: Session, options: SaveOptions) -> None:
         """Prepare a save."""
         self._is_kept = False
-        self._registered = _registered()
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._current: Work | None = None
@@ -148,18 +148,15 @@ class Saver:
             kept._is_kept = True
         else:
             kept._begin(session, options)
-            kept._drop_encoders()
         return kept
 
     def _drop_encoders(self) -> None:
-        # Forget what another save may not use, and all objects and classes with it.
-        before, self._registered = self._registered, _registered()
+        # Forget all objects and classes; only what is free of them is left for another save.
         for key, (codec, encode, _) in [*self._encoders.items()]:
-            if self._registered != before or not codec.renews(encode):
+            if not codec.renews(encode):
                 del self._encoders[key]
-        if not self._encoders:
-            self._class_names.clear()
-            self._persistable.clear()
+        self._class_names.clear()
+        self._persistable.clear()
 
     def _end(self) -> None:
         # These refer back to this object.  Clearing them breaks the cycles, so that nothing waits for the
@@ -371,18 +368,19 @@ class Saver:
 
     def _puts_of(self, works: Sequence[Work]) -> Iterator[Put]:
         count = len(self._list)
-        yield from (put for put in map(self._encode, works) if put is not None)
+        yield from self._puts_of_each(works)
         yield from self._puts(count)
 
-    def _puts(self, position: int = 0) -> Iterator[Put]:
-        while position < len(self._list):
-            work = self._list[position]
-            position += 1
+    def _puts_of_each(self, works: Iterable[Work]) -> Iterator[Put]:
+        for work in works:
             put = self._encode(work)
             if put is not None:
                 yield put
                 if self._large is not None:
-                    self._check_large(work)
+                    self._check_large(work, self._large)
+
+    def _puts(self, position: int = 0) -> Iterator[Put]:
+        yield from self._puts_of_each(islice(self._list, position, None))  # it grows at its end
         yield from self._puts_of_gone(len(self._list))
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
@@ -392,7 +390,7 @@ class Saver:
             return
         there, gone = self._found(unchanged)
         self._pinned += there
-        yield from (put for put in map(self._encode, gone) if put is not None)
+        yield from self._puts_of_each(gone)
         if len(self._list) > count:
             yield from self._puts(count)
 
@@ -432,23 +430,23 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._enlist_written(work, codec, digest)
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
-        if encoded.buffers and payload is None:
-            self._large = encoded
+        if encoded.buffers:
+            if payload is not None and payload.transform is not None:
+                self._check_large(work, encoded)
+            else:
+                self._large = encoded
         about = self._about(work, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
-    def _check_large(self, work: Work) -> None:
-        # The engine has written large buffers from where they are.
-        encoded, self._large = self._large, None
-        if encoded is not None and have_changed(encoded.pieces, encoded.buffers):
-            raise _located(
-                work,
-                self._codec,
-                EncodeError(
-                    "a large array in it was changed while it was written",
-                    advice="Let no other thread change an object while it is saved",
-                ),
+    def _check_large(self, work: Work, encoded: Encoded) -> None:
+        # Large buffers were written, or transformed, from where they are.
+        self._large = None
+        if have_changed(encoded.pieces, encoded.buffers):
+            changed = EncodeError(
+                "a large array in it was changed while it was written",
+                advice="Let no other thread change an object while it is saved",
             )
+            raise _located(work, self._codec, changed)
 
     def _check_doubtful(self, work: Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
@@ -665,8 +663,9 @@ class Saver:
         flags = SIMPLE if is_simple and not versions else 0
         if len(pieces) == 1:
             return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
-        buffers = large_in(pieces)
-        digest = digest_around([each for each in pieces if type(each) is bytes], buffers)
+        if self._options.check is not None:
+            pieces = held(pieces)  # they are all encoded before the first is written
+        digest, buffers = digest_and_buffers(pieces)
         return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
 
     def _groups(self, references: Iterable[str]) -> Groups:

@@ -79,13 +79,14 @@ class Rewriter:
         # Classes by value are made once for all records of the run.
         self._caches = Caches()
         self._graph: tuple[IdentityMap, Any] = IdentityMap(), None
+        self._old_size = 0  # bytes of the record as it was
 
     def rewritten(self, id_: str) -> Rewritten | None:
         """Return the record `id_` rewritten; None if it has the codec and transform already.
 
         Raise `NotFoundError`, `StorageError`, or any other `BrineryError` if it cannot be rewritten.
         """
-        metadata, _ = read_metadata(self._backend, name_of(id_), id_)
+        metadata, self._old_size = read_metadata(self._backend, name_of(id_), id_)
         if self._is_current(metadata):
             return None
         around = IsolatedIdentityMap(id_)
@@ -132,7 +133,7 @@ class Rewriter:
         # Raises unless the expanded payload has the digest of the old one.
         self._session.expander.restored(parse(data, id=id_))
         put = Put(name_of(id_), (data,), record.version, about_of(described, None))
-        sizes = len(record.data), len(data)
+        sizes = self._old_size, len(data)
         return Rewritten(id_, put, *sizes, metadata.raw_digest, read.codec, is_compared=True)
 
     def _stored(self, id_: str, read: FetchedRecord) -> Stored:
@@ -182,7 +183,7 @@ class Rewriter:
         codec = self._session.codecs.codec_for(new.codec, new.config)
         is_compared = self._is_same(obj, read, trial, around, codec)
         put = Put(name_of(id_), (data,), read.record.version, about)
-        sizes = len(read.record.data), len(data)
+        sizes = self._old_size, len(data)
         return Rewritten(id_, put, *sizes, new.raw_digest, codec, is_compared)
 
     def _save(

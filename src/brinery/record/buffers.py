@@ -7,7 +7,7 @@ for any part alone.  The digest of such a payload is that of its other bytes, fo
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from brinery.backend import Ranges
 from brinery.codec import ALIGNMENT, Buffer
@@ -46,6 +46,17 @@ def large_in(pieces: Sequence[Buffer]) -> tuple[LargeBuffer, ...]:
     return tuple(found)
 
 
+def digest_and_buffers(pieces: Sequence[Buffer]) -> tuple[bytes, tuple[LargeBuffer, ...]]:
+    """Return the digest of a payload in pieces, and the large buffers among these."""
+    buffers = large_in(pieces)
+    return digest_around([piece for piece in pieces if type(piece) is bytes], buffers), buffers
+
+
+def held(pieces: Sequence[Buffer]) -> list[Buffer]:
+    """Return the pieces with large buffers that nobody else can change."""
+    return [memoryview(bytes(piece)) if type(piece) is memoryview else piece for piece in pieces]
+
+
 def have_changed(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> bool:
     """Return whether large buffers have other content than when `large_in` took their digests."""
     views = [piece for piece in pieces if type(piece) is memoryview]
@@ -54,25 +65,34 @@ def have_changed(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> bo
     )
 
 
-def read_buffer(ranges: Ranges, buffer: LargeBuffer) -> Buffer | None:
+def read_buffer(
+    ranges: Ranges, buffer: LargeBuffer, memory: Callable[[int], Buffer] | None
+) -> Buffer | None:
     """Return a large buffer of a record in memory of its own; None if it is damaged.
 
-    Each chunk is checked while it is in the cache of the processor.
+    `memory` makes what can be written to; without it the buffer is bytes.  Each chunk is checked while it is
+    in the cache of the processor.
     """
-    memory = _new_memory(buffer.size)
-    view = memoryview(memory)
+    if memory is None:
+        data = ranges.read(buffer.offset, buffer.offset + buffer.size)
+        return data if chunk_digests(data) == buffer.digests else None
+    made = memory(buffer.size)
+    view = memoryview(made)
     found = []
     for at in range(0, buffer.size, CHUNK):
         chunk = view[at : at + CHUNK]
         ranges.read_into(buffer.offset + at, chunk)
         found.append(digests()[1](chunk))
-    return memory if b"".join(found) == buffer.digests else None
+    return made if b"".join(found) == buffer.digests else None
 
 
-def _new_memory(size: int) -> Buffer:
-    # numpy's memory is not filled with zeros first, which takes as long as a copy.
-    numpy: Any = sys.modules.get("numpy")
-    return bytearray(size) if numpy is None else numpy.empty(size, "u1")
+def new_memory(libraries: Mapping[str, str]) -> Callable[[int], Buffer]:
+    """Return a function that makes memory for a record which names these libraries.
+
+    That of numpy is not filled with zeros first, which takes as long as a copy; but it is no bytearray.
+    """
+    numpy: Any = sys.modules.get("numpy") if "numpy" in libraries else None
+    return bytearray if numpy is None else lambda size: numpy.empty(size, "u1")
 
 
 def around(payload: Buffer, buffers: Sequence[LargeBuffer]) -> Iterator[Buffer]:

@@ -16,6 +16,7 @@ from brinery.record.buffers import (
     check_places,
     digest_around,
     is_undamaged,
+    new_memory,
     read_buffer,
 )
 from brinery.record.clock import FAR_FUTURE
@@ -222,7 +223,7 @@ def _size(value: Any) -> int:
 def read_in_parts(
     ranges: Ranges,
     metadata: Metadata,
-    detached: Callable[[Sequence[bytes], Sequence[int]], bytes],
+    detached: Callable[[Sequence[bytes], Sequence[int]], tuple[bytes, Sequence[bool]]],
     path: str | None,
 ) -> Record:
     """Return a record whose large buffers are read into memory of their own, which can be written to.
@@ -235,18 +236,19 @@ def read_in_parts(
         parts.append(ranges.read(at, offset))
         at = offset + size
     parts.append(ranges.read(at, metadata.payload_size))
-    is_good = digest_around(parts, metadata.buffers) == metadata.payload_digest
-    buffers = []
-    for each in metadata.buffers if is_good else ():
-        buffer = read_buffer(ranges, each)
-        is_good = is_good and buffer is not None
-        buffers.append(buffer)
-    if not is_good:
+    if digest_around(parts, metadata.buffers) != metadata.payload_digest:
         raise damaged("the digest of its payload does not match", metadata.id, path)
     try:
-        raw = detached(parts, [each.size for each in metadata.buffers])
+        raw, writable = detached(parts, [each.size for each in metadata.buffers])
     except ValueError as error:
         raise damaged("brinery does not write such metadata", metadata.id, path) from error
+    memory = new_memory(metadata.libraries)
+    buffers = []
+    for each, is_writable in zip(metadata.buffers, writable, strict=True):
+        buffer = read_buffer(ranges, each, memory if is_writable else None)
+        if buffer is None:
+            raise damaged("the digest of its payload does not match", metadata.id, path)
+        buffers.append(buffer)
     return Record(metadata, b"", ranges.version, raw, buffers)
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from weakref import ref
+
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
 from brinery.record.kind import Kind
@@ -19,8 +22,8 @@ class Caches:
         self.codecs: dict[Any, Any] = {}
         """The caches of codecs, under keys that the codecs choose: `links.cache`."""
         self.libraries = Libraries()
-        self.makers: dict[Kind, tuple[type, bytes]] = {}
-        """By the kind of simple records, the class of their objects and the opening that makes them."""
+        self.makers: dict[bytes, tuple[ref[type], bytes]] = {}
+        """By the bytes of the kind of simple records, their class and the opening of it."""
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
@@ -28,6 +31,11 @@ class Caches:
         """The kinds of records that are written, by the `id()` of the codec."""
         self.saver: Any = None
         """The saver of the last save, with its picklers; None while a save uses it."""
+
+    def add_makers(self, makers: Mapping[Kind, tuple[type, bytes]]) -> None:
+        """Add the classes that a load has found."""
+        for kind, (cls, opening) in makers.items():
+            self.makers[kind.blob] = ref(cls), opening
 
     def kinds_of(self, codec: Codec) -> KindTable:
         """Return the kinds of the records that a codec writes."""

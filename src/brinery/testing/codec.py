@@ -243,7 +243,7 @@ class CodecContract:
                     parts.append(b"")
                 else:
                     parts[-1] += piece
-            payload = codec.detached(parts, [len(view) for view in views])
+            payload, _ = codec.detached(parts, [len(view) for view in views])
             assert len(payload) < array.nbytes // 2
             found = codec.load(payload, LoneLinks(array), [bytearray(view) for view in views])
         for each in (whole, found):
