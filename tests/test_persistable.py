@@ -95,6 +95,18 @@ class TestMixIn:
             for hint in typing.get_type_hints(Persistable).values()
         )
 
+    def test_a_field_of_that_name_has_no_default(self) -> None:
+        """A dataclass asks the class for it."""
+
+        @dataclass
+        class Named(Persistable):
+            persistent_id: str
+            number: int
+
+        assert Named("mine", 1).persistent_id == "mine"
+        with pytest.raises(TypeError):
+            Named()  # type: ignore[call-arg]
+
     def test_instances_pickle_as_without_the_mix_in(self) -> None:
         """Nothing of brinery is in their state."""
         task = pickle.loads(pickle.dumps(_Task("a")))

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from pickle import PickleBuffer
 from typing import Any
 
 import numpy as np
 import pytest
 
-from brinery import MemoryStore, Trust
+from brinery import (
+    EncodeError,
+    FilesystemStore,
+    MemoryStore,
+    Persistable,
+    Trust,
+    make_store,
+    recode,
+)
+from brinery.transforms.gzip import GzipTransform
 
 GRID = np.arange(12.0).reshape(3, 4)
 
@@ -85,3 +96,81 @@ def test_a_read_only_array_needs_no_other_trust() -> None:
     for array in ARRAYS.values():
         (found,) = kept("pickle", [read_only(array)], trust)
         assert not found.flags.writeable
+
+
+class Holder(Persistable):
+    """An object with an array."""
+
+    def __init__(self, array: Any) -> None:
+        self.array = array
+
+
+@pytest.mark.parametrize("options", [{"compress": "gzip"}, {}])
+def test_an_array_that_changes_while_it_is_written_is_refused(
+    options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it is compressed or not: the digest of the record was taken before."""
+    store = MemoryStore(**options)
+    holder = Holder(np.zeros(200_000))
+    encode = GzipTransform.encode
+    commit = store.backend.commit
+
+    def changing(self: Any, pieces: Any) -> Any:
+        holder.array[5] += 1
+        return encode(self, pieces)
+
+    def late(puts: Any, deletes: Any = ()) -> Any:
+        def each() -> Any:
+            for put in puts:
+                holder.array[5] += 1
+                yield put
+
+        return commit(each(), deletes)
+
+    if options:
+        monkeypatch.setattr(GzipTransform, "encode", changing)
+    else:
+        monkeypatch.setattr(store.backend, "commit", late)
+    with pytest.raises(EncodeError, match="was changed while it was written"):
+        store.save(holder)
+    assert store.list() == []
+
+
+@pytest.mark.parametrize("size", [8191, 8192, 400_000])
+def test_an_update_changes_the_living_object(tmp_path: Path, size: int) -> None:
+    """Its digest is that of its record, however large its array is."""
+    store = FilesystemStore(tmp_path)
+    holder = Holder(np.zeros(size))
+    id_ = store.save(holder)
+
+    def change(found: Holder) -> None:
+        found.array[0] = 1
+
+    assert store.update(id_, change) is holder
+    assert holder.array[0] == 1
+    store.save(holder)
+
+
+@pytest.mark.parametrize("place", ["directory", "sqlite"])
+def test_large_records_are_compressed_later(tmp_path: Path, place: str) -> None:
+    """All of their bytes, although a load reads arrays apart from the rest."""
+    url = str(tmp_path / "store") if place == "directory" else f"sqlite:///{tmp_path}/store.db"
+    with make_store(url) as store:
+        id_ = store.save(Holder(np.arange(400_000)))
+        size = store.info(id_).size
+    with make_store(url, compress="gzip") as store:
+        report = recode(store)
+        assert (report.recoded, report.size_before) == (1, size)
+        assert (store.load(id_).array == np.arange(400_000)).all()
+
+
+@pytest.mark.parametrize("size", [70_000, 2_000_000])
+@pytest.mark.parametrize("kind", [bytes, bytearray])
+def test_buffers_of_other_things_keep_their_type(tmp_path: Path, kind: Any, size: int) -> None:
+    """However the record is read."""
+    store = FilesystemStore(tmp_path)
+    id_ = store.save([PickleBuffer(kind(size))])
+    store.invalidate_cache()
+    (found,) = store.load(id_)
+    assert type(found) is kind
+    assert len(found) == size

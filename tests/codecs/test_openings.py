@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import pickle
+import sqlite3
 from collections import Counter
 from datetime import date
 from decimal import Decimal
@@ -15,7 +16,7 @@ import pytest
 from tests.record.forms import with_kind
 from tests.trust.things import Plain
 
-from brinery import DecodeError, MemoryStore, Persistable, Store
+from brinery import DecodeError, EncodeError, MemoryStore, Persistable, Store
 from brinery.ids import name_of
 from brinery.record.reader import parse
 from brinery.reference import external
@@ -340,3 +341,41 @@ def test_the_error_is_that_of_the_first_attempt() -> None:
     Registered.names.clear()
     with pytest.raises(DecodeError, match="the real reason"):
         Store(store.backend).load("root")
+
+
+class Proxy(Persistable):
+    """Answers for its target, and for ever if it has none."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.target, name)
+
+
+class Database(Persistable, sqlite3.Connection):
+    """Has more in C than its attributes."""
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle"])
+def test_what_could_not_be_loaded_is_refused(codec: str) -> None:
+    """As where the objects have no opening."""
+    proxy: Any = Proxy()
+    proxy.target = [1]
+    database: Any = Database(":memory:")
+    database.label = "one"
+    store = MemoryStore(codec=codec)
+    for obj in (proxy, database):
+        with pytest.raises(EncodeError):
+            store.save(obj)
+    assert store.list() == []
+    database.close()
+
+
+def test_a_reducer_of_cloudpickle_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also for a class that would have an opening."""
+    import cloudpickle
+
+    reduced: Any = cloudpickle.Pickler.dispatch_table
+    monkeypatch.setitem(reduced, Node, lambda node: (Node, ("from the reducer",)))
+    store = MemoryStore(codec="cloudpickle")
+    id_ = store.save(Node("as it was"))
+    store.invalidate_cache()
+    assert store.load(id_).label == "from the reducer"

@@ -87,3 +87,90 @@ def test_copyreg_may_get_a_reducer_between_two_saves(monkeypatch: pytest.MonkeyP
     store.invalidate_cache()
     assert store.load("two").part == [1, 2]
     assert type(store.load("one").part) is Part
+
+
+class Equal(type):
+    """A metaclass that says that all its classes are equal."""
+
+    def __eq__(cls, other: object) -> bool:
+        return isinstance(other, Equal)
+
+    def __hash__(cls) -> int:
+        return 1
+
+
+class One(Persistable, metaclass=Equal):
+    """One of two classes."""
+
+
+class Other(Persistable, metaclass=Equal):
+    """The other one."""
+
+
+def test_classes_are_told_apart_by_identity() -> None:
+    """Each object comes back with its own class, and the records name it."""
+    store = MemoryStore()
+    one: Any = One()
+    one.other = Other()
+    one.other.n = 1
+    store.save(one, "one")
+    names = {store.info(id_).class_name for id_ in store.list()}
+    assert names == {f"{__name__}:One", f"{__name__}:Other"}
+    store.invalidate_cache()
+    found = store.load("one")
+    assert (type(found) is One, type(found.other) is Other) == (True, True)
+
+
+def test_a_class_may_be_renamed_between_two_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its next objects have the name under which it is found."""
+    renamed: Any = type("First", (Persistable,), {"__module__": __name__})
+    another = type("First", (Persistable,), {"__module__": __name__})
+    monkeypatch.setitem(globals(), "First", renamed)
+    store = MemoryStore()
+    for id_ in ("one", "two"):
+        obj = renamed()
+        obj.n = 1
+        store.save(obj, id_)
+        monkeypatch.setitem(globals(), "First", another)
+        monkeypatch.setitem(globals(), "Second", renamed)
+        renamed.__name__ = renamed.__qualname__ = "Second"
+    del obj
+    store.invalidate_cache()
+    assert store.info("two").class_name == f"{__name__}:Second"
+    assert type(store.load("two")) is renamed
+
+
+def test_a_class_may_get_another_hash_between_two_saves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An object that is a key in its own record gets its attributes first then."""
+    store = MemoryStore()
+    job: Any = Job(7)
+    store.save([job], "list")
+    monkeypatch.setattr(Job, "__eq__", lambda self, other: self.part == other.part)
+    monkeypatch.setattr(Job, "__hash__", lambda self: hash(self.part))
+    job.keys = {job: 1}
+    id_ = store.save(job)
+    del job
+    store.invalidate_cache()
+    found = store.load(id_)
+    assert found.keys[found] == 1
+
+
+def test_a_class_ends_with_its_objects() -> None:
+    """Also if the store has saved and loaded one."""
+    store = MemoryStore()
+
+    def used() -> weakref.ref[type]:
+        cls = type("Short", (Persistable,), {"__module__": __name__})
+        globals()["Short"] = cls
+        obj: Any = cls()
+        obj.n = 1
+        id_ = store.save(obj)
+        store.invalidate_cache()
+        store.load(id_)
+        return weakref.ref(cls)
+
+    first = used()
+    used()
+    del globals()["Short"]
+    gc.collect()
+    assert first() is None

@@ -179,3 +179,50 @@ def test_a_reader_that_restricts_classes_does_not_believe_the_flag() -> None:
     store.invalidate_cache()
     with pytest.raises(TrustError, match=r"os\.system|os:system"):
         store.load("job")
+
+
+class Owner(Persistable):
+    """An object whose text is an attribute."""
+
+    def __str__(self) -> str:
+        return str(vars(self).get("name", "?"))
+
+
+class Label:
+    """Is pickled as the text of its owner."""
+
+    def __init__(self, owner: Owner) -> None:
+        self.owner = owner
+
+    def __reduce__(self) -> Any:
+        return str, (self.owner,)
+
+
+def test_what_looks_at_another_object_is_not_simple() -> None:
+    """Its attributes are needed then."""
+    store = MemoryStore()
+    job: Any = Job("one")
+    owner: Any = Owner()
+    owner.name = "Ann"
+    job.label = Label(owner)
+    id_ = store.save(job)
+    assert not is_simple(store, id_)
+    del job, owner
+    store.invalidate_cache()
+    assert store.load(id_).label == "Ann"
+
+
+def test_a_rename_is_found_that_came_after_the_first_load() -> None:
+    """By loads of one record and of a graph."""
+    from brinery import renamed_from
+    from brinery.evolution.renames import _decorated
+
+    store = MemoryStore()
+    store.save(Job("one"), "job")
+    store.load("job")
+    store.invalidate_cache()
+    renamed_from(f"{__name__}:Job")(Owner)
+    try:
+        assert type(store.load("job")) is Owner
+    finally:
+        del _decorated[f"{__name__}:Job"]

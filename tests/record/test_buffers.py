@@ -196,7 +196,7 @@ def test_damage_is_found_in_parts_too() -> None:
 def test_buffers_that_are_none_for_the_codec_are_damage() -> None:
     """Any bytes may be described as a buffer, with digests that fit."""
 
-    def refusing(parts: Sequence[bytes], sizes: Sequence[int]) -> bytes:
+    def refusing(parts: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, list[bool]]:
         raise ValueError("no header")
 
     data = built_with(PIECES, BUFFERS)
