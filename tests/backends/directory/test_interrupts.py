@@ -20,6 +20,7 @@ STORM = """
 import os, random, signal, sys, threading, time
 from brinery import FilesystemStore
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
 place, durability, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
 store = FilesystemStore(place, durability=durability, lock_timeout=20)
 store.save_many([[1], [2]])
