@@ -174,3 +174,17 @@ def test_a_class_ends_with_its_objects() -> None:
     del globals()["Short"]
     gc.collect()
     assert first() is None
+
+
+@pytest.mark.parametrize("codec", ["pickle", "cloudpickle"])
+def test_saves_with_codecs_of_their_own_leave_nothing(codec: str) -> None:
+    """Each of them makes its codec again."""
+    store = MemoryStore()
+    for number in range(5):
+        store.save(Job(number), codec=codec)
+    caches = store.session.caches
+    assert len(caches.saver._encoders) <= 1
+    before = len(gc.get_objects())
+    for number in range(100):
+        store.replace("one", Job(number), codec=codec)
+    assert len(gc.get_objects()) - before < 100

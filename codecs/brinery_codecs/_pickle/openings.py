@@ -50,7 +50,6 @@ Both are passed in as out-of-band buffers.  An unpickler in C offers no other wa
 to it does not move the place of the next entry (CPython 3.11 to 3.13).
 """
 BUILD: Final = pickle.BUILD + pickle.STOP
-_EXTENSIONS: Final = (pickle.EXT1, pickle.EXT2, pickle.EXT4)
 
 
 class Opening(NamedTuple):
@@ -122,17 +121,16 @@ def is_plain(cls: Any) -> bool:
         and cls.__getattribute__ is object.__getattribute__
         and not hasattr(cls, "__setstate__")
         and not hasattr(cls, "__getattr__")
-        and (cls.__hash__ is None or (_has_own_hash(cls) and cls.__eq__ is object.__eq__))
+        and (
+            cls.__hash__ is None
+            or (cls.__hash__ is object.__hash__ and cls.__eq__ is object.__eq__)
+        )
     )
 
 
 _POINTER: Final = struct.calcsize("P")
 _GET_STATE: Final = getattr(object, "__getstate__", None)
 _HashInC: Final[Any] = type(object.__hash__)
-
-
-def _has_own_hash(cls: Any) -> bool:
-    return cls.__hash__ is object.__hash__
 
 
 def _hashes_by_value(cls: Any) -> bool:
@@ -153,9 +151,13 @@ def joined(opening: Opening, pieces: list[bytes]) -> list[bytes]:
 
 def may_name(state: Any) -> bool:
     """Return whether a state may name a global: only one of a few bytes can, or be part of a value."""
-    return b"\x93" in state or (
-        bool(copyreg._extension_registry)  # type: ignore[attr-defined]
-        and (b"\x82" in state or b"\x83" in state or b"\x84" in state)
+    return pickle.STACK_GLOBAL in state or _may_extend(state)
+
+
+def _may_extend(state: Any) -> bool:
+    # Whether it may name a global by a code of copyreg, which an unpickler may know without `find_class`.
+    return bool(copyreg._extension_registry) and any(  # type: ignore[attr-defined]
+        code in state for code in (pickle.EXT1, pickle.EXT2, pickle.EXT4)
     )
 
 
@@ -164,13 +166,13 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
 
     It names no global, or only harmless ones.
     """
-    if len(pieces) == 1 and b"\x93" not in pieces[0] and not copyreg._extension_registry:  # type: ignore[attr-defined]
+    if len(pieces) == 1 and not may_name(pieces[0]):
         return True
     if sum(map(len, pieces)) > _MOST_ON_TRIAL:
         return False
     state = b"".join(pieces)[opening:]
-    if copyreg._extension_registry and any(code in state for code in _EXTENSIONS):  # type: ignore[attr-defined]
-        return False  # an unpickler may find these without `find_class`
+    if _may_extend(state):
+        return False
     try:
         _Trial(BytesIO(REFILL + state), buffers=(_unfilled, _Unfilled())).load()
     except Exception:  # noqa: BLE001 - it names something else, or is not read without what it refers to
@@ -179,7 +181,7 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
 
 
 class _Unfilled:
-    """Stands for an object that is not filled yet: whoever looks at more than its identity runs its code."""
+    """Stands for an object that is not filled yet: code that looks at more than its identity is refused."""
 
     def _refused(self, *_: Any) -> Any:
         raise LookupError
@@ -200,18 +202,9 @@ class _Trial(pickle.Unpickler):
 
 _HARMLESS: Final = {
     "builtins": {
-        "bytearray",
-        "complex",
-        "dict",
-        "float",
-        "frozenset",
-        "int",
-        "list",
-        "range",
-        "set",
-        "slice",
-    }
-    | {"bool", "bytes", "str", "tuple"},
+        *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
+        *("range", "set", "slice", "str", "tuple"),
+    },
     "collections": {"Counter", "OrderedDict", "defaultdict", "deque"},
     "datetime": {"date", "datetime", "time", "timedelta", "timezone"},
     "decimal": {"Decimal"},

@@ -32,11 +32,6 @@ class WriteState:
             pickler.memo = {}
             target.pieces.clear()
 
-    def begin(self) -> None:
-        """Prepare for the next record."""
-        if self.table.met:
-            self.table.begin()
-
     def by_value(self) -> tuple[FunctionReducer, ClassReducer]:
         """Return the reducers of functions and of classes that are written by value."""
         if self._by_value is None:

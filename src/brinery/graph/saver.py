@@ -153,7 +153,8 @@ class Saver:
     def _drop_encoders(self) -> None:
         # Forget all objects and classes; only what is free of them is left for another save.
         for key, (codec, encode, _) in [*self._encoders.items()]:
-            if not codec.renews(encode):
+            # Each save may bring a codec of its own.
+            if codec is not self._codec or not codec.renews(encode):
                 del self._encoders[key]
         self._class_names.clear()
         self._persistable.clear()

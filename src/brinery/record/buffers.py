@@ -89,7 +89,7 @@ def read_buffer(
 def new_memory(libraries: Mapping[str, str]) -> Callable[[int], Buffer]:
     """Return a function that makes memory for a record which names these libraries.
 
-    That of numpy is not filled with zeros first, which takes as long as a copy; but it is no bytearray.
+    That of numpy is not filled with zeros first, which takes as long as a copy.  But it is not a bytearray.
     """
     numpy: Any = sys.modules.get("numpy") if "numpy" in libraries else None
     return bytearray if numpy is None else lambda size: numpy.empty(size, "u1")

@@ -11,7 +11,7 @@ All of it comes after the payload for two reasons.  A codec streams straight int
 and references are known only afterwards.  And a record of the pickle codec is still a plain pickle file:
 `pickle.load` stops at the end of the payload.
 
-The tail has two digests.  One is that of the payload: it tells whether an object has changed.  The other
+The tail has two digests.  One is that of the payload: it shows whether an object has changed.  The other
 covers everything between the payload and itself, so that a reader of the end needs no other byte.  Both are
 XXH3 (https://xxhash.com): they find damage, and protect from nobody.  Seals do that.
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from brinery.codec import Codec
 from brinery.record.kind import Kind, kind_of
-from brinery.typing import Any
+from brinery.typing import Any, Final
+
+MOST_KINDS: Final = 1000
+"""Kinds of one codec that are kept; a program that makes classes again and again has more."""
 
 
 class KindTable(dict[tuple[Any, ...], Kind]):
@@ -21,6 +24,8 @@ class KindTable(dict[tuple[Any, ...], Kind]):
         }
 
     def __missing__(self, key: tuple[Any, ...]) -> Kind:
+        if len(self) > MOST_KINDS:
+            self.clear()
         class_name, opening, *noted = key
         versions, libraries = map(dict, noted) if noted else ((), ())
         found = self[key] = kind_of(

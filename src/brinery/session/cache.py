@@ -8,7 +8,7 @@ from weakref import ref
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
 from brinery.record.kind import Kind
-from brinery.record.kinds import KindTable
+from brinery.record.kinds import MOST_KINDS, KindTable
 from brinery.session.recent import RecentRecords
 from brinery.typing import Any
 
@@ -27,20 +27,20 @@ class Caches:
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
-        self.kinds: dict[int, KindTable] = {}
-        """The kinds of records that are written, by the `id()` of the codec."""
+        self.kinds: KindTable | None = None
+        """The kinds of the records of the last save's codec: most saves of a store use one codec."""
         self.saver: Any = None
         """The saver of the last save, with its picklers; None while a save uses it."""
 
     def add_makers(self, makers: Mapping[Kind, tuple[type, bytes]]) -> None:
         """Add the classes that a load has found."""
+        if len(self.makers) > MOST_KINDS:
+            self.makers.clear()
         for kind, (cls, opening) in makers.items():
             self.makers[kind.blob] = ref(cls), opening
 
     def kinds_of(self, codec: Codec) -> KindTable:
         """Return the kinds of the records that a codec writes."""
-        found = self.kinds.get(id(codec))
-        if found is None:
-            # A codec is kept by its table, so that no other gets its identity.
-            found = self.kinds[id(codec)] = KindTable(codec)
-        return found
+        if self.kinds is None or self.kinds.codec is not codec:
+            self.kinds = KindTable(codec)
+        return self.kinds
