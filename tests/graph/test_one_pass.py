@@ -15,7 +15,7 @@ import pytest
 from brinery import MemoryStore, Persistable, Trust
 from brinery.errors import TrustError
 from brinery.evolution.upgrades import _steps, upgrades
-from brinery.graph.loader import Loader
+from brinery.graph.decoder import Decoder
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.reader import parse
@@ -49,13 +49,13 @@ def is_simple(store: MemoryStore, id_: str) -> bool:
 def ordered_loads(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list to which each record is added that is decoded in order."""
     found: list[str] = []
-    decode = Loader._decode_full
+    decode = Decoder._decode_full
 
-    def noting(self: Loader, id_: str) -> None:
+    def noting(self: Decoder, id_: str) -> None:
         found.append(id_)
         decode(self, id_)
 
-    monkeypatch.setattr(Loader, "_decode_full", noting)
+    monkeypatch.setattr(Decoder, "_decode_full", noting)
     store.invalidate_cache()
     return found
 
@@ -76,8 +76,43 @@ def test_a_graph_of_simple_records_comes_back_with_its_cycles(
     assert (one.after[0].name, one.after[0].after) == ("two", [one])
 
 
+def test_only_what_reaches_code_is_decoded_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rest is filled before, so that the code sees it complete."""
+    store = MemoryStore()
+    end, beside = Job("end"), Job("beside")
+    watcher = Watcher(Job("one", end), end)
+    root = [Job("before", watcher), beside, Job("end of a ring")]
+    root[2].after = [root[2], end]
+    ids = [store.save(root), *map(store.id_of, (root[0], watcher))]
+    del root, end, beside, watcher
+    found = ordered_loads(store, monkeypatch)
+    root = store.load(ids[0])
+    assert sorted(found) == sorted(map(str, ids))
+    assert root[0].after[0].seen == ["one", "end"]
+    assert root[2].after == [root[2], root[0].after[0].others[1]]
+
+
+def test_a_class_with_an_upgrade_does_not_slow_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is decoded in order, and what refers to it."""
+    store = MemoryStore()
+    owner: Any = Owner()
+    owner.name = "Ann"
+    roots = [Job("one", owner), Job("two")]
+    ids = store.save_many(roots)
+    other = str(store.id_of(owner))
+    del roots, owner
+    upgrades(Owner, to=2)(lambda state: state | {"upgraded": True})
+    try:
+        found = ordered_loads(store, monkeypatch)
+        one, two = store.load_many(ids)
+    finally:
+        del _steps[Owner]
+    assert (one.after[0].upgraded, two.name) == (True, "two")
+    assert sorted(found) == sorted([str(ids[0]), other])
+
+
 def test_an_object_that_runs_code_sees_complete_others() -> None:
-    """One such record is enough for all of its graph."""
+    """Whatever refers to it."""
     store = MemoryStore()
     watcher = Watcher(Job("one"), Job("two", Job("three")))
     id_ = store.save(watcher)

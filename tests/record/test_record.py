@@ -172,7 +172,11 @@ class TestRoundTrip:
         assert found.metadata.kind == metadata.kind
         assert (found.data, found.version) == (data, "v1")
 
-    @given(TEXT, st.dictionaries(TEXT, st.just("jobs:Task"), max_size=3), st.integers(0, 1))
+    @given(
+        TEXT,
+        st.dictionaries(TEXT, st.sampled_from(["jobs:Task", "jobs:Queue", "jobs:Config"])),
+        st.integers(0, 1),
+    )
     def test_written_records_are_read_in_one_pass(
         self, class_name: str, references: dict[str, str], flags: int
     ) -> None:

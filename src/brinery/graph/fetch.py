@@ -20,10 +20,11 @@ from brinery.errors import (
     TrustError,
 )
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
+from brinery.graph.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
-from brinery.record.reader import read_in_parts
+from brinery.record.reader import metadata_as_written, read_in_parts
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -50,16 +51,13 @@ _new_fetched: Final[Callable[[tuple[Record, Codec]], FetchedRecord]] = functools
 )
 
 
-_new_record: Final[Callable[[Any], Record]] = functools.partial(tuple.__new__, Record)
+class Fetched(NamedTuple):
+    """What a load has to decode, by ID, and the living objects that it reaches."""
 
-
-@functools.lru_cache(maxsize=1024)
-def _shared(kind: Kind) -> Metadata | None:
-    # What the metadata of the simple records of a kind have in common.  Those of one small record take more
-    # memory than its bytes, and once its references are known, only the careful way needs them.
-    if not kind.opening or kind.versions:
-        return None
-    return Metadata("", kind, (), (), 0, b"", 0.0, b"", SIMPLE)
+    alive: dict[str, Any]
+    simple: dict[str, SimpleRecord]
+    """The simple records, if the fetcher was asked for them."""
+    others: dict[str, FetchedRecord]
 
 
 class Fetcher:
@@ -69,20 +67,19 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_is_lean", "_placeholders", "_session")
+    __slots__ = ("_placeholders", "_session", "is_lean")
 
     def __init__(
         self, session: Session, *, placeholders: bool = False, is_lean: bool = False
     ) -> None:
-        """With `is_lean`, simple records have only the metadata that their kind gives: see `whole`."""
+        """With `is_lean`, keep no more of simple records than is needed to make their objects."""
         self._session = session
         self._placeholders = placeholders
-        self._is_lean = is_lean
+        self.is_lean = is_lean and session.gate.restriction is None and not placeholders
+        """Whether simple records are kept apart."""
 
-    def fetch(
-        self, ids: Sequence[str], references: Sequence[str] = ()
-    ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-        """Return the living objects that a graph reaches, and the records of the others, by ID.
+    def fetch(self, ids: Sequence[str], references: Sequence[str] = ()) -> Fetched:
+        """Return the living objects that a graph reaches, and the records of the others.
 
         If the engine can, all records are read in one state of the store.  `references` may be given for a
         single ID, if its references are known; all records are then read at once, if the engine can do that.
@@ -106,84 +103,88 @@ class Fetcher:
         The living objects that it refers to are put into `alive`.  A single record needs no snapshot of the
         store, and making one costs more than reading the record.  Raise what `fetch` raises.
         """
-        gate, backend = self._session.gate, self._session.backend
-        gate.begin_load()
+        backend = self._session.backend
+        self._session.gate.begin_load()
         name = name_of(id)
         try:
             found = backend.get_record(name)
         except Missing:
             raise NotFoundError(id, backend.location) from None
-        if isinstance(found, Ranges):
-            record = self._opened(found, id, backend.where(name))
-        else:
-            try:
-                record = gate.parsed(*found, id)
-            except (RecordError, TrustError):
-                record = gate.parsed(*found, id, backend.where(name))
+        data, version = (found, None) if isinstance(found, Ranges) else found
+        record = self._parsed(data, version, id, backend)
         metadata = record.metadata
         if metadata.references:
             unread = self._missing(metadata.references, alive)
             if unread and unread != [id]:
                 return metadata.references
-        codec = self._codec_of(metadata)
-        gate.check_codec(codec, metadata)
-        if metadata.transform is not None:
-            record = self._session.expander.restored(record, backend.where(name))
-        return _new_fetched((record, codec))
+        return self._with_codec(record, backend)
 
-    def _read(
-        self, ids: Sequence[str], backend: Backend, get_many: GetMany
-    ) -> tuple[dict[str, Any], dict[str, FetchedRecord]]:
-        gate = self._session.gate
-        alive: dict[str, Any] = {}
-        read: dict[str, FetchedRecord] = {}
-        wave = list(dict.fromkeys(ids))
-        codec: Codec | None = None
+    def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
+        found = Fetched({}, {}, {})
+        alive, simple, others = found
+        makers: dict[bytes, Maker | None] = {}
         kind: Kind | None = None
-        shared: Metadata | None = None
-        is_simple = self._is_lean and gate.restriction is None and not self._placeholders
+        maker: Maker | None = None
+        is_quick = self.is_lean and self._session.gate.accepts_plain
+        wave = list(dict.fromkeys(ids))
         while wave:
             following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
-                try:
-                    if isinstance(data, Ranges):
-                        record = self._opened(data, id_, backend.where(place))
-                    else:
-                        record = gate.parsed(data, version, id_)
-                except (RecordError, TrustError):
-                    # Parse it again with its path, so that the error names it; making the path takes time.
-                    if isinstance(data, Ranges):
-                        raise
-                    record = gate.parsed(data, version, id_, backend.where(place))
-                metadata = record.metadata
-                # Most records of a graph are of the same kind as the one before.
-                if metadata.kind is not kind or metadata.content is not None or codec is None:
-                    kind, codec = metadata.kind, self._codec_of(metadata)
-                    gate.check_codec(codec, metadata)
-                    shared = _shared(kind) if is_simple else None
-                if metadata.transform is not None:
-                    record = self._session.expander.restored(record, backend.where(place))
-                elif shared is not None and metadata.flags == SIMPLE and record.raw is None:
-                    record = _new_record((shared, record.data, record.version, None, ()))
-                else:
-                    is_simple, shared = False, None
-                read[id_] = _new_fetched((record, codec))
+                if is_quick and type(data) is bytes:
+                    metadata = metadata_as_written(data, id_)
+                    if metadata is not None and metadata[8] == SIMPLE:
+                        if metadata[1] is not kind:  # most are of the same kind as the one before
+                            kind = metadata[1]
+                            maker = makers.get(kind.blob)
+                        if maker is not None:
+                            simple[id_] = data, metadata[4], version, metadata[5], maker, None
+                            following.update(metadata[3])
+                            continue
+                each = self._with_codec(self._parsed(data, version, id_, backend), backend)
+                metadata = each.record.metadata
                 following.update(metadata.references)
+                lean = None
+                if self.is_lean:
+                    blob = metadata.kind.blob
+                    if blob not in makers:
+                        makers[blob] = maker_of(metadata, each.codec)
+                    kind, lean = None, as_simple(each.record, makers[blob])
+                if lean is None:
+                    others[id_] = each
+                else:
+                    simple[id_] = lean
             for id_ in wanted.values():
-                raise _not_found(id_, ids, backend, self.whole(read))
-            wave = sorted(following.difference(read, alive))
-        return alive, read
+                raise _not_found(id_, ids, backend, {**others, **self.whole(simple)})
+            wave = sorted(following.difference(simple, others, alive))
+        return found
 
-    def whole(self, read: Mapping[str, FetchedRecord]) -> dict[str, FetchedRecord]:
-        """Return records with all their metadata, which a lean `fetch` leaves out for simple records."""
+    def _parsed(self, data: bytes | Ranges, version: Version, id_: str, backend: Backend) -> Record:
+        if isinstance(data, Ranges):
+            return self._opened(data, id_, backend.where(name_of(id_)))
+        parsed = self._session.gate.parsed
+        try:
+            return parsed(data, version, id_)
+        except (RecordError, TrustError):
+            # Parse it again with its path, so that the error names it; making the path takes time.
+            return parsed(data, version, id_, backend.where(name_of(id_)))
+
+    def _with_codec(self, record: Record, backend: Backend) -> FetchedRecord:
+        metadata = record.metadata
+        codec = self._codec_of(metadata)
+        self._session.gate.check_codec(codec, metadata)
+        if metadata.transform is not None:
+            path = backend.where(name_of(metadata.id))
+            record = self._session.expander.restored(record, path)
+        return _new_fetched((record, codec))
+
+    def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:
+        """Return simple records with all that they say of themselves."""
         parsed = self._session.gate.parsed
         return {
-            id_: each
-            if each.record.metadata.id
-            else _new_fetched((parsed(each.record.data, each.record.version, id_), each.codec))
-            for id_, each in read.items()
+            id_: _new_fetched((record or parsed(data, version, id_), maker.codec))
+            for id_, (data, _, version, _, maker, record) in simple.items()
         }
 
     def _opened(self, ranges: Ranges, id_: str, path: str) -> Record:
@@ -195,9 +196,7 @@ class Fetcher:
                 metadata.buffers
                 and metadata.transform is None
                 and metadata.content is None
-                and gate.restriction is None
-                and self._is_lean
-                and not self._placeholders
+                and self.is_lean
             ):
                 codec = self._codec_of(metadata)
                 gate.check_codec(codec, metadata)

@@ -30,14 +30,19 @@ def partial_ids(
     placeholders.
     """
     found = {id_ for id_, met in evolved.items() if MISSING in met and id_ in read}
-    reached = {*found, *known}
-    if not reached:
+    return found | reaching({*found, *known}, read)
+
+
+def reaching(ids: Collection[str], read: Mapping[str, FetchedRecord]) -> set[str]:
+    """Return the IDs of all records that refer to one of `ids`, directly or not."""
+    found: set[str] = set()
+    if not ids:
         return found
     referrers: dict[str, list[str]] = {}
     for id_, fetched in read.items():
         for reference in fetched.record.metadata.references:
             referrers.setdefault(reference, []).append(id_)
-    pending = list(reached)
+    pending = list(ids)
     while pending:
         for id_ in referrers.get(pending.pop(), ()):
             if id_ not in found:

@@ -91,9 +91,9 @@ class Rewriter:
             return None
         around = IsolatedIdentityMap(id_)
         if self._has_codec(metadata) and self._session.fields is None:
-            _, read = Fetcher(self._view(self._backend, around)).fetch([id_])
-            if self._has_codec(read[id_].record.metadata):
-                return self._transformed(id_, read[id_])
+            read = Fetcher(self._view(self._backend, around)).fetch([id_]).others[id_]
+            if self._has_codec(read.record.metadata):
+                return self._transformed(id_, read)
         try:
             return self._encoded_again(id_, around)
         except StubAccessError:

@@ -53,10 +53,10 @@ _UNDAMAGED: Final = (ValueError, TypeError, KeyError, RecursionError)
 """What a well-formed end with other content raises while it is taken apart."""
 
 
-def record_as_written(data: bytes, version: Any, id: str | None) -> Record | None:
-    """Return a record without seal and optional fields; None if `parse` has to read it.
+def metadata_as_written(data: bytes, id: str | None) -> Metadata | None:
+    """Return the metadata of a record without seal and optional fields; None if `parse` has to read it.
 
-    A record that is returned is undamaged and, if `id` is given, has that ID.
+    The whole record is then undamaged and, if `id` is given, has that ID.
     """
     # Called for each record that is read: all in one function, to save calls.
     end = len(data) - TAIL_SIZE
@@ -83,20 +83,31 @@ def record_as_written(data: bytes, version: Any, id: str | None) -> Record | Non
         return None
     if type(groups) is not list or type(id_) is not str or (id is not None and id_ != id):
         return None
-    references: tuple[str, ...] = ()
+    references: list[str] = []
     if groups:
-        if len(groups) != 2:
+        pairs = iter(groups)
+        for class_name in pairs:
+            ids = next(pairs, None)
+            if type(class_name) is not str or type(ids) is not list:
+                return None
+            references += ids
+        if {*map(type, references)} != {str}:
             return None
-        class_name, ids = groups
-        if type(class_name) is not str or type(ids) is not list or {*map(type, ids)} != {str}:
-            return None
-        references = (*ids,)
     # fmt: off
-    return _new(Record, (_new(Metadata, (
-        id_, kind, groups, references, text_at, digest, created, nonce, flags, None, (), None,
+    return _new(Metadata, (
+        id_, kind, groups, (*references,), text_at, digest, created, nonce, flags, None, (), None,
         NOTHING_MORE,
-    )), data, version, None, ()))
+    ))
     # fmt: on
+
+
+def record_as_written(data: bytes, version: Any, id: str | None) -> Record | None:
+    """Return a record without seal and optional fields; None if `parse` has to read it.
+
+    A record that is returned is undamaged and, if `id` is given, has that ID.
+    """
+    metadata = metadata_as_written(data, id)
+    return None if metadata is None else _new(Record, (metadata, data, version, None, ()))
 
 
 def parse_metadata(

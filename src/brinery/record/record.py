@@ -11,12 +11,11 @@ from brinery.codec import Buffer
 from brinery.record.buffers import LargeBuffer
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
-from brinery.record.format import NONCE_SIZE, SIMPLE, SMALL, UNCOVERED
+from brinery.record.format import NONCE_SIZE, SIMPLE, SMALL
 from brinery.record.kind import Kind, kind_of
 from brinery.typing import Any, Final, NamedTuple
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
-_DIGEST_IN_TAIL: Final = slice(-UNCOVERED - 16, -UNCOVERED)
 _NONCE_IN_TAIL: Final = slice(16, 16 + NONCE_SIZE)
 Groups = Sequence[Any]
 """References, grouped by the class of their targets: a class, the list of its IDs, the next class, …"""
@@ -125,11 +124,6 @@ class Record(NamedTuple):
     """The payload after its transform was undone, or without its `buffers`."""
     buffers: Sequence[Any] = ()
     """The large buffers that the payload takes from outside, if the record was read in parts."""
-
-    @property
-    def raw_digest(self) -> bytes:
-        """Return the digest of the payload as the codec wrote it, also if only the kind is known."""
-        return self.metadata.raw_digest or self.data[_DIGEST_IN_TAIL]
 
     @property
     def stored(self) -> bytes | memoryview:

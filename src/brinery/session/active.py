@@ -23,8 +23,8 @@ class Decoder(Protocol):
 
     session: Any
     """The `Session` that it belongs to."""
-    failed_inside: bool
-    """Whether a load by a hook of its objects has failed."""
+    links: Any
+    """What its codecs get; its `failed_inside` says whether a load by a hook of its objects has failed."""
 
     def lend(self, id: str) -> Any:
         """Return the object `id` if it is complete, `NOTHING` otherwise."""

@@ -36,8 +36,8 @@ class TrustGate:
         self._backend = backend
         self._seals: Seals | None = None
         self._admitted: set[tuple[str, bool]] = set()
-        # Whether records without a seal, and of any codec, are accepted.
-        self._accepts_plain = not self.is_sealing and trust.codecs is None
+        self.accepts_plain = not self.is_sealing and trust.codecs is None
+        """Whether records without a seal, and of any codec, are accepted."""
         self.identity = settings.identity if settings else None
         self._check_identity()
 
@@ -109,7 +109,7 @@ class TrustGate:
 
         Raise `RecordError` or `TrustError`.
         """
-        if self._accepts_plain and (record := record_as_written(data, version, id)) is not None:
+        if self.accepts_plain and (record := record_as_written(data, version, id)) is not None:
             return record
         return parse(data, version, id=id, path=path, seals=self.seals, admit=self._admit)
 
