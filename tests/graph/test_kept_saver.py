@@ -183,7 +183,7 @@ def test_saves_with_codecs_of_their_own_leave_nothing(codec: str) -> None:
     for number in range(5):
         store.save(Job(number), codec=codec)
     caches = store.session.caches
-    assert len(caches.saver._encoders) <= 1
+    assert len(caches.saver.encoder._encoders) <= 1
     before = len(gc.get_objects())
     for number in range(100):
         store.replace("one", Job(number), codec=codec)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root, missing_class
+from brinery.ids import name_of
 from brinery.persistable import is_persistable_type
 from brinery.record.buffers import digest_and_buffers
 from brinery.record.record import Record
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
-from brinery.session.identity import NOTHING
+from brinery.session.identity import NOTHING, Entry
 from brinery.session.session import Session
 from brinery.typing import Any
 
@@ -38,6 +40,26 @@ class Reloading:
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self._versions: Mapping[str, int] = {}
+
+    def is_record_of(self, entry: Entry, digest: bytes) -> bool:
+        """Return whether the record of a living object that was loaded has, encoded again, this digest.
+
+        An object that was not changed may encode to other bytes than its record has: attribute names are
+        interned, so that equal strings are one object or two; sets have the order of this process.  So the
+        record is loaded again, and encoded as the living object was.
+        """
+        session = self.session
+        with suppress(Exception):  # then it counts as changed
+            record = session.caches.recent.get(entry.id, entry.version)
+            if record is None:
+                data, version = session.backend.get(name_of(entry.id))
+                if version != entry.version:
+                    return False
+                record = session.gate.parsed(data, version, id=entry.id)
+                session.gate.check_codec(entry.codec, record.metadata)
+                record = session.expander.restored(record)
+            return self.digest(entry.codec, record) == digest
+        return False
 
     def digest(self, codec: Codec, record: Record) -> bytes:
         """Load the object of `record`; return the digest of the payload that `codec` writes for it."""

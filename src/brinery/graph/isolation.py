@@ -13,11 +13,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from brinery.errors import EncodeError
+from brinery.graph.encoder import Encoder
 from brinery.graph.saver import Saver
 from brinery.ids import Id
 from brinery.persistable import Persistable
 from brinery.record.record import Groups, grouped
 from brinery.session.identity import NOTHING, IdentityMap
+from brinery.session.options import SaveOptions
+from brinery.session.session import Session
 from brinery.typing import Any, NoReturn
 
 
@@ -135,8 +138,8 @@ class GraphIdentityMap(IsolatedIdentityMap):
         return None if entry is None or entry.id == self.own else entry.id
 
 
-class IsolatedSaver(Saver):
-    """Saves one object; the objects that it refers to have records already.
+class IsolatedEncoder(Encoder):
+    """Encodes one object; the objects that it refers to have records already.
 
     `around` is the identity map of the isolated record.
     """
@@ -163,3 +166,14 @@ class IsolatedSaver(Saver):
     def _groups(self, references: Iterable[str]) -> Groups:
         found = [*dict.fromkeys(references)]
         return grouped(found, [self.around.classes.get(each, "") for each in found])
+
+
+class IsolatedSaver(Saver):
+    """Saves one object in the place of its record; `around` is the identity map of that."""
+
+    encoder: IsolatedEncoder
+    encoder_class = IsolatedEncoder
+
+    def __init__(self, session: Session, options: SaveOptions, around: IsolatedIdentityMap) -> None:
+        super().__init__(session, options)
+        self.encoder.around = around

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from brinery.backend import Expect, Version
+import functools
+from collections.abc import Callable, Iterable
+
+from brinery.backend import ABSENT, ANY, Expect, Version
 from brinery.codec import Codec
-from brinery.ids import name_of
+from brinery.errors import AlreadySavedError, IdTakenError, InvalidArgumentError
+from brinery.ids import Id, name_of
+from brinery.persistable import is_persistable_type
 from brinery.session.identity import Entry
-from brinery.typing import Any, NamedTuple
+from brinery.session.session import Session
+from brinery.typing import Any, Final, NamedTuple
 
 
 class Root(NamedTuple):
@@ -19,6 +25,14 @@ class Root(NamedTuple):
     """Replace any record that is stored under `id`."""
     expect: Version | None = None
     """The version that the record `id` must have; None for no such demand."""
+
+
+_new_root: Final[Callable[[Any], Root]] = functools.partial(tuple.__new__, Root)
+
+
+def roots_of(objects: Iterable[tuple[Any, str | None]]) -> list[Root]:
+    """Return roots for objects, each with the ID that the caller chose, or None."""
+    return [_new_root((obj, id_, False, None)) for obj, id_ in objects]
 
 
 class Work:
@@ -57,3 +71,146 @@ class Work:
         """Whether the caller chose the ID."""
         self.found_in = found_in
         """The record that refers to it; None for a root."""
+
+
+class PersistableTypes(dict[type, bool]):
+    """Whether the objects of a type have records of their own."""
+
+    def __missing__(self, cls: type) -> bool:
+        answer = is_persistable_type(cls)
+        if type(cls).__eq__ is type.__eq__:  # no other class is equal to it
+            self[cls] = answer
+        return answer
+
+
+class ClassNames(dict[type, str]):
+    """The names of types as records have them: `module:qualname`."""
+
+    def __missing__(self, cls: type) -> str:
+        answer = f"{cls.__module__}:{cls.__qualname__}"
+        if type(cls).__eq__ is type.__eq__:
+            self[cls] = answer
+        return answer
+
+
+class WorkList:
+    """The works of one save, in the order in which their objects were met; each object has one ID."""
+
+    def __init__(self) -> None:
+        self.found: list[Work] = []
+        self.is_persistable = PersistableTypes()
+        self.class_names = ClassNames()
+        self.claims: dict[str, str] = {}
+        """The class names of the objects, by ID."""
+        self.by_key: dict[int, Work] = {}
+        """The works of persistable objects, by `id()`."""
+        self._plain_roots: dict[int, Work] = {}
+
+    def begin(self, session: Session) -> None:
+        """Prepare for a save."""
+        self._identity = session.identity
+        self._new_id: Callable[[Any], Any] = session.idfactory.new
+        self._location = session.backend.location
+
+    def give_ids(self, new_id: Callable[[Any], Any]) -> None:
+        """Take the IDs of objects that have none from `new_id`."""
+        self._new_id = new_id
+
+    def forget_classes(self) -> None:
+        """Forget what was found out about types: it may have changed until the next save."""
+        self.class_names.clear()
+        self.is_persistable.clear()
+
+    def end(self) -> None:
+        """Forget the save."""
+        self.forget_classes()
+        for kept in (self.found, self.claims, self.by_key, self._plain_roots):
+            kept.clear()
+        unused: Any = None
+        self._identity = self._new_id = unused
+
+    def known(self, obj: Any) -> Work | None:
+        """Return the work of an object, None if it was not met."""
+        return self.by_key.get(id(obj)) or self._plain_roots.get(id(obj))
+
+    def of_reached(self, obj: Any, found_in: Work | None) -> Work | None:
+        """Return the work of an object that another one refers to; None if it is not persistable."""
+        work = self.by_key.get(id(obj))
+        if work is not None:
+            return work
+        if not self.is_persistable[type(obj)]:
+            return None
+        entry = self._identity.entry(obj)
+        if entry is None:
+            return self._add(obj, self._new_id(obj), None, ABSENT, found_in=found_in)
+        return self._add(obj, entry.id, entry, entry.version, found_in=found_in)
+
+    def add_root(self, root: Root) -> Work:
+        """Return the work of a root.
+
+        Raise `AlreadySavedError`, `IdTakenError`, `InvalidArgumentError`.
+        """
+        obj, wanted, overwrite, demanded = root
+        if wanted is not None and type(wanted) is not str:
+            wanted = str.__str__(wanted)
+        entry = self._identity.entry(obj)
+        if entry is not None and wanted is not None and entry.id != wanted:
+            if self.is_persistable[type(obj)]:
+                raise AlreadySavedError(entry.id, wanted, self._location)
+            entry = None
+        known = self.known(obj)
+        if known is not None:
+            if wanted in (None, known.id):
+                return known
+            if id(obj) in self.by_key:
+                raise AlreadySavedError(known.id, str(wanted), self._location)
+            if entry is not None and demanded is None:
+                # One plain object under two IDs: it is written under each, and has the last one afterwards.
+                demanded = ANY if overwrite else entry.version
+                entry = None
+        if demanded is not None and wanted is not None:
+            work = self._add(obj, wanted, entry, demanded)
+            work.is_demanded = True
+            return work
+        if entry is not None:
+            expect = ANY if overwrite else entry.version
+            return self._add(obj, wanted or entry.id, entry, expect)
+        if wanted is None:
+            return self._add(obj, self._new_id(obj), None, ABSENT)
+        return self._add(obj, wanted, None, ANY if overwrite else ABSENT, chosen=True)
+
+    def _add(
+        self,
+        obj: Any,
+        id_: str,
+        entry: Entry | None,
+        expect: Version | Expect,
+        *,
+        chosen: bool = False,
+        found_in: Work | None = None,
+    ) -> Work:
+        reference = id_ if type(id_) is str else str.__str__(id_)
+        cls = type(obj)
+        if reference in self.claims:
+            if chosen:
+                raise InvalidArgumentError(
+                    f"expected an ID for each object, got {id_!r} for two objects: choose another ID"
+                )
+            raise IdTakenError(id_, self._location)
+        # A plain object is written into every record that contains it, even if it is also a root.
+        works = self.by_key if self.is_persistable[cls] else self._plain_roots
+        # The codec may be close to the recursion limit, so that any call here may raise: the object
+        # must not get an ID without being on the list.
+        work = Work(
+            obj,
+            reference if type(id_) is Id else id_,
+            reference,
+            entry,
+            expect,
+            chosen,
+            found_in,
+        )
+        self.claims[reference] = self.class_names[cls]
+        self.found.append(work)
+        works[id(obj)] = work
+        return work

@@ -189,8 +189,7 @@ class Rewriter:
     def _save(
         self, trial: _Trial, obj: Any, around: IsolatedIdentityMap, options: SaveOptions
     ) -> None:
-        saver = IsolatedSaver(self._view(trial, around), options)
-        saver.around = around
+        saver = IsolatedSaver(self._view(trial, around), options, around)
         saver.save([Root(obj, Id(around.own), overwrite=True)])
 
     # -- whether it is the same

@@ -120,9 +120,9 @@ class Store(StoreMapping):
         A mapping has the IDs as its keys, and the objects as its values.
         """
         from brinery.graph.save import save
-        from brinery.graph.work import Root
+        from brinery.graph.work import roots_of
 
-        roots = [Root(obj, id_) for obj, id_ in named_objects(objects, ids)]
+        roots = roots_of(named_objects(objects, ids))
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
 
     def replace(
