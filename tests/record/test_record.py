@@ -48,7 +48,7 @@ SAMPLE = built((b"pay", b"load"), groups=GROUPS, config={"a": [1, None]}, openin
 
 def groups_of(classes: dict[str, str]) -> Groups:
     """Return the groups of references, given as IDs and the classes of their targets."""
-    return grouped([*classes], [*classes.values()]) if classes else []
+    return grouped(classes, classes)
 
 
 class TestFormat:

@@ -72,12 +72,11 @@ class PickleFamily(PickleReader):
         return functools.partial(self._encode, state)
 
     def _encode(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
-        cls = type(obj)
-        key = id(cls)  # a metaclass may say that two classes are equal
+        key = id(type(obj))  # a metaclass may say that two classes are equal
         if key in state.openings:
             opening = state.openings[key]
         else:
-            opening = state.openings[key] = self._opening(cls, state)
+            opening = state.openings[key] = self._opening(type(obj), state)
         if state.table.met:
             state.table.begin()
         if opening is None or not (attributes := obj.__dict__):
@@ -85,8 +84,10 @@ class PickleFamily(PickleReader):
         # Nobody else may use the idle pickler while this encodes: a hook of the user may save, too.
         idle, state.idle = state.idle, None
         pickler, target = idle or self._new_pickler(state)
-        target.pieces.clear()
-        size = target.base = len(opening.head)
+        head, is_plain, notes = opening
+        pieces = target.pieces
+        pieces.clear()
+        size = target.base = len(head)
         pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
         try:
             pickler.dump(attributes)
@@ -94,12 +95,12 @@ class PickleFamily(PickleReader):
             if is_too_deep(error):
                 return self._encode_otherwise(state, obj)
             raise
-        for note in opening.notes:
+        for note in notes:
             note()
-        found = joined(opening, target.pieces)
+        found = joined(head, pieces)
         state.idle = pickler, target
         self._check(pickler, found)
-        return found, size, opening.is_plain and are_simple(found, size)
+        return found, size, is_plain and are_simple(found, size)
 
     def _encode_otherwise(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
         sink = Pieces()

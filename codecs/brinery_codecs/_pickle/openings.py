@@ -29,6 +29,7 @@ FRAMED: Final = 4
 _MOST_ON_TRIAL: Final = 1 << 20  # bytes of a state
 _AFTER_FRAME: Final = 11  # bytes: protocol and length of the frame
 _AFTER_PROTOCOL: Final = 2
+_FRAME_OPCODE: Final = pickle.FRAME
 _FRAME: Final = pickle.FRAME[0]
 
 # The globals of brinery; `external` goes into the memo and from the stack again.
@@ -50,6 +51,8 @@ Both are passed in as out-of-band buffers.  An unpickler in C offers no other wa
 to it does not move the place of the next entry (CPython 3.11 to 3.13).
 """
 BUILD: Final = pickle.BUILD + pickle.STOP
+_STACK_GLOBAL: Final = pickle.STACK_GLOBAL
+_EXTENSIONS: Final[Any] = copyreg._extension_registry  # type: ignore[attr-defined]
 
 
 class Opening(NamedTuple):
@@ -137,26 +140,29 @@ def _hashes_by_value(cls: Any) -> bool:
     return cls.__hash__ is not None and type(cls.__hash__) is not _HashInC
 
 
-def joined(opening: Opening, pieces: list[bytes]) -> list[bytes]:
-    """Return the pieces of a payload from those of the pickle of its state."""
+def joined(head: bytes, pieces: list[bytes]) -> list[bytes]:
+    """Return the pieces of a payload: its opening, and those of the pickle of its state."""
     first = pieces[0]
     if len(pieces) == 1 and first[_AFTER_PROTOCOL] == _FRAME:
         # The frame has one more opcode.
         size = len(first) - _AFTER_FRAME + 1
-        frame = pickle.FRAME + size.to_bytes(8, "little")
-        return [b"".join((opening.head, frame, first[_AFTER_FRAME:-1], BUILD))]
+        return [
+            b"".join(
+                (head, _FRAME_OPCODE, size.to_bytes(8, "little"), first[_AFTER_FRAME:-1], BUILD)
+            )
+        ]
     last = pieces.pop()
-    return [opening.head, *pieces, last[:-1] + BUILD]
+    return [head, *pieces, last[:-1] + BUILD]
 
 
 def may_name(state: Any) -> bool:
     """Return whether a state may name a global: only one of a few bytes can, or be part of a value."""
-    return pickle.STACK_GLOBAL in state or _may_extend(state)
+    return _STACK_GLOBAL in state or _may_extend(state)
 
 
 def _may_extend(state: Any) -> bool:
     # Whether it may name a global by a code of copyreg, which an unpickler may know without `find_class`.
-    return bool(copyreg._extension_registry) and any(  # type: ignore[attr-defined]
+    return bool(_EXTENSIONS) and any(
         code in state for code in (pickle.EXT1, pickle.EXT2, pickle.EXT4)
     )
 
@@ -166,7 +172,7 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
 
     It names no global, or only harmless ones.
     """
-    if len(pieces) == 1 and not may_name(pieces[0]):
+    if len(pieces) == 1 and _STACK_GLOBAL not in pieces[0] and not _EXTENSIONS:
         return True
     if sum(map(len, pieces)) > _MOST_ON_TRIAL:
         return False

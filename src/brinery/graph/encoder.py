@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 
 from brinery.codec import Codec, Encode
 from brinery.errors import (
@@ -21,7 +21,7 @@ from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded
 from brinery.record.format import SIMPLE
 from brinery.record.kinds import KindTable
-from brinery.record.record import Groups, grouped
+from brinery.record.record import grouped
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
 from brinery.session.identity import Entry
@@ -42,6 +42,8 @@ class Encoder:
         self.batch: dict[Any, Any] = {}
         self.root: Any = None
         self.is_external_type = works.is_persistable.__getitem__
+        self.classes: Mapping[str, str] = works.claims
+        """The class names of all objects to which others may refer, by ID."""
         self._current: Work | None = None
         self._references: list[str] = []
         self.met = self._references.append
@@ -126,7 +128,7 @@ class Encoder:
         if versions or libraries:
             key += (*versions.items(),), (*libraries.items(),)
             is_simple = is_simple and not versions
-        groups = self._groups(references) if references else ()
+        groups = grouped(references, self.classes) if references else ()
         flags = SIMPLE if is_simple else 0
         if len(pieces) == 1:
             return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
@@ -134,10 +136,6 @@ class Encoder:
             pieces = held(pieces)  # they are all encoded before the first is written
         digest, buffers = digest_and_buffers(pieces)
         return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
-
-    def _groups(self, references: Iterable[str]) -> Groups:
-        found = [*dict.fromkeys(references)]
-        return grouped(found, [*map(self.works.claims.__getitem__, found)])
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
         found = codec, codec.encoder(self), self._caches.kinds_of(codec)

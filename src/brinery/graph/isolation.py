@@ -17,7 +17,6 @@ from brinery.graph.encoder import Encoder
 from brinery.graph.saver import Saver
 from brinery.ids import Id
 from brinery.persistable import Persistable
-from brinery.record.record import Groups, grouped
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
@@ -163,9 +162,11 @@ class IsolatedEncoder(Encoder):
         self.met(reference)
         return reference
 
-    def _groups(self, references: Iterable[str]) -> Groups:
-        found = [*dict.fromkeys(references)]
-        return grouped(found, [self.around.classes.get(each, "") for each in found])
+
+class _ClassNames(dict[str, str]):
+    # Those that the record has; it may have others when it is encoded again.
+    def __missing__(self, id: str) -> str:
+        return ""
 
 
 class IsolatedSaver(Saver):
@@ -177,3 +178,4 @@ class IsolatedSaver(Saver):
     def __init__(self, session: Session, options: SaveOptions, around: IsolatedIdentityMap) -> None:
         super().__init__(session, options)
         self.encoder.around = around
+        self.encoder.classes = _ClassNames(around.classes)

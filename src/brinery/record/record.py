@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from brinery.backend import About
@@ -142,17 +142,18 @@ class Record(NamedTuple):
         return self.raw if len(self.raw) < SMALL else memoryview(self.raw)
 
 
-def grouped(references: Sequence[str], classes: Sequence[str]) -> Groups:
-    """Return IDs grouped by the class of their targets; `classes` has that of each."""
-    if classes.count(classes[0]) == len(classes):
-        return [classes[0], references]
-    found: dict[str, list[str]] = {}
-    for id_, class_name in zip(references, classes, strict=True):
-        if class_name in found:
-            found[class_name].append(id_)
+def grouped(references: Iterable[str], classes: Mapping[str, str]) -> Groups:
+    """Return IDs, each once, grouped by the class of their targets; `classes` has that of each."""
+    groups: list[Any] = []
+    known: dict[str, list[str]] = {}
+    for id_ in dict.fromkeys(references):
+        class_name = classes[id_]
+        if class_name in known:
+            known[class_name].append(id_)
         else:
-            found[class_name] = [id_]
-    return [each for pair in found.items() for each in pair]
+            known[class_name] = ids = [id_]
+            groups += (class_name, ids)
+    return groups
 
 
 def classes_in(groups: Groups) -> dict[str, str]:

@@ -37,13 +37,14 @@ def build_record(
     without a transform.  `seals`, if given, seal the record.
     """
     payload, digest, groups, kind, flags, buffers = encoded
+    pack, _ = packing()
     transform = None
     if stored is not None:
         payload, digest, transform = stored
     if transform is not None or buffers or more:
-        text = packing()[0]((id, groups, _optional(transform, buffers, more)))
+        text = pack((id, groups, _optional(transform, buffers, more)))
     else:
-        text = packing()[0]((id, groups))
+        text = pack((id, groups))
     created, nonce = stamp
     blob = kind.blob
     if seals is not None:
@@ -52,12 +53,12 @@ def build_record(
     if len(text) + len(blob) > MAX_DESCRIPTION:
         raise RecordError("has too many references for one record: split the container", id=id)
     proof = b"" if seals is None else seals.proof(payload, text + blob, head)
-    end = text + blob + proof + head
-    end += digests()[0](end) + END
+    end = b"".join((text, blob, proof, head))
+    check = digests()[0](end)
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
-        return [b"".join((payload[0], end))]
-    return [*payload, end]
+        return [b"".join((payload[0], end, check, END))]
+    return [*payload, end + check + END]
 
 
 def _optional(
