@@ -159,7 +159,7 @@ class PickleFamily(PickleReader):
         found = opening_of(cls, self.protocol)
         if found is not None:
             check_bare(cls)
-            found = found._replace(notes=table.notes(cls))
+            found = Opening(found.head, found.is_plain, table.notes(cls))
         return found
 
     def _writes_by_name(self, cls: type) -> bool:

@@ -73,7 +73,13 @@ def opening_of(cls: type, protocol: int) -> Opening | None:
     """
     if protocol < FRAMED or not is_ordinary(cls) or not is_in_place(cls):
         return None
-    named = f"{cls.__module__}\n{cls.__qualname__}"
+    head = _head(cls.__module__, cls.__qualname__, protocol)
+    return None if head is None else Opening(head, is_plain(cls))
+
+
+@functools.lru_cache(maxsize=256)
+def _head(module: str, qualname: str, protocol: int) -> bytes | None:
+    named = f"{module}\n{qualname}"
     if named.count("\n") != 1:
         return None
     try:
@@ -81,7 +87,7 @@ def opening_of(cls: type, protocol: int) -> Opening | None:
     except UnicodeEncodeError:
         return None
     head = b"\x80%c%s%s%s" % (protocol, _FUNCTIONS, name, _CALL)
-    return Opening(head, is_plain(cls)) if len(head) <= _LONGEST else None
+    return head if len(head) <= _LONGEST else None
 
 
 def is_in_place(cls: type) -> bool:

@@ -62,9 +62,13 @@ class Encoder:
         # Asked once, because `isinstance` is slow here: the class is abstract.
         self.chain = options.codec if isinstance(options.codec, CodecChain) else None
         self._library = session.caches.libraries
+        self._is_encoding = True
 
     def end_encoding(self) -> None:
         """Forget all objects and classes; only what is free of them is left for another save."""
+        if not self._is_encoding:
+            return
+        self._is_encoding = False
         for key, (codec, encode, _) in [*self._encoders.items()]:
             # Each save may bring a codec of its own.
             if codec is not self._codec or not codec.renews(encode):

@@ -333,7 +333,7 @@ class Saver:
         if entry.digest != digest and entry.is_loaded:
             # The next time the object has this digest, or is known to have changed.
             entry.is_loaded = False
-            if self._reloading().is_record_of(entry, digest):
+            if self._reloading().is_record_of(work.obj, entry, digest):
                 entry.digest = digest
         return entry.digest == digest
 

@@ -123,7 +123,6 @@ class WorkList:
 
     def end(self) -> None:
         """Forget the save."""
-        self.forget_classes()
         for kept in (self.found, self.claims, self.by_key, self._plain_roots):
             kept.clear()
         unused: Any = None
