@@ -23,8 +23,7 @@ MOST_PARAMETERS_OF_A_PUBLIC_CONSTRUCTOR = 8
 
 # A file a command.
 LARGE_FOLDERS = {"brinery.cli"}
-# The two algorithms of the store.
-LONG_FILES = {"brinery.graph.saver", "brinery.graph.loader"}
+LONG_FILES: set[str] = set()
 LONG_FUNCTIONS: dict[str, str] = {}
 KEYWORDS = "users call it with keywords, which `help` is to show"
 CLICK = "click calls it with keywords, one for each option of the command"

@@ -11,7 +11,7 @@ import pytest
 from brinery import DecodeError, MemoryStore, Persistable, Store, upgrades
 from brinery.backends.memory import MemoryBackend
 from brinery.evolution import upgrades as upgrades_module
-from brinery.graph.early import EarlyAttributes
+from brinery.graph.loading.early import EarlyAttributes
 
 FAMILY = ("pickle", "cloudpickle", "dill")
 

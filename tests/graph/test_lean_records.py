@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from brinery import DanglingReferenceError, MemoryStore, Persistable
-from brinery.graph.loader import Loader
+from brinery.graph.loading.loader import Loader
 
 
 class Node(Persistable):

@@ -15,7 +15,7 @@ import pytest
 from brinery import MemoryStore, Persistable, Trust
 from brinery.errors import TrustError
 from brinery.evolution.upgrades import _steps, upgrades
-from brinery.graph.decoder import Decoder
+from brinery.graph.loading.decoder import Decoder
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.reader import parse

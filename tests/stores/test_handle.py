@@ -26,7 +26,7 @@ from brinery import (
     recode,
 )
 from brinery.backends.memory import MemoryBackend
-from brinery.graph.load import load
+from brinery.graph.loading.load import load
 from brinery.reference import OWN_STORE, ExternalReference
 
 

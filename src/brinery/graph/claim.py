@@ -9,9 +9,9 @@ import random
 
 from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
 from brinery.errors import ConflictError, NotFoundError
-from brinery.graph.load import load
-from brinery.graph.save import save
-from brinery.graph.work import Root
+from brinery.graph.loading.load import load
+from brinery.graph.saving.save import save
+from brinery.graph.saving.work import Root
 from brinery.ids import Id, as_id, name_of
 from brinery.record.listing import damage_of, ids_of
 from brinery.session.identity import NOTHING

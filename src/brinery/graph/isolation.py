@@ -13,8 +13,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from brinery.errors import EncodeError
-from brinery.graph.encoder import Encoder
-from brinery.graph.saver import Saver
+from brinery.graph.saving.encoder import Encoder
+from brinery.graph.saving.saver import Saver
 from brinery.ids import Id
 from brinery.persistable import Persistable
 from brinery.session.identity import NOTHING, IdentityMap

@@ -16,9 +16,9 @@ from brinery.errors import (
     RolledBackError,
 )
 from brinery.graph.comparison import Reloading
-from brinery.graph.load import load
-from brinery.graph.save import save, transaction
-from brinery.graph.work import Root
+from brinery.graph.loading.load import load
+from brinery.graph.saving.save import save, transaction
+from brinery.graph.saving.work import Root
 from brinery.ids import name_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session

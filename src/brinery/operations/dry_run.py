@@ -20,8 +20,8 @@ from brinery.errors import (
     UnknownCodecError,
     UnknownTransformError,
 )
-from brinery.graph.loader import Loader
-from brinery.graph.outcome import RENAMED, UPGRADED
+from brinery.graph.loading.loader import Loader
+from brinery.graph.loading.outcome import RENAMED, UPGRADED
 from brinery.ids import Id, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, by_status

@@ -13,7 +13,7 @@ from typing import Any, Final
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.extra_columns import Filling
 from brinery.errors import BrineryError, InvalidArgumentError, NotFoundError, StorageError
-from brinery.graph.loader import Loader
+from brinery.graph.loading.loader import Loader
 from brinery.ids import Id, id_of, name_of
 from brinery.operations.progress import Progress, Show
 from brinery.operations.recode import LeftRecord

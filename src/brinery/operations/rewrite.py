@@ -24,15 +24,15 @@ from brinery.errors import (
     MissingClassError,
     pass_memory_error,
 )
-from brinery.graph.fetch import FetchedRecord, Fetcher
 from brinery.graph.isolation import (
     GraphIdentityMap,
     IsolatedIdentityMap,
     IsolatedSaver,
     StubAccessError,
 )
-from brinery.graph.loader import Loader
-from brinery.graph.work import Root
+from brinery.graph.loading.fetch import FetchedRecord, Fetcher
+from brinery.graph.loading.loader import Loader
+from brinery.graph.saving.work import Root
 from brinery.ids import Id, name_of
 from brinery.record.clock import now
 from brinery.record.format import NONCE_SIZE

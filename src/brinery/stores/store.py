@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
-from brinery.graph.load import load
+from brinery.graph.loading.load import load
 from brinery.ids import Id, IdFactory, name_of
 from brinery.operations.scan import ids_in, ids_of_class, referrers
 from brinery.record.payload import MAX_EXPANDED
@@ -100,8 +100,8 @@ class Store(StoreMapping):
         here, `RolledBackError`, `VerificationError`, `StorageError`.  After any error the store is as it was
         before.
         """
-        from brinery.graph.save import save
-        from brinery.graph.work import Root
+        from brinery.graph.saving.save import save
+        from brinery.graph.saving.work import Root
 
         options = save_options(self._session, codec, compress, verify)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
@@ -119,8 +119,8 @@ class Store(StoreMapping):
 
         A mapping has the IDs as its keys, and the objects as its values.
         """
-        from brinery.graph.save import save
-        from brinery.graph.work import roots_of
+        from brinery.graph.saving.save import save
+        from brinery.graph.saving.work import roots_of
 
         roots = roots_of(named_objects(objects, ids))
         return save(self._session, roots, save_options(self._session, codec, compress, verify))
@@ -135,8 +135,8 @@ class Store(StoreMapping):
         verify: str | FreshProcess | None = None,
     ) -> None:
         """Save `obj` under `id` and replace any record there, no matter who has changed it since."""
-        from brinery.graph.save import save
-        from brinery.graph.work import Root
+        from brinery.graph.saving.save import save
+        from brinery.graph.saving.work import Root
 
         options = save_options(self._session, codec, compress, verify)
         save(self._session, [Root(obj, required_id(id), overwrite=True)], options)
@@ -159,7 +159,7 @@ class Store(StoreMapping):
         Raise `ConflictError` at the end, with the IDs of all records that were changed elsewhere since they
         were read, `TransactionError`, `StorageError`; after an error nothing was written.
         """
-        from brinery.graph.save import transaction
+        from brinery.graph.saving.save import transaction
 
         with transaction(self._session):
             yield

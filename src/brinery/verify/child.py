@@ -15,7 +15,7 @@ from typing import Any, Final
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.errors import BrineryError, DecodeError
 from brinery.evolution.renames import Renames
-from brinery.graph.load import load
+from brinery.graph.loading.load import load
 from brinery.ids import name_of
 from brinery.record.payload import PayloadExpander
 from brinery.record.reader import parse

@@ -16,11 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from brinery.errors import BrineryError, DecodeError
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
-from brinery.graph.decode_failure import DecodeFailure
-from brinery.graph.early import EarlyAttributes
-from brinery.graph.evolution_links import EvolutionLinks
-from brinery.graph.fetch import FetchedRecord
-from brinery.graph.outcome import MISSING, UPGRADED, keep_record
+from brinery.graph.loading.decode_failure import DecodeFailure
+from brinery.graph.loading.early import EarlyAttributes
+from brinery.graph.loading.evolution_links import EvolutionLinks
+from brinery.graph.loading.fetch import FetchedRecord
+from brinery.graph.loading.outcome import MISSING, UPGRADED, keep_record
 from brinery.ids import name_of
 from brinery.persistable import is_persistable_type
 from brinery.reference import OWN_STORE

@@ -9,9 +9,9 @@ from brinery.errors import DecodeError
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.placeholder import missing_class
 from brinery.evolution.upgrades import upgrade_from, version_of
-from brinery.graph.early import EarlyAttributes
-from brinery.graph.fetch import FetchedRecord
-from brinery.graph.outcome import MISSING, RENAMED, UPGRADED
+from brinery.graph.loading.early import EarlyAttributes
+from brinery.graph.loading.fetch import FetchedRecord
+from brinery.graph.loading.outcome import MISSING, RENAMED, UPGRADED
 from brinery.session.session import Session
 from brinery.typing import Any
 

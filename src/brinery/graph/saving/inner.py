@@ -17,9 +17,9 @@ from brinery.errors import (
     UnsupportedObjectError,
     pass_memory_error,
 )
-from brinery.graph.encoder import Encoder
-from brinery.graph.saver import Saver
-from brinery.graph.work import Root, Work
+from brinery.graph.saving.encoder import Encoder
+from brinery.graph.saving.saver import Saver
+from brinery.graph.saving.work import Root, Work
 from brinery.persistable import is_persistable_type
 from brinery.record.encoded import Encoded
 from brinery.session.active import ACTIVE

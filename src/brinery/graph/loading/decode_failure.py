@@ -13,7 +13,7 @@ from brinery.errors import (
     refusal_of,
 )
 from brinery.evolution.libraries import compared
-from brinery.graph.fetch import FetchedRecord
+from brinery.graph.loading.fetch import FetchedRecord
 
 
 class DecodeFailure:

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 
 from brinery.catalog.sequence import NumberSequence
 from brinery.errors import ConflictError, IdTakenError
-from brinery.graph.conflict import NumberTakenError, RecordsGoneError
-from brinery.graph.inner import saver_for
-from brinery.graph.work import Root
+from brinery.graph.saving.conflict import NumberTakenError, RecordsGoneError
+from brinery.graph.saving.inner import saver_for
+from brinery.graph.saving.work import Root
 from brinery.ids import Id
 from brinery.registry.chain import CodecChain
 from brinery.session.options import SaveOptions

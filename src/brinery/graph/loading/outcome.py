@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import set_record
-from brinery.graph.fetch import FetchedRecord
+from brinery.graph.loading.fetch import FetchedRecord
 from brinery.typing import Any, Final
 
 RENAMED: Final = "renamed"

@@ -13,9 +13,9 @@ from brinery.errors import (
     pass_memory_error,
 )
 from brinery.evolution.upgrades import version_of
-from brinery.graph.encode_failure import EncodeFailure
 from brinery.graph.object_path import path_to_object
-from brinery.graph.work import Work, WorkList
+from brinery.graph.saving.encode_failure import EncodeFailure
+from brinery.graph.saving.work import Work, WorkList
 from brinery.record.buffers import digest_and_buffers, held
 from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded

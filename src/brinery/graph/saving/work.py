@@ -43,6 +43,10 @@ class Work:
     """Whether the caller said which version to replace."""
     is_gone = False
     """Whether the record of an unchanged object was removed from the store."""
+    chosen = False
+    """Whether the caller chose the ID."""
+    found_in: Work | None = None
+    """The record that refers to it; None for a root."""
     number = -1
     """The place among the records that the save has written, which is a part of their nonces; -1 for none."""
     digest = b""
@@ -51,14 +55,7 @@ class Work:
     """The codec that wrote it."""
 
     def __init__(
-        self,
-        obj: Any,
-        id: str,
-        reference: str,
-        entry: Entry | None,
-        expect: Version | Expect,
-        chosen: bool,
-        found_in: Work | None,
+        self, obj: Any, id: str, reference: str, entry: Entry | None, expect: Version | Expect
     ) -> None:
         self.obj = obj
         self.id = id
@@ -67,10 +64,6 @@ class Work:
         self.name = name_of(reference)
         self.entry = entry
         self.expect = expect
-        self.chosen = chosen
-        """Whether the caller chose the ID."""
-        self.found_in = found_in
-        """The record that refers to it; None for a root."""
 
 
 class PersistableTypes(dict[type, bool]):
@@ -141,8 +134,11 @@ class WorkList:
             return None
         entry = self._identity.entry(obj)
         if entry is None:
-            return self._add(obj, self._new_id(obj), None, ABSENT, found_in=found_in)
-        return self._add(obj, entry.id, entry, entry.version, found_in=found_in)
+            work = self._add(obj, self._new_id(obj), None, ABSENT)
+        else:
+            work = self._add(obj, entry.id, entry, entry.version)
+        work.found_in = found_in
+        return work
 
     def add_root(self, root: Root) -> Work:
         """Return the work of a root.
@@ -176,39 +172,24 @@ class WorkList:
             return self._add(obj, wanted or entry.id, entry, expect)
         if wanted is None:
             return self._add(obj, self._new_id(obj), None, ABSENT)
-        return self._add(obj, wanted, None, ANY if overwrite else ABSENT, chosen=True)
+        if wanted in self.claims:
+            raise InvalidArgumentError(
+                f"expected an ID for each object, got {wanted!r} for two objects: choose another ID"
+            )
+        work = self._add(obj, wanted, None, ANY if overwrite else ABSENT)
+        work.chosen = True
+        return work
 
-    def _add(
-        self,
-        obj: Any,
-        id_: str,
-        entry: Entry | None,
-        expect: Version | Expect,
-        *,
-        chosen: bool = False,
-        found_in: Work | None = None,
-    ) -> Work:
+    def _add(self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect) -> Work:
         reference = id_ if type(id_) is str else str.__str__(id_)
         cls = type(obj)
         if reference in self.claims:
-            if chosen:
-                raise InvalidArgumentError(
-                    f"expected an ID for each object, got {id_!r} for two objects: choose another ID"
-                )
             raise IdTakenError(id_, self._location)
         # A plain object is written into every record that contains it, even if it is also a root.
         works = self.by_key if self.is_persistable[cls] else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
-        work = Work(
-            obj,
-            reference if type(id_) is Id else id_,
-            reference,
-            entry,
-            expect,
-            chosen,
-            found_in,
-        )
+        work = Work(obj, reference if type(id_) is Id else id_, reference, entry, expect)
         self.claims[reference] = self.class_names[cls]
         self.found.append(work)
         works[id(obj)] = work

@@ -6,14 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from brinery.errors import NotFoundError, pass_memory_error
 from brinery.evolution.upgrades import version_of
-from brinery.graph.fetch import FetchedRecord, Fetcher
-from brinery.graph.loader import Loader
+from brinery.graph.loading.fetch import FetchedRecord, Fetcher
 from brinery.ids import as_id
 from brinery.record.format import SIMPLE
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.typing import Any, Final
+from brinery.typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from brinery.graph.loading.loader import Loader
 
 _make: Final = object.__new__
 
@@ -30,7 +32,7 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
             identity.lend(ids)
         try:
             if len(ids) != 1 or ACTIVE.decoders:
-                return Loader(session, placeholders=placeholders).load(ids)
+                return _loader(session, placeholders=placeholders).load(ids)
             (id_,) = ids
             living = identity.get(id_)
             if living is not NOTHING and (placeholders or id_ not in identity.incomplete):
@@ -43,10 +45,17 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
                 obj = _filled(session, id_, found, alive)
                 if obj is not NOTHING:
                     return [obj]
-            return Loader(session, placeholders=placeholders).load(ids, first=(found, alive))
+            return _loader(session, placeholders=placeholders).load(ids, first=(found, alive))
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
+
+
+def _loader(session: Session, *, placeholders: bool) -> Loader:
+    # Opening a store needs no loader.
+    from brinery.graph.loading.loader import Loader
+
+    return Loader(session, placeholders=placeholders)
 
 
 def _filled(session: Session, id_: str, read: FetchedRecord, alive: Mapping[str, Any]) -> Any:

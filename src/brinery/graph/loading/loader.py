@@ -1,7 +1,7 @@
 """Loading a graph: its records are read, their objects are made, and the store knows them from then on.
 
-The objects of simple records are all made first and filled then (see `brinery.graph.simple`).  Whatever runs
-code of the user's, and whatever refers to that, is decoded in order (see `brinery.graph.decoder`).
+The objects of simple records are all made first and filled then (see `simple`).  Whatever runs code of the
+user's, and whatever refers to that, is decoded in order (see `decoder`).
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 from brinery.errors import DecodeError, pass_memory_error
-from brinery.graph.decoder import Decoder
-from brinery.graph.fetch import Fetched, FetchedRecord, Fetcher
-from brinery.graph.outcome import RENAMED, UPGRADED, partial_ids, reaching
-from brinery.graph.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
+from brinery.graph.loading.decoder import Decoder
+from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher
+from brinery.graph.loading.outcome import RENAMED, UPGRADED, partial_ids, reaching
+from brinery.graph.loading.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
 from brinery.ids import as_id
 from brinery.record.kind import Kind
 from brinery.session.active import ACTIVE

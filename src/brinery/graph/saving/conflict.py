@@ -8,11 +8,13 @@ from brinery.backend import ABSENT, Backend, Missing
 from brinery.errors import (
     BrineryError,
     ConflictError,
+    ForeignRecordError,
     IdTakenError,
     MisplacedRecordError,
     NotFoundError,
 )
-from brinery.graph.work import Work
+from brinery.graph.saving.work import Work
+from brinery.record.format import TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
 from brinery.session.identity import Entry, IdentityMap
 
@@ -95,3 +97,18 @@ class CommitConflict:
             return False
         entry.version = version
         return True
+
+
+def check_is_record(backend: Backend, work: Work) -> None:
+    """Raise `ForeignRecordError` if `overwrite` would replace a file that does not end as a record does."""
+    try:
+        end, size, _ = backend.get_tail(work.name, TAIL_SIZE)
+    except Missing:
+        return
+    if not has_magic(end):
+        raise ForeignRecordError(
+            f"({size} bytes) is damaged or not a record of brinery, and is not overwritten: "
+            "remove it first",
+            id=work.id,
+            path=backend.where(work.name),
+        )

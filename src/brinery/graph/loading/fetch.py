@@ -20,7 +20,7 @@ from brinery.errors import (
     TrustError,
 )
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
-from brinery.graph.simple import Maker, SimpleRecord, as_simple, maker_of
+from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from brinery.backend import ABSENT, ANY, About, Conflict, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, About, Conflict, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
 from brinery.codec import Codec
 from brinery.errors import (
     EncodeError,
-    ForeignRecordError,
     NotFoundError,
     RecordError,
     RolledBackError,
@@ -29,14 +28,14 @@ from brinery.errors import (
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
-from brinery.graph.conflict import CommitConflict
-from brinery.graph.encoder import Encoder, located
-from brinery.graph.work import Root, Work, WorkList
+from brinery.graph.saving.conflict import CommitConflict, check_is_record
+from brinery.graph.saving.encoder import Encoder, located
+from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.buffers import have_changed
 from brinery.record.clock import now
 from brinery.record.encoded import Encoded
-from brinery.record.format import NONCE_SIZE, TAIL_SIZE, has_magic
+from brinery.record.format import NONCE_SIZE, TAIL_SIZE
 from brinery.record.info import read_metadata
 from brinery.record.payload import Stored, stored
 from brinery.record.record import Groups, flat, nonce_in
@@ -242,7 +241,7 @@ class Saver:
         expect, digest = work.expect, encoded.digest
         if expect is ANY:
             if work.chosen:
-                self._check_is_record(work)
+                check_is_record(self._backend, work)
         elif entry is not None and entry.codec == codec and self._is_former(work, entry, digest):
             if work.is_gone:
                 # Another process removed the record: the object counts as new, unless the caller
@@ -278,20 +277,6 @@ class Saver:
         fields = {} if values is None else values(work.obj)
         name = self.works.class_names[type(work.obj)]
         return _new_about((name, work.codec.name, self._now, flat(groups), fields))
-
-    def _check_is_record(self, work: Work) -> None:
-        # `overwrite` replaces only files that end as a record does, and never some other file.
-        try:
-            end, size, _ = self._backend.get_tail(work.name, TAIL_SIZE)
-        except Missing:
-            return
-        if not has_magic(end):
-            raise ForeignRecordError(
-                f"({size} bytes) is damaged or not a record of brinery, and is not overwritten: "
-                "remove it first",
-                id=work.id,
-                path=self._backend.where(work.name),
-            )
 
     def _check_large(self, work: Work, encoded: Encoded) -> None:
         # Large buffers were written, or transformed, from where they are.
@@ -398,7 +383,7 @@ class Saver:
     def _put_original(self, work: Work, original: OriginalRecord) -> Put | None:
         metadata, expect, entry = original.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
-            self._check_is_record(work)
+            check_is_record(self._backend, work)
         if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
             if not work.is_gone:
                 self._note_unchanged(work)
