@@ -26,11 +26,11 @@ MEMBERS = "tests.crossversion.members"
 def write(directory: Path) -> None:
     """Write the records of all codecs below `directory`, with this Python."""
     from tests.crossversion.members import values
-    from tests.golden.regenerate import write
+    from tests.golden.regenerate import write_plain
 
     from brinery import FilesystemStore
 
-    write(directory)
+    write_plain(directory)
     for codec in FAMILY:
         for protocol in range(6):
             place = directory / f"members-{codec}-{protocol}"

@@ -48,6 +48,11 @@ def compressed() -> Iterator[tuple[str, str, Mapping[str, Make]]]:
 def write(root: Path = ROOT) -> None:
     """Write the records of all codecs and transforms below `root`."""
     write_compressed(root)
+    write_plain(root)
+
+
+def write_plain(root: Path) -> None:
+    """Write the records of all codecs below `root`."""
     for path, codec, protocol, makes in directories():
         directory = root / path
         shutil.rmtree(directory, ignore_errors=True)
