@@ -6,7 +6,7 @@ import errno
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from copy import copy
 
 from brinery.backend import (
@@ -168,16 +168,19 @@ class DirectoryBackend(Backend):
 
     def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
         """Yield records as `get_many` does; the files of large ones."""
+        names = iter(names)
+        if not self._opened and (view := self._open()) is not None:
+            yield from view.get_records(names)
+        read, home, tail = files.read_small, self._layout.home, -files.VERSION_TAIL
         for name in names:
             try:
-                found = self.get_record(name)
-            except Missing:
+                data = read(home(name), _LEAST_IN_PARTS)
+            except OSError:
+                with suppress(Missing):
+                    found = self.get_record(name)
+                    yield name, *(found if isinstance(found, tuple) else (found, found.version))
                 continue
-            if type(found) is tuple:
-                yield name, *found
-            else:
-                assert isinstance(found, Ranges)
-                yield name, found, found.version
+            yield name, data, (len(data), data[tail:])
 
     def get_as_is(self, name: str) -> tuple[bytes, Version]:
         """Return the bytes under `name` without a look at their end, and their version."""

@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from brinery.codec import Buffer
+from brinery.record.format import MAGIC
 from brinery.typing import Final, NamedTuple
 
 try:
@@ -36,6 +37,7 @@ _READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
 
 VERSION_TAIL: Final = 64
+_PAGE: Final = 4096
 """The number of bytes at the end of a file that are its version."""
 
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
@@ -132,13 +134,17 @@ def open_regular(path: str) -> tuple[int, int]:
             is_record_file(path)
         raise
     try:
-        info = os.fstat(fd)
-        if not stat.S_ISREG(info.st_mode):
-            raise NotRegularError(path, info.st_mode)
+        return fd, _size_of_regular(fd, path)
     except BaseException:
         os.close(fd)
         raise
-    return fd, info.st_size
+
+
+def _size_of_regular(fd: int, path: str) -> int:
+    info = os.fstat(fd)
+    if not stat.S_ISREG(info.st_mode):
+        raise NotRegularError(path, info.st_mode)
+    return info.st_size
 
 
 class LargeFileError(OSError):
@@ -147,11 +153,17 @@ class LargeFileError(OSError):
 
 def read_small(path: str, most: int) -> bytes:
     """Return the content of a regular file of at most `most` bytes.  Raise `LargeFileError`."""
-    fd, size = open_regular(path)
     try:
+        (fd,) = map(os.open, (path,), _READ)  # as in `opened`; a call would take longer than this
+    except OSError:
+        fd, _ = open_regular(path)  # raises why
+    try:
+        data = os.read(fd, _PAGE + 1)
+        if len(data) <= _PAGE and data.endswith(MAGIC):  # a whole record: not worth a look at the size
+            return data
+        size = _size_of_regular(fd, path)
         if size > most:
             raise LargeFileError(errno.EFBIG, "it has to be looked at first")
-        data = os.read(fd, size + 1)
         return data if len(data) == size else data + _read_all(fd)
     finally:
         os.close(fd)
