@@ -159,7 +159,9 @@ def read_small(path: str, most: int) -> bytes:
         fd, _ = open_regular(path)  # raises why
     try:
         data = os.read(fd, _PAGE + 1)
-        if len(data) <= _PAGE and data.endswith(MAGIC):  # a whole record: not worth a look at the size
+        if len(data) <= _PAGE and data.endswith(
+            MAGIC
+        ):  # a whole record: not worth a look at the size
             return data
         size = _size_of_regular(fd, path)
         if size > most:

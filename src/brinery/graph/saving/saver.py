@@ -37,6 +37,7 @@ from brinery.record.clock import now
 from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, TAIL_SIZE
 from brinery.record.info import read_metadata
+from brinery.record.kind import Kind
 from brinery.record.payload import Stored, stored
 from brinery.record.record import Groups, flat, nonce_in
 from brinery.record.writer import build, build_record
@@ -62,7 +63,9 @@ class Saver:
         self._is_kept = False
         self.works = WorkList()
         self.encoder = self.encoder_class(self.works)
-        self._written: list[Work] = []
+        self._written: list[
+            tuple[Work, bytes, Codec]
+        ] = []  # with the digest and codec of the record
         self._pinned: list[Work] = []
         self._unchanged: list[Work] = []
         self._begin(session, options)
@@ -165,8 +168,8 @@ class Saver:
             self.encoder.end_encoding()
             self.works.claims.clear()
         self._identity.enter(
-            (work.reference, work.obj, versions[work.name], work.digest, work.codec)
-            for work in self._written
+            (work.reference, work.obj, versions[work.name], digest, codec)
+            for work, digest, codec in self._written
             if work.name in versions
         )
 
@@ -184,13 +187,11 @@ class Saver:
             self._epoch = None
 
     def _enter_committed(self) -> None:
-        for work in self._written:
+        for number, (work, digest, codec) in enumerate(self._written):
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
-                if nonce_in(end) == self._nonce + work.number.to_bytes(4, "big"):
-                    self._identity.enter(
-                        [(work.reference, work.obj, version, work.digest, work.codec)]
-                    )
+                if nonce_in(end) == self._nonce + number.to_bytes(4, "big"):
+                    self._identity.enter([(work.reference, work.obj, version, digest, codec)])
 
     def _puts_of(self, works: Sequence[Work]) -> Iterator[Put]:
         count = len(self.works.found)
@@ -254,29 +255,21 @@ class Saver:
         if entry is not None and entry.is_doubtful and work.found_in is not None:
             self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
-        nonce = self._enlist_written(work, codec, digest)
+        nonce = self._nonce + len(self._written).to_bytes(4, "big")
+        self._written.append((work, digest, codec))
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
         if encoded.buffers:
             if payload is not None and payload.transform is not None:
                 self._check_large(work, encoded)
             else:
                 self._large = encoded
-        about = self._about(work, encoded.groups) if self._keeps_columns else None
+        about = self._about(work, encoded.kind, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
-    def _enlist_written(self, work: Work, codec: Codec, digest: bytes) -> bytes:
-        # Return the nonce of the record.
-        written = self._written
-        work.digest, work.codec, work.number = digest, codec, len(written)
-        written.append(work)
-        return self._nonce + work.number.to_bytes(4, "big")
-
-    def _about(self, work: Work, groups: Groups) -> About:
-        assert work.codec is not None
+    def _about(self, work: Work, kind: Kind, groups: Groups) -> About:
         values = self.session.fields
         fields = {} if values is None else values(work.obj)
-        name = self.works.class_names[type(work.obj)]
-        return _new_about((name, work.codec.name, self._now, flat(groups), fields))
+        return _new_about((kind.class_name, kind.codec, self._now, flat(groups), fields))
 
     def _check_large(self, work: Work, encoded: Encoded) -> None:
         # Large buffers were written, or transformed, from where they are.
@@ -389,8 +382,9 @@ class Saver:
                 self._note_unchanged(work)
                 return None
             expect = ABSENT
-        nonce = self._enlist_written(work, original.codec, metadata.raw_digest)
+        nonce = self._nonce + len(self._written).to_bytes(4, "big")
+        self._written.append((work, metadata.raw_digest, original.codec))
         metadata = metadata._replace(id=work.reference, created=self._now, nonce=nonce)
         record = build(metadata, [bytes(original.record.stored)], self._seals)
-        about = self._about(work, metadata.groups) if self._keeps_columns else None
+        about = self._about(work, metadata.kind, metadata.groups) if self._keeps_columns else None
         return Put(work.name, record, expect, about)

@@ -6,7 +6,6 @@ import functools
 from collections.abc import Callable, Iterable
 
 from brinery.backend import ABSENT, ANY, Expect, Version
-from brinery.codec import Codec
 from brinery.errors import AlreadySavedError, IdTakenError, InvalidArgumentError
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
@@ -47,12 +46,6 @@ class Work:
     """Whether the caller chose the ID."""
     found_in: Work | None = None
     """The record that refers to it; None for a root."""
-    number = -1
-    """The place among the records that the save has written, which is a part of their nonces; -1 for none."""
-    digest = b""
-    """Of the payload that was written."""
-    codec: Codec | None = None
-    """The codec that wrote it."""
 
     def __init__(
         self, obj: Any, id: str, reference: str, entry: Entry | None, expect: Version | Expect
