@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, MutableMapping
 
 from brinery.errors import NotFoundError
-from brinery.ids import Id, name_of
+from brinery.ids import name_of
 from brinery.operations.scan import ids_one_by_one, require_records
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
@@ -45,7 +45,7 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         with self._session.lock, self._session.opened():
             return self._session.backend.has(name_of(id))
 
-    def __iter__(self) -> Iterator[Id]:
+    def __iter__(self) -> Iterator[str]:
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
@@ -72,7 +72,7 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
                 raise
             return default
 
-    def popitem(self) -> tuple[Id, Any]:
+    def popitem(self) -> tuple[str, Any]:
         """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
         from brinery.graph.claim import take_any
 

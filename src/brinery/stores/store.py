@@ -311,8 +311,8 @@ class Store(StoreMapping):
 
         remove(self._session, required_id(id))
 
-    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[Id]:
-        """Return the IDs of all objects, sorted.
+    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[str]:
+        """Return the IDs of all objects as plain strings, sorted as `Id` sorts them.
 
         With `cls`, a class or its name (``"Task"`` or ``"jobs:Task"``), only those of objects of exactly
         that class: this reads the end of each record.  With `prefix`, only IDs that start with that text.
@@ -359,7 +359,7 @@ class Store(StoreMapping):
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references
 
-    def referrers(self, id: str) -> Sequence[Id]:
+    def referrers(self, id: str) -> Sequence[str]:
         """Return the IDs of the objects that refer to the object `id`, sorted; `id` need not exist.
 
         Nothing is decoded.  If the backend has no index of references, the ends of all records are read.
