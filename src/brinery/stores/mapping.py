@@ -7,7 +7,6 @@ from collections.abc import Iterator, MutableMapping
 
 from brinery.errors import NotFoundError
 from brinery.ids import name_of
-from brinery.operations.scan import ids_one_by_one, require_records
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
 from brinery.typing import Any, Final
@@ -46,6 +45,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
             return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[str]:
+        from brinery.operations.scan import ids_one_by_one
+
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
@@ -84,6 +85,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
         file may also be that of another program.  `remove` removes it.
         """
+        from brinery.operations.scan import require_records
+
         with self._session.lock, self._session.opened():
             require_records(self._session.backend)
             self._session.commit((), list(self._session.backend.list()))

@@ -10,7 +10,6 @@ from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
 from brinery.graph.load import load
 from brinery.ids import Id, IdFactory, name_of
-from brinery.operations.scan import ids_in, ids_of_class, referrers
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
@@ -317,6 +316,8 @@ class Store(StoreMapping):
         With `cls`, a class or its name (``"Task"`` or ``"jobs:Task"``), only those of objects of exactly
         that class: this reads the end of each record.  With `prefix`, only IDs that start with that text.
         """
+        from brinery.operations.scan import ids_in, ids_of_class
+
         asked, start = optional_class(cls), optional_id(prefix) or ""
         if asked is None:
             return ids_in(self._session, start)
@@ -365,5 +366,7 @@ class Store(StoreMapping):
         Nothing is decoded.  If the backend has no index of references, the ends of all records are read.
         Raise `RecordError` if one of them cannot be read: it may refer to that object, too.
         """
+        from brinery.operations.scan import referrers
+
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))

@@ -11,7 +11,7 @@ from brinery.backends.directory import files
 from brinery.backends.directory.layout import LIKE_SHARD, SHARD, Layout, name_in, shard_of
 from brinery.backends.directory.presence import Presence
 from brinery.errors import storage_error
-from brinery.ids import form_of_names, id_of, is_hashed, unlike
+from brinery.ids import id_of, is_hashed, unlike
 from brinery.record import format
 from brinery.record.remains import WINDOW, is_remains
 from brinery.typing import Final
@@ -22,7 +22,7 @@ _NUMBERED: Final = re.compile(rf"[A-Za-z_][A-Za-z0-9_\-]{{0,149}}{_END_NUMBERED}
 _UUIDS: Final = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _UUID: Final = re.compile(rf"(?:.+-)?{_UUIDS}")
 # Nearly all names are of these forms, which no system reserves, and which are their own IDs.
-_COMMON: Final = form_of_names(
+_COMMON: Final = (
     rf"(?:[A-Za-z_][A-Za-z0-9_\-]{{4,99}}|[BD-KMOQ-Zbd-kmoq-z_][A-Za-z0-9_\-]{{0,3}}){_END_NUMBERED}"
     rf"|(?:[A-Za-z0-9_]{{1,99}}-)?{_UUIDS}"
 )
@@ -104,6 +104,16 @@ class Listing:
             if entry.name not in others or is_listed(name_in(entry.name), entry)
         ]
 
+    def has(self, name: str, path: str) -> bool:
+        """Return whether the file at `path` is listed, and under the name `name`.  Raise `OSError`."""
+        if not _is_object(name, path):
+            return False
+        if not self._layout.ignores_case:
+            return True
+        from brinery.backends.directory.alias import other_name_at
+
+        return other_name_at(path, name) is None
+
     def is_certain(self, name: str) -> bool:
         """Return whether a name that was listed is that of a record, by its form or its end."""
         if is_generated(name) or name in self._verified:
@@ -169,17 +179,6 @@ class Listing:
             return False  # removed or replaced since the directory was read
         except PermissionError:
             return True  # rather show a stray file than hide a record: loading it reports the kind
-
-
-def is_own_object(layout: Layout, name: str, path: str) -> bool:
-    """Return whether `Listing` shows the file at `path`, and under the name `name`.  Raise `OSError`."""
-    if not _is_object(name, path):
-        return False
-    if not layout.ignores_case:
-        return True
-    from brinery.backends.directory.alias import other_name_at
-
-    return other_name_at(path, name) is None
 
 
 def _is_object(name: str, path: str) -> bool:
