@@ -114,7 +114,7 @@ def _by_number(prefix: str, sorted_ids: list[str]) -> list[str]:
     zero = f"{prefix}.0"
     has_zeros = any(id.startswith(zero) and id != zero for id in sorted_ids[:2])
     if has_zeros and len(set(map(len, sorted_ids))) > 1:
-        return sorted(sorted_ids, key=Id.sort_key)
+        return sorted(sorted_ids, key=lambda id: (int(_parts(id)[1]), id))
     return sorted(sorted_ids, key=len)
 
 

@@ -606,7 +606,7 @@ class TestIds:
         assert [store.save([n]) for n in range(3)] == ["list.1", "list.2", "list.3"]
 
 
-def store_ids(directory: Path) -> list[Id]:
+def store_ids(directory: Path) -> list[str]:
     """Return the IDs in a directory."""
     return FilesystemStore(directory).list()
 
