@@ -126,7 +126,7 @@ def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[st
     short = wanted.rpartition(":")[2].rpartition(".")[2]
     found = []
     with session.lock, session.opened():
-        for name, metadata in read_each(
+        for name, metadata, _ in read_each(
             session.backend, [*session.backend.list(names_begin(prefix))]
         ):
             if isinstance(metadata, RecordError):

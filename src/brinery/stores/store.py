@@ -24,7 +24,7 @@ from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.typing import TYPE_CHECKING, Any, overload
+from brinery.typing import TYPE_CHECKING, Any, Final, overload
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from brinery.operations.required_globals import Need
     from brinery.record.info import RecordInfo
     from brinery.verify.fresh_process import FreshProcess
+
+
+_AT_ONCE: Final = 1000
+"""Records whose metadata are read together."""
 
 
 class Store(StoreMapping):
@@ -334,6 +338,21 @@ class Store(StoreMapping):
         with self._session.lock, self._session.opened():
             session = self._session
             return read_info(session.backend, name_of(required_id(id)), id, session.gate.seals)
+
+    def infos(self, ids: Iterable[str] | None = None) -> Iterator[RecordInfo]:
+        """Yield the metadata of all records, or of those of `ids` that exist, in any order.
+
+        The ends of many records are read together, and nothing is decoded.  Raise `RecordError` for a record
+        that is damaged, `StorageError`; if the store was opened with a key, also `SealError`.
+        """
+        from brinery.record.info import read_infos
+
+        wanted = self.list() if ids is None else [*map(required_id, several("ids", ids))]
+        for some in (wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)):
+            with self._session.lock, self._session.opened():
+                session = self._session
+                found = [*read_infos(session.backend, some, session.gate.seals)]
+            yield from found
 
     def needs(self, id: str) -> Sequence[Need]:
         """Return the classes and functions that decoding the record `id` would import, sorted.
