@@ -23,9 +23,12 @@ from brinery.ids import (
     IdFactory,
     JobIdFactory,
     UuidFactory,
+    escaped,
     id_of,
+    in_order,
     is_hashed,
     name_of,
+    names_begin,
 )
 
 # Surrogates too: they stand in names of files that are not UTF-8.
@@ -61,6 +64,9 @@ def progressive_number() -> Any:
         return next(numbers) if qty is None else list(itertools.islice(numbers, qty))
 
     return source
+
+
+NAMELIKE = st.from_regex(r"[A-Za-z0-9_.\-]{1,9}", fullmatch=True)
 
 
 class Task:
@@ -112,6 +118,15 @@ class TestId:
         assert (Id(".0").prefix, Id(".0").number) == ("", 0)
         assert Id("a.-1").number is None
         assert Id("a\n.1").prefix == "a\n"
+
+    @given(st.lists(st.from_regex(r"[aAb.]{0,2}(\.[0129]{0,3})?(\.[0129]{0,3})?", fullmatch=True)))
+    @example(["a.1", "a-1", "a", "a.x", "a.10", "a.2", "a.1.5", "a.1.10", "a.1.05", "a.1.x", "b.1"])
+    @example(["a.0", "a.00", "a.1", "a.10", "a.09"])
+    @example(["a.٣", "a.2", "a.10"])
+    def test_texts_are_sorted_as_ids_are(self, texts: list[str]) -> None:
+        """All at once, with the same result as one by one."""
+        expected = sorted(texts, key=Id.sort_key)  # type: ignore[arg-type]
+        assert in_order(texts) == expected
 
     def test_more_digits_than_int_takes_are_no_number(self) -> None:
         """Comparing them raises nothing."""
@@ -358,6 +373,31 @@ class TestNames:
         assert is_hashed(first)
         assert id_of(first) is None
         assert not is_hashed(name_of("x" * 255))
+
+    @given(st.lists(st.text(max_size=8) | NAMELIKE))
+    @example(
+        ["con", "con.1", "aux", "lpt1", "com1.", "a", "a.", "x/y", "CON", "Task.1", "%41", "ab.c"]
+    )
+    def test_names_that_are_their_own_ids_are_told_from_the_others_all_at_once(
+        self, names: list[str]
+    ) -> None:
+        """As by a look at each; a few that are their own IDs may be among the others."""
+        others = {*escaped(names)}
+        assert all(id_of(name) == name for name in names if name and name not in others)
+
+    def test_common_names_are_not_looked_at_one_by_one(self) -> None:
+        """Those of factories, and short and long ones of one's own."""
+        assert not escaped(["Task.1", "job.7", "x", "b1", "my-job_0001", "a-long_name.v2"])
+
+    @given(st.text(max_size=6) | NAMELIKE, st.text(max_size=6) | NAMELIKE)
+    @example("con", "in$")
+    @example("Task", ".")
+    @example("lpt1", " .x")
+    @example("Task.", "1")
+    def test_the_names_of_ids_begin_as_the_ids_do(self, prefix: str, rest: str) -> None:
+        """As far as no rest can change that."""
+        assert name_of(prefix + rest).startswith(names_begin(prefix))
+        assert names_begin("Task.") == "Task"
 
     @pytest.mark.parametrize("end", ["", "%~", "%~" + "0" * 39, "%~" + "0" * 41, "%~" + "F" * 40])
     def test_what_does_not_end_in_a_digest_is_not_hashed(self, end: str) -> None:

@@ -7,12 +7,10 @@ import re
 import unicodedata
 from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from brinery.errors import InvalidArgumentError
 from brinery.typing import Any, Final
-
-_NUMBERED = re.compile(r"(.*)\.([0-9]+)", re.DOTALL)
 
 LONGEST_NUMBER: Final = 200
 """Most digits of a sequence number.  More are part of a text: the next numbers would fit into no name."""
@@ -48,10 +46,8 @@ class Id(str):
 
     def sort_key(self) -> tuple[str, int, str]:
         """Return what sorts IDs: the text before the number, the number, the ID."""
-        found = _NUMBERED.fullmatch(self)
-        if found is None or len(found[2]) > LONGEST_NUMBER:
-            return str(self), -1, ""
-        return found[1], int(found[2]), str(self)
+        prefix, digits = _parts(self)
+        return (prefix, int(digits), str(self)) if digits else (prefix, -1, "")
 
     def __lt__(self, other: str) -> bool:
         return self.sort_key() < Id.sort_key(other)  # type: ignore[arg-type]
@@ -72,8 +68,55 @@ class Id(str):
         return str.__str__(self)
 
 
+def _parts(text: str) -> tuple[str, str]:
+    # The prefix and the digits of the number; the whole text and nothing where there is no number.
+    prefix, point, digits = text.rpartition(".")
+    if point and digits.isdecimal() and digits.isascii() and len(digits) <= LONGEST_NUMBER:
+        return prefix, digits
+    return str(text), ""
+
+
 as_id: Final[Callable[[str], Id]] = functools.partial(str.__new__, Id)
 """Return a string as an `Id`, in half the time that a call of the class takes: for each record."""
+
+
+def in_order(ids: Iterable[str]) -> list[str]:
+    """Return IDs as texts, sorted as `Id.sort_key` sorts them, mostly in the time of a sort of texts.
+
+    >>> in_order(["Task.10", "Tool.1", "Task.2", "Task"])
+    ['Task', 'Task.2', 'Task.10', 'Tool.1']
+    """
+    found = sorted(ids)
+    numbered: dict[str, list[str]] = {}
+    others = []
+    for id in found if any("." in id for id in found) else ():
+        prefix, digits = _parts(id)
+        if digits:
+            numbered.setdefault(prefix, []).append(id)
+        else:
+            others.append(id)
+    if not numbered:
+        return found
+    from bisect import bisect_right
+
+    found, done = [], 0
+    for prefix in sorted(numbered):
+        upto = bisect_right(others, prefix)
+        found += others[done:upto]
+        found += _by_number(prefix, numbered[prefix])
+        done = upto
+    return found + others[done:]
+
+
+def _by_number(prefix: str, sorted_ids: list[str]) -> list[str]:
+    """Return IDs of one prefix, which are sorted as texts, sorted by their numbers."""
+    # The longer number is larger, unless it begins with a zero; those that do come first among texts.
+    zero = f"{prefix}.0"
+    has_zeros = any(id.startswith(zero) and id != zero for id in sorted_ids[:2])
+    if has_zeros and len(set(map(len, sorted_ids))) > 1:
+        return sorted(sorted_ids, key=lambda id: (int(_parts(id)[1]), id))
+    return sorted(sorted_ids, key=len)
+
 
 NumberSource = Callable[..., Any]
 """Called without arguments it returns one number, called with `n` a sequence of n numbers; none is
@@ -192,11 +235,15 @@ MAX_NAME: Final = 255
 """Longest name in bytes of UTF-8: what ext4, XFS, APFS and NTFS take."""
 
 _RESERVED_NAMES = r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(?:\.|\Z)"
-_RESERVED = re.compile(_RESERVED_NAMES, re.IGNORECASE)
 # Every store operation asks: one match settles nearly all IDs.
 _PLAIN = re.compile(rf"(?!(?i:{_RESERVED_NAMES}))[A-Za-z0-9_\-][A-Za-z0-9_.\-]{{0,199}}(?<!\.)")
+# The same for many names at once, without those that take a longer look: short ones that may be reserved.
+_PLAIN_NAMES = (
+    r"[A-Za-z0-9_\-]{5}[A-Za-z0-9_.\-]{0,194}(?<!\.)"
+    r"|[BD-KMOQ-Zbd-kmoq-z0-9_\-][A-Za-z0-9_.\-]{0,199}(?<!\.)"
+)
 _FORBIDDEN = frozenset('/\\:*?"<>|%')
-_ESCAPE = re.compile(rb"%([0-9A-F]{2})")
+_ESCAPE = rb"%([0-9A-F]{2})"
 _HASHED = "%~"
 
 
@@ -219,7 +266,7 @@ def name_of(id: str) -> str:
         char if _is_safe(char) and not (index in (0, last) and char in ". ") else _percent(char)
         for index, char in enumerate(id)
     ]
-    if _RESERVED.match(id):
+    if re.match(_RESERVED_NAMES, id, re.IGNORECASE):
         pieces[0] = _percent(id[0])
     # Of the name, not of the ID: an escape ends in a letter that a following accent composes with.
     if not unicodedata.is_normalized("NFC", "".join(pieces)):
@@ -267,12 +314,44 @@ def id_of(name: str) -> str | None:
         return ""
     try:
         raw = name.encode()
-        id = _ESCAPE.sub(lambda found: bytes([int(found[1], 16)]), raw).decode(
+        id = re.sub(_ESCAPE, lambda found: bytes([int(found[1], 16)]), raw).decode(
             "utf-8", "surrogatepass"
         )
         return id if name_of(id) == name else None
     except UnicodeError:
         return None
+
+
+def unlike(form: str, names: Sequence[str]) -> Sequence[str]:
+    """Return the names that a regular expression does not match, by one search in a text of all.
+
+    That takes a tenth of a match of each.  Where one has a slash, as no name has that this module makes, all
+    are returned.
+    """
+    text = "/".join(names)
+    if text.count("/") >= len(names):
+        return names
+    found = re.findall(rf"(?:(?:{form})(?:/|\Z))*+([^/]*)(?:/|\Z)", text)
+    return [name for name in found if name]
+
+
+def escaped(names: Sequence[str]) -> Sequence[str]:
+    """Return the names that may differ from their IDs; the others are their own IDs."""
+    return unlike(_PLAIN_NAMES, names)
+
+
+def names_begin(prefix: str) -> str:
+    """Return a text with which the names of all IDs begin that begin with `prefix`; it may be empty.
+
+    >>> names_begin("Task."), names_begin("../"), names_begin("con")
+    ('Task', '', '')
+    """
+    found = re.match(_SAFE_START, prefix)
+    return found[0] if found else ""
+
+
+# What may become the name of a device on Windows is left out: its first letter would be escaped.
+_SAFE_START = r"(?!(?i:con|prn|aux|nul|com|lpt))[A-Za-z0-9_\-]{3,100}"
 
 
 def is_hashed(name: str) -> bool:

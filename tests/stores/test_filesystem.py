@@ -288,6 +288,7 @@ import os, resource, sys
 from brinery import FilesystemStore, NotFoundError, StorageError
 store = FilesystemStore(sys.argv[1])
 assert store.get("list.1", "default") == [1]
+assert store.list() == ["list.1"]  # modules are loaded with the first call that needs them
 store.invalidate_cache()
 resource.setrlimit(resource.RLIMIT_NOFILE, (16, 16))
 held = []
@@ -605,7 +606,7 @@ class TestIds:
         assert [store.save([n]) for n in range(3)] == ["list.1", "list.2", "list.3"]
 
 
-def store_ids(directory: Path) -> list[Id]:
+def store_ids(directory: Path) -> list[str]:
     """Return the IDs in a directory."""
     return FilesystemStore(directory).list()
 

@@ -345,7 +345,7 @@ def test_sqlite_is_read_where_nothing_may_be_written(
     (closed_place / "s.db").chmod(files)
     closed_place.chmod(directory)
     printed = as_nobody(lambda: what_happens(url)).splitlines()
-    assert printed[0] == printed[2] == "[1] [Id('a')] True"
+    assert printed[0] == printed[2] == "[1] ['a'] True"
     assert f"the permissions of {closed_place}" in printed[1]
     assert "mode='r'" in printed[3]
     assert os.listdir(closed_place) == ["s.db"]
@@ -362,7 +362,7 @@ def test_commits_in_the_log_are_read_too(closed_place: Path) -> None:
             path.chmod(0o644)
         closed_place.chmod(0o555)
         printed = as_nobody(lambda: what_happens(url)).splitlines()
-        assert printed[0] == printed[2] == "[1] [Id('a')] True"
+        assert printed[0] == printed[2] == "[1] ['a'] True"
 
 
 @pytest.fixture

@@ -14,10 +14,13 @@ import pytest
 
 from brinery import (
     AlreadySavedError,
+    FilesystemStore,
     InvalidArgumentError,
     MemoryStore,
+    MisplacedRecordError,
     NotFoundError,
     Persistable,
+    RecordError,
     Store,
     make_store,
 )
@@ -206,6 +209,34 @@ def test_ids_are_listed_by_their_beginning(store: Store) -> None:
             store.list(text)
     with pytest.raises(InvalidArgumentError, match="expected a class or its name, got 1"):
         store.list(1)  # type: ignore[arg-type]
+
+
+def test_the_metadata_of_many_records_are_those_of_each(store: Store) -> None:
+    """Of all, or of those that exist; also where the ID is too long for a name, and in a transaction."""
+    long = "x" * 300
+    store.save_many({"one": Thing(), "../two": [1], long: [2], "x y": Thing()})
+    by_id = {info.id: info for info in store.infos()}
+    assert by_id == {id_: store.info(id_) for id_ in store.list()}
+    assert {info.id for info in store.infos(["one", "none", long])} == {"one", long}
+    with store.transaction():
+        store.save([3], "three")
+        store.remove("one")
+        assert {info.id for info in store.infos()} == {"../two", long, "three", "x y"}
+    with pytest.raises(InvalidArgumentError):
+        [*store.infos("one")]
+
+
+def test_damaged_metadata_are_reported_with_their_place(tmp_path: Path) -> None:
+    """As those of one record; an ID in the place of another is such damage."""
+    with FilesystemStore(tmp_path) as store:
+        store.save_many({"list.1": [1], "list.2": [2]})
+        (tmp_path / "list.2").write_bytes((tmp_path / "list.1").read_bytes())
+        with pytest.raises(MisplacedRecordError, match=r"list\.2"):
+            [*store.infos()]
+        (tmp_path / "list.2").write_bytes(b"")
+        with pytest.raises(RecordError) as caught:
+            [*store.infos()]
+        assert caught.value.path == f"{tmp_path}/list.2"
 
 
 def test_a_class_that_was_renamed_is_listed_by_its_present_name() -> None:

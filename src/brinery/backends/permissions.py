@@ -103,8 +103,9 @@ def _reason(path: str, trusted: int | None, follow: bool = False) -> str | None:
         return None  # never followed
     if found.st_mode & stat.S_IWOTH:
         return f"everybody can write to {path}"
-    is_closed = found.st_gid == trusted or _is_private(found.st_gid, user)
-    if found.st_mode & stat.S_IWGRP and not is_closed:
+    # The databases of users and groups are only asked where that matters.
+    is_open = found.st_mode & stat.S_IWGRP and found.st_gid != trusted
+    if is_open and not _is_private(found.st_gid, user):
         return f"the group {found.st_gid} can write to {path}"
     return None
 

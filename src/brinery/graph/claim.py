@@ -12,7 +12,7 @@ from brinery.errors import ConflictError, NotFoundError
 from brinery.graph.loading.load import load
 from brinery.graph.saving.save import save
 from brinery.graph.saving.work import Root
-from brinery.ids import Id, as_id, name_of
+from brinery.ids import name_of
 from brinery.record.listing import damage_of, ids_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -48,7 +48,7 @@ def take(session: Session, id: str) -> Any:
             return obj
 
 
-def take_any(session: Session) -> tuple[Id, Any]:
+def take_any(session: Session) -> tuple[str, Any]:
     """Take some object; return its ID and itself.  Raise `KeyError` if there is none."""
     with session.lock, session.opened():
         while names := list(session.backend.some_names(_SOME)):
@@ -57,7 +57,7 @@ def take_any(session: Session) -> tuple[Id, Any]:
                 if (damage := damage_of(session.backend, id_)) is not None:
                     raise damage
                 try:
-                    return as_id(id_), take(session, id_)
+                    return id_, take(session, id_)
                 except NotFoundError as error:
                     if error.id != id_:
                         raise

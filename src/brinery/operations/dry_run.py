@@ -91,10 +91,10 @@ class Checker:
         self._found: dict[str, CheckedRecord] = {}
         self._referrers: dict[str, list[str]] = {}
 
-    def check(self, ids: Sequence[Id], show: Show | None) -> DryRunReport:
+    def check(self, ids: Sequence[str], show: Show | None) -> DryRunReport:
         """Return a report on the records `ids`."""
         progress = Progress(show, len(ids))
-        for id_ in ids:
+        for id_ in map(Id, ids):
             progress(len(self._found))
             while id_ not in self._found:
                 self._try(id_)

@@ -103,7 +103,7 @@ class _Recoder:
 
     def run(self, show: Show | None) -> RecodeReport:
         """Rewrite all records; repeat that for records that another process has changed since."""
-        pending = ids_in(self._session)
+        pending = [*map(Id, ids_in(self._session))]
         progress = Progress(show, len(pending))
         for _ in range(_ATTEMPTS):
             self._changed = []

@@ -94,7 +94,7 @@ def imports_of(session: Session, show: Show | None = None) -> Imports:
             codecs[info.codec] += 1
             needs.update(needs_of(session, id_))
         except TrustError:
-            unknown.append(id_)
+            unknown.append(Id(id_))
         except BrineryError:  # to decode the record raises it again
             continue
     progress.end()

@@ -16,7 +16,7 @@ from brinery.errors import (
     RecordError,
     SealError,
 )
-from brinery.ids import Id, id_of, is_hashed, name_of
+from brinery.ids import Id, id_of, in_order, is_hashed, name_of, names_begin
 from brinery.record.info import read_each, read_metadata
 from brinery.record.listing import ids_of
 from brinery.record.record import Metadata
@@ -109,15 +109,14 @@ class Scan:
         return True
 
 
-def ids_in(session: Session, prefix: str = "") -> list[Id]:
+def ids_in(session: Session, prefix: str = "") -> list[str]:
     """Return the IDs of all objects whose ID starts with `prefix`, sorted."""
     with session.lock, session.opened():
-        ids = ids_of(session.backend, session.backend.list())
-        found = [Id(id_) for id_ in ids if id_.startswith(prefix)]
-    return sorted(found, key=Id.sort_key)
+        found = ids_of(session.backend, session.backend.list(names_begin(prefix)))
+    return in_order([id_ for id_ in found if id_.startswith(prefix)] if prefix else found)
 
 
-def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[Id]:
+def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[str]:
     """Return the IDs of the objects of exactly one class, sorted; `prefix` as for `ids_in`.
 
     `cls` is a class or its name, with or without its module.  The records say which class their objects have.
@@ -127,7 +126,9 @@ def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[Id
     short = wanted.rpartition(":")[2].rpartition(".")[2]
     found = []
     with session.lock, session.opened():
-        for name, metadata in read_each(session.backend, [*session.backend.list()]):
+        for name, metadata, _ in read_each(
+            session.backend, [*session.backend.list(names_begin(prefix))]
+        ):
             if isinstance(metadata, RecordError):
                 id_ = Id(id_of(name) or "")
                 is_wanted = id_.number is not None and id_.prefix == short
@@ -135,8 +136,8 @@ def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[Id
                 id_ = Id(metadata.id)
                 is_wanted = wanted in _names_of(session, metadata.class_name)
             if is_wanted and id_.startswith(prefix):
-                found.append(id_)
-    return sorted(found, key=Id.sort_key)
+                found.append(str(id_))
+    return in_order(found)
 
 
 def _names_of(session: Session, class_name: str) -> tuple[str, ...]:
@@ -145,19 +146,18 @@ def _names_of(session: Session, class_name: str) -> tuple[str, ...]:
     return class_name, f"{module}:{qualname}", qualname
 
 
-def ids_one_by_one(session: Session) -> Iterator[Id]:
+def ids_one_by_one(session: Session) -> Iterator[str]:
     """Yield the IDs of all objects, in any order, the first one without listing the others."""
-    first: Sequence[str] = ()
     with session.lock, session.opened():
-        first = [*ids_of(session.backend, session.backend.some_names(1))]
-    yield from map(Id, first)
+        first = ids_of(session.backend, session.backend.some_names(1))
+    yield from first
     # From here on a list of all: the caller may save and remove objects between two of them.
     with session.lock, session.opened():
-        ids = [*ids_of(session.backend, session.backend.list())]
-    yield from (Id(id_) for id_ in ids if id_ not in first)
+        ids = ids_of(session.backend, session.backend.list())
+    yield from (id_ for id_ in ids if id_ not in first)
 
 
-def referrers(backend: Backend, id: str) -> list[Id]:
+def referrers(backend: Backend, id: str) -> list[str]:
     """Return the IDs of the objects whose records refer to the object `id`, sorted.
 
     Raise `RecordError` if a record cannot be read: it may refer to that object, too.
@@ -167,15 +167,15 @@ def referrers(backend: Backend, id: str) -> list[Id]:
     for name in backend.list() if names is None else names:
         own = id_of(name)
         if names is not None and own is not None:
-            found.append(Id(own))
+            found.append(own)
             continue
         try:
             metadata, _ = read_metadata(backend, name, own)
         except NotFoundError:  # removed after the listing
             continue
         if id in metadata.references:
-            found.append(Id(metadata.id))
-    return sorted(found, key=Id.sort_key)
+            found.append(metadata.id)
+    return in_order(found)
 
 
 def require_records(backend: Backend) -> None:

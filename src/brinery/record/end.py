@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from brinery.codec import Buffer
 from brinery.errors import (
     CorruptRecordError,
@@ -84,7 +86,7 @@ def refined(error: ForeignRecordError, data: bytes, size: int) -> RecordError:
     if end >= 0:
         more = len(data) - end - len(MAGIC)
         return damaged(f"{more} bytes follow its end", error.id, error.path)
-    if is_cut_off_pickle(data, data) or KIND_START.search(data):
+    if is_cut_off_pickle(data, data) or re.search(KIND_START, data):
         return TruncatedRecordError(
             f"has lost its end: {size} bytes of it are left", id=error.id, path=error.path
         )

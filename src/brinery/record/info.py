@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from brinery.backend import Backend, Missing
 from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
-from brinery.ids import Id, id_of
+from brinery.ids import Id, id_of, name_of
 from brinery.record.end import end_size
 from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
@@ -75,32 +75,52 @@ def read_metadata(
 
 
 def read_each(
-    backend: Backend, names: Iterable[str]
-) -> Iterator[tuple[str, Metadata | RecordError]]:
-    """Yield, in any order, each of the names that is there with its metadata, or the error in their place.
+    backend: Backend, names: Iterable[str], seals: Seals | None = None
+) -> Iterator[tuple[str, Metadata | RecordError, int]]:
+    """Yield, in any order, each of the names that is there with its metadata, or the error, and its size.
 
-    The ends of all records are read at once.  Raise `StorageError`.
+    The ends of many records are read at once.  Raise `StorageError`; with `seals`, also `SealError`.
     """
     for name, end, size, _ in backend.get_tails(names, _END):
-        id_, path = id_of(name), backend.where(name)
+        id_ = id_of(name)
+        found: Metadata | RecordError | None = None
         try:
-            if end_size(end, size, id=id_, path=path) > len(end):
-                yield name, read_metadata(backend, name, id_)[0]
-            else:
-                yield name, parse_metadata(end, size, id=id_, path=path)
-        except NotFoundError:  # removed since
-            continue
-        except RecordError as error:
-            yield name, error
+            if end_size(end, size, id=id_, path=None) <= len(end):
+                found = parse_metadata(end, size, id=id_, path=None, seals=seals)
+        except (RecordError, SealError):
+            pass  # read once more, for an error with the path, which takes long to find
+        if found is None:
+            try:
+                found, size = read_metadata(backend, name, id_, seals)
+            except NotFoundError:  # removed since
+                continue
+            except RecordError as error:
+                found = error
+        yield name, found, size
+
+
+def read_infos(
+    backend: Backend, ids: Iterable[str], seals: Seals | None = None
+) -> Iterator[RecordInfo]:
+    """Yield, in any order, the metadata of those records `ids` that are there; raise as `read_info`."""
+    wanted = {name_of(id_): id_ for id_ in ids}
+    for name, found, size in read_each(backend, wanted, seals):
+        if isinstance(found, RecordError):
+            raise found
+        id_ = wanted[name]
+        yield _info_of(found, size) if found.id == id_ else read_info(backend, name, id_, seals)
 
 
 def read_info(
     backend: Backend, name: str, id: str | None = None, seals: Seals | None = None
 ) -> RecordInfo:
     """Return the metadata of the record `name` for users; raise what `read_metadata` raises."""
+    return _info_of(*read_metadata(backend, name, id, seals))
+
+
+def _info_of(metadata: Metadata, size: int) -> RecordInfo:
     from datetime import UTC, datetime
 
-    metadata, size = read_metadata(backend, name, id, seals)
     done = metadata.transform
     return RecordInfo(
         id=Id(metadata.id),

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from brinery.backend import Backend
 from brinery.errors import NotFoundError, RecordError
-from brinery.ids import Id, id_of, is_hashed
-from brinery.record.info import read_info
+from brinery.ids import Id, escaped, id_of, is_hashed
+from brinery.record.info import read_info, read_metadata
 
 
-def ids_of(backend: Backend, names: Iterable[str]) -> Iterator[str]:
-    """Yield the IDs of names, in their order; stray files are left out.
+def ids_of(backend: Backend, names: Iterable[str]) -> list[str]:
+    """Return the IDs of names, in their order; stray files are left out.
 
-    An ID that is too long to be a name is only in the record.  If that is damaged, its name is yielded
+    An ID that is too long to be a name is only in the record.  If that is damaged, its name is returned
     instead; see `damage_of`.
     """
-    for name in names:
-        id_ = id_of(name)
-        if id_ is not None:
-            yield id_
-        elif is_hashed(name):
-            try:
-                yield read_info(backend, name).id
-            except NotFoundError:  # removed since the listing
-                continue
-            except RecordError:
-                yield name
+    listed = [*names]
+    others = {*escaped(listed)}
+    if not others:
+        return listed
+    found = (name if name not in others else _id_of(backend, name) for name in listed)
+    return [id_ for id_ in found if id_ is not None]
+
+
+def _id_of(backend: Backend, name: str) -> str | None:
+    if not is_hashed(name):
+        return id_of(name)
+    try:
+        return read_metadata(backend, name)[0].id
+    except NotFoundError:  # removed since the listing
+        return None
+    except RecordError:
+        return name
 
 
 def damage_of(backend: Backend, listed: str) -> RecordError | None:
-    """Return why `ids_of` has yielded a name, None for an ID.  Raise `StorageError`."""
+    """Return why `ids_of` has returned a name, None for an ID.  Raise `StorageError`."""
     if is_hashed(listed):
         try:
             read_info(backend, listed)

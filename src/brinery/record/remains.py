@@ -14,7 +14,7 @@ WINDOW: Final = 1 << 16
 """Bytes at the beginning and at the end of a file that are looked at."""
 
 # The beginning of a kind: a map of six or more pairs, of which the class is the first.
-KIND_START: Final = re.compile(rb"[\x86-\x8f]\xa5class[\xa0-\xbf\xd9-\xdb]")
+KIND_START: Final = rb"[\x86-\x8f]\xa5class[\xa0-\xbf\xd9-\xdb]"
 
 _TAR: Final = slice(257, 262)
 
@@ -35,7 +35,7 @@ def is_remains(head: bytes, end: bytes, size: int) -> bool:
     if not (head.strip(b"\0") or end.strip(b"\0")):
         return True
     whole = head + end[max(0, len(head) + len(end) - size) :]
-    starts = [found.start() for found in KIND_START.finditer(whole)][:2]
+    starts = [found.start() for found in re.finditer(KIND_START, whole)][:2]
     if len(starts) == 1 and head[_TAR] != b"ustar" and len(whole) - starts[0] <= WINDOW:
         return True
     return is_cut_off_pickle(head, end)

@@ -6,7 +6,7 @@ itself save and load, in the same store or in another one.
 
 from __future__ import annotations
 
-import threading
+from _thread import _local as ThreadLocal  # that of threading, whose import takes ten loads
 
 from brinery.typing import Any, Final, Protocol
 
@@ -36,7 +36,7 @@ class Decoder(Protocol):
         """Take an object that a load inside this one has decoded."""
 
 
-class Active(threading.local):
+class Active(ThreadLocal):
     """The encoders and decoders of each thread, the outermost first."""
 
     def __init__(self) -> None:

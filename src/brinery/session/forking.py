@@ -9,8 +9,9 @@ fork then goes on without it, and in the child such a store forgets its living o
 from __future__ import annotations
 
 import os
-import threading
 import time
+from _thread import RLock  # as in `session.active`
+from _thread import _local as ThreadLocal
 from weakref import WeakSet
 
 from brinery.persistable import living
@@ -28,7 +29,7 @@ class ForkSafe:
     _forks: int
 
     def _prepare_forks(self) -> None:
-        self.lock = threading.RLock()
+        self.lock = RLock()
         self._forks = 0
         ForkLock.protect(self)
 
@@ -69,11 +70,11 @@ class ForkSafe:
 
     def _go_on(self, is_whole: bool) -> None:
         # A thread of the parent that held the lock does not exist here, and cannot release it.
-        self.lock, self._forks = threading.RLock(), 0
+        self.lock, self._forks = RLock(), 0
         self._begin_child(is_whole=is_whole)
 
 
-class _Holds(threading.local):
+class _Holds(ThreadLocal):
     # Two threads may fork at once.
     def __init__(self) -> None:
         self.stack: list[list[tuple[ForkSafe, bool]]] = []

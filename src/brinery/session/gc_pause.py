@@ -8,7 +8,7 @@ with the collector running and 221 ms with it paused (Python 3.11).
 from __future__ import annotations
 
 import gc
-import threading
+from _thread import RLock  # as in `session.active`
 from types import TracebackType
 
 
@@ -21,7 +21,7 @@ class GcPause:
 
     # A handler of a signal may run at any place here, and save or load itself.  It leaves everything as it
     # found it: each order of the steps below has been chosen for that.
-    _lock = threading.RLock()
+    _lock = RLock()
     _depth = 0
     _was_enabled = False
 

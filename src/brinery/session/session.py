@@ -21,7 +21,6 @@ from brinery.errors import CallTooDeepError, ClosedError, InvalidArgumentError
 from brinery.evolution.renames import Renames
 from brinery.ids import IdFactory, as_id
 from brinery.persistable import PersistentId
-from brinery.record.listing import highest_number
 from brinery.record.payload import PayloadExpander
 from brinery.session.active import ACTIVE, Decoder, Encoder
 from brinery.session.cache import Caches
@@ -65,6 +64,12 @@ def required_session(name: str, store: Any) -> Session:
     return session
 
 
+def _highest_number(backend: Backend) -> int:
+    from brinery.record.listing import highest_number
+
+    return highest_number(backend)
+
+
 def _no_store() -> None:
     return None
 
@@ -104,7 +109,7 @@ class Session(ForkSafe):
         """Other stores that objects of this one refer to, by their places."""
         self._transactions: list[Transaction] = []
         # The sequence must not refer to this object: its finalizer would keep it alive.
-        self.sequence = NumberSequence(backend, functools.partial(highest_number, backend))
+        self.sequence = NumberSequence(backend, functools.partial(_highest_number, backend))
         self.idfactory = IdFactory().bound(self.sequence)
         # Numbers that were reserved and not used are given back at the end.
         self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)

@@ -157,7 +157,7 @@ def _path_of(directory: str | os.PathLike[str] | Url | None) -> str:
         import platformdirs
 
         return platformdirs.user_data_dir("brinery", appauthor=False)
-    if isinstance(directory, str) and _URL.match(directory):
+    if isinstance(directory, str) and ":" in directory and re.match(_URL, directory):
         return _path_in(directory)
     try:
         path = os.fspath(directory)  # type: ignore[arg-type]
@@ -189,7 +189,7 @@ def _path_in(url: Any) -> str:
     return url.local_path()
 
 
-_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://|file:", re.IGNORECASE)
+_URL = r"(?i:[a-z][a-z0-9+.\-]+://|file:)"
 
 
 def make_filesystemstore(url: Any = None, *args: Any, **options: Any) -> FilesystemStore:

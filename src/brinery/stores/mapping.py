@@ -6,8 +6,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, MutableMapping
 
 from brinery.errors import NotFoundError
-from brinery.ids import Id, name_of
-from brinery.operations.scan import ids_one_by_one, require_records
+from brinery.ids import name_of
 from brinery.stores.arguments import required_id
 from brinery.stores.handle import Handle
 from brinery.typing import Any, Final
@@ -45,7 +44,9 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         with self._session.lock, self._session.opened():
             return self._session.backend.has(name_of(id))
 
-    def __iter__(self) -> Iterator[Id]:
+    def __iter__(self) -> Iterator[str]:
+        from brinery.operations.scan import ids_one_by_one
+
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
@@ -72,7 +73,7 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
                 raise
             return default
 
-    def popitem(self) -> tuple[Id, Any]:
+    def popitem(self) -> tuple[str, Any]:
         """Remove some object; return its ID and the object.  Raise `KeyError` if there is none."""
         from brinery.graph.claim import take_any
 
@@ -84,6 +85,8 @@ class StoreMapping(Handle, MutableMapping[str, Any]):
         Raise `RecordError`, with nothing removed, for a damaged record under an ID of your own choosing: its
         file may also be that of another program.  `remove` removes it.
         """
+        from brinery.operations.scan import require_records
+
         with self._session.lock, self._session.opened():
             require_records(self._session.backend)
             self._session.commit((), list(self._session.backend.list()))

@@ -6,7 +6,6 @@ from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
-from brinery.ids import Id
 from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import codec_options
@@ -170,7 +169,7 @@ class SqlStore(Store):
         order_by: Any = None,
         limit: int | None = None,
         unfilled: str = "error",
-    ) -> list[Id]:
+    ) -> list[str]:
         """Return the IDs of the objects whose columns match, decoding nothing.
 
         `where` is an expression of SQLAlchemy, on `columns` or on those given as `extra_fields`;
@@ -182,7 +181,7 @@ class SqlStore(Store):
         omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
         with self.session.lock, self.session.opened():
             names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
-            return [Id(id_) for id_ in ids_of(self._sql, names)]
+            return ids_of(self._sql, names)
 
     def _place_elsewhere(self) -> SqlOptions:
         if not self._sql.capabilities.snapshot_reads:

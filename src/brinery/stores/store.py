@@ -10,7 +10,6 @@ from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
 from brinery.graph.loading.load import load
 from brinery.ids import Id, IdFactory, name_of
-from brinery.operations.scan import ids_in, ids_of_class, referrers
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
@@ -25,7 +24,7 @@ from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
-from brinery.typing import TYPE_CHECKING, Any, overload
+from brinery.typing import TYPE_CHECKING, Any, Final, overload
 
 if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
@@ -34,6 +33,10 @@ if TYPE_CHECKING:
     from brinery.operations.required_globals import Need
     from brinery.record.info import RecordInfo
     from brinery.verify.fresh_process import FreshProcess
+
+
+_AT_ONCE: Final = 1000
+"""Records whose metadata are read together."""
 
 
 class Store(StoreMapping):
@@ -311,12 +314,14 @@ class Store(StoreMapping):
 
         remove(self._session, required_id(id))
 
-    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[Id]:
-        """Return the IDs of all objects, sorted.
+    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[str]:
+        """Return the IDs of all objects as plain strings, sorted as `Id` sorts them.
 
         With `cls`, a class or its name (``"Task"`` or ``"jobs:Task"``), only those of objects of exactly
         that class: this reads the end of each record.  With `prefix`, only IDs that start with that text.
         """
+        from brinery.operations.scan import ids_in, ids_of_class
+
         asked, start = optional_class(cls), optional_id(prefix) or ""
         if asked is None:
             return ids_in(self._session, start)
@@ -333,6 +338,21 @@ class Store(StoreMapping):
         with self._session.lock, self._session.opened():
             session = self._session
             return read_info(session.backend, name_of(required_id(id)), id, session.gate.seals)
+
+    def infos(self, ids: Iterable[str] | None = None) -> Iterator[RecordInfo]:
+        """Yield the metadata of all records, or of those of `ids` that exist, in any order.
+
+        The ends of many records are read together, and nothing is decoded.  Raise `RecordError` for a record
+        that is damaged, `StorageError`; if the store was opened with a key, also `SealError`.
+        """
+        from brinery.record.info import read_infos
+
+        wanted = self.list() if ids is None else [*map(required_id, several("ids", ids))]
+        for some in (wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)):
+            with self._session.lock, self._session.opened():
+                session = self._session
+                found = [*read_infos(session.backend, some, session.gate.seals)]
+            yield from found
 
     def needs(self, id: str) -> Sequence[Need]:
         """Return the classes and functions that decoding the record `id` would import, sorted.
@@ -359,11 +379,13 @@ class Store(StoreMapping):
         """Return the IDs of the persistable objects that the object `id` refers to."""
         return self.info(id).references
 
-    def referrers(self, id: str) -> Sequence[Id]:
+    def referrers(self, id: str) -> Sequence[str]:
         """Return the IDs of the objects that refer to the object `id`, sorted; `id` need not exist.
 
         Nothing is decoded.  If the backend has no index of references, the ends of all records are read.
         Raise `RecordError` if one of them cannot be read: it may refer to that object, too.
         """
+        from brinery.operations.scan import referrers
+
         with self._session.lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))

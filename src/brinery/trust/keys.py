@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from brinery.errors import InvalidArgumentError, TrustError
 from brinery.typing import Any, Final, NoReturn
 
-HEXADECIMAL: Final = re.compile(r"(?:[0-9a-fA-F]{2})+")
+HEXADECIMAL: Final = r"(?:[0-9a-fA-F]{2})+"
 _LEAST_SIZE: Final = 16
 
 
@@ -83,7 +83,7 @@ def lines_of(path: str) -> list[str]:
 
 def bytes_of(text: str) -> bytes:
     """Return the bytes of a key in hexadecimal; raise `InvalidArgumentError`."""
-    if not HEXADECIMAL.fullmatch(text):
+    if not re.fullmatch(HEXADECIMAL, text):
         raise InvalidArgumentError(
             "expected a key in hexadecimal in the environment or the key file, got other text"
         )

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 from collections.abc import Iterable, Mapping
 
 from brinery.errors import InvalidArgumentError
@@ -63,7 +64,7 @@ class Trust:
         set_("codecs", None if codecs is None else frozenset(_strings("codecs", codecs)))
         set_("classes", None if classes is None else tuple(map(pattern_of, _several(classes))))
         set_("key", None if key is None else keys_of(key))
-        if store is not None and not (isinstance(store, str) and HEXADECIMAL.fullmatch(store)):
+        if store is not None and not (isinstance(store, str) and re.fullmatch(HEXADECIMAL, store)):
             raise InvalidArgumentError(f"store: expected a Store.identity, got {store!r:.60}")
         set_("store", store)
         set_("anyone", anyone)

@@ -12,8 +12,7 @@ from brinery.errors import InvalidArgumentError
 from brinery.typing import Any, Final
 
 _MODULE: Final = r"[^\W\d]\w*(?:\.[^\W\d]\w*)*"
-_PACKAGE: Final = re.compile(rf"({_MODULE})\.\*")
-_EXACT: Final = re.compile(rf"{_MODULE}:{_MODULE}")
+_PATTERN: Final = rf"{_MODULE}\.\*|{_MODULE}:{_MODULE}"
 
 VALUES: Final = (
     *(f"_codecs:{name}" for name in ("encode",)),
@@ -150,7 +149,7 @@ def pattern_of(given: Any) -> str:
     text = given
     if isinstance(given, tuple) and len(given) == 2 and all(isinstance(x, str) for x in given):
         text = ":".join(given)
-    if not isinstance(text, str) or not (_PACKAGE.fullmatch(text) or _EXACT.fullmatch(text)):
+    if not isinstance(text, str) or not re.fullmatch(_PATTERN, text):
         raise InvalidArgumentError(
             f"expected a class 'module:qualname', or a package 'package.*', got {given!r:.80}"
         )

@@ -14,11 +14,12 @@ from typing import Any
 import pytest
 from tests.backends.directory.directories import both, files_of
 
+from brinery import FilesystemStore
 from brinery.backend import ABSENT, Conflict, Missing, Put
 from brinery.backends.directory import layout
 from brinery.backends.directory.layout import shard_of
 from brinery.backends.directory.listing import is_named_like_record
-from brinery.errors import StorageError
+from brinery.errors import ForeignRecordError, StorageError
 from brinery.ids import UuidFactory, id_of
 from brinery.record.format import MAGIC
 from brinery.testing.backend import body
@@ -119,6 +120,25 @@ def test_records_are_listed_by_their_form_or_their_end(tmp_path: Path) -> None:
     (tmp_path / "my other").write_bytes(body(2)[:-1])
     backend, _ = both(tmp_path)
     assert sorted(backend.list()) == sorted([*generated, "my favourite"])
+
+
+def test_a_name_that_ends_in_a_number_is_listed_and_looked_at_before_all_are_removed(
+    tmp_path: Path,
+) -> None:
+    """Without an extension, it is seldom that of another file; but no listing is worth one of these."""
+    names = ["run_17", "run-0", "my-run.3", "run1", "run_18"]
+    for number, name in enumerate(names):
+        (tmp_path / name).write_bytes(body(number))
+    (tmp_path / "run_18").write_bytes(b"notes")
+    (tmp_path / "run_17.txt").write_bytes(b"notes")
+    backend, _ = both(tmp_path)
+    assert sorted(backend.list()) == sorted(names)
+    assert all(map(backend.has, names))
+    assert list(backend.doubtful()) == ["run_18"]
+    with FilesystemStore(tmp_path, trust="anyone") as store:
+        with pytest.raises(ForeignRecordError, match="run_18"):
+            store.clear()
+        assert store.list(prefix="run") == ["run-0", "run1", "run_17", "run_18"]
 
 
 def test_a_verified_record_is_not_opened_again(

@@ -131,7 +131,7 @@ def test_what_is_made_is_private_or_the_groups(
         backend = DirectoryBackend(root, layout=layout, shared=shared, durability="process")
         backend.put("Task.1", b"")
         backend.commit([put(1, body("new")), put(2), Put(".settings", (b"",))])
-        staged = staging.Staging(backend._layout)
+        staged = staging.Staging(backend._layout, backend._layout.prepare)
         staged.add(put(3))
     finally:
         os.umask(before)

@@ -21,7 +21,6 @@ from brinery.backend import (
 from brinery.backends.directory import files
 from brinery.backends.directory.large_files import CheckOutline, FileRanges, LargeFiles
 from brinery.backends.directory.layout import Layout, failure, pending
-from brinery.backends.directory.listing import Listing, is_own_object
 from brinery.backends.directory.lock_state import LockState, lock_state_at
 from brinery.backends.directory.presence import Presence
 from brinery.backends.permissions import PermissionCheck
@@ -32,6 +31,7 @@ from brinery.typing import TYPE_CHECKING, ClassVar, Final, Literal, TypeVar
 
 if TYPE_CHECKING:
     from brinery.backends.directory.journal_view import JournalView
+    from brinery.backends.directory.listing import Listing
     from brinery.backends.directory.writer import Writer
 
 T = TypeVar("T")
@@ -125,7 +125,7 @@ class DirectoryBackend(Backend):
             access=files.GROUP if shared == "group" else files.PRIVATE,
         )
         self._presence = Presence(self._layout)
-        self._listing = Listing(self._layout, self._presence)
+        self._listed: Listing | None = None
         self._lock_timeout = lock_timeout
         self._large_files = LargeFiles(check_outline)
         # The rights to the root decide who can make directories inside.  Recovery obeys journals, so a user
@@ -235,7 +235,7 @@ class DirectoryBackend(Backend):
         try:
             path = self._layout.find(name)
             if path is not None:
-                return is_own_object(self._layout, name, path)
+                return self._listing().has(name, path)
         except OSError as error:
             if not self._layout.is_absence(error):
                 raise failure("read", error, name, self._layout.home(name)) from error
@@ -275,19 +275,26 @@ class DirectoryBackend(Backend):
             self._writer = Writer(self._layout, self._presence, self._lock_timeout)
         return self._writer
 
+    def _listing(self) -> Listing:
+        if self._listed is None:
+            from brinery.backends.directory.listing import Listing
+
+            self._listed = Listing(self._layout, self._presence)
+        return self._listed
+
     def list(self, prefix: str = "") -> Iterator[str]:
         """Yield the names of objects that start with `prefix`, each once, in any order."""
         if not self._opened and (view := self._open()) is not None:
             return view.list(prefix)
-        return self._listing.names(prefix)
+        return self._listing().names(prefix)
 
     def doubtful(self) -> Iterator[str]:
         """Yield the names of files that are listed because they look like the remains of a record."""
-        return (name for name in self.list() if not self._listing.is_certain(name))
+        return (name for name in self.list() if not self._listing().is_certain(name))
 
     def strays(self) -> Iterator[str]:
         """Yield the paths, from the directory, of files that are not records; without dotted names."""
-        return self._listing.strays()
+        return self._listing().strays()
 
     def is_open_to_others(self) -> str | None:
         """Return why other users can write here, or None if they cannot."""

@@ -199,10 +199,10 @@ class Layout:
         return (f"{self.root}/{number:02x}" for number in range(256))
 
     def directories(self) -> Iterator[str]:
-        """Yield the paths of all directories inside, whether they exist or not."""
+        """Yield the paths of all directories inside; of the shards, those that exist."""
         yield self.housekeeping
         yield self.staging
-        yield from self.shards()
+        yield from filter(is_found, self.shards())  # most are missing, which takes a stat longer
 
     def has_file(self, path: str) -> bool:
         """Return whether there is a regular file at a path of this directory."""

@@ -30,7 +30,7 @@ except ImportError:  # pragma: no cover - Windows
     fcntl = None  # type: ignore[assignment]
 
 _SAFE: Final = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_WRITE: Final = os.O_RDWR | os.O_CREAT | os.O_APPEND | _SAFE
+_WRITE: Final = (os.O_RDWR | os.O_CREAT | os.O_APPEND | _SAFE,)
 _NO_FLOCK: Final = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK)  # the last: NFS without lockd
 _FIRST_WAIT: Final = 0.0001
 _LONGEST_WAIT: Final = 0.005
@@ -127,9 +127,7 @@ class WritersLock:
                 if info.st_nlink > 0:
                     if self._access.shared:
                         self._share(info.st_mode)
-                    turn = Turn(fd, info.st_size)
-                    turn.begin(changing=self._changing)
-                    self._turn = turn
+                    self._turn = Turn(fd, info.st_size, self._changing)
             finally:
                 if self._turn is None:
                     self._release()
@@ -147,10 +145,11 @@ class WritersLock:
         # Windows prevents writing to locked bytes: the turns are in a file of their own.
         path = self._path if fcntl is not None else f"{self._path}.turns"
         try:
-            return opened(path, _WRITE, self._access.file)
+            (fd,) = map(os.open, (path,), _WRITE, (self._access.file,))  # as in `opened`
         except FileNotFoundError:
             self._prepare()
-            return opened(path, _WRITE, self._access.file)
+            (fd,) = map(os.open, (path,), _WRITE, (self._access.file,))
+        return fd
 
     def _share(self, mode: int) -> None:
         if mode & self._access.file != self._access.file:
@@ -162,9 +161,12 @@ class WritersLock:
             self._acquire_other()
             return
         try:
-            wait_for(self._fd, fcntl.LOCK_EX, self._timeout, self._check_reentrance)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise _locked(self._path, self._timeout) from None
+            try:
+                wait_for(self._fd, fcntl.LOCK_EX, self._timeout, self._check_reentrance)
+            except BlockingIOError:
+                raise _locked(self._path, self._timeout) from None
         except OSError as error:
             if error.errno not in _NO_FLOCK:
                 raise

@@ -82,7 +82,8 @@ class Turn:
 
     __slots__ = ("_fd", "_size", "interrupted", "is_unfinished")
 
-    def __init__(self, fd: int, size: int) -> None:
+    def __init__(self, fd: int, size: int, changing: bool = False) -> None:
+        """Begin a turn; with `changing`, names change from now on."""
         self._fd = fd
         self.interrupted = size % TURN != 0
         """Whether the writer before died, or left a commit to be finished."""
@@ -92,18 +93,19 @@ class Turn:
             os.ftruncate(fd, 0)
             size = 0
         self._size = size
+        self._begin(changing or size % TURN == _CHANGING)
 
-    def begin(self, *, changing: bool = False) -> None:
-        """Write who holds the lock; with `changing`, also that names change from now on."""
-        changing = changing or self._size % TURN == _CHANGING
+    def _begin(self, changing: bool) -> None:
+        # Write who holds the lock, and whether names change from now on.
         count = ((_CHANGING if changing else _TAKEN) - self._size) % TURN
-        self._grow(_holder().ljust(count if count >= _TAKEN else count + TURN))
+        holder = _holder(os.getpid(), int(time.time()))
+        self._grow(holder.ljust(count if count >= _TAKEN else count + TURN))
 
     def restart(self) -> None:
         """Begin again: the commit that the writer before left is finished."""
         self._grow_to(TURN)
         self.interrupted = False
-        self.begin()
+        self._begin(changing=False)
 
     def change(self) -> None:
         """Write that names change from now on."""
@@ -115,8 +117,8 @@ class Turn:
 
     def end(self) -> None:
         """Write that the turn is over, unless it leaves a commit to be finished."""
-        if not self.is_unfinished:
-            self._grow_to(TURN)
+        if not self.is_unfinished and (count := -self._size % TURN):
+            self._grow(b" " * count)
 
     def _grow_to(self, remainder: int) -> None:
         count = (remainder - self._size) % TURN
@@ -135,12 +137,8 @@ class Turn:
             os.ftruncate(self._fd, self._size)
 
 
-def _holder() -> bytes:
-    return _holder_at(os.getpid(), int(time.time()))
-
-
 @functools.lru_cache(maxsize=1)
-def _holder_at(pid: int, second: int) -> bytes:
+def _holder(pid: int, second: int) -> bytes:
     return f"\n{pid} {second} {host()[: _TAKEN - 30]}".encode()
 
 

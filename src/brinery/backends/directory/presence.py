@@ -39,6 +39,14 @@ class Presence:
             path=self._layout.root,
         )
 
+    def prepare(self, directory: str) -> None:
+        """Make a directory of the store's own files.  Raise `StorageError` where the store is gone.
+
+        A store that is gone has lost these, too; so a write need not look before it misses them.
+        """
+        self.check("write")
+        self._layout.prepare(directory)
+
     def check_read(self) -> None:
         """Raise `StorageError` if a read finds nothing because the store, or its directory, is gone."""
         self.check_root("read")
@@ -53,7 +61,7 @@ class Presence:
 
     def allows(self, removed: Iterable[Delete]) -> bool:
         """Return whether there is a directory.  Raise `Conflict` if deletions expect records in it."""
-        # What `require` asks for has been looked for by `check`.
+        # What `require` asks for is looked for where the lock is missing.
         if self._path is not None or is_found(self._layout.root):
             return True
         self.check_root("remove")

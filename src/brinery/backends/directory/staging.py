@@ -79,8 +79,10 @@ class Staging:
     _begun: ClassVar[dict[str, tuple[weakref.ref[Staging], list[int]]]] = {}
     _numbers: ClassVar[Iterator[int]] = count(int.from_bytes(os.urandom(6), "big"))
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, prepare: Callable[[str], None]) -> None:
+        """`prepare` makes the directory of the files."""
         self.layout = layout
+        self._prepare = prepare
         self.staged: dict[str, Staged] = {}
         self._stem = ""
         # In order, so that the directory is walked once.
@@ -143,7 +145,7 @@ class Staging:
             try:
                 fd = files.create(path, layout.access)
             except FileNotFoundError:
-                layout.prepare(layout.staging)
+                self._prepare(layout.staging)
                 fd = files.create(path, layout.access)
             try:
                 version = files.write_pieces(fd, data)

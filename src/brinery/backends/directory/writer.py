@@ -33,15 +33,16 @@ class Writer:
 
     def commit(self, puts: Iterable[Put], deletes: Iterable[str | Delete]) -> Mapping[str, Version]:
         """Make all puts, then all deletes; return the new versions by name.  Raise `Conflict`."""
-        self._presence.check("write")
-        with Staging(self._layout) as staging:
+        with Staging(self._layout, self._presence.prepare) as staging:
             for put in puts:
                 staging.add(put)
             removed = tuple(map(as_delete, deletes))
             for name, _ in removed:
                 check_name(name)
-            if staging.staged or (removed and self._presence.allows(removed)):
+            if staging.staged:
                 staging.sync()
+                self._publish(staging, removed)
+            elif removed and self._presence.allows(removed):
                 self._publish(staging, removed)
             return {name: staged.version for name, staged in staging.staged.items()}
 
@@ -49,11 +50,11 @@ class Writer:
         is_one = len(staging.staged) + len(deletes) == 1
         step = Step(staging)
         with self.lock(changing=is_one) as turn:
-            if turn.interrupted or not self._has_finished:
-                self.finish(turn)
             try:
-                if is_one:
-                    turn.change()
+                if turn.interrupted or not self._has_finished:
+                    self.finish(turn)
+                    if is_one:
+                        turn.change()
                 if not is_one or not step.run(deletes):
                     Commit(staging, deletes).run(turn)
             except OSError as error:
@@ -71,7 +72,7 @@ class Writer:
         return WritersLock(
             layout.lock,
             self._timeout if timeout is None else timeout,
-            lambda: layout.prepare(layout.housekeeping),
+            lambda: self._presence.prepare(layout.housekeeping),
             access=layout.access,
             changing=changing,
         )
