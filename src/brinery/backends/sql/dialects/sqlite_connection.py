@@ -231,7 +231,7 @@ class SqliteConnection(Connection):
         row = (*row[:DATA], large.size, *row[DATA + 1 :])
         if is_new:
             with _taken():
-                self.driver.execute(text.insert_large, text.whole(row))
+                self.driver.execute(text.insert_large, text.new(row))
         else:
             statement = text.update_large if len(row) == text.width else text.update_record_large
             self.driver.execute(statement, row[1:] + row[:1])
@@ -242,14 +242,15 @@ class SqliteConnection(Connection):
 
     def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
         text = self._text
+        run = self.driver.execute
+        if expect is ABSENT:
+            self._check_file("write")
+            with _taken():
+                run(text.insert, text.new(row))
+            return True
         if len(row) < text.width or expect is PRESENT:
             return None
         self._check_file("write")
-        run = self.driver.execute
-        if expect is ABSENT:
-            with _taken():
-                run(text.insert, row)
-            return True
         if expect is ANY:
             run(text.upsert, row)
             return True
