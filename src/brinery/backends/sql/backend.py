@@ -298,13 +298,26 @@ class SqlBackend(Backend):
         name: str | None = None,
         tries: int | None = None,
     ) -> T:
+        pool = self._pool
         connection = None
         try:
-            with self._pool.use() as connection:
+            if pool.most is None:
+                connection = pool.lend()
+                try:
+                    found = ask(connection)
+                except BaseException as error:
+                    pool.take_back(connection, error)
+                    raise
+                if connection.is_guarded:
+                    pool.take_back(connection, None)
+                else:
+                    pool.free.append(connection)
+                return found
+            with pool.use() as connection:
                 return ask(connection)
-        except self._pool.errors as error:
-            is_lost = connection is not None and self._pool.is_lost(error, connection)
-            tries = (self._pool.tries if tries is None else tries) - 1
+        except pool.errors as error:
+            is_lost = connection is not None and pool.is_lost(error, connection)
+            tries = (pool.tries if tries is None else tries) - 1
             if not (is_lost and tries):
                 raise self._dialect.failure(action, error, name) from error
         # The server was restarted, or cut an idle connection: try again with a new one.
