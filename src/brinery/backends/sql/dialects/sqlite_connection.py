@@ -7,7 +7,6 @@ Measured against SQLAlchemy Core on the same connection: reading a record takes 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from itertools import chain
 
 from brinery.backend import ABSENT, ANY, PRESENT
@@ -21,7 +20,7 @@ from brinery.backends.sql.schema import DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from typing import Any, Final, TypeVar
 
     from brinery.backend import Expect, Version
@@ -211,11 +210,18 @@ class SqliteConnection(Connection):
         return self._of(self._text.versions, names)
 
     def insert(self, rows: Sequence[Row]) -> None:
-        run = self.driver.execute
         self._touched += len(rows)
-        with _taken():
-            for statement, values in self._text.insertions(rows):
+        self._add(self._text.insertions(rows))
+
+    def _add(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
+        run = self.driver.execute
+        try:
+            for statement, values in statements:
                 run(statement, values)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
+            raise TakenError from error
 
     def update(self, rows: Sequence[Row]) -> None:
         text, run = self._text, self.driver.executemany
@@ -230,8 +236,7 @@ class SqliteConnection(Connection):
         text, large = self._text, row[DATA]
         row = (*row[:DATA], large.size, *row[DATA + 1 :])
         if is_new:
-            with _taken():
-                self.driver.execute(text.insert_large, text.new(row))
+            self._add([(text.insert_large, text.new(row))])
         else:
             statement = text.update_large if len(row) == text.width else text.update_record_large
             self.driver.execute(statement, row[1:] + row[:1])
@@ -245,8 +250,7 @@ class SqliteConnection(Connection):
         run = self.driver.execute
         if expect is ABSENT:
             self._check_file("write")
-            with _taken():
-                run(text.insert, text.new(row))
+            self._add([(text.insert, text.new(row))])
             return True
         if len(row) < text.width or expect is PRESENT:
             return None
@@ -356,13 +360,3 @@ class SqliteReader(SqliteConnection):
 
 def _size(value: Any) -> int:
     return value if type(value) is int else -1
-
-
-@contextmanager
-def _taken() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-            raise
-        raise TakenError from error
