@@ -108,8 +108,7 @@ def test_the_first_load_is_not_late_for_slow_modules(tmp_path: Path, store: str)
     loaded_after(f"{opened}; store.save([1], 'one')")
     found = loaded_after(f"{opened}; store.load('one')")
     started = loaded_after("import os")
-    slow = SLOW - {"dataclasses", "inspect"} if "sqlite" in store else SLOW  # of `url`
-    assert (found - started) & slow == set()
+    assert (found - started) & SLOW == set()
 
 
 def test_opening_and_loading_bring_in_few_modules(tmp_path: Path) -> None:

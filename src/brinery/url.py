@@ -19,9 +19,9 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from brinery.errors import UrlError
+from brinery.typing import Any
 
 # RFC 3986, appendix B.  A scheme of one letter is the drive of a Windows path.
 _URL = re.compile(
@@ -45,7 +45,6 @@ _USERINFO = re.compile(r"(//[^:@/?#]*:).*@", re.DOTALL)
 _WINDOWS = os.name == "nt"
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Url:
     """The URL of a store.
 
@@ -62,8 +61,10 @@ class Url:
     ('file:///tmp/50%25%20done', True)
 
     `str` has the password; `repr` and `without_secrets` do not.  A `Url` equals another of the
-    same string form, and a string that makes such a `Url`.
+    same string form, and a string that makes such a `Url`.  It cannot be changed.
     """
+
+    __slots__ = __match_args__ = ("scheme", "netloc", "path", "query", "fragment")
 
     scheme: str
     """Lower case; ``file`` for a bare path."""
@@ -101,9 +102,21 @@ class Url:
             parts = (
                 urlstring._parts() if isinstance(urlstring, Url) else _read(urlstring, force_abs)
             )
-        for name, part in zip(Url.__match_args__, parts, strict=True):
-            object.__setattr__(self, name, part)
+        self.__setstate__(parts)
         _check(self)
+
+    def __getstate__(self) -> _Parts:
+        return self._parts()
+
+    def __setstate__(self, parts: _Parts) -> None:
+        for name, part in zip(Url.__slots__, parts, strict=True):
+            object.__setattr__(self, name, part)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a URL does not change: {name} stays")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a URL does not change: {name} stays")
 
     @property
     def hostname(self) -> str | None:
