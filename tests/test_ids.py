@@ -315,7 +315,11 @@ class TestNames:
         assert name.split(".")[0].rstrip(" ").upper() not in RESERVED
         assert unicodedata.is_normalized("NFC", name)
 
-    @given(st.lists(ANY_ID | st.sampled_from(["Task.1", 'a","b', '"', "con", "nul.x", "con."]), min_size=1))
+    @given(
+        st.lists(
+            ANY_ID | st.sampled_from(["Task.1", 'a","b', '"', "con", "nul.x", "con."]), min_size=1
+        )
+    )
     @example(['a","b'])
     @example(['"', "a"])
     @example(["Task.1", "aux", "com1.txt", "lpt9", "config"])

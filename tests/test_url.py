@@ -408,7 +408,7 @@ class TestValue:
         with pytest.raises(AttributeError, match="path stays"):
             url.path = "/etc"
         with pytest.raises(AttributeError):
-            url.other = 1  # type: ignore[attr-defined]
+            url.other = 1
         with pytest.raises(AttributeError, match="path stays"):
             del url.path
         assert url == "file:///tmp/foo"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO, Any, Final, Protocol
 
-    from brinery.backend import About, Expect, Put, Version
+    from brinery.backend import Expect, Put, Version
     from brinery.codec import Buffer
 
     Row = tuple[Any, ...]

@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
 
     from brinery.backends.sql.pending import Row
-    from brinery.backends.sql.pending import of_width
-from brinery.backends.sql.schema import Schema
+    from brinery.backends.sql.schema import Schema
 
 _TYPES: Final = ("text", "bigint", "bigint", "text", "text", "double precision", "text", "bytea")
 LARGE_READ: Final = 1 << 22

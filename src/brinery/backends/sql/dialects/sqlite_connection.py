@@ -21,7 +21,7 @@ from brinery.backends.sql.schema import DATA
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
-    from typing import Any, Final, TypeVar
+    from typing import Any, TypeVar
 
     from brinery.backend import Expect, Version
     from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
@@ -31,10 +31,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _LAST = "\U0010ffff"
-
-
-_MANY: Final = 10_000
-"""The rows of a transaction after which the cache of the connection is let go."""
 
 
 class SqliteConnection(Connection):
@@ -49,7 +45,6 @@ class SqliteConnection(Connection):
         self.driver = driver
         self._text = statements
         self._file = file
-        self._touched = 0  # rows that the open transaction has read or written
 
     def get_small(self, name: str) -> tuple[Any, int] | None:
         found: tuple[Any, int] | None
@@ -98,7 +93,6 @@ class SqliteConnection(Connection):
             self.driver.execute("ROLLBACK")
 
     def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
-        self._touched += len(names)
         return self._of(self._text.get_some, names)
 
     def _of(self, text: str, names: Sequence[str], values: Sequence[Any] = ()) -> list[Any]:
@@ -197,10 +191,6 @@ class SqliteConnection(Connection):
 
     def commit(self) -> None:
         self.driver.execute("COMMIT")
-        if self._touched > _MANY:
-            # The pages that they are on stay in memory otherwise, which is as much as the rows took: 1 ms.
-            self.driver.execute("PRAGMA shrink_memory")
-        self._touched = 0
 
     def rollback(self) -> None:
         if self.driver.in_transaction:
@@ -210,7 +200,6 @@ class SqliteConnection(Connection):
         return self._of(self._text.versions, names)
 
     def insert(self, rows: Sequence[Row]) -> None:
-        self._touched += len(rows)
         self._add(self._text.insertions(rows))
 
     def _add(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
