@@ -13,8 +13,9 @@ from itertools import count
 from operator import itemgetter
 
 from brinery.backend import ABSENT, ANY
+from brinery.backends.sql.schema import REFS
 from brinery.errors import InvalidArgumentError, storage_error
-from brinery.ids import joined_names
+from brinery.ids import are_names, joined_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -112,6 +113,7 @@ class Pending:
         # A number that no other put has.  Not a counter: every writer would wait for its row.
         self._base = int.from_bytes(os.urandom(8), "big") >> 2
         self._rows: list[Row] = []
+        self._references: list[tuple[int, Sequence[str]]] = []  # of which of these rows, and IDs
         self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
@@ -154,7 +156,13 @@ class Pending:
                 class_name, codec, created, references, fields = about
                 if not class_name.isascii():
                     class_name = encodable(class_name)
-                refs = joined_names(references) if references else None
+                refs = None
+                if references and size <= LARGE:
+                    # As if all IDs were names: `_complete` asks that once for many rows.
+                    refs = '["' + '","'.join(references) + '"]'
+                    self._references.append((len(rows), references))
+                elif references:
+                    refs = joined_names(references)
                 row = (name, version, size, class_name, codec, created, refs, data)
                 if is_plain and expect is ABSENT and fields is not None:
                     is_unfilled = True
@@ -164,8 +172,17 @@ class Pending:
             if held > _IN_MEMORY:
                 self._spool()
                 held = 0
+        self._complete()
         self.is_described |= is_unfilled
         self.is_unfilled |= is_unfilled
+
+    def _complete(self) -> None:
+        # Where a row refers to IDs that are not names, set their names.
+        noted, self._references = self._references, []
+        if not are_names(set().union(*map(itemgetter(1), noted))):
+            for at, ids in noted:
+                row = self._rows[at]
+                self._rows[at] = (*row[:REFS], joined_names(ids), *row[REFS + 1 :])
 
     def _large(self, pieces: Sequence[Buffer], size: int, may_change: bool) -> Large:
         large = Large(pieces, size)
@@ -223,6 +240,7 @@ class Pending:
     def _spool(self) -> None:
         import marshal
 
+        self._complete()
         rows, self._rows = self._rows, []
         rows.sort(key=itemgetter(0))
         try:
