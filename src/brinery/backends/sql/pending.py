@@ -47,6 +47,7 @@ _PER_ROW: Final = 400
 LARGE: Final = 1 << 20
 """Bytes; a larger record is not joined, and is written by itself.  Every database takes a smaller one."""
 _CHUNK: Final = 1 << 20
+_ids_of: Final = itemgetter(1)
 
 
 class Large:
@@ -172,14 +173,15 @@ class Pending:
             if held > _IN_MEMORY:
                 self._spool()
                 held = 0
-        self._complete()
+        if self._references:
+            self._complete()
         self.is_described |= is_unfilled
         self.is_unfilled |= is_unfilled
 
     def _complete(self) -> None:
         # Where a row refers to IDs that are not names, set their names.
         noted, self._references = self._references, []
-        if not are_names(set().union(*map(itemgetter(1), noted))):
+        if not are_names(set().union(*map(_ids_of, noted))):
             for at, ids in noted:
                 row = self._rows[at]
                 self._rows[at] = (*row[:REFS], joined_names(ids), *row[REFS + 1 :])
