@@ -351,7 +351,8 @@ class SqlBackend(Backend):
             return refuse(self.location, puts, deletes)
         pending = Pending(self._dialect.check_size, self._pool.fields)
         try:
-            pending.take(puts)
+            if puts:  # a removal has none
+                pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit_alone(pending, removed)

@@ -97,6 +97,7 @@ class Pending:
     is_described = False
     """Whether a record has values for the extra columns, or lacks them."""
     _file: IO[bytes] | None = None
+    _base = 0
     _copied = 0
 
     def __init__(
@@ -111,8 +112,6 @@ class Pending:
         self._check_size = check_size
         self._fields = fields
         self._unfilled = (None,) if fields is None else fields.unfilled
-        # A number that no other put has.  Not a counter: every writer would wait for its row.
-        self._base = int.from_bytes(os.urandom(8), "big") >> 2
         self._rows: list[Row] = []
         self._references: list[tuple[int, Sequence[str]]] = []  # of which of these rows, and IDs
         self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
@@ -128,7 +127,9 @@ class Pending:
 
     def take(self, puts: Iterable[Put]) -> None:
         """Take in all puts.  Raise `InvalidArgumentError` when a name is put twice."""
-        expected, version, held = self.expected, self._base, 0
+        # A number that no other put has.  Not a counter: every writer would wait for its row.
+        self._base = version = int.from_bytes(os.urandom(8), "big") >> 2
+        expected, held = self.expected, 0
         # Between two puts of a generator the caller's code may change buffers that it has given.
         may_change = not isinstance(puts, (list, tuple))
         # Rows that are new need no values for columns that have none.
