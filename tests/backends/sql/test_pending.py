@@ -23,6 +23,7 @@ from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.connection import TakenError
 from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
 from brinery.backends.sql.pending import LARGE
+from brinery.bench.run.memory import peak_of
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
 
@@ -183,3 +184,13 @@ def test_a_large_commit_takes_little_memory(url: str) -> None:
         finally:
             tracemalloc.stop()
     assert peak < 12e6 < 20_000 * 1_000
+
+
+def test_the_pages_of_a_large_commit_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """SQLite writes them into its log before the commit."""
+    with closing(SqlBackend(f"sqlite:///{tmp_path}/a.db")) as backend:
+        backend.commit([Put("first", (b"x",), ABSENT, ABOUT)])
+        puts = (Put(f"Task.{number}", (bytes(2_000),), ABSENT, ABOUT) for number in range(20_000))
+        peak = peak_of(lambda: backend.commit(puts))
+    assert peak is not None
+    assert peak < 25e6 < 20_000 * 2_000
