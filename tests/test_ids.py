@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 import operator
 import pickle
 import random
@@ -23,10 +24,12 @@ from brinery.ids import (
     IdFactory,
     JobIdFactory,
     UuidFactory,
+    are_names,
     escaped,
     id_of,
     in_order,
     is_hashed,
+    joined_names,
     name_of,
     names_begin,
 )
@@ -327,6 +330,16 @@ class TestNames:
         assert name[-1] not in ". "
         assert name.split(".")[0].rstrip(" ").upper() not in RESERVED
         assert unicodedata.is_normalized("NFC", name)
+
+    @given(st.lists(ANY_ID | st.sampled_from(["Task.1", "config", "con", "nul.x", "con."])))
+    @example(["Task.1", "aux"])
+    @example(['a","b'])
+    @example(["x" * 201])
+    def test_several_names_are_an_array_of_json(self, ids: list[str]) -> None:
+        """And IDs that count as names are the names."""
+        names = [name_of(id) for id in ids]
+        assert json.loads(joined_names(ids or ["x"])) == (names or ["x"])
+        assert names == ids or not are_names(ids)
 
     @pytest.mark.parametrize("id", ["Task.1", "a_b-c.D", "x" * 200, "café", "two words", "-", "~"])
     def test_a_safe_id_is_its_own_name(self, id: str) -> None:

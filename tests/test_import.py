@@ -111,8 +111,7 @@ def test_the_first_load_is_not_late_for_slow_modules(tmp_path: Path, store: str)
     loaded_after(f"{opened}; store.save([1], 'one')")
     found = loaded_after(f"{opened}; store.load('one')")
     started = loaded_after("import os")
-    # Of `url` and of the pool of connections.
-    slow = SLOW - {"dataclasses", "inspect", "threading"} if "sqlite" in store else SLOW
+    slow = SLOW - {"threading"} if "sqlite" in store else SLOW  # of the pool of connections
     assert (found - started) & slow == set()
 
 

@@ -8,7 +8,6 @@ import os
 import pickle
 import subprocess
 import sys
-from dataclasses import FrozenInstanceError, replace
 from pathlib import Path
 from typing import Any
 
@@ -266,7 +265,6 @@ class TestKeywords:
         names = ["scheme", "netloc", "path", "query", "fragment"]
         names += ["hostname", "port", "username", "password"]
         assert Url(**{name: getattr(url, name) for name in names}) == url
-        assert replace(url, query="") == "http://u:p@Host:80/x#z"
 
     def test_a_path_keyword_of_scheme_file_is_literal(self) -> None:
         """As GC3Pie's FilesystemStore builds its URL."""
@@ -407,10 +405,13 @@ class TestValue:
     def test_urls_cannot_be_changed(self) -> None:
         """Neither a field nor a new attribute can be set."""
         url = Url("/tmp/foo")
-        with pytest.raises(FrozenInstanceError):
-            url.path = "/etc"  # type: ignore[misc]
-        with pytest.raises((AttributeError, TypeError)):
-            url.other = 1  # type: ignore[attr-defined]
+        with pytest.raises(AttributeError, match="path stays"):
+            url.path = "/etc"
+        with pytest.raises(AttributeError):
+            url.other = 1
+        with pytest.raises(AttributeError, match="path stays"):
+            del url.path
+        assert url == "file:///tmp/foo"
 
     @pytest.mark.parametrize("text", ["file:///tmp/x?a=1#b", "http://u:p@h:80/x"])
     def test_urls_pickle_and_copy(self, text: str) -> None:

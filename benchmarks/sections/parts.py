@@ -45,7 +45,7 @@ class Parts:
     def _save_all(self, objects: Mapping[str, Any]) -> None:
         import msgpack
 
-        from brinery.backends.sql.pending import joined_names
+        from brinery.ids import joined_names
 
         keys = {id(obj): key for key, obj in objects.items()}
         references: list[str] = []

@@ -19,33 +19,29 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from brinery.errors import UrlError
+from brinery.typing import Any
 
 # RFC 3986, appendix B.  A scheme of one letter is the drive of a Windows path.
 _URL = re.compile(
     r"(?:([A-Za-z][A-Za-z0-9+.\-]+):)?(?://([^/?#]*))?([^?#]*)(?:\?([^#]*))?(?:#(.*))?"
 )
-# A bare path: host, path and query.
-_BARE = re.compile(r"(?://([^/?#]*))?([^?]*)(?:\?(.*))?")
-_NETLOC = re.compile(
-    r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?", re.DOTALL
-)
+# Those that few URLs need are compiled on use.  Of a bare path: host, path and query.
+_BARE = r"(?://([^/?#]*))?([^?]*)(?:\?(.*))?"
+_NETLOC = r"(?:([^:]*)(?::(.*))?@)?(\[[0-9A-Za-z:.%_~\-]+\]|[^\[\]:@/\\\s]*)(?::([0-9]{0,5}))?"
 _NO_SCHEME = re.compile(r"(?:[^/?#]{2,})?://")
 _OPENERS = frozenset({"trust", "key"})  # arguments, never part of a URL
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_SECRET = re.compile(
-    r"((?:^|[?&#])[^=&?#]*(?:passw|pwd|secret|token|credential|signature|key)[^=&?#]*=)[^&#]*",
-    re.IGNORECASE,
+_SECRET = (
+    r"(?i)((?:^|[?&#])[^=&?#]*(?:passw|pwd|secret|token|credential|signature|key)[^=&?#]*=)[^&#]*"
 )
 # Greedy, because a password that was not encoded may hold any character.
-_USERINFO = re.compile(r"(//[^:@/?#]*:).*@", re.DOTALL)
+_USERINFO = r"(?s)(//[^:@/?#]*:).*@"
 _WINDOWS = os.name == "nt"
 
 
-@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Url:
     """The URL of a store.
 
@@ -62,8 +58,10 @@ class Url:
     ('file:///tmp/50%25%20done', True)
 
     `str` has the password; `repr` and `without_secrets` do not.  A `Url` equals another of the
-    same string form, and a string that makes such a `Url`.
+    same string form, and a string that makes such a `Url`.  It cannot be changed.
     """
+
+    __slots__ = __match_args__ = ("scheme", "netloc", "path", "query", "fragment")
 
     scheme: str
     """Lower case; ``file`` for a bare path."""
@@ -101,9 +99,21 @@ class Url:
             parts = (
                 urlstring._parts() if isinstance(urlstring, Url) else _read(urlstring, force_abs)
             )
-        for name, part in zip(Url.__match_args__, parts, strict=True):
-            object.__setattr__(self, name, part)
+        self.__setstate__(parts)
         _check(self)
+
+    def __getstate__(self) -> _Parts:
+        return self._parts()
+
+    def __setstate__(self, parts: _Parts) -> None:
+        for name, part in zip(Url.__slots__, parts, strict=True):
+            object.__setattr__(self, name, part)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a URL does not change: {name} stays")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"a URL does not change: {name} stays")
 
     @property
     def hostname(self) -> str | None:
@@ -184,7 +194,9 @@ class Url:
         user, at, host = self.netloc.rpartition("@")
         name, colon, _ = user.partition(":")
         netloc = f"{name}:***@{host}" if colon else f"{user}{at}{host}"
-        query, fragment = (_SECRET.sub(r"\1***", part) for part in (self.query, self.fragment))
+        query, fragment = (
+            part and re.sub(_SECRET, r"\1***", part) for part in (self.query, self.fragment)
+        )
         return _joined(self.scheme, netloc, self.path, query, fragment)
 
     def _is_torn(self) -> bool:
@@ -226,18 +238,24 @@ _Host = tuple[str | None, str | None, str | None, int | None]
 
 def _check(url: Url) -> None:
     """Raise `UrlError` unless the parts are what their own string form is read as."""
-    plain = _masked(f"{url.scheme}://{url.netloc}{url.path}")
+    reason = _refusal_of(url)
+    if reason is not None:
+        raise UrlError(_masked(f"{url.scheme}://{url.netloc}{url.path}"), reason)
+
+
+def _refusal_of(url: Url) -> str | None:
     if not all(isinstance(part, str) for part in url._parts()):
-        raise UrlError(plain, "its parts are strings")
+        return "its parts are strings"
     if url.scheme == "file" and (not url.path or "\0" in url.path):
-        raise UrlError(plain, "a path has no NUL" if url.path else "it has no path")
+        return "a path has no NUL" if url.path else "it has no path"
     _host_parts(url.netloc)
     try:
         str(url).encode()
-    except UnicodeEncodeError as error:
-        raise UrlError(plain, "it holds a lone surrogate") from error
+    except UnicodeEncodeError:
+        return "it holds a lone surrogate"
     if _split(str(url)) != url._parts():
-        raise UrlError(plain, "its parts do not make up a URL: percent-encode them")
+        return "its parts do not make up a URL: percent-encode them"
+    return None
 
 
 def _from_keywords(parts: _Parts, host: _Host) -> _Parts:
@@ -296,7 +314,7 @@ def _split(text: str) -> _Parts:
     if not scheme:
         if _NO_SCHEME.match(text):
             raise UrlError(_masked(text), "the text before '://' is not a scheme")
-        bare = _BARE.fullmatch(text)
+        bare = re.fullmatch(_BARE, text)
         assert bare is not None
         netloc, path, query = (part or "" for part in bare.groups())
         fragment = ""
@@ -333,7 +351,9 @@ def _joined(scheme: str, netloc: str, path: str, query: str, fragment: str) -> s
 
 def _host_parts(netloc: str) -> _Host:
     """Return user, password, host and port."""
-    found = _NETLOC.fullmatch(netloc)
+    if not netloc:
+        return None, None, None, None
+    found = re.fullmatch(_NETLOC, netloc, re.DOTALL)
     port = int(found[4]) if found and found[4] else None
     if found is None or (port or 0) > 65535:
         raise UrlError(
@@ -364,4 +384,4 @@ def _torn(netloc: str) -> str:
 
 
 def _masked(given: object) -> str:
-    return _SECRET.sub(r"\1***", _USERINFO.sub(r"\1***@", str(given)))
+    return re.sub(_SECRET, r"\1***", re.sub(_USERINFO, r"\1***@", str(given)))

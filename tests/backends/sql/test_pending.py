@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import gc
+import json
 import os
 import tempfile
 import tracemalloc
@@ -21,7 +22,10 @@ from brinery.backend import ABSENT, About, Conflict, Put
 from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.connection import TakenError
 from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
+from brinery.backends.sql.pending import LARGE
+from brinery.bench.run.memory import peak_of
 from brinery.errors import InvalidArgumentError
+from brinery.ids import name_of
 
 ABOUT = About("module:Clässe", "pickle", 1.5, ("shared", "../odd"))
 COUNT = 5_000
@@ -84,6 +88,28 @@ def test_many_records_are_added_and_changed(url: str, native: bool, files: list[
         check(backend, again, 1)
     assert len(files) == 3
     assert all(file.closed for file in files)
+
+
+def test_each_row_has_the_names_of_its_own_references(url: str) -> None:
+    """Whether or not rows beside it refer to IDs that are no names, in small and in large records."""
+
+    def refer(number: int) -> tuple[str, ...]:
+        odd = ("../odd", f"a{number}", 'b","c') if number % 3 == 0 else ()
+        return (f"Task.{number + 1}", *odd)[number % 5 == 0 :]
+
+    def some() -> Iterator[Put]:
+        for number in range(COUNT):
+            data = bytes(LARGE + 1) if number % 1000 == 3 else data_of(number)
+            about = ABOUT._replace(references=refer(number))
+            yield Put(f"Task.{number}", (data,), ABSENT, about)
+
+    with closing(SqlBackend(url)) as backend:
+        backend.commit(some())
+        found = dict(execute(url, "select name, refs from store"))
+    assert {name: json.loads(refs or "[]") for name, refs in found.items()} == {
+        f"Task.{number}": [*map(name_of, refer(number))] for number in range(COUNT)
+    }
+    assert found["Task.5"] is None
 
 
 def test_a_small_commit_makes_no_file(url: str, files: list[IO[bytes]]) -> None:
@@ -158,3 +184,13 @@ def test_a_large_commit_takes_little_memory(url: str) -> None:
         finally:
             tracemalloc.stop()
     assert peak < 12e6 < 20_000 * 1_000
+
+
+def test_the_pages_of_a_large_commit_do_not_stay_in_memory(tmp_path: Path) -> None:
+    """SQLite writes them into its log before the commit."""
+    with closing(SqlBackend(f"sqlite:///{tmp_path}/a.db")) as backend:
+        backend.commit([Put("first", (b"x",), ABSENT, ABOUT)])
+        puts = (Put(f"Task.{number}", (bytes(2_000),), ABSENT, ABOUT) for number in range(20_000))
+        peak = peak_of(lambda: backend.commit(puts))
+    assert peak is not None
+    assert peak < 25e6 < 20_000 * 2_000

@@ -9,19 +9,13 @@ from itertools import islice
 
 from brinery.backend import Backend, BackendCapabilities, Missing, as_delete
 from brinery.backends.read_only import refuse
-from brinery.backends.sql.commit import Commit
-from brinery.backends.sql.comparison import differences
 from brinery.backends.sql.connection import AT_ONCE, as_asked, found_or_missing, with_large
 from brinery.backends.sql.database import Database
 from brinery.backends.sql.dialects import dialect_of
 from brinery.backends.sql.drivers import installed
 from brinery.backends.sql.extra_columns import Columns
 from brinery.backends.sql.pending import Pending
-from brinery.backends.sql.ranges import SqlRanges, with_version
 from brinery.backends.sql.schema import DEFAULT_TABLE, Schema
-from brinery.backends.sql.snapshot import View
-from brinery.backends.sql.tables import Tables
-from brinery.catalog.columns import read_columns, remember_columns
 from brinery.errors import ReadOnlyError, ReentrantWriteError, StorageError
 from brinery.url import Url
 
@@ -114,18 +108,27 @@ class SqlBackend(Backend):
             )
         self.columns = Columns(self._dialect, self._pool)
         try:
-            tables = Tables(self._dialect, self._pool)
             writes = mode != "r"
-            tables.prepare(create=create and writes, migrate=migrate and writes, shared=shared)
-            own = self.database.schema.fields
-            if own or tables.has_others:
-                known = read_columns(self)
-                if writes and not known.issuperset(own):
-                    known = remember_columns(self, own)
-                self.columns.know(known)
+            self._dialect.prepare(create=create and writes, shared=shared)
+            if not self._dialect.has_plain_table(self._pool, create=create and writes):
+                self._prepare_table(create=create and writes, migrate=migrate and writes)
         except BaseException:
             self.close()
             raise
+
+    def _prepare_table(self, *, create: bool, migrate: bool) -> None:
+        # What only some stores need is imported when it is: a process that reads one object waits for it.
+        from brinery.backends.sql.tables import Tables
+        from brinery.catalog.columns import read_columns, remember_columns
+
+        tables = Tables(self._dialect)
+        tables.prepare(create=create, migrate=migrate)
+        own = self.database.schema.fields
+        if own or tables.has_others:
+            known = read_columns(self)
+            if self._mode != "r" and not known.issuperset(own):
+                known = remember_columns(self, own)
+            self.columns.know(known)
 
     # -- reading
 
@@ -165,6 +168,8 @@ class SqlBackend(Backend):
 
     def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
         """Yield records as `get_many` does; large ones opened, to be read in parts."""
+        from brinery.backends.sql.ranges import with_version
+
         return self._records(names, lambda name: with_version(self.open_ranges(name)))
 
     def _records(
@@ -177,6 +182,8 @@ class SqlBackend(Backend):
 
     def open_ranges(self, name: str) -> Ranges:
         """Return the record `name`, to be read in parts in a transaction of its own.  Raise `Missing`."""
+        from brinery.backends.sql.ranges import SqlRanges
+
         pool = self._pool
         if not self.capabilities.snapshot_reads:
             return super().open_ranges(name)
@@ -261,6 +268,8 @@ class SqlBackend(Backend):
 
     def differences(self, derived: Sequence[Derived]) -> Iterator[tuple[str, str]]:
         """Yield the names of the records whose columns are wrong, and which of them are."""
+        from brinery.backends.sql.comparison import differences
+
         names = [each.name for each in derived]
         return differences(
             derived, self._read("read", lambda connection: connection.described(names))
@@ -278,6 +287,7 @@ class SqlBackend(Backend):
         """Call `read` with a backend that reads in one transaction; return its answer."""
         if not self.capabilities.snapshot_reads:
             return read(self)
+        from brinery.backends.sql.snapshot import View
 
         def in_transaction(connection: Connection) -> T:
             connection.begin_reading()
@@ -298,13 +308,26 @@ class SqlBackend(Backend):
         name: str | None = None,
         tries: int | None = None,
     ) -> T:
+        pool = self._pool
         connection = None
         try:
-            with self._pool.use() as connection:
+            if pool.most is None:
+                connection = pool.lend()
+                try:
+                    found = ask(connection)
+                except BaseException as error:
+                    pool.take_back(connection, error)
+                    raise
+                if connection.is_guarded:
+                    pool.take_back(connection, None)
+                else:
+                    pool.free.append(connection)
+                return found
+            with pool.use() as connection:
                 return ask(connection)
-        except self._pool.errors as error:
-            is_lost = connection is not None and self._pool.is_lost(error, connection)
-            tries = (self._pool.tries if tries is None else tries) - 1
+        except pool.errors as error:
+            is_lost = connection is not None and pool.is_lost(error, connection)
+            tries = (pool.tries if tries is None else tries) - 1
             if not (is_lost and tries):
                 raise self._dialect.failure(action, error, name) from error
         # The server was restarted, or cut an idle connection: try again with a new one.
@@ -328,7 +351,8 @@ class SqlBackend(Backend):
             return refuse(self.location, puts, deletes)
         pending = Pending(self._dialect.check_size, self._pool.fields)
         try:
-            pending.take(puts)
+            if puts:  # a removal has none
+                pending.take(puts)
             removed = tuple(map(as_delete, deletes))
             if pending.expected or removed:
                 self._commit_alone(pending, removed)
@@ -338,6 +362,8 @@ class SqlBackend(Backend):
             pending.close()
 
     def _commit_alone(self, pending: Pending, removed: Sequence[Delete]) -> None:
+        from brinery.backends.sql.commit import Commit
+
         # A signal handler or a `__del__` may run anywhere in the commit.  A second connection of the same
         # thread would wait for the first one.
         places = self._committing.places

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from brinery.backends.sql.pending import encodable, joined_names
-from brinery.ids import name_of
+from brinery.backends.sql.pending import encodable
+from brinery.ids import joined_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def _differing(derived: Derived, version: Any, *values: Any) -> Iterator[str]:
     elif version != derived.version:
         return  # it was written since
     about = derived.about
-    refs = joined_names(map(name_of, about.references)) if about.references else None
+    refs = joined_names(about.references) if about.references else None
     expected = (derived.size, encodable(about.class_name), about.codec, about.created, refs)
     for name, value, right in zip(_COMPARED, values, expected, strict=True):
         if value != right or isinstance(value, str) is not isinstance(right, str):

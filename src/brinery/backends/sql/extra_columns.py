@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from brinery.backends.sql.columns import marker_of
-from brinery.backends.sql.drivers import installed
-from brinery.backends.sql.query import Query
 from brinery.errors import ReadOnlyError
 
 TYPE_CHECKING = False
@@ -17,6 +14,7 @@ if TYPE_CHECKING:
     from brinery.backends.sql.connection import ConnectionPool
     from brinery.backends.sql.dialect import Dialect
     from brinery.backends.sql.pending import Pending
+    from brinery.backends.sql.query import Query
 
     T = TypeVar("T")
 
@@ -63,6 +61,9 @@ class Columns:
         return self.ask(lambda: query.unfilled(everything=everything))
 
     def _new_query(self) -> Query:
+        from brinery.backends.sql.drivers import installed
+        from brinery.backends.sql.query import Query
+
         with installed():
             return Query(self._dialect, self._known)
 
@@ -70,6 +71,8 @@ class Columns:
         """Set the columns of records that are still in their versions; the records stay as they are."""
         if self._dialect.database.mode == "r":
             raise ReadOnlyError(self._dialect.database.location)
+        from brinery.backends.sql.columns import marker_of
+
         fields = self._pool.fields
         rows = [
             (

@@ -13,20 +13,21 @@ from itertools import count
 from operator import itemgetter
 
 from brinery.backend import ABSENT, ANY
+from brinery.backends.sql.schema import REFS
 from brinery.errors import InvalidArgumentError, storage_error
-from brinery.ids import name_of
+from brinery.ids import are_names, joined_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO, Any, Final, Protocol
 
-    from brinery.backend import About, Expect, Put, Version
+    from brinery.backend import Expect, Put, Version
     from brinery.codec import Buffer
 
     Row = tuple[Any, ...]
     """The values of a row: the columns of `STANDARD`, then `filled` and the extra columns.  Without
-    the latter, those stay as they are."""
+    the latter, those stay as they are, and are NULL in a new row."""
 
     class Fields(Protocol):
         """The extra columns of a store."""
@@ -46,6 +47,7 @@ _PER_ROW: Final = 400
 LARGE: Final = 1 << 20
 """Bytes; a larger record is not joined, and is written by itself.  Every database takes a smaller one."""
 _CHUNK: Final = 1 << 20
+_ids_of: Final = itemgetter(1)
 
 
 class Large:
@@ -87,13 +89,6 @@ class Large:
         return b"".join(self.pieces())
 
 
-class _Names(dict[str, str]):
-    # The names of IDs: looked up in C, because many records refer to few.
-    def __missing__(self, id: str) -> str:
-        name = self[id] = name_of(id)
-        return name
-
-
 class Pending:
     """The writes of one commit; closed at its end, because of its file."""
 
@@ -102,6 +97,7 @@ class Pending:
     is_described = False
     """Whether a record has values for the extra columns, or lacks them."""
     _file: IO[bytes] | None = None
+    _base = 0
     _copied = 0
 
     def __init__(
@@ -116,10 +112,8 @@ class Pending:
         self._check_size = check_size
         self._fields = fields
         self._unfilled = (None,) if fields is None else fields.unfilled
-        # A number that no other put has.  Not a counter: every writer would wait for its row.
-        self._base = int.from_bytes(os.urandom(8), "big") >> 2
-        self._names = _Names()
         self._rows: list[Row] = []
+        self._references: list[tuple[int, Sequence[str]]] = []  # of which of these rows, and IDs
         self._full: list[list[Row] | tuple[int, int]] = []  # rows, or where they are in the file
         self.expected: dict[str, Version | Expect] = {}
         """By name, in the order of the puts."""
@@ -133,30 +127,65 @@ class Pending:
 
     def take(self, puts: Iterable[Put]) -> None:
         """Take in all puts.  Raise `InvalidArgumentError` when a name is put twice."""
-        expected, version, held = self.expected, self._base, 0
+        # A number that no other put has.  Not a counter: every writer would wait for its row.
+        self._base = version = int.from_bytes(os.urandom(8), "big") >> 2
+        expected, held = self.expected, 0
         # Between two puts of a generator the caller's code may change buffers that it has given.
         may_change = not isinstance(puts, (list, tuple))
+        # Rows that are new need no values for columns that have none.
+        is_plain, is_unfilled = self._fields is None, False
+        refs: str | None
         for name, pieces, expect, about in puts:
             if name in expected:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
             expected[name] = expect
             version += 1
             if len(pieces) == 1 and type(pieces[0]) is bytes:
-                data = pieces[0]
+                data: Any = pieces[0]
                 size = len(data)
             else:
                 size = sum(map(_size_of, pieces))
-                data = b"".join(pieces) if size <= LARGE else b""
+                data = b"".join(pieces) if size <= LARGE else None
+            rows = self._rows
             if size > LARGE:
                 self._check_size(name, size)
-                large = self._large(pieces, size, may_change)
-                self.large.append(self._row(name, version, size, about, large))
-                continue
-            self._rows.append(self._row(name, version, size, about, data))
-            held += size + _PER_ROW
+                data, rows = self._large(pieces, size, may_change), self.large
+            else:
+                held += size + _PER_ROW
+            if about is None:
+                row: Row = (name, version, size, None, None, None, None, data, *self._unfilled)
+            else:
+                class_name, codec, created, references, fields = about
+                if not class_name.isascii():
+                    class_name = encodable(class_name)
+                refs = None
+                if references and size <= LARGE:
+                    # As if all IDs were names: `_complete` asks that once for many rows.
+                    refs = '["' + '","'.join(references) + '"]'
+                    self._references.append((len(rows), references))
+                elif references:
+                    refs = joined_names(references)
+                row = (name, version, size, class_name, codec, created, refs, data)
+                if is_plain and expect is ABSENT and fields is not None:
+                    is_unfilled = True
+                elif fields is not None:
+                    row = self._described(row, fields)
+            rows.append(row)
             if held > _IN_MEMORY:
                 self._spool()
                 held = 0
+        if self._references:
+            self._complete()
+        self.is_described |= is_unfilled
+        self.is_unfilled |= is_unfilled
+
+    def _complete(self) -> None:
+        # Where a row refers to IDs that are not names, set their names.
+        noted, self._references = self._references, []
+        if not are_names(set().union(*map(_ids_of, noted))):
+            for at, ids in noted:
+                row = self._rows[at]
+                self._rows[at] = (*row[:REFS], joined_names(ids), *row[REFS + 1 :])
 
     def _large(self, pieces: Sequence[Buffer], size: int, may_change: bool) -> Large:
         large = Large(pieces, size)
@@ -165,16 +194,7 @@ class Pending:
             large.copy_to(None if self._copied <= _COPIED_IN_MEMORY else self._opened_file())
         return large
 
-    def _row(self, name: str, version: int, size: int, about: About | None, data: Any) -> Row:
-        if about is None:
-            return name, version, size, None, None, None, None, data, *self._unfilled
-        class_name, codec, created, references, fields = about
-        if not class_name.isascii():
-            class_name = encodable(class_name)
-        refs = joined_names(map(self._names.__getitem__, references)) if references else None
-        row: Row = (name, version, size, class_name, codec, created, refs, data)
-        if fields is None:
-            return row
+    def _described(self, row: Row, fields: Mapping[str, Any]) -> Row:
         self.is_described = True
         if fields and self._fields is not None:
             return row + self._fields.values(fields)
@@ -184,7 +204,7 @@ class Pending:
     @property
     def is_new(self) -> bool:
         """Return whether all writes expect that their name is not taken."""
-        return all(expect is ABSENT for expect in self.expected.values())
+        return [*self.expected.values()].count(ABSENT) == len(self.expected)
 
     @property
     def only(self) -> Row | None:
@@ -223,11 +243,12 @@ class Pending:
     def _spool(self) -> None:
         import marshal
 
+        self._complete()
         rows, self._rows = self._rows, []
-        self._names.clear()
         rows.sort(key=itemgetter(0))
         try:
-            written = marshal.dumps(rows)
+            # Version 2 looks for no object that occurs twice, which takes longer than to write it.
+            written = marshal.dumps(rows, 2)
         except ValueError:
             self._full.append(rows)  # a value of an extra column that only the driver knows
             return
@@ -260,9 +281,9 @@ def _size_of(piece: Buffer) -> int:
     return len(piece) if type(piece) is bytes else memoryview(piece).nbytes
 
 
-def joined_names(names: Iterable[str]) -> str:
-    """Return names as the column `refs` has them: a JSON array."""
-    return '["' + '","'.join(names) + '"]'
+def of_width(row: Row, width: int) -> Row:
+    """Return a row with `width` values: without the last ones, or with NULL for those that it lacks."""
+    return row if len(row) == width else (row + (None,) * (width - len(row)))[:width]
 
 
 def encodable(text: str) -> str:

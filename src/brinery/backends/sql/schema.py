@@ -31,6 +31,7 @@ DEFAULT_TABLE: Final = "store"
 STANDARD: Final = ("name", "version", "size", "class_name", "codec", "created", "refs", "data")
 """The columns that every row has values for, in the order of statements."""
 DATA: Final = STANDARD.index("data")
+REFS: Final = STANDARD.index("refs")
 FILLED: Final = "filled"
 INDEXED: Final = ("sqlite", "postgresql")
 """The dialects with an index over the column `filled`."""

@@ -19,30 +19,25 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Column, Connection
 
-    from brinery.backends.sql.connection import ConnectionPool
     from brinery.backends.sql.dialect import Dialect
 
 
 class Tables:
-    """The table of one store: of SQLAlchemy, unless the dialect finds it without."""
+    """The table of one store, by SQLAlchemy."""
 
-    def __init__(self, dialect: Dialect, pool: ConnectionPool) -> None:
+    def __init__(self, dialect: Dialect) -> None:
         self._dialect = dialect
-        self._pool = pool
         self._schema = dialect.database.schema
         self._location = dialect.database.location
 
         self.has_others = False
         """Whether the table has columns of other stores or programs; set by `prepare`."""
 
-    def prepare(self, *, create: bool, migrate: bool, shared: str) -> None:
+    def prepare(self, *, create: bool, migrate: bool) -> None:
         """Find the table, or make it; with `migrate` also the extra columns that are missing.
 
         Raise `MissingTableError`, `MissingColumnsError`, `StorageError`.
         """
-        self._dialect.prepare(create=create, shared=shared)
-        if self._dialect.has_plain_table(self._pool, create=create):
-            return
         with self._translated("open"), self._dialect.engine.connect() as connection:
             missing = self._missing(connection)
             connection.rollback()

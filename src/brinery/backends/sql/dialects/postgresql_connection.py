@@ -50,7 +50,7 @@ _ROWS: Final = 500
 
 _MANY: Final = 100
 """New rows that are copied."""
-_COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "text", "bytea", "text")
+_COPIED: Final = ("text", "int8", "int8", "text", "text", "float8", "text", "bytea")
 # https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format"
 _COPY_BEGIN: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _COPY_END: Final = b"\xff\xff"
@@ -203,7 +203,7 @@ class PostgresConnection(Connection):
         return self._run(self._text.versions, (list(names),)).fetchall()
 
     def insert(self, rows: Sequence[Row]) -> None:
-        rows = [*map(self._text.whole, rows)]
+        rows = [*map(self._text.new, rows)]
         with _taken():
             if len(rows) < _MANY or not (self._text.is_plain and self._text.copies):
                 self._write(self._text.insert, rows)
@@ -233,15 +233,16 @@ class PostgresConnection(Connection):
             return
         if not is_new:
             self.delete(row[:1])
-        row = self._text.whole(row)
+        row = self._text.new(row)
         with _taken(), self._copying() as copy:
             copy.write(_COPY_BEGIN + _beginning(row))
             for piece in row[DATA].pieces():
                 copy.write(memoryview(piece).cast("B") if len(piece) else b"")
-            copy.write(_NULL + _COPY_END)
+            copy.write(_COPY_END)
 
     def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
-        if len(row) < self._text.width or expect is PRESENT or _has_message(self.driver):
+        is_short = len(row) < self._text.width and expect is not ABSENT
+        if is_short or expect is PRESENT or _has_message(self.driver):
             return (
                 None  # the connection may have ended: `begin` finds that before anything is written
             )
@@ -250,7 +251,7 @@ class PostgresConnection(Connection):
             return True
         if expect is ABSENT:
             with _taken():
-                self._run(self._text.insert_alone, row)
+                self._run(self._text.insert_alone, self._text.new(row))
             return True
         return self._run(self._text.update_alone, (*row[1:], row[0], expect)).rowcount == 1
 
@@ -294,8 +295,8 @@ _DATA_OF: Final = itemgetter(1)
 
 
 def _beginning(row: Row) -> bytes:
-    """Return a row in the binary form of COPY, up to its data; the column `filled` follows that."""
-    name, version, size, class_name, codec, created, refs, data, _ = row
+    """Return a row in the binary form of COPY, up to its data, which is its last value."""
+    name, version, size, class_name, codec, created, refs, data = row
     values = (
         name.encode(),
         pack(">q", version),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from brinery.backends.sql.pending import of_width
 from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
 TYPE_CHECKING = False
@@ -93,31 +94,43 @@ class Statements:
     def _set_copies(self, records: str) -> None:
         self.copies = True
         """Whether the server copies into this table, as far as is known."""
-        columns = ", ".join((*STANDARD, FILLED))
+        columns = ", ".join(STANDARD)
         self.copy = f"COPY {records} ({columns}) FROM STDIN (FORMAT BINARY)".replace("%%", "%")
 
     def _set_writes(self, records: str) -> None:
         extra = self._extra
         columns = (*STANDARD, *extra)
         self.width = len(columns)
-        listed = ", ".join(columns)
+        # Without extra columns, a new row has no value for `filled`.
+        self.new_width = len(STANDARD) if self.is_plain else self.width
         # One row: its values.
         casts = (*(f"::{type_}" for type_ in _TYPES), *extra.values())
         values = [f"%b{cast}" for cast in casts]
-        self.insert_alone = f"INSERT INTO {records} ({listed}) VALUES ({', '.join(values)})"
+        self.insert_alone, insert_whole = (
+            f"INSERT INTO {records} ({', '.join(columns[:width])}) "
+            f"VALUES ({', '.join(values[:width])})"
+            for width in (self.new_width, self.width)
+        )
         pairs = zip(columns[1:], values[1:], strict=True)
         settings = ", ".join(f"{column} = {value}" for column, value in pairs)
         self.update_alone = f"UPDATE {records} SET {settings} WHERE name = %b AND version = %b"
         replaced = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
-        self.upsert = f"{self.insert_alone} ON CONFLICT (name) DO UPDATE SET {replaced}"
+        self.upsert = f"{insert_whole} ON CONFLICT (name) DO UPDATE SET {replaced}"
         self.delete_alone = f"DELETE FROM {records} WHERE name = %b"
         self.as_version = " AND version = %b"
         # Many rows: an array for each column.
         types = *_TYPES, *("text" for _ in extra)
-        given = f"unnest({', '.join(f'%b::{type_}[]' for type_ in types)}) AS new ({listed})"
         taken = [f"new.{column}" for column in STANDARD]
         taken += [f"new.{column}{cast}" for column, cast in extra.items()]
-        self.insert = f"INSERT INTO {records} ({listed}) SELECT {', '.join(taken)} FROM {given}"
+        given_new, given = (
+            f"unnest({', '.join(f'%b::{type_}[]' for type_ in types[:width])}) "
+            f"AS new ({', '.join(columns[:width])})"
+            for width in (self.new_width, self.width)
+        )
+        self.insert = (
+            f"INSERT INTO {records} ({', '.join(columns[: self.new_width])}) "
+            f"SELECT {', '.join(taken[: self.new_width])} FROM {given_new}"
+        )
         pairs = zip(columns[1:], taken[1:], strict=True)
         settings = ", ".join(f"{column} = {value}" for column, value in pairs)
         self.update = (
@@ -138,9 +151,9 @@ class Statements:
         )
         self.delete = f"DELETE FROM {records} WHERE name = ANY(%b::text[])"
 
-    def whole(self, row: Row) -> Row:
-        """Return a row with values for `filled` and the extra columns."""
-        return row if len(row) == self.width else row + (None,) * (self.width - len(row))
+    def new(self, row: Row) -> Row:
+        """Return a row with the values that the statements for new rows take."""
+        return of_width(row, self.new_width)
 
 
 def _cast_of(column: sa.Column[Any], dialect: sa.Dialect) -> str:

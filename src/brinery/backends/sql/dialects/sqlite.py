@@ -7,7 +7,6 @@ import sqlite3
 import threading
 from contextlib import contextmanager
 
-from brinery.backends.directory import files
 from brinery.backends.permissions import PermissionCheck
 from brinery.backends.sql import failures
 from brinery.backends.sql.database import FileUrl
@@ -172,7 +171,7 @@ class SqliteDialect(Dialect):
                     self.database.schema.table_name, path=self.database.location
                 )
             try:
-                self._file.make(files.GROUP if shared == "group" else files.PRIVATE)
+                self._file.make(for_group=shared == "group")
             except OSError as error:
                 raise storage_error("make the database", error, path=self._file.path) from error
             except sqlite3.Error as error:

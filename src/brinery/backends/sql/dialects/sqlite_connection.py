@@ -7,7 +7,6 @@ Measured against SQLAlchemy Core on the same connection: reading a record takes 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import contextmanager
 from itertools import chain
 
 from brinery.backend import ABSENT, ANY, PRESENT
@@ -21,8 +20,8 @@ from brinery.backends.sql.schema import DATA
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
-    from typing import Any, Final, TypeVar
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Any, TypeVar
 
     from brinery.backend import Expect, Version
     from brinery.backends.sql.dialects.sqlite_file import Guard, SqliteFile
@@ -32,10 +31,6 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 _LAST = "\U0010ffff"
-
-
-_MANY: Final = 10_000
-"""The rows of a transaction after which the cache of the connection is let go."""
 
 
 class SqliteConnection(Connection):
@@ -50,7 +45,6 @@ class SqliteConnection(Connection):
         self.driver = driver
         self._text = statements
         self._file = file
-        self._touched = 0  # rows that the open transaction has read or written
 
     def get_small(self, name: str) -> tuple[Any, int] | None:
         found: tuple[Any, int] | None
@@ -99,7 +93,6 @@ class SqliteConnection(Connection):
             self.driver.execute("ROLLBACK")
 
     def get_some(self, names: Sequence[str]) -> Sequence[tuple[str, Any, int]]:
-        self._touched += len(names)
         return self._of(self._text.get_some, names)
 
     def _of(self, text: str, names: Sequence[str], values: Sequence[Any] = ()) -> list[Any]:
@@ -198,10 +191,6 @@ class SqliteConnection(Connection):
 
     def commit(self) -> None:
         self.driver.execute("COMMIT")
-        if self._touched > _MANY:
-            # The pages that they are on stay in memory otherwise, which is as much as the rows took: 1 ms.
-            self.driver.execute("PRAGMA shrink_memory")
-        self._touched = 0
 
     def rollback(self) -> None:
         if self.driver.in_transaction:
@@ -211,11 +200,17 @@ class SqliteConnection(Connection):
         return self._of(self._text.versions, names)
 
     def insert(self, rows: Sequence[Row]) -> None:
+        self._add(self._text.insertions(rows))
+
+    def _add(self, statements: Iterable[tuple[str, Sequence[Any]]]) -> None:
         run = self.driver.execute
-        self._touched += len(rows)
-        with _taken():
-            for statement, values in self._text.insertions(rows):
+        try:
+            for statement, values in statements:
                 run(statement, values)
+        except sqlite3.IntegrityError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
+                raise
+            raise TakenError from error
 
     def update(self, rows: Sequence[Row]) -> None:
         text, run = self._text, self.driver.executemany
@@ -230,8 +225,7 @@ class SqliteConnection(Connection):
         text, large = self._text, row[DATA]
         row = (*row[:DATA], large.size, *row[DATA + 1 :])
         if is_new:
-            with _taken():
-                self.driver.execute(text.insert_large, text.whole(row))
+            self._add([(text.insert_large, text.new(row))])
         else:
             statement = text.update_large if len(row) == text.width else text.update_record_large
             self.driver.execute(statement, row[1:] + row[:1])
@@ -242,14 +236,14 @@ class SqliteConnection(Connection):
 
     def put_alone(self, row: Row, expect: Version | Expect) -> bool | None:
         text = self._text
+        run = self.driver.execute
+        if expect is ABSENT:
+            self._check_file("write")
+            self._add([(text.insert, text.new(row))])
+            return True
         if len(row) < text.width or expect is PRESENT:
             return None
         self._check_file("write")
-        run = self.driver.execute
-        if expect is ABSENT:
-            with _taken():
-                run(text.insert, row)
-            return True
         if expect is ANY:
             run(text.upsert, row)
             return True
@@ -355,13 +349,3 @@ class SqliteReader(SqliteConnection):
 
 def _size(value: Any) -> int:
     return value if type(value) is int else -1
-
-
-@contextmanager
-def _taken() -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY:
-            raise
-        raise TakenError from error

@@ -17,7 +17,6 @@ import sqlite3
 import time
 from contextlib import suppress
 
-from brinery.backends.directory import files
 from brinery.backends.sql.dialects.sqlite_settings import configure, configure_reader
 from brinery.backends.sql.failures import code_of
 from brinery.errors import StorageError
@@ -88,8 +87,11 @@ class SqliteFile:
 
     # -- making
 
-    def make(self, access: files.Access) -> None:
-        """Make the file and its directory.  Raise `OSError`, `sqlite3.Error`."""
+    def make(self, *, for_group: bool) -> None:
+        """Make the file and its directory, also for the group or not.  Raise `OSError`, `sqlite3.Error`."""
+        from brinery.backends.directory import files
+
+        access = files.GROUP if for_group else files.PRIVATE
         files.make_directories(os.path.dirname(self.path), True, access)
         new = f"{self.path}.new-{os.urandom(6).hex()}"
         try:

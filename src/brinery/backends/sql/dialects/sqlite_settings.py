@@ -5,7 +5,8 @@ Settings and their reasons (https://sqlite.org/pragma.html):
 journal_mode = WAL     readers and the writer do not wait for each other; one fsync a commit
 synchronous = FULL     NORMAL loses acknowledged commits in a power cut
 page_size = 4096       of a new file: a commit of one small record flushes 9 KB, with larger pages 17
-cache_size = 64 MB     the index of names stays in memory
+cache_size = 2 MB      further pages come from the cache of the system: copying one takes less time than new
+                       memory for one, and a transaction of 50,000 records takes 35 MB less
 BEGIN IMMEDIATE        a transaction that reads first and writes later would fail, not wait
 """
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from brinery.backends.sql.database import Database
 
 _PAGE: Final = 4096  # bytes
-_CACHE: Final = 64 << 10  # KiB
+_CACHE: Final = 2 << 10  # KiB
 _MEMORY: Final = (None, "", ":memory:")
 
 

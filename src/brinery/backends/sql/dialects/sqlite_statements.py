@@ -10,8 +10,9 @@ that it is in step with every commit of every program from the end of the transa
 from __future__ import annotations
 
 from itertools import chain
+from operator import itemgetter
 
-from brinery.backends.sql.pending import LARGE
+from brinery.backends.sql.pending import LARGE, of_width
 from brinery.backends.sql.schema import DATA, FILLED, STANDARD
 
 TYPE_CHECKING = False
@@ -42,19 +43,22 @@ class Statements:
         self._set_references(records)
         columns = [*STANDARD, *extra]
         self.width = len(columns)
-        self.insert, self.insert_large = (
-            f"INSERT INTO {records} ({', '.join(columns)}) VALUES {_marks(columns, data)}"
-            for data in ("?", "zeroblob(?)")
+        # Without extra columns, `filled` is not named: a value that is NULL takes as long as another.
+        new = columns if schema.fields else [*STANDARD]
+        self.new_width = len(new)
+        self.insert, self.insert_large, insert_whole = (
+            f"INSERT INTO {records} ({', '.join(some)}) VALUES {_marks(some, data)}"
+            for some, data in ((new, "?"), (new, "zeroblob(?)"), (columns, "?"))
         )
-        self.rows = min(_ROWS, _MOST_VALUES // len(columns))
-        self.insert_rows = self.insert + f", {_marks(columns, '?')}" * (self.rows - 1)
+        self.rows = min(_ROWS, _MOST_VALUES // len(new))
+        self.insert_rows = self.insert + f", {_marks(new, '?')}" * (self.rows - 1)
         self.update, self.update_large, self.update_record, self.update_record_large = (
             f"UPDATE {records} SET {_settings(some, data)} WHERE name = ?"
             for some in (columns[1:], STANDARD[1:])
             for data in ("?", "zeroblob(?)")
         )
         replaced = ", ".join(f"{column} = excluded.{column}" for column in columns[1:])
-        self.upsert = f"{self.insert} ON CONFLICT (name) DO UPDATE SET {replaced}"
+        self.upsert = f"{insert_whole} ON CONFLICT (name) DO UPDATE SET {replaced}"
         filled = ", ".join(f"{column} = ?" for column in extra)
         self.fill = f"UPDATE {records} SET {filled} WHERE name = ? AND version = ?"
         self.delete = f"DELETE FROM {records} WHERE name = ?"
@@ -149,26 +153,27 @@ class Statements:
             left_out = f" WHERE target.value NOT IN ({', '.join('?' * len(some))})"
         return left_out.join(self._closure), (name, *some, most, largest)
 
-    def whole(self, row: Row) -> Row:
-        """Return a row with values for `filled` and the extra columns."""
-        return row if len(row) == self.width else row + (None,) * (self.width - len(row))
+    def new(self, row: Row) -> Row:
+        """Return a row with the values that the statements for new rows take."""
+        return of_width(row, self.new_width)
 
     def insertions(self, rows: Sequence[Row]) -> Iterator[tuple[str, Sequence[Any]]]:
         """Yield the statements that add rows, and their values."""
-        if any(len(row) < self.width for row in rows):
-            rows = [*map(self.whole, rows)]
+        if {*map(len, rows)} != {self.new_width}:
+            rows = [*map(self.new, rows)]
         step = self.rows
         whole = len(rows) // step * step
         for at in range(0, whole, step):
             some = rows[at : at + step]
             # SQLite copies the values of a statement: do not collect more.
-            if sum(row[2] for row in some) > LARGE:
+            if sum(map(_size_of, some)) > LARGE:
                 yield from ((self.insert, row) for row in some)
             else:
                 yield self.insert_rows, [*chain.from_iterable(some)]
         yield from ((self.insert, row) for row in rows[whole:])
 
 
+_size_of: Final = itemgetter(2)
 _TRIGGERS: Final = ("insert", "delete", "update")
 
 
