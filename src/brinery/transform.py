@@ -7,7 +7,7 @@ returns them when the record is read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
 from brinery.typing import Any, ClassVar
@@ -44,6 +44,23 @@ class Transform(ABC):
         hostile: produce no more than `size` bytes before giving up, and reserve no memory for more bytes
         than `data` can expand to.
         """
+
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the bytes to be stored for a large payload of `size` bytes, whose pieces are taken once.
+
+        They may be others than those of `encode` if `decode` takes both.  A transform overrides this, and
+        `decode_in_parts`, in order to hold only a part of a payload in memory.  Pieces and parts have a
+        few MiB at most.
+        """
+        yield from self.encode([b"".join(pieces)])
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the payload, of exactly `size` bytes, from stored bytes in pieces.
+
+        What `decode` says of hostile bytes holds here, too.  All parts are taken, and then checked, before
+        any of them is used.
+        """
+        yield self.decode(b"".join(pieces), size)
 
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()

@@ -23,7 +23,6 @@ from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
-from brinery.record.reader import read_in_parts
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -163,7 +162,7 @@ class Fetcher:
                     kind, codec = metadata.kind, self._codec_of(metadata)
                     gate.check_codec(codec, metadata)
                     shared = _shared(kind) if is_simple else None
-                if metadata.transform is not None:
+                if metadata.transform is not None and not record.buffers:
                     record = self._session.expander.restored(record, backend.where(place))
                 elif shared is not None and metadata.flags == SIMPLE and record.raw is None:
                     record = _new_record((shared, record.data, record.version, None, ()))
@@ -190,18 +189,17 @@ class Fetcher:
         """Return a large record; its arrays are read into memory of their own, if they were written so."""
         gate = self._session.gate
         with ranges:
-            metadata = gate.parsed_end(ranges, id_, path)
-            if (
-                metadata.buffers
-                and metadata.transform is None
-                and metadata.content is None
-                and gate.restriction is None
-                and self._is_lean
-                and not self._placeholders
-            ):
+            large = gate.opened(ranges, id_, path)
+            metadata = large.metadata
+            if self._is_lean and not self._placeholders:
                 codec = self._codec_of(metadata)
                 gate.check_codec(codec, metadata)
-                return read_in_parts(ranges, metadata, codec.detached, path)
+                if metadata.buffers:
+                    is_apart = codec.capabilities.out_of_band and gate.restriction is None
+                else:
+                    is_apart = metadata.transform is not None
+                if is_apart:
+                    return large.read(codec.detached, self._session.expander)
             data = ranges.read(0, ranges.size)
         return gate.parsed(data, ranges.version, id_, path)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 
-from brinery.backend import ABSENT, ANY, About, Conflict, Expect, Missing, Put, Version
+from brinery.backend import ABSENT, ANY, About, Conflict, Data, Expect, Missing, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
 from brinery.catalog.trash import epoch_of
 from brinery.codec import Codec, Encode
@@ -28,6 +28,7 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RolledBackError,
+    StorageError,
     pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
@@ -40,7 +41,7 @@ from brinery.graph.object_path import path_to_object
 from brinery.graph.work import Root, Work
 from brinery.ids import Id, as_id
 from brinery.persistable import is_persistable_type
-from brinery.record.buffers import digest_and_buffers, have_changed, held
+from brinery.record.buffers import as_digested, digest_and_buffers, held
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
 from brinery.record.encoded import Encoded
@@ -133,7 +134,6 @@ class Saver:
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
-        self._large: Encoded | None = None
 
     @classmethod
     def of(cls, session: Session, options: SaveOptions) -> Saver:
@@ -377,8 +377,6 @@ class Saver:
             put = self._encode(work)
             if put is not None:
                 yield put
-                if self._large is not None:
-                    self._check_large(work, self._large)
 
     def _puts(self, position: int = 0) -> Iterator[Put]:
         yield from self._puts_of_each(islice(self._list, position, None))  # it grows at its end
@@ -431,23 +429,8 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._enlist_written(work, codec, digest)
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
-        if encoded.buffers:
-            if payload is not None and payload.transform is not None:
-                self._check_large(work, encoded)
-            else:
-                self._large = encoded
         about = self._about(work, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
-
-    def _check_large(self, work: Work, encoded: Encoded) -> None:
-        # Large buffers were written, or transformed, from where they are.
-        self._large = None
-        if have_changed(encoded.pieces, encoded.buffers):
-            changed = EncodeError(
-                "a large array in it was changed while it was written",
-                advice="Let no other thread change an object while it is saved",
-            )
-            raise _located(work, self._codec, changed)
 
     def _check_doubtful(self, work: Work, entry: Entry, codec: Codec, digest: bytes) -> None:
         # Nobody asked to save this object, and it may have changes that a rollback has undone.
@@ -463,6 +446,8 @@ class Saver:
         try:
             limit = self.session.expander.limit
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
+        except (EncodeError, StorageError):
+            raise
         except Exception as error:
             pass_memory_error(error)
             reason = (
@@ -667,7 +652,10 @@ class Saver:
         if self._options.check is not None:
             pieces = held(pieces)  # they are all encoded before the first is written
         digest, buffers = digest_and_buffers(pieces)
-        return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
+        data: Data = pieces
+        if buffers:
+            data = as_digested(pieces, buffers, functools.partial(_changed, work, codec))
+        return Encoded(data, digest, groups, kinds[key], flags, buffers)
 
     def _groups(self, references: Iterable[str]) -> Groups:
         claims, class_names = self._claims, self._class_names
@@ -703,3 +691,12 @@ def _located(work: Work, codec: Codec, error: EncodeError) -> EncodeError:
         object_path=path or None,
         advice=error.advice,
     )
+
+
+def _changed(work: Work, codec: Codec) -> EncodeError:
+    # Large buffers are written, or transformed, from where they are.
+    changed = EncodeError(
+        "a large array in it was changed while it was written",
+        advice="Let no other thread change an object while it is saved",
+    )
+    return _located(work, codec, changed)

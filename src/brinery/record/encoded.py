@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from brinery.codec import Buffer
+from brinery.backend import Data
 from brinery.record.buffers import LargeBuffer
 from brinery.record.kind import Kind
 from brinery.record.record import Groups
@@ -14,8 +14,8 @@ from brinery.typing import NamedTuple
 class Encoded(NamedTuple):
     """A payload as its codec wrote it, and the metadata that come from encoding it."""
 
-    pieces: Sequence[Buffer]
-    """The pieces of the payload; joined they are its bytes."""
+    pieces: Data
+    """The payload, in pieces."""
     digest: bytes
     """Of the payload."""
     groups: Groups

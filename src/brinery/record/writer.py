@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from brinery.codec import Buffer
+from brinery.backend import Data, Stream
 from brinery.errors import RecordError
 from brinery.record.buffers import LargeBuffer
 from brinery.record.digest import digests
@@ -30,7 +30,7 @@ def build_record(
     stored: Stored | None = None,
     seals: Seals | None = None,
     more: Mapping[str, Any] = NOTHING_MORE,
-) -> list[Buffer]:
+) -> Data:
     """Return the pieces of a record, in order; joined they are its bytes.
 
     `stamp` is the time in seconds since the epoch, and the nonce.  `stored` is the transformed payload, None
@@ -54,6 +54,8 @@ def build_record(
     proof = b"" if seals is None else seals.proof(payload, text + blob, head)
     end = text + blob + proof + head
     end += digests()[0](end) + END
+    if isinstance(payload, Stream):
+        return payload.followed_by(end)
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
         return [b"".join((payload[0], end))]
@@ -71,9 +73,7 @@ def _optional(
     return found
 
 
-def build(
-    metadata: Metadata, payload: Sequence[Buffer], seals: Seals | None = None
-) -> list[Buffer]:
+def build(metadata: Metadata, payload: Data, seals: Seals | None = None) -> Data:
     """Return the pieces of the record that `metadata` describe, in order, sealed by `seals` if given."""
     m = metadata
     flags = m.flags & ~SEALED

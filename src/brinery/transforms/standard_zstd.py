@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 
 from brinery.codec import Buffer
+from brinery.transforms.compressor import in_parts
 from brinery.typing import Any
 
 # Imported by its name: the type checker looks at Python 3.11.
@@ -38,3 +40,14 @@ class ZstdEngine:
         if not decompressor.eof or decompressor.unused_data or len(content) != size:
             raise ValueError(f"not one frame of {size} bytes")
         return content
+
+    def compress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum."""
+        compressor = _zstd.ZstdCompressor(options=self._options)
+        compressor.set_pledged_input_size(size)
+        yield from filter(None, map(compressor.compress, pieces))
+        yield compressor.flush()
+
+    def decompress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame."""
+        return in_parts(_zstd.ZstdDecompressor(), pieces, size)

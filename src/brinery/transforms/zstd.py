@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
 from brinery.transforms.compressor import Compressor
@@ -28,6 +28,12 @@ class Engine(Protocol):
 
     def decompress(self, data: Buffer, size: int) -> bytes:
         """Return the content of one frame that announces `size` bytes; raise an error for any other data."""
+
+    def compress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum."""
+
+    def decompress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame of `size` bytes; raise an error for any other data."""
 
 
 _MODULE = "standard_zstd" if sys.version_info >= (3, 14) else "packaged_zstd"
@@ -64,3 +70,11 @@ class ZstdTransform(Compressor):
         if announced != size:
             raise ValueError(f"the frame announces {announced} bytes, not {size}")
         return self._engine.decompress(data, size)
+
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum."""
+        return self._engine.compress_in_parts(pieces, size)
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame."""
+        return self._engine.decompress_in_parts(pieces, size)

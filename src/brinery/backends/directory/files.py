@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from brinery.backend import Data, Stream
 from brinery.codec import Buffer
 from brinery.typing import Final, NamedTuple
 
@@ -34,6 +35,8 @@ _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
 _READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
 
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
+
+_BATCH: Final = 1 << 18  # bytes that are gathered for one write
 
 VERSION_TAIL: Final = 64
 """The number of bytes at the end of a file that are its version."""
@@ -263,8 +266,10 @@ def create(path: str, access: Access) -> int:
     return fd
 
 
-def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
+def write_pieces(fd: int, data: Data) -> tuple[int, bytes]:
     """Write the pieces one after the other, whatever their number; return the version of the file."""
+    if isinstance(data, Stream):
+        return _write_stream(fd, data)
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     size = sum(map(len, pieces))
     if size <= _SMALL:
@@ -273,6 +278,27 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
             return size, whole[-VERSION_TAIL:]
         os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     version = _version_of_pieces(pieces)
+    _write_all(fd, pieces)
+    return version
+
+
+def _write_stream(fd: int, data: Stream) -> tuple[int, bytes]:
+    # Small pieces are gathered, and large ones written before the next one is made.
+    batch: list[bytes | memoryview] = []
+    held, end = 0, b""
+    for piece in data:
+        batch.append(piece if type(piece) is bytes else _as_bytes(piece))
+        held += len(piece)
+        if held >= _BATCH or len(batch) == _IOV_MAX:
+            _, end = _version_of_pieces([end, *batch])
+            _write_all(fd, batch)
+            batch, held = [], 0
+    _, end = _version_of_pieces([end, *batch])
+    _write_all(fd, batch)
+    return data.size, end
+
+
+def _write_all(fd: int, pieces: list[bytes | memoryview]) -> None:
     start = 0
     while start < len(pieces):
         batch = pieces[start : start + _IOV_MAX]
@@ -285,7 +311,6 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
             pieces[start] = memoryview(pieces[start])[written:]
         elif start == before:
             raise OSError(errno.EIO, "the file system did not write a single byte")
-    return version
 
 
 def _as_bytes(piece: Buffer) -> bytes | memoryview:

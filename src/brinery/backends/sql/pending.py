@@ -12,16 +12,16 @@ import os
 from itertools import count
 from operator import itemgetter
 
-from brinery.backend import ABSENT, ANY
+from brinery.backend import ABSENT, ANY, Stream, joined
 from brinery.errors import InvalidArgumentError, storage_error
 from brinery.ids import name_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import IO, Any, Final, Protocol
 
-    from brinery.backend import About, Expect, Put, Version
+    from brinery.backend import About, Data, Expect, Put, Version
     from brinery.codec import Buffer
 
     Row = tuple[Any, ...]
@@ -53,9 +53,9 @@ class Large:
 
     __slots__ = ("_file", "_offset", "_pieces", "size")
 
-    def __init__(self, pieces: Sequence[Buffer], size: int) -> None:
+    def __init__(self, pieces: Data, size: int) -> None:
         self.size = size
-        self._pieces: Sequence[Buffer] | None = pieces
+        self._pieces: Data | None = pieces
         self._file: IO[bytes] | None = None
         self._offset = 0
 
@@ -63,7 +63,7 @@ class Large:
         """Let go of the caller's buffers: copy them to the end of `file`, or in memory."""
         assert self._pieces is not None
         if file is None:
-            self._pieces = (b"".join(self._pieces),)
+            self._pieces = (joined(self._pieces),)
             return
         try:
             self._offset = file.seek(0, os.SEEK_END)
@@ -141,7 +141,10 @@ class Pending:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
             expected[name] = expect
             version += 1
-            if len(pieces) == 1 and type(pieces[0]) is bytes:
+            if isinstance(pieces, Stream):
+                size = pieces.size
+                data = b"" if size > LARGE else joined(pieces)
+            elif len(pieces) == 1 and type(pieces[0]) is bytes:
                 data = pieces[0]
                 size = len(data)
             else:
@@ -158,7 +161,7 @@ class Pending:
                 self._spool()
                 held = 0
 
-    def _large(self, pieces: Sequence[Buffer], size: int, may_change: bool) -> Large:
+    def _large(self, pieces: Data, size: int, may_change: bool) -> Large:
         large = Large(pieces, size)
         if may_change:
             self._copied += size
