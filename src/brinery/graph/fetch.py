@@ -23,6 +23,8 @@ from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
+from brinery.record.parts import LargeRecord
+from brinery.record.payload import LARGE
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -127,7 +129,7 @@ class Fetcher:
         codec = self._codec_of(metadata)
         gate.check_codec(codec, metadata)
         if metadata.transform is not None:
-            record = self._session.expander.restored(record, backend.where(name))
+            record = self._restored(record, codec, backend.where(name))
         return _new_fetched((record, codec))
 
     def _read(
@@ -163,7 +165,7 @@ class Fetcher:
                     gate.check_codec(codec, metadata)
                     shared = _shared(kind) if is_simple else None
                 if metadata.transform is not None and not record.buffers:
-                    record = self._session.expander.restored(record, backend.where(place))
+                    record = self._restored(record, codec, backend.where(place))
                 elif shared is not None and metadata.flags == SIMPLE and record.raw is None:
                     record = _new_record((shared, record.data, record.version, None, ()))
                 else:
@@ -191,17 +193,29 @@ class Fetcher:
         with ranges:
             large = gate.opened(ranges, id_, path)
             metadata = large.metadata
-            if self._is_lean and not self._placeholders:
-                codec = self._codec_of(metadata)
-                gate.check_codec(codec, metadata)
-                if metadata.buffers:
-                    is_apart = codec.capabilities.out_of_band and gate.restriction is None
-                else:
-                    is_apart = metadata.transform is not None
-                if is_apart:
-                    return large.read(codec.detached, self._session.expander)
+            codec = self._codec_of(metadata)
+            gate.check_codec(codec, metadata)
+            if self._is_in_parts(metadata, codec):
+                return large.read(codec.detached, self._session.expander)
             data = ranges.read(0, ranges.size)
         return gate.parsed(data, ranges.version, id_, path)
+
+    def _restored(self, record: Record, codec: Codec, path: str) -> Record:
+        metadata, expander = record.metadata, self._session.expander
+        done = metadata.transform
+        is_small = record.raw is not None or done is None or done.size <= LARGE
+        if is_small or not self._is_in_parts(metadata, codec):
+            return expander.restored(record, path)
+        ranges = Ranges(record.data, record.version)
+        return LargeRecord(ranges, metadata, path).read(codec.detached, expander)
+
+    def _is_in_parts(self, metadata: Metadata, codec: Codec) -> bool:
+        # Who restricts classes looks through the whole payload; a placeholder keeps the whole record.
+        if not self._is_lean or self._placeholders:
+            return False
+        if not metadata.buffers:
+            return metadata.transform is not None
+        return codec.capabilities.out_of_band and self._session.gate.restriction is None
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
         # Return the IDs of a wave that are not alive.  The living objects are put into `alive`, so that

@@ -32,7 +32,7 @@ MAX_EXPANDED: Final = 1 << 30
 # Payloads below `_LEAST` bytes are not transformed.  A transform must save `_LEAST_GAIN` bytes, because its
 # description in the metadata takes about 60.
 _LEAST: Final = 128
-_LARGE: Final = 1 << 18
+LARGE: Final = 1 << 18
 """Bytes from which on a payload is transformed in parts."""
 _LEAST_GAIN: Final = 64
 _LEAST_SHARE: Final = (
@@ -56,7 +56,7 @@ def stored(transform: Transform, pieces: Data, digest: bytes, limit: int) -> Sto
     size = size_of(pieces)
     if _LEAST <= size <= limit:
         most = size - max(_LEAST_GAIN, size // _LEAST_SHARE)
-        if size < _LARGE:
+        if size < LARGE:
             encoded: Data | None = transform.encode([*pieces])
         else:
             encoded = _in_parts(transform.encode_in_parts(_parts(pieces), size), most)
