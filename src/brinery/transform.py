@@ -10,7 +10,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
-from brinery.typing import Any, ClassVar
+from brinery.typing import Any, ClassVar, Final, Protocol
+
+_PART: Final = 1 << 17
+"""Bytes of a part: they stay in the cache of the processor."""
 
 
 class Transform(ABC):
@@ -78,3 +81,43 @@ class Transform(ABC):
 
 def _made_again(cls: type[Transform], config: dict[str, Any]) -> Transform:
     return cls(**config)
+
+
+class Decompressor(Protocol):
+    """Decompresses what comes in pieces, as those of the standard library do."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all is returned that the data so far expand to."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end."""
+
+    def decompress(self, data: Buffer, max_length: int, /) -> bytes:
+        """Return at most `max_length` bytes; without `needs_input` there are more of them."""
+
+
+def expanded(decompressor: Decompressor, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+    """Yield what compressed pieces expand to.  Raise `ValueError` unless that is `size` bytes, and all.
+
+    `decompressor` is that of bz2, lzma, or of another library with the same methods.
+    """
+    left = size
+    for piece in filter(len, pieces):
+        if decompressor.eof:
+            raise ValueError(f"more follows the {size} bytes")
+        data: Buffer = piece
+        while not decompressor.eof and (len(data) or not decompressor.needs_input):
+            found = decompressor.decompress(data, _PART)
+            left -= len(found)
+            if left < 0:
+                raise ValueError(f"more than {size} bytes")
+            yield found
+            data = b""
+    if left or not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"not exactly {size} bytes")

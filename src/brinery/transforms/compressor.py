@@ -2,33 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-
 from brinery.codec import Buffer
 from brinery.errors import InvalidArgumentError
 from brinery.transform import Transform
-from brinery.typing import Any, ClassVar, Final, Protocol
-
-_PART: Final = 1 << 17
-
-
-class Decompressor(Protocol):
-    """Decompresses what comes in pieces, as those of the standard library do."""
-
-    @property
-    def eof(self) -> bool:
-        """Whether the end was reached."""
-
-    @property
-    def needs_input(self) -> bool:
-        """Whether all is returned that the data so far expand to."""
-
-    @property
-    def unused_data(self) -> bytes:
-        """What follows the end."""
-
-    def decompress(self, data: Buffer, max_length: int, /) -> bytes:
-        """Return at most `max_length` bytes; without `needs_input` there are more of them."""
+from brinery.typing import Any, ClassVar
 
 
 class Compressor(Transform):
@@ -56,19 +33,3 @@ class Compressor(Transform):
         """Raise `ValueError` if `data` are too short to expand to `size` bytes."""
         if size > len(data) * self.most_expansion:
             raise ValueError(f"{len(data)} bytes cannot expand to {size}")
-
-
-def in_parts(decompressor: Decompressor, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
-    """Yield what compressed pieces expand to.  Raise `ValueError` unless that is `size` bytes and all."""
-    left = size
-    for piece in filter(len, pieces):
-        if left < 0 or decompressor.eof:
-            raise ValueError(f"more follows the {size} bytes")
-        data: Buffer = piece
-        while left >= 0 and not decompressor.eof and (len(data) or not decompressor.needs_input):
-            found = decompressor.decompress(data, _PART)
-            left -= len(found)
-            yield found
-            data = b""
-    if left or not decompressor.eof or decompressor.unused_data:
-        raise ValueError(f"not exactly {size} bytes")

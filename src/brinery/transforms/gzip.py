@@ -6,7 +6,8 @@ import zlib
 from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
-from brinery.transforms.compressor import Compressor, in_parts
+from brinery.transform import expanded
+from brinery.transforms.compressor import Compressor
 
 _GZIP = 16 + zlib.MAX_WBITS  # with header and checksum; zlib sets no time, so equal bytes come out
 
@@ -41,7 +42,7 @@ class GzipTransform(Compressor):
 
     def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
         """Yield the content of one gzip member."""
-        return in_parts(_Decompressor(), pieces, size)
+        return expanded(_Decompressor(), pieces, size)
 
 
 class _Decompressor:

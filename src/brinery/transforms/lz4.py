@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import lz4.frame
 
 from brinery.codec import Buffer
-from brinery.transforms.compressor import Compressor, in_parts
+from brinery.transform import expanded
+from brinery.transforms.compressor import Compressor
 
 
 class Lz4Transform(Compressor):
@@ -48,4 +49,4 @@ class Lz4Transform(Compressor):
 
     def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
         """Yield the content of one frame."""
-        return in_parts(lz4.frame.LZ4FrameDecompressor(), pieces, size)
+        return expanded(lz4.frame.LZ4FrameDecompressor(), pieces, size)

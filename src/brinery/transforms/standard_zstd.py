@@ -6,7 +6,7 @@ import importlib
 from collections.abc import Iterable, Iterator
 
 from brinery.codec import Buffer
-from brinery.transforms.compressor import in_parts
+from brinery.transform import expanded
 from brinery.typing import Any
 
 # Imported by its name: the type checker looks at Python 3.11.
@@ -50,4 +50,4 @@ class ZstdEngine:
 
     def decompress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
         """Yield the content of one frame."""
-        return in_parts(_zstd.ZstdDecompressor(), pieces, size)
+        return expanded(_zstd.ZstdDecompressor(), pieces, size)
