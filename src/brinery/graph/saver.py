@@ -44,13 +44,12 @@ from brinery.persistable import is_persistable_type
 from brinery.record.buffers import as_digested, digest_and_buffers, held
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
-from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, SIMPLE, TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
 from brinery.record.kinds import KindTable
 from brinery.record.payload import Stored, stored
 from brinery.record.record import Groups, flat, grouped, nonce_in
-from brinery.record.writer import build, build_record
+from brinery.record.writer import Encoded, build, build_record
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
 from brinery.session.active import ACTIVE

@@ -8,7 +8,6 @@ from brinery.backend import Data, Stream
 from brinery.errors import RecordError
 from brinery.record.buffers import LargeBuffer
 from brinery.record.digest import digests
-from brinery.record.encoded import Encoded
 from brinery.record.format import (
     END,
     HEAD,
@@ -17,10 +16,26 @@ from brinery.record.format import (
     SMALL,
     packing,
 )
+from brinery.record.kind import Kind
 from brinery.record.payload import Stored
-from brinery.record.record import NOTHING_MORE, Metadata, Transformation
+from brinery.record.record import NOTHING_MORE, Groups, Metadata, Transformation
 from brinery.record.seal import Seals
-from brinery.typing import Any
+from brinery.typing import Any, NamedTuple
+
+
+class Encoded(NamedTuple):
+    """A payload as its codec wrote it, and the metadata that come from encoding it."""
+
+    pieces: Data
+    """The payload, in pieces."""
+    digest: bytes
+    """Of the payload."""
+    groups: Groups
+    """The references of the payload, grouped by the class of their targets."""
+    kind: Kind
+    flags: int = 0
+    buffers: Sequence[LargeBuffer] = ()
+    """The large buffers among the pieces."""
 
 
 def build_record(

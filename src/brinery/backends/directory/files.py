@@ -32,11 +32,7 @@ _READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
 _CREATE: Final = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON,)
 _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
 
-_READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
-
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
-
-_BATCH: Final = 1 << 18  # bytes that are gathered for one write
 
 VERSION_TAIL: Final = 64
 """The number of bytes at the end of a file that are its version."""
@@ -224,22 +220,6 @@ def _seek_and_read(fd: int, count: int, start: int) -> bytes:
 _pread: Final = getattr(os, "pread", _seek_and_read)  # Windows lacks it
 
 
-def read_into(fd: int, start: int, view: memoryview) -> int:
-    """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
-    left = view.cast("B") if view.nbytes else view[:0]
-    while left.nbytes:
-        part = left[:_READ_MOST]
-        if hasattr(os, "preadv"):
-            got = os.preadv(fd, (part,), start)
-        else:
-            data = _pread(fd, part.nbytes, start)
-            part[: len(data)], got = data, len(data)
-        if not got:  # it was truncated since
-            break
-        left, start = left[got:], start + got
-    return view.nbytes - left.nbytes
-
-
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
     """Return the version of a file of `size` bytes that ends in `data`.
 
@@ -283,18 +263,11 @@ def write_pieces(fd: int, data: Data) -> tuple[int, bytes]:
 
 
 def _write_stream(fd: int, data: Stream) -> tuple[int, bytes]:
-    # Small pieces are gathered, and large ones written before the next one is made.
-    batch: list[bytes | memoryview] = []
-    held, end = 0, b""
-    for piece in data:
-        batch.append(piece if type(piece) is bytes else _as_bytes(piece))
-        held += len(piece)
-        if held >= _BATCH or len(batch) == _IOV_MAX:
-            _, end = _version_of_pieces([end, *batch])
-            _write_all(fd, batch)
-            batch, held = [], 0
-    _, end = _version_of_pieces([end, *batch])
-    _write_all(fd, batch)
+    # Each piece is written before the next one is made.
+    end = b""
+    for piece in map(_as_bytes, data):
+        end = (end + piece[-VERSION_TAIL:])[-VERSION_TAIL:]
+        _write_all(fd, [piece])
     return data.size, end
 
 
