@@ -40,9 +40,15 @@ class ZstdEngine:
         """Return the content of one frame."""
         return self._contexts.decompressor.decompress(data, allow_extra_data=False)
 
-    def compress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+    def compress_in_parts(
+        self, pieces: Iterable[Buffer], size: int, window_log: int | None
+    ) -> Iterator[bytes]:
         """Yield one frame, with size and checksum."""
-        compressor = _compressor(self._level).compressobj(size=size)
+        options = {} if window_log is None else {"window_log": window_log}
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            self._level, source_size=size, write_checksum=True, **options
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj(size=size)
         yield from filter(None, map(compressor.compress, pieces))
         yield compressor.flush()
 

@@ -41,9 +41,14 @@ class ZstdEngine:
             raise ValueError(f"not one frame of {size} bytes")
         return content
 
-    def compress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+    def compress_in_parts(
+        self, pieces: Iterable[Buffer], size: int, window_log: int | None
+    ) -> Iterator[bytes]:
         """Yield one frame, with size and checksum."""
-        compressor = _zstd.ZstdCompressor(options=self._options)
+        options = dict(self._options)
+        if window_log is not None:
+            options[_zstd.CompressionParameter.window_log] = window_log
+        compressor = _zstd.ZstdCompressor(options=options)
         compressor.set_pledged_input_size(size)
         yield from filter(None, map(compressor.compress, pieces))
         yield compressor.flush()
