@@ -48,12 +48,14 @@ import msgpack
 from brinery.codec import Buffer, Capabilities, Codec, Mention, ReadLinks, Sink, WriteLinks
 from brinery.errors import BrineryError, DecodeError
 from brinery.typing import Any, ClassVar, Final
-from brinery_codecs._msgpack.kinds import BY_CODE, EXTERNAL, KINDS, Hashes, Kind
+from brinery_codecs._msgpack.kinds import ARRAY, BY_CODE, EXTERNAL, KINDS, Hashes, Kind
 from brinery_codecs._msgpack.paths import path_of_failure, references
-from brinery_codecs._msgpack.survey import Refusal, Survey, Types
+from brinery_codecs._msgpack.survey import LARGE, Refusal, Survey, Types
 
 _TUPLE: Final = KINDS[tuple].mark
 _SORTABLE: Final = frozenset({int, str, bytes})
+_OPENED: Final = frozenset({KINDS[tuple].code, KINDS[bytearray].code, ARRAY})
+_BIN_32: Final = b"\xc6"
 
 
 class MsgpackCodec(Codec):
@@ -76,7 +78,8 @@ class MsgpackCodec(Codec):
         types: Types = links.batch.setdefault((self, "types"), {})
         try:
             survey = Survey(obj, links, types)
-            sink.write(_Writer(survey, types).payload(obj))
+            for piece in _Writer(survey, types).pieces(obj):
+                sink.write(piece)
         except Refusal as refusal:
             raise refusal.located(obj) from refusal.__cause__
 
@@ -98,7 +101,7 @@ class _Writer:
 
     def __init__(self, survey: Survey, types: Types) -> None:
         self._external = survey.external
-        self._has_bytearrays = survey.has_bytearrays
+        self._is_in_parts = survey.is_in_parts
         self._types = types
         self._ordered: dict[int, list[Any]] = {}
         # The innermost first, so that no order is worked out twice and nothing recurs.
@@ -106,26 +109,30 @@ class _Writer:
             if id(found) not in self._ordered:
                 self._ordered[id(found)] = self._order(found)
 
-    def payload(self, obj: Any) -> bytes:
+    def pieces(self, obj: Any) -> list[bytes]:
         """Return `obj` as MessagePack."""
-        pack = self._pack_parts if self._has_bytearrays else self._pack
+        pack = self._pack_parts if self._is_in_parts else self._pack
         try:
             return pack(obj)
         except UnicodeEncodeError:
             # A lone surrogate.  Not always so: it makes all strings 30 % slower.
             return pack(obj, unicode_errors="surrogatepass")
 
-    def _pack(self, obj: Any, **options: Any) -> bytes:
-        payload: bytes = self._packer(**options).pack(obj)
-        return payload
+    def _pack(self, obj: Any, **options: Any) -> list[bytes]:
+        return [self._packer(**options).pack(obj)]
 
-    def _pack_parts(self, obj: Any, **options: Any) -> bytes:
-        """Return the bytes of `_pack` for objects with bytearrays, which the library would write as bytes."""
+    def _pack_parts(self, obj: Any, **options: Any) -> list[bytes]:
+        """Return the bytes of `_pack` for objects with bytearrays, which the library would write as bytes.
+
+        Large bytes, and those of large arrays, are pieces of their own.
+        """
         packer = self._packer(autoreset=False, **options)
+        opened = {cls for cls, (kind, *_) in self._types.items() if kind and kind.code in _OPENED}
+        pieces: list[bytes] = []
         stack: list[Iterator[Any]] = [iter((obj,))]
         while stack:
             for part in stack[-1]:
-                parts = self._fields(part) if type(part) in (tuple, bytearray) else part
+                parts = self._fields(part) if type(part) in opened else part
                 if type(parts) is list:
                     packer.pack_array_header(len(parts))
                     stack.append(iter(parts))
@@ -134,11 +141,14 @@ class _Writer:
                     packer.pack_map_header(len(parts))
                     stack.append(chain.from_iterable(parts.items()))
                     break
-                packer.pack(parts)
+                if type(parts) is bytes and LARGE < len(parts) < 1 << 32:
+                    pieces += [packer.bytes() + _BIN_32 + len(parts).to_bytes(4, "big"), parts]
+                    packer.reset()
+                else:
+                    packer.pack(parts)
             else:
                 stack.pop()
-        payload: bytes = packer.bytes()
-        return payload
+        return [*pieces, packer.bytes()]
 
     def _packer(self, **options: Any) -> msgpack.Packer:
         return msgpack.Packer(default=self._fields, strict_types=True, **options)

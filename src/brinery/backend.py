@@ -11,7 +11,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from enum import Enum
-from itertools import islice
+from io import BytesIO
+from itertools import chain, islice
 
 from brinery.codec import Buffer
 from brinery.errors import BrineryError, StorageError, derived
@@ -70,11 +71,50 @@ class About(NamedTuple):
     unfilled.  None leaves them as they are, because the object is the same."""
 
 
+class Stream:
+    """Large data, whose pieces are made while an engine takes them, and again if it takes them again.
+
+    Making a piece may raise an error, which ends the commit.
+    """
+
+    __slots__ = ("_make", "size")
+
+    def __init__(self, size: int, make: Callable[[], Iterator[Buffer]]) -> None:
+        """`size` is in bytes, of all pieces."""
+        self.size = size
+        self._make = make
+
+    def __iter__(self) -> Iterator[Buffer]:
+        return self._make()
+
+    def followed_by(self, end: bytes) -> Stream:
+        """Return these pieces and one more."""
+        return Stream(self.size + len(end), lambda: chain(self._make(), (end,)))
+
+
+Data = Sequence[Buffer] | Stream
+"""Bytes in pieces."""
+
+
+def size_of(data: Data) -> int:
+    """Return how many bytes the pieces have."""
+    return data.size if isinstance(data, Stream) else sum(map(len, data))
+
+
+def joined(data: Data) -> bytes:
+    """Return the pieces as one: those of a stream without holding all of them beside it."""
+    if not isinstance(data, Stream):
+        return b"".join(data)
+    file = BytesIO()
+    file.writelines(data)
+    return file.getvalue()
+
+
 class Put(NamedTuple):
     """One write of a commit: `name` gets `data`, which is in pieces."""
 
     name: str
-    data: Sequence[Buffer]
+    data: Data
     expect: Version | Expect = ANY
     about: About | None = None
     """Given for every record where the engine `keeps_columns`.  The engine reads nothing from the bytes:

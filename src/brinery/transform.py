@@ -7,10 +7,13 @@ returns them when the record is read.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
-from brinery.typing import Any, ClassVar
+from brinery.typing import Any, ClassVar, Final, Protocol
+
+_PART: Final = 1 << 17
+"""Bytes of a part: they stay in the cache of the processor."""
 
 
 class Transform(ABC):
@@ -45,6 +48,23 @@ class Transform(ABC):
         than `data` can expand to.
         """
 
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the bytes to be stored for a large payload of `size` bytes, whose pieces are taken once.
+
+        They may be others than those of `encode` if `decode` takes both.  A transform overrides this, and
+        `decode_in_parts`, in order to hold only a part of a payload in memory.  Pieces and parts have a
+        few MiB at most.
+        """
+        yield from self.encode([b"".join(pieces)])
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the payload, of exactly `size` bytes, from stored bytes in pieces.
+
+        What `decode` says of hostile bytes holds here, too.  All parts are taken, and then checked, before
+        any of them is used.
+        """
+        yield self.decode(b"".join(pieces), size)
+
     def __eq__(self, other: object) -> bool:
         return type(self) is type(other) and self.config() == other.config()
 
@@ -61,3 +81,43 @@ class Transform(ABC):
 
 def _made_again(cls: type[Transform], config: dict[str, Any]) -> Transform:
     return cls(**config)
+
+
+class Decompressor(Protocol):
+    """Decompresses what comes in pieces, as those of the standard library do."""
+
+    @property
+    def eof(self) -> bool:
+        """Whether the end was reached."""
+
+    @property
+    def needs_input(self) -> bool:
+        """Whether all is returned that the data so far expand to."""
+
+    @property
+    def unused_data(self) -> bytes:
+        """What follows the end."""
+
+    def decompress(self, data: Buffer, max_length: int, /) -> bytes:
+        """Return at most `max_length` bytes; without `needs_input` there are more of them."""
+
+
+def expanded(decompressor: Decompressor, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+    """Yield what compressed pieces expand to.  Raise `ValueError` unless that is `size` bytes, and all.
+
+    `decompressor` is that of bz2, lzma, or of another library with the same methods.
+    """
+    left = size
+    for piece in filter(len, pieces):
+        if decompressor.eof:
+            raise ValueError(f"more follows the {size} bytes")
+        data: Buffer = piece
+        while not decompressor.eof and (len(data) or not decompressor.needs_input):
+            found = decompressor.decompress(data, _PART)
+            left -= len(found)
+            if left < 0:
+                raise ValueError(f"more than {size} bytes")
+            yield found
+            data = b""
+    if left or not decompressor.eof or decompressor.unused_data:
+        raise ValueError(f"not exactly {size} bytes")

@@ -10,9 +10,9 @@ import pytest
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.backends.directory.backend import DirectoryBackend
-from brinery.backends.held_bytes import IN_MEMORY
 from brinery.backends.memory import MemoryBackend
 from brinery.backends.overlay import Overlay
+from brinery.record.held_bytes import IN_MEMORY
 from brinery.testing.backend import BackendContract, body
 
 

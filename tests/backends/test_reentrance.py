@@ -25,11 +25,11 @@ from brinery import (
     make_store,
 )
 from brinery.backends.directory import recovery
-from brinery.backends.held_bytes import HeldBytes
 from brinery.backends.memory import MemoryBackend
 from brinery.backends.sql.backend import SqlBackend
 from brinery.backends.sql.dialects.generic_connection import GenericConnection
 from brinery.backends.sql.dialects.sqlite_connection import SqliteConnection
+from brinery.record.held_bytes import HeldBytes
 
 MEANWHILE: dict[str, tuple[Any, str]] = {
     "directory": (os, "link"),

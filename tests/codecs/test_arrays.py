@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from pathlib import Path
 from pickle import PickleBuffer
 from typing import Any
@@ -109,15 +111,15 @@ class Holder(Persistable):
 def test_an_array_that_changes_while_it_is_written_is_refused(
     options: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whether it is compressed or not: the digest of the record was taken before."""
+    """Whether it is compressed or not: the digest of the record was taken before its bytes were."""
     store = MemoryStore(**options)
     holder = Holder(np.zeros(200_000))
-    encode = GzipTransform.encode
+    encode = GzipTransform.encode_in_parts
     commit = store.backend.commit
 
-    def changing(self: Any, pieces: Any) -> Any:
+    def changing(self: Any, pieces: Any, size: int) -> Any:
         holder.array[5] += 1
-        return encode(self, pieces)
+        return encode(self, pieces, size)
 
     def late(puts: Any, deletes: Any = ()) -> Any:
         def each() -> Any:
@@ -128,12 +130,48 @@ def test_an_array_that_changes_while_it_is_written_is_refused(
         return commit(each(), deletes)
 
     if options:
-        monkeypatch.setattr(GzipTransform, "encode", changing)
+        monkeypatch.setattr(GzipTransform, "encode_in_parts", changing)
     else:
         monkeypatch.setattr(store.backend, "commit", late)
     with pytest.raises(EncodeError, match="was changed while it was written"):
         store.save(holder)
     assert store.list() == []
+
+
+@pytest.mark.parametrize("options", [{"compress": "gzip"}, {}, {"trust": Trust(key=b"k" * 32)}])
+def test_what_happens_to_an_array_behind_the_writer_does_no_harm(
+    tmp_path: Path, options: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other threads may change it, and change it back: a record has the bytes that were digested."""
+    store = FilesystemStore(tmp_path, **options)
+    store.save("the first record", "first")
+    array = np.arange(400_000)
+    before = array.copy()
+    end = threading.Event()
+
+    def flicker() -> None:
+        while not end.is_set():
+            array[::1000] ^= 1
+            array[::1000] ^= 1
+
+    thread = threading.Thread(target=flicker)
+    thread.start()
+    written = 0
+    try:
+        for number in range(20):
+            with suppress(EncodeError):
+                store.save(Holder(array), f"holder.{number}")
+                written += 1
+    finally:
+        end.set()
+        thread.join()
+    store.invalidate_cache()
+    for id_ in store.list():
+        if id_ != "first":
+            found = store.load(id_).array
+            assert (found[1:1000] == before[1:1000]).all()
+            assert not (found ^ before)[::1000].max() > 1
+    assert len(store.list()) == written + 1
 
 
 @pytest.mark.parametrize("size", [8191, 8192, 400_000])

@@ -374,6 +374,33 @@ def test_json_like_data_are_ordinary_messagepack() -> None:
     assert dumped(data) == msgpack.packb(data)
 
 
+def test_large_bytes_are_not_copied_into_the_payload() -> None:
+    """They are pieces of their own, and those of an array are copied once; the payload is the same."""
+    large = bytes(range(256)) * 5_000
+    numbers = np.arange(300_000)
+    plain = {
+        "name": ["a", 1, None],
+        "large": large,
+        "more": [large, b"few", {"x": 2.5}],
+        "é": large,
+    }
+    sink = Sink()
+    CODEC.dump(plain, sink, Writing(plain))
+    assert b"".join(sink.pieces) == msgpack.packb(plain)
+    assert [piece is large for piece in sink.pieces] == [False, True] * 3 + [False]
+    mixed = [(large, {3, 4}), numbers, bytearray(large), np.arange(3), "a \ud800", date(2024, 1, 2)]
+    sink = Sink()
+    CODEC.dump(mixed, sink, Writing(mixed))
+    assert max(map(len, sink.pieces[::2])) < 1000
+    found = loaded(b"".join(sink.pieces))
+    assert same(found[1], numbers)
+    assert same(found[3], np.arange(3))
+    assert [*found[:1], found[2], *found[4:]] == [*mixed[:1], mixed[2], *mixed[4:]]
+    sink = Sink()
+    CODEC.dump(large, sink, Writing(large))
+    assert b"".join(sink.pieces) == msgpack.packb(large)
+
+
 def test_str_keys_and_int_keys_stay_apart_and_in_order() -> None:
     """A dict keeps its keys' types and their order of insertion."""
     assert list(kept({"2": 0, 2: 0, "1": 0, 1: 0})) == ["2", 2, "1", 1]

@@ -518,7 +518,7 @@ def test_another_backup_to_the_same_place_at_the_same_time_is_an_error() -> None
     assert isinstance(source.backend, Watched)
     label, _ = read_manifest(backup.backend)
     assert label is not None
-    source.backend.then = lambda: backup.backend.put(NAME, label.put(0).data[0])
+    source.backend.then = lambda: backup.backend.put(NAME, b"".join(label.put(0).data))
     with pytest.raises(BackupError, match="another backup"):
         source.backup(backup)
 

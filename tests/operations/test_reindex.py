@@ -29,7 +29,7 @@ from brinery import (
 from brinery.backend import Put
 from brinery.catalog.quarantine import Quarantine
 from brinery.catalog.trash import Removed, Trash
-from brinery.record.about import about_in
+from brinery.record.info import about_in
 
 
 class Job(Persistable):

@@ -37,7 +37,7 @@ class IndexedBackend(MemoryBackend):
         puts = [put._replace(data=[b"".join(put.data)]) for put in puts]
         versions = super().commit(puts, deletes)
         for put in puts:
-            data = bytes(put.data[0])
+            data = b"".join(put.data)
             if has_magic(data):
                 for id_ in parse_metadata(data, len(data)).references:
                     self.index[name_of(id_)].add(put.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pickle
 from collections.abc import Sequence
@@ -13,20 +14,24 @@ from tests.record.forms import described, packed, taken_apart, with_text
 from xxhash import xxh3_128, xxh3_128_digest
 
 from brinery.backend import Ranges
+from brinery.codec import Buffer
 from brinery.errors import CorruptRecordError
 from brinery.record.buffers import (
     CHUNK,
     LargeBuffer,
     around,
+    as_digested,
     check_places,
     chunk_digests,
+    digest_and_buffers,
     digest_around,
     is_undamaged,
 )
 from brinery.record.digest import digest_of
+from brinery.record.parts import Detached, LargeRecord
 from brinery.record.payload import PayloadExpander
-from brinery.record.reader import parse, read_in_parts, record_as_written
-from brinery.record.record import Transformation
+from brinery.record.reader import parse, record_as_written
+from brinery.record.record import Metadata, Record, Transformation
 from brinery.record.seal import Seals
 from brinery.record.writer import build
 from brinery.transforms.gzip import GzipTransform
@@ -77,6 +82,28 @@ def test_each_chunk_has_a_digest(size: int) -> None:
     if size % 8 == 0:
         wide: Any = memoryview(data).cast("d")
         assert chunk_digests(wide) == expected
+
+
+def test_what_is_written_is_what_was_digested() -> None:
+    """A buffer may change and change back: a piece that was taken stays, another one is refused."""
+    data = bytearray(os.urandom(2 * MIB + 5))
+    pieces: list[Buffer] = [b"before", memoryview(data), b"behind"]
+    digest, buffers = digest_and_buffers(pieces)
+    stream = as_digested(pieces, buffers, LookupError)
+    whole = b"".join(pieces)
+    assert stream.size == len(whole)
+    for _ in range(2):  # it can be taken again
+        assert b"".join(stream) == whole
+    assert [*map(len, stream)] == [6, *[MIB // 8] * 16, 5, 6]
+    taken = iter(stream)
+    first = b"".join(itertools.islice(taken, 9))
+    data[7] ^= 1
+    assert first + b"".join(taken) == whole
+    with pytest.raises(LookupError):
+        list(stream)
+    data[7] ^= 1
+    assert b"".join(stream) == whole
+    assert digest == digest_around([b"before", b"behind"], buffers)
 
 
 def test_a_record_with_buffers_comes_back() -> None:
@@ -161,6 +188,12 @@ def test_a_seal_covers_the_buffers() -> None:
 def detached(parts: Sequence[bytes], sizes: Sequence[int]) -> tuple[bytes, list[bool]]:
     """Stand for the method of a codec."""
     return b"|".join(parts) + repr(list(sizes)).encode(), [True] * len(sizes)
+
+
+def read_in_parts(
+    ranges: Ranges, metadata: Metadata, detached: Detached, path: str | None
+) -> Record:
+    return LargeRecord(ranges, metadata, path).read(detached, PayloadExpander(1 << 30))
 
 
 def test_a_record_is_read_in_parts() -> None:

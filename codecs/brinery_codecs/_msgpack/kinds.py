@@ -206,8 +206,9 @@ KINDS: Final[dict[type, Kind]] = {
 }
 """The kind of each type that is known without numpy."""
 
+ARRAY: Final = 17
 _ARRAY: Final = Kind(
-    17, _numpy.array_fields, _numpy.read_array, (object, list, str, bytes), mutable=True
+    ARRAY, _numpy.array_fields, _numpy.read_array, (object, list, str, bytes), mutable=True
 )
 _SCALAR: Final = Kind(18, _numpy.scalar_fields, _numpy.read_scalar, (object, object))
 _RECORD: Final = Kind(18, _numpy.scalar_fields, _numpy.read_scalar, (object, object), mutable=True)

@@ -19,12 +19,14 @@ from operator import rshift
 from brinery.codec import WriteLinks
 from brinery.errors import EncodeError, UnsupportedObjectError
 from brinery.typing import Any, Final
-from brinery_codecs._msgpack.kinds import ATOMS, KINDS, Kind, kind_of
+from brinery_codecs._msgpack.kinds import ARRAY, ATOMS, KINDS, Kind, kind_of
 
 MAX_DEPTH: Final = 500
 """How deep containers may nest: every msgpack since 1.0 writes and reads 511 levels, and a time zone
 in the innermost needs three more."""
 
+LARGE: Final = 1 << 20
+"""Bytes of a value beyond which it is not copied into the payload."""
 _BATCH: Final = 512
 _CONTAINERS: Final = frozenset({list, dict, tuple, set, frozenset})
 _SETS: Final = frozenset({set, frozenset})
@@ -87,7 +89,7 @@ def _error(reason: str, path: str, advice: str) -> EncodeError:
 
 
 class Survey:
-    """The result of the walk over `root`: the IDs of external objects, all sets, any bytearray.
+    """The result of the walk over `root`: the IDs of external objects, all sets, whether to write in parts.
 
     Raise `Refusal` for a value that cannot be written.
     """
@@ -97,7 +99,8 @@ class Survey:
         """The IDs by the `id()` of the object."""
         self.sets: list[Any] = []
         """Sets and frozensets, each after those that it is in."""
-        self.has_bytearrays = False
+        self.is_in_parts = False
+        """Whether it holds a bytearray, or a large array or bytes, which need not be copied."""
         self._links = links
         self._types = types
         self._seen: set[int] = set()
@@ -106,7 +109,7 @@ class Survey:
         self._walk(root)
 
     def _walk(self, root: Any) -> None:
-        stack = [(1, _compounds((root,)))]
+        stack = [(1, self._compounds((root,)))]
         while stack:
             depth, found = stack.pop()
             batch = found[-_BATCH:]
@@ -135,10 +138,19 @@ class Survey:
                 raise Refusal(group[0], reason, _FLATTER)
             if cls in _SETS:
                 self.sets += group
-            self.has_bytearrays |= cls is bytearray
+            if cls is bytearray or (kind.code == ARRAY and _is_any_large(group)):
+                self.is_in_parts = True
             if kind.children is not None:
-                held += _compounds(kind.children(group))
+                held += self._compounds(kind.children(group))
         return held
+
+    def _compounds(self, values: Iterable[Any]) -> list[Any]:
+        held = list(values)
+        types = {*map(type, held)}
+        # Of many values one would have to be very large to matter, and looking at each takes time.
+        if bytes in types and len(held) <= _BATCH:
+            self.is_in_parts |= any(type(each) is bytes and len(each) > LARGE for each in held)
+        return [] if types <= ATOMS else [each for each in held if type(each) not in ATOMS]
 
     def _kind(self, cls: type, group: list[Any]) -> Kind | None:
         """Return the kind of the values; leave out of `group` those that are external."""
@@ -177,11 +189,8 @@ class Survey:
             raise Refusal(value, reason, _FLATTER)
 
 
-def _compounds(values: Iterable[Any]) -> list[Any]:
-    held = list(values)
-    if ATOMS.issuperset(map(type, held)):  # by a loop in C, which ends at the first that is not
-        return []
-    return [value for value in held if type(value) not in ATOMS]
+def _is_any_large(arrays: Iterable[Any]) -> bool:
+    return any(each.nbytes > LARGE for each in arrays)
 
 
 def _unknown(cls: type) -> str:
@@ -207,7 +216,7 @@ def _count_references(root: Any) -> int:
         seen |= new.keys()
         held = children_of(new.values())
         count += len(held)
-        batch = _compounds(held)
+        batch = [each for each in held if type(each) not in ATOMS]
     return count
 
 

@@ -20,6 +20,7 @@ from brinery.backend import (
     Put,
     Version,
     as_delete,
+    joined,
 )
 from brinery.errors import InvalidArgumentError, ReentrantWriteError
 
@@ -72,7 +73,7 @@ class MemoryBackend(Backend):
         for put in puts:  # without the lock: the generator may use this backend
             if put.name in staged:
                 raise InvalidArgumentError(f"{put.name!r} is put twice in one commit: put it once")
-            staged[put.name] = b"".join(put.data), put.expect
+            staged[put.name] = joined(put.data), put.expect
         removed = tuple(map(as_delete, deletes))
         with self._lock:
             if self._is_committing:

@@ -23,8 +23,8 @@ from brinery.backend import (
     Version,
     as_delete,
 )
-from brinery.backends.held_bytes import HeldBytes
 from brinery.errors import InvalidArgumentError, ReentrantWriteError
+from brinery.record.held_bytes import HeldBytes
 from brinery.typing import NamedTuple, TypeVar
 
 T = TypeVar("T")

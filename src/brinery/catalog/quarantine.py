@@ -16,8 +16,8 @@ from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Ver
 from brinery.catalog.cas_list import CasList, Entry
 from brinery.errors import IdTakenError, InvalidArgumentError, NotFoundError
 from brinery.ids import id_of, name_of
-from brinery.record.about import about_in
 from brinery.record.clock import now
+from brinery.record.info import about_in
 from brinery.typing import Any, Final
 
 NAME: Final = ".quarantine"

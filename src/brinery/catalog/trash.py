@@ -18,8 +18,8 @@ from brinery.backend import ABSENT, Backend, Conflict, Delete, Missing, Put, Ver
 from brinery.catalog.cas_list import CasList
 from brinery.errors import CorruptRecordError, StorageError
 from brinery.ids import id_of, is_hashed
-from brinery.record.about import about_in
 from brinery.record.clock import now
+from brinery.record.info import about_in
 from brinery.typing import Final, NamedTuple
 
 NAME: Final = ".trash"

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
-from brinery.backend import Backend, Delete, Put, Version
+from brinery.backend import Backend, Delete, Put, Version, size_of
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import Codec
 from brinery.errors import (
@@ -123,7 +123,7 @@ class Rewriter:
         if payload.transform == metadata.transform:
             return None  # stored without the transform, which does not make it smaller
         described = metadata._replace(
-            payload_size=sum(map(len, payload.pieces)),
+            payload_size=size_of(payload.pieces),
             payload_digest=payload.digest,
             transform=payload.transform,
             created=now(),

@@ -9,12 +9,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from brinery.backend import Ranges
+from brinery.backend import Stream
 from brinery.codec import ALIGNMENT, Buffer
-from brinery.record.digest import digest_of, digests
+from brinery.record.digest import digest_of, digests, new_state
 from brinery.typing import Any, Final, NamedTuple
 
 CHUNK: Final = 1 << 20
+"""Bytes of a large buffer that have a digest of their own."""
+PIECE: Final = 1 << 17
+"""Bytes that are copied or transformed at once: they stay in the cache of the processor."""
 _DIGEST_SIZE: Final = 16
 
 
@@ -57,33 +60,38 @@ def held(pieces: Sequence[Buffer]) -> list[Buffer]:
     return [memoryview(bytes(piece)) if type(piece) is memoryview else piece for piece in pieces]
 
 
-def have_changed(pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer]) -> bool:
-    """Return whether large buffers have other content than when `large_in` took their digests."""
-    views = [piece for piece in pieces if type(piece) is memoryview]
-    return any(
-        chunk_digests(view) != each.digests for view, each in zip(views, buffers, strict=True)
-    )
+def as_digested(
+    pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer], changed: Callable[[], Exception]
+) -> Stream:
+    """Return the pieces, with large buffers in chunks that have the digests taken by `large_in`.
 
-
-def read_buffer(
-    ranges: Ranges, buffer: LargeBuffer, memory: Callable[[int], Buffer] | None
-) -> Buffer | None:
-    """Return a large buffer of a record in memory of its own; None if it is damaged.
-
-    `memory` makes what can be written to; without it the buffer is bytes.  Each chunk is checked while it is
-    in the cache of the processor.
+    Each chunk is copied before it is compared, so that what was compared is what is written, whatever
+    happens to the buffer.  Where a digest differs, the error that `changed` returns is raised.
     """
-    if memory is None:
-        data = ranges.read(buffer.offset, buffer.offset + buffer.size)
-        return data if chunk_digests(data) == buffer.digests else None
-    made = memory(buffer.size)
-    view = memoryview(made)
-    found = []
-    for at in range(0, buffer.size, CHUNK):
-        chunk = view[at : at + CHUNK]
-        ranges.read_into(buffer.offset + at, chunk)
-        found.append(digests()[1](chunk))
-    return made if b"".join(found) == buffer.digests else None
+    return Stream(sum(map(len, pieces)), lambda: _as_digested(pieces, buffers, changed))
+
+
+def _as_digested(
+    pieces: Sequence[Buffer], buffers: Sequence[LargeBuffer], changed: Callable[[], Exception]
+) -> Iterator[Buffer]:
+    following = iter(buffers)
+    for piece in pieces:
+        if type(piece) is not memoryview:
+            yield piece
+            continue
+        expected = next(following).digests
+        for number, start in enumerate(range(0, len(piece), CHUNK)):
+            state, chunk = new_state(), piece[start : start + CHUNK]
+            for at in range(0, len(chunk), PIECE):
+                copy = bytes(chunk[at : at + PIECE])
+                state.update(copy)
+                if at + PIECE >= len(chunk) and state.digest() != _digest(expected, number):
+                    raise changed()
+                yield copy
+
+
+def _digest(joined: bytes, number: int) -> bytes:
+    return joined[number * _DIGEST_SIZE : (number + 1) * _DIGEST_SIZE]
 
 
 def new_memory(libraries: Mapping[str, str]) -> Callable[[int], Buffer]:

@@ -8,7 +8,7 @@ takes longer than pickling an array (https://github.com/Cyan4973/xxHash).
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from brinery.codec import Buffer
 from brinery.typing import Any
@@ -24,6 +24,11 @@ def digests() -> tuple[Digest, Digest]:
     return xxh3_64_digest, xxh3_128_digest
 
 
+def new_state() -> Any:
+    """Return an object that takes a payload by `update`, and has the `digest` of what it took."""
+    return _state_class()()
+
+
 @functools.cache
 def _state_class() -> Any:
     from xxhash import xxh3_128
@@ -35,7 +40,12 @@ def digest_of(pieces: Sequence[Buffer]) -> bytes:
     """Return the digest of the pieces of a payload, as if they were joined."""
     if len(pieces) == 1:
         return digests()[1](pieces[0])
-    state = _state_class()()
+    return digest_of_each(pieces)
+
+
+def digest_of_each(pieces: Iterable[Buffer]) -> bytes:
+    """Return the digest of pieces that are made while they are taken, as if they were joined."""
+    state = new_state()
     for piece in pieces:
         state.update(piece)
     found: bytes = state.digest()

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from brinery.backend import Backend, Missing
+from brinery.backend import About, Backend, Missing
 from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
 from brinery.ids import Id, id_of, name_of
 from brinery.record.end import end_size
 from brinery.record.reader import parse_metadata
-from brinery.record.record import Metadata
+from brinery.record.record import Metadata, about_of
 from brinery.record.seal import Seals
 from brinery.typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -140,3 +140,14 @@ def _info_of(metadata: Metadata, size: int) -> RecordInfo:
         libraries=dict(metadata.libraries),
         sealed=metadata.content is not None,
     )
+
+
+def about_in(data: bytes) -> About | None:
+    """Return the column values of the record in `data`; None for bytes that are not a whole record.
+
+    For records that are moved byte for byte, damaged or not.  If the metadata are known, use `about_of`.
+    """
+    try:
+        return about_of(parse_metadata(data, len(data)), {})
+    except RecordError:
+        return None

@@ -6,19 +6,11 @@ an error for each problem.  The format is specified in `docs/design/record-forma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
-from brinery.backend import Ranges
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
-from brinery.record.buffers import (
-    LargeBuffer,
-    check_places,
-    digest_around,
-    is_undamaged,
-    new_memory,
-    read_buffer,
-)
+from brinery.record.buffers import LargeBuffer, check_places, is_undamaged
 from brinery.record.clock import FAR_FUTURE
 from brinery.record.digest import digests
 from brinery.record.end import damaged, end_size, refined
@@ -44,7 +36,7 @@ from brinery.record.record import (
     Transformation,
     flat,
 )
-from brinery.record.seal import CONTENT_SIZE, PROOF_SIZE, Seals
+from brinery.record.seal import CONTENT_SIZE, PROOF_SIZE, Content, Seals
 from brinery.typing import Any, Final
 
 _new: Final = tuple.__new__
@@ -123,13 +115,13 @@ def parse_metadata(
     Raise a `RecordError` when they are damaged, foreign, or those of another ID than `id`, and a
     `SealError` when `seals` are given and none of their keys has sealed them.
     """
-    return _parsed_metadata(end, size, id, path, seals)[0]
+    return parse_end(end, size, id, path, seals)[0]
 
 
-def _parsed_metadata(
+def parse_end(
     end: Buffer, size: int, id: str | None, path: str | None, seals: Seals | None
-) -> tuple[Metadata, int]:
-    # Return the metadata, and the number of the key that has sealed them.
+) -> tuple[Metadata, Content | None]:
+    """Return what `parse_metadata` returns, and with `seals` the content that the payload must have."""
     needed = end_size(end, size, id=id, path=path)
     if len(end) < needed:
         raise ValueError(f"expected the last {needed} bytes, got {len(end)}")
@@ -143,9 +135,9 @@ def _parsed_metadata(
     proof_at = kind_size + text_size
     proof = described[proof_at:tail_at]
     # Check the seal before the rest is unpacked.
-    owner = 0
+    content = None
     if seals is not None:
-        owner = _owner(seals, described, proof_at, id, path)
+        content = _content(seals, described, proof_at, id, path)
     try:
         if not 0 <= created < FAR_FUTURE:
             raise ValueError("the time is out of range")
@@ -173,10 +165,12 @@ def _parsed_metadata(
         raise damaged("brinery does not write such metadata", id, path) from error
     if id is not None and metadata.id != id:
         raise MisplacedRecordError(metadata.id, id=id, path=path)
-    return metadata, owner
+    return metadata, content
 
 
-def _owner(seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None) -> int:
+def _content(
+    seals: Seals, described: bytes, proof_at: int, id: str | None, path: str | None
+) -> Content:
     proof = described[proof_at:-TAIL_SIZE]
     if len(proof) != PROOF_SIZE:
         raise SealError(
@@ -185,15 +179,15 @@ def _owner(seals: Seals, described: bytes, proof_at: int, id: str | None, path: 
             id=id,
             path=path,
         )
-    owner = seals.owner(proof, described[:proof_at], described[-TAIL_SIZE:-UNCOVERED])
-    if owner is None:
+    content = seals.content(proof, described[:proof_at], described[-TAIL_SIZE:-UNCOVERED])
+    if content is None:
         raise SealError(
             "none of the keys given has sealed it: it was forged, or moved here from another store, or "
             "sealed with a key that is not in trust=Trust(key=[…])",
             id=id,
             path=path,
         )
-    return owner
+    return content
 
 
 def _checked(groups: Any) -> Groups:
@@ -231,38 +225,6 @@ def _size(value: Any) -> int:
     return int(value)
 
 
-def read_in_parts(
-    ranges: Ranges,
-    metadata: Metadata,
-    detached: Callable[[Sequence[bytes], Sequence[int]], tuple[bytes, Sequence[bool]]],
-    path: str | None,
-) -> Record:
-    """Return a record whose large buffers are read into memory of their own, which can be written to.
-
-    `metadata` are those of the record; it has no transform.  `detached` is `Codec.detached`.  Raise
-    `RecordError` if any byte has changed.
-    """
-    at, parts = 0, []
-    for offset, size, _ in metadata.buffers:
-        parts.append(ranges.read(at, offset))
-        at = offset + size
-    parts.append(ranges.read(at, metadata.payload_size))
-    if digest_around(parts, metadata.buffers) != metadata.payload_digest:
-        raise damaged("the digest of its payload does not match", metadata.id, path)
-    try:
-        raw, writable = detached(parts, [each.size for each in metadata.buffers])
-    except ValueError as error:
-        raise damaged("brinery does not write such metadata", metadata.id, path) from error
-    memory = new_memory(metadata.libraries)
-    buffers = []
-    for each, is_writable in zip(metadata.buffers, writable, strict=True):
-        buffer = read_buffer(ranges, each, memory if is_writable else None)
-        if buffer is None:
-            raise damaged("the digest of its payload does not match", metadata.id, path)
-        buffers.append(buffer)
-    return Record(metadata, b"", ranges.version, raw, buffers)
-
-
 def parse(
     data: bytes,
     version: Any = None,
@@ -281,16 +243,17 @@ def parse(
     if seals is None and admit is None and (found := record_as_written(data, version, id)):
         return found
     try:
-        metadata, owner = _parsed_metadata(data, len(data), id, path, seals)
+        metadata, content = parse_end(data, len(data), id, path, seals)
     except ForeignRecordError as error:
         raise refined(error, data, len(data)) from error
     if admit is not None:
         admit(metadata)
     record = Record(metadata, data, version)
     payload = memoryview(data)[: metadata.payload_size]
-    if seals is not None:
+    if content is not None:
         # One pass is enough: sealed bytes need no other digest.
-        if not seals.is_content(metadata.content or b"", (payload,), owner):
+        content.update(payload)
+        if not content.is_right():
             raise damaged("its payload has changed since it was sealed", id, path)
         return record
     buffers = metadata.buffers if metadata.transform is None else ()

@@ -14,7 +14,7 @@ record needs no payload.  BLAKE2b is a keyed digest by itself (RFC 7693, section
 from __future__ import annotations
 
 from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from brinery.codec import Buffer
 from brinery.typing import Final
@@ -37,23 +37,45 @@ class Seals:
     def __repr__(self) -> str:
         return f"<Seals of {len(self._keys)} keys>"
 
-    def proof(self, pieces: Sequence[Buffer], described: Buffer, head: Buffer) -> bytes:
+    def proof(self, pieces: Iterable[Buffer], described: Buffer, head: Buffer) -> bytes:
         """Return the proof of a record: its payload in pieces, text and kind, and the head of its tail."""
-        content = _content(self._keys[0], pieces)
+        found = Content(self._keys[0])
+        for piece in pieces:
+            found.update(piece)
+        content = found.digest()
         return content + _seal(self._keys[0], described, content, head)
 
-    def owner(self, proof: bytes, described: Buffer, head: Buffer) -> int | None:
-        """Return the number of the key that made the seal in a proof; None if no key did."""
-        content, seal = proof[:CONTENT_SIZE], proof[CONTENT_SIZE:]
+    def content(self, proof: bytes, described: Buffer, head: Buffer) -> Content | None:
+        """Return the content that a payload with this proof must have; None if no key made the seal."""
+        expected, seal = proof[:CONTENT_SIZE], proof[CONTENT_SIZE:]
         found = None
-        for place, key in enumerate(self._keys):
-            if _same(_seal(key, described, content, head), seal):
-                found = place
+        for key in self._keys:
+            if _same(_seal(key, described, expected, head), seal):
+                found = Content(key, expected)
         return found
 
-    def is_content(self, content: bytes, pieces: Sequence[Buffer], owner: int) -> bool:
-        """Return whether the key `owner` has sealed these pieces."""
-        return _same(_content(self._keys[owner], pieces), content)
+
+class Content:
+    """The keyed digest of a payload, taken while it is read."""
+
+    __slots__ = ("_expected", "_state")
+
+    def __init__(self, key: bytes, expected: bytes = b"") -> None:
+        """`expected` is the digest that the seal covers."""
+        self._state = blake2b(key=key, digest_size=CONTENT_SIZE, person=b"brinery content")
+        self._expected = expected
+
+    def update(self, piece: Buffer) -> None:
+        """Take the next bytes of the payload."""
+        self._state.update(piece)
+
+    def digest(self) -> bytes:
+        """Return the digest of all bytes taken so far."""
+        return self._state.digest()
+
+    def is_right(self) -> bool:
+        """Return whether the payload is the one that was sealed."""
+        return _same(self.digest(), self._expected)
 
 
 def _same(one: bytes, other: bytes) -> bool:
@@ -66,13 +88,6 @@ def _same(one: bytes, other: bytes) -> bool:
 def _derived(secret: bytes, identity: bytes) -> bytes:
     key = secret if len(secret) <= _LONGEST_KEY else blake2b(secret).digest()
     return blake2b(identity, key=key, digest_size=_LONGEST_KEY, person=b"brinery seal").digest()
-
-
-def _content(key: bytes, pieces: Sequence[Buffer]) -> bytes:
-    state = blake2b(key=key, digest_size=CONTENT_SIZE, person=b"brinery content")
-    for piece in pieces:
-        state.update(piece)
-    return state.digest()
 
 
 def _seal(key: bytes, *pieces: Buffer) -> bytes:

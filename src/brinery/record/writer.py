@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from brinery.codec import Buffer
+from brinery.backend import Data, Stream
 from brinery.errors import RecordError
 from brinery.record.buffers import LargeBuffer
 from brinery.record.digest import digests
-from brinery.record.encoded import Encoded
 from brinery.record.format import (
     END,
     HEAD,
@@ -17,10 +16,26 @@ from brinery.record.format import (
     SMALL,
     packing,
 )
+from brinery.record.kind import Kind
 from brinery.record.payload import Stored
-from brinery.record.record import NOTHING_MORE, Metadata, Transformation
+from brinery.record.record import NOTHING_MORE, Groups, Metadata, Transformation
 from brinery.record.seal import Seals
-from brinery.typing import Any
+from brinery.typing import Any, NamedTuple
+
+
+class Encoded(NamedTuple):
+    """A payload as its codec wrote it, and the metadata that come from encoding it."""
+
+    pieces: Data
+    """The payload, in pieces."""
+    digest: bytes
+    """Of the payload."""
+    groups: Groups
+    """The references of the payload, grouped by the class of their targets."""
+    kind: Kind
+    flags: int = 0
+    buffers: Sequence[LargeBuffer] = ()
+    """The large buffers among the pieces."""
 
 
 def build_record(
@@ -30,7 +45,7 @@ def build_record(
     stored: Stored | None = None,
     seals: Seals | None = None,
     more: Mapping[str, Any] = NOTHING_MORE,
-) -> list[Buffer]:
+) -> Data:
     """Return the pieces of a record, in order; joined they are its bytes.
 
     `stamp` is the time in seconds since the epoch, and the nonce.  `stored` is the transformed payload, None
@@ -54,11 +69,13 @@ def build_record(
         raise RecordError("has too many references for one record: split the container", id=id)
     proof = b"" if seals is None else seals.proof(payload, text + blob, head)
     end = b"".join((text, blob, proof, head))
-    check = digests()[0](end)
+    end = b"".join((end, digests()[0](end), END))
+    if isinstance(payload, Stream):
+        return payload.followed_by(end)
     if len(payload) == 1 and len(payload[0]) < SMALL:
         # One piece saves the backend a loop.
-        return [b"".join((payload[0], end, check, END))]
-    return [*payload, end + check + END]
+        return [b"".join((payload[0], end))]
+    return [*payload, end]
 
 
 def _optional(
@@ -72,9 +89,7 @@ def _optional(
     return found
 
 
-def build(
-    metadata: Metadata, payload: Sequence[Buffer], seals: Seals | None = None
-) -> list[Buffer]:
+def build(metadata: Metadata, payload: Data, seals: Seals | None = None) -> Data:
     """Return the pieces of the record that `metadata` describe, in order, sealed by `seals` if given."""
     m = metadata
     flags = m.flags & ~SEALED

@@ -82,6 +82,16 @@ class TransformContract:
         payload = PAYLOADS["text"]()
         assert len(encoded(transform, payload)) < len(payload) // 2
 
+    @every_payload
+    def test_a_payload_comes_back_in_parts(self, transform: Transform, name: str) -> None:
+        """However it is cut, and also if only one of both directions is in parts."""
+        payload = PAYLOADS[name]()
+        for cut in (_MEBIBYTE, 1000):
+            data = b"".join(transform.encode_in_parts(_cut(payload, cut), len(payload)))
+            for stored in (data, encoded(transform, payload)):
+                for decode in _decoders(transform):
+                    assert decode(stored, len(payload)) == payload
+
     @pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
     def test_bytes_of_any_kind_are_taken(
         self, transform: Transform, kind: Callable[[bytes], Buffer]
@@ -163,11 +173,12 @@ class TransformContract:
         for _ in range(100):
             changed = bytearray(data)
             changed[chance.randrange(len(data))] ^= 1 << chance.randrange(8)
-            try:
-                found = transform.decode(bytes(changed), len(payload))
-            except Exception:  # noqa: BLE001 - any exception is a refusal
-                continue
-            assert found == payload
+            for decode in _decoders(transform):
+                try:
+                    found = decode(bytes(changed), len(payload))
+                except Exception:  # noqa: BLE001 - any exception is a refusal
+                    continue
+                assert found == payload
 
     def test_no_bytes_at_random_are_taken(self, transform: Transform) -> None:
         """What it did not write it does not read."""
@@ -186,10 +197,22 @@ class TransformContract:
         assert peak(transform, data, 1 << 30) < 8 * _MEBIBYTE
 
     def _refuses(self, transform: Transform, data: bytes, size: int) -> None:
-        with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
-            transform.decode(data, size)
+        for decode in _decoders(transform):
+            with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
+                decode(data, size)
 
     # -- in a store
+
+    def test_a_large_value_comes_back(self, transform: Transform) -> None:
+        """It goes through the transform in parts; or it is stored plain, if that saves too little."""
+        text = PAYLOADS["large"]()
+        noise = random.Random(4).randbytes(len(text))
+        with MemoryStore(compress=transform) as store:
+            store.save_many({"text": [text], "noise": [noise]})
+            assert store.info("text").size < len(text) // 2
+            assert store.info("noise").transform is None
+            store.invalidate_cache()
+            assert store.load_many(["text", "noise"]) == [[text], [noise]]
 
     def test_a_record_says_what_was_done_to_it(self, transform: Transform) -> None:
         """Name and configuration; reading needs these."""
@@ -255,11 +278,24 @@ def peak(transform: Transform, data: bytes, size: int) -> int:
     """Return the most bytes that Python's allocators gave out while decoding fails."""
     tracemalloc.start()
     try:
-        with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
-            transform.decode(data, size)
+        for decode in _decoders(transform):
+            with pytest.raises(Exception):  # noqa: B017 - any exception is a refusal
+                decode(data, size)
         return tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def _cut(data: bytes, size: int) -> list[bytes]:
+    return [data[at : at + size] for at in range(0, len(data), size)]
+
+
+def _decoders(transform: Transform) -> list[Callable[[bytes, int], bytes]]:
+    # What decodes at once and in parts, from large pieces and from small ones.
+    def in_parts(cut: int) -> Callable[[bytes, int], bytes]:
+        return lambda data, size: b"".join(transform.decode_in_parts(_cut(data, cut), size))
+
+    return [transform.decode, in_parts(_MEBIBYTE), in_parts(100)]
 
 
 def _record(transform: Transform, data: bytes, size: int, digest: bytes) -> bytes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
+from brinery.transform import expanded
 from brinery.transforms.compressor import Compressor
 
 _GZIP = 16 + zlib.MAX_WBITS  # with header and checksum; zlib sets no time, so equal bytes come out
@@ -21,8 +22,7 @@ class GzipTransform(Compressor):
 
     def encode(self, pieces: Sequence[Buffer]) -> Sequence[bytes]:
         """Return one gzip member."""
-        compressor = zlib.compressobj(self.level, zlib.DEFLATED, _GZIP)
-        return [*filter(None, map(compressor.compress, pieces)), compressor.flush()]
+        return [*self.encode_in_parts(pieces, 0)]
 
     def decode(self, data: Buffer, size: int) -> bytes:
         """Return the content of one gzip member."""
@@ -32,4 +32,34 @@ class GzipTransform(Compressor):
         found = decompressor.decompress(data, size + 1)
         if len(found) != size or not decompressor.eof or decompressor.unused_data:
             raise ValueError(f"not one gzip member of {size} bytes")
+        return found
+
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one gzip member."""
+        compressor = zlib.compressobj(self.level, zlib.DEFLATED, _GZIP)
+        yield from filter(None, map(compressor.compress, pieces))
+        yield compressor.flush()
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one gzip member."""
+        return expanded(_Decompressor(), pieces, size)
+
+
+class _Decompressor:
+    # That of zlib as the other libraries have theirs.
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(_GZIP)
+        self.needs_input = True
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: Buffer, max_length: int) -> bytes:
+        found = self._zlib.decompress(data or self._zlib.unconsumed_tail, max_length)
+        self.needs_input = len(found) < max_length or self._zlib.eof
         return found

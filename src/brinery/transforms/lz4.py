@@ -5,11 +5,12 @@ https://github.com/lz4/lz4/blob/dev/doc/lz4_Frame_format.md
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import lz4.frame
 
 from brinery.codec import Buffer
+from brinery.transform import expanded
 from brinery.transforms.compressor import Compressor
 
 
@@ -36,3 +37,16 @@ class Lz4Transform(Compressor):
         if len(found) != size or not decompressor.eof or decompressor.unused_data:
             raise ValueError(f"not one frame of {size} bytes")
         return found
+
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one frame, with checksum."""
+        compressor = lz4.frame.LZ4FrameCompressor(
+            compression_level=self.level, content_checksum=True
+        )
+        yield compressor.begin(size)
+        yield from filter(None, map(compressor.compress, pieces))
+        yield compressor.flush()
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame."""
+        return expanded(lz4.frame.LZ4FrameDecompressor(), pieces, size)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Iterable, Iterator
 
 from brinery.codec import Buffer
+from brinery.transform import expanded
 from brinery.typing import Any
 
 # Imported by its name: the type checker looks at Python 3.11.
@@ -38,3 +40,19 @@ class ZstdEngine:
         if not decompressor.eof or decompressor.unused_data or len(content) != size:
             raise ValueError(f"not one frame of {size} bytes")
         return content
+
+    def compress_in_parts(
+        self, pieces: Iterable[Buffer], size: int, window_log: int | None
+    ) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum."""
+        options = dict(self._options)
+        if window_log is not None:
+            options[_zstd.CompressionParameter.window_log] = window_log
+        compressor = _zstd.ZstdCompressor(options=options)
+        compressor.set_pledged_input_size(size)
+        yield from filter(None, map(compressor.compress, pieces))
+        yield compressor.flush()
+
+    def decompress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame."""
+        return expanded(_zstd.ZstdDecompressor(), pieces, size)

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.codec import Buffer
 from brinery.transforms.compressor import Compressor
-from brinery.typing import Any, Protocol
+from brinery.typing import Any, Final, Protocol
 
 
 class Engine(Protocol):
@@ -29,6 +29,19 @@ class Engine(Protocol):
     def decompress(self, data: Buffer, size: int) -> bytes:
         """Return the content of one frame that announces `size` bytes; raise an error for any other data."""
 
+    def compress_in_parts(
+        self, pieces: Iterable[Buffer], size: int, window_log: int | None
+    ) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum; its window has 2 to the power of `window_log` bytes."""
+
+    def decompress_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame of `size` bytes; raise an error for any other data."""
+
+
+# A window of 1 MiB where the level has 2: compressing and expanding then take 1 MB less.  A text of 5 MB gets
+# 0.3 % larger, arrays do not.
+_WINDOW_LOG: Final = 20
+_LARGER_WINDOWS: Final = range(2, 9)
 
 _MODULE = "standard_zstd" if sys.version_info >= (3, 14) else "packaged_zstd"
 _engine_class: Any = importlib.import_module(f"brinery.transforms.{_MODULE}").ZstdEngine
@@ -64,3 +77,12 @@ class ZstdTransform(Compressor):
         if announced != size:
             raise ValueError(f"the frame announces {announced} bytes, not {size}")
         return self._engine.decompress(data, size)
+
+    def encode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield one frame, with size and checksum."""
+        window_log = _WINDOW_LOG if self.level in _LARGER_WINDOWS else None
+        return self._engine.compress_in_parts(pieces, size, window_log)
+
+    def decode_in_parts(self, pieces: Iterable[Buffer], size: int) -> Iterator[bytes]:
+        """Yield the content of one frame."""
+        return self._engine.decompress_in_parts(pieces, size)

@@ -15,7 +15,8 @@ from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.renames import Renames
 from brinery.record.end import end_size
 from brinery.record.format import TAIL_SIZE
-from brinery.record.reader import parse, parse_metadata, record_as_written
+from brinery.record.parts import LargeRecord
+from brinery.record.reader import parse, parse_end, record_as_written
 from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 from brinery.trust.policy import Trust
@@ -113,17 +114,17 @@ class TrustGate:
             return record
         return parse(data, version, id=id, path=path, seals=self.seals, admit=self._admit)
 
-    def parsed_end(self, ranges: Ranges, id: str, path: str) -> Metadata:
-        """Return the metadata of a record that is read in parts: admitted, and sealed if it must be.
+    def opened(self, ranges: Ranges, id: str, path: str) -> LargeRecord:
+        """Return a record that is read in parts: admitted, and sealed if it must be.
 
         Raise `RecordError` or `TrustError`.
         """
         end = ranges.read(max(0, ranges.size - TAIL_SIZE), ranges.size)
         needed = end_size(end, ranges.size, id=id, path=path)
         end = ranges.read(ranges.size - needed, ranges.size)
-        metadata = parse_metadata(end, ranges.size, id=id, path=path, seals=self.seals)
+        metadata, content = parse_end(end, ranges.size, id, path, self.seals)
         self._admit(metadata)
-        return metadata
+        return LargeRecord(ranges, metadata, path, content)
 
     def _admit(self, metadata: Metadata) -> None:
         if metadata.content is None and self.trust.codecs is None:

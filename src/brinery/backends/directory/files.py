@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from brinery.backend import Data, Stream
 from brinery.codec import Buffer
 from brinery.record.format import MAGIC
 from brinery.typing import Final, NamedTuple
@@ -31,8 +32,6 @@ _COMMON: Final = (
 _READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
 _CREATE: Final = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON,)
 _IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
-
-_READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
 
 _SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
 
@@ -235,22 +234,6 @@ def _seek_and_read(fd: int, count: int, start: int) -> bytes:
 _pread: Final = getattr(os, "pread", _seek_and_read)  # Windows lacks it
 
 
-def read_into(fd: int, start: int, view: memoryview) -> int:
-    """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
-    left = view.cast("B") if view.nbytes else view[:0]
-    while left.nbytes:
-        part = left[:_READ_MOST]
-        if hasattr(os, "preadv"):
-            got = os.preadv(fd, (part,), start)
-        else:
-            data = _pread(fd, part.nbytes, start)
-            part[: len(data)], got = data, len(data)
-        if not got:  # it was truncated since
-            break
-        left, start = left[got:], start + got
-    return view.nbytes - left.nbytes
-
-
 def version_of(data: bytes, size: int) -> tuple[int, bytes]:
     """Return the version of a file of `size` bytes that ends in `data`.
 
@@ -277,8 +260,10 @@ def create(path: str, access: Access) -> int:
     return fd
 
 
-def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
+def write_pieces(fd: int, data: Data) -> tuple[int, bytes]:
     """Write the pieces one after the other, whatever their number; return the version of the file."""
+    if isinstance(data, Stream):
+        return _write_stream(fd, data)
     pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
     size = sum(map(len, pieces))
     if size <= _SMALL:
@@ -287,6 +272,20 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
             return size, whole[-VERSION_TAIL:]
         os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
     version = _version_of_pieces(pieces)
+    _write_all(fd, pieces)
+    return version
+
+
+def _write_stream(fd: int, data: Stream) -> tuple[int, bytes]:
+    # Each piece is written before the next one is made.
+    end = b""
+    for piece in map(_as_bytes, data):
+        end = (end + piece[-VERSION_TAIL:])[-VERSION_TAIL:]
+        _write_all(fd, [piece])
+    return data.size, end
+
+
+def _write_all(fd: int, pieces: list[bytes | memoryview]) -> None:
     start = 0
     while start < len(pieces):
         batch = pieces[start : start + _IOV_MAX]
@@ -299,7 +298,6 @@ def write_pieces(fd: int, data: Sequence[Buffer]) -> tuple[int, bytes]:
             pieces[start] = memoryview(pieces[start])[written:]
         elif start == before:
             raise OSError(errno.EIO, "the file system did not write a single byte")
-    return version
 
 
 def _as_bytes(piece: Buffer) -> bytes | memoryview:

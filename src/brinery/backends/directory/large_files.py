@@ -10,6 +10,9 @@ from brinery.backends.directory import files
 from brinery.backends.directory.layout import failure
 from brinery.ids import id_of
 from brinery.record.outline import LARGE, Read
+from brinery.typing import Final
+
+_READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
 
 CheckOutline = Callable[[Read, int, str | None, str], object]
 """Raises an error if a file is not a record: by a function that reads parts of it, size, ID and path."""
@@ -79,8 +82,24 @@ class FileRanges(Ranges):
         """Fill `view`, which is writable and contiguous, with the bytes from `start` on."""
         stop = start + view.nbytes
         try:
-            got = files.read_into(self._fd, start, view) if stop <= self.size else self.size - start
+            got = _read_into(self._fd, start, view) if stop <= self.size else self.size - start
         except OSError as error:
             raise failure("read", error, self._name, self._path) from error
         if got < view.nbytes:
             raise ended(stop, start + got)
+
+
+def _read_into(fd: int, start: int, view: memoryview) -> int:
+    """Fill `view` with the bytes of an open file from `start` on; return how many there were."""
+    left = view.cast("B") if view.nbytes else view[:0]
+    while left.nbytes:
+        part = left[:_READ_MOST]
+        if hasattr(os, "preadv"):
+            got = os.preadv(fd, (part,), start)
+        else:
+            data = files.read_from(fd, start, start + part.nbytes)
+            part[: len(data)], got = data, len(data)
+        if not got:  # it was truncated since
+            break
+        left, start = left[got:], start + got
+    return view.nbytes - left.nbytes

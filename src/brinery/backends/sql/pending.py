@@ -12,7 +12,7 @@ import os
 from itertools import count
 from operator import itemgetter
 
-from brinery.backend import ABSENT, ANY
+from brinery.backend import ABSENT, ANY, Stream, joined
 from brinery.backends.sql.schema import REFS
 from brinery.errors import InvalidArgumentError, storage_error
 from brinery.ids import are_names, joined_names
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from typing import IO, Any, Final, Protocol
 
-    from brinery.backend import Expect, Put, Version
+    from brinery.backend import Data, Expect, Put, Version
     from brinery.codec import Buffer
 
     Row = tuple[Any, ...]
@@ -55,9 +55,9 @@ class Large:
 
     __slots__ = ("_file", "_offset", "_pieces", "size")
 
-    def __init__(self, pieces: Sequence[Buffer], size: int) -> None:
+    def __init__(self, pieces: Data, size: int) -> None:
         self.size = size
-        self._pieces: Sequence[Buffer] | None = pieces
+        self._pieces: Data | None = pieces
         self._file: IO[bytes] | None = None
         self._offset = 0
 
@@ -65,7 +65,7 @@ class Large:
         """Let go of the caller's buffers: copy them to the end of `file`, or in memory."""
         assert self._pieces is not None
         if file is None:
-            self._pieces = (b"".join(self._pieces),)
+            self._pieces = (joined(self._pieces),)
             return
         try:
             self._offset = file.seek(0, os.SEEK_END)
@@ -140,8 +140,11 @@ class Pending:
                 raise InvalidArgumentError(f"{name!r} is put twice in one commit: put it once")
             expected[name] = expect
             version += 1
-            if len(pieces) == 1 and type(pieces[0]) is bytes:
-                data: Any = pieces[0]
+            if isinstance(pieces, Stream):
+                size = pieces.size
+                data: Any = b"" if size > LARGE else joined(pieces)
+            elif len(pieces) == 1 and type(pieces[0]) is bytes:
+                data = pieces[0]
                 size = len(data)
             else:
                 size = sum(map(_size_of, pieces))
@@ -187,7 +190,7 @@ class Pending:
                 row = self._rows[at]
                 self._rows[at] = (*row[:REFS], joined_names(ids), *row[REFS + 1 :])
 
-    def _large(self, pieces: Sequence[Buffer], size: int, may_change: bool) -> Large:
+    def _large(self, pieces: Data, size: int, may_change: bool) -> Large:
         large = Large(pieces, size)
         if may_change:
             self._copied += size

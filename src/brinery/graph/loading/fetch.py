@@ -24,7 +24,9 @@ from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_o
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
-from brinery.record.reader import metadata_as_written, read_in_parts
+from brinery.record.parts import LargeRecord
+from brinery.record.payload import LARGE
+from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
@@ -174,9 +176,8 @@ class Fetcher:
         metadata = record.metadata
         codec = self._codec_of(metadata)
         self._session.gate.check_codec(codec, metadata)
-        if metadata.transform is not None:
-            path = backend.where(name_of(metadata.id))
-            record = self._session.expander.restored(record, path)
+        if metadata.transform is not None and not record.buffers:
+            record = self._restored(record, codec, backend.where(name_of(metadata.id)))
         return _new_fetched((record, codec))
 
     def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:
@@ -191,18 +192,31 @@ class Fetcher:
         """Return a large record; its arrays are read into memory of their own, if they were written so."""
         gate = self._session.gate
         with ranges:
-            metadata = gate.parsed_end(ranges, id_, path)
-            if (
-                metadata.buffers
-                and metadata.transform is None
-                and metadata.content is None
-                and self.is_lean
-            ):
-                codec = self._codec_of(metadata)
-                gate.check_codec(codec, metadata)
-                return read_in_parts(ranges, metadata, codec.detached, path)
+            large = gate.opened(ranges, id_, path)
+            metadata = large.metadata
+            codec = self._codec_of(metadata)
+            gate.check_codec(codec, metadata)
+            if self._is_in_parts(metadata, codec):
+                return large.read(codec.detached, self._session.expander)
             data = ranges.read(0, ranges.size)
         return gate.parsed(data, ranges.version, id_, path)
+
+    def _restored(self, record: Record, codec: Codec, path: str) -> Record:
+        metadata, expander = record.metadata, self._session.expander
+        done = metadata.transform
+        is_small = record.raw is not None or done is None or done.size <= LARGE
+        if is_small or not self._is_in_parts(metadata, codec):
+            return expander.restored(record, path)
+        ranges = Ranges(record.data, record.version)
+        return LargeRecord(ranges, metadata, path).read(codec.detached, expander)
+
+    def _is_in_parts(self, metadata: Metadata, codec: Codec) -> bool:
+        # Who restricts classes looks through the whole payload; a placeholder keeps the whole record.
+        if not self.is_lean:
+            return False
+        if not metadata.buffers:
+            return metadata.transform is not None
+        return codec.capabilities.out_of_band and self._session.gate.restriction is None
 
     def _missing(self, wave: Sequence[str], alive: dict[str, Any]) -> list[str]:
         # Return the IDs of a wave that are not alive.  The living objects are put into `alive`, so that

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 
+from brinery.backend import Data
 from brinery.codec import Codec, Encode
 from brinery.errors import (
     BrineryError,
@@ -16,12 +17,12 @@ from brinery.evolution.upgrades import version_of
 from brinery.graph.object_path import path_to_object
 from brinery.graph.saving.encode_failure import EncodeFailure
 from brinery.graph.saving.work import Work, WorkList
-from brinery.record.buffers import digest_and_buffers, held
+from brinery.record.buffers import as_digested, digest_and_buffers, held
 from brinery.record.digest import digest_of
-from brinery.record.encoded import Encoded
 from brinery.record.format import SIMPLE
 from brinery.record.kinds import KindTable
 from brinery.record.record import grouped
+from brinery.record.writer import Encoded
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
 from brinery.session.identity import Entry
@@ -139,7 +140,10 @@ class Encoder:
         if self._holds_pieces:
             pieces = held(pieces)  # they are all encoded before the first is written
         digest, buffers = digest_and_buffers(pieces)
-        return Encoded(pieces, digest, groups, kinds[key], flags, buffers)
+        data: Data = pieces
+        if buffers:
+            data = as_digested(pieces, buffers, functools.partial(_changed, work, codec))
+        return Encoded(data, digest, groups, kinds[key], flags, buffers)
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
         found = codec, codec.encoder(self), self._caches.kinds_of(codec)
@@ -230,3 +234,12 @@ def located(work: Work, codec: Codec, error: EncodeError) -> EncodeError:
         object_path=path or None,
         advice=error.advice,
     )
+
+
+def _changed(work: Work, codec: Codec) -> EncodeError:
+    # Large buffers are written, or transformed, from where they are.
+    changed = EncodeError(
+        "a large array in it was changed while it was written",
+        advice="Let no other thread change an object while it is saved",
+    )
+    return located(work, codec, changed)

@@ -21,7 +21,7 @@ from brinery.graph.saving.encoder import Encoder
 from brinery.graph.saving.saver import Saver
 from brinery.graph.saving.work import Root, Work
 from brinery.persistable import is_persistable_type
-from brinery.record.encoded import Encoded
+from brinery.record.writer import Encoded
 from brinery.session.active import ACTIVE
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session

@@ -23,6 +23,7 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RolledBackError,
+    StorageError,
     pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
@@ -32,15 +33,13 @@ from brinery.graph.saving.conflict import CommitConflict, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
-from brinery.record.buffers import have_changed
 from brinery.record.clock import now
-from brinery.record.encoded import Encoded
 from brinery.record.format import NONCE_SIZE, TAIL_SIZE
 from brinery.record.info import read_metadata
 from brinery.record.kind import Kind
 from brinery.record.payload import Stored, stored
 from brinery.record.record import Groups, flat, nonce_in
-from brinery.record.writer import build, build_record
+from brinery.record.writer import Encoded, build, build_record
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import Entry
@@ -89,7 +88,6 @@ class Saver:
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
-        self._large: Encoded | None = None
         self.works.begin(session)
         self.encoder.begin(session, options)
 
@@ -203,8 +201,6 @@ class Saver:
             put = self._encode(work)
             if put is not None:
                 yield put
-                if self._large is not None:
-                    self._check_large(work, self._large)
 
     def _puts(self, position: int = 0) -> Iterator[Put]:
         yield from self._puts_of_each(
@@ -258,11 +254,6 @@ class Saver:
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
         self._written.append((work, digest, codec))
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
-        if encoded.buffers:
-            if payload is not None and payload.transform is not None:
-                self._check_large(work, encoded)
-            else:
-                self._large = encoded
         about = self._about(work, encoded.kind, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
@@ -271,21 +262,13 @@ class Saver:
         fields = {} if values is None else values(work.obj)
         return _new_about((kind.class_name, kind.codec, self._now, flat(groups), fields))
 
-    def _check_large(self, work: Work, encoded: Encoded) -> None:
-        # Large buffers were written, or transformed, from where they are.
-        self._large = None
-        if have_changed(encoded.pieces, encoded.buffers):
-            changed = EncodeError(
-                "a large array in it was changed while it was written",
-                advice="Let no other thread change an object while it is saved",
-            )
-            raise located(work, self._codec, changed)
-
     def _stored(self, work: Work, codec: Codec, encoded: Encoded) -> Stored:
         assert self._transform is not None
         try:
             limit = self.session.expander.limit
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
+        except (EncodeError, StorageError):
+            raise
         except Exception as error:
             pass_memory_error(error)
             reason = (

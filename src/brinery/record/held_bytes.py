@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator
 from tempfile import SpooledTemporaryFile
 
-from brinery.codec import Buffer
+from brinery.backend import Data
 from brinery.errors import ReentrantWriteError, storage_error
 from brinery.typing import Final
 
@@ -21,29 +21,29 @@ class HeldBytes:
     another one, gets a `ReentrantWriteError` that names `location`.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str = "", in_memory: int = IN_MEMORY) -> None:
         self._location = location
-        self._file = SpooledTemporaryFile(max_size=IN_MEMORY)  # noqa: SIM115 - closed by `close`
-        self._end = 0
+        self._file = SpooledTemporaryFile(max_size=in_memory)  # noqa: SIM115 - closed by `close`
+        self.size = 0
         self._lock = threading.RLock()
         self._is_moving = False
 
-    def append(self, data: Sequence[Buffer]) -> tuple[int, int]:
+    def append(self, data: Data) -> tuple[int, int]:
         """Append the pieces; return where they start, and how many bytes they are."""
         with self._lock:
             self._check()
             try:
                 self._is_moving = True
-                start = self._end
+                start = self.size
                 self._file.seek(start)
                 for piece in data:
                     self._file.write(memoryview(piece).cast("B") if len(piece) else b"")
-                self._end = self._file.tell()
+                self.size = self._file.tell()
             except OSError as error:
-                raise storage_error("hold a record of a transaction", error) from error
+                raise storage_error("hold a record that waits", error) from error
             finally:
                 self._is_moving = False
-            return start, self._end - start
+            return start, self.size - start
 
     def read(self, start: int, size: int) -> bytes:
         """Return `size` bytes from `start` on."""
@@ -54,9 +54,14 @@ class HeldBytes:
                 self._file.seek(start)
                 return self._file.read(size)
             except OSError as error:
-                raise storage_error("read a record of a transaction", error) from error
+                raise storage_error("read a record that waits", error) from error
             finally:
                 self._is_moving = False
+
+    def pieces(self, most: int) -> Iterator[bytes]:
+        """Yield everything, in pieces of `most` bytes."""
+        for start in range(0, self.size, most):
+            yield self.read(start, most)
 
     def _check(self) -> None:
         if self._is_moving:
@@ -65,3 +70,5 @@ class HeldBytes:
     def close(self) -> None:
         """Drop everything."""
         self._file.close()
+
+    __del__ = close
