@@ -60,6 +60,8 @@ class Fetched(NamedTuple):
     simple: dict[str, SimpleRecord]
     """The simple records, if the fetcher was asked for them."""
     others: dict[str, FetchedRecord]
+    referred: set[str]
+    """The IDs to which simple records refer."""
 
 
 class Fetcher:
@@ -122,8 +124,8 @@ class Fetcher:
         return self._with_codec(record, backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
-        found = Fetched({}, {}, {})
-        alive, simple, others = found
+        found = Fetched({}, {}, {}, set())
+        alive, simple, others, referred = found
         makers: dict[bytes, Maker | None] = {}
         kind: Kind | None = None
         maker: Maker | None = None
@@ -131,6 +133,7 @@ class Fetcher:
         wave = list(dict.fromkeys(ids))
         while wave:
             following: set[str] = set()
+            from_simple: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
@@ -142,11 +145,10 @@ class Fetcher:
                             maker = makers.get(kind.blob)
                         if maker is not None:
                             simple[id_] = data, metadata[4], version, metadata[5], maker, None
-                            following.update(metadata[3])
+                            from_simple.update(metadata[3])
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
-                following.update(metadata.references)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -155,11 +157,14 @@ class Fetcher:
                     kind, lean = None, as_simple(each.record, makers[blob])
                 if lean is None:
                     others[id_] = each
+                    following.update(metadata.references)
                 else:
                     simple[id_] = lean
+                    from_simple.update(metadata.references)
             for id_ in wanted.values():
                 raise _not_found(id_, ids, backend, {**others, **self.whole(simple)})
-            wave = sorted(following.difference(simple, others, alive))
+            referred |= from_simple
+            wave = sorted((following | from_simple).difference(simple, others, alive))
         return found
 
     def _parsed(self, data: bytes | Ranges, version: Version, id_: str, backend: Backend) -> Record:

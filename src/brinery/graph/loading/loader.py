@@ -6,7 +6,7 @@ user's, and whatever refers to that, is decoded in order (see `decoder`).
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 
 from brinery.errors import DecodeError, pass_memory_error
@@ -41,6 +41,9 @@ class Loader:
         self._identity = session.identity
         self._caches = session.caches
         self._made: list[Made] = []
+        self._unread: Mapping[
+            str, SimpleRecord
+        ] = {}  # whose objects are made; not among `links.read`
 
     @property
     def evolved(self) -> Mapping[str, Collection[str]]:
@@ -96,7 +99,7 @@ class Loader:
         simple = None
         if self._fetcher.is_lean:
             simple = as_simple(read.record, maker_of(read.record.metadata, read.codec))
-        return Fetched(alive, {id_: simple} if simple else {}, {} if simple else {id_: read})
+        return Fetched(alive, {id_: simple} if simple else {}, {} if simple else {id_: read}, set())
 
     def _finished(self, ids: Sequence[str], fetched: Fetched, *, keeps_fetched: bool) -> list[Any]:
         links = self.links
@@ -111,11 +114,15 @@ class Loader:
         # At the end of the pause the collector walks every object made since.  If it had to walk the records
         # as well, a load would take an eighth longer.
         links.objects = {}
-        if not keeps_fetched:
+        if keeps_fetched:
+            self._read_all()
+        else:
             links.read = {}
-        elif not links.read:
-            links.read = self._fetcher.whole(fetched.simple)
         return found
+
+    def _read_all(self) -> None:
+        self.links.read |= self._fetcher.whole(self._unread)
+        self._unread = {}
 
     # -- decoding
 
@@ -123,12 +130,15 @@ class Loader:
         links, complete = self.links, fetched.alive
         read, simple = fetched.others, fetched.simple
         if simple:
-            if not self._find_classes(simple) or read:
+            if not self._find_classes(simple) or not fetched.referred.isdisjoint(read):
                 read, simple = self._parted(read, simple)
+            else:
+                self._unread = simple
             complete = dict(fetched.alive)
             made = self._filled(simple, complete)
             if made is None:
                 read, complete = read | self._fetcher.whole(simple), fetched.alive
+                self._unread = {}
             else:
                 self._made = made
         if read:
@@ -173,21 +183,23 @@ class Loader:
     def _publish(self, fetched: Fetched) -> None:
         links, identity, simple = self.links, self._identity, fetched.simple
         if links.evolved or identity.incomplete:
-            links.read = links.read or self._fetcher.whole(simple)
+            self._read_all()
             self._publish_evolved()
             return
         if len(simple) + len(fetched.others) <= RecentRecords.MOST_OF_ONE_LOAD:
-            for name, (record, _) in (links.read or self._fetcher.whole(simple)).items():
+            self._read_all()
+            for name, (record, _) in links.read.items():
                 self._caches.recent.add(name, record)
-        entries: Iterable[Made] = self._made
-        if (
-            links.read
-        ):  # some were decoded in order: those that were lent meanwhile are known already
-            entries = (
+        if self._unread:
+            identity.enter(self._made, is_loaded=True)
+        # Those that were lent meanwhile are known already.
+        identity.enter(
+            (
                 (name, links.objects[name], record.version, record.metadata.raw_digest, codec)
                 for name, (record, codec) in links.read.items()
-            )
-        identity.enter(entries, is_loaded=True)
+            ),
+            is_loaded=True,
+        )
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
@@ -225,6 +237,7 @@ class Loader:
 
         The store knows it from now on, with all that it reaches.
         """
+        self._read_all()
         links = self.links
         read, objects = links.read, links.objects
         lent: dict[str, Any] = {}
