@@ -70,14 +70,14 @@ class Reloading:
         """
         session = self.session
         with suppress(Exception):  # then it counts as changed
-            record = session.caches.recent.get(entry.id, entry.version)
-            if record is None:
+            data, version = session.caches.recent.get(entry.id, entry.version), entry.version
+            if data is None:
                 data, version = session.backend.get(name_of(entry.id))
                 if version != entry.version:
                     return False
-                record = session.gate.parsed(data, version, id=entry.id)
-                session.gate.check_codec(entry.codec, record.metadata)
-                record = session.expander.restored(record)
+            record = session.gate.parsed(data, version, id=entry.id)
+            session.gate.check_codec(entry.codec, record.metadata)
+            record = session.expander.restored(record)
             if self._differs(obj, entry.codec, record):
                 return False
             return self.digest(entry.codec, record) == digest
@@ -87,7 +87,7 @@ class Reloading:
         # Return True if the attributes of an object are certainly not those in its simple record; to find
         # that out takes a tenth of the time of encoding it.
         metadata = record.metadata
-        cls, opening = self.session.caches.makers.get(metadata.kind.blob, (None, b""))
+        cls, opening, _ = self.session.caches.makers.get(metadata.kind.blob, (None, b"", None))
         if cls is None or cls() is not type(obj) or metadata.flags != SIMPLE:
             return False
         payload = record.payload

@@ -22,8 +22,8 @@ class Caches:
         self.codecs: dict[Any, Any] = {}
         """The caches of codecs, under keys that the codecs choose: `links.cache`."""
         self.libraries = Libraries()
-        self.makers: dict[bytes, tuple[ref[type], bytes]] = {}
-        """By the bytes of the kind of simple records, their class and the opening of it."""
+        self.makers: dict[bytes, tuple[ref[type], bytes, Codec]] = {}
+        """By the bytes of the kind of simple records: their class, its opening, and what decodes them."""
         self.missing_classes: dict[Any, Any] = {}
         """The classes of placeholders, one for each class that is missing."""
         self.recent = RecentRecords()
@@ -32,12 +32,12 @@ class Caches:
         self.saver: Any = None
         """The saver of the last save, with its picklers; None while a save uses it."""
 
-    def add_makers(self, makers: Mapping[Kind, tuple[type, bytes]]) -> None:
+    def add_makers(self, makers: Mapping[Kind, tuple[type, bytes, Codec]]) -> None:
         """Add the classes that a load has found."""
         if len(self.makers) > MOST_KINDS:
             self.makers.clear()
-        for kind, (cls, opening) in makers.items():
-            self.makers[kind.blob] = ref(cls), opening
+        for kind, (cls, opening, codec) in makers.items():
+            self.makers[kind.blob] = ref(cls), opening, codec
 
     def kinds_of(self, codec: Codec) -> KindTable:
         """Return the kinds of the records that a codec writes."""

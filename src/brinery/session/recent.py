@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from brinery.record.record import Record
-from brinery.typing import Any, Final
+from brinery.backend import Version
+from brinery.typing import Final
 
 
 class RecentRecords:
@@ -14,20 +14,17 @@ class RecentRecords:
     MOST_OF_ONE_LOAD: Final = 16
 
     def __init__(self) -> None:
-        self._records: dict[str, Record] = {}
+        self._records: dict[str, tuple[bytes, Version]] = {}
 
-    def add(self, id: str, record: Record) -> None:
-        """Keep a record that was just loaded."""
-        restored = 0 if record.raw is None else len(record.raw)
-        if record.buffers or len(record.data) + restored > self._LARGEST:
-            return
+    def add(self, id: str, data: bytes, version: Version) -> None:
+        """Keep the bytes of a record that was just loaded, if they are few."""
         records = self._records
-        records.pop(id, None)
-        while len(records) >= self._MOST:
+        if len(records) >= self._MOST and id not in records:
             del records[next(iter(records))]
-        records[id] = record
+        if len(data) <= self._LARGEST:
+            records[id] = data, version
 
-    def get(self, id: str, version: Any) -> Record | None:
-        """Return the record `id` if it is kept in this version, None otherwise."""
-        record = self._records.get(id)
-        return record if record is not None and record.version == version else None
+    def get(self, id: str, version: Version) -> bytes | None:
+        """Return the bytes of the record `id` if they are kept in this version, None otherwise."""
+        data, kept = self._records.get(id, (None, None))
+        return data if kept == version else None

@@ -101,27 +101,22 @@ class Fetcher:
                     return self._read(ids, backend, _Closure(closure))
         return backend.read_one_state(lambda view: self._read(ids, view, view.get_records))
 
-    def fetch_alone(self, id: str, alive: dict[str, Any]) -> FetchedRecord | Sequence[str]:
+    def alone(
+        self, id: str, data: bytes | Ranges, version: Version, alive: dict[str, Any]
+    ) -> FetchedRecord | Sequence[str]:
         """Return the record `id`; if it refers to records that have to be read, return its references.
 
-        The living objects that it refers to are put into `alive`.  A single record needs no snapshot of the
-        store, and making one costs more than reading the record.  Raise what `fetch` raises.
+        `data` and `version` are from `read_one`.  The living objects to which it refers are put into `alive`.
+        Raise what `fetch` raises.
         """
-        backend = self._session.backend
         self._session.gate.begin_load()
-        name = name_of(id)
-        try:
-            found = backend.get_record(name)
-        except Missing:
-            raise NotFoundError(id, backend.location) from None
-        data, version = (found, None) if isinstance(found, Ranges) else found
-        record = self._parsed(data, version, id, backend)
+        record = self._parsed(data, version, id, self._session.backend)
         metadata = record.metadata
         if metadata.references:
             unread = self._missing(metadata.references, alive)
             if unread and unread != [id]:
                 return metadata.references
-        return self._with_codec(record, backend)
+        return self._with_codec(record, self._session.backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
         found = Fetched({}, {}, {}, set())
@@ -256,6 +251,19 @@ class Fetcher:
                 writer = f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
                 error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
             raise
+
+
+def read_one(session: Session, id: str) -> tuple[bytes | Ranges, Version]:
+    """Return the bytes of a record and their version.  Raise `NotFoundError`, `StorageError`.
+
+    A single record needs no snapshot of the store, and making one costs more than reading the record.
+    """
+    backend = session.backend
+    try:
+        found = backend.get_record(name_of(id))
+    except Missing:
+        raise NotFoundError(id, backend.location) from None
+    return (found, None) if isinstance(found, Ranges) else found
 
 
 class _IncompleteError(Exception):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
+from brinery.backend import Version
+from brinery.codec import Codec
 from brinery.errors import NotFoundError, pass_memory_error
 from brinery.evolution.upgrades import version_of
-from brinery.graph.loading.fetch import FetchedRecord, Fetcher
-from brinery.ids import as_id
+from brinery.graph.loading.fetch import read_one
 from brinery.record.format import SIMPLE
+from brinery.record.reader import metadata_as_written
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -37,15 +39,13 @@ def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) ->
             living = identity.get(id_)
             if living is not NOTHING and (placeholders or id_ not in identity.incomplete):
                 return [living]
-            alive: dict[str, Any] = {}
-            found = Fetcher(session, placeholders=placeholders, is_lean=True).fetch_alone(
-                id_, alive
-            )
-            if type(found) is FetchedRecord and not placeholders:
-                obj = _filled(session, id_, found, alive)
+            data, version = read_one(session, id_)
+            if not placeholders:
+                obj = _simple(session, id_, data, version)
                 if obj is not NOTHING:
                     return [obj]
-            return _loader(session, placeholders=placeholders).load(ids, first=(found, alive))
+            loader = _loader(session, placeholders=placeholders)
+            return loader.load(ids, first=(data, version))
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
@@ -58,37 +58,45 @@ def _loader(session: Session, *, placeholders: bool) -> Loader:
     return Loader(session, placeholders=placeholders)
 
 
-def _filled(session: Session, id_: str, read: FetchedRecord, alive: Mapping[str, Any]) -> Any:
+def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     """Return the object of a simple record whose class an earlier load has found; else `NOTHING`.
 
-    It refers only to objects that are `alive`.
+    It refers only to living objects.
     """
-    record, codec = read
-    metadata = record.metadata
-    kind = metadata.kind
-    caches = session.caches
-    maker = caches.makers.get(kind.blob)
-    if maker is None or metadata.flags != SIMPLE or metadata.transform is not None:
+    gate, identity, caches = session.gate, session.identity, session.caches
+    if not gate.accepts_plain or gate.restriction is not None or type(data) is not bytes:
         return NOTHING
-    cls, opening = maker[0](), maker[1]
-    data = record.data
-    if cls is None or not data.startswith(opening):
+    metadata = metadata_as_written(data, id_)
+    if metadata is None or metadata.flags != SIMPLE:
         return NOTHING
-    named = cls.__module__, cls.__qualname__
-    if (
-        version_of(cls) != 1
-        or session.renames.present(*named) != named
-        or not codec.still_makes(cls)
-    ):
+    maker = caches.makers.get(metadata.kind.blob)
+    if maker is None:
         return NOTHING
+    known, opening, codec = maker
+    cls = known()
+    if cls is None or not data.startswith(opening) or not _is_as_before(session, cls, codec):
+        return NOTHING
+    alive: dict[str, Any] = {}
+    for reference in metadata.references:
+        alive[reference] = living = identity.get(reference)
+        if living is NOTHING or identity.incomplete:
+            return NOTHING
+    gate.begin_load()
+    gate.check_codec(codec, metadata)
     obj: Any = _make(cls)
     try:
         codec.fill(data[len(opening) : metadata.payload_size], obj, alive.__getitem__)
     except Exception as error:  # noqa: BLE001 - the loader finds out where
         pass_memory_error(error)
         return NOTHING
-    session.identity.set(
-        as_id(id_), obj, record.version, metadata.payload_digest, codec, is_loaded=True
-    )
-    caches.recent.add(id_, record)
+    identity.set(id_, obj, version, metadata.payload_digest, codec, is_loaded=True)
+    caches.recent.add(id_, data, version)
     return obj
+
+
+def _is_as_before(session: Session, cls: type, codec: Codec) -> bool:
+    """Return whether a class has no upgrade, no new name and no hook since an earlier load."""
+    named = cls.__module__, cls.__qualname__
+    return (
+        version_of(cls) == 1 and session.renames.present(*named) == named and codec.still_makes(cls)
+    )

@@ -9,9 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import nullcontext
 
+from brinery.backend import Ranges, Version
+from brinery.codec import Codec
 from brinery.errors import DecodeError, pass_memory_error
 from brinery.graph.loading.decoder import Decoder
-from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher
+from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, read_one
 from brinery.graph.loading.outcome import RENAMED, UPGRADED, partial_ids, reaching
 from brinery.graph.loading.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
 from brinery.ids import as_id
@@ -23,7 +25,7 @@ from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
 from brinery.typing import Any
 
-First = tuple[FetchedRecord | Sequence[str], dict[str, Any]]
+First = tuple[bytes | Ranges, Version]
 _SMALL = 1 << 14
 """A record below this size in bytes has so few objects that the collector need not be paused."""
 
@@ -61,7 +63,7 @@ class Loader:
         """Return the objects `ids`, with all that they refer to.
 
         With `keeps_fetched`, `fetched` has the records afterwards.  `first` is the answer of
-        `Fetcher.fetch_alone` for a single ID, and the living objects that it has found.
+        `read_one` for a single ID.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`.  After an error nothing of this load is remembered, except complete objects that a
@@ -78,7 +80,8 @@ class Loader:
             references: Sequence[str] = ()
             if len(ids) == 1:
                 alive: dict[str, Any] = {}
-                found, alive = first or (self._fetcher.fetch_alone(ids[0], alive), alive)
+                data, version = first or read_one(self.session, ids[0])
+                found = self._fetcher.alone(ids[0], data, version, alive)
                 if isinstance(found, FetchedRecord):
                     fetched = self._alone(ids[0], found, alive)
                     with nullcontext() if len(found.record.data) < _SMALL else GcPause():
@@ -148,13 +151,13 @@ class Loader:
 
     def _find_classes(self, simple: Mapping[str, SimpleRecord]) -> bool:
         # Return whether the objects of all simple records are still simple to make.
-        found: dict[Kind, tuple[type, bytes]] = {}
+        found: dict[Kind, tuple[type, bytes, Codec]] = {}
         makers, links = makers_in(simple), self.links
         links.read = self._fetcher.whole({id_: simple[id_] for id_ in makers.values()})
         for maker, links.current in makers.items():
             maker.find_class(simple[links.current][0], links)
             if maker.cls is not None:
-                found[maker.kind] = maker.cls, maker.opening
+                found[maker.kind] = maker.cls, maker.opening, maker.codec
         links.read, links.current = {}, ""
         if not links.evolved:
             self._caches.add_makers(found)
@@ -187,9 +190,12 @@ class Loader:
             self._publish_evolved()
             return
         if len(simple) + len(fetched.others) <= RecentRecords.MOST_OF_ONE_LOAD:
-            self._read_all()
-            for name, (record, _) in links.read.items():
-                self._caches.recent.add(name, record)
+            recent = self._caches.recent
+            for name, (payload, _, version, _, _, whole) in simple.items():
+                recent.add(name, payload if whole is None else whole.data, version)
+            for name, (record, _) in fetched.others.items():
+                if record.data:  # it was not read in parts
+                    recent.add(name, record.data, record.version)
         if self._unread:
             identity.enter(self._made, is_loaded=True)
         # Those that were lent meanwhile are known already.
