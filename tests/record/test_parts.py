@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ from brinery import (
     MemoryStore,
     RecordError,
     RecordTooLargeError,
+    StorageError,
     Store,
     Trust,
     make_store,
@@ -218,3 +220,14 @@ def test_a_transform_that_fails_in_the_middle_is_an_error(
         ):
             store.save([np.zeros(4_000_000)])
         assert store.list() == []
+
+
+def test_without_a_place_for_temporary_files_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is the storage that failed, and not the transform."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "not there"))
+    store = FilesystemStore(tmp_path / "store", compress="gzip:1")
+    with pytest.raises(StorageError, match="hold a record"):
+        store.save([np.random.default_rng(1).integers(0, 100, 2_000_000)])
+    assert store.list() == []
