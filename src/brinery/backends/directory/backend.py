@@ -196,16 +196,12 @@ class DirectoryBackend(Backend):
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists."""
-        names = iter(names)
-        if not self._opened and (view := self._open()) is not None:
-            yield from view.get_many(names)
-        get, tail = self._get, -files.VERSION_TAIL
         for name in names:
             try:
-                data = get(name)
+                data, version = self.get(name)
             except Missing:
                 continue
-            yield name, data, (len(data), data[tail:])
+            yield name, data, version
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
         """Return the last `count` bytes (or all), the full size in bytes, and the version."""
@@ -316,7 +312,7 @@ class DirectoryBackend(Backend):
         it is called under the writers' lock; so it must not write.
         """
         if self.mode == "r":
-            from brinery.backends.directory.unlocked import read_unlocked
+            from brinery.backends.directory.journal_view import read_unlocked
 
             plain = copy(self)
             plain._opened = True

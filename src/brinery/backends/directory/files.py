@@ -11,11 +11,9 @@ import io
 import os
 import stat
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
-from brinery.backend import Data, Stream
-from brinery.codec import Buffer
 from brinery.record.format import MAGIC
 from brinery.typing import Final, NamedTuple
 
@@ -31,13 +29,10 @@ _COMMON: Final = (
 # Without O_NONBLOCK, opening a FIFO waits for a writer.
 _READ: Final = (os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | _COMMON,)
 _CREATE: Final = (os.O_WRONLY | os.O_CREAT | os.O_EXCL | _COMMON,)
-_IOV_MAX: Final = 1024  # limits.h: the limit of Linux, macOS and the BSDs
-
-_SMALL: Final = 1 << 14  # bytes up to which one copy costs less than the bookkeeping of a loop
 
 VERSION_TAIL: Final = 64
-_PAGE: Final = 4096
 """The number of bytes at the end of a file that are its version."""
+_PAGE: Final = 4096  # bytes
 
 _KINDS: Final[tuple[tuple[Callable[[int], bool], str], ...]] = (
     (stat.S_ISDIR, "a directory"),
@@ -60,21 +55,6 @@ class Access(NamedTuple):
 
 PRIVATE: Final = Access(0o700, 0o600)
 GROUP: Final = Access(0o770, 0o660, shared=True)
-
-# What file systems without hard links answer; Android forbids them with EACCES, AFS links between
-# directories with EXDEV.
-NO_LINKS: Final = frozenset(
-    (
-        errno.EPERM,
-        errno.EACCES,
-        errno.EOPNOTSUPP,
-        errno.ENOTSUP,
-        errno.ENOSYS,
-        errno.EMLINK,
-        errno.EXDEV,
-    )
-)
-
 
 # What file systems without F_FULLFSYNC answer, as those of a network.
 _NO_FULL_SYNC: Final = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
@@ -258,82 +238,6 @@ def create(path: str, access: Access) -> int:
             os.close(fd)
             raise
     return fd
-
-
-def write_pieces(fd: int, data: Data) -> tuple[int, bytes]:
-    """Write the pieces one after the other, whatever their number; return the version of the file."""
-    if isinstance(data, Stream):
-        return _write_stream(fd, data)
-    pieces = [piece if type(piece) is bytes else _as_bytes(piece) for piece in data]
-    size = sum(map(len, pieces))
-    if size <= _SMALL:
-        whole = b"".join(pieces)
-        if os.write(fd, whole) == size:
-            return size, whole[-VERSION_TAIL:]
-        os.lseek(fd, 0, os.SEEK_SET)  # a short write: start again, in the loop
-    version = _version_of_pieces(pieces)
-    _write_all(fd, pieces)
-    return version
-
-
-def _write_stream(fd: int, data: Stream) -> tuple[int, bytes]:
-    # Each piece is written before the next one is made.
-    end = b""
-    for piece in map(_as_bytes, data):
-        end = (end + piece[-VERSION_TAIL:])[-VERSION_TAIL:]
-        _write_all(fd, [piece])
-    return data.size, end
-
-
-def _write_all(fd: int, pieces: list[bytes | memoryview]) -> None:
-    start = 0
-    while start < len(pieces):
-        batch = pieces[start : start + _IOV_MAX]
-        written = os.write(fd, batch[0]) if len(batch) == 1 else _writev(fd, batch)
-        before = start
-        while start < len(pieces) and written >= len(pieces[start]):
-            written -= len(pieces[start])
-            start += 1
-        if written:
-            pieces[start] = memoryview(pieces[start])[written:]
-        elif start == before:
-            raise OSError(errno.EIO, "the file system did not write a single byte")
-
-
-def _as_bytes(piece: Buffer) -> bytes | memoryview:
-    view = memoryview(piece)
-    return view.cast("B") if view.nbytes else b""  # cast refuses a shape with a zero
-
-
-def _version_of_pieces(pieces: Sequence[bytes | memoryview]) -> tuple[int, bytes]:
-    if len(pieces[-1:]) and len(pieces[-1]) >= VERSION_TAIL:
-        tail = bytes(pieces[-1][-VERSION_TAIL:])
-    else:
-        tail = b""
-        for piece in reversed(pieces):
-            tail = bytes(piece[-VERSION_TAIL:]) + tail
-            if len(tail) >= VERSION_TAIL:
-                break
-    return version_of(tail, sum(map(len, pieces)))
-
-
-def _writev(fd: int, pieces: Sequence[bytes | memoryview]) -> int:
-    return os.writev(fd, pieces) if hasattr(os, "writev") else os.write(fd, pieces[0])
-
-
-def link_or_copy(source: str, target: str, access: Access) -> None:
-    """Give the file at `source` a second, new name: by a link, or else as a copy."""
-    try:
-        os.link(source, target)
-        return
-    except OSError as error:
-        if error.errno not in NO_LINKS:
-            raise
-    fd = create(target, access)
-    try:
-        write_pieces(fd, (read_file(source),))
-    finally:
-        os.close(fd)
 
 
 def exists(path: str) -> bool:

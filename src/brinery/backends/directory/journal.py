@@ -26,6 +26,7 @@ from contextlib import suppress
 
 from brinery.backends.directory import files, sync
 from brinery.backends.directory.layout import JOURNAL, UNDO, Layout
+from brinery.backends.directory.pieces import write_pieces
 from brinery.errors import InvalidArgumentError, StorageError
 from brinery.typing import Final, Literal, NamedTuple
 
@@ -113,7 +114,7 @@ class Journal:
         body = os.fsencode("".join(lines))
         fd = files.create(temporary, self.layout.access)
         try:
-            files.write_pieces(fd, (_MAGIC, _digest(body), body))
+            write_pieces(fd, (_MAGIC, _digest(body), body))
             if self.layout.durable:
                 files.sync(fd)
         finally:

@@ -15,6 +15,7 @@ from contextlib import suppress
 from brinery.backends.directory import files, sync
 from brinery.backends.directory.journal import Entry, Journal, read
 from brinery.backends.directory.layout import UNDO, Layout, pending
+from brinery.backends.directory.pieces import NO_LINKS, link_or_copy
 from brinery.errors import StorageError, storage_error
 
 
@@ -83,7 +84,7 @@ def _show(journal: Journal, entry: Entry) -> None:
     except FileNotFoundError:
         _require_new(journal, entry)
     except OSError as error:
-        if error.errno not in files.NO_LINKS:
+        if error.errno not in NO_LINKS:
             raise
         if not files.exists(staged):
             _require_new(journal, entry)
@@ -105,7 +106,7 @@ def _show_despite(journal: Journal, entry: Entry) -> None:
 def _replace(journal: Journal, entry: Entry) -> None:
     staged, backup = journal.staged(entry), journal.backup(entry)
     try:
-        files.link_or_copy(entry.home, backup, journal.layout.access)
+        link_or_copy(entry.home, backup, journal.layout.access)
     except (FileExistsError, FileNotFoundError):
         pass  # done before, or a program that ignores the lock has removed it
     try:
@@ -126,7 +127,7 @@ def _remove(journal: Journal, entry: Entry) -> None:
     if journal.is_home(entry):
         # Where locks are ignored, another process may be finishing the same commit.
         with suppress(FileExistsError, FileNotFoundError):
-            files.link_or_copy(entry.home, journal.backup(entry), journal.layout.access)
+            link_or_copy(entry.home, journal.backup(entry), journal.layout.access)
         with suppress(FileNotFoundError):
             os.unlink(entry.home)
 

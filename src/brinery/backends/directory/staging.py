@@ -19,6 +19,7 @@ from brinery.backend import Expect, Put, Version
 from brinery.backends.directory import files, sync
 from brinery.backends.directory.layout import JOURNAL, UNDO, Layout, failure
 from brinery.backends.directory.lock_state import host
+from brinery.backends.directory.pieces import write_pieces
 from brinery.errors import InvalidArgumentError, storage_error
 from brinery.typing import ClassVar, Final
 
@@ -148,7 +149,7 @@ class Staging:
                 self._prepare(layout.staging)
                 fd = files.create(path, layout.access)
             try:
-                version = files.write_pieces(fd, data)
+                version = write_pieces(fd, data)
             except BaseException:
                 os.close(fd)
                 raise

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Delete, Expect, Version
 from brinery.backends.directory import files
 from brinery.backends.directory.layout import Layout, failure
+from brinery.backends.directory.pieces import NO_LINKS
 from brinery.backends.directory.staging import Staged, Staging
 from brinery.errors import storage_error
 
@@ -71,7 +72,7 @@ class Step:
         try:
             os.link(temporary, staged.home)
         except OSError as error:
-            if error.errno not in files.NO_LINKS and not isinstance(error, FileExistsError):
+            if error.errno not in NO_LINKS and not isinstance(error, FileExistsError):
                 raise
             if self._layout.has_file(staged.home):
                 return False

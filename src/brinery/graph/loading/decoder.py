@@ -18,11 +18,10 @@ from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
 from brinery.graph.loading.decode_failure import DecodeFailure
 from brinery.graph.loading.early import EarlyAttributes
-from brinery.graph.loading.evolution_links import EvolutionLinks
 from brinery.graph.loading.fetch import FetchedRecord
+from brinery.graph.loading.links import Links
 from brinery.graph.loading.outcome import MISSING, UPGRADED, keep_record
 from brinery.ids import name_of
-from brinery.persistable import is_persistable_type
 from brinery.reference import OWN_STORE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -52,26 +51,12 @@ class _Needed(BaseException):
 _MOST_ORDERS = 8
 
 
-class Decoder(EvolutionLinks):
+class Decoder(Links):
     """Decodes the records of one load.  It is the `ReadLinks` that codecs get."""
-
-    failed_inside = False
-    """Whether a load by a hook of its objects has failed."""
-    _open: set[str] = set()  # noqa: RUF012 - see `EvolutionLinks`
 
     def __init__(self, session: Session, *, placeholders: bool) -> None:
         super().__init__(session, placeholders=placeholders)
-        self.restriction = session.gate.restriction
-        self.cache = session.caches.codecs
-        self.batch: dict[Any, Any] = {}
-        self.is_external_type = is_persistable_type
-        self.objects: dict[str, Any] = {}
-        """The objects that there are so far, by ID."""
-        self.pending: set[str] = set()
-        """The IDs of `read` that are still to be decoded."""
         self._session = session
-        self.complete: dict[str, Any] = {}
-        """The objects that there were before, or that others have decoded, by ID."""
         self._first: list[str] = []
         self._is_made = False
         self._incomplete: dict[int, str] = {}
@@ -122,13 +107,9 @@ class Decoder(EvolutionLinks):
         self._begun.clear()
         self._met_bare = False
 
-    def is_open(self, id: str) -> bool:
-        """Return whether the object `id` is being decoded."""
-        return id in self._open or id == self.current
-
     def end(self) -> None:
         """Drop what refers back to this object, so that nothing waits for the collector."""
-        self.batch.clear()
+        super().end()
         self._begun.clear()
 
     def _decode_graph(self, root: str) -> None:

@@ -12,8 +12,8 @@ from contextlib import nullcontext
 from brinery.backend import Ranges, Version
 from brinery.codec import Codec
 from brinery.errors import DecodeError, pass_memory_error
-from brinery.graph.loading.decoder import Decoder
 from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, read_one
+from brinery.graph.loading.links import Links
 from brinery.graph.loading.outcome import RENAMED, UPGRADED, partial_ids, reaching
 from brinery.graph.loading.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
 from brinery.ids import as_id
@@ -36,8 +36,8 @@ class Loader:
     def __init__(self, session: Session, *, placeholders: bool = False) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
         self.session = session
-        self.links = Decoder(session, placeholders=placeholders)
-        """What codecs get."""
+        self.links = Links(session, placeholders=placeholders)
+        """What codecs get: a `Decoder`, once something has to be decoded in order."""
         self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True)
         self._placeholders = placeholders
         self._identity = session.identity
@@ -105,9 +105,9 @@ class Loader:
         return Fetched(alive, {id_: simple} if simple else {}, {} if simple else {id_: read}, set())
 
     def _finished(self, ids: Sequence[str], fetched: Fetched, *, keeps_fetched: bool) -> list[Any]:
-        links = self.links
         self._decode(ids, fetched)
         self._publish(fetched)
+        links = self.links
         if len(ACTIVE.decoders) > 1:
             # Give the objects of this load to the loads around it, which would decode them a second time.
             for outer in self.session.outer_loaders():
@@ -130,7 +130,7 @@ class Loader:
     # -- decoding
 
     def _decode(self, ids: Sequence[str], fetched: Fetched) -> None:
-        links, complete = self.links, fetched.alive
+        complete = fetched.alive
         read, simple = fetched.others, fetched.simple
         if simple:
             if not self._find_classes(simple) or not fetched.referred.isdisjoint(read):
@@ -145,9 +145,21 @@ class Loader:
             else:
                 self._made = made
         if read:
-            links.decode(ids, read, complete)
+            self._decode_in_order(ids, read, complete)
         else:
-            links.objects = complete
+            self.links.objects = complete
+
+    def _decode_in_order(
+        self, ids: Sequence[str], read: dict[str, FetchedRecord], complete: dict[str, Any]
+    ) -> None:
+        # Many loads need no decoder.
+        from brinery.graph.loading.decoder import Decoder
+
+        former = self.links
+        self.links = decoder = Decoder(self.session, placeholders=self._placeholders)
+        decoder.evolved = former.evolved
+        former.end()
+        decoder.decode(ids, read, complete)
 
     def _find_classes(self, simple: Mapping[str, SimpleRecord]) -> bool:
         # Return whether the objects of all simple records are still simple to make.

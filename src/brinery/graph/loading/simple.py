@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from brinery.backend import Version
-from brinery.codec import Codec, ReadLinks
+from brinery.codec import Codec
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.record import Metadata, Record
@@ -30,8 +30,8 @@ class Maker:
         self.opening = b""
         """The first bytes of all payloads."""
 
-    def find_class(self, payload: bytes, links: ReadLinks) -> None:
-        """Look for the class that the opening of a payload names."""
+    def find_class(self, payload: bytes, links: Any) -> None:
+        """Look for the class that the opening of a payload names; `links` need not resolve references."""
         self.opening = payload[: self.kind.opening]
         self.cls = self.codec.made_by(self.opening, links)
 

@@ -90,6 +90,7 @@ class SqliteFile:
     def make(self, *, for_group: bool) -> None:
         """Make the file and its directory, also for the group or not.  Raise `OSError`, `sqlite3.Error`."""
         from brinery.backends.directory import files
+        from brinery.backends.directory.pieces import link_or_copy
 
         access = files.GROUP if for_group else files.PRIVATE
         files.make_directories(os.path.dirname(self.path), True, access)
@@ -103,7 +104,7 @@ class SqliteFile:
             finally:
                 driver.close()
             with suppress(FileExistsError):  # another process was faster
-                files.link_or_copy(new, self.path, access)
+                link_or_copy(new, self.path, access)
         finally:
             with suppress(OSError):
                 os.unlink(new)

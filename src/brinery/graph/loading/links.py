@@ -1,4 +1,4 @@
-"""What codecs ask about the classes that a load meets: renamed, upgraded, missing."""
+"""What codecs ask while a load finds the classes of its objects: renamed, upgraded, missing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,41 @@ from brinery.errors import DecodeError
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
 from brinery.evolution.placeholder import missing_class
 from brinery.evolution.upgrades import upgrade_from, version_of
-from brinery.graph.loading.early import EarlyAttributes
 from brinery.graph.loading.fetch import FetchedRecord
 from brinery.graph.loading.outcome import MISSING, RENAMED, UPGRADED
+from brinery.persistable import is_persistable_type
 from brinery.session.session import Session
-from brinery.typing import Any
+from brinery.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brinery.graph.loading.early import EarlyAttributes
 
 
-class EvolutionLinks:
-    """The part of the `ReadLinks` of a load that follows classes through their versions and names."""
+class Links:
+    """What all codecs of a load ask; a `Decoder` answers the rest of `ReadLinks`."""
 
     # Few loads need these: making them would take 5 % of the time of a small load.  They stay empty here.
     given_early: dict[str, EarlyAttributes] = {}  # noqa: RUF012
+    _open: set[str] = set()  # noqa: RUF012
     _upgrades: dict[tuple[str, type], Callable[[Any], Any]] = {}  # noqa: RUF012
+    failed_inside = False
+    """Whether a load by a hook of its objects has failed."""
 
     def __init__(self, session: Session, *, placeholders: bool) -> None:
+        self.restriction = session.gate.restriction
+        self.cache = session.caches.codecs
+        self.batch: dict[Any, Any] = {}
+        self.is_external_type = is_persistable_type
         self.current = ""
         """The ID of the record that is being decoded."""
         self.read: dict[str, FetchedRecord] = {}
         """The records of this load, by ID, if any is decoded in order."""
+        self.objects: dict[str, Any] = {}
+        """The objects that there are so far, by ID."""
+        self.complete: dict[str, Any] = {}
+        """The objects that there were before, or that others have decoded, by ID."""
+        self.pending: set[str] = set()
+        """The IDs of `read` that are still to be decoded."""
         self.evolved: dict[str, set[str]] = {}
         """What was renamed, upgraded or missing, by the ID of the record."""
         self._placeholders = placeholders
@@ -37,6 +53,14 @@ class EvolutionLinks:
         )
         self._with_versions: set[str] = set()
         self._is_particular = False
+
+    def is_open(self, id: str) -> bool:
+        """Return whether the object `id` is being decoded."""
+        return id in self._open or id == self.current
+
+    def end(self) -> None:
+        """Drop what refers back to this object, so that nothing waits for the collector."""
+        self.batch.clear()
 
     def find(self, module: str, name: str, look_up: LookUp) -> Any:
         """Return a global under its present name, or its placeholder; see `ReadLinks`."""
