@@ -15,12 +15,14 @@ from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.renames import Renames
 from brinery.record.end import end_size
 from brinery.record.format import TAIL_SIZE
-from brinery.record.parts import LargeRecord
 from brinery.record.reader import parse, parse_end, record_as_written
 from brinery.record.record import Metadata, Record
 from brinery.record.seal import Seals
 from brinery.trust.policy import Trust
-from brinery.typing import Any, Final
+from brinery.typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from brinery.record.parts import LargeRecord
 
 _IDENTITY: Final = 16  # bytes
 
@@ -119,6 +121,8 @@ class TrustGate:
 
         Raise `RecordError` or `TrustError`.
         """
+        from brinery.record.parts import LargeRecord
+
         end = ranges.read(max(0, ranges.size - TAIL_SIZE), ranges.size)
         needed = end_size(end, ranges.size, id=id, path=path)
         end = ranges.read(ranges.size - needed, ranges.size)

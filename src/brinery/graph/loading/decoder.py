@@ -16,8 +16,6 @@ from collections.abc import Callable, Mapping, Sequence
 from brinery.errors import BrineryError, DecodeError
 from brinery.evolution.missing_codec import MissingCodec
 from brinery.evolution.placeholder import as_root, is_placeholder, opaque, record_of
-from brinery.graph.loading.decode_failure import DecodeFailure
-from brinery.graph.loading.early import EarlyAttributes
 from brinery.graph.loading.fetch import FetchedRecord
 from brinery.graph.loading.links import Links
 from brinery.graph.loading.outcome import MISSING, UPGRADED, keep_record
@@ -25,7 +23,10 @@ from brinery.ids import name_of
 from brinery.reference import OWN_STORE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.typing import Any
+from brinery.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brinery.graph.loading.decode_failure import DecodeFailure
 
 
 class _BetterFirst(BaseException):
@@ -209,6 +210,8 @@ class Decoder(Links):
         return read.codec.begin(read.record.payload, self, read.record.buffers)
 
     def _failure(self, id_: str, read: FetchedRecord) -> DecodeFailure:
+        from brinery.graph.loading.decode_failure import DecodeFailure
+
         return DecodeFailure(id_, read, self._session.backend.where(name_of(id_)))
 
     # -- what codecs ask
@@ -283,6 +286,8 @@ class Decoder(Links):
         self._incomplete[id(obj)] = id_
 
     def _give_early(self, id_: str, obj: Any) -> None:
+        from brinery.graph.loading.early import EarlyAttributes
+
         upgrade = self._upgrades.get((id_, type(obj)))
         if not self.given_early:
             self.given_early = {}

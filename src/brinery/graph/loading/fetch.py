@@ -24,7 +24,6 @@ from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_o
 from brinery.ids import name_of
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
-from brinery.record.parts import LargeRecord
 from brinery.record.payload import LARGE
 from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata, Record
@@ -207,6 +206,8 @@ class Fetcher:
         is_small = record.raw is not None or done is None or done.size <= LARGE
         if is_small or not self._is_in_parts(metadata, codec):
             return expander.restored(record, path)
+        from brinery.record.parts import LargeRecord
+
         ranges = Ranges(record.data, record.version)
         return LargeRecord(ranges, metadata, path).read(codec.detached, expander)
 
