@@ -22,7 +22,6 @@ from brinery.errors import (
     DecodeError,
     EncodeError,
     MissingClassError,
-    pass_memory_error,
 )
 from brinery.graph.isolation import (
     GraphIdentityMap,
@@ -142,12 +141,8 @@ class Rewriter:
             return Stored([raw], digest, None)
         try:
             return stored(self._transform, [raw], digest, self._session.expander.limit)
-        except Exception as error:
-            pass_memory_error(error)
-            reason = (
-                f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
-            )
-            raise EncodeError(reason, id=id_) from error
+        except EncodeError as error:
+            raise EncodeError(error.reason, id=id_) from error.__cause__
 
     # -- another codec
 

@@ -16,7 +16,9 @@ from brinery.codec import Buffer
 from brinery.errors import (
     BrineryError,
     CorruptRecordError,
+    EncodeError,
     RecordTooLargeError,
+    StorageError,
     pass_memory_error,
 )
 from brinery.record.buffers import PIECE, is_undamaged
@@ -51,19 +53,30 @@ class Stored(NamedTuple):
 def stored(transform: Transform, pieces: Data, digest: bytes, limit: int) -> Stored:
     """Return a payload transformed; unchanged if that saves nothing or a reader would refuse its size.
 
-    `digest` is the digest of the payload, `limit` the most bytes that a reader expands.
+    `digest` is the digest of the payload, `limit` the most bytes that a reader expands.  Raise `EncodeError`
+    if the transform fails, `StorageError` if there is no room for what it makes.
     """
     size = size_of(pieces)
     if _LEAST <= size <= limit:
         most = size - max(_LEAST_GAIN, size // _LEAST_SHARE)
-        if size < LARGE:
-            encoded: Data | None = transform.encode([*pieces])
-        else:
-            encoded = _in_parts(transform.encode_in_parts(_parts(pieces), size), most)
+        encoded = _encoded(transform, pieces, size, most)
         if encoded is not None and size_of(encoded) <= most:
             done = Transformation(transform.name, transform.config(), size, digest)
             return Stored(encoded, digest_of_each(encoded), done)
     return Stored(pieces, digest, None)
+
+
+def _encoded(transform: Transform, pieces: Data, size: int, most: int) -> Data | None:
+    try:
+        if size < LARGE:
+            return transform.encode([*pieces])
+        return _in_parts(transform.encode_in_parts(_parts(pieces), size), most)
+    except (EncodeError, StorageError):
+        raise
+    except Exception as error:
+        pass_memory_error(error)
+        reason = f"the transform {transform.name!r} failed: {type(error).__name__}: {error}"
+        raise EncodeError(reason) from error
 
 
 def _in_parts(encoded: Iterable[bytes], most: int) -> Stream | None:

@@ -23,7 +23,6 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RolledBackError,
-    StorageError,
     pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
@@ -267,14 +266,8 @@ class Saver:
         try:
             limit = self.session.expander.limit
             return stored(self._transform, encoded.pieces, encoded.digest, limit)
-        except (EncodeError, StorageError):
-            raise
-        except Exception as error:
-            pass_memory_error(error)
-            reason = (
-                f"the transform {self._transform.name!r} failed: {type(error).__name__}: {error}"
-            )
-            raise located(work, codec, EncodeError(reason)) from error
+        except EncodeError as error:
+            raise (error if error.id else located(work, codec, error)) from error.__cause__
 
     def _is_stored_so(self, work: Work, codec: Codec, encoded: Encoded) -> bool:
         # Return whether the record of an unchanged object has the transform that the caller asked for.
