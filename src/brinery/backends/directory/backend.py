@@ -300,7 +300,7 @@ class DirectoryBackend(Backend):
         return reason
 
     def require(self, name: str) -> None:
-        """Note that the store is gone where the file of `name` is gone."""
+        """Note that the store is gone where the file of `name` is; a write looks where `.brinery` is gone."""
         self._presence.require(name)
 
     # -- one state
