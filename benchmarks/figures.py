@@ -70,17 +70,20 @@ def by_cpu(
     objects: int = 0,
     flushed: bool = False,
 ) -> list[Figure]:
-    """Return the figure of the ratio of CPU times, which decide.
+    """Return the figure of the ratio of CPU times, which has the goal.
 
     Times are for each of so many `objects`, in microseconds, or else for all, in milliseconds.  With
-    `flushed` a flush to a disk is part of both sides: wall times are then a second figure without a goal.
+    `flushed` a flush to a disk is part of both sides: wall times are then a second figure, which has the goal.
     """
     scale, unit = (1e6 / objects, "µs") if objects else (1e3, "ms")
     ours, bare = ([values(side, time, scale) for time in ("cpu", "wall")] for side in pair)
-    found = [ratio(section, name, ours[0], bare[0], goal=goal, base_unit=f"{unit} CPU")]
-    if flushed:
-        found.append(ratio(section, f"{name}{WALL}", ours[1], bare[1], base_unit=f"{unit} wall"))
-    return found
+    found = ratio(
+        section, name, ours[0], bare[0], goal=None if flushed else goal, base_unit=f"{unit} CPU"
+    )
+    if not flushed:
+        return [found]
+    name += WALL
+    return [found, ratio(section, name, ours[1], bare[1], goal=goal, base_unit=f"{unit} wall")]
 
 
 def difference(
