@@ -73,7 +73,8 @@ def by_cpu(
     """Return the figure of the ratio of CPU times, which has the goal.
 
     Times are for each of so many `objects`, in microseconds, or else for all, in milliseconds.  With
-    `flushed` a flush to a disk is part of both sides: wall times are then a second figure, which has the goal.
+    `flushed` a flush to a disk is part of both sides: wall times are then a second figure, and have the
+    goal.
     """
     scale, unit = (1e6 / objects, "µs") if objects else (1e3, "ms")
     ours, bare = ([values(side, time, scale) for time in ("cpu", "wall")] for side in pair)
