@@ -41,7 +41,7 @@ section: sections may have been measured on different days.
 CLAIMS = """\
 Each row is one measurement in one run, brinery and the other by turns in fresh processes. A result is the
 ratio of both, taken round by round. A bare way includes pickle. CPU time of the process, user and system,
-decides. Where a flush to a disk is part of the work, wall time decides, and CPU time has a row without a goal.
+decides. Where a flush to a disk is part of the work, wall time decides, and CPU time has a row without goal.
 Directories of many records, large arrays and saved trees are in memory (tmpfs) where that is possible.
 Memory is what a process needs more than before. **NO** is a goal that was missed.
 """
