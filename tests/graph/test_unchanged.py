@@ -69,3 +69,61 @@ def test_an_upgrade_writes_nothing(
         after = store.info(id_)
     assert (after.python, after.codec_version) == ("3.99.0", "99")
     assert after.libraries["shop"] == "3.0"
+
+
+def states(other: Task) -> dict[str, Any]:
+    """Return states that are encoded otherwise once they were loaded, and some that are not."""
+    name = "parts"  # interned, as the name of an attribute is
+    return {
+        "the name of an attribute": [name, [name], {name: name}],
+        "references in a set": [{other}, name],
+        "references as keys": [{other: name}, name],
+        "texts in a set": [{f"text {number}" for number in range(20)}, name],
+    }
+
+
+@pytest.mark.parametrize("what", states(Task()))
+def test_what_is_encoded_otherwise_after_a_load_is_not_written(
+    tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a change of it is, also one that compares as equal."""
+    with FilesystemStore(tmp_path / "store") as store:
+        store.save(Task(), "other")
+        store.save(Task(*states(store.load("other"))[what]), "task")
+    with FilesystemStore(tmp_path / "store") as store:
+        task = store.load("task")
+        written = writes_of(store, monkeypatch)
+        store.save(task)
+        assert written == []
+        task.parts[0] = task.parts[-1] = 1
+        store.save(task)
+        store.invalidate_cache()
+        task = store.load("task")
+        task.parts[0] = True
+        store.save(task)
+        assert written == ["task", "task"]
+        store.invalidate_cache()
+        assert store.load("task").parts[0] is True
+
+
+def test_no_code_of_an_object_decides_whether_its_referrer_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as an `__eq__` that is true for all objects."""
+
+    def equal(self: Task, other: object) -> bool:
+        raise AssertionError("it was called")
+
+    with FilesystemStore(tmp_path / "store") as store:
+        store.save_many({"one": Task(1), "two": Task(2), "task": Task()})
+        store.save(Task(store.load("one"), "parts"), "referrer")
+    with FilesystemStore(tmp_path / "store") as store:
+        task = store.load("referrer")
+        two = store.load("two")
+        with monkeypatch.context() as patched:
+            patched.setattr(Task, "__eq__", equal)
+            patched.setattr(Task, "__hash__", object.__hash__)
+            task.parts[0] = two
+            store.save(task)
+        store.invalidate_cache()
+        assert store.load("referrer").parts[0].parts == [2]
