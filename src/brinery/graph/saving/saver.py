@@ -12,7 +12,7 @@ import functools
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from itertools import islice
+from itertools import chain, islice
 
 from brinery.backend import ABSENT, ANY, About, Conflict, Put, Version
 from brinery.catalog.trash import NAME as EPOCH
@@ -125,21 +125,33 @@ class Saver:
         Raise `EncodeError`, `ConflictError`, `StorageError`, `NumberTakenError`; after an error nothing
         has changed.
         """
-        # The objects made here live until the end of the save: the collector would find nothing.
-        with GcPause():
-            encoders = ACTIVE.encoders
-            encoders.append(self)
-            try:
-                return self._save(roots)
-            finally:
-                encoders.pop()
-                self._end()
+        encoders = ACTIVE.encoders
+        encoders.append(self)
+        try:
+            return self._save(roots)
+        finally:
+            encoders.pop()
+            self._end()
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
-        ids = [work.id for work in map(self.works.add_root, roots)]
+        works = [self.works.add_root(root) for root in roots]
+        ids = [work.id for work in works]
         if self._pin is not None:
             self._identity.lend(map(str, ids))
-        puts: Iterable[Put] = self._puts()
+        puts: Iterable[Put] = ()
+        if len(works) == 1:
+            # Nearly all saves of one object end here.
+            first = self._encode(works[0])
+            puts = () if first is None else (first,)
+            if len(self.works.found) == 1 and not self._unchanged:
+                self._write(puts, ids)
+                return _as_ids(ids)
+        # The objects made here live until the end of the save: the collector would find nothing.
+        with GcPause():
+            self._write(chain(puts, self._puts(1 if len(works) == 1 else 0)), ids)
+        return _as_ids(ids)
+
+    def _write(self, puts: Iterable[Put], ids: Sequence[str]) -> None:
         if self._options.check is not None:
             puts = list(puts)
             self._options.check(puts, ids)
@@ -154,7 +166,6 @@ class Saver:
             # An interrupt or a failed sync may come after the commit has become visible.
             self._enter_committed()
             raise
-        return [as_id(id_) if type(id_) is str else id_ for id_ in ids]
 
     # -- the commit
 
@@ -364,3 +375,7 @@ class Saver:
         record = build(metadata, [bytes(original.record.stored)], self._seals)
         about = self._about(work, metadata.kind, metadata.groups) if self._keeps_columns else None
         return Put(work.name, record, expect, about)
+
+
+def _as_ids(ids: Sequence[Any]) -> list[Any]:
+    return [as_id(id_) if type(id_) is str else id_ for id_ in ids]
