@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import abc
 import copyreg
 import datetime
+import importlib
 import sys
 from collections.abc import Iterator
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 from brinery import MemoryStore, Persistable, Trust
-from brinery.errors import TrustError
+from brinery.errors import DecodeError, TrustError
 from brinery.evolution.upgrades import _steps, upgrades
 from brinery.graph.loading.decoder import Decoder
 from brinery.ids import name_of
@@ -261,3 +263,57 @@ def test_a_rename_is_found_that_came_after_the_first_load() -> None:
         assert type(store.load("job")) is Owner
     finally:
         del _decorated[f"{__name__}:Job"]
+
+
+def test_a_class_that_cannot_be_made_any_more_is_an_error_each_time() -> None:
+    """Also where an earlier load has found it."""
+    store = MemoryStore()
+    store.save_many({"one": Job("one"), "two": Job("two")})
+    store.load("one")
+    store.invalidate_cache()
+    abstract = abc.ABCMeta("Job", (Persistable,), {"run": abc.abstractmethod(lambda self: None)})
+    abstract.__module__, abstract.__qualname__ = __name__, "Job"
+    former = globals()["Job"]
+    globals()["Job"] = abstract
+    try:
+        for _ in range(2):
+            with pytest.raises(DecodeError):
+                store.load("one")
+    finally:
+        globals()["Job"] = former
+
+
+MODULE = """
+from brinery import Persistable
+
+class Owner(Persistable):
+    pass
+
+import brinery_test_place
+DEFAULT = brinery_test_place.load()
+"""
+
+
+@pytest.mark.parametrize("wanted", ["one", "two"])
+def test_a_module_may_load_objects_of_the_graph_that_imports_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: str
+) -> None:
+    """An object that belongs to both loads is one object."""
+    place: Any = ModuleType("brinery_test_place")
+    place.load = lambda: None
+    monkeypatch.setitem(sys.modules, "brinery_test_place", place)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "owned_by_a_test.py").write_text(MODULE)
+    importlib.invalidate_caches()
+    module = importlib.import_module("owned_by_a_test")
+    store = MemoryStore()
+    owner = module.Owner()
+    owner.jobs = [Job("one"), Job("two")]
+    store.save_many({"one": owner.jobs[0], "two": owner.jobs[1], "owner": owner})
+    del owner, module, sys.modules["owned_by_a_test"]
+    store.invalidate_cache()
+    place.load = lambda: store.load(wanted)
+    owner = store.load("owner")
+    (found,) = (job for job in owner.jobs if job.name == wanted)
+    assert sys.modules["owned_by_a_test"].DEFAULT is found
+    assert store.id_of(found) == wanted

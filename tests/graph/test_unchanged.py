@@ -71,14 +71,33 @@ def test_an_upgrade_writes_nothing(
     assert after.libraries["shop"] == "3.0"
 
 
+class Key(Persistable):
+    """Is equal to those of the same number."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is Key and other.number == self.number
+
+    def __hash__(self) -> int:
+        return hash(self.number)
+
+
 def states(other: Task) -> dict[str, Any]:
     """Return states that are encoded otherwise once they were loaded, and some that are not."""
     name = "parts"  # interned, as the name of an attribute is
+    looped: list[Any] = []
+    looped.append(looped)
     return {
         "the name of an attribute": [name, [name], {name: name}],
         "references in a set": [{other}, name],
         "references as keys": [{other: name}, name],
         "texts in a set": [{f"text {number}" for number in range(20)}, name],
+        "not a number": [float("nan"), name],
+        "a list in itself": [looped, name],
+        "a key that hashes by value": [{Key(1): 2}, name],
+        "so much that it is compressed in parts": [["text"] * 100_000, name],
     }
 
 
@@ -87,7 +106,7 @@ def test_what_is_encoded_otherwise_after_a_load_is_not_written(
     tmp_path: Path, what: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a change of it is, also one that compares as equal."""
-    with FilesystemStore(tmp_path / "store") as store:
+    with FilesystemStore(tmp_path / "store", compress="gzip:1") as store:
         store.save(Task(), "other")
         store.save(Task(*states(store.load("other"))[what]), "task")
     with FilesystemStore(tmp_path / "store") as store:
@@ -104,6 +123,22 @@ def test_what_is_encoded_otherwise_after_a_load_is_not_written(
         assert written == ["task", "task"]
         store.invalidate_cache()
         assert store.load("task").parts[0] is True
+
+
+def test_a_reference_to_itself_is_not_a_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In the record it is no reference to another."""
+    with FilesystemStore(tmp_path / "store") as store:
+        task = Task("parts")
+        task.parts.append(task)
+        store.save(task, "task")
+        del task
+    with FilesystemStore(tmp_path / "store") as store:
+        task = store.load("task")
+        written = writes_of(store, monkeypatch)
+        store.save(task)
+        assert written == []
 
 
 def test_no_code_of_an_object_decides_whether_its_referrer_has_changed(

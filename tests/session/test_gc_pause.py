@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -79,3 +81,21 @@ def test_a_failed_load_restores_it() -> None:
     with pytest.raises(BrineryError):
         MemoryStore().load("nothing.1")
     assert gc.isenabled()
+
+
+def test_an_interrupt_at_any_step_leaves_the_collector_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It would rest for the whole process, for ever."""
+    for name in ("disable", "enable", "isenabled"):
+        for comes_first in (True, False):
+            real = getattr(gc, name)
+
+            def interrupted(real: Any = real, comes_first: bool = comes_first) -> Any:
+                monkeypatch.undo()
+                found = None if comes_first else real()
+                raise KeyboardInterrupt(found)
+
+            monkeypatch.setattr(gc, name, interrupted)
+            with suppress(KeyboardInterrupt), GcPause():
+                pass
+            monkeypatch.undo()
+            assert gc.isenabled(), (name, comes_first)

@@ -31,7 +31,7 @@ def test_a_view_holds_nothing_back_and_closes_nothing() -> None:
     store = MemoryStore()
     view = store.session.outside()
     with pytest.raises(InvalidArgumentError, match="view"):
-        view.begin_transaction()
+        view.new_transaction()
     with pytest.raises(InvalidArgumentError, match="view"):
         view.close()
     store.save([1])

@@ -283,6 +283,26 @@ def test_objects_that_were_loaded_in_it_keep_their_ids(store: Store, opener: Ope
         assert fresh.list() == [id]
 
 
+def test_an_object_that_it_loaded_and_saved_keeps_its_id(store: Store) -> None:
+    """Saving its referrer would write the undone change under a new one."""
+    two = Thing(n=0)
+    one = Thing(n=0, other=two)
+    store.save_many({"one": one, "two": two})
+    del one, two
+    store.invalidate_cache()
+    with pytest.raises(Boom), store.transaction():
+        one = store.load("one")
+        for number in range(5):
+            one.other.n = number + 1
+            store.save(one.other)
+        raise Boom
+    assert [store.id_of(one), store.id_of(one.other)] == ["one", "two"]
+    one.n = 1
+    with pytest.raises(RolledBackError):
+        store.save(one)
+    assert store.list() == ["one", "two"]
+
+
 def test_a_replaced_object_has_its_id_back(store: Store) -> None:
     """The object that was to replace it is new again."""
     first, second = Thing(n=1), Thing(n=2)

@@ -17,26 +17,47 @@ from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING, Entry
 from brinery.session.session import Session
-from brinery.typing import Any
+from brinery.typing import Any, Final
 
 
 class _Bare:
-    """Takes the attributes of an object."""
+    """Takes the attributes of an object, and stands for it in them."""
 
 
-class _Same:
-    """Is equal to one object alone: no code of its class may decide."""
+class _StandIn:
+    """Stands for the object of a reference."""
 
     __slots__ = ("obj",)
 
     def __init__(self, obj: Any) -> None:
         self.obj = obj
 
-    def __eq__(self, other: object) -> bool:
-        return other is self.obj
 
-    def __hash__(self) -> int:
-        return object.__hash__(self.obj)
+_ATOMS: Final = frozenset({type(None), bool, int, float, str, bytes})
+_DEEPEST: Final = 20
+
+
+def _differ(old: Any, new: Any, depth: int = 0) -> bool:
+    """Return whether two values are certainly different, without code of any class of the user's.
+
+    `old` was just decoded, and has stand-ins for other objects.
+    """
+    cls = type(old)
+    if cls is _StandIn:
+        return new is not old.obj
+    if cls is not type(new):
+        return cls in _ATOMS and type(new) in _ATOMS
+    if cls in _ATOMS:
+        return bool(old != new) and (old == old or new == new)
+    if depth == _DEEPEST or cls not in (list, tuple, dict):
+        return False
+    if len(old) != len(new):
+        return True
+    if cls is dict:
+        return _differ([*old], [*new], depth + 1) or _differ(
+            [*old.values()], [*new.values()], depth + 1
+        )
+    return any(_differ(one, other, depth + 1) for one, other in zip(old, new, strict=False))
 
 
 class Reloading:
@@ -96,11 +117,11 @@ class Reloading:
         bare = _Bare()
         with suppress(Exception):
             codec.fill(bytes(payload[len(opening) :]), bare, self._stand_in)
-            return vars(bare) != vars(obj)
+            return _differ(vars(bare), vars(obj))
         return False
 
-    def _stand_in(self, id: str) -> _Same:
-        return _Same(self.resolve(id))
+    def _stand_in(self, id: str) -> _StandIn:
+        return _StandIn(self.resolve(id))
 
     def digest(self, codec: Codec, record: Record) -> bytes:
         """Load the object of `record`; return the digest of the payload that `codec` writes for it."""

@@ -11,6 +11,8 @@ import gc
 from _thread import RLock  # as in `session.active`
 from types import TracebackType
 
+from brinery.typing import ClassVar
+
 
 class GcPause:
     """A context in which the collector does not run; nested and concurrent ones are counted.
@@ -22,13 +24,13 @@ class GcPause:
     # A handler of a signal may run at any place here, and save or load itself.  It leaves everything as it
     # found it: each order of the steps below has been chosen for that.
     _lock = RLock()
-    _depth = 0
+    _under_way: ClassVar[set[int]] = set()
     _was_enabled = False
 
     def __enter__(self) -> None:
         cls = GcPause
         with cls._lock:
-            cls._depth += 1
+            cls._under_way.add(id(self))
             if gc.isenabled():
                 cls._was_enabled = True
                 gc.disable()
@@ -39,9 +41,16 @@ class GcPause:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._end()
+
+    def __del__(self) -> None:
+        # An interrupt came before `__exit__` could do anything, or in the middle of it.
+        self._end()
+
+    def _end(self) -> None:
         cls = GcPause
         with cls._lock:
-            cls._depth -= 1
-            if cls._depth == 0 and cls._was_enabled:
-                cls._was_enabled = False
+            cls._under_way.discard(id(self))
+            if cls._was_enabled and not cls._under_way:
                 gc.enable()
+                cls._was_enabled = False

@@ -139,7 +139,7 @@ class IdentityMap:
             key = id(obj)
             if point is not None:
                 point.lent.add(id_)
-                point.keys.setdefault(key, by_key.get(key))
+                point.note(key, by_key.get(key))
             if type(obj) in _ATOMS:
                 by_id.pop(id_, None)
                 continue
@@ -184,7 +184,7 @@ class IdentityMap:
     def _drop(self, entry: Entry) -> None:
         key = entry.key
         if self._savepoints:
-            self._savepoints[-1].keys.setdefault(key, self._by_key.get(key))
+            self._savepoints[-1].note(key, self._by_key.get(key))
         if self._by_id.get(entry.id) is entry:
             del self._by_id[entry.id]
         if self._by_key.get(key) is entry:
@@ -204,6 +204,12 @@ class IdentityMap:
         for entry in [*self._by_key.values()]:
             if entry.id == id_:
                 self._drop(entry)
+
+    def discard(self, id_: str, obj: Any) -> None:
+        """Forget that `obj` is the object `id_`, if it is."""
+        entry = self._by_id.get(id_)
+        if entry is not None and entry() is obj:
+            self._drop(entry)
 
     def clear(self) -> None:
         """Forget all objects: all records were removed."""
@@ -238,9 +244,9 @@ class IdentityMap:
 
     # -- transactions
 
-    def begin_transaction(self) -> None:
-        """Note all changes from now on, until `commit` or `roll_back`; transactions may be nested."""
-        self._savepoints.append(Savepoint())
+    def begin_transaction(self, point: Savepoint) -> None:
+        """Note all changes in `point` from now on, until `commit` or `roll_back`; they may be nested."""
+        self._savepoints.append(point)
 
     def lend(self, ids: Iterable[str]) -> None:
         """Note that the objects `ids` are handed to the user's code, which may change them."""
@@ -256,16 +262,19 @@ class IdentityMap:
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
 
-    def roll_back(self, is_own: Callable[[Any], bool]) -> Collection[str]:
+    def roll_back(self, point: Savepoint, is_own: Callable[[Any], bool]) -> Collection[str]:
         """Undo the changes, and make later loads read all records again; return the IDs of lent objects.
 
-        `is_own` returns whether a version is one that this transaction wrote: those records are dropped.
-        The user's code may have changed any living object.  If only some were forgotten, the next load
-        would join new objects to old ones, and the undone changes would come back.
+        Nothing happens unless `point` is the last savepoint: an interrupt came before it was.  `is_own`
+        returns whether a version is one that this transaction wrote: those records are dropped.  The user's
+        code may have changed any living object.  If only some were forgotten, the next load would join new
+        objects to old ones, and the undone changes would come back.
         """
-        point = self._savepoints.pop()
-        for key, former in point.keys.items():
-            self._put_back(key, former, is_own)
+        if point not in self._savepoints[-1:]:
+            return ()
+        self._savepoints.pop()
+        for key in point.keys:
+            self._put_back(key, point.before(key, is_own), is_own)
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
         self.forget_objects()

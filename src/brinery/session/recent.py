@@ -21,7 +21,7 @@ class RecentRecords:
         records = self._records
         if len(records) >= self._MOST and id not in records:
             del records[next(iter(records))]
-        if len(data) <= self._LARGEST:
+        if 0 < len(data) <= self._LARGEST:  # large records are read in parts
             records[id] = data, version
 
     def get(self, id: str, version: Version) -> bytes | None:

@@ -227,15 +227,18 @@ class Session(ForkSafe):
         """Return the transaction that commits to the base; None outside of all transactions."""
         return self._transactions[0] if self._transactions else None
 
-    def begin_transaction(self) -> Transaction:
-        """Hold back all writes from now on; return the transaction, which `leave` ends."""
+    def new_transaction(self) -> Transaction:
+        """Return a transaction for `begin` and `leave`."""
         from brinery.session.transaction import Transaction
 
         self.check_open()
-        transaction = Transaction(self.backend, self.identity)
+        return Transaction(self.backend, self.identity)
+
+    def begin(self, transaction: Transaction) -> None:
+        """Hold back all writes from now on, until `leave`, which has to come even if this is interrupted."""
+        transaction.begin()
         self._transactions.append(transaction)
         self.backend = transaction.overlay
-        return transaction
 
     def leave(self, transaction: Transaction) -> None:
         """Write again to the backend below `transaction`; roll back inner transactions that are open."""
@@ -295,7 +298,7 @@ class _View(Session):
         """Raise `ClosedError` where the store was closed."""
         self.whole.check_open()
 
-    def begin_transaction(self) -> Transaction:
+    def new_transaction(self) -> Transaction:
         """Raise `InvalidArgumentError`: the writes of a view are not held back."""
         raise InvalidArgumentError("expected a session, got a view of it: begin with the session")
 

@@ -16,6 +16,7 @@ from brinery.errors import BrineryError, ConflictError, NotFoundError, Transacti
 from brinery.ids import id_of, name_of
 from brinery.record.info import read_metadata
 from brinery.session.identity import IdentityMap
+from brinery.session.savepoint import Savepoint
 from brinery.typing import Any, Final
 
 # Reading the metadata of one record takes some 20 µs.  Past this many records, all objects are in doubt.
@@ -32,8 +33,12 @@ class Transaction:
         self._is_over = False
         self._pinned: dict[str, Any] = {}
         self._epoch: Version | None = None
+        self._point = Savepoint()
         self.overlay = Overlay(base)
-        identity.begin_transaction()
+
+    def begin(self) -> None:
+        """Note all changes of the identity map from now on."""
+        self._identity.begin_transaction(self._point)
 
     def commit(self) -> None:
         """Make all writes in one commit.
@@ -83,7 +88,7 @@ class Transaction:
         if self._is_over:
             return
         self._is_over = True
-        lent = self._identity.roll_back(self.overlay.is_own)
+        lent = self._identity.roll_back(self._point, self.overlay.is_own)
         # The user's code may have changed these objects, and those that it reached from them.
         self._identity.doubt(_reached(lent, self._base))
 
@@ -91,7 +96,7 @@ class Transaction:
         """Roll back in a forked child, which cannot read the store yet."""
         if not self._is_over:
             self._is_over = True
-            self._identity.roll_back(self.overlay.is_own)
+            self._identity.roll_back(self._point, self.overlay.is_own)
             self._identity.doubt(None)
 
     def _require_open(self) -> None:

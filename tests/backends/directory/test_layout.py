@@ -96,6 +96,17 @@ def test_a_stray_file_in_the_place_of_a_shard_hides_nothing(tmp_path: Path) -> N
 STRAYS = ("notes.txt", "README", "Task.1~", ".Task.1.swp", "50%", "Makefile", "a.tar.gz", "ab")
 
 
+def test_a_stray_file_with_the_name_of_a_shard_is_not_listed(tmp_path: Path) -> None:
+    """An object of that name is in its shard, so that it could not be loaded."""
+    store = FilesystemStore(tmp_path)
+    store.save([1], "x1")
+    for name in ("d4", "E9", "f0"):
+        (tmp_path / name).write_bytes(b"stray")
+    assert (store.list(), len(store), [*store.items()]) == (["x1"], 1, [("x1", [1])])
+    store.save([2], "d5")
+    assert store.list() == ["d5", "x1"]
+
+
 def test_stray_files_are_not_listed(tmp_path: Path) -> None:
     """Files of other programs are not objects, whatever they contain."""
     flat, sharded = both(tmp_path)

@@ -83,7 +83,8 @@ class Listing:
                         for entry in some
                         if SHARD.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
                     )
-                yield self._objects(found, prefix, self._is_in_root)
+                names = self._objects(found, prefix, self._is_in_root)
+                yield [name for name in names if len(name) != 2 or not LIKE_SHARD.fullmatch(name)]
 
     def _objects(
         self,

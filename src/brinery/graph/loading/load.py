@@ -66,6 +66,8 @@ def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     gate, identity, caches = session.gate, session.identity, session.caches
     if not gate.accepts_plain or gate.restriction is not None or type(data) is not bytes:
         return NOTHING
+    if identity.incomplete:
+        return NOTHING
     metadata = metadata_as_written(data, id_)
     if metadata is None or metadata.flags != SIMPLE:
         return NOTHING
@@ -79,16 +81,20 @@ def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     alive: dict[str, Any] = {}
     for reference in metadata.references:
         alive[reference] = living = identity.get(reference)
-        if living is NOTHING or identity.incomplete:
+        if living is NOTHING:
             return NOTHING
     gate.begin_load()
     gate.check_codec(codec, metadata)
-    obj: Any = _make(cls)
     try:
+        obj: Any = _make(cls)
         codec.fill(data[len(opening) : metadata.payload_size], obj, alive.__getitem__)
     except Exception as error:  # noqa: BLE001 - the loader finds out where
         pass_memory_error(error)
         return NOTHING
+    if (
+        living := identity.get(id_)
+    ) is not NOTHING:  # a handler of a signal has loaded it meanwhile
+        return living
     identity.set(id_, obj, version, metadata.payload_digest, codec, is_loaded=True)
     caches.recent.add(id_, data, version)
     return obj

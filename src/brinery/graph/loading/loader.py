@@ -42,6 +42,7 @@ class Loader:
         self._placeholders = placeholders
         self._identity = session.identity
         self._caches = session.caches
+        self._searching: Fetched | None = None  # while classes are looked for
         self._made: list[Made] = []
         self._unread: Mapping[
             str, SimpleRecord
@@ -133,7 +134,7 @@ class Loader:
         complete = fetched.alive
         read, simple = fetched.others, fetched.simple
         if simple:
-            if not self._find_classes(simple) or not fetched.referred.isdisjoint(read):
+            if not self._find_classes(fetched) or not fetched.referred.isdisjoint(read):
                 read, simple = self._parted(read, simple)
             else:
                 self._unread = simple
@@ -161,16 +162,22 @@ class Loader:
         former.end()
         decoder.decode(ids, read, complete)
 
-    def _find_classes(self, simple: Mapping[str, SimpleRecord]) -> bool:
-        # Return whether the objects of all simple records are still simple to make.
+    def _find_classes(self, fetched: Fetched) -> bool:
+        # Return whether the objects of all simple records are still simple to make.  Modules that are
+        # imported for this may load objects themselves: see `adopt`.
+        simple = fetched.simple
         found: dict[Kind, tuple[type, bytes, Codec]] = {}
         makers, links = makers_in(simple), self.links
+        payloads = [simple[id_][0] for id_ in makers.values()]
         links.read = self._fetcher.whole({id_: simple[id_] for id_ in makers.values()})
-        for maker, links.current in makers.items():
-            maker.find_class(simple[links.current][0], links)
+        links.pending = {*links.read}
+        self._searching = fetched
+        for payload, (maker, links.current) in zip(payloads, makers.items(), strict=True):
+            maker.find_class(payload, links)
             if maker.cls is not None:
                 found[maker.kind] = maker.cls, maker.opening, maker.codec
-        links.read, links.current = {}, ""
+        self._searching = None
+        links.read, links.pending, links.current = {}, set(), ""
         if not links.evolved:
             self._caches.add_makers(found)
         return len(found) == len(makers)
@@ -197,27 +204,33 @@ class Loader:
 
     def _publish(self, fetched: Fetched) -> None:
         links, identity, simple = self.links, self._identity, fetched.simple
-        if links.evolved or identity.incomplete:
+        is_evolved = bool(links.evolved or identity.incomplete)
+        if is_evolved:
             self._read_all()
-            self._publish_evolved()
-            return
-        if len(simple) + len(fetched.others) <= RecentRecords.MOST_OF_ONE_LOAD:
+        elif len(simple) + len(fetched.others) <= RecentRecords.MOST_OF_ONE_LOAD:
             recent = self._caches.recent
             for name, (payload, _, version, _, _, whole) in simple.items():
                 recent.add(name, payload if whole is None else whole.data, version)
             for name, (record, _) in fetched.others.items():
-                if record.data:  # it was not read in parts
-                    recent.add(name, record.data, record.version)
-        if self._unread:
-            identity.enter(self._made, is_loaded=True)
-        # Those that were lent meanwhile are known already.
-        identity.enter(
-            (
-                (name, links.objects[name], record.version, record.metadata.raw_digest, codec)
-                for name, (record, codec) in links.read.items()
-            ),
-            is_loaded=True,
-        )
+                recent.add(name, record.data, record.version)
+        made = self._made if self._unread else ()
+        try:
+            if is_evolved:
+                self._publish_evolved()
+                return
+            identity.enter(made, is_loaded=True)
+            # Those that were lent meanwhile are known already.
+            identity.enter(
+                (
+                    (name, links.objects[name], record.version, record.metadata.raw_digest, codec)
+                    for name, (record, codec) in links.read.items()
+                ),
+                is_loaded=True,
+            )
+        except BaseException:  # an interrupt: a load that failed leaves no trace
+            for name in (*(each[0] for each in made), *links.read):
+                identity.discard(name, links.objects[name])
+            raise
 
     def _publish_evolved(self) -> None:
         # Some objects differ from their records, or are placeholders.
@@ -285,7 +298,11 @@ class Loader:
 
     def adopt(self, id: str, obj: Any) -> None:
         """Take the object `id` from a load inside this one, unless decoding it has begun here."""
-        links = self.links
+        links, searching = self.links, self._searching
+        if searching is not None:
+            if searching.simple.pop(id, None) or searching.others.pop(id, None):
+                searching.alive[id] = obj
+            return
         if id in links.pending:
             links.pending.remove(id)
             del links.read[id]

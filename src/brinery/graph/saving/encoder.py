@@ -69,12 +69,12 @@ class Encoder:
         """Forget all objects and classes; only what is free of them is left for another save."""
         if not self._is_encoding:
             return
-        self._is_encoding = False
         for key, (codec, encode, _) in [*self._encoders.items()]:
             # Each save may bring a codec of its own.
             if codec is not self._codec or not codec.renews(encode):
                 del self._encoders[key]
         self.works.forget_classes()
+        self._is_encoding = False  # last: after an interrupt all of it is done again
 
     def end(self) -> None:
         """Forget the save.  What refers back to this object is dropped, so that no cycle is left."""

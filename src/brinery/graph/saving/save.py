@@ -55,9 +55,10 @@ def transaction(session: Session) -> Iterator[None]:
     """
     with session.lock:
         session.check_open()
-        held_back = session.begin_transaction()
+        held_back = session.new_transaction()
         try:
             try:
+                session.begin(held_back)
                 yield
             finally:
                 session.leave(held_back)
