@@ -46,6 +46,24 @@ Directories of many records, large arrays and saved trees are in memory (tmpfs) 
 Memory is what a process needs more than before. **NO** is a goal that was missed.
 """
 
+WHY = """\
+### Why goals are missed
+
+- *Saving a graph.* [The parts](#the-parts-of-a-graph-on-sqlite), a loop without a store, are compared with
+  ZODB below: what they take is left to any store in Python that writes such records. The rest goes into IDs
+  and their names, the classes of references, and the entries of living objects. ZODB keeps the ID of an
+  object in the object.
+- *PostgreSQL.* The bare side pickles dicts that hold keys in place of other objects, and sends them by
+  COPY. brinery sends its rows by COPY, too; nearly all of its time is that of saving and loading any graph.
+- *Single operations.* The calls of the file system are those of the bare side, and the lock of the writers.
+  The rest is Python code, which is slow after each flush: the caches of the processor have other things in
+  them.
+- *Memory after a save.* Each living object has an entry, with the ID, version, digest and codec of its
+  record, and two places in tables. ZODB has these in the object, and so in both figures.
+- *A fresh process.* Some 110 modules of brinery are imported until the first object is loaded
+  (`tests/test_import.py` counts them).
+"""
+
 PEERS = """\
 {jobs:,} jobs in workflows of ten, doubly linked, with one configuration that all share. *Graph* and ZODB
 keep these links as references between records, GC3Pie keeps the configuration alone as one. For all others
@@ -124,7 +142,7 @@ def _figures(document: Document) -> list[str]:
 
 
 def _goals(document: Document) -> list[str]:
-    return [CLAIMS, *markdown_table(headings(document), _bold(document))]
+    return [CLAIMS, *markdown_table(headings(document), _bold(document)), WHY]
 
 
 def _bold(document: Document) -> list[list[str]]:
