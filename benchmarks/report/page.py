@@ -90,7 +90,7 @@ disk leave it out. Times are medians of {few} rounds.
 PARTS = """\
 {jobs:,} jobs in workflows of ten, saved by one call and loaded by one call, on the disk when the call
 returns. *The parts* are a loop with no store around it (`benchmarks/sections/parts.py`): for each job it
-makes a pickle, digests, metadata and the same rows of the same tables, in one transaction, and reads and
+makes a pickle, digests, metadata and the same rows of the same table, in one transaction, and reads and
 checks them again. So their time is what is left when all that a store is for is left out. A result is a
 ratio, taken round by round, of the first and the second.
 """
