@@ -44,8 +44,10 @@ class GcPause:
         self._end()
 
     def __del__(self) -> None:
-        # An interrupt came before `__exit__` could do anything, or in the middle of it.
-        self._end()
+        # An interrupt may have come before `__exit__` could do anything, or in the middle of it.  If none
+        # came, this makes no object, which the collector would take as an occasion to run.
+        if GcPause._was_enabled or id(self) in GcPause._under_way:
+            self._end()
 
     def _end(self) -> None:
         cls = GcPause

@@ -64,7 +64,6 @@ class Decoder(Links):
         self._bare = False
         self._early: dict[str, Mapping[str, Any]] = {}
         self._met_bare = False
-        self._begun: dict[str, Callable[[], Any]] = {}
 
     def decode(
         self, ids: Sequence[str], read: dict[str, FetchedRecord], complete: dict[str, Any]
@@ -107,11 +106,6 @@ class Decoder(Links):
         self._incomplete.clear()
         self._begun.clear()
         self._met_bare = False
-
-    def end(self) -> None:
-        """Drop what refers back to this object, so that nothing waits for the collector."""
-        super().end()
-        self._begun.clear()
 
     def _decode_graph(self, root: str) -> None:
         # Each frame: an ID and the references of its record that are still to visit.

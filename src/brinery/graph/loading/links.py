@@ -53,6 +53,7 @@ class Links:
         )
         self._with_versions: set[str] = set()
         self._is_particular = False
+        self._begun: dict[str, Callable[[], Any]] = {}
 
     def is_open(self, id: str) -> bool:
         """Return whether the object `id` is being decoded."""
@@ -61,6 +62,7 @@ class Links:
     def end(self) -> None:
         """Drop what refers back to this object, so that nothing waits for the collector."""
         self.batch.clear()
+        self._begun.clear()
 
     def find(self, module: str, name: str, look_up: LookUp) -> Any:
         """Return a global under its present name, or its placeholder; see `ReadLinks`."""

@@ -134,22 +134,28 @@ class Saver:
             self._end()
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
-        works = [self.works.add_root(root) for root in roots]
-        ids = [work.id for work in works]
-        if self._pin is not None:
-            self._identity.lend(map(str, ids))
-        puts: Iterable[Put] = ()
-        if len(works) == 1:
-            # Nearly all saves of one object end here.
-            first = self._encode(works[0])
-            puts = () if first is None else (first,)
-            if len(self.works.found) == 1 and not self._unchanged:
-                self._write(puts, ids)
+        if len(roots) == 1:
+            (ids, first), position = self._first(roots[0]), 1
+            if len(self.works.found) == 1 and not self._unchanged:  # nearly all saves of one object
+                self._write(first, ids)
                 return _as_ids(ids)
         # The objects made here live until the end of the save: the collector would find nothing.
         with GcPause():
-            self._write(chain(puts, self._puts(1 if len(works) == 1 else 0)), ids)
+            if len(roots) != 1:
+                ids, first, position = self._enlist(roots), (), 0
+            self._write(chain(first, self._puts(position)), ids)
         return _as_ids(ids)
+
+    def _first(self, root: Root) -> tuple[list[str], Sequence[Put]]:
+        ids = self._enlist((root,))
+        put = self._encode(self.works.found[0])
+        return ids, () if put is None else (put,)
+
+    def _enlist(self, roots: Sequence[Root]) -> list[str]:
+        ids = [self.works.add_root(root).id for root in roots]
+        if self._pin is not None:
+            self._identity.lend(map(str, ids))
+        return ids
 
     def _write(self, puts: Iterable[Put], ids: Sequence[str]) -> None:
         if self._options.check is not None:
