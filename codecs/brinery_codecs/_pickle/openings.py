@@ -193,7 +193,7 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
 
 
 class _Unfilled:
-    """Stands for an object that is not filled yet: code that looks at more than its identity is refused."""
+    """Takes the place of an object that is not filled yet; any use but that of its identity is refused."""
 
     def _refused(self, *_: Any) -> Any:
         raise LookupError

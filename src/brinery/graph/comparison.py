@@ -21,11 +21,11 @@ from brinery.typing import Any, Final
 
 
 class _Bare:
-    """Takes the attributes of an object, and stands for it in them."""
+    """Gets the attributes of an object; a reference of the object to itself leads here."""
 
 
 class _StandIn:
-    """Stands for the object of a reference."""
+    """Takes the place of an object that is referred to."""
 
     __slots__ = ("obj",)
 

@@ -91,9 +91,9 @@ def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     except Exception as error:  # noqa: BLE001 - the loader finds out where
         pass_memory_error(error)
         return NOTHING
-    if (
-        living := identity.get(id_)
-    ) is not NOTHING:  # a handler of a signal has loaded it meanwhile
+    # A signal handler may have loaded the same object while this function ran.
+    living = identity.get(id_)
+    if living is not NOTHING:
         return living
     identity.set(id_, obj, version, metadata.payload_digest, codec, is_loaded=True)
     caches.recent.add(id_, data, version)

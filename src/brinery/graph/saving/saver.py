@@ -61,9 +61,8 @@ class Saver:
         self._is_kept = False
         self.works = WorkList()
         self.encoder = self.encoder_class(self.works)
-        self._written: list[
-            tuple[Work, bytes, Codec]
-        ] = []  # with the digest and codec of the record
+        # With the digest and codec of each record.
+        self._written: list[tuple[Work, bytes, Codec]] = []
         self._pinned: list[Work] = []
         self._unchanged: list[Work] = []
         self._begin(session, options)
@@ -134,22 +133,21 @@ class Saver:
             self._end()
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:
-        if len(roots) == 1:
-            (ids, first), position = self._first(roots[0]), 1
-            if len(self.works.found) == 1 and not self._unchanged:  # nearly all saves of one object
-                self._write(first, ids)
-                return _as_ids(ids)
         # The objects made here live until the end of the save: the collector would find nothing.
-        with GcPause():
-            if len(roots) != 1:
-                ids, first, position = self._enlist(roots), (), 0
-            self._write(chain(first, self._puts(position)), ids)
-        return _as_ids(ids)
-
-    def _first(self, root: Root) -> tuple[list[str], Sequence[Put]]:
-        ids = self._enlist((root,))
+        if len(roots) != 1:
+            with GcPause():
+                ids = self._enlist(roots)
+                self._write(self._puts(), ids)
+                return _as_ids(ids)
+        ids = self._enlist(roots)
         put = self._encode(self.works.found[0])
-        return ids, () if put is None else (put,)
+        first = () if put is None else (put,)
+        if len(self.works.found) == 1 and not self._unchanged:  # nearly all saves of one object
+            self._write(first, ids)
+        else:
+            with GcPause():
+                self._write(chain(first, self._puts(1)), ids)
+        return _as_ids(ids)
 
     def _enlist(self, roots: Sequence[Root]) -> list[str]:
         ids = [self.works.add_root(root).id for root in roots]
