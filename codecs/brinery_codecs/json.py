@@ -53,6 +53,10 @@ class JsonCodec(Codec):
         """Return the version of msgspec."""
         return str(msgspec.__version__)
 
+    def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
+        """Return False: decoding makes only values of builtin types and of known libraries."""
+        return False
+
     def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write `obj` as JSON, or refuse it with the place of the value that cannot be kept."""
         external: External = {}

@@ -73,6 +73,10 @@ class MsgpackCodec(Codec):
         """Return the version of the library msgpack."""
         return ".".join(map(str, msgpack.version))
 
+    def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
+        """Return False: decoding makes only values of builtin types and of known libraries."""
+        return False
+
     def dump(self, obj: Any, sink: Sink, links: WriteLinks) -> None:
         """Write `obj` as MessagePack, or refuse it with the place of the value that cannot be kept."""
         types: Types = links.batch.setdefault((self, "types"), {})

@@ -38,6 +38,7 @@ from brinery.errors import ReentrantWriteError as ReentrantWriteError
 from brinery.errors import RolledBackError as RolledBackError
 from brinery.errors import SealError as SealError
 from brinery.errors import SettingsError as SettingsError
+from brinery.errors import StaleReferenceError as StaleReferenceError
 from brinery.errors import StorageError as StorageError
 from brinery.errors import StorageFullError as StorageFullError
 from brinery.errors import TransactionError as TransactionError

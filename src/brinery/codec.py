@@ -338,6 +338,13 @@ class Codec(ABC):
         """Give a bare object its state: the part of a simple payload after its opening; see `ReadLinks`."""
         raise NotImplementedError
 
+    def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
+        """Return whether decoding a payload may run code of the user's, which looks at what it refers to.
+
+        Nothing that the payload names may be called or imported.  The base class returns True.
+        """
+        return True
+
     def portable(self) -> Codec:
         """Return a codec that writes the same bytes, and refuses objects that only this process could load.
 

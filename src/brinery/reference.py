@@ -23,6 +23,17 @@ OWN_STORE: Final = "\0store"
 """The ID in a reference to the store that holds the record.  The metadata do not list it."""
 
 
+GHOST_OF: Final = "__ghost_of__"
+"""The attribute, of the class of a ghost, that has the class of the object; see `brinery.graph.ghost`."""
+
+
+def class_of(obj: Any) -> type:
+    """Return the type of an object; of a ghost, which a load may be filling, that which it will have."""
+    cls = type(obj)
+    found: type = vars(cls).get(GHOST_OF, cls)
+    return found
+
+
 class ExternalReference:
     """The persistable object `id`, or the store itself, in a record that is read without its store."""
 

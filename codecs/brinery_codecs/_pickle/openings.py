@@ -163,11 +163,14 @@ def joined(head: bytes, pieces: list[bytes]) -> list[bytes]:
 
 def may_name(state: Any) -> bool:
     """Return whether a state may name a global: only one of a few bytes can, or be part of a value."""
-    return _STACK_GLOBAL in state or _may_extend(state)
+    return _STACK_GLOBAL in state or may_extend(state)
 
 
-def _may_extend(state: Any) -> bool:
-    # Whether it may name a global by a code of copyreg, which an unpickler may know without `find_class`.
+def may_extend(state: Any) -> bool:
+    """Return whether a state may name a global by a code of copyreg.
+
+    An unpickler may know that without `find_class`.
+    """
     return bool(_EXTENSIONS) and any(
         code in state for code in (pickle.EXT1, pickle.EXT2, pickle.EXT4)
     )
@@ -183,7 +186,7 @@ def are_simple(pieces: list[bytes], opening: int) -> bool:
     if sum(map(len, pieces)) > _MOST_ON_TRIAL:
         return False
     state = b"".join(pieces)[opening:]
-    if _may_extend(state):
+    if may_extend(state):
         return False
     try:
         _Trial(BytesIO(REFILL + state), buffers=(_unfilled, _Unfilled())).load()
@@ -207,12 +210,12 @@ def _unfilled(id: str) -> _Unfilled:
 
 class _Trial(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        if name not in _HARMLESS.get(module, ()):
+        if name not in HARMLESS.get(module, ()):
             raise LookupError
         return super().find_class(module, name)
 
 
-_HARMLESS: Final = {
+HARMLESS: Final = {
     "builtins": {
         *("bool", "bytearray", "bytes", "complex", "dict", "float", "frozenset", "int", "list"),
         *("range", "set", "slice", "str", "tuple"),

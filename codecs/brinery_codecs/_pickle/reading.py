@@ -91,6 +91,12 @@ class PickleReader(Codec):
         """Give an object its state; see `Codec.fill`."""
         pickle.loads(REFILL + state, buffers=(resolve, obj))
 
+    def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
+        """Return whether decoding a pickle may run code of the user's; see `Codec.may_run_code`."""
+        from brinery_codecs._pickle.quiet import may_run_code
+
+        return may_run_code(source, buffers)
+
     def _mended(
         self, failure: Exception, source: Buffer, names: Names, buffers: Iterable[Buffer]
     ) -> Any:

@@ -10,6 +10,7 @@ from enum import Enum
 from brinery.codec import Buffer
 from brinery.errors import DecodeError
 from brinery.evolution.placeholder import reconstruct
+from brinery.reference import class_of
 from brinery.typing import Any, ClassVar, Final
 from brinery_codecs._pickle.finders import FindClass
 from brinery_codecs._pickle.names import Names
@@ -149,7 +150,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
     def _note(self, obj: Any) -> None:
         # Members of enumerations have no state, and were made with their class.
         if (
-            type(obj) in self._upgrades
+            class_of(obj) in self._upgrades
             and not isinstance(obj, Enum)
             and id(obj) not in self._of_new_arguments
         ):
@@ -157,7 +158,7 @@ class UpgradingUnpickler(SuspendableUnpickler):
 
     def _build(self) -> None:
         obj, state = self.stack[-2:]
-        cls = type(obj)
+        cls = class_of(obj)
         if cls not in self._upgrades or id(obj) in self._of_new_arguments:
             _C_LIKE.load_build(self)
             return

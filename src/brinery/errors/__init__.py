@@ -19,6 +19,7 @@ from brinery.errors.arguments import InvalidArgumentError as InvalidArgumentErro
 from brinery.errors.arguments import NotFoundError as NotFoundError
 from brinery.errors.arguments import RolledBackError as RolledBackError
 from brinery.errors.arguments import SettingsError as SettingsError
+from brinery.errors.arguments import StaleReferenceError as StaleReferenceError
 from brinery.errors.arguments import TransactionError as TransactionError
 from brinery.errors.arguments import UnknownSchemeError as UnknownSchemeError
 from brinery.errors.arguments import UrlError as UrlError

@@ -39,8 +39,11 @@ class UnknownSchemeError(UrlError):
 class ClosedError(BrineryError, ValueError):
     """A store was used after close()."""
 
-    message: str = derived("the store[ in {path}] is closed: open it again")
+    message: str = derived(
+        "the store[ in {path}] is closed[, and {id!r} was not read yet]: open it again"
+    )
     path: str | None = None
+    id: str | None = None
 
 
 class CallTooDeepError(BrineryError, RecursionError):
@@ -94,6 +97,21 @@ class DanglingReferenceError(BrineryError):
     referrer: str
     path: str | None = None
     object_path: str | None = None
+
+
+class StaleReferenceError(BrineryError):
+    """An object that was loaded lazily cannot get its state any more.
+
+    `id` is its ID, and `referrer` that of the object through which it was reached.
+    """
+
+    message: str = derived(
+        "{id!r}, to which {referrer!r} refers, was not read yet, and {reason}: load {referrer!r} again, "
+        "after invalidate_cache()"
+    )
+    id: str
+    referrer: str
+    reason: str
 
 
 class ConflictError(BrineryError):

@@ -15,7 +15,8 @@ from brinery.record.format import SIMPLE
 from brinery.record.record import Record
 from brinery.reference import OWN_STORE
 from brinery.session.active import ACTIVE
-from brinery.session.identity import NOTHING, Entry
+from brinery.session.entry import Entry
+from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 

@@ -8,12 +8,12 @@ reference count; the cost of a sweep is spread over the entries made.
 from __future__ import annotations
 
 import sys
-import weakref
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from brinery.codec import Codec
 from brinery.ids import name_of
 from brinery.persistable import PersistentId
+from brinery.session.entry import Entry, Ghost, Held, Met, Weak
 from brinery.session.savepoint import Savepoint
 from brinery.typing import Any, Final
 
@@ -24,65 +24,11 @@ _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)
 _FIRST_SWEEP = 256
 
 
-class _Weak(weakref.ref[Any]):
-    __slots__ = ("codec", "digest", "id", "is_doubtful", "is_loaded", "key", "turn", "version")
-
-    codec: Codec
-    digest: bytes
-    id: str
-    is_doubtful: bool
-    is_loaded: bool
-    key: int
-    turn: int
-    version: Any
-
-
-class _Held:
-    __slots__ = (
-        "codec",
-        "digest",
-        "held",
-        "id",
-        "is_doubtful",
-        "is_loaded",
-        "key",
-        "turn",
-        "version",
-    )
-
-    codec: Codec
-    digest: bytes
-    id: str
-    is_doubtful: bool
-    is_loaded: bool
-    key: int
-    turn: int
-    version: Any
-
-    def __init__(self, obj: Any) -> None:
-        self.held = obj
-
-    def __call__(self) -> Any:
-        return self.held
-
-
-Entry = _Weak | _Held
-"""A living object's ID, and the version, payload digest and codec of its record.
-
-An object has one entry, with the ID that it was loaded from or saved under last.  `is_loaded` says that
-the object comes from the record.  `is_doubtful` says that a transaction which could reach the object was
-rolled back since: it may have changes that were undone.  `turn` says which of several maps entered the
-object last.
-
-A weak reference with slots takes 136 bytes and 0.1 µs; a tuple beside a plain weak reference takes 176.
-"""
-
-
-def _count(entry: _Held) -> int:
+def _count(entry: Held) -> int:
     return sys.getrefcount(entry.held)
 
 
-_ALONE: Final = _count(_Held(object()))
+_ALONE: Final = _count(Held(object()))
 
 
 class IdentityMap:
@@ -91,7 +37,7 @@ class IdentityMap:
     def __init__(self) -> None:
         self._by_id: dict[str, Entry] = {}
         self._by_key: dict[int, Entry] = {}
-        self._held: dict[int, _Held] = {}
+        self._held: dict[int, Held] = {}
         self._sweep_at = _FIRST_SWEEP
         self.incomplete: set[str] = set()
         """IDs whose living objects are placeholders or refer to placeholders."""
@@ -111,6 +57,66 @@ class IdentityMap:
         """Return the entry of `obj`, None if it has none."""
         entry = self._by_key.get(id(obj))
         return entry if entry is not None and entry() is obj else None
+
+    def is_ghost(self, obj: Any) -> bool:
+        """Return whether `obj` is an object whose record was not read yet."""
+        return type(self.entry(obj)) is Ghost
+
+    def ghost(self, id: str) -> Any:
+        """Return the living ghost of the object `id`, or `NOTHING`."""
+        entry = self._by_id.get(id)
+        if type(entry) is not Ghost:
+            return NOTHING
+        obj = entry()
+        return NOTHING if obj is None else obj
+
+    def add_living(self, ids: Iterable[str], objects: dict[str, Any]) -> list[str]:
+        """Add the living objects `ids` to `objects`; return the IDs of the others."""
+        others: list[str] = []
+        by_id = self._by_id
+        for id_ in ids:
+            entry = by_id.get(id_)
+            obj: Any = None if entry is None else entry()
+            if obj is None:
+                others.append(id_)
+            else:
+                objects[id_] = obj
+        return others
+
+    def put_instead(self, entry: Entry) -> Entry | None:
+        """Make the object of `entry` the one with its ID; return the entry of another one that was."""
+        former = self._by_id.get(entry.id)
+        self._by_id[entry.id] = entry
+        return None if former is entry else former
+
+    def make_ghost(self, obj: Any, entry: Entry, met: Met) -> None:
+        """Enter a living object, whose entry is given, as a ghost."""
+        ghost = Ghost(obj, self._callback)
+        ghost.id, ghost.key, ghost.met, ghost.position = str(entry.id), entry.key, met, 0
+        self.put_back(ghost)
+
+    def put_back(self, entry: Entry) -> None:
+        """Enter an object again as it was before: a ghost that could not be filled, say."""
+        self._by_key[entry.key] = self._by_id[entry.id] = entry
+
+    def enter_ghosts(
+        self, ids: Sequence[str], cls: type, met: Met, position: int, objects: dict[str, Any]
+    ) -> None:
+        """Make the ghosts `ids`, which have no living objects, and add them to `objects`.
+
+        They are of the class `cls` of ghosts; `position` is that of the first among those of `met`.
+        """
+        by_id, by_key, callback = self._by_id, self._by_key, self._callback
+        make: Callable[[type], Any] = object.__new__
+        for id_ in ids:
+            objects[id_] = obj = make(cls)
+            entry = Ghost(obj, callback)
+            entry.id = id_
+            entry.key = key = id(obj)
+            entry.met = met
+            entry.position = position
+            position += 1
+            by_key[key] = by_id[id_] = entry
 
     def set(
         self,
@@ -144,7 +150,7 @@ class IdentityMap:
                 by_id.pop(id_, None)
                 continue
             try:
-                entry: Entry = _Weak(obj, callback)
+                entry: Entry = Weak(obj, callback)
             except TypeError:
                 entry = self._held_entry(key, obj)
             # The entry is complete before it can be found: a handler of a signal may look at any moment.
@@ -168,11 +174,13 @@ class IdentityMap:
                 if former.key != key:
                     # The record belongs to another object now: the former object counts as new again.
                     self._drop(former)
+                    if type(former) is Ghost:
+                        former.position = -1
 
-    def _held_entry(self, key: int, obj: Any) -> _Held:
+    def _held_entry(self, key: int, obj: Any) -> Held:
         if len(self._held) >= self._sweep_at:
             self._sweep()
-        entry = self._held[key] = _Held(obj)
+        entry = self._held[key] = Held(obj)
         return entry
 
     def _sweep(self) -> None:
@@ -187,6 +195,8 @@ class IdentityMap:
             self._savepoints[-1].note(key, self._by_key.get(key))
         if self._by_id.get(entry.id) is entry:
             del self._by_id[entry.id]
+        if type(entry) is Ghost:
+            return  # whoever uses it is to hear which record it was
         if self._by_key.get(key) is entry:
             del self._by_key[key]
         if self._held.get(key) is entry:
@@ -233,7 +243,7 @@ class IdentityMap:
         """
         for entry in [*self._by_key.values()]:
             former, present = versions.get(name_of(entry.id), (None, None))
-            if former is not None and entry.version == former:
+            if former is not None and type(entry) is not Ghost and entry.version == former:
                 entry.version = present
 
     def forget_objects(self) -> None:
@@ -257,7 +267,8 @@ class IdentityMap:
         """Keep the changes; `committed_version` takes an ID and a version, and returns the new version."""
         point = self._savepoints.pop()
         for key in point.keys:
-            if (entry := self._by_key.get(key)) is not None:
+            entry = self._by_key.get(key)
+            if entry is not None and type(entry) is not Ghost:
                 entry.version = committed_version(entry.id, entry.version)
         if self._savepoints:
             point.merge_into(self._savepoints[-1])
@@ -287,12 +298,14 @@ class IdentityMap:
                 entry.is_doubtful = True
 
     def _put_back(self, key: int, former: Entry | None, is_own: Callable[[Any], bool]) -> None:
+        present = self._by_key.get(key)
+        if type(former) is Ghost and present is not None:
+            return  # it was only read
         if former is not None and former() is not None:
             self._by_key[key] = former
-            if type(former) is _Held:
+            if type(former) is Held:
                 self._held[key] = former
             return
-        present = self._by_key.get(key)
         if present is not None and is_own(present.version):
             # One that was loaded, from a record that stays, is kept.
             self._by_key.pop(key, None)
@@ -304,7 +317,7 @@ class IdentityMap:
 
 def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
     # Not a method: the weak references must not keep the map alive, nor fail when the map dies first.
-    def forget(entry: _Weak) -> None:
+    def forget(entry: Weak) -> None:
         if by_id.get(entry.id) is entry:
             del by_id[entry.id]
         if by_key.get(entry.key) is entry:

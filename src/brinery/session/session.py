@@ -94,6 +94,10 @@ class Session(ForkSafe):
         self.expander = expander
         self.codecs = CodecTable()
         self.caches = Caches()
+        self.ghosts: Any = None
+        """Makes and wakes ghosts, once there are any; see `brinery.graph.loading.ghosts`."""
+        self.is_lazy = False
+        """Whether loads are lazy unless they say otherwise."""
         self.settings = read_settings(backend)
         """The settings that the store remembers; None for a new store."""
         self._require_settings()

@@ -42,6 +42,9 @@ class FilesystemStore(Store):
         The most bytes that a compressed payload may expand to when it is read.
     `trust`
         Which records are accepted from the store: a `Trust`, or ``"anyone"``.
+    `lazy`
+        Whether loads read the objects that an object refers to when they are first used.  Defaults to the
+        setting that the store remembers; a new store loads whole graphs.
     `durability`
         "full": when `save` returns, the records are on the disk, and survive a power cut.  "process": they
         survive the process, however it ends; the operating system chooses when to write them to the disk.
@@ -73,6 +76,7 @@ class FilesystemStore(Store):
         durability: str = "full",
         layout: str | None = None,
         trust: Trust | str | None = None,
+        lazy: bool | None = None,
         shared: str | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
         mode: str = "rw",
@@ -99,7 +103,9 @@ class FilesystemStore(Store):
         renames = extra.pop("renames", None)
         self._open(
             place,
-            StoreOptions(idfactory, protocol, codec, compress, max_expanded, renames, trust, extra),
+            StoreOptions(
+                idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+            ),
         )
 
     def _open(self, place: DirectoryOptions, options: StoreOptions) -> None:

@@ -35,7 +35,9 @@ class Handle:
     ) -> None:
         # Every constructor ends with this call.
         self._session = session_from(type(self), backend, options)
-        self._session.remembers = remembers
+        self._session.remembers = (
+            {**remembers, "lazy": True} if self._session.is_lazy else remembers
+        )
         self._session.store = weakref.ref(self)
         self._idfactory = options.idfactory
 
@@ -49,6 +51,7 @@ class Handle:
             max_expanded=session.expander.limit,
             renames=session.renames.given,
             trust=session.gate.trust,
+            lazy=session.is_lazy,
         )
 
     # -- parts

@@ -8,13 +8,13 @@ from collections.abc import Iterator, MutableMapping
 from brinery.errors import NotFoundError
 from brinery.ids import name_of
 from brinery.stores.arguments import required_id
-from brinery.stores.handle import Handle
+from brinery.stores.living import LivingObjects
 from brinery.typing import Any, Final
 
 _REQUIRED: Final = object()
 
 
-class StoreMapping(Handle, MutableMapping[str, Any]):
+class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     """The methods of a mapping; of several processes that take one object, one gets it."""
 
     @abstractmethod

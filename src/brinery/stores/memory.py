@@ -31,6 +31,7 @@ class MemoryStore(Store):
         max_expanded: int = MAX_EXPANDED,
         renames: Mapping[str, str] | None = None,
         trust: Trust | str | None = None,
+        lazy: bool | None = None,
         **extra: Any,
     ) -> None:
         if extra.pop("mode", "rw") != "rw":
@@ -38,7 +39,7 @@ class MemoryStore(Store):
                 "mode: expected 'rw', because a store in memory begins empty: it has nothing to read"
             )
         options = StoreOptions(
-            idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
+            idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
         )
         self._begin(MemoryBackend(), options)
 

@@ -25,7 +25,7 @@ from brinery.registry.codecs import CodecArgument, codec_options, make_codec
 from brinery.registry.transforms import make_transform, transform_from
 from brinery.session.options import Check, SaveOptions
 from brinery.session.session import Session
-from brinery.stores.arguments import size_limit, typed
+from brinery.stores.arguments import size_limit, truth_of, typed
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
 from brinery.typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
@@ -46,6 +46,8 @@ class StoreOptions(NamedTuple):
     max_expanded: int | str = MAX_EXPANDED
     renames: Mapping[str, str] | None = None
     trust: Trust | str | None = None
+    lazy: bool | str | None = None
+    """None for what the store remembers."""
     extra: Mapping[str, Any] | None = None
     """Options of the codec, and unknown arguments, which are refused."""
 
@@ -89,7 +91,7 @@ class SqlOptions(NamedTuple):
 # Options in the query of a database URL, beside those of the codec and of the driver.
 SQL_URL_OPTIONS: Final = frozenset(
     [
-        *("protocol", "codec", "compress", "max_expanded"),
+        *("protocol", "codec", "compress", "max_expanded", "lazy"),
         *("durability", "create", "migrate", "timeout", "mode"),
     ]
 )
@@ -199,6 +201,10 @@ def session_from(store: type, backend: Backend, options: StoreOptions) -> Sessio
     codec = choose_codec(options.codec, options.protocol, extra, session.settings)
     session.write_with(codec, choose_transform(options.compress, session.settings))
     refuse_unknown(store, codec, extra)
+    lazy = options.lazy
+    if lazy is None:
+        lazy = session.settings is not None and session.settings.options.get("lazy", False)
+    session.is_lazy = truth_of("lazy", lazy)
     factory = IdFactory() if options.idfactory is None else options.idfactory
     if not isinstance(factory, IdFactory):
         raise InvalidArgumentError(f"idfactory: expected an IdFactory, got {factory!r:.60}")

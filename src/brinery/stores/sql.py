@@ -49,7 +49,7 @@ class SqlStore(Store):
         it, or as bytes by a copy) count as unfilled, until `brinery.reindex` fills them.
     `create`
         Make missing tables; without it, a missing table raises `MissingTableError`.
-    `protocol`, `codec`, `compress`, `max_expanded`, `trust`
+    `protocol`, `codec`, `compress`, `max_expanded`, `trust`, `lazy`
         As for `FilesystemStore`.
     `durability`
         "full": when `save` returns, the records survive a power cut.  "process": they survive the
@@ -83,6 +83,7 @@ class SqlStore(Store):
         compress: str | Transform | None = None,
         max_expanded: int = MAX_EXPANDED,
         trust: Trust | str | None = None,
+        lazy: bool | None = None,
         durability: str = "full",
         migrate: bool = False,
         timeout: float = 60.0,
@@ -106,7 +107,9 @@ class SqlStore(Store):
         renames = extra.pop("renames", None)
         self._open(
             place,
-            StoreOptions(idfactory, protocol, codec, compress, max_expanded, renames, trust, extra),
+            StoreOptions(
+                idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+            ),
         )
 
     def _open(self, place: SqlOptions, options: StoreOptions) -> None:

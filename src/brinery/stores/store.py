@@ -51,7 +51,9 @@ class Store(StoreMapping):
     a level (``"zstd:3"``), a `Transform`, or ``"none"``.  It defaults to the setting that the store
     remembers; a new store uses none.  `max_expanded` is the most bytes that a compressed payload may
     expand to when it is read.  `trust` says which records are accepted from the store: a `Trust`, or
-    ``"anyone"``.  Methods may be called from several threads.
+    ``"anyone"``.  With `lazy`, loads read the objects that an object refers to when they are first used; it
+    defaults to the setting that the store remembers, and a new store loads whole graphs.  Methods may be
+    called from several threads.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Store(StoreMapping):
         remember: Mapping[str, Any] | None = None,
         renames: Mapping[str, str] | None = None,
         trust: Trust | str | None = None,
+        lazy: bool | None = None,
         **extra: Any,
     ) -> None:
         """Open a store over `backend`.
@@ -75,7 +78,7 @@ class Store(StoreMapping):
         to their present names.  `extra` may contain options of the codec; any other argument is refused.
         """
         options = StoreOptions(
-            idfactory, protocol, codec, compress, max_expanded, renames, trust, extra
+            idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
         )
         self._begin(backend, options, remember or {})
 
@@ -218,20 +221,27 @@ class Store(StoreMapping):
 
     # -- loading
 
-    def load(self, id: str, *, missing: str = "error") -> Any:
+    def load(self, id: str, *, missing: str = "error", lazy: bool | None = None) -> Any:
         """Return the object `id`, with all that it refers to.
 
-        While the object is alive, each load returns the same object.  `missing` says how to load objects
-        whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.  Raise
-        `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
-        `StorageError`.
+        While the object is alive, each load returns the same object.  With `lazy`, the objects that it refers
+        to are read when they are first used; None leaves that to the store.  `missing` says how to load
+        objects whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.  Raise
+        `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`, `StorageError`.
         """
-        return load(self._session, [required_id(id)], placeholders=wants_placeholders(missing))[0]
+        session = self._session
+        is_lazy = session.is_lazy if lazy is None else lazy
+        placeholders = wants_placeholders(missing)
+        return load(session, [required_id(id)], placeholders=placeholders, lazy=is_lazy)[0]
 
-    def load_many(self, ids: Iterable[str], *, missing: str = "error") -> list[Any]:
-        """Return several objects, read together, in order; `missing` as for `load`."""
+    def load_many(
+        self, ids: Iterable[str], *, missing: str = "error", lazy: bool | None = None
+    ) -> list[Any]:
+        """Return several objects, read together, in order; `missing` and `lazy` as for `load`."""
         wanted = [required_id(id_) for id_ in several("ids", ids)]
-        return load(self._session, wanted, placeholders=wants_placeholders(missing))
+        session = self._session
+        is_lazy = session.is_lazy if lazy is None else lazy
+        return load(session, wanted, placeholders=wants_placeholders(missing), lazy=is_lazy)
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
         """Try to decode every record, and report which would load, be upgraded or fail.
@@ -365,15 +375,6 @@ class Store(StoreMapping):
 
         with self._session.lock, self._session.opened():
             return needs_of(self._session, required_id(id))
-
-    def id_of(self, obj: Any) -> Any:
-        """Return the ID of a living object in this store, None if it has none here.
-
-        An object has the ID that it was saved under or loaded from last.  Numbers, strings, bytes and
-        None have no ID: their identity means nothing.
-        """
-        self.check_open()
-        return self._session.id_of(obj)
 
     def references(self, id: str) -> Sequence[Id]:
         """Return the IDs of the persistable objects that the object `id` refers to."""

@@ -243,7 +243,10 @@ class Decoder(Links):
         if obj is NOTHING:
             if self._incomplete:
                 self._check_members(constructor, args)
-            obj = constructor(*args)
+            if id_ in self.ghosts:
+                obj = self.filling.make(id_, constructor, args)
+            else:
+                obj = constructor(*args)
             if self._placeholders:
                 obj = as_root(obj)
             self.objects[id_] = obj

@@ -26,7 +26,7 @@ from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
 from brinery.record.reader import metadata_as_written
-from brinery.record.record import Metadata, Record
+from brinery.record.record import Groups, Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -61,6 +61,10 @@ class Fetched(NamedTuple):
     others: dict[str, FetchedRecord]
     referred: set[str]
     """The IDs to which simple records refer."""
+    waiting: dict[str, Groups]
+    """The references of the records whose targets were not read, because they may be ghosts."""
+    ghosts: dict[str, Any]
+    """The living ghosts whose records were read."""
 
 
 class Fetcher:
@@ -70,7 +74,7 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_placeholders", "_session", "is_lean")
+    __slots__ = ("_ghosts", "_placeholders", "_session", "is_lean")
 
     def __init__(
         self, session: Session, *, placeholders: bool = False, is_lean: bool = False
@@ -78,6 +82,7 @@ class Fetcher:
         """With `is_lean`, keep no more of simple records than is needed to make their objects."""
         self._session = session
         self._placeholders = placeholders
+        self._ghosts: dict[str, Any] = {}
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
         """Whether simple records are kept apart."""
 
@@ -100,6 +105,13 @@ class Fetcher:
                     return self._read(ids, backend, _Closure(closure))
         return backend.read_one_state(lambda view: self._read(ids, view, view.get_records))
 
+    def fetch_one(self, id: str) -> FetchedRecord:
+        """Return the record `id` and nothing that it refers to.  Raise what `fetch` raises."""
+        session = self._session
+        session.gate.begin_load()
+        data, version = read_one(session, id)
+        return self._with_codec(self._parsed(data, version, id, session.backend), session.backend)
+
     def alone(
         self, id: str, data: bytes | Ranges, version: Version, alive: dict[str, Any]
     ) -> FetchedRecord | Sequence[str]:
@@ -118,8 +130,8 @@ class Fetcher:
         return self._with_codec(record, self._session.backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
-        found = Fetched({}, {}, {}, set())
-        alive, simple, others, referred = found
+        found = Fetched({}, {}, {}, set(), {}, self._ghosts)
+        alive, simple, others, referred = found[:4]
         makers: dict[bytes, Maker | None] = {}
         kind: Kind | None = None
         maker: Maker | None = None
@@ -156,7 +168,7 @@ class Fetcher:
                     simple[id_] = lean
                     from_simple.update(metadata.references)
             for id_ in wanted.values():
-                raise _not_found(id_, ids, backend, {**others, **self.whole(simple)})
+                raise not_found(id_, ids, backend, {**others, **self.whole(simple)})
             referred |= from_simple
             wave = sorted((following | from_simple).difference(simple, others, alive))
         return found
@@ -226,9 +238,13 @@ class Fetcher:
         # IDs whose living objects do not count.
         excluded = () if self._placeholders else identity.incomplete
         missing = []
+        ghosts = self._session.ghosts
         for id_ in wave:
             obj = identity.get(id_)
             if obj is NOTHING or (excluded and id_ in excluded):
+                missing.append(id_)
+            elif ghosts is not None and ghosts.has_to_fill(id_):
+                self._ghosts[id_] = obj
                 missing.append(id_)
             else:
                 alive[id_] = obj
@@ -286,9 +302,10 @@ class _Closure:
             yield self._found[name]
 
 
-def _not_found(
+def not_found(
     id_: str, asked: Sequence[str], backend: Backend, read: Mapping[str, FetchedRecord]
 ) -> BrineryError:
+    """Return the error for a record that is missing: one of those `asked` for, or a target of one `read`."""
     if id_ in asked:
         return NotFoundError(id_, backend.location)
     referrer = next(name for name, each in read.items() if id_ in each.record.metadata.references)

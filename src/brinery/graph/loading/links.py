@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from brinery.errors import DecodeError
 from brinery.evolution.lookup import ClassLookup, LookUp, is_missing
@@ -26,6 +26,10 @@ class Links:
     given_early: dict[str, EarlyAttributes] = {}  # noqa: RUF012
     _open: set[str] = set()  # noqa: RUF012
     _upgrades: dict[tuple[str, type], Callable[[Any], Any]] = {}  # noqa: RUF012
+    ghosts: Mapping[str, Any] = {}
+    """The ghosts that this load fills, by ID."""
+    filling: Any = None
+    """The `Filling` of these."""
     failed_inside = False
     """Whether a load by a hook of its objects has failed."""
 

@@ -11,6 +11,7 @@ from brinery.evolution.upgrades import version_of
 from brinery.graph.loading.fetch import read_one
 from brinery.record.format import SIMPLE
 from brinery.record.reader import metadata_as_written
+from brinery.record.record import Metadata
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -22,46 +23,63 @@ if TYPE_CHECKING:
 _make: Final = object.__new__
 
 
-def load(session: Session, ids: Sequence[str], *, placeholders: bool = False) -> list[Any]:
+def load(
+    session: Session, ids: Sequence[str], *, placeholders: bool = False, lazy: bool = False
+) -> list[Any]:
     """Return the objects `ids`, in order, with all that they refer to.
 
-    With `placeholders`, a `Placeholder` replaces an object whose class or codec is missing.  Raise what
-    `Loader.load` raises.
+    If `lazy`, what they refer to is read when it is used.  With `placeholders`, a `Placeholder` replaces
+    an object whose class or codec is missing.  Raise what `Loader.load` raises.
     """
+    found = _load(session, ids, placeholders=placeholders, lazy=lazy)
+    if session.ghosts is not None and not lazy:
+        session.ghosts.wake_all(found)
+    return found
+
+
+def _load(session: Session, ids: Sequence[str], *, placeholders: bool, lazy: bool) -> list[Any]:
     with session.lock, session.opened():
         identity = session.identity
         if session.outermost is not None:
             identity.lend(ids)
         try:
             if len(ids) != 1 or ACTIVE.decoders:
-                return _loader(session, placeholders=placeholders).load(ids)
+                return _loader(session, placeholders=placeholders, lazy=lazy).load(ids)
             (id_,) = ids
             living = identity.get(id_)
-            if living is not NOTHING and (placeholders or id_ not in identity.incomplete):
+            is_ghost = session.ghosts is not None and session.ghosts.has_to_fill(id_)
+            if (
+                living is not NOTHING
+                and not is_ghost
+                and (placeholders or id_ not in identity.incomplete)
+            ):
                 return [living]
             data, version = read_one(session, id_)
             if not placeholders:
-                obj = _simple(session, id_, data, version)
+                ghost = living if is_ghost else None
+                obj = _simple(session, id_, data, version, ghost=ghost, lazy=lazy)
                 if obj is not NOTHING:
                     return [obj]
-            loader = _loader(session, placeholders=placeholders)
+            loader = _loader(session, placeholders=placeholders, lazy=lazy)
             return loader.load(ids, first=(data, version))
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
 
 
-def _loader(session: Session, *, placeholders: bool) -> Loader:
+def _loader(session: Session, *, placeholders: bool, lazy: bool) -> Loader:
     # Opening a store needs no loader.
     from brinery.graph.loading.loader import Loader
 
-    return Loader(session, placeholders=placeholders)
+    return Loader(session, placeholders=placeholders, lazy=lazy)
 
 
-def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
+def _simple(
+    session: Session, id_: str, data: Any, version: Version, *, ghost: Any, lazy: bool
+) -> Any:
     """Return the object of a simple record whose class an earlier load has found; else `NOTHING`.
 
-    It refers only to living objects.
+    It refers only to living objects, or to ghosts if `lazy`.  `ghost` is what it has to become, if not None.
     """
     gate, identity, caches = session.gate, session.identity, session.caches
     if not gate.accepts_plain or gate.restriction is not None or type(data) is not bytes:
@@ -82,12 +100,18 @@ def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     for reference in metadata.references:
         alive[reference] = living = identity.get(reference)
         if living is NOTHING:
-            return NOTHING
+            alive = {}
+            if not lazy or not _gets_ghosts(session, metadata, alive):
+                return NOTHING
+            break
     gate.begin_load()
     gate.check_codec(codec, metadata)
+    state = data[len(opening) : metadata.payload_size]
+    if ghost is not None:
+        return _filled(session, ghost, (metadata, state, version), (cls, codec), alive)
     try:
         obj: Any = _make(cls)
-        codec.fill(data[len(opening) : metadata.payload_size], obj, alive.__getitem__)
+        codec.fill(state, obj, alive.__getitem__)
     except Exception as error:  # noqa: BLE001 - the loader finds out where
         pass_memory_error(error)
         return NOTHING
@@ -98,6 +122,38 @@ def _simple(session: Session, id_: str, data: Any, version: Version) -> Any:
     identity.set(id_, obj, version, metadata.payload_digest, codec, is_loaded=True)
     caches.recent.add(id_, data, version)
     return obj
+
+
+def _gets_ghosts(session: Session, metadata: Metadata, alive: dict[str, Any]) -> bool:
+    """Put all objects that a record refers to into `alive`; return False if some cannot be ghosts."""
+    from brinery.graph.loading.ghosts import Ghosts
+
+    return not Ghosts.of(session).attach(metadata.id, metadata.groups, alive, ())
+
+
+def _filled(
+    session: Session,
+    ghost: Any,
+    read: tuple[Metadata, bytes, Version],
+    maker: tuple[type, Codec],
+    alive: dict[str, Any],
+) -> Any:
+    """Fill a ghost; return it, or `NOTHING` if that failed."""
+    from brinery.graph.loading.filling import Filling
+
+    (metadata, state, version), (cls, codec) = read, maker
+    with Filling(session.ghosts, {metadata.id: ghost}) as filling:
+        try:
+            filling.decide(metadata.id, cls)
+            codec.fill(state, ghost, alive.__getitem__)
+        except Exception as error:  # noqa: BLE001 - the loader finds out where
+            pass_memory_error(error)
+            return NOTHING
+        session.identity.set(
+            metadata.id, ghost, version, metadata.payload_digest, codec, is_loaded=True
+        )
+        filling.end()
+    return ghost
 
 
 def _is_as_before(session: Session, cls: type, codec: Codec) -> bool:

@@ -13,6 +13,9 @@ from brinery.backend import Ranges, Version
 from brinery.codec import Codec
 from brinery.errors import DecodeError, pass_memory_error
 from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, read_one
+from brinery.graph.loading.fetch_lazily import LazyFetcher
+from brinery.graph.loading.filling import Filling
+from brinery.graph.loading.ghosts import Ghosts
 from brinery.graph.loading.links import Links
 from brinery.graph.loading.outcome import RENAMED, UPGRADED, partial_ids, reaching
 from brinery.graph.loading.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
@@ -33,12 +36,16 @@ _SMALL = 1 << 14
 class Loader:
     """One load."""
 
-    def __init__(self, session: Session, *, placeholders: bool = False) -> None:
-        """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing."""
+    def __init__(self, session: Session, *, placeholders: bool = False, lazy: bool = False) -> None:
+        """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing.
+
+        With `lazy`, references become ghosts where they can.
+        """
         self.session = session
         self.links = Links(session, placeholders=placeholders)
         """What codecs get: a `Decoder`, once something has to be decoded in order."""
-        self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True)
+        make_fetcher = LazyFetcher if lazy else Fetcher
+        self._fetcher = make_fetcher(session, placeholders=placeholders, is_lean=True)
         self._placeholders = placeholders
         self._identity = session.identity
         self._caches = session.caches
@@ -78,6 +85,10 @@ class Loader:
                 borrowed = [self.session.borrowed(id_) for id_ in ids]
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
+            if isinstance(self._fetcher, LazyFetcher):
+                with GcPause() if len(ids) > 1 else nullcontext():
+                    fetched = self._with_ghosts(self._fetcher, ids, first)
+                    return self._finished(ids, fetched, keeps_fetched=keeps_fetched)
             references: Sequence[str] = ()
             if len(ids) == 1:
                 alive: dict[str, Any] = {}
@@ -103,11 +114,46 @@ class Loader:
         simple = None
         if self._fetcher.is_lean:
             simple = as_simple(read.record, maker_of(read.record.metadata, read.codec))
-        return Fetched(alive, {id_: simple} if simple else {}, {} if simple else {id_: read}, set())
+        lean, others = ({id_: simple}, {}) if simple else ({}, {id_: read})
+        ghosts = {}
+        if self.session.ghosts is not None and self.session.ghosts.has_to_fill(id_):
+            ghosts[id_] = self._identity.ghost(id_)
+        return Fetched(alive, lean, others, set(), {}, ghosts)
+
+    def _with_ghosts(
+        self, fetcher: LazyFetcher, ids: Sequence[str], first: First | None
+    ) -> Fetched:
+        ghosts = Ghosts.of(self.session)
+        fetched = fetcher.fetch_lazily(ids, first)
+        waiting = fetched.waiting
+        while waiting:
+            whole: list[str] = []
+            known = fetched.simple, fetched.others
+            for referrer, groups in waiting.items():
+                if groups:
+                    whole += ghosts.attach(referrer, groups, fetched.alive, known)
+            if not whole:
+                break
+            more = fetcher.fetch_lazily(whole)
+            waiting = more.waiting
+            fetched.referred.update(more.referred)
+            fetched.alive.update(more.alive)
+            fetched.simple.update(more.simple)
+            fetched.others.update(more.others)
+            fetched.ghosts.update(more.ghosts)
+        return fetched
 
     def _finished(self, ids: Sequence[str], fetched: Fetched, *, keeps_fetched: bool) -> list[Any]:
-        self._decode(ids, fetched)
-        self._publish(fetched)
+        links = self.links
+        if fetched.ghosts:
+            with Filling(self.session.ghosts, fetched.ghosts) as links.filling:
+                links.ghosts = fetched.ghosts
+                self._decode(ids, fetched)
+                self._publish(fetched)
+                links.filling.end()
+        else:
+            self._decode(ids, fetched)
+            self._publish(fetched)
         links = self.links
         if len(ACTIVE.decoders) > 1:
             # Give the objects of this load to the loads around it, which would decode them a second time.
@@ -158,7 +204,8 @@ class Loader:
 
         former = self.links
         self.links = decoder = Decoder(self.session, placeholders=self._placeholders)
-        decoder.evolved = former.evolved
+        decoder.evolved, decoder.ghosts = former.evolved, former.ghosts
+        decoder.filling = former.filling
         former.end()
         decoder.decode(ids, read, complete)
 
@@ -194,8 +241,12 @@ class Loader:
     def _filled(
         self, simple: Mapping[str, SimpleRecord], objects: dict[str, Any]
     ) -> list[Made] | None:
+        links = self.links
         try:
-            return fill(simple, objects)
+            for id_ in links.ghosts:
+                if id_ in simple:
+                    links.filling.decide(id_, simple[id_][4].cls)
+            return fill(simple, objects, links.ghosts)
         except Exception as error:  # noqa: BLE001 - the careful way finds out where, or decodes it
             pass_memory_error(error)
             return None

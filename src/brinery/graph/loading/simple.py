@@ -78,11 +78,13 @@ def makers_in(records: Mapping[str, SimpleRecord]) -> dict[Maker, str]:
     return found
 
 
-def fill(records: Mapping[str, SimpleRecord], objects: dict[str, Any]) -> list[Made] | None:
+def fill(
+    records: Mapping[str, SimpleRecord], objects: dict[str, Any], ghosts: Mapping[str, Any]
+) -> list[Made] | None:
     """Make and fill the objects of simple records whose makers have classes, and add them to `objects`.
 
-    `objects` has all others that they refer to.  Return None if a payload has another opening than that of
-    its kind.  Raise what decoding raises.
+    `objects` has all others that they refer to; `ghosts` those that are made already.  Return None if a
+    payload has another opening than that of its kind.  Raise what decoding raises.
     """
     made: list[Made] = []
     added: dict[str, Any] = {}
@@ -94,7 +96,7 @@ def fill(records: Mapping[str, SimpleRecord], objects: dict[str, Any]) -> list[M
             last, cls, opening = maker, maker.cls, maker.opening
         if not payload.startswith(opening):
             return None
-        added[id_] = obj = _make(cls)
+        added[id_] = obj = ghosts[id_] if id_ in ghosts else _make(cls)
         made.append((id_, obj, version, digest, maker.codec))
     objects.update(added)
     resolve = objects.__getitem__

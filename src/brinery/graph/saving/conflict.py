@@ -16,7 +16,8 @@ from brinery.errors import (
 from brinery.graph.saving.work import Work
 from brinery.record.format import TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
-from brinery.session.identity import Entry, IdentityMap
+from brinery.session.entry import Entry
+from brinery.session.identity import IdentityMap
 
 
 class NumberTakenError(Exception):

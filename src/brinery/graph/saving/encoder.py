@@ -25,7 +25,7 @@ from brinery.record.record import grouped
 from brinery.record.writer import Encoded
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
-from brinery.session.identity import Entry
+from brinery.session.entry import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
 from brinery.typing import Any, Final

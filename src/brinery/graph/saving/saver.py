@@ -30,6 +30,7 @@ from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.saving.conflict import CommitConflict, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
+from brinery.graph.saving.references import check_references
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.clock import now
@@ -40,8 +41,8 @@ from brinery.record.payload import Stored, stored
 from brinery.record.record import Groups, flat, nonce_in
 from brinery.record.writer import Encoded, build, build_record
 from brinery.session.active import ACTIVE
+from brinery.session.entry import Entry
 from brinery.session.gc_pause import GcPause
-from brinery.session.identity import Entry
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
 from brinery.typing import Any, Final
@@ -140,9 +141,14 @@ class Saver:
                 self._write(self._puts(), ids)
                 return _as_ids(ids)
         ids = self._enlist(roots)
+        if not self.works.found:  # a ghost
+            check_references(self.works, self._backend)
+            return _as_ids(ids)
         put = self._encode(self.works.found[0])
         first = () if put is None else (put,)
-        if len(self.works.found) == 1 and not self._unchanged:  # nearly all saves of one object
+        works = self.works
+        is_alone = len(works.found) == 1 and not works.ghosts and not self._unchanged
+        if is_alone:  # nearly all saves of one object
             self._write(first, ids)
         else:
             with GcPause():
@@ -221,6 +227,13 @@ class Saver:
             islice(self.works.found, position, None)
         )  # it grows at its end
         yield from self._puts_of_gone(len(self.works.found))
+        if self.works.ghosts:
+            if woken := self.works.woken():
+                count = len(self.works.found)
+                self.works.found += woken
+                yield from self._puts(count)
+            else:
+                check_references(self.works, self._backend)
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
         # Look for all unchanged records at once: one by one would take a round trip for each.

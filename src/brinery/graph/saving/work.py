@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterable
 
 from brinery.backend import ABSENT, ANY, Expect, Version
 from brinery.errors import AlreadySavedError, IdTakenError, InvalidArgumentError
+from brinery.graph.ghost import is_ghost_class, touch
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
-from brinery.session.identity import Entry
+from brinery.session.entry import Entry, Ghost
 from brinery.session.session import Session
 from brinery.typing import Any, Final, NamedTuple
 
@@ -59,11 +60,16 @@ class Work:
         self.expect = expect
 
 
+GHOST: Final[Any] = 2
+
+
 class PersistableTypes(dict[type, bool]):
-    """Whether the objects of a type have records of their own."""
+    """Whether the objects of a type have records of their own; `GHOST` for the classes of ghosts."""
 
     def __missing__(self, cls: type) -> bool:
         answer = is_persistable_type(cls)
+        if answer and is_ghost_class(cls):
+            answer = GHOST
         if type(cls).__eq__ is type.__eq__:  # no other class is equal to it
             self[cls] = answer
         return answer
@@ -84,6 +90,8 @@ class WorkList:
 
     def __init__(self) -> None:
         self.found: list[Work] = []
+        self.ghosts: list[Work] = []
+        """Those of ghosts, which are referred to and not written: nobody has used them."""
         self.is_persistable = PersistableTypes()
         self.class_names = ClassNames()
         self.claims: dict[str, str] = {}
@@ -109,7 +117,7 @@ class WorkList:
 
     def end(self) -> None:
         """Forget the save."""
-        for kept in (self.found, self.claims, self.by_key, self._plain_roots):
+        for kept in (self.found, self.ghosts, self.claims, self.by_key, self._plain_roots):
             kept.clear()
         unused: Any = None
         self._identity = self._new_id = unused
@@ -128,10 +136,23 @@ class WorkList:
         entry = self._identity.entry(obj)
         if entry is None:
             work = self._add(obj, self._new_id(obj), None, ABSENT)
+        elif type(entry) is Ghost:
+            work = self._add(obj, entry.id, entry, entry.version, self.ghosts)
         else:
             work = self._add(obj, entry.id, entry, entry.version)
         work.found_in = found_in
         return work
+
+    def woken(self) -> list[Work]:
+        """Move the ghosts that code of the user has used meanwhile to those found; return these."""
+        woken = []
+        for work in self.ghosts:
+            entry = self._identity.entry(work.obj)
+            if entry is not None and type(entry) is not Ghost:
+                work.entry, work.expect = entry, entry.version
+                woken.append(work)
+        self.ghosts = [work for work in self.ghosts if type(work.entry) is Ghost]
+        return woken
 
     def add_root(self, root: Root) -> Work:
         """Return the work of a root.
@@ -142,6 +163,11 @@ class WorkList:
         if wanted is not None and type(wanted) is not str:
             wanted = str.__str__(wanted)
         entry = self._identity.entry(obj)
+        if type(entry) is Ghost:
+            if demanded is None and not overwrite and wanted in (None, entry.id):
+                return self.known(obj) or self._add(obj, entry.id, entry, ANY, self.ghosts)
+            touch(obj)
+            entry = self._identity.entry(obj)
         if entry is not None and wanted is not None and entry.id != wanted:
             if self.is_persistable[type(obj)]:
                 raise AlreadySavedError(entry.id, wanted, self._location)
@@ -173,17 +199,28 @@ class WorkList:
         work.chosen = True
         return work
 
-    def _add(self, obj: Any, id_: str, entry: Entry | None, expect: Version | Expect) -> Work:
+    def _add(
+        self,
+        obj: Any,
+        id_: str,
+        entry: Entry | None,
+        expect: Version | Expect,
+        found: list[Work] | None = None,
+    ) -> Work:
         reference = id_ if type(id_) is str else str.__str__(id_)
         cls = type(obj)
         if reference in self.claims:
             raise IdTakenError(id_, self._location)
+        kind = self.is_persistable[cls]
+        if kind is GHOST and entry is None:  # of another store
+            touch(obj)
+            cls = type(obj)
         # A plain object is written into every record that contains it, even if it is also a root.
-        works = self.by_key if self.is_persistable[cls] else self._plain_roots
+        works = self.by_key if kind else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
         # must not get an ID without being on the list.
         work = Work(obj, reference if type(id_) is Id else id_, reference, entry, expect)
         self.claims[reference] = self.class_names[cls]
-        self.found.append(work)
+        (self.found if found is None else found).append(work)
         works[id(obj)] = work
         return work

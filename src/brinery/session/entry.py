@@ -1,0 +1,102 @@
+"""What an identity map keeps of each living object."""
+
+from __future__ import annotations
+
+import weakref
+
+from brinery.codec import Codec
+from brinery.typing import Any, Final, Protocol
+
+
+class Weak(weakref.ref[Any]):
+    """The entry of an object that takes weak references."""
+
+    __slots__ = ("codec", "digest", "id", "is_doubtful", "is_loaded", "key", "turn", "version")
+
+    codec: Codec
+    digest: bytes
+    id: str
+    is_doubtful: bool
+    is_loaded: bool
+    key: int
+    turn: int
+    version: Any
+
+
+class Held:
+    """The entry of an object that takes none; it keeps the object alive."""
+
+    __slots__ = (
+        "codec",
+        "digest",
+        "held",
+        "id",
+        "is_doubtful",
+        "is_loaded",
+        "key",
+        "turn",
+        "version",
+    )
+
+    codec: Codec
+    digest: bytes
+    id: str
+    is_doubtful: bool
+    is_loaded: bool
+    key: int
+    turn: int
+    version: Any
+
+    def __init__(self, obj: Any) -> None:
+        self.held = obj
+
+    def __call__(self) -> Any:
+        """Return the object."""
+        return self.held
+
+
+UNREAD: Final = object()
+"""The version of a record that was not read."""
+
+
+class Met(Protocol):
+    """Where ghosts were met; see `brinery.graph.loading.ghosts`."""
+
+    referrer: str
+    """The ID of the record that refers to them."""
+
+
+class Ghost(weakref.ref[Any]):
+    """The entry of an object without state, whose record is read when the object is first used."""
+
+    __slots__ = ("id", "key", "met", "position")
+
+    id: str
+    key: int
+    met: Met
+    position: int
+    """Among the ghosts that were met together."""
+    version: Any = UNREAD
+    digest = b""
+    codec: Any = None
+    is_loaded = False
+    turn = -1
+    is_doubtful: Any = property(lambda _: False, lambda *_: None)
+    """Never: nobody has used the object."""
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the record belongs to another object now."""
+        return self.position < 0
+
+
+Entry = Weak | Held | Ghost
+"""A living object's ID, and the version, payload digest and codec of its record.
+
+An object has one entry, with the ID that it was loaded from or saved under last.  `is_loaded` says that
+the object comes from the record.  `is_doubtful` says that a transaction which could reach the object was
+rolled back since: it may have changes that were undone.  `turn` says which of several maps entered the
+object last.
+
+A weak reference with slots takes 136 bytes and 0.1 µs; a tuple beside a plain weak reference takes 176.
+"""
