@@ -339,10 +339,7 @@ class Codec(ABC):
         raise NotImplementedError
 
     def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
-        """Return whether decoding a payload may run code of the user's, which looks at what it refers to.
-
-        Nothing that the payload names may be called or imported.  The base class returns True.
-        """
+        """Return whether decoding may run code that uses what a payload refers to; nothing is run now."""
         return True
 
     def portable(self) -> Codec:
@@ -379,10 +376,7 @@ class Codec(ABC):
         return None
 
     def mentions(self, source: Buffer) -> Iterable[Mention]:
-        """Return the globals and external references that a payload names, each with its path.
-
-        For diagnosis; the base class returns none.  Nothing may be imported or called.
-        """
+        """Return the globals and references of a payload, for diagnosis; nothing is imported or called."""
         return ()
 
     def needs(self, source: Buffer) -> Iterable[tuple[str, str]]:

@@ -34,6 +34,17 @@ def class_of(obj: Any) -> type:
     return found
 
 
+def is_ghost_class(cls: type) -> bool:
+    """Return whether the objects of a class are ghosts."""
+    return GHOST_OF in vars(cls)
+
+
+def touch(obj: Any) -> None:
+    """Wake an object if it is a ghost."""
+    if is_ghost_class(type(obj)):
+        getattr(obj, "__dict__", None)
+
+
 class ExternalReference:
     """The persistable object `id`, or the store itself, in a record that is read without its store."""
 

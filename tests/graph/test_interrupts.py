@@ -79,7 +79,7 @@ def test_a_load_that_is_interrupted_while_it_enters_objects_leaves_none() -> Non
     gc.collect()
     for call in (1, 2, 3):
         store.invalidate_cache()
-        interrupted(lambda: store.load(ids[0]), identity, "_Weak", call)
+        interrupted(lambda: store.load(ids[0]), identity, "Weak", call)
         loaded = store.load_many(ids)
         assert [*map(store.id_of, loaded)] == ids
         assert loaded[0].others[0].others[0].others[0] is loaded[0]

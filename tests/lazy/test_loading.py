@@ -521,13 +521,14 @@ def test_renamed_and_upgraded_classes(app: Any) -> None:
         def double(state: dict[str, Any]) -> dict[str, Any]:
             return {"n": 2 * state["n"]}
 
-        store = Store(store.backend, renames={"app_of_ghosts:Old": "app_of_ghosts:New"}, lazy=True)
-        found = store.load("root")
+        renames = {"app_of_ghosts:Old": "app_of_ghosts:New"}
+        lazily = Store(store.backend, renames=renames, lazy=True)
+        found = lazily.load("root")
         assert isinstance(found.next, app.New)
-        assert not store.is_loaded(found.next)
+        assert not lazily.is_loaded(found.next)
         assert found.next.n == 4
         assert type(found.next) is app.New
-        assert not store.is_loaded(found.previous)
+        assert not lazily.is_loaded(found.previous)
         assert found.previous.n == 10
 
 

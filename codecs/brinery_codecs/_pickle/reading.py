@@ -93,7 +93,7 @@ class PickleReader(Codec):
 
     def may_run_code(self, source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:
         """Return whether decoding a pickle may run code of the user's; see `Codec.may_run_code`."""
-        from brinery_codecs._pickle.quiet import may_run_code
+        from brinery_codecs._pickle.analysis.quiet import may_run_code
 
         return may_run_code(source, buffers)
 

@@ -91,7 +91,8 @@ def _quiet_base(cls: type) -> type:
     base = adds.__base__
     if base is None or _is_hooked(base):
         raise TypeError(cls)
-    return type.__new__(type, "Quiet", (base,), {"__init_subclass__": classmethod(_do_nothing)})
+    hook: Any = _do_nothing
+    return type.__new__(type, "Quiet", (base,), {"__init_subclass__": classmethod(hook)})
 
 
 def _size(cls: type) -> tuple[int, int, int]:
@@ -100,17 +101,6 @@ def _size(cls: type) -> tuple[int, int, int]:
 
 def _do_nothing(cls: type, **_: Any) -> None:
     """Do nothing about a subclass."""
-
-
-def is_ghost_class(cls: type) -> bool:
-    """Return whether the objects of a class are ghosts."""
-    return GHOST_OF in vars(cls)
-
-
-def touch(obj: Any) -> None:
-    """Wake an object if it is a ghost."""
-    if is_ghost_class(type(obj)):
-        getattr(obj, "__dict__", None)
 
 
 def _not_finalized(self: Any) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from brinery.backends.memory import MemoryBackend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
@@ -29,11 +27,11 @@ class MemoryStore(Store):
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
         max_expanded: int = MAX_EXPANDED,
-        renames: Mapping[str, str] | None = None,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
         **extra: Any,
     ) -> None:
+        renames = extra.pop("renames", None)
         if extra.pop("mode", "rw") != "rw":
             raise InvalidArgumentError(
                 "mode: expected 'rw', because a store in memory begins empty: it has nothing to read"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FunctionType, ModuleType, NoneType
@@ -63,8 +63,10 @@ class Met:
 class Ghosts:
     """The ghosts of one session."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, load: Callable[..., Any]) -> None:
+        """Prepare for the ghosts of a session; `load` is that of `brinery.graph.loading.load`."""
         self._session = session
+        self._load = load
         self.identity = session.identity
         """The living objects, also when the session is closed."""
         self._classes: dict[type, type | None] = {}
@@ -73,14 +75,6 @@ class Ghosts:
         self._found: dict[str, tuple[type, type | None]] = {}
         self.filling: set[int] = set()
         """The `id()` of ghosts that the load which holds the lock fills."""
-
-    @classmethod
-    def of(cls, session: Session) -> Ghosts:
-        """Return the ghosts of a session."""
-        if session.ghosts is None:
-            session.ghosts = cls(session)
-        found: Ghosts = session.ghosts
-        return found
 
     # -- making
 
@@ -200,8 +194,6 @@ class Ghosts:
             set_class(obj, real)
 
     def _wake(self, obj: Any, entry: Ghost) -> None:
-        from brinery.graph.loading.load import load
-
         session, met, id_ = self._session, entry.met, entry.id
         assert isinstance(met, Met)
         if entry.is_replaced:
@@ -215,9 +207,9 @@ class Ghosts:
         try:
             if others:
                 with suppress(BrineryError):  # it may come from any of them
-                    load(session, [id_, *others], lazy=True)
+                    self._load(session, [id_, *others], lazy=True)
                     return
-            load(session, [id_], lazy=True)
+            self._load(session, [id_], lazy=True)
         except NotFoundError as error:
             if error.id != id_:
                 raise
@@ -239,8 +231,6 @@ class Ghosts:
 
     def wake_all(self, objects: Iterable[Any]) -> None:
         """Wake every ghost that objects reach, and whatever those reach."""
-        from brinery.graph.loading.load import load
-
         identity = self.identity
         while found := _reached_ghosts(objects, self._real):
             ids = []
@@ -251,7 +241,7 @@ class Ghosts:
                 else:
                     self.wake(ghost)
             if ids:
-                load(self._session, ids)
+                self._load(self._session, ids)
 
 
 def _reached_ghosts(objects: Iterable[Any], ghosts: Container[type]) -> list[Any]:

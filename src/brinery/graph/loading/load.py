@@ -18,7 +18,8 @@ from brinery.session.session import Session
 from brinery.typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from brinery.graph.loading.loader import Loader
+    from brinery.graph.loading.ghosts import Ghosts
+    from brinery.graph.loading.loader import First, Loader
 
 _make: Final = object.__new__
 
@@ -31,40 +32,45 @@ def load(
     If `lazy`, what they refer to is read when it is used.  With `placeholders`, a `Placeholder` replaces
     an object whose class or codec is missing.  Raise what `Loader.load` raises.
     """
-    found = _load(session, ids, placeholders=placeholders, lazy=lazy)
-    if session.ghosts is not None and not lazy:
-        session.ghosts.wake_all(found)
-    return found
-
-
-def _load(session: Session, ids: Sequence[str], *, placeholders: bool, lazy: bool) -> list[Any]:
     with session.lock, session.opened():
-        identity = session.identity
+        ghosts = ghosts_of(session) if lazy else session.ghosts
         if session.outermost is not None:
-            identity.lend(ids)
+            session.identity.lend(ids)
         try:
             if len(ids) != 1 or ACTIVE.decoders:
-                return _loader(session, placeholders=placeholders, lazy=lazy).load(ids)
-            (id_,) = ids
-            living = identity.get(id_)
-            is_ghost = session.ghosts is not None and session.ghosts.has_to_fill(id_)
-            if (
-                living is not NOTHING
-                and not is_ghost
-                and (placeholders or id_ not in identity.incomplete)
-            ):
-                return [living]
-            data, version = read_one(session, id_)
-            if not placeholders:
-                ghost = living if is_ghost else None
-                obj = _simple(session, id_, data, version, ghost=ghost, lazy=lazy)
-                if obj is not NOTHING:
-                    return [obj]
-            loader = _loader(session, placeholders=placeholders, lazy=lazy)
-            return loader.load(ids, first=(data, version))
+                found = _loader(session, placeholders=placeholders, lazy=lazy).load(ids)
+            else:
+                found = [_load_one(session, ids[0], placeholders=placeholders, lazy=lazy)]
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
+        if ghosts is not None and not lazy:
+            ghosts.wake_all(found)
+        return found
+
+
+def _load_one(session: Session, id_: str, *, placeholders: bool, lazy: bool) -> Any:
+    identity, ghosts = session.identity, session.ghosts
+    living = identity.get(id_)
+    is_ghost = ghosts is not None and ghosts.has_to_fill(id_)
+    if living is not NOTHING and not is_ghost and (placeholders or id_ not in identity.incomplete):
+        return living
+    read = read_one(session, id_)
+    if not placeholders:
+        obj = _simple(session, id_, read, ghost=living if is_ghost else None, lazy=lazy)
+        if obj is not NOTHING:
+            return obj
+    return _loader(session, placeholders=placeholders, lazy=lazy).load([id_], first=read)[0]
+
+
+def ghosts_of(session: Session) -> Ghosts:
+    """Return what makes and wakes the ghosts of a session."""
+    if session.ghosts is None:
+        from brinery.graph.loading.ghosts import Ghosts
+
+        session.ghosts = Ghosts(session, load)
+    found: Ghosts = session.ghosts
+    return found
 
 
 def _loader(session: Session, *, placeholders: bool, lazy: bool) -> Loader:
@@ -74,14 +80,13 @@ def _loader(session: Session, *, placeholders: bool, lazy: bool) -> Loader:
     return Loader(session, placeholders=placeholders, lazy=lazy)
 
 
-def _simple(
-    session: Session, id_: str, data: Any, version: Version, *, ghost: Any, lazy: bool
-) -> Any:
+def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) -> Any:
     """Return the object of a simple record whose class an earlier load has found; else `NOTHING`.
 
     It refers only to living objects, or to ghosts if `lazy`.  `ghost` is what it has to become, if not None.
     """
     gate, identity, caches = session.gate, session.identity, session.caches
+    data, version = read
     if not gate.accepts_plain or gate.restriction is not None or type(data) is not bytes:
         return NOTHING
     if identity.incomplete:
@@ -126,9 +131,7 @@ def _simple(
 
 def _gets_ghosts(session: Session, metadata: Metadata, alive: dict[str, Any]) -> bool:
     """Put all objects that a record refers to into `alive`; return False if some cannot be ghosts."""
-    from brinery.graph.loading.ghosts import Ghosts
-
-    return not Ghosts.of(session).attach(metadata.id, metadata.groups, alive, ())
+    return not session.ghosts.attach(metadata.id, metadata.groups, alive, ())
 
 
 def _filled(

@@ -13,9 +13,6 @@ from brinery.backend import Ranges, Version
 from brinery.codec import Codec
 from brinery.errors import DecodeError, pass_memory_error
 from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, read_one
-from brinery.graph.loading.fetch_lazily import LazyFetcher
-from brinery.graph.loading.filling import Filling
-from brinery.graph.loading.ghosts import Ghosts
 from brinery.graph.loading.links import Links
 from brinery.graph.loading.outcome import RENAMED, UPGRADED, partial_ids, reaching
 from brinery.graph.loading.simple import Made, SimpleRecord, as_simple, fill, maker_of, makers_in
@@ -26,7 +23,10 @@ from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
-from brinery.typing import Any
+from brinery.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brinery.graph.loading.fetch_lazily import LazyFetcher
 
 First = tuple[bytes | Ranges, Version]
 _SMALL = 1 << 14
@@ -44,8 +44,14 @@ class Loader:
         self.session = session
         self.links = Links(session, placeholders=placeholders)
         """What codecs get: a `Decoder`, once something has to be decoded in order."""
-        make_fetcher = LazyFetcher if lazy else Fetcher
-        self._fetcher = make_fetcher(session, placeholders=placeholders, is_lean=True)
+        self._lazily: LazyFetcher | None = None
+        self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True)
+        if lazy:
+            from brinery.graph.loading.fetch_lazily import LazyFetcher
+
+            self._fetcher = self._lazily = LazyFetcher(
+                session, placeholders=placeholders, is_lean=True
+            )
         self._placeholders = placeholders
         self._identity = session.identity
         self._caches = session.caches
@@ -85,9 +91,9 @@ class Loader:
                 borrowed = [self.session.borrowed(id_) for id_ in ids]
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
-            if isinstance(self._fetcher, LazyFetcher):
+            if self._lazily is not None:
                 with GcPause() if len(ids) > 1 else nullcontext():
-                    fetched = self._with_ghosts(self._fetcher, ids, first)
+                    fetched = self._with_ghosts(self._lazily, ids, first)
                     return self._finished(ids, fetched, keeps_fetched=keeps_fetched)
             references: Sequence[str] = ()
             if len(ids) == 1:
@@ -123,7 +129,7 @@ class Loader:
     def _with_ghosts(
         self, fetcher: LazyFetcher, ids: Sequence[str], first: First | None
     ) -> Fetched:
-        ghosts = Ghosts.of(self.session)
+        ghosts = self.session.ghosts
         fetched = fetcher.fetch_lazily(ids, first)
         waiting = fetched.waiting
         while waiting:
@@ -146,6 +152,8 @@ class Loader:
     def _finished(self, ids: Sequence[str], fetched: Fetched, *, keeps_fetched: bool) -> list[Any]:
         links = self.links
         if fetched.ghosts:
+            from brinery.graph.loading.filling import Filling
+
             with Filling(self.session.ghosts, fetched.ghosts) as links.filling:
                 links.ghosts = fetched.ghosts
                 self._decode(ids, fetched)

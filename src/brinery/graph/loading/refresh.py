@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from brinery.errors import InvalidArgumentError
 from brinery.graph.ghost import empty, set_class, set_state, state_of
-from brinery.graph.loading.ghosts import Ghosts, Met
+from brinery.graph.loading.ghosts import Met
+from brinery.graph.loading.load import ghosts_of
 from brinery.session.entry import Ghost
 from brinery.session.session import Session
 from brinery.typing import Any
@@ -13,7 +14,7 @@ from brinery.typing import Any
 def refresh(session: Session, obj: Any) -> None:
     """Give an object the state that its record has; see `Store.refresh`."""
     with session.lock, session.opened():
-        identity, ghosts = session.identity, Ghosts.of(session)
+        identity, ghosts = session.identity, ghosts_of(session)
         entry = identity.entry(obj)
         if entry is None:
             raise InvalidArgumentError(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable
 
 from brinery.backend import ABSENT, ANY, Expect, Version
 from brinery.errors import AlreadySavedError, IdTakenError, InvalidArgumentError
-from brinery.graph.ghost import is_ghost_class, touch
 from brinery.ids import Id, name_of
 from brinery.persistable import is_persistable_type
+from brinery.reference import is_ghost_class, touch
 from brinery.session.entry import Entry, Ghost
 from brinery.session.session import Session
 from brinery.typing import Any, Final, NamedTuple
