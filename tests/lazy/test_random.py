@@ -66,12 +66,19 @@ def _use_some(store: Any, root: Any, order: random.Random) -> None:
         getattr(order.choice(ghosts), "__dict__", None)
 
 
+MET_TWICE = Recipe(
+    ("node", "slotted node", "node", "node", "node", "node", "node", "node"),
+    ((), (3,), (1,), (5,), (), (1, 7), (), (2,)),
+    1,
+)
+"""An object that is referred to first, and then has to be whole."""
 SEEDS = st.integers(0, 1000)
 
 
 @pytest.mark.thorough
 @settings(max_examples=300, deadline=None)
 @given(recipes(DATA), SEEDS)
+@example(MET_TWICE, 0)
 @example(KEY_SEEN_EARLY, 3)
 @example(HASHED_BY_ITS_PARTS, 3)
 def test_lazy_graphs_come_back_by_pickle(recipe: Recipe, seed: int) -> None:

@@ -6,6 +6,7 @@ called, and the time is that of the unpickler in C.
 
 from __future__ import annotations
 
+import copyreg
 import dataclasses
 import pickle
 import sys
@@ -14,7 +15,7 @@ from io import BytesIO
 
 from brinery.codec import Buffer
 from brinery.typing import Any, Final
-from brinery_codecs._pickle.openings import HARMLESS, is_ordinary, is_plain, may_extend
+from brinery_codecs._pickle.openings import HARMLESS, may_extend
 
 _OWN: Final = frozenset({"external", "new_root", "root", "hashable_root"})
 _SLOTS_OF_DATACLASS: Final = getattr(dataclasses, "_dataclass_setstate", None)
@@ -72,10 +73,24 @@ def _is_quiet_class(module: str, name: str) -> bool:
         found = getattr(found, part, None)
     if not isinstance(found, type):
         return False
-    if is_ordinary(found) and is_plain(found):
-        return True
-    set_state = getattr(found, "__setstate__", None)
-    return _SLOTS_OF_DATACLASS is not None and set_state is _SLOTS_OF_DATACLASS
+    cls: Any = found
+    return (
+        cls.__reduce_ex__ is object.__reduce_ex__
+        and cls.__reduce__ is object.__reduce__
+        and cls.__new__ is object.__new__
+        and cls.__getattribute__ is object.__getattribute__
+        and not hasattr(cls, "__getattr__")
+        and (cls.__hash__ is None or cls.__hash__ is object.__hash__)
+        and _sets_state_quietly(cls)
+    )
+
+
+def _sets_state_quietly(cls: Any) -> bool:
+    set_state = getattr(cls, "__setstate__", None)
+    if set_state is not None:
+        return set_state is _SLOTS_OF_DATACLASS
+    # Slots are set as attributes.
+    return cls.__setattr__ is object.__setattr__ or not copyreg._slotnames(cls)  # type: ignore[attr-defined]
 
 
 def may_run_code(source: Buffer, buffers: Iterable[Buffer] = ()) -> bool:

@@ -147,6 +147,8 @@ class Loader:
             fetched.simple.update(more.simple)
             fetched.others.update(more.others)
             fetched.ghosts.update(more.ghosts)
+            for id_ in more.ghosts:  # some were only referred to until now
+                fetched.alive.pop(id_, None)
         return fetched
 
     def _finished(self, ids: Sequence[str], fetched: Fetched, *, keeps_fetched: bool) -> list[Any]:
