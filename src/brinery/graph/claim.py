@@ -96,8 +96,8 @@ def _current(session: Session, id: str) -> tuple[Any, Version]:
         raise NotFoundError(id, session.backend.location) from None
     living = identity.get(id)
     entry = None if living is NOTHING else identity.entry(living)
-    if entry is None or entry.version != version:
+    if not identity.is_ghost(living) and (entry is None or entry.version != version):
         identity.forget_objects()
-    (obj,) = load(session, [id])
+    (obj,) = load(session, [id], lazy=session.is_lazy)
     entry = identity.entry(obj)
     return obj, version if entry is None or entry.id != id else entry.version

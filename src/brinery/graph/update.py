@@ -83,7 +83,7 @@ def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
     _forget_if_changed(session, id)
     # Read the version before the load: if the record changes in between, saving raises a conflict.
     version = _version_to_replace(session, id)
-    (obj,) = load(session, [id])
+    (obj,) = load(session, [id], lazy=True)
     entry = session.identity.entry(obj)
     if entry is not None and entry.id == id:
         version = entry.version
@@ -114,7 +114,7 @@ def _forget_if_changed(session: Session, id: str) -> None:
     # Make later loads read all records again, unless the living object `id` equals its record.
     identity = session.identity
     obj = identity.get(id)
-    if obj is NOTHING or id in identity.incomplete:
+    if obj is NOTHING or id in identity.incomplete or identity.is_ghost(obj):
         return
     entry = identity.entry(obj)
     try:

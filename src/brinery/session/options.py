@@ -24,3 +24,5 @@ class SaveOptions(NamedTuple):
     """Also write unchanged records again if they have another transform."""
     check: Check | None = None
     """Called before anything is committed."""
+    deep: bool = True
+    """Also look for changes of objects that the roots reach; without, only write those that have no ID."""

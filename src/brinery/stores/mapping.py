@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, ItemsView, Iterable, Iterator, MutableMapping, ValuesView
 
-from brinery.errors import NotFoundError
+from brinery.errors import InvalidArgumentError, NotFoundError
 from brinery.ids import name_of
-from brinery.stores.arguments import required_id
+from brinery.stores.arguments import required_id, several
 from brinery.stores.living import LivingObjects
 from brinery.typing import Any, Final
 
@@ -20,6 +20,10 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     @abstractmethod
     def load(self, id: str, *, missing: str = "error") -> Any:
         """Return the object `id`."""
+
+    @abstractmethod
+    def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[str]:
+        """Return the IDs of all objects."""
 
     @abstractmethod
     def replace(self, id: str, obj: Any) -> Any:
@@ -52,6 +56,39 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     def __len__(self) -> int:
         with self._session.lock, self._session.opened():
             return self._session.backend.count_names()
+
+    def iterate(
+        self,
+        ids: Iterable[str] | None = None,
+        *,
+        prefix: str | None = None,
+        cls: type | str | None = None,
+        lazy: bool | None = None,
+        progress: Callable[[int, int], Any] | None = None,
+    ) -> Iterator[tuple[str, Any]]:
+        """Yield pairs of ID and object: those of `ids`, or all, in the order of IDs.
+
+        `prefix` and `cls` choose as `list` does, and `lazy` is as for `load`.  Records are read some hundred
+        at a time, and no object is kept once the next one is asked for.  Objects that are removed meanwhile
+        are left out.  `progress` is called with the number of objects done and the number of all, at most ten
+        times a second.  Raise what `load` raises.
+        """
+        from brinery.operations.iterate import iterate
+
+        if ids is not None and (prefix is not None or cls is not None):
+            raise InvalidArgumentError("iterate: expected ids, or prefix and cls, got both")
+        wanted = self.list(cls, prefix=prefix) if ids is None else several("ids", ids)
+        session = self._session
+        is_lazy = session.is_lazy if lazy is None else lazy
+        return iterate(session, [*map(required_id, wanted)], lazy=is_lazy, progress=progress)
+
+    def items(self) -> ItemsView[str, Any]:
+        """Return a view of the pairs of ID and object, which are loaded as `iterate` does."""
+        return _Items(self)
+
+    def values(self) -> ValuesView[Any]:
+        """Return a view of the objects, which are loaded as `iterate` does."""
+        return _Values(self)
 
     def setdefault(self, id: str, default: Any = None) -> Any:
         """Return the object `id`; where there is none, save `default` under the ID, and return that."""
@@ -95,3 +132,17 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     # A store equals only itself: comparing contents would load everything.
     __eq__ = object.__eq__
     __hash__ = object.__hash__
+
+
+class _Items(ItemsView[str, Any]):
+    _mapping: StoreMapping
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        return self._mapping.iterate()
+
+
+class _Values(ValuesView[Any]):
+    _mapping: StoreMapping
+
+    def __iter__(self) -> Iterator[Any]:
+        return (obj for _, obj in self._mapping.iterate())

@@ -217,10 +217,11 @@ def save_options(
     codec: CodecArgument | None,
     compress: str | Transform | None,
     verify: str | FreshProcess | None,
+    deep: bool = True,
 ) -> SaveOptions:
     """Return the options of one save, from the keywords of `Store.save`."""
     if codec is None and compress is None and verify is None:
-        return session.save_options
+        return session.save_options if deep else session.save_options._replace(deep=False)
     transform = session.transform
     if compress is not None:
         transform = session.expander.known(choose_transform(compress, None))
@@ -230,6 +231,7 @@ def save_options(
         forces_codec=codec is not None,
         forces_transform=compress is not None,
         check=None if verify is None else _check_of(session, verify),
+        deep=deep,
     )
 
 

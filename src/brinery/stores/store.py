@@ -92,6 +92,7 @@ class Store(StoreMapping):
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
+        deep: bool = True,
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
@@ -100,6 +101,7 @@ class Store(StoreMapping):
         that this call writes.  It also rewrites unchanged records that have another codec or transform.
         With ``verify="fresh-process"`` a new interpreter first loads the object, and looks for names that
         its functions use and that are not defined there; a `FreshProcess` limits the time for that.
+        Without `deep`, changes of objects that have an ID already are not looked for, but those of `obj`.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
@@ -109,7 +111,7 @@ class Store(StoreMapping):
         from brinery.graph.saving.save import save
         from brinery.graph.saving.work import Root
 
-        options = save_options(self._session, codec, compress, verify)
+        options = save_options(self._session, codec, compress, verify, deep)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
 
     def save_many(
@@ -120,16 +122,20 @@ class Store(StoreMapping):
         codec: CodecArgument | None = None,
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
+        deep: bool = True,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order.
 
-        A mapping has the IDs as its keys, and the objects as its values.
+        A mapping has the IDs as its keys, and the objects as its values.  The other arguments are those of
+        `save`.
         """
         from brinery.graph.saving.save import save
         from brinery.graph.saving.work import roots_of
 
         roots = roots_of(named_objects(objects, ids))
-        return save(self._session, roots, save_options(self._session, codec, compress, verify))
+        return save(
+            self._session, roots, save_options(self._session, codec, compress, verify, deep)
+        )
 
     def replace(
         self,

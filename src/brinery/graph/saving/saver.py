@@ -30,7 +30,7 @@ from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.saving.conflict import CommitConflict, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
-from brinery.graph.saving.references import check_references
+from brinery.graph.saving.references import lost_references
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.clock import now
@@ -87,7 +87,7 @@ class Saver:
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
-        self.works.begin(session)
+        self.works.begin(session, deep=options.deep)
         self.encoder.begin(session, options)
 
     @classmethod
@@ -142,12 +142,12 @@ class Saver:
                 return _as_ids(ids)
         ids = self._enlist(roots)
         if not self.works.found:  # a ghost
-            check_references(self.works, self._backend)
+            lost_references(self.works, self._backend)
             return _as_ids(ids)
         put = self._encode(self.works.found[0])
         first = () if put is None else (put,)
         works = self.works
-        is_alone = len(works.found) == 1 and not works.ghosts and not self._unchanged
+        is_alone = len(works.found) == 1 and not works.referred and not self._unchanged
         if is_alone:  # nearly all saves of one object
             self._write(first, ids)
         else:
@@ -227,13 +227,11 @@ class Saver:
             islice(self.works.found, position, None)
         )  # it grows at its end
         yield from self._puts_of_gone(len(self.works.found))
-        if self.works.ghosts:
-            if woken := self.works.woken():
-                count = len(self.works.found)
-                self.works.found += woken
+        if self.works.referred:
+            count = len(self.works.found)
+            self.works.found += self.works.woken() or lost_references(self.works, self._backend)
+            if len(self.works.found) > count:
                 yield from self._puts(count)
-            else:
-                check_references(self.works, self._backend)
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
         # Look for all unchanged records at once: one by one would take a round trip for each.

@@ -90,8 +90,9 @@ class WorkList:
 
     def __init__(self) -> None:
         self.found: list[Work] = []
-        self.ghosts: list[Work] = []
-        """Those of ghosts, which are referred to and not written: nobody has used them."""
+        self.referred: list[Work] = []
+        """Those that are referred to and not looked at: ghosts, which nobody has used; all, if not `deep`."""
+        self.deep = True
         self.is_persistable = PersistableTypes()
         self.class_names = ClassNames()
         self.claims: dict[str, str] = {}
@@ -100,8 +101,9 @@ class WorkList:
         """The works of persistable objects, by `id()`."""
         self._plain_roots: dict[int, Work] = {}
 
-    def begin(self, session: Session) -> None:
-        """Prepare for a save."""
+    def begin(self, session: Session, *, deep: bool) -> None:
+        """Prepare for a save; without `deep`, one of the roots and of objects that have no ID yet."""
+        self.deep = deep
         self._identity = session.identity
         self._new_id: Callable[[Any], Any] = session.idfactory.new
         self._location = session.backend.location
@@ -117,7 +119,7 @@ class WorkList:
 
     def end(self) -> None:
         """Forget the save."""
-        for kept in (self.found, self.ghosts, self.claims, self.by_key, self._plain_roots):
+        for kept in (self.found, self.referred, self.claims, self.by_key, self._plain_roots):
             kept.clear()
         unused: Any = None
         self._identity = self._new_id = unused
@@ -136,8 +138,8 @@ class WorkList:
         entry = self._identity.entry(obj)
         if entry is None:
             work = self._add(obj, self._new_id(obj), None, ABSENT)
-        elif type(entry) is Ghost:
-            work = self._add(obj, entry.id, entry, entry.version, self.ghosts)
+        elif type(entry) is Ghost or not self.deep:
+            work = self._add(obj, entry.id, entry, entry.version, self.referred)
         else:
             work = self._add(obj, entry.id, entry, entry.version)
         work.found_in = found_in
@@ -145,13 +147,16 @@ class WorkList:
 
     def woken(self) -> list[Work]:
         """Move the ghosts that code of the user has used meanwhile to those found; return these."""
-        woken = []
-        for work in self.ghosts:
+        woken: list[Work] = []
+        others: list[Work] = []
+        for work in self.referred:
             entry = self._identity.entry(work.obj)
-            if entry is not None and type(entry) is not Ghost:
+            if type(work.entry) is Ghost and entry is not None and type(entry) is not Ghost:
                 work.entry, work.expect = entry, entry.version
                 woken.append(work)
-        self.ghosts = [work for work in self.ghosts if type(work.entry) is Ghost]
+            else:
+                others.append(work)
+        self.referred = others
         return woken
 
     def add_root(self, root: Root) -> Work:
@@ -165,7 +170,7 @@ class WorkList:
         entry = self._identity.entry(obj)
         if type(entry) is Ghost:
             if demanded is None and not overwrite and wanted in (None, entry.id):
-                return self.known(obj) or self._add(obj, entry.id, entry, ANY, self.ghosts)
+                return self.known(obj) or self._add(obj, entry.id, entry, ANY, self.referred)
             touch(obj)
             entry = self._identity.entry(obj)
         if entry is not None and wanted is not None and entry.id != wanted:
