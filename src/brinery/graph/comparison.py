@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
@@ -126,11 +126,13 @@ class Reloading:
 
     def digest(self, codec: Codec, record: Record) -> bytes:
         """Load the object of `record`; return the digest of the payload that `codec` writes for it."""
+        return self.digest_of_living(codec, self.copy(codec, record))
+
+    def copy(self, codec: Codec, record: Record) -> Any:
+        """Return another copy of the object of `record`, which refers to the living objects."""
         self._versions = record.metadata.versions
         try:
-            loaded = codec.load(record.payload, self)
-            self.batch.clear()
-            return self.digest_of_living(codec, loaded)
+            return codec.load(record.payload, self)
         finally:
             self.batch.clear()
 
@@ -139,12 +141,18 @@ class Reloading:
 
         Raise `LookupError` if it refers to a persistable object that has no ID.
         """
-        ACTIVE.encoders.append(self)
-        try:
-            self.root = obj
+        with self.encoding(obj):
             sink = Sink()
             codec.dump(obj, sink, self)
             return digest_and_buffers(sink.pieces)[0]
+
+    @contextmanager
+    def encoding(self, obj: Any) -> Iterator[Any]:
+        """Prepare to encode `obj`; it is what the context gives."""
+        ACTIVE.encoders.append(self)
+        self.root = obj
+        try:
+            yield obj
         finally:
             ACTIVE.encoders.pop()
             self.batch.clear()

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from brinery.stores.handle import Handle
-from brinery.typing import Any
+from brinery.typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brinery.graph.saving.changes import Change
 
 
 class LivingObjects(Handle):
@@ -25,6 +30,17 @@ class LivingObjects(Handle):
         """
         self.check_open()
         return not self._session.identity.is_ghost(obj)
+
+    def changed(self, *objects: Any, deep: bool = True) -> Sequence[Change]:
+        """Return what a save of `objects` would write: nothing is written.
+
+        Each `Change` has the ID of the record (None for an object that has none yet), the object, and the
+        names of the attributes that differ from those in the record.  `deep` is as for `save`.  Raise
+        `EncodeError`.
+        """
+        from brinery.graph.saving.changes import changes
+
+        return changes(self._session, objects, deep=deep)
 
     def refresh(self, obj: Any) -> None:
         """Give an object the state that its record has now; unsaved changes of it are lost.

@@ -62,8 +62,8 @@ class Saver:
         self._is_kept = False
         self.works = WorkList()
         self.encoder = self.encoder_class(self.works)
-        # With the digest and codec of each record.
-        self._written: list[tuple[Work, bytes, Codec]] = []
+        self.written: list[tuple[Work, bytes, Codec]] = []
+        """The works that are encoded, with the digests and codecs of their records."""
         self._pinned: list[Work] = []
         self._unchanged: list[Work] = []
         self._begin(session, options)
@@ -108,7 +108,7 @@ class Saver:
     def _end(self) -> None:
         # The store must not wait for the collector because of this object.
         caches = self.session.caches
-        for kept in (self._written, self._pinned, self._unchanged):
+        for kept in (self.written, self._pinned, self._unchanged):
             kept.clear()
         self.encoder.end()
         self.works.end()
@@ -187,7 +187,7 @@ class Saver:
             self.works.claims.clear()
         self._identity.enter(
             (work.reference, work.obj, versions[work.name], digest, codec)
-            for work, digest, codec in self._written
+            for work, digest, codec in self.written
             if work.name in versions
         )
 
@@ -205,7 +205,7 @@ class Saver:
             self._epoch = None
 
     def _enter_committed(self) -> None:
-        for number, (work, digest, codec) in enumerate(self._written):
+        for number, (work, digest, codec) in enumerate(self.written):
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
                 if nonce_in(end) == self._nonce + number.to_bytes(4, "big"):
@@ -276,8 +276,8 @@ class Saver:
         if entry is not None and entry.is_doubtful and work.found_in is not None:
             self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
-        nonce = self._nonce + len(self._written).to_bytes(4, "big")
-        self._written.append((work, digest, codec))
+        nonce = self._nonce + len(self.written).to_bytes(4, "big")
+        self.written.append((work, digest, codec))
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
         about = self._about(work, encoded.kind, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
@@ -384,8 +384,8 @@ class Saver:
                 self._note_unchanged(work)
                 return None
             expect = ABSENT
-        nonce = self._nonce + len(self._written).to_bytes(4, "big")
-        self._written.append((work, metadata.raw_digest, original.codec))
+        nonce = self._nonce + len(self.written).to_bytes(4, "big")
+        self.written.append((work, metadata.raw_digest, original.codec))
         metadata = metadata._replace(id=work.reference, created=self._now, nonce=nonce)
         record = build(metadata, [bytes(original.record.stored)], self._seals)
         about = self._about(work, metadata.kind, metadata.groups) if self._keeps_columns else None

@@ -1,0 +1,90 @@
+"""What a save would write: a save that ends before it commits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from brinery.codec import Codec, Sink
+from brinery.graph.comparison import Reloading
+from brinery.graph.ghost import state_of
+from brinery.graph.saving.inner import saver_for
+from brinery.graph.saving.work import Root, Work
+from brinery.ids import as_id, name_of
+from brinery.session.session import Session
+from brinery.typing import Any, Final, NamedTuple
+
+_MISSING: Final = object()
+
+
+class Change(NamedTuple):
+    """An object that a save would write."""
+
+    id: Any
+    """The ID of its record; None if it has none yet."""
+    obj: Any
+    attributes: tuple[str, ...]
+    """The names of the attributes that differ from those in the record; empty if it has none."""
+
+
+class _Enough(Exception):
+    """All is encoded."""
+
+
+def changes(session: Session, objects: Sequence[Any], *, deep: bool = True) -> list[Change]:
+    """Return what a save of `objects` would write.  Nothing is written, and no ID is used up."""
+    found: list[tuple[Work, Codec]] = []
+
+    def stop(*_: Any) -> None:
+        found.extend((work, codec) for work, _, codec in saver.written)
+        raise _Enough
+
+    with session.lock, session.opened():
+        saver = saver_for(session, session.save_options._replace(check=stop, deep=deep))
+        saver.works.give_ids(lambda _: f"new.{len(saver.works.found)}.{id(saver)}")
+        with suppress(_Enough):
+            saver.save([Root(obj, None) for obj in objects])
+        return [_change(session, work, codec) for work, codec in found]
+
+
+def _change(session: Session, work: Work, codec: Codec) -> Change:
+    if work.entry is None:
+        return Change(None, work.obj, ())
+    names: tuple[str, ...] = ()
+    with suppress(Exception):  # the record is gone, or the object is of another class now
+        names = _different(session, work, codec)
+    return Change(as_id(work.reference), work.obj, names)
+
+
+def _different(session: Session, work: Work, codec: Codec) -> tuple[str, ...]:
+    data, version = session.backend.get(name_of(work.reference))
+    record = session.expander.restored(session.gate.parsed(data, version, id=work.reference))
+    former = Reloading(session).copy(work.entry.codec if work.entry else codec, record)
+    old, new = _attributes(former), _attributes(work.obj)
+    names = dict.fromkeys([*old, *new])
+    return tuple(
+        name
+        for name in names
+        if name not in old or name not in new or not _is_same(session, codec, old[name], new[name])
+    )
+
+
+def _attributes(obj: Any) -> dict[str, Any]:
+    attributes, slots = state_of(obj)
+    return {**{slot.__name__: value for slot, value in slots}, **attributes}
+
+
+def _is_same(session: Session, codec: Codec, old: Any, new: Any) -> bool:
+    try:
+        return _normal(session, codec, old) == _normal(session, codec, new)
+    except LookupError:  # it refers to an object that has no ID yet
+        return False
+
+
+def _normal(session: Session, codec: Codec, value: Any) -> bytes:
+    # Equal strings may be one object in one value and two in another, until both were decoded alike.
+    links = Reloading(session)
+    sink = Sink()
+    with links.encoding([value]) as root:
+        codec.dump(root, sink, links)
+    return links.digest_of_living(codec, codec.load(b"".join(sink.pieces), links))
