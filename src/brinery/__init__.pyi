@@ -56,6 +56,7 @@ from brinery.errors import VerificationError as VerificationError
 from brinery.evolution.placeholder import Placeholder as Placeholder
 from brinery.evolution.renames import renamed_from as renamed_from
 from brinery.evolution.upgrades import upgrades as upgrades
+from brinery.graph.saving.changes import Change as Change
 from brinery.ids import Id as Id
 from brinery.ids import IdFactory as IdFactory
 from brinery.ids import JobIdFactory as JobIdFactory

@@ -37,6 +37,8 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.stores.filesystem.FilesystemStore.__init__": KEYWORDS,
     "brinery.stores.sql.SqlStore.__init__": KEYWORDS,
     "brinery.stores.store.Store.__init__": KEYWORDS,
+    "brinery.stores.store.Store.save": KEYWORDS,
+    "brinery.stores.store.Store.save_many": KEYWORDS,
     "brinery.url.Url.__init__": KEYWORDS,
     "brinery.cli.bench.bench_command": CLICK,
     "brinery.cli.copy.copy_command": CLICK,

@@ -52,7 +52,7 @@ def test_records_are_read_together(
 
 def test_objects_are_let_go(monkeypatch: pytest.MonkeyPatch) -> None:
     """Large ones are read one by one, and none is kept."""
-    monkeypatch.setattr("brinery.operations.iterate._LARGEST", 100_000)
+    monkeypatch.setattr("brinery.graph.loading.iterate._LARGEST", 100_000)
     with MemoryStore() as store:
         for n in range(20):
             job = Job(n)

@@ -22,8 +22,10 @@ class Progress:
         self._due = 0.0
 
     def __call__(self, done: int) -> None:
-        """Report that `done` are done, unless the last report was a moment ago."""
-        if self._show is not None and time.monotonic() >= self._due:
+        """Report that `done` are done, unless the last report was a moment ago and these are not all."""
+        if self._show is None:
+            return
+        if done == self._total or time.monotonic() >= self._due:
             self._show(done, self._total)
             self._due = time.monotonic() + _INTERVAL
 

@@ -73,14 +73,17 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
         are left out.  `progress` is called with the number of objects done and the number of all, at most ten
         times a second.  Raise what `load` raises.
         """
-        from brinery.operations.iterate import iterate
+        from brinery.graph.loading.iterate import iterate
+        from brinery.operations.progress import Progress
 
         if ids is not None and (prefix is not None or cls is not None):
             raise InvalidArgumentError("iterate: expected ids, or prefix and cls, got both")
         wanted = self.list(cls, prefix=prefix) if ids is None else several("ids", ids)
         session = self._session
         is_lazy = session.is_lazy if lazy is None else lazy
-        return iterate(session, [*map(required_id, wanted)], lazy=is_lazy, progress=progress)
+        names = [*map(required_id, wanted)]
+        shown = Progress(progress, len(names))
+        return iterate(session, names, shown, lazy=is_lazy)
 
     def items(self) -> ItemsView[str, Any]:
         """Return a view of the pairs of ID and object, which are loaded as `iterate` does."""

@@ -26,6 +26,9 @@ _QUIET: Final = {
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "pathlib._local": {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "builtins": {*HARMLESS["builtins"], "object", "complex", "NotImplemented", "Ellipsis"},
+    "brinery_codecs.functions": {
+        *("make_code", "make_cell", "fill_cell", "make_function", "fill_function"),
+    },
     "numpy": {"dtype", "ndarray"},
     "numpy._core.multiarray": {"_reconstruct", "scalar"},
     "numpy.core.multiarray": {"_reconstruct", "scalar"},
@@ -51,6 +54,9 @@ class _StandIn(list[Any]):
 
     def __setitem__(self, *_: Any) -> None:
         pass
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        return self
 
     def add(self, _: Any) -> None:
         """Do nothing."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from brinery.errors import NotFoundError
 from brinery.graph.loading.load import load
 from brinery.ids import name_of
-from brinery.operations.progress import Progress, Show
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -18,22 +17,24 @@ _LARGEST: Final = 1 << 24
 
 
 def iterate(
-    session: Session, ids: Sequence[str], *, lazy: bool, progress: Show | None = None
+    session: Session, ids: Sequence[str], show: Callable[[int], None], *, lazy: bool
 ) -> Iterator[tuple[str, Any]]:
     """Yield IDs with their objects, in order; leave out what is removed meanwhile.
 
-    No object is kept once the next one is asked for.  Raise what `load` raises.
+    No object is kept once the next one is asked for.  `show` is called with the number of IDs done.  Raise
+    what `load` raises.
     """
-    shown, done = Progress(progress, len(ids)), 0
+    done = 0
     for at in range(0, len(ids), _MOST):
         for some in _in_parts(session, ids[at : at + _MOST]):
             found = _loaded(session, some, lazy=lazy)
             for id_ in some:
                 done += 1
-                shown(done)
+                show(done)
                 if id_ in found:
                     yield id_, found.pop(id_)
-    shown.end()
+    if done < len(ids):
+        show(len(ids))
 
 
 def _in_parts(session: Session, ids: Sequence[str]) -> Iterator[list[str]]:
