@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from types import FunctionType, ModuleType, NoneType
 
+from brinery.codec import Codec
 from brinery.errors import (
     BrineryError,
     ClosedError,
@@ -82,14 +83,17 @@ class Ghosts:
         self,
         referrer: str,
         groups: Groups,
+        codec: Codec,
         objects: dict[str, Any],
-        known: Sequence[Mapping[str, Any]],
+        known: Sequence[Mapping[str, Any]] = (),
     ) -> list[str]:
         """Add an object for each reference of a record to `objects`: a living one, or a ghost.
 
-        Leave out those that are in one of `known`.  Return the IDs of objects that cannot be ghosts.
+        `codec` is that of the record.  Leave out those that are in one of `known`.  Return the IDs of objects
+        that cannot be ghosts.
         """
         identity = self._session.identity
+        by_value = codec.capabilities.classes_by_value
         whole: list[str] = []
         pairs = iter(groups)
         for class_name in pairs:
@@ -102,12 +106,13 @@ class Ghosts:
                 new = self._without_open(new, objects)
             if not new:
                 continue
-            ghost = self.class_named(class_name)
+            # A class of a script may be in the records themselves, and differ from that of this script.
+            in_record = by_value and class_name.startswith("__main__:")
+            ghost = None if in_record else self.class_named(class_name)
             if ghost is None:
                 whole += new
             else:
-                met = Met(referrer, new)
-                identity.enter_ghosts(new, ghost, met, 0, objects)
+                identity.enter_ghosts(new, ghost, Met(referrer, new), 0, objects)
         return whole
 
     def _without_open(self, ids: Sequence[str], objects: dict[str, Any]) -> list[str]:

@@ -106,7 +106,7 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
         alive[reference] = living = identity.get(reference)
         if living is NOTHING:
             alive = {}
-            if not lazy or not _gets_ghosts(session, metadata, alive):
+            if not lazy or not _gets_ghosts(session, metadata, codec, alive):
                 return NOTHING
             break
     gate.begin_load()
@@ -129,9 +129,9 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     return obj
 
 
-def _gets_ghosts(session: Session, metadata: Metadata, alive: dict[str, Any]) -> bool:
+def _gets_ghosts(session: Session, metadata: Metadata, codec: Codec, alive: dict[str, Any]) -> bool:
     """Put all objects that a record refers to into `alive`; return False if some cannot be ghosts."""
-    return not session.ghosts.attach(metadata.id, metadata.groups, alive, ())
+    return not session.ghosts.attach(metadata.id, metadata.groups, codec, alive)
 
 
 def _filled(

@@ -135,9 +135,11 @@ class Loader:
         while waiting:
             whole: list[str] = []
             known = fetched.simple, fetched.others
-            for referrer, groups in waiting.items():
+            for id_, groups in waiting.items():
                 if groups:
-                    whole += ghosts.attach(referrer, groups, fetched.alive, known)
+                    simple = fetched.simple.get(id_)
+                    codec = simple[4].codec if simple else fetched.others[id_].codec
+                    whole += ghosts.attach(id_, groups, codec, fetched.alive, known)
             if not whole:
                 break
             more = fetcher.fetch_lazily(whole)
