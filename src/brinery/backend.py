@@ -128,6 +128,12 @@ class Delete(NamedTuple):
     expect: Version | Expect = ANY
 
 
+class Unchanged(Delete):
+    """A name that a commit neither writes nor deletes, and that must be as it says; see `Backend.commit`."""
+
+    __slots__ = ()
+
+
 class Derived(NamedTuple):
     """A record that was read, and what an engine with columns has to keep beside it."""
 
@@ -247,7 +253,7 @@ class Backend(ABC):
         exception that it raises undoes the whole commit.  Raise `Conflict`, with nothing changed, when
         any name is not as its put or its `Delete` expects (both of the state before the commit), and
         `InvalidArgumentError` when a name is put twice.  Deleting a name that does not exist is not an
-        error, unless a `Delete` expects a version or `PRESENT`.
+        error, unless a `Delete` expects a version or `PRESENT`.  One that is `Unchanged` is not deleted.
         """
 
     @abstractmethod

@@ -18,6 +18,7 @@ from brinery.backend import (
     Expect,
     Missing,
     Put,
+    Unchanged,
     Version,
     as_delete,
     joined,
@@ -94,8 +95,9 @@ class MemoryBackend(Backend):
         self._commits += 1
         versions = {name: next(self._versions) for name in staged}
         self._held.update((name, (staged[name][0], versions[name])) for name in staged)
-        for name, _ in removed:
-            self._held.pop(name, None)
+        for each in removed:
+            if type(each) is not Unchanged:
+                self._held.pop(each.name, None)
         return versions
 
     def list(self, prefix: str = "") -> Iterator[str]:

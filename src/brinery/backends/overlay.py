@@ -20,6 +20,7 @@ from brinery.backend import (
     Expect,
     Missing,
     Put,
+    Unchanged,
     Version,
     as_delete,
 )
@@ -81,6 +82,7 @@ class Overlay(Backend):
         self._owner = object()
         self._lock = threading.RLock()
         self._changes: dict[str, _Change] = {}
+        self._unchanged: dict[str, Version | Expect] = {}
         self._held = HeldBytes(base.location)
         self._batch = 0
         self._is_committing = False
@@ -212,9 +214,17 @@ class Overlay(Backend):
             below = put.expect if former is None else former.expect
             put = _with_fields_of(former, put)
             self._changes[name] = _Change(start, size, version, below, put, self._batch)
-        for name, expect in removed:
-            self._delete(name, expect)
+        for each in removed:
+            if type(each) is Unchanged:
+                self.expect_unchanged(*each)
+            else:
+                self._delete(*each)
         return versions
+
+    def expect_unchanged(self, name: str, version: Version | Expect) -> None:
+        """Let `publish` fail if a name that is not written here has another version below by then."""
+        if name not in self._changes:
+            self._unchanged.setdefault(name, version)
 
     def _delete(self, name: str, expect: Version | Expect) -> None:
         former = self._changes.pop(name, None)
@@ -278,6 +288,9 @@ class Overlay(Backend):
             if change.version is None:
                 # If there is a put, it has the expectation.
                 yield Delete(name, ANY if change.put is not None else change.expect)
+        for name, expect in self._unchanged.items():
+            if name not in self._changes:
+                yield Unchanged(name, expect)
 
     def is_published(self) -> bool:
         """Return whether everything is below, after a `publish` whose outcome is not known."""

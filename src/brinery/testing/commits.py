@@ -8,7 +8,17 @@ from typing import ClassVar
 
 import pytest  # noqa: TID253 - only those who test import this module
 
-from brinery.backend import ABSENT, PRESENT, Backend, Conflict, Delete, Expect, Put, Version
+from brinery.backend import (
+    ABSENT,
+    PRESENT,
+    Backend,
+    Conflict,
+    Delete,
+    Expect,
+    Put,
+    Unchanged,
+    Version,
+)
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
 from brinery.testing.concurrency import ConcurrencyContract
@@ -68,6 +78,32 @@ class CommitsContract(ConcurrencyContract):
         with pytest.raises(Conflict):
             backend.commit([], [Delete("Task.1", ABSENT)])
         self._holds(backend, {"Task.1": body(1), "Task.2": body("new")})
+
+    def test_a_name_that_has_to_be_unchanged(self, backend: Backend) -> None:
+        """It is neither written nor deleted; another version, or none, is a conflict."""
+        first, second = backend.put("Task.1", body(1)), backend.put("Task.2", body(2))
+        unchanged = [Unchanged("Task.1", first), Unchanged("Task.3", ABSENT)]
+        backend.commit([Put("Task.2", (body(3),), second)], unchanged)
+        backend.commit([Put("Task.4", (body(4),), ABSENT), Put("Task.5", (body(5),))], unchanged)
+        backend.commit([], [*unchanged, "Task.5"])
+        backend.commit([], unchanged)
+        present = {"Task.1": body(1), "Task.2": body(3), "Task.4": body(4)}
+        self._holds(backend, present)
+        backend.put("Task.1", body("new"))
+        wrong: list[tuple[list[Put], list[str | Delete]]] = [
+            ([Put("Task.2", (body("lost"),))], [unchanged[0]]),
+            ([Put("Task.6", (body("lost"),), ABSENT)], [unchanged[0], "Task.4"]),
+            ([], [unchanged[0], "Task.4"]),
+            ([Put("Task.2", (body("lost"),))], [Unchanged("Task.7", first)]),
+            ([Put("Task.2", (body("lost"),))], [Unchanged("Task.4", ABSENT)]),
+        ]
+        for (puts, deletes), name in zip(
+            wrong, ("Task.1", "Task.1", "Task.1", "Task.7", "Task.4"), strict=True
+        ):
+            with pytest.raises(Conflict) as caught:
+                backend.commit(puts, deletes)
+            assert [*caught.value.names] == [name]
+        self._holds(backend, {**present, "Task.1": body("new")})
 
     def test_a_deletion_expects_what_was_there_before_the_commit(self, backend: Backend) -> None:
         """A name that is put and deleted in one commit is gone, if it was as both expect."""

@@ -5,12 +5,12 @@ Under the writers' lock, expectations are checked and the staged files get their
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.backend import ABSENT, ANY, Conflict, Delete
 from brinery.backends.directory import files, recovery
 from brinery.backends.directory.journal import UNREADABLE, Entry, How, Journal, backup, check_of
-from brinery.backends.directory.layout import failure, is_found
+from brinery.backends.directory.layout import Layout, failure, is_found
 from brinery.backends.directory.lock_state import Turn
 from brinery.backends.directory.staging import Staged, Staging
 from brinery.backends.directory.step import located, require_own
@@ -82,7 +82,7 @@ class Commit:
             except OSError as error:
                 raise failure("write", error, name, staged.home) from error
             (new if staged.found is None else old).append(staged)
-        wrong += self._not_to_be_deleted()
+        wrong += not_as_expected(self._layout, self._deletes)
         if wrong and trust_links:
             return self._checked(trust_links=False)
         if wrong:
@@ -94,18 +94,6 @@ class Commit:
             [staged for staged in new if staged.name not in self._removed],
             [staged for staged in old if staged.name not in self._removed],
         )
-
-    def _not_to_be_deleted(self) -> list[str]:
-        """Return the names that are not as their deletions expect."""
-        wrong = []
-        for name, expect in self._deletes:
-            home = self._layout.home(name)
-            try:
-                if expect is not ANY and not located(self._layout, name, home, expect)[1]:
-                    wrong.append(name)
-            except OSError as error:
-                raise failure("remove", error, name, home) from error
-        return wrong
 
     def _removals(self) -> Iterator[Entry]:
         for name in self._removed:
@@ -181,3 +169,16 @@ def _removal(path: str, number: str) -> Entry:
 def _reason(error: BaseException) -> str:
     cause = error.cause if isinstance(error, recovery.MoveError) else error
     return f"{type(cause).__name__}: {cause}"
+
+
+def not_as_expected(layout: Layout, deletes: Iterable[Delete]) -> list[str]:
+    """Return the names that are not as their deletions expect."""
+    wrong = []
+    for name, expect in deletes:
+        home = layout.home(name)
+        try:
+            if expect is not ANY and not located(layout, name, home, expect)[1]:
+                wrong.append(name)
+        except OSError as error:
+            raise failure("remove", error, name, home) from error
+    return wrong

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from brinery.backend import Delete, Put, Version, as_delete
-from brinery.backends.directory.commit import Commit
+from brinery.backend import Conflict, Delete, Put, Unchanged, Version, as_delete
+from brinery.backends.directory.commit import Commit, not_as_expected
 from brinery.backends.directory.layout import Layout, check_name
 from brinery.backends.directory.lock import WritersLock
 from brinery.backends.directory.lock_state import Turn
@@ -46,7 +46,8 @@ class Writer:
                 self._publish(staging, removed)
             return {name: staged.version for name, staged in staging.staged.items()}
 
-    def _publish(self, staging: Staging, deletes: Sequence[Delete]) -> None:
+    def _publish(self, staging: Staging, removed: Sequence[Delete]) -> None:
+        deletes = [each for each in removed if type(each) is not Unchanged]
         is_one = len(staging.staged) + len(deletes) == 1
         step = Step(staging)
         with self.lock(changing=is_one) as turn:
@@ -55,6 +56,8 @@ class Writer:
                     self.finish(turn)
                     if is_one:
                         turn.change()
+                if len(deletes) < len(removed):
+                    self._check_unchanged(removed)
                 if not is_one or not step.run(deletes):
                     Commit(staging, deletes).run(turn)
             except OSError as error:
@@ -64,6 +67,11 @@ class Writer:
         if not self._has_swept:
             self._has_swept = True
             sweep(self._layout.staging)
+
+    def _check_unchanged(self, removed: Iterable[Delete]) -> None:
+        unchanged = [each for each in removed if type(each) is Unchanged]
+        if wrong := not_as_expected(self._layout, unchanged):
+            raise Conflict(wrong)
 
     def lock(self, *, changing: bool = False, timeout: float | None = None) -> WritersLock:
         """Return the lock, as a context; with `changing`, names change from the beginning on."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from brinery.backend import ABSENT, ANY, PRESENT, Conflict
+from brinery.backend import ABSENT, ANY, PRESENT, Conflict, Unchanged
 from brinery.backends.sql.connection import AT_ONCE, as_asked
 
 TYPE_CHECKING = False
@@ -18,7 +18,7 @@ def write_alone(connection: Connection, pending: Pending, removed: Sequence[Dele
     """Make the only write of a commit by one statement; return whether that was possible."""
     if removed:
         ((name, expect),) = removed
-        if expect is ABSENT or not _is_known(expect):
+        if expect is ABSENT or not _is_known(expect) or type(removed[0]) is Unchanged:
             return None  # `write` looks, and raises the conflict
         return connection.delete_alone(name, expect)
     row = pending.only
@@ -54,8 +54,8 @@ def write(
             connection.update(present)
     for row in pending.large:
         connection.put_large(row, is_new=row[0] not in found)
-    if removed:
-        connection.delete(sorted({name for name, _ in removed}))
+    if deleted := {each.name for each in removed if type(each) is not Unchanged}:
+        connection.delete(sorted(deleted))
 
 
 def _checked(

@@ -13,6 +13,7 @@ from contextlib import suppress
 from importlib import import_module
 from types import FunctionType, ModuleType, NoneType
 
+from brinery.backends.overlay import Overlay
 from brinery.codec import Codec
 from brinery.errors import (
     BrineryError,
@@ -23,6 +24,7 @@ from brinery.errors import (
 )
 from brinery.evolution.lookup import ClassLookup
 from brinery.graph.ghost import ghost_class, set_class
+from brinery.ids import name_of
 from brinery.record.record import Groups
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Ghost
@@ -233,6 +235,15 @@ class Ghosts:
         with suppress(BrineryError):
             path = path_of(id_, Fetcher(self._session).fetch_one(referrer))
         return DanglingReferenceError(id_, referrer, self._session.backend.location, path)
+
+    def expect_unchanged(self, objects: Iterable[Any]) -> None:
+        """Let the transaction fail if the records of objects that were read in it change until its end."""
+        overlay = self._session.backend
+        assert isinstance(overlay, Overlay)
+        for obj in objects:
+            entry = self.identity.entry(obj)
+            if entry is not None and type(entry) is not Ghost:
+                overlay.expect_unchanged(name_of(entry.id), entry.version)
 
     def wake_all(self, objects: Iterable[Any]) -> None:
         """Wake every ghost that objects reach, and whatever those reach."""

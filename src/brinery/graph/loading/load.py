@@ -44,8 +44,11 @@ def load(
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
-        if ghosts is not None and not lazy:
-            ghosts.wake_all(found)
+        if ghosts is not None:
+            if not lazy:
+                ghosts.wake_all(found)
+            elif session.outermost is not None:
+                ghosts.expect_unchanged(found)
         return found
 
 
