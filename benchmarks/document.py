@@ -18,6 +18,7 @@ Document = dict[str, Any]
 
 ORDER: Sequence[str] = (
     "goals",
+    "lazy",
     "peers",
     "databases",
     "parts",

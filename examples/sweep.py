@@ -31,7 +31,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from brinery import FilesystemStore, Persistable, UnsupportedObjectError
+from brinery import FilesystemStore, Persistable, UnsupportedObjectError, make_store
 
 HERE = Path(__file__).resolve().parent
 
@@ -105,6 +105,15 @@ class Pair(Persistable):
         self.sweep = sweep
         self.up = up
         self.down = down
+
+
+class Point(Persistable):
+    """A point of the response, and the one before it."""
+
+    def __init__(self, run: Run, after: Point | None) -> None:
+        self.w = run.w
+        self.amplitude = run.amplitude
+        self.after = after
 
 
 def is_resonant(configuration: Configuration, factor: float) -> Callable[[Run], bool]:
@@ -206,6 +215,30 @@ def show_sweep(directory: Path, progress: Progress) -> None:
     print(
         f"   One more callback for {changed[0]}, then store.save(sweep): 1 file of {len(names)} written again"
     )
+    show_point(sweep, directory.parent / "points.db")
+
+
+def show_point(sweep: Sweep, path: Path) -> None:
+    """Save the points of the response as a chain in SQLite, and read one of them."""
+    chain: Point | None = None
+    for run in sweep.runs:
+        chain = Point(run, chain)
+    with make_store(f"sqlite:///{path}") as store:
+        store.save(chain)
+        middle = len(store) // 2
+    with make_store(f"sqlite:///{path}") as store:
+        point = store.load(f"Point.{middle}", lazy=True)
+        after = point.after
+        assert not store.is_loaded(after)
+        read = [store.is_loaded(each) for each in (point, after)].count(True)
+        print(
+            f"   store.load('Point.{middle}', lazy=True): {read} record of {len(store)} read; ",
+            end="",
+        )
+        amplitude = after.amplitude
+        assert store.is_loaded(after)
+        assert not store.is_loaded(after.after)
+        print(f"point.after.amplitude = {amplitude:.2f} reads a second one")
 
 
 # -- part 2: syntax trees

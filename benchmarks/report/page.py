@@ -16,6 +16,7 @@ PAGE = ROOT / "docs" / "benchmarks.md"
 
 TITLES: Mapping[str, str] = {
     "goals": "Faster than …, slower than …",
+    "lazy": "Pay for what you touch",
     "peers": "Side by side with others",
     "databases": "Databases",
     "parts": "The parts of a graph on SQLite",
@@ -87,6 +88,13 @@ server on the same machine, reached by a unix socket, which flushes every commit
 disk leave it out. Times are medians of {few} rounds.
 """
 
+LAZY = """\
+{jobs:,} jobs in one net: each refers to its neighbours and to the container, so that from one job all others
+are reached. brinery loads them [lazily](how-to/large-graphs.md). ZODB is used as its guide advises: a BTree
+of persistent objects. A result is a ratio, taken round by round, of the columns brinery and bare; the name
+of a row has the other side behind its slash. Single jobs are taken in random order.
+"""
+
 PARTS = """\
 {jobs:,} jobs in workflows of ten, saved by one call and loaded by one call, on the disk when the call
 returns. *The parts* are a loop with no store around it (`benchmarks/sections/parts.py`): for each job it
@@ -149,6 +157,10 @@ def _bold(document: Document) -> list[list[str]]:
     return [[cell.replace("NO", "**NO**") for cell in row] for row in rows(document)]
 
 
+def _lazy(document: Document) -> list[str]:
+    return [LAZY.format(**document["sizes"]), *markdown_table(headings(document), _bold(document))]
+
+
 def _growth(document: Document) -> list[str]:
     table = [[*row[:2], *row[4:]] for row in rows(document)]
     titles = headings(document)
@@ -175,6 +187,7 @@ def _peers(document: Document) -> list[str]:
 
 _BODIES: Mapping[str, Callable[[Document], list[str]]] = {
     "goals": _goals,
+    "lazy": _lazy,
     "growth": _growth,
     "parts": _parts,
     "peers": _peers,

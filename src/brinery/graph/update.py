@@ -81,12 +81,14 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
 
 def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
     _forget_if_changed(session, id)
-    # Read the version before the load: if the record changes in between, saving raises a conflict.
-    version = _version_to_replace(session, id)
     (obj,) = load(session, [id], lazy=True)
     entry = session.identity.entry(obj)
     if entry is not None and entry.id == id:
         version = entry.version
+    else:  # a number, say, which has no identity
+        # The version before the load: if the record changes in between, saving raises a conflict.
+        version = _version_to_replace(session, id)
+        (obj,) = load(session, [id], lazy=True)
     result = function(obj)
     saved = obj if result is None else result
     entry = session.identity.entry(saved)
