@@ -90,3 +90,18 @@ def test_progress() -> None:
             pass
     assert calls[0] == (1, 30)
     assert calls[-1] == (30, 30)
+
+
+def test_several_are_removed_by_one_commit(place: Callable[..., Store]) -> None:
+    """All, or none where one is missing."""
+    saved(place, Jobs(6))
+    store = place()
+    with pytest.raises(brinery.NotFoundError) as caught:
+        store.remove_many(["Job.1", "gone", "Job.2"])
+    assert caught.value.id == "gone"
+    assert len(store) == 7
+    store.remove_many(f"Job.{number}" for number in (1, 2, 3))
+    assert store.list() == ["Job.4", "Job.5", "Job.6", "root"]
+    store.remove_many([])
+    with pytest.raises(brinery.InvalidArgumentError):
+        store.remove_many("Job.4")

@@ -6,6 +6,7 @@ Each claim is one commit that expects what it found: nothing there, something, o
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 
 from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
 from brinery.errors import ConflictError, NotFoundError
@@ -22,14 +23,21 @@ _SOME: Final = 16
 """Names of which one is taken at random, so that several processes seldom want the same."""
 
 
-def remove(session: Session, id: str) -> None:
-    """Delete the record `id`.  Raise `NotFoundError`, also where another process has just deleted it."""
+def remove(session: Session, ids: Sequence[str]) -> None:
+    """Delete the records `ids` in one commit.
+
+    Raise `NotFoundError` for one that is missing, also where another process has just deleted it; nothing is
+    deleted then.
+    """
+    by_name = {name_of(id_): id_ for id_ in ids}
     with session.lock, session.opened():
         try:
-            session.commit((), [Delete(name_of(id), PRESENT)])
-        except Conflict:
-            raise NotFoundError(id, session.backend.location) from None
-        session.identity.remove(id)
+            session.commit((), [Delete(name, PRESENT) for name in by_name])
+        except Conflict as conflict:
+            missing = by_name[conflict.names[0]]
+            raise NotFoundError(missing, session.backend.location) from None
+        for id_ in by_name.values():
+            session.identity.remove(id_)
 
 
 def take(session: Session, id: str) -> Any:

@@ -57,6 +57,15 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
         with self._session.lock, self._session.opened():
             return self._session.backend.count_names()
 
+    def remove_many(self, ids: Iterable[str]) -> None:
+        """Delete several records in one commit.
+
+        Raise `NotFoundError` for one that is not there; then none is deleted.
+        """
+        from brinery.graph.claim import remove
+
+        remove(self._session, [required_id(id_) for id_ in several("ids", ids)])
+
     def iterate(
         self,
         ids: Iterable[str] | None = None,

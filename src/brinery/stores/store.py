@@ -328,7 +328,7 @@ class Store(StoreMapping):
         """
         from brinery.graph.claim import remove
 
-        remove(self._session, required_id(id))
+        remove(self._session, [required_id(id)])
 
     def list(self, cls: type | str | None = None, *, prefix: str | None = None) -> list[str]:
         """Return the IDs of all objects as plain strings, sorted as `Id` sorts them.
