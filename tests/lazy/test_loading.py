@@ -619,6 +619,21 @@ def test_refresh(place: Callable[..., Store]) -> None:
     assert last.n == 2
 
 
+def test_operations_look_at_records(place: Callable[..., Store]) -> None:
+    """Whatever is alive, and they wake nothing."""
+    saved(place, Jobs(5))
+    store = place(lazy=True, codec="cloudpickle")
+    root = store.load("root")
+    assert store.check().is_good
+    assert brinery.fsck(store).is_clean
+    assert not brinery.recode(store).left
+    store.gc(["root"], dry_run=False, older_than=0)
+    assert len(ghosts_of(store, root)) == 5
+    assert [job.n for job in root.jobs] == [0, 1, 2, 3, 4]
+    assert store.info("Job.2").codec == "cloudpickle"
+    store.save(root)
+
+
 def test_a_walk_leaves_nothing_to_do(place: Callable[..., Store]) -> None:
     """Each object once."""
     saved(place, Jobs(20))

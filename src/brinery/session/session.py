@@ -139,7 +139,7 @@ class Session(ForkSafe):
 
     def beside(self, identity: IdentityMap, caches: Caches) -> Session:
         """Return a view of this session with living objects and caches of its own."""
-        return self._view(identity=identity, caches=caches)
+        return self._view(identity=identity, caches=caches, ghosts=None)
 
     def _view(self, **parts: Any) -> Session:
         view = object.__new__(_View)
