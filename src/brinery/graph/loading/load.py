@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from brinery.graph.loading.loader import First, Loader
 
 _make: Final = object.__new__
+_FEW: Final = 200
 
 
 def load(
@@ -109,7 +110,8 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
         alive[reference] = living = identity.get(reference)
         if living is NOTHING:
             alive = {}
-            if not lazy or not _gets_ghosts(session, metadata, codec, alive):
+            is_large = len(metadata.references) > _FEW  # the loader pauses the collector
+            if not lazy or is_large or not _gets_ghosts(session, metadata, codec, alive):
                 return NOTHING
             break
     gate.begin_load()

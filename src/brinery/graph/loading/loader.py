@@ -92,7 +92,8 @@ class Loader:
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
             if self._lazily is not None:
-                with GcPause() if len(ids) > 1 else nullcontext():
+                is_small = first is not None and type(first[0]) is bytes and len(first[0]) < _SMALL
+                with nullcontext() if is_small else GcPause():
                     fetched = self._with_ghosts(self._lazily, ids, first)
                     return self._finished(ids, fetched, keeps_fetched=keeps_fetched)
             references: Sequence[str] = ()
