@@ -41,6 +41,7 @@ from brinery.errors import SettingsError as SettingsError
 from brinery.errors import StaleReferenceError as StaleReferenceError
 from brinery.errors import StorageError as StorageError
 from brinery.errors import StorageFullError as StorageFullError
+from brinery.errors import StoreBusyError as StoreBusyError
 from brinery.errors import TransactionError as TransactionError
 from brinery.errors import TransformNotInstalledError as TransformNotInstalledError
 from brinery.errors import TruncatedRecordError as TruncatedRecordError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -378,29 +379,69 @@ def test_a_store_that_nobody_holds_is_still_read(tmp_path: Path) -> None:
 
 
 def test_after_invalidate_cache(place: Callable[..., Store]) -> None:
-    """An object of before gets the state that its record has when it is used, beside one of afterwards."""
-    saved(place, Jobs(3))
+    """A graph of before stays one graph, beside one of afterwards."""
+    saved(place, Jobs(6))
     store = place(lazy=True)
     root = store.load("root")
+    assert root.jobs[0].n == 0
     store.invalidate_cache()
     again = store.load("root")
     assert again is not root
     assert again.jobs[1].n == 1
     assert root.jobs[1].n == 1
     assert root.jobs[1] is not again.jobs[1]
+    assert root.jobs[1].all is root
+    assert root.jobs[1].previous is root.jobs[0]
+    assert again.jobs[1].all is again
+    assert again.jobs[1].next is again.jobs[2]
     assert store.load("Job.2") is again.jobs[1]
-    assert root.jobs[2].n == 2
+    root.jobs[2].n = 20
+    store.save(root)
+    with place() as other:
+        assert [job.n for job in other.load("root").jobs] == [0, 1, 20, 3, 4, 5]
+
+
+def test_after_a_rollback(place: Callable[..., Store]) -> None:
+    """Likewise, and after an update of what another process has changed."""
+    saved(place, Jobs(6))
+    store = place(lazy=True)
+    root = store.load("root")
+    with pytest.raises(KeyError), store.transaction():
+        raise KeyError
+    assert root.jobs[3].all is root
+    assert root.jobs[3].next is root.jobs[4]
+    with place() as other:
+        other.update("Job.4", lambda job: setattr(job, "n", 50))
+    store.update("Job.4", lambda job: setattr(job, "n", job.n + 1))
+    assert root.jobs[5].all is root
+    root.jobs[5].n = 60
+    store.save(root)
+    with place() as other:
+        assert [job.n for job in other.load("root").jobs] == [0, 1, 2, 51, 4, 60]
 
 
 def test_a_record_that_belongs_to_another_object(place: Callable[..., Store]) -> None:
-    """Is not the state of the former one."""
+    """Is not the state of the former one, while that object lives; afterwards it is what is stored."""
     saved(place, Jobs(3))
     store = place(lazy=True)
     root = store.load("root")
-    store.replace("Job.2", Job(99))
+    other = Job(99)
+    store.replace("Job.2", other)
     with pytest.raises(brinery.StaleReferenceError, match=r"'Job\.2'.*'root'") as caught:
         assert root.jobs[1].n
     assert (caught.value.id, caught.value.referrer) == ("Job.2", "root")
+    assert store.load("Job.2") is other
+    del other, caught
+    gc.collect()
+    assert root.jobs[1].n == 99
+    with pytest.raises(KeyError), store.transaction():
+        _replace_and_fail(store)
+    assert root.jobs[2].n == 2
+
+
+def _replace_and_fail(store: Store) -> None:
+    store.replace("Job.3", Job(7))
+    raise KeyError
 
 
 def test_a_removed_object(place: Callable[..., Store]) -> None:

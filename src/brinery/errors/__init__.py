@@ -57,6 +57,7 @@ from brinery.errors.storage import ReadOnlyError as ReadOnlyError
 from brinery.errors.storage import ReentrantWriteError as ReentrantWriteError
 from brinery.errors.storage import StorageError as StorageError
 from brinery.errors.storage import StorageFullError as StorageFullError
+from brinery.errors.storage import StoreBusyError as StoreBusyError
 from brinery.errors.storage import UnfilledColumnsError as UnfilledColumnsError
 from brinery.errors.storage import ValueTooLargeError as ValueTooLargeError
 from brinery.errors.storage import storage_error as storage_error

@@ -158,6 +158,16 @@ class LockedError(StorageError):
         return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
 
 
+class StoreBusyError(LockedError):
+    """A ghost was used while another thread called the store, or was in a transaction of it, for too long."""
+
+    reason: str = derived(
+        "{id!r} was not read yet, and another thread has been in a call or a transaction of the store for "
+        "the {seconds:g} seconds that this one waited. If that thread waits for this one, let it use the "
+        "object before"
+    )
+
+
 class ReentrantWriteError(LockedError):
     """A call interrupted a write of its own thread to the same store, and could only have waited for itself.
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copyreg
 from collections.abc import Callable
 from contextlib import suppress
+from types import FunctionType
 
 from brinery.evolution.placeholder import Placeholder
 from brinery.reference import GHOST_OF
@@ -23,6 +24,8 @@ set_class: Final[Callable[[Any, type], None]] = vars(object)["__class__"].__set_
 
 _make: Final = object.__new__
 _MRO: Final[Any] = type.mro
+_EQ: Final[Any] = type.__eq__
+_HASH: Final[Any] = type.__hash__
 
 
 def ghost_class(cls: type, wake: Wake) -> type | None:
@@ -63,6 +66,7 @@ def ghost_class(cls: type, wake: Wake) -> type | None:
         "__reduce_ex__": __reduce_ex__,
         GHOST_OF: cls,
     }
+    body |= {name: _waking(cls, name, wake) for name in _implicit(cls).difference(body)}
     if hasattr(cls, "__del__"):
         body["__del__"] = _not_finalized
     try:
@@ -103,6 +107,38 @@ def _do_nothing(cls: type, **_: Any) -> None:
     """Do nothing about a subclass."""
 
 
+def _implicit(cls: type) -> set[str]:
+    """Return the names of the special methods of a class, which operators call past attributes."""
+    names = set()
+    for base in cls.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if type(value) is FunctionType and name[:2] == "__" and name[-2:] == "__":
+                names.add(name)
+    return names - _NOT_OF_OBJECTS
+
+
+def _waking(cls: type, name: str, wake: Wake) -> Any:
+    # The method may use the object past its hooks: by `object.__setattr__`, say.
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        owner = cls if wake(self) else type(self)
+        return getattr(owner, name)(self, *args, **options)
+
+    method.__name__ = name
+    return method
+
+
+_NOT_OF_OBJECTS: Final = frozenset(
+    {
+        "__new__",
+        "__init_subclass__",
+        "__class_getitem__",
+        "__set_name__",
+        "__subclasshook__",
+        "__del__",
+    }
+)
+
+
 def _not_finalized(self: Any) -> None:
     """Do nothing: an object that nobody has used has nothing to clean up."""
 
@@ -111,6 +147,8 @@ def _may_wait(cls: Any) -> bool:
     return (
         cls.__new__ is _make
         and type(cls).mro is _MRO
+        and type(cls).__eq__ is _EQ
+        and type(cls).__hash__ is _HASH
         and cls.__reduce_ex__ is object.__reduce_ex__
         and cls.__reduce__ is object.__reduce__
         and cls not in copyreg.dispatch_table

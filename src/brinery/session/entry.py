@@ -64,6 +64,8 @@ class Met(Protocol):
 
     referrer: str
     """The ID of the record that refers to them."""
+    generation: Any
+    """The table of living objects, by ID, in which they were met; see `IdentityMap.current`."""
 
 
 class Ghost(weakref.ref[Any]):
@@ -83,11 +85,6 @@ class Ghost(weakref.ref[Any]):
     turn = -1
     is_doubtful: Any = property(lambda _: False, lambda *_: None)
     """Never: nobody has used the object."""
-
-    @property
-    def is_replaced(self) -> bool:
-        """Whether the record belongs to another object now."""
-        return self.position < 0
 
 
 Entry = Weak | Held | Ghost

@@ -8,7 +8,8 @@ reference count; the cost of a sweep is spread over the entries made.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 from brinery.codec import Codec
 from brinery.ids import name_of
@@ -41,8 +42,12 @@ class IdentityMap:
         self._sweep_at = _FIRST_SWEEP
         self.incomplete: set[str] = set()
         """IDs whose living objects are placeholders or refer to placeholders."""
-        self._callback = _forget_in(self._by_id, self._by_key)
+        self.ghost_keys: set[int] = set()
+        """The `id()` of living ghosts."""
+        self._callback = _forget_in(self._by_id, self._by_key, self.ghost_keys)
         self._savepoints: list[Savepoint] = []
+        self.ghosts_made = 0
+        """How many times ghosts were made."""
 
     def get(self, id: str) -> Any:
         """Return the living object `id`, or `NOTHING`."""
@@ -83,11 +88,21 @@ class IdentityMap:
                 objects[id_] = obj
         return others
 
-    def put_instead(self, entry: Entry) -> Entry | None:
-        """Make the object of `entry` the one with its ID; return the entry of another one that was."""
-        former = self._by_id.get(entry.id)
-        self._by_id[entry.id] = entry
-        return None if former is entry else former
+    @property
+    def current(self) -> dict[str, Entry]:
+        """Return the living objects by ID; `forget_objects` begins another table."""
+        return self._by_id
+
+    @contextmanager
+    def generation(self, by_id: dict[str, Entry]) -> Iterator[None]:
+        """Find and enter objects in a table of before."""
+        former = self._by_id, self._callback
+        if by_id is not self._by_id:
+            self._by_id, self._callback = by_id, _forget_in(by_id, self._by_key, self.ghost_keys)
+        try:
+            yield
+        finally:
+            self._by_id, self._callback = former
 
     def make_ghost(self, obj: Any, entry: Entry, met: Met) -> None:
         """Enter a living object, whose entry is given, as a ghost."""
@@ -98,6 +113,11 @@ class IdentityMap:
     def put_back(self, entry: Entry) -> None:
         """Enter an object again as it was before: a ghost that could not be filled, say."""
         self._by_key[entry.key] = self._by_id[entry.id] = entry
+        if type(entry) is Ghost:
+            self.ghost_keys.add(entry.key)
+            self.ghosts_made += 1
+        else:
+            self.ghost_keys.discard(entry.key)
 
     def enter_ghosts(
         self, ids: Sequence[str], cls: type, met: Met, position: int, objects: dict[str, Any]
@@ -107,6 +127,8 @@ class IdentityMap:
         They are of the class `cls` of ghosts; `position` is that of the first among those of `met`.
         """
         by_id, by_key, callback = self._by_id, self._by_key, self._callback
+        self.ghosts_made += 1
+        keys = self.ghost_keys
         make: Callable[[type], Any] = object.__new__
         for id_ in ids:
             objects[id_] = obj = make(cls)
@@ -117,6 +139,7 @@ class IdentityMap:
             entry.position = position
             position += 1
             by_key[key] = by_id[id_] = entry
+            keys.add(key)
 
     def set(
         self,
@@ -165,6 +188,7 @@ class IdentityMap:
             former = by_key.setdefault(key, entry)
             if former is not entry:
                 by_key[key] = entry
+                self.ghost_keys.discard(key)
                 if former.id != id_ and by_id.get(former.id) is former:
                     # A plain object that gets another ID: the record of the former one is read again.
                     del by_id[former.id]
@@ -174,8 +198,6 @@ class IdentityMap:
                 if former.key != key:
                     # The record belongs to another object now: the former object counts as new again.
                     self._drop(former)
-                    if type(former) is Ghost:
-                        former.position = -1
 
     def _held_entry(self, key: int, obj: Any) -> Held:
         if len(self._held) >= self._sweep_at:
@@ -247,8 +269,12 @@ class IdentityMap:
                 entry.version = present
 
     def forget_objects(self) -> None:
-        """Make later loads read all records again; living objects keep their IDs."""
-        self._by_id.clear()
+        """Make later loads read all records again; living objects keep their IDs.
+
+        Ghosts that are alive go on with the objects of before.
+        """
+        self._by_id = {}
+        self._callback = _forget_in(self._by_id, self._by_key, self.ghost_keys)
         self.incomplete.clear()
         self._sweep()
 
@@ -299,28 +325,35 @@ class IdentityMap:
 
     def _put_back(self, key: int, former: Entry | None, is_own: Callable[[Any], bool]) -> None:
         present = self._by_key.get(key)
-        if type(former) is Ghost and present is not None:
-            return  # it was only read
+        if type(former) is Ghost and type(present) is not Ghost:
+            if present is not None and not is_own(present.version):
+                return  # it was only read
+            former = None
         if former is not None and former() is not None:
             self._by_key[key] = former
-            if type(former) is Held:
+            if type(former) is Ghost:
+                self._by_id[former.id] = former
+            elif type(former) is Held:
                 self._held[key] = former
             return
         if present is not None and is_own(present.version):
             # One that was loaded, from a record that stays, is kept.
             self._by_key.pop(key, None)
             self._held.pop(key, None)
+            if self._by_id.get(present.id) is present:
+                del self._by_id[present.id]
 
     def __len__(self) -> int:
         return len(self._by_id)
 
 
-def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry]) -> Any:
+def _forget_in(by_id: dict[str, Entry], by_key: dict[int, Entry], ghosts: set[int]) -> Any:
     # Not a method: the weak references must not keep the map alive, nor fail when the map dies first.
-    def forget(entry: Weak) -> None:
+    def forget(entry: Weak | Ghost) -> None:
         if by_id.get(entry.id) is entry:
             del by_id[entry.id]
         if by_key.get(entry.key) is entry:
             del by_key[entry.key]
+            ghosts.discard(entry.key)
 
     return forget

@@ -8,6 +8,7 @@ from brinery.errors import (
     BrineryError,
     DecodeError,
     MissingClassError,
+    StaleReferenceError,
     TrustError,
     pass_memory_error,
     refusal_of,
@@ -27,6 +28,8 @@ class DecodeFailure:
     def explained(self, error: Exception) -> BrineryError:
         """Return the store's error for an exception that decoding has raised."""
         pass_memory_error(error)
+        if isinstance(error, StaleReferenceError):
+            return error
         failure: BrineryError
         if isinstance(error, TrustError):
             failure = refusal_of(error, self._id, self._read.record.metadata.codec, self._where)

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import gc
 import sys
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from types import FunctionType, ModuleType, NoneType
+from weakref import WeakSet
 
 from brinery.backends.overlay import Overlay
 from brinery.codec import Codec
@@ -21,13 +23,14 @@ from brinery.errors import (
     DanglingReferenceError,
     NotFoundError,
     StaleReferenceError,
+    StoreBusyError,
 )
 from brinery.evolution.lookup import ClassLookup
 from brinery.graph.ghost import ghost_class, set_class
 from brinery.ids import name_of
 from brinery.record.record import Groups
 from brinery.session.active import ACTIVE
-from brinery.session.entry import Ghost
+from brinery.session.entry import Entry, Ghost
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.typing import Any, Final
@@ -35,19 +38,33 @@ from brinery.typing import Any, Final
 id_of_object = id
 _MOST_AT_ONCE: Final = 1024
 """Most ghosts to wake together."""
+_LONGEST: Final = 0.1
+"""Seconds after which fewer are woken together."""
+WAIT: Final = 60.0
+"""Seconds that the use of a ghost waits for calls of other threads to the store."""
 
 
 class Met:
     """The ghosts of one class that one record refers to, in the order in which its payload does.
 
-    If they are used in that order, more and more of them are woken at once.
+    If they are used in that order, more and more of them are woken at once, as long as that takes a moment.
     """
 
-    __slots__ = ("ids", "next", "referrer", "window")
+    __slots__ = ("generation", "ids", "next", "placeholders", "referrer", "window")
 
-    def __init__(self, referrer: str, ids: Sequence[str]) -> None:
+    def __init__(
+        self,
+        referrer: str,
+        ids: Sequence[str],
+        generation: dict[str, Entry],
+        *,
+        placeholders: bool = False,
+    ) -> None:
         self.referrer = referrer
         self.ids = ids
+        self.generation = generation
+        self.placeholders = placeholders
+        """Whether a missing class or codec gets a placeholder."""
         self.next = 0
         """The position at which a use continues the last ones."""
         self.window = 1
@@ -62,22 +79,34 @@ class Met:
         self.next = position + self.window
         return self.ids[position + 1 : position + self.window]
 
+    def note_time(self, seconds: float) -> None:
+        """Wake fewer the next time if those of the last time took long: they are large."""
+        if seconds > _LONGEST:
+            self.window = max(1, self.window // 4)
+
 
 class Ghosts:
     """The ghosts of one session."""
 
-    def __init__(self, session: Session, load: Callable[..., Any]) -> None:
-        """Prepare for the ghosts of a session; `load` is that of `brinery.graph.loading.load`."""
+    def __init__(self, session: Session, read: Callable[..., Any]) -> None:
+        """Prepare for the ghosts of a session; `read` is that of `brinery.graph.loading.load`."""
         self._session = session
-        self._load = load
+        self._read = read
         self.identity = session.identity
         """The living objects, also when the session is closed."""
-        self._classes: dict[type, type | None] = {}
-        self._real: dict[type, type] = {}
-        """The classes of the objects that ghosts become, by their classes as ghosts."""
+        self._classes: dict[int, tuple[type, type | None]] = {}
+        """By the `id()` of classes: these, and the classes of their ghosts; others may be equal to them."""
+        self._real: dict[int, type] = {}
+        """By the `id()` of the classes of ghosts: the classes of the objects that these become."""
         self._found: dict[str, tuple[type, type | None]] = {}
-        self.filling: set[int] = set()
-        """The `id()` of ghosts that the load which holds the lock fills."""
+        self.fillings: WeakSet[Any] = WeakSet()
+        """The `Filling` of each load of the thread that holds the lock."""
+        self._whole: dict[int, int] = {}
+        """By the `id()` of objects that reached no ghosts: how many ghosts were made until then."""
+
+    def is_filling(self, obj: Any) -> bool:
+        """Return whether a load of the thread that holds the lock fills a ghost."""
+        return any(id_of_object(obj) in each.keys for each in self.fillings)
 
     # -- making
 
@@ -88,6 +117,7 @@ class Ghosts:
         codec: Codec,
         objects: dict[str, Any],
         known: Sequence[Mapping[str, Any]] = (),
+        placeholders: bool = False,
     ) -> list[str]:
         """Add an object for each reference of a record to `objects`: a living one, or a ghost.
 
@@ -114,7 +144,8 @@ class Ghosts:
             if ghost is None:
                 whole += new
             else:
-                identity.enter_ghosts(new, ghost, Met(referrer, new), 0, objects)
+                met = Met(referrer, new, identity.current, placeholders=placeholders)
+                identity.enter_ghosts(new, ghost, met, 0, objects)
         return whole
 
     def _without_open(self, ids: Sequence[str], objects: dict[str, Any]) -> list[str]:
@@ -148,15 +179,17 @@ class Ghosts:
 
     def is_ghost_class(self, cls: type) -> bool:
         """Return whether the objects of a class are ghosts of this session."""
-        return cls in self._real
+        return id_of_object(cls) in self._real
 
     def class_of(self, cls: type) -> type | None:
         """Return the class of ghosts of a class; None if it has none."""
-        if cls not in self._classes:
-            self._classes[cls] = found = ghost_class(cls, self.wake)
-            if found is not None:
-                self._real[found] = cls
-        return self._classes[cls]
+        known = self._classes.get(id_of_object(cls))
+        if known is None:
+            known = cls, ghost_class(cls, self.wake)
+            self._classes[id_of_object(cls)] = known
+            if known[1] is not None:
+                self._real[id_of_object(known[1])] = cls
+        return known[1]
 
     def _look_up(self, module: str, qualname: str) -> Any:
         restriction = self._session.gate.restriction
@@ -172,61 +205,77 @@ class Ghosts:
     def has_to_fill(self, id: str) -> bool:
         """Return whether the living object `id` is a ghost that no load fills already."""
         ghost = self.identity.ghost(id)
-        return ghost is not NOTHING and id_of_object(ghost) not in self.filling
+        return ghost is not NOTHING and not self.is_filling(ghost)
 
     # -- waking
 
     def wake(self, obj: Any) -> bool:
-        """Fill a ghost; return whether this thread is filling it already.
+        """Fill a ghost; return whether the object is to be used as it is.
 
-        Raise what a load raises; the object is a ghost then as before.
+        So it is while this thread fills it, and for subclasses that code of the user made.  Raise what a load
+        raises; the object is a ghost then as before.
         """
         session = self._session
-        with session.lock:
-            if id(obj) in self.filling:
+        real = self._real.get(id_of_object(type(obj)))
+        if real is None:
+            return True
+        lock = session.lock
+        if not lock.acquire(timeout=WAIT):
+            raise StoreBusyError(session.base.location, WAIT, id=self._id_of(obj))
+        try:
+            if self.is_filling(obj):
                 return True
             entry = self.identity.entry(obj)
             if type(entry) is not Ghost:
-                self._disown(obj)
+                # Another thread was faster; or code of the user made it by its class.
+                set_class(obj, real)
                 return False
             if session.is_closed:
                 raise ClosedError(session.base.location, id=entry.id)
             self._wake(obj, entry)
+        finally:
+            lock.release()
         return False
 
-    def _disown(self, obj: Any) -> None:
-        # Another thread was faster; or code of the user made it by its class, and it is an ordinary object.
-        real = self._real.get(type(obj))
-        if real is not None:
-            set_class(obj, real)
+    def _id_of(self, obj: Any) -> str | None:
+        entry = self.identity.entry(obj)
+        return None if entry is None else entry.id
 
     def _wake(self, obj: Any, entry: Ghost) -> None:
-        session, met, id_ = self._session, entry.met, entry.id
+        met, id_, identity = entry.met, entry.id, self.identity
         assert isinstance(met, Met)
-        if entry.is_replaced:
-            raise StaleReferenceError(id_, met.referrer, "belongs to another object now")
-        identity = session.identity
-        others = [
-            each for each in met.beside(entry.position) if identity.ghost(each) is not NOTHING
-        ]
-        # It may have been loaded again since, as another object.
-        former = identity.put_instead(entry)
-        try:
-            if others:
-                with suppress(BrineryError):  # it may come from any of them
-                    self._load(session, [id_, *others], lazy=True)
-                    return
-            self._load(session, [id_], lazy=True)
-        except NotFoundError as error:
-            if error.id != id_:
+        with identity.generation(met.generation):
+            present = identity.get(id_)
+            if present is NOTHING:  # its record was removed, or is to be read again
+                identity.put_back(entry)
+            elif present is not obj:
+                raise StaleReferenceError(id_, met.referrer, "belongs to another object now")
+            try:
+                self._read_with_others(id_, met, entry.position)
+            except NotFoundError as error:
+                if error.id != id_:
+                    raise
+                raise self._dangling(id_, met.referrer) from None
+            except BrineryError as error:
+                error.add_note(
+                    f"It was first used through {met.referrer!r}, which was loaded lazily."
+                )
                 raise
-            raise self._dangling(id_, met.referrer) from None
-        except BrineryError as error:
-            error.add_note(f"It was first used through {met.referrer!r}, which was loaded lazily.")
-            raise
-        finally:
-            if former is not None:
-                identity.put_instead(former)
+        if self.is_ghost_class(type(obj)):
+            raise StaleReferenceError(id_, met.referrer, "is being loaded around this use")
+        if self._session.outermost is not None:
+            self.expect_unchanged([obj])
+
+    def _read_with_others(self, id_: str, met: Met, position: int) -> None:
+        session, identity = self._session, self.identity
+        others = [each for each in met.beside(position) if identity.ghost(each) is not NOTHING]
+        if others:
+            begun = time.monotonic()
+            with suppress(BrineryError):  # it may come from any of them
+                self._read(session, [id_, *others], lazy=True)
+                met.note_time(time.monotonic() - begun)
+                return
+        self._read(session, [id_], lazy=True, placeholders=met.placeholders)
 
     def _dangling(self, id_: str, referrer: str) -> DanglingReferenceError:
         from brinery.graph.loading.fetch import Fetcher, path_of
@@ -245,42 +294,60 @@ class Ghosts:
             if entry is not None and type(entry) is not Ghost:
                 overlay.expect_unchanged(name_of(entry.id), entry.version)
 
-    def wake_all(self, objects: Iterable[Any]) -> None:
+    def wake_all(self, objects: Sequence[Any]) -> None:
         """Wake every ghost that objects reach, and whatever those reach."""
-        identity = self.identity
-        while found := _reached_ghosts(objects, self._real):
-            ids = []
-            for ghost in found:
-                entry = identity.entry(ghost)
-                if entry is not None and identity.get(entry.id) is ghost:
-                    ids.append(entry.id)
-                else:
-                    self.wake(ghost)
-            if ids:
-                self._load(self._session, ids)
+        made = self.identity.ghosts_made
+        # Without new ghosts, what was whole is whole.
+        keys = [id_of_object(obj) for obj in objects]
+        if not self.identity.ghost_keys or all(self._whole.get(key) == made for key in keys):
+            return
+        seen: dict[int, Any] = {}
+        while found := _reached_ghosts(objects, self._real, seen):
+            for generation, ids in self._by_generation(found):
+                with self.identity.generation(generation):
+                    self._read(self._session, ids)
+            objects = found
+        if len(self._whole) > _MOST_AT_ONCE:
+            self._whole.clear()
+        self._whole.update(dict.fromkeys(keys, self.identity.ghosts_made))
+
+    def _by_generation(self, ghosts: Iterable[Any]) -> Iterator[tuple[Any, list[str]]]:
+        # The tables of living objects, each with the IDs of its ghosts; others are woken one by one.
+        found: dict[int, tuple[Any, list[str]]] = {}
+        for ghost in ghosts:
+            entry = self.identity.entry(ghost)
+            if type(entry) is not Ghost or entry.met.generation.get(entry.id) is not entry:
+                self.wake(ghost)
+                continue
+            table = entry.met.generation
+            found.setdefault(id_of_object(table), (table, []))[1].append(entry.id)
+        yield from found.values()
 
 
-def _reached_ghosts(objects: Iterable[Any], ghosts: Container[type]) -> list[Any]:
-    """Return the objects of these classes that others reach, without a look past them."""
-    seen: set[int] = set()
-    found: list[Any] = []
+def _reached_ghosts(
+    objects: Iterable[Any], ghosts: Container[int], seen: dict[int, Any]
+) -> list[Any]:
+    """Return the objects of classes with one of these `id()` that others reach, without a look past them.
+
+    `seen` keeps what was looked at, for further calls.
+    """
+    found: dict[int, Any] = {}
     wave = [*objects]
     while wave:
         following: list[Any] = []
         for obj in wave:
-            if id(obj) in seen:
-                continue
-            seen.add(id(obj))
-            cls = type(obj)
-            if cls in ghosts:
-                found.append(obj)
-            elif cls is FunctionType:
-                # Not its module.
-                following += (obj.__closure__, obj.__defaults__, obj.__kwdefaults__, vars(obj))
-            elif cls not in _ENDS and not issubclass(cls, (type, Session, ModuleType)):
-                following.append(obj)
+            key, cls = id(obj), type(obj)
+            if id(cls) in ghosts:
+                found[key] = obj
+            elif key not in seen:
+                seen[key] = obj
+                if cls is FunctionType:
+                    # Not its module.
+                    following += (obj.__closure__, obj.__defaults__, obj.__kwdefaults__, vars(obj))
+                elif cls not in _ENDS and not issubclass(cls, (type, Session, ModuleType)):
+                    following.append(obj)
         wave = gc.get_referents(*following)
-    return found
+    return [*found.values()]
 
 
 _ENDS: Final = frozenset({int, float, str, bytes, bool, NoneType, Session})

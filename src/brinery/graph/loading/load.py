@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from brinery.backend import Version
 from brinery.codec import Codec
-from brinery.errors import NotFoundError, pass_memory_error
+from brinery.errors import NotFoundError, StaleReferenceError, pass_memory_error
 from brinery.evolution.upgrades import version_of
 from brinery.graph.loading.fetch import read_one
 from brinery.record.format import SIMPLE
@@ -35,13 +35,15 @@ def load(
     """
     with session.lock, session.opened():
         ghosts = ghosts_of(session) if lazy else session.ghosts
-        if session.outermost is not None:
-            session.identity.lend(ids)
         try:
-            if len(ids) != 1 or ACTIVE.decoders:
-                found = _loader(session, placeholders=placeholders, lazy=lazy).load(ids)
-            else:
-                found = [_load_one(session, ids[0], placeholders=placeholders, lazy=lazy)]
+            try:
+                found = read(session, ids, placeholders=placeholders, lazy=lazy)
+            except StaleReferenceError as error:
+                if error.id not in ids:
+                    raise
+                # What was asked for is another object now than the one that some other refers to.
+                session.identity.forget(error.id)
+                found = read(session, ids, placeholders=placeholders, lazy=lazy)
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
@@ -51,6 +53,17 @@ def load(
             elif session.outermost is not None:
                 ghosts.expect_unchanged(found)
         return found
+
+
+def read(
+    session: Session, ids: Sequence[str], *, placeholders: bool = False, lazy: bool = False
+) -> list[Any]:
+    """Return objects as `load` does; ghosts that living ones refer to stay as they are."""
+    if session.outermost is not None:
+        session.identity.lend(ids)
+    if len(ids) != 1 or ACTIVE.decoders:
+        return _loader(session, placeholders=placeholders, lazy=lazy).load(ids)
+    return [_load_one(session, ids[0], placeholders=placeholders, lazy=lazy)]
 
 
 def _load_one(session: Session, id_: str, *, placeholders: bool, lazy: bool) -> Any:
@@ -72,7 +85,7 @@ def ghosts_of(session: Session) -> Ghosts:
     if session.ghosts is None:
         from brinery.graph.loading.ghosts import Ghosts
 
-        session.ghosts = Ghosts(session, load)
+        session.ghosts = Ghosts(session, read)
     found: Ghosts = session.ghosts
     return found
 
@@ -152,8 +165,7 @@ def _filled(
     (metadata, state, version), (cls, codec) = read, maker
     with Filling(session.ghosts, {metadata.id: ghost}) as filling:
         try:
-            filling.decide(metadata.id, cls)
-            codec.fill(state, ghost, alive.__getitem__)
+            codec.fill(state, filling.bare(metadata.id, cls), alive.__getitem__)
         except Exception as error:  # noqa: BLE001 - the loader finds out where
             pass_memory_error(error)
             return NOTHING

@@ -89,6 +89,9 @@ class Loader:
             if len(decoders) > 1:
                 self._check_ring(ids)
                 borrowed = [self.session.borrowed(id_) for id_ in ids]
+                ghosts = self.session.ghosts
+                if ghosts is not None and any(map(ghosts.has_to_fill, ids)):
+                    borrowed = [NOTHING]
                 if NOTHING not in borrowed and not keeps_fetched:
                     return borrowed
             if self._lazily is not None:
@@ -140,7 +143,9 @@ class Loader:
                 if groups:
                     simple = fetched.simple.get(id_)
                     codec = simple[4].codec if simple else fetched.others[id_].codec
-                    whole += ghosts.attach(id_, groups, codec, fetched.alive, known)
+                    whole += ghosts.attach(
+                        id_, groups, codec, fetched.alive, known, self._placeholders
+                    )
             if not whole:
                 break
             more = fetcher.fetch_lazily(whole)
@@ -258,7 +263,7 @@ class Loader:
         try:
             for id_ in links.ghosts:
                 if id_ in simple:
-                    links.filling.decide(id_, simple[id_][4].cls)
+                    links.filling.bare(id_, simple[id_][4].cls)
             return fill(simple, objects, links.ghosts)
         except Exception as error:  # noqa: BLE001 - the careful way finds out where, or decodes it
             pass_memory_error(error)

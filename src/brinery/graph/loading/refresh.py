@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brinery.errors import InvalidArgumentError
-from brinery.graph.ghost import empty, set_class, set_state, state_of
+from brinery.graph.ghost import set_class, set_state, state_of
 from brinery.graph.loading.ghosts import Met
 from brinery.graph.loading.load import ghosts_of
 from brinery.session.entry import Ghost
@@ -31,15 +31,15 @@ def refresh(session: Session, obj: Any) -> None:
                 "built in, hashes by value, or is made by code of its own: call invalidate_cache() and load "
                 "it again"
             )
+        id_ = str(entry.id)
         state = state_of(obj)
-        met = Met(str(entry.id), (str(entry.id),))
-        set_class(obj, ghost)
-        empty(obj)
-        identity.make_ghost(obj, entry, met)
         try:
+            # In this order: an object with the class of a ghost, and another entry, has its whole state.
+            set_class(obj, ghost)
+            identity.make_ghost(obj, entry, Met(id_, (id_,), identity.current))
             ghosts.wake(obj)
         except BaseException:
-            set_class(obj, cls)
             set_state(obj, state)
             identity.put_back(entry)
+            set_class(obj, cls)
             raise

@@ -30,7 +30,7 @@ from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.saving.conflict import CommitConflict, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
-from brinery.graph.saving.references import lost_references
+from brinery.graph.saving.references import References
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.clock import now
@@ -87,6 +87,7 @@ class Saver:
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
+        self._references = References(session.backend)
         self.works.begin(session, deep=options.deep)
         self.encoder.begin(session, options)
 
@@ -142,7 +143,6 @@ class Saver:
                 return _as_ids(ids)
         ids = self._enlist(roots)
         if not self.works.found:  # a ghost
-            lost_references(self.works, self._backend)
             return _as_ids(ids)
         put = self._encode(self.works.found[0])
         first = () if put is None else (put,)
@@ -169,6 +169,7 @@ class Saver:
             self._commit(puts)
             self._rewrite_collected()
         except Conflict as conflict:
+            self._references.check([*conflict.names])
             works = {work.name: work for work in self.works.found}
             refused = CommitConflict(self._backend, self._identity, has_inner=self.has_inner)
             raise refused.error([works[name] for name in conflict.names]) from conflict
@@ -180,7 +181,7 @@ class Saver:
     # -- the commit
 
     def _commit(self, puts: Iterable[Put]) -> None:
-        versions = self.session.commit(puts)
+        versions = self.session.commit(puts, self._references.demands())
         if not self._pinned:
             # Nothing is encoded any more: the entries take the memory of what is dropped here.
             self.encoder.end_encoding()
@@ -229,7 +230,7 @@ class Saver:
         yield from self._puts_of_gone(len(self.works.found))
         if self.works.referred:
             count = len(self.works.found)
-            self.works.found += self.works.woken() or lost_references(self.works, self._backend)
+            self.works.found += self.works.woken() or self._references.lost(self.works)
             if len(self.works.found) > count:
                 yield from self._puts(count)
 
@@ -278,6 +279,8 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._nonce + len(self.written).to_bytes(4, "big")
         self.written.append((work, digest, codec))
+        if self.works.referred:
+            self._references.note(work, encoded.groups)
         record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
         about = self._about(work, encoded.kind, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
