@@ -30,7 +30,7 @@ def remove(session: Session, ids: Sequence[str]) -> None:
     deleted then.
     """
     by_name = {name_of(id_): id_ for id_ in ids}
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         try:
             session.commit((), [Delete(name, PRESENT) for name in by_name])
         except Conflict as conflict:
@@ -45,7 +45,7 @@ def take(session: Session, id: str) -> Any:
 
     Raise `NotFoundError`, and all that `load` raises; then nothing was deleted.
     """
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         while True:
             obj, version = _current(session, id)
             try:
@@ -58,7 +58,7 @@ def take(session: Session, id: str) -> Any:
 
 def take_any(session: Session) -> tuple[str, Any]:
     """Take some object; return its ID and itself.  Raise `KeyError` if there is none."""
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         while names := list(session.backend.some_names(_SOME)):
             random.shuffle(names)
             for id_ in ids_of(session.backend, names):
@@ -77,7 +77,7 @@ def set_default(session: Session, id: str, default: Any) -> Any:
 
     Raise all that `load` and `save` raise.
     """
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         while True:
             try:
                 return _current(session, id)[0]

@@ -116,7 +116,7 @@ class _Recoder:
                 break
         self._left += [LeftRecord(id_, "it changes too often to be rewritten") for id_ in pending]
         if not self._is_dry_run:
-            with self._session.lock, self._session.opened():
+            with self._session.lock, self._session.call_lock, self._session.opened():
                 self._session.remember()
         progress.end()
         return self._report()
@@ -154,7 +154,7 @@ class _Recoder:
     def _flush(self) -> None:
         batch, self._batch, self._waiting = self._batch, [], 0
         while batch and not self._is_dry_run:
-            with self._session.lock, self._session.opened():
+            with self._session.lock, self._session.call_lock, self._session.opened():
                 try:
                     versions = self._session.commit([found.put for found in batch])
                 except Conflict as conflict:

@@ -90,7 +90,7 @@ class _Reindexer:
 
     def run(self, show: Show | None) -> ReindexReport:
         """Fill all; repeat that for records that another process has written since."""
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             self._backend.rebuild_index()
         count = len(self._backend.columns.unfilled(everything=True))
         self._wanted = dict(self._backend.columns.unfilled(everything=self._everything))
@@ -151,5 +151,5 @@ class _Reindexer:
 
     def _flush(self) -> None:
         batch, self._batch = self._batch, []
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             self._backend.columns.fill(batch)

@@ -72,7 +72,7 @@ def restore(
         if session is not None:
             session.sequence.reach(restoring.last)
             session.gate.adopt(restoring.identity)
-            with session.lock, session.opened():
+            with session.lock, session.call_lock, session.opened():
                 session.identity.forget_objects()
     return report
 

@@ -111,7 +111,7 @@ class Scan:
 
 def ids_in(session: Session, prefix: str = "") -> list[str]:
     """Return the IDs of all objects whose ID starts with `prefix`, sorted."""
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         found = ids_of(session.backend, session.backend.list(names_begin(prefix)))
     return in_order([id_ for id_ in found if id_.startswith(prefix)] if prefix else found)
 
@@ -125,7 +125,7 @@ def ids_of_class(session: Session, cls: type | str, prefix: str = "") -> list[st
     wanted = f"{cls.__module__}:{cls.__qualname__}" if isinstance(cls, type) else cls
     short = wanted.rpartition(":")[2].rpartition(".")[2]
     found = []
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         for name, metadata, _ in read_each(
             session.backend, [*session.backend.list(names_begin(prefix))]
         ):
@@ -148,11 +148,11 @@ def _names_of(session: Session, class_name: str) -> tuple[str, ...]:
 
 def ids_one_by_one(session: Session) -> Iterator[str]:
     """Yield the IDs of all objects, in any order, the first one without listing the others."""
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         first = ids_of(session.backend, session.backend.some_names(1))
     yield from first
     # From here on a list of all: the caller may save and remove objects between two of them.
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         ids = ids_of(session.backend, session.backend.list())
     yield from (id_ for id_ in ids if id_ not in first)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import weakref
+from _thread import RLock
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from weakref import WeakValueDictionary
 
@@ -117,6 +118,11 @@ class Session(ForkSafe):
         self.idfactory = IdFactory().bound(self.sequence)
         # Numbers that were reserved and not used are given back at the end.
         self._finalizer = weakref.finalize(self, _finish, self.sequence, backend)
+        self.call_lock = RLock()
+        """Held during each call as `lock` is, but not by a transaction between its calls.
+
+        Other threads may use ghosts then.
+        """
         self._prepare_forks()
         PersistentId.sessions.add(self)
 
@@ -240,17 +246,19 @@ class Session(ForkSafe):
 
     def begin(self, transaction: Transaction) -> None:
         """Hold back all writes from now on, until `leave`, which has to come even if this is interrupted."""
-        transaction.begin()
-        self._transactions.append(transaction)
-        self.backend = transaction.overlay
+        with self.call_lock:
+            transaction.begin()
+            self._transactions.append(transaction)
+            self.backend = transaction.overlay
 
     def leave(self, transaction: Transaction) -> None:
         """Write again to the backend below `transaction`; roll back inner transactions that are open."""
-        while transaction in self._transactions:
-            inner = self._transactions.pop()
-            self.backend = self._transactions[-1].overlay if self._transactions else self.base
-            if inner is not transaction:
-                inner.roll_back()
+        with self.call_lock:
+            while transaction in self._transactions:
+                inner = self._transactions.pop()
+                self.backend = self._transactions[-1].overlay if self._transactions else self.base
+                if inner is not transaction:
+                    inner.roll_back()
 
     # -- life
 
@@ -267,13 +275,29 @@ class Session(ForkSafe):
         """Close the backend and forget all objects, which stay usable; a second call does nothing."""
         if self.is_closed:
             return
-        with self.lock:
+        with self.lock, self.call_lock:
             while self._transactions:
                 self._transactions.pop().roll_back()
             self.backend = self.base
             self.is_closed = True
             self._finalizer()
             self.identity = IdentityMap()
+
+    def _hold(self, timeout: float) -> bool:
+        if not super()._hold(timeout):
+            return False
+        if self.call_lock.acquire(timeout=timeout):
+            return True
+        super()._let_go()
+        return False
+
+    def _let_go(self) -> None:
+        self.call_lock.release()
+        super()._let_go()
+
+    def _go_on(self, is_whole: bool) -> None:
+        self.call_lock = RLock()
+        super()._go_on(is_whole)
 
     def _before_fork(self) -> None:
         if not self.is_closed:

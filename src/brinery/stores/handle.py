@@ -142,7 +142,7 @@ class Handle:
 
         Objects that are still alive keep their IDs.
         """
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             self._session.identity.forget_objects()
 
     def pre_fork(self) -> None:

@@ -45,7 +45,7 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     def __contains__(self, id: object) -> bool:
         if not isinstance(id, str):
             return False
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return self._session.backend.has(name_of(id))
 
     def __iter__(self) -> Iterator[str]:
@@ -54,7 +54,7 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
         return ids_one_by_one(self._session)
 
     def __len__(self) -> int:
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return self._session.backend.count_names()
 
     def remove_many(self, ids: Iterable[str]) -> None:
@@ -136,7 +136,7 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
         """
         from brinery.operations.scan import require_records
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             require_records(self._session.backend)
             self._session.commit((), list(self._session.backend.list()))
             self._session.identity.clear()

@@ -182,7 +182,7 @@ class SqlStore(Store):
         that is not an expression, and `StorageError`.
         """
         omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
-        with self.session.lock, self.session.opened():
+        with self.session.lock, self.session.call_lock, self.session.opened():
             names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
             return ids_of(self._sql, names)
 

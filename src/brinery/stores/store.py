@@ -155,7 +155,7 @@ class Store(StoreMapping):
 
     def remember(self) -> None:
         """Write the settings of this opening (codec, protocol, transform, layout) as the store's own."""
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             self._session.remember()
 
     # -- transactions
@@ -257,7 +257,7 @@ class Store(StoreMapping):
         """
         from brinery.operations.dry_run import Checker
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return Checker(self._session).check(self.list(), progress)
 
     def gc(
@@ -278,7 +278,7 @@ class Store(StoreMapping):
         from brinery.operations.collect import collect
 
         wanted = [required_id(root) for root in several("roots", roots)]
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             backend, identity = self._session.backend, self._session.identity
             report = collect(
                 backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
@@ -315,7 +315,7 @@ class Store(StoreMapping):
         """
         from brinery.operations.reseal import reseal
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return reseal(self._session, unsealed=unsealed)
 
     # -- records
@@ -351,7 +351,7 @@ class Store(StoreMapping):
         """
         from brinery.record.info import read_info
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             session = self._session
             return read_info(session.backend, name_of(required_id(id)), id, session.gate.seals)
 
@@ -365,7 +365,7 @@ class Store(StoreMapping):
 
         wanted = self.list() if ids is None else [*map(required_id, several("ids", ids))]
         for some in (wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)):
-            with self._session.lock, self._session.opened():
+            with self._session.lock, self._session.call_lock, self._session.opened():
                 session = self._session
                 found = [*read_infos(session.backend, some, session.gate.seals)]
             yield from found
@@ -379,7 +379,7 @@ class Store(StoreMapping):
         """
         from brinery.operations.required_globals import needs_of
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return needs_of(self._session, required_id(id))
 
     def references(self, id: str) -> Sequence[Id]:
@@ -394,5 +394,5 @@ class Store(StoreMapping):
         """
         from brinery.operations.scan import referrers
 
-        with self._session.lock, self._session.opened():
+        with self._session.lock, self._session.call_lock, self._session.opened():
             return referrers(self._session.backend, required_id(id))

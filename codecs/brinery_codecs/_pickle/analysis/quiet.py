@@ -20,12 +20,11 @@ from brinery_codecs._pickle.openings import HARMLESS, may_extend
 _OWN: Final = frozenset({"external", "new_root", "root", "hashable_root"})
 _SLOTS_OF_DATACLASS: Final = getattr(dataclasses, "_dataclass_setstate", None)
 _QUIET: Final = {
-    **HARMLESS,
     "copyreg": {"_reconstructor", "__newobj__", "__newobj_ex__"},
     "_codecs": {"encode"},
     "pathlib": {"Path", "PosixPath", "PurePath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
     "pathlib._local": {"PosixPath", "PurePosixPath", "PureWindowsPath", "WindowsPath"},
-    "builtins": {*HARMLESS["builtins"], "object", "complex", "NotImplemented", "Ellipsis"},
+    "builtins": {"object", "NotImplemented", "Ellipsis"},
     "brinery_codecs.functions": {
         *("make_code", "make_cell", "fill_cell", "make_function", "fill_function"),
     },
@@ -38,8 +37,26 @@ _QUIET: Final = {
 """Names whose calls look at no object that they are given, but at its hash."""
 
 
-class _StandIn(list[Any]):
-    """Takes the place of whatever a pickle names or makes."""
+class _Unused:
+    """Refuses what would look at the object that it stands for."""
+
+    def _refused(self, *_: Any) -> Any:
+        raise LookupError
+
+    __str__ = __repr__ = __bool__ = __len__ = __iter__ = __format__ = __reduce_ex__ = _refused
+    __index__ = __int__ = __float__ = __complex__ = __bytes__ = __getitem__ = __contains__ = (
+        _refused
+    )
+
+
+class _Target(_Unused):
+    """Takes the place of a persistable object."""
+
+    __hash__ = object.__hash__
+
+
+class _StandIn(_Unused, list[Any]):
+    """Takes the place of whatever else a pickle names or makes."""
 
     def __new__(cls, *_: Any, **__: Any) -> _StandIn:
         return list.__new__(cls)
@@ -62,11 +79,17 @@ class _StandIn(list[Any]):
         """Do nothing."""
 
 
+def _target(id: str) -> _Target:
+    return _Target()
+
+
 class _Trial(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         if module == "brinery.reference":
             if name in _OWN:
-                return str if name == "external" else _StandIn
+                return _target if name == "external" else _StandIn
+        elif name in HARMLESS.get(module, ()):
+            return super().find_class(module, name)
         elif name in _QUIET.get(module, ()) or _is_quiet_class(module, name):
             return _StandIn
         raise LookupError

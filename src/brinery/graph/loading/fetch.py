@@ -250,7 +250,8 @@ class Fetcher:
                 alive[id_] = obj
         if missing and len(ACTIVE.decoders) > 1:
             # A load around this one may have completed some of them.
-            found = {id_: self._session.borrowed(id_) for id_ in missing if id_ not in excluded}
+            others = [id_ for id_ in missing if id_ not in excluded and id_ not in self._ghosts]
+            found = {id_: self._session.borrowed(id_) for id_ in others}
             alive.update({id_: obj for id_, obj in found.items() if obj is not NOTHING})
             missing = [id_ for id_ in missing if id_ not in alive]
         return missing

@@ -48,11 +48,13 @@ class LazyFetcher(Fetcher):
         whole: set[str] = set()
         is_quick = self.is_lean and self._session.gate.accepts_plain
         wave = list(dict.fromkeys(ids))
+        size = 0
         while wave:
             following: set[str] = set()
             wanted = {name_of(id_): id_ for id_ in self._missing(wave, alive)}
             for place, data, version in get_many(list(wanted)):
                 id_ = wanted.pop(place)
+                size += data.size if isinstance(data, Ranges) else len(data)
                 if is_quick and type(data) is bytes and id_ not in whole:
                     metadata = metadata_as_written(data, id_)
                     if metadata is not None and metadata[8] == SIMPLE:
@@ -88,6 +90,7 @@ class LazyFetcher(Fetcher):
                 # Some were read before it was known that they have to be whole.
                 early = [waiting.pop(id_) for id_ in following if id_ in waiting]
                 following = {*chain(*(chain(*groups[1::2]) for groups in early))}
+        self._session.ghosts.bytes_read += size
         return found
 
     def _may_run_code(self, read: FetchedRecord) -> bool:

@@ -10,7 +10,7 @@ import gc
 import sys
 import time
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from importlib import import_module
 from types import FunctionType, ModuleType, NoneType
 from weakref import WeakSet
@@ -38,8 +38,10 @@ from brinery.typing import Any, Final
 id_of_object = id
 _MOST_AT_ONCE: Final = 1024
 """Most ghosts to wake together."""
-_LONGEST: Final = 0.1
-"""Seconds after which fewer are woken together."""
+_LARGEST: Final = 1 << 24
+"""Bytes of records after which fewer are woken together."""
+_MOMENT: Final = 0.05
+"""Seconds to wait for the end of a call, before a look whether there is a transaction."""
 WAIT: Final = 60.0
 """Seconds that the use of a ghost waits for calls of other threads to the store."""
 
@@ -79,10 +81,10 @@ class Met:
         self.next = position + self.window
         return self.ids[position + 1 : position + self.window]
 
-    def note_time(self, seconds: float) -> None:
-        """Wake fewer the next time if those of the last time took long: they are large."""
-        if seconds > _LONGEST:
-            self.window = max(1, self.window // 4)
+    def note_size(self, size: int) -> None:
+        """Wake fewer the next time if the records of the last time had so many bytes."""
+        if size > _LARGEST:
+            self.window = max(1, self.window * _LARGEST // size // 2)
 
 
 class Ghosts:
@@ -101,6 +103,8 @@ class Ghosts:
         self._found: dict[str, tuple[type, type | None]] = {}
         self.fillings: WeakSet[Any] = WeakSet()
         """The `Filling` of each load of the thread that holds the lock."""
+        self.bytes_read = 0
+        """Of the records of all lazy loads."""
         self._whole: dict[int, int] = {}
         """By the `id()` of objects that reached no ghosts: how many ghosts were made until then."""
 
@@ -219,10 +223,7 @@ class Ghosts:
         real = self._real.get(id_of_object(type(obj)))
         if real is None:
             return True
-        lock = session.lock
-        if not lock.acquire(timeout=WAIT):
-            raise StoreBusyError(session.base.location, WAIT, id=self._id_of(obj))
-        try:
+        with self._locked(obj):
             if self.is_filling(obj):
                 return True
             entry = self.identity.entry(obj)
@@ -233,9 +234,27 @@ class Ghosts:
             if session.is_closed:
                 raise ClosedError(session.base.location, id=entry.id)
             self._wake(obj, entry)
-        finally:
-            lock.release()
         return False
+
+    @contextmanager
+    def _locked(self, obj: Any) -> Iterator[None]:
+        """Keep other threads from calling the store.
+
+        In a transaction of another thread, which may wait for this one, a ghost is read between its calls.
+        """
+        session, until = self._session, time.monotonic() + WAIT
+        with ExitStack() as held:
+            while not session.lock.acquire(timeout=_MOMENT):
+                if session.outermost is not None:
+                    break
+                if time.monotonic() > until:
+                    raise StoreBusyError(session.base.location, WAIT, id=self._id_of(obj))
+            else:
+                held.callback(session.lock.release)
+            if not session.call_lock.acquire(timeout=max(0.0, until - time.monotonic())):
+                raise StoreBusyError(session.base.location, WAIT, id=self._id_of(obj))
+            held.callback(session.call_lock.release)
+            yield
 
     def _id_of(self, obj: Any) -> str | None:
         entry = self.identity.entry(obj)
@@ -270,10 +289,10 @@ class Ghosts:
         session, identity = self._session, self.identity
         others = [each for each in met.beside(position) if identity.ghost(each) is not NOTHING]
         if others:
-            begun = time.monotonic()
+            before = self.bytes_read
             with suppress(BrineryError):  # it may come from any of them
                 self._read(session, [id_, *others], lazy=True)
-                met.note_time(time.monotonic() - begun)
+                met.note_size(self.bytes_read - before)
                 return
         self._read(session, [id_], lazy=True, placeholders=met.placeholders)
 

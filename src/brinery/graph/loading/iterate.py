@@ -39,7 +39,7 @@ def iterate(
 
 def _in_parts(session: Session, ids: Sequence[str]) -> Iterator[list[str]]:
     # Those that are stored, together as long as their records are small.
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         tails = session.backend.get_tails([*map(name_of, ids)], 0)
         sizes = {name: size for name, _, size, _ in tails}
     part: list[str] = []

@@ -33,7 +33,7 @@ def load(
     If `lazy`, what they refer to is read when it is used.  With `placeholders`, a `Placeholder` replaces
     an object whose class or codec is missing.  Raise what `Loader.load` raises.
     """
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         ghosts = ghosts_of(session) if lazy else session.ghosts
         try:
             try:

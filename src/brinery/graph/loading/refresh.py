@@ -13,7 +13,7 @@ from brinery.typing import Any
 
 def refresh(session: Session, obj: Any) -> None:
     """Give an object the state that its record has; see `Store.refresh`."""
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         identity, ghosts = session.identity, ghosts_of(session)
         entry = identity.entry(obj)
         if entry is None:

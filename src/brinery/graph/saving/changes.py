@@ -39,7 +39,7 @@ def changes(session: Session, objects: Sequence[Any], *, deep: bool = True) -> l
         found.extend((work, codec) for work, _, codec in saver.written)
         raise _Enough
 
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         saver = saver_for(session, session.save_options._replace(check=stop, deep=deep))
         saver.works.give_ids(lambda _: f"new.{len(saver.works.found)}.{id(saver)}")
         with suppress(_Enough):

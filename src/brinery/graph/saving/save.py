@@ -26,7 +26,7 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
     """
     codec = options.codec
     members = codec.codecs if isinstance(codec, CodecChain) else (codec,)
-    with session.lock, session.opened():
+    with session.lock, session.call_lock, session.opened():
         session.gate.check_saving([member.name for member in members])
         session.remember_once()
         for attempt in range(1, _ATTEMPTS + 1):
@@ -62,10 +62,12 @@ def transaction(session: Session) -> Iterator[None]:
                 yield
             finally:
                 session.leave(held_back)
-            held_back.commit()
+            with session.call_lock:
+                held_back.commit()
             if collected := held_back.collected():
                 roots = [Root(obj, id_) for id_, obj in collected.items()]
                 save(session, roots, session.save_options)
         finally:
-            held_back.roll_back()
-            held_back.close()
+            with session.call_lock:
+                held_back.roll_back()
+                held_back.close()
