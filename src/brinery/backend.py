@@ -15,7 +15,7 @@ from io import BytesIO
 from itertools import chain, islice
 
 from brinery.codec import Buffer
-from brinery.errors import BrineryError, StorageError, derived
+from brinery.errors import BrineryError, NotMappableError, StorageError, derived
 from brinery.typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
@@ -163,6 +163,13 @@ class Ranges:
         """Return the bytes from one position to another, fewer if the record ends before that."""
         return self._data[start:stop]
 
+    def map(self, stop: int, *, is_private: bool) -> Any:
+        """Return the bytes up to `stop` as a map of a file; its changes stay in memory if it `is_private`.
+
+        They stay as they are, whatever happens to the record.  An engine that `maps_files` overrides this.
+        """
+        raise NotMappableError("it is not in a file of its own")
+
     def read_into(self, start: int, view: memoryview) -> None:
         """Fill `view`, which is writable and contiguous, with the bytes from `start` on.
 
@@ -200,6 +207,8 @@ class BackendCapabilities(NamedTuple):
     """Records outlive the process."""
     keeps_columns: bool = False
     """Columns and references are kept from `Put.about`, which every put of a record has."""
+    maps_files: bool = False
+    """`Ranges.map` gives maps of files."""
 
 
 class Backend(ABC):

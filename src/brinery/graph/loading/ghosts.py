@@ -26,6 +26,7 @@ from brinery.record.record import Groups
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Ghost
 from brinery.session.identity import NOTHING
+from brinery.session.options import Mapped
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -40,11 +41,13 @@ class Met:
     If they are used in that order, more and more of them are woken at once.
     """
 
-    __slots__ = ("ids", "next", "referrer", "window")
+    __slots__ = ("ids", "mapped", "next", "referrer", "window")
 
-    def __init__(self, referrer: str, ids: Sequence[str]) -> None:
+    def __init__(self, referrer: str, ids: Sequence[str], mapped: Mapped | None = None) -> None:
         self.referrer = referrer
         self.ids = ids
+        self.mapped = mapped
+        """How their large arrays are to be mapped, as those of the referrer; None for not at all."""
         self.next = 0
         """The position at which a use continues the last ones."""
         self.window = 1
@@ -84,10 +87,12 @@ class Ghosts:
         groups: Groups,
         objects: dict[str, Any],
         known: Sequence[Mapping[str, Any]],
+        mapped: Mapped | None = None,
     ) -> list[str]:
         """Add an object for each reference of a record to `objects`: a living one, or a ghost.
 
-        Leave out those that are in one of `known`.  Return the IDs of objects that cannot be ghosts.
+        Leave out those that are in one of `known`.  The ghosts wake `mapped`.  Return the IDs of objects that
+        cannot be ghosts.
         """
         identity = self._session.identity
         whole: list[str] = []
@@ -106,7 +111,7 @@ class Ghosts:
             if ghost is None:
                 whole += new
             else:
-                met = Met(referrer, new)
+                met = Met(referrer, new, mapped)
                 identity.enter_ghosts(new, ghost, met, 0, objects)
         return whole
 
@@ -207,9 +212,9 @@ class Ghosts:
         try:
             if others:
                 with suppress(BrineryError):  # it may come from any of them
-                    self._load(session, [id_, *others], lazy=True)
+                    self._load(session, [id_, *others], lazy=True, mapped=met.mapped)
                     return
-            self._load(session, [id_], lazy=True)
+            self._load(session, [id_], lazy=True, mapped=met.mapped)
         except NotFoundError as error:
             if error.id != id_:
                 raise
@@ -229,19 +234,23 @@ class Ghosts:
             path = path_of(id_, Fetcher(self._session).fetch_one(referrer))
         return DanglingReferenceError(id_, referrer, self._session.backend.location, path)
 
-    def wake_all(self, objects: Iterable[Any]) -> None:
-        """Wake every ghost that objects reach, and whatever those reach."""
+    def wake_all(self, objects: Iterable[Any], mapped: Mapped | None = None) -> None:
+        """Wake every ghost that objects reach, and whatever those reach.
+
+        They wake `mapped`, or if that is None as they were met.
+        """
         identity = self.identity
         while found := _reached_ghosts(objects, self._real):
-            ids = []
+            ids: dict[Mapped | None, list[str]] = {}
             for ghost in found:
                 entry = identity.entry(ghost)
-                if entry is not None and identity.get(entry.id) is ghost:
-                    ids.append(entry.id)
+                if type(entry) is Ghost and identity.get(entry.id) is ghost:
+                    assert isinstance(entry.met, Met)
+                    ids.setdefault(mapped or entry.met.mapped, []).append(entry.id)
                 else:
                     self.wake(ghost)
-            if ids:
-                self._load(self._session, ids)
+            for how, some in ids.items():
+                self._load(self._session, some, mapped=how)
 
 
 def _reached_ghosts(objects: Iterable[Any], ghosts: Container[type]) -> list[Any]:

@@ -6,6 +6,7 @@ from brinery.errors import InvalidArgumentError
 from brinery.graph.ghost import empty, set_class, set_state, state_of
 from brinery.graph.loading.ghosts import Met
 from brinery.graph.loading.load import ghosts_of
+from brinery.graph.loading.mapper import mapped_as
 from brinery.session.entry import Ghost
 from brinery.session.session import Session
 from brinery.typing import Any
@@ -32,7 +33,7 @@ def refresh(session: Session, obj: Any) -> None:
                 "it again"
             )
         state = state_of(obj)
-        met = Met(str(entry.id), (str(entry.id),))
+        met = Met(str(entry.id), (str(entry.id),), mapped_as(session, entry.id, obj))
         set_class(obj, ghost)
         empty(obj)
         identity.make_ghost(obj, entry, met)
