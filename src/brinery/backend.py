@@ -21,8 +21,7 @@ from brinery.typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 T = TypeVar("T")
 
 Version = Hashable
-"""Identifies one state of a name: opaque, comparable for equality, changed by every put of other
-bytes."""
+"""One state of a name: opaque, comparable for equality, changed by every put of other bytes."""
 
 
 class Expect(Enum):
@@ -164,10 +163,7 @@ class Ranges:
         return self._data[start:stop]
 
     def map(self, stop: int, *, is_private: bool) -> Any:
-        """Return the bytes up to `stop` as a map of a file; its changes stay in memory if it `is_private`.
-
-        They stay as they are, whatever happens to the record.  An engine that `maps_files` overrides this.
-        """
+        """Return a map of the file with the bytes up to `stop`; changes stay in memory if it `is_private`."""
         raise NotMappableError("it is not in a file of its own")
 
     def read_into(self, start: int, view: memoryview) -> None:
@@ -208,7 +204,7 @@ class BackendCapabilities(NamedTuple):
     keeps_columns: bool = False
     """Columns and references are kept from `Put.about`, which every put of a record has."""
     maps_files: bool = False
-    """`Ranges.map` gives maps of files."""
+    """`Ranges.map` gives a map of each record, which stays as it is whatever happens to the record."""
 
 
 class Backend(ABC):
@@ -389,10 +385,7 @@ class Backend(ABC):
             yield name, end, size, version
 
     def is_open_to_others(self) -> str | None:
-        """Return why other users can write here, or None if they cannot.
-
-        The base class cannot know, and returns None.
-        """
+        """Return why other users can write here, or None if they cannot; the base class cannot know."""
         return None
 
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do

@@ -105,9 +105,7 @@ class LargeRecord:
             found.append(digests()[1](chunk))
         return b"".join(found) == expected
 
-    def _detached(
-        self, detached: Detached, parts: Sequence[bytes]
-    ) -> tuple[bytes, Sequence[bool]]:
+    def _detached(self, detached: Detached, parts: Sequence[bytes]) -> tuple[bytes, Sequence[bool]]:
         try:
             return detached(parts, [each.size for each in self.metadata.buffers])
         except ValueError as error:

@@ -29,8 +29,8 @@ class Loading(StoreMapping):
         to are read when they are first used; None leaves that to the store.  `missing` says how to load
         objects whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.
 
-        With `mmap`, arrays from 64 kB on are views of the files of a store in a directory: "r" read-only ones,
-        "c" ones that can be changed, in memory (copy on write).  With ``verify="payload"`` everything but the
+        With `mmap`, arrays from 64 kB on are views of files, in a store in a directory: "r" gives read-only
+        ones, "c" such that can be changed, in memory (copy on write).  With ``verify="payload"`` everything but the
         bytes of these arrays is checked, with "all" these, too; without `mmap` all is checked in either case.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,

@@ -91,9 +91,7 @@ def ghosts_of(session: Session) -> Ghosts:
     return found
 
 
-def _loader(
-    session: Session, mapper: Mapper | None, *, placeholders: bool, lazy: bool
-) -> Loader:
+def _loader(session: Session, mapper: Mapper | None, *, placeholders: bool, lazy: bool) -> Loader:
     # Opening a store needs no loader.
     from brinery.graph.loading.loader import Loader
 
