@@ -30,8 +30,8 @@ class Loading(StoreMapping):
         objects whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.
 
         With `mmap`, arrays from 64 kB on are views of files, in a store in a directory: "r" gives read-only
-        ones, "c" such that can be changed, in memory (copy on write).  With ``verify="payload"`` everything but the
-        bytes of these arrays is checked, with "all" these, too; without `mmap` all is checked in either case.
+        ones, "c" such that can be changed, in memory (copy on write).  ``verify="payload"`` then checks
+        everything but the bytes of these arrays, "all" these, too.  Without `mmap` all is always checked.
 
         Raise `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`,
         `StorageError`, and `NotMappableError` for what cannot be mapped, or is alive and not mapped so.
