@@ -9,6 +9,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -312,6 +313,42 @@ def test_a_ghost_wakes_mapped_in_a_transaction(store: FilesystemStore) -> None:
         store.save(root[1])
         assert store.load("root", mmap="c") is root
     assert FilesystemStore(store.directory).load("root")[1].weights[0] == 9
+
+
+@each_mode
+def test_an_update_changes_a_mapped_object(store: FilesystemStore, mode: str) -> None:
+    """Where its arrays can be changed; otherwise it gets another object, with arrays that can."""
+    store.save(Layer(numbers()), "a")
+    store.invalidate_cache()
+    found = store.load("a", mmap=mode)
+
+    def change(layer: Layer) -> None:
+        layer.weights[2] = 7
+
+    updated = store.update("a", change)
+    assert (updated is found) == (mode == "c")
+    assert found.weights[2] == (7 if mode == "c" else 2)
+    with FilesystemStore(store.directory) as other:
+        again = other.load("a")
+        assert again.weights[2] == 7
+        assert again.weights.flags.writeable
+
+
+def test_a_save_of_a_mapped_object_takes_little_memory(store: FilesystemStore) -> None:
+    """It compares bytes where they are: also those of its record, where an equal object encodes otherwise."""
+    store.save([numbers(10), numbers(1_000_000)], "small")
+    store.save([numbers(4_000_000)], "a")
+    store.invalidate_cache()
+    small, found = store.load_many(["small", "a"], mmap="r")
+    store.save(small)
+    files = files_of(Path(store.directory))
+    tracemalloc.start()
+    try:
+        store.save(found)
+        assert tracemalloc.get_traced_memory()[1] < 4_000_000
+    finally:
+        tracemalloc.stop()
+    assert files_of(Path(store.directory)) == files
 
 
 def test_an_object_is_refreshed_in_its_mode(store: FilesystemStore) -> None:

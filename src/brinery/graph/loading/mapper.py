@@ -122,4 +122,5 @@ def mapped_again(session: Session, entry: Entry, how: Mapped) -> Record | None:
         if ranges.version != entry.version:
             return None
         large = session.gate.opened(ranges, id_, path)
+        session.gate.check_codec(entry.codec, large.metadata)
         return Mapper(session, how).record(large, entry.codec, path)
