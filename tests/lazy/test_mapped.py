@@ -34,6 +34,7 @@ from brinery import (
     make_store,
     recode,
 )
+from brinery.graph.loading.mapper import Mapper
 from brinery.operations.fsck import fsck
 from brinery.record.parts import LargeRecord
 from brinery_codecs.pickle import PickleCodec
@@ -619,6 +620,40 @@ def test_threads_map_one_object(store: FilesystemStore) -> None:
         thread.join()
     assert len(found) == 8
     assert len({*map(id, found)}) == 1
+
+
+def test_what_is_saved_during_a_load_is_mapped(
+    store: FilesystemStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that is loaded is of one state, also where others left the graph in between."""
+    store.save({"weights": numbers(), "before": Layer(numbers())}, "a")
+    store.save("text", "b")
+    store.invalidate_cache()
+    other = make_store(store.url)
+    real = Mapper.record
+    calls: list[Any] = []
+
+    def saving(*arguments: Any) -> Any:
+        calls.append(arguments)
+        if len(calls) == 1:
+            other.replace("a", {"weights": numbers() + 1, "before": None})
+        return real(*arguments)
+
+    monkeypatch.setattr(Mapper, "record", saving)
+    found, _ = store.load_many(["a", "b"], mmap="r")
+    assert len(calls) == 3
+    assert found["before"] is None
+    assert found["weights"][0] == 1
+    assert store.load("a", mmap="r") is found
+
+
+def test_seals_that_nobody_checks_hinder_nothing(tmp_path: Path) -> None:
+    """As they hinder no other load."""
+    with FilesystemStore(tmp_path, trust=Trust(key=b"k" * 32)) as store:
+        store.save([numbers(), numbers(1_000_000)], "a")
+    with FilesystemStore(tmp_path, trust="anyone") as store:
+        for array in store.load("a", mmap="r", verify="all"):
+            assert map_of(array) is not None
 
 
 def test_a_place_that_is_only_read_is_mapped(store: FilesystemStore) -> None:

@@ -103,7 +103,8 @@ class Mapper:
     def end(self, objects: Mapping[str, Any]) -> None:
         """Note the objects of a load that have mapped arrays."""
         for id_, file in self._files.items():
-            self._session.mapped[id_, id_of_object(objects[id_]), self.how.is_private] = file
+            if id_ in objects:  # others left the graph while it was read
+                self._session.mapped[id_, id_of_object(objects[id_]), self.how.is_private] = file
 
 
 def mapped_as(session: Session, id: str, obj: Any) -> Mapped | None:
