@@ -41,7 +41,9 @@ class Loading(StoreMapping):
         placeholders = wants_placeholders(missing)
         mapped = None
         if mmap is not None or verify != "payload":
-            mapped = _mapped(mmap, verify)  # a call less takes a twentieth of a load of what is alive
+            mapped = _mapped(
+                mmap, verify
+            )  # a call less takes a twentieth of a load of what is alive
         wanted = [required_id(id)]
         return load(session, wanted, placeholders=placeholders, lazy=is_lazy, mapped=mapped)[0]
 
