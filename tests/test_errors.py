@@ -71,6 +71,7 @@ OWN_VALUES: dict[str, dict[str, Any]] = {
 ALSO: dict[str, type[Exception]] = {
     "InvalidArgumentError": ValueError,
     "UrlError": ValueError,
+    "NotMappableError": ValueError,
     "UnknownSchemeError": ValueError,
     "UnknownCodecError": ValueError,
     "ProtocolError": ValueError,

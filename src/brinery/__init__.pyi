@@ -28,6 +28,7 @@ from brinery.errors import MissingClassError as MissingClassError
 from brinery.errors import MissingColumnsError as MissingColumnsError
 from brinery.errors import MissingTableError as MissingTableError
 from brinery.errors import NotFoundError as NotFoundError
+from brinery.errors import NotMappableError as NotMappableError
 from brinery.errors import Problem as Problem
 from brinery.errors import ProtocolError as ProtocolError
 from brinery.errors import ReadOnlyError as ReadOnlyError

@@ -15,14 +15,13 @@ from io import BytesIO
 from itertools import chain, islice
 
 from brinery.codec import Buffer
-from brinery.errors import BrineryError, StorageError, derived
+from brinery.errors import BrineryError, NotMappableError, StorageError, derived
 from brinery.typing import Any, ClassVar, Final, NamedTuple, Self, TypeVar
 
 T = TypeVar("T")
 
 Version = Hashable
-"""Identifies one state of a name: opaque, comparable for equality, changed by every put of other
-bytes."""
+"""One state of a name: opaque, comparable for equality, changed by every put of other bytes."""
 
 
 class Expect(Enum):
@@ -131,8 +130,6 @@ class Delete(NamedTuple):
 class Unchanged(Delete):
     """A name that a commit neither writes nor deletes, and that must be as it says; see `Backend.commit`."""
 
-    __slots__ = ()
-
 
 class Derived(NamedTuple):
     """A record that was read, and what an engine with columns has to keep beside it."""
@@ -168,6 +165,10 @@ class Ranges:
     def read(self, start: int, stop: int) -> bytes:
         """Return the bytes from one position to another, fewer if the record ends before that."""
         return self._data[start:stop]
+
+    def map(self, stop: int, *, is_private: bool) -> Any:
+        """Return a map of the file with the bytes up to `stop`; changes stay in memory if it `is_private`."""
+        raise NotMappableError("it is not in a file of its own")
 
     def read_into(self, start: int, view: memoryview) -> None:
         """Fill `view`, which is writable and contiguous, with the bytes from `start` on.
@@ -206,6 +207,8 @@ class BackendCapabilities(NamedTuple):
     """Records outlive the process."""
     keeps_columns: bool = False
     """Columns and references are kept from `Put.about`, which every put of a record has."""
+    maps_files: bool = False
+    """`Ranges.map` gives a map of each record, which stays as it is whatever happens to the record."""
 
 
 class Backend(ABC):
@@ -281,10 +284,7 @@ class Backend(ABC):
         return f"{self.location}/{name}"
 
     def get_tail(self, name: str, count: int) -> tuple[bytes, int, Version]:
-        """Return the last `count` bytes (or all), the full size in bytes, and the version.
-
-        Raise `Missing`.
-        """
+        """Return the last `count` bytes (or all), the full size, and the version.  Raise `Missing`."""
         data, version = self.get(name)
         return data[-count:] if count else b"", len(data), version
 
@@ -386,10 +386,7 @@ class Backend(ABC):
             yield name, end, size, version
 
     def is_open_to_others(self) -> str | None:
-        """Return why other users can write here, or None if they cannot.
-
-        The base class cannot know, and returns None.
-        """
+        """Return why other users can write here, or None if they cannot; the base class cannot know."""
         return None
 
     def pre_fork(self) -> None:  # noqa: B027 - most engines have nothing to do

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
+from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put, Ranges
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.backends.memory import MemoryBackend
 from brinery.backends.overlay import Overlay
@@ -205,3 +205,28 @@ def test_large_transactions_go_to_a_file(base: Backend, overlay: Overlay) -> Non
     assert overlay._held._file._rolled  # type: ignore[attr-defined]
     for number in range(6):
         assert overlay.get(f"Large.{number}")[0] == str(number).encode() + piece
+
+
+def test_large_records_below_are_opened_and_not_read(tmp_path: Path) -> None:
+    """As the backend there does for records that nobody has written here."""
+    with closing(DirectoryBackend(tmp_path)) as base, closing(Overlay(base)) as overlay:
+        below, here = body(1) * (1 << 19), body(2) * (1 << 19)
+        for name in ("Task.1", "Task.2", "Task.3"):
+            base.put(name, below)
+        overlay.put("Task.2", here)
+        overlay.delete("Task.3")
+        found = {name: data for name, data, _ in overlay.get_records(f"Task.{n}" for n in range(5))}
+        assert [*found] == ["Task.2", "Task.1"]
+        opened = [found["Task.1"], overlay.get_record("Task.1"), overlay.open_ranges("Task.1")]
+        for each in opened:
+            assert isinstance(each, Ranges)
+            with each as ranges:
+                assert ranges.read(0, ranges.size) == below
+        assert found["Task.2"] == here
+        assert overlay.get_record("Task.2") == overlay.get("Task.2")
+        with overlay.open_ranges("Task.2") as ranges:
+            assert ranges.read(0, ranges.size) == here
+        for call in (overlay.get_record, overlay.open_ranges):
+            for name in ("Task.3", "Task.4"):
+                with pytest.raises(Missing):
+                    call(name)

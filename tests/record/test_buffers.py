@@ -94,7 +94,7 @@ def test_what_is_written_is_what_was_digested() -> None:
     assert stream.size == len(whole)
     for _ in range(2):  # it can be taken again
         assert b"".join(stream) == whole
-    assert [*map(len, stream)] == [6, *[MIB // 8] * 16, 5, 6]
+    assert [*map(len, stream)] == [6, MIB // 4 - 6, *[MIB // 4] * 7, 11, 6]
     taken = iter(stream)
     first = b"".join(itertools.islice(taken, 9))
     data[7] ^= 1
@@ -104,6 +104,24 @@ def test_what_is_written_is_what_was_digested() -> None:
     data[7] ^= 1
     assert b"".join(stream) == whole
     assert digest == digest_around([b"before", b"behind"], buffers)
+
+
+@pytest.mark.parametrize("offset", [64, MIB // 4, MIB - 64])
+@pytest.mark.parametrize("size", [1 << 16, MIB - 64, MIB, MIB + 64, 3 * MIB + 5])
+def test_each_chunk_is_compared_wherever_it_is_cut(size: int, offset: int) -> None:
+    """What is written together ends at multiples of 256 KiB of the file, and digests are of each MiB."""
+    data = bytearray(os.urandom(size))
+    pieces: list[Buffer] = [bytes(offset), memoryview(data), b"behind"]
+    _, buffers = digest_and_buffers(pieces)
+    stream = as_digested(pieces, buffers, LookupError)
+    assert b"".join(stream) == b"".join(pieces)
+    places = [*itertools.accumulate(map(len, stream))][1:-2]
+    assert not any(place % (MIB // 4) for place in places)
+    for at in {0, size - 1, size // 2, min(MIB, size) - 1, min(MIB, size - 1)}:
+        data[at] ^= 1
+        with pytest.raises(LookupError):
+            list(stream)
+        data[at] ^= 1
 
 
 def test_a_record_with_buffers_comes_back() -> None:

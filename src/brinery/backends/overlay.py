@@ -20,6 +20,7 @@ from brinery.backend import (
     Expect,
     Missing,
     Put,
+    Ranges,
     Unchanged,
     Version,
     as_delete,
@@ -96,6 +97,20 @@ class Overlay(Backend):
             if change is not None:
                 return self._bytes(name, change), change.version
         return self._base.get(name)
+
+    def get_record(self, name: str) -> tuple[bytes, Version] | Ranges:
+        """Return the record `name` as `get` does, or open it, where it is below."""
+        return self.get(name) if name in self._changes else self._base.get_record(name)
+
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts, as a context that releases it.  Raise `Missing`."""
+        return Ranges(*self.get(name)) if name in self._changes else self._base.open_ranges(name)
+
+    def get_records(self, names: Iterable[str]) -> Iterator[tuple[str, bytes | Ranges, Version]]:
+        """Yield records as `get_many` does; those below as the backend there gives them."""
+        wanted = [*names]
+        yield from self.get_many(name for name in wanted if name in self._changes)
+        yield from self._base.get_records(name for name in wanted if name not in self._changes)
 
     def get_many(self, names: Iterable[str]) -> Iterator[tuple[str, bytes, Version]]:
         """Yield name, bytes and version for each of `names` that exists, in any order."""

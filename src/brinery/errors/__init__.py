@@ -17,6 +17,7 @@ from brinery.errors.arguments import DanglingReferenceError as DanglingReference
 from brinery.errors.arguments import IdTakenError as IdTakenError
 from brinery.errors.arguments import InvalidArgumentError as InvalidArgumentError
 from brinery.errors.arguments import NotFoundError as NotFoundError
+from brinery.errors.arguments import NotMappableError as NotMappableError
 from brinery.errors.arguments import RolledBackError as RolledBackError
 from brinery.errors.arguments import SettingsError as SettingsError
 from brinery.errors.arguments import StaleReferenceError as StaleReferenceError

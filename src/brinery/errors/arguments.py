@@ -17,6 +17,16 @@ class InvalidArgumentError(BrineryError, ValueError):
     message: str
 
 
+class NotMappableError(InvalidArgumentError):
+    """Large arrays were to be mapped, where that cannot be done."""
+
+    message: str = derived("mmap: cannot map[ {id!r}][ in {path}]: {reason}[. {advice}]")
+    reason: str
+    advice: str | None = None
+    id: str | None = None
+    path: str | None = None
+
+
 class UrlError(InvalidArgumentError):
     """A string is not a URL that brinery can read."""
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from brinery.codec import Codec, Sink
 from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root, missing_class
+from brinery.graph.loading.mapper import mapped_again, mapped_as
 from brinery.ids import name_of
 from brinery.persistable import is_persistable_type
 from brinery.record.buffers import digest_and_buffers
@@ -92,6 +93,9 @@ class Reloading:
         """
         session = self.session
         with suppress(Exception):  # then it counts as changed
+            if (how := mapped_as(session, entry.id, obj)) is not None:
+                mapped = mapped_again(session, entry, how)
+                return mapped is not None and self.digest(entry.codec, mapped) == digest
             data, version = session.caches.recent.get(entry.id, entry.version), entry.version
             if data is None:
                 data, version = session.backend.get(name_of(entry.id))
@@ -132,7 +136,7 @@ class Reloading:
         """Return another copy of the object of `record`, which refers to the living objects."""
         self._versions = record.metadata.versions
         try:
-            return codec.load(record.payload, self)
+            return codec.load(record.payload, self, record.buffers)
         finally:
             self.batch.clear()
 

@@ -17,7 +17,13 @@ from brinery.typing import Any, Final, NamedTuple
 CHUNK: Final = 1 << 20
 """Bytes of a large buffer that have a digest of their own."""
 PIECE: Final = 1 << 17
-"""Bytes that are copied or transformed at once: they stay in the cache of the processor."""
+"""Bytes that are transformed at once: they stay in the cache of the processor."""
+_WRITTEN: Final = 1 << 18
+"""Bytes that are copied, digested and written at once: they stay in the cache of the processor, too.
+
+Where writes begin at multiples of this, a file system can keep the pages of a file together.  Beside 128 KiB
+from anywhere, saving 256 MB on Linux 6.18 took 0.73 of the CPU time, and the sum of the mapped file 0.66.
+"""
 _DIGEST_SIZE: Final = 16
 
 
@@ -78,16 +84,33 @@ def _as_digested(
     for piece in pieces:
         if type(piece) is not memoryview:
             yield piece
-            continue
-        expected = next(following).digests
-        for number, start in enumerate(range(0, len(piece), CHUNK)):
-            state, chunk = new_state(), piece[start : start + CHUNK]
-            for at in range(0, len(chunk), PIECE):
-                copy = bytes(chunk[at : at + PIECE])
-                state.update(copy)
-                if at + PIECE >= len(chunk) and state.digest() != _digest(expected, number):
-                    raise changed()
-                yield copy
+        else:
+            yield from _copies(piece, next(following), changed)
+
+
+def _copies(
+    piece: memoryview, buffer: LargeBuffer, changed: Callable[[], Exception]
+) -> Iterator[bytes]:
+    # Copies that end at multiples of `_WRITTEN` in the payload, and so in the file.
+    offset, size, expected = buffer
+    state, number, at = new_state(), 0, 0
+    while at < size:
+        copy = bytes(piece[at : at + _WRITTEN - (offset + at) % _WRITTEN])
+        end = min((number + 1) * CHUNK, size)
+        at += len(copy)
+        if at < end:
+            state.update(copy)
+        else:
+            view = memoryview(copy)
+            rest = at - end  # of the next chunk
+            state.update(view[: len(copy) - rest])
+            if state.digest() != _digest(expected, number):
+                raise changed()
+            state, number = new_state(), number + 1
+            state.update(view[len(copy) - rest :])
+            if at == size and rest and state.digest() != _digest(expected, number):
+                raise changed()
+        yield copy
 
 
 def _digest(joined: bytes, number: int) -> bytes:

@@ -11,14 +11,21 @@ from io import BytesIO
 
 from brinery.backend import Ranges
 from brinery.codec import Buffer
-from brinery.record.buffers import CHUNK, PIECE, chunk_digests, digest_around, new_memory
+from brinery.record.buffers import (
+    CHUNK,
+    PIECE,
+    LargeBuffer,
+    chunk_digests,
+    digest_around,
+    new_memory,
+)
 from brinery.record.digest import digest_of_each, digests
 from brinery.record.end import damaged
 from brinery.record.format import SIMPLE
 from brinery.record.payload import PayloadExpander
 from brinery.record.record import Metadata, Record
 from brinery.record.seal import Content
-from brinery.typing import Protocol
+from brinery.typing import Any, Protocol
 
 Detached = Callable[[Sequence[bytes], Sequence[int]], tuple[bytes, Sequence[bool]]]
 """The method of codecs, `Codec.detached`."""
@@ -58,14 +65,57 @@ class LargeRecord:
             raise self._damaged()
         if not buffers:
             return Record(metadata, b"", self._ranges.version, parts[0])
+        return self._record(self._detached(detached, parts)[0], buffers)
+
+    def mapped(
+        self, detached: Detached, *, is_private: bool, checks_all: bool
+    ) -> tuple[Record, Any]:
+        """Return the record, with views of a map of its file as its large buffers; and that map.
+
+        The bytes outside of these are checked, and of the others only the digests, unless it `checks_all`.
+        The payload has no transform, and no seal that is to be checked.  Raise what `read` raises, and
+        `NotMappableError`.
+        """
+        metadata, ranges, parts, at = self.metadata, self._ranges, [], 0
+        for offset, size, _ in metadata.buffers:
+            parts.append(ranges.read(at, offset))
+            at = offset + size
+        parts.append(ranges.read(at, metadata.payload_size))
+        if digest_around(parts, metadata.buffers) != metadata.payload_digest:
+            raise self._damaged()
+        if checks_all and not all(map(self._is_right, metadata.buffers)):
+            raise self._damaged()
+        raw, writable = self._detached(detached, parts)
+        file = ranges.map(at, is_private=is_private)
+        view = memoryview(file)
+        buffers = [view[offset : offset + size] for offset, size, _ in metadata.buffers]
+        for number, is_writable in enumerate(writable):
+            if not is_writable:
+                buffers[number] = buffers[number].toreadonly()
+        return self._record(raw, buffers), file
+
+    def _is_right(self, buffer: LargeBuffer) -> bool:
+        # It is read, and not taken from a map: there a failure of the disk would end the process.
+        offset, size, expected = buffer
+        memory = memoryview(bytearray(min(size, CHUNK)))
+        found = []
+        for at in range(0, size, CHUNK):
+            chunk = memory[: size - at]
+            self._ranges.read_into(offset + at, chunk)
+            found.append(digests()[1](chunk))
+        return b"".join(found) == expected
+
+    def _detached(self, detached: Detached, parts: Sequence[bytes]) -> tuple[bytes, Sequence[bool]]:
         try:
-            raw, _ = detached(parts, [each.size for each in metadata.buffers])
+            return detached(parts, [each.size for each in self.metadata.buffers])
         except ValueError as error:
             raise damaged(
-                "brinery does not write such metadata", metadata.id, self._path
+                "brinery does not write such metadata", self.metadata.id, self._path
             ) from error
+
+    def _record(self, raw: bytes, buffers: Sequence[Buffer]) -> Record:
         # Its payload alone does not fill an object.
-        metadata = metadata._replace(flags=metadata.flags & ~SIMPLE)
+        metadata = self.metadata._replace(flags=self.metadata.flags & ~SIMPLE)
         return Record(metadata, b"", self._ranges.version, raw, buffers)
 
     def _source(self, expander: PayloadExpander) -> _Source:

@@ -1,4 +1,4 @@
-"""The options of one save."""
+"""The options of one save, and of one load."""
 
 from __future__ import annotations
 
@@ -26,3 +26,12 @@ class SaveOptions(NamedTuple):
     """Called before anything is committed."""
     deep: bool = True
     """Also look for changes of objects that the roots reach; without, only write those that have no ID."""
+
+
+class Mapped(NamedTuple):
+    """How a load maps large arrays."""
+
+    is_private: bool
+    """Whether they can be changed, in memory."""
+    checks_all: bool = False
+    """Whether their bytes are checked."""

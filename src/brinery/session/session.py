@@ -97,6 +97,8 @@ class Session(ForkSafe):
         self.caches = Caches()
         self.ghosts: Any = None
         """Makes and wakes ghosts, once there are any; see `brinery.graph.loading.ghosts`."""
+        self.mapped: WeakValueDictionary[Any, Any] = WeakValueDictionary()
+        """The maps of files in which living objects have arrays; see `brinery.graph.loading.mapper`."""
         self.is_lazy = False
         """Whether loads are lazy unless they say otherwise."""
         self.settings = read_settings(backend)

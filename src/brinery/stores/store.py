@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from brinery.backend import Backend
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError
-from brinery.graph.loading.load import load
 from brinery.ids import Id, IdFactory, name_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
@@ -18,9 +17,8 @@ from brinery.stores.arguments import (
     optional_id,
     required_id,
     several,
-    wants_placeholders,
 )
-from brinery.stores.mapping import StoreMapping
+from brinery.stores.loading import Loading
 from brinery.stores.options import StoreOptions, save_options
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
@@ -39,7 +37,7 @@ _AT_ONCE: Final = 1000
 """Records whose metadata are read together."""
 
 
-class Store(StoreMapping):
+class Store(Loading):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that another one refers to has a record of its own.  `save` writes all
@@ -225,29 +223,7 @@ class Store(StoreMapping):
 
         return update(self._session, required_id(id), function, Backoff(attempts, timeout))
 
-    # -- loading
-
-    def load(self, id: str, *, missing: str = "error", lazy: bool | None = None) -> Any:
-        """Return the object `id`, with all that it refers to.
-
-        While the object is alive, each load returns the same object.  With `lazy`, the objects that it refers
-        to are read when they are first used; None leaves that to the store.  `missing` says how to load
-        objects whose class or codec is missing: "error" raises, "placeholder" returns a `Placeholder`.  Raise
-        `NotFoundError`, `DanglingReferenceError`, `RecordError`, `TrustError`, `DecodeError`, `StorageError`.
-        """
-        session = self._session
-        is_lazy = session.is_lazy if lazy is None else lazy
-        placeholders = wants_placeholders(missing)
-        return load(session, [required_id(id)], placeholders=placeholders, lazy=is_lazy)[0]
-
-    def load_many(
-        self, ids: Iterable[str], *, missing: str = "error", lazy: bool | None = None
-    ) -> list[Any]:
-        """Return several objects, read together, in order; `missing` and `lazy` as for `load`."""
-        wanted = [required_id(id_) for id_ in several("ids", ids)]
-        session = self._session
-        is_lazy = session.is_lazy if lazy is None else lazy
-        return load(session, wanted, placeholders=wants_placeholders(missing), lazy=is_lazy)
+    # -- everything
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
         """Try to decode every record, and report which would load, be upgraded or fail.

@@ -27,7 +27,7 @@ import pytest  # noqa: TID253 - only those who test import this module
 
 from brinery.backend import ABSENT, ANY, Backend, Conflict, Missing, Put
 from brinery.codec import Buffer
-from brinery.errors import StorageError
+from brinery.errors import NotMappableError, StorageError
 from brinery.ids import name_of
 from brinery.testing.commits import CommitsContract
 from brinery.testing.processes import Opener
@@ -165,6 +165,26 @@ class BackendContract(CommitsContract, ReferencesContract):
             rest = bytearray(len(data) - 2_000)
             ranges.read_into(2_000, memoryview(rest))
             assert found + rest == data
+
+    def test_a_map_of_a_record_stays_as_it_is(self, backend: Backend) -> None:
+        """Where the engine says that it maps files; writes that are held back are in none."""
+        data = bytes(range(256)) * 500
+        backend.put("Task.1", data)
+        promises = backend.capabilities
+        with backend.open_ranges("Task.1") as ranges:
+            if not (promises.maps_files and promises.persistent):
+                with pytest.raises(NotMappableError):
+                    ranges.map(1_000, is_private=True)
+                return
+            fixed, own = (ranges.map(1_000, is_private=is_private) for is_private in (False, True))
+        memoryview(own)[:2] = b"!!"
+        assert backend.get("Task.1")[0] == data
+        backend.put("Task.1", b"new")
+        backend.delete("Task.1")
+        assert bytes(memoryview(fixed)) == data[:1_000]
+        assert bytes(memoryview(own)) == b"!!" + data[2:1_000]
+        with pytest.raises(TypeError):
+            memoryview(fixed)[:2] = b"!!"
 
     # -- names
 

@@ -84,7 +84,7 @@ class DirectoryBackend(Backend):
     """
 
     capabilities: ClassVar[BackendCapabilities] = BackendCapabilities(
-        atomic_batch=True, snapshot_reads=True
+        atomic_batch=True, snapshot_reads=True, maps_files=True
     )
 
     def __init__(

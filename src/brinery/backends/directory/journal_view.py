@@ -5,9 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Version
+from brinery.backend import Backend, BackendCapabilities, Delete, Missing, Put, Ranges, Version
 from brinery.backends.directory import files
 from brinery.backends.directory.journal import Journal, read
+from brinery.backends.directory.large_files import FileRanges
 from brinery.backends.directory.layout import UNDO, Layout, failure, pending
 from brinery.backends.directory.lock_state import LockState, lock_state_at
 from brinery.errors import StorageError, storage_error
@@ -78,6 +79,14 @@ class JournalView(Backend):
             return tail[-count:] if count else b"", size, files.version_of(tail, size)
 
         return self._read(name, aside, lambda: self._directory.get_tail(name, count))
+
+    def open_ranges(self, name: str) -> Ranges:
+        """Return the record `name`, to be read in parts, as a context that closes its file."""
+        return self._read(
+            name,
+            lambda path: FileRanges(name, path, None),
+            lambda: self._directory.open_ranges(name),
+        )
 
     def _read(self, name: str, aside: Callable[[str], T], home: Callable[[], T]) -> T:
         if name in self._hidden:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Mapping
 
 from brinery.backend import Ranges, ended
 from brinery.backends.directory import files
 from brinery.backends.directory.layout import failure
 from brinery.ids import id_of
 from brinery.record.outline import LARGE, Read
-from brinery.typing import Final
+from brinery.typing import Any, Final
 
 _READ_MOST: Final = 1 << 30  # bytes of one read; macOS takes less than 2 GiB
+
+# Else each map would keep a descriptor of its own open.
+_WITHOUT_DESCRIPTOR: Final[Mapping[str, Any]] = (
+    {"trackfd": False} if sys.version_info >= (3, 13) else {}
+)
 
 CheckOutline = Callable[[Read, int, str | None, str], object]
 """Raises an error if a file is not a record: by a function that reads parts of it, size, ID and path."""
@@ -87,6 +93,18 @@ class FileRanges(Ranges):
             raise failure("read", error, self._name, self._path) from error
         if got < view.nbytes:
             raise ended(stop, start + got)
+
+    def map(self, stop: int, *, is_private: bool) -> Any:
+        """Return the bytes up to `stop` as a map of the file; it lasts when the file is closed or removed."""
+        from mmap import ACCESS_COPY, ACCESS_READ, mmap
+
+        access = ACCESS_COPY if is_private else ACCESS_READ
+        try:
+            return mmap(self._fd, stop, access=access, **_WITHOUT_DESCRIPTOR)
+        except ValueError as error:  # it was truncated since
+            raise ended(stop, os.fstat(self._fd).st_size) from error
+        except OSError as error:
+            raise failure("map", error, self._name, self._path) from error
 
 
 def _read_into(fd: int, start: int, view: memoryview) -> int:

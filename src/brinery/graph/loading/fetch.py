@@ -30,7 +30,10 @@ from brinery.record.record import Groups, Metadata, Record
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.typing import Any, Final, NamedTuple
+from brinery.typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from brinery.graph.loading.mapper import Mapper
 
 GetMany = Callable[[Iterable[str]], Iterator[tuple[str, bytes | Ranges, Version]]]
 """Yields name, bytes and version of the records that exist; see `Backend.get_many`."""
@@ -74,13 +77,22 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_ghosts", "_placeholders", "_session", "is_lean")
+    __slots__ = ("_ghosts", "_mapper", "_placeholders", "_session", "is_lean")
 
     def __init__(
-        self, session: Session, *, placeholders: bool = False, is_lean: bool = False
+        self,
+        session: Session,
+        *,
+        placeholders: bool = False,
+        is_lean: bool = False,
+        mapper: Mapper | None = None,
     ) -> None:
-        """With `is_lean`, keep no more of simple records than is needed to make their objects."""
+        """With `is_lean`, keep no more of simple records than is needed to make their objects.
+
+        With `mapper`, large arrays become views of the files of their records.
+        """
         self._session = session
+        self._mapper = mapper
         self._placeholders = placeholders
         self._ghosts: dict[str, Any] = {}
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
@@ -178,10 +190,13 @@ class Fetcher:
             return self._opened(data, id_, backend.where(name_of(id_)))
         parsed = self._session.gate.parsed
         try:
-            return parsed(data, version, id_)
+            record = parsed(data, version, id_)
         except (RecordError, TrustError):
             # Parse it again with its path, so that the error names it; making the path takes time.
             return parsed(data, version, id_, backend.where(name_of(id_)))
+        if self._mapper is not None and record.metadata.buffers:
+            return self._opened(_ranges_of(id_, backend), id_, backend.where(name_of(id_)))
+        return record
 
     def _with_codec(self, record: Record, backend: Backend) -> FetchedRecord:
         metadata = record.metadata
@@ -207,6 +222,8 @@ class Fetcher:
             metadata = large.metadata
             codec = self._codec_of(metadata)
             gate.check_codec(codec, metadata)
+            if self._mapper is not None and metadata.buffers:
+                return self._mapper.record(large, codec, path)
             if self._is_in_parts(metadata, codec):
                 return large.read(codec.detached, self._session.expander)
             data = ranges.read(0, ranges.size)
@@ -248,6 +265,10 @@ class Fetcher:
                 missing.append(id_)
             else:
                 alive[id_] = obj
+        if self._mapper is not None:
+            for id_ in wave:
+                if id_ in alive:
+                    self._mapper.require(id_, alive[id_])
         if missing and len(ACTIVE.decoders) > 1:
             # A load around this one may have completed some of them.
             others = [id_ for id_ in missing if id_ not in excluded and id_ not in self._ghosts]
@@ -282,6 +303,13 @@ def read_one(session: Session, id: str) -> tuple[bytes | Ranges, Version]:
     except Missing:
         raise NotFoundError(id, backend.location) from None
     return (found, None) if isinstance(found, Ranges) else found
+
+
+def _ranges_of(id: str, backend: Backend) -> Ranges:
+    try:
+        return backend.open_ranges(name_of(id))
+    except Missing:  # it was removed after it was read whole
+        raise NotFoundError(id, backend.location) from None
 
 
 class _IncompleteError(Exception):

@@ -32,8 +32,9 @@ from brinery.record.record import Groups
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Entry, Ghost
 from brinery.session.identity import NOTHING
+from brinery.session.options import Mapped
 from brinery.session.session import Session
-from brinery.typing import Any, Final
+from brinery.typing import Any, Final, NamedTuple
 
 id_of_object = id
 _MOST_AT_ONCE: Final = 1024
@@ -46,27 +47,41 @@ WAIT: Final = 60.0
 """Seconds that the use of a ghost waits for calls of other threads to the store."""
 
 
+Referring = tuple[str, Groups, Codec]
+"""The ID of a record, its references, and its codec."""
+
+
+class HowMet(NamedTuple):
+    """How ghosts are read: as the record that refers to them was."""
+
+    placeholders: bool = False
+    """Whether a missing class or codec gets a placeholder."""
+    mapped: Mapped | None = None
+    """How large arrays are mapped; None for not at all."""
+
+
+_USUAL: Final = HowMet()
+
+
 class Met:
     """The ghosts of one class that one record refers to, in the order in which its payload does.
 
     If they are used in that order, more and more of them are woken at once, as long as that takes a moment.
     """
 
-    __slots__ = ("generation", "ids", "next", "placeholders", "referrer", "window")
+    __slots__ = ("generation", "how", "ids", "next", "referrer", "window")
 
     def __init__(
         self,
         referrer: str,
         ids: Sequence[str],
         generation: dict[str, Entry],
-        *,
-        placeholders: bool = False,
+        how: HowMet,
     ) -> None:
         self.referrer = referrer
         self.ids = ids
         self.generation = generation
-        self.placeholders = placeholders
-        """Whether a missing class or codec gets a placeholder."""
+        self.how = how
         self.next = 0
         """The position at which a use continues the last ones."""
         self.window = 1
@@ -114,20 +129,24 @@ class Ghosts:
 
     # -- making
 
+    @staticmethod
+    def how(placeholders: bool, mapped: Mapped | None) -> HowMet:
+        """Return how the ghosts of a load are to be read."""
+        return HowMet(placeholders, mapped) if placeholders or mapped else _USUAL
+
     def attach(
         self,
-        referrer: str,
-        groups: Groups,
-        codec: Codec,
+        record: Referring,
         objects: dict[str, Any],
         known: Sequence[Mapping[str, Any]] = (),
-        placeholders: bool = False,
+        how: HowMet = _USUAL,
     ) -> list[str]:
         """Add an object for each reference of a record to `objects`: a living one, or a ghost.
 
-        `codec` is that of the record.  Leave out those that are in one of `known`.  Return the IDs of objects
+        Leave out those that are in one of `known`.  The ghosts wake as `how` says.  Return the IDs of objects
         that cannot be ghosts.
         """
+        referrer, groups, codec = record
         identity = self._session.identity
         by_value = codec.capabilities.classes_by_value
         whole: list[str] = []
@@ -148,7 +167,7 @@ class Ghosts:
             if ghost is None:
                 whole += new
             else:
-                met = Met(referrer, new, identity.current, placeholders=placeholders)
+                met = Met(referrer, new, identity.current, how)
                 identity.enter_ghosts(new, ghost, met, 0, objects)
         return whole
 
@@ -291,10 +310,10 @@ class Ghosts:
         if others:
             before = self.bytes_read
             with suppress(BrineryError):  # it may come from any of them
-                self._read(session, [id_, *others], lazy=True)
+                self._read(session, [id_, *others], lazy=True, mapped=met.how.mapped)
                 met.note_size(self.bytes_read - before)
                 return
-        self._read(session, [id_], lazy=True, placeholders=met.placeholders)
+        self._read(session, [id_], lazy=True, **met.how._asdict())
 
     def _dangling(self, id_: str, referrer: str) -> DanglingReferenceError:
         from brinery.graph.loading.fetch import Fetcher, path_of
@@ -313,8 +332,11 @@ class Ghosts:
             if entry is not None and type(entry) is not Ghost:
                 overlay.expect_unchanged(name_of(entry.id), entry.version)
 
-    def wake_all(self, objects: Sequence[Any]) -> None:
-        """Wake every ghost that objects reach, and whatever those reach."""
+    def wake_all(self, objects: Sequence[Any], mapped: Mapped | None = None) -> None:
+        """Wake every ghost that objects reach, and whatever those reach.
+
+        They wake `mapped`, or if that is None as they were met.
+        """
         made = self.identity.ghosts_made
         # Without new ghosts, what was whole is whole.
         keys = [id_of_object(obj) for obj in objects]
@@ -322,24 +344,26 @@ class Ghosts:
             return
         seen: dict[int, Any] = {}
         while found := _reached_ghosts(objects, self._real, seen):
-            for generation, ids in self._by_generation(found):
-                with self.identity.generation(generation):
-                    self._read(self._session, ids)
+            for met, ids in self._by_met(found):
+                with self.identity.generation(met.generation):
+                    self._read(self._session, ids, mapped=mapped or met.how.mapped)
             objects = found
         if len(self._whole) > _MOST_AT_ONCE:
             self._whole.clear()
         self._whole.update(dict.fromkeys(keys, self.identity.ghosts_made))
 
-    def _by_generation(self, ghosts: Iterable[Any]) -> Iterator[tuple[Any, list[str]]]:
-        # The tables of living objects, each with the IDs of its ghosts; others are woken one by one.
-        found: dict[int, tuple[Any, list[str]]] = {}
+    def _by_met(self, ghosts: Iterable[Any]) -> Iterator[tuple[Met, list[str]]]:
+        # The IDs of ghosts that can be read together; others are woken one by one.
+        found: dict[Any, tuple[Met, list[str]]] = {}
         for ghost in ghosts:
             entry = self.identity.entry(ghost)
             if type(entry) is not Ghost or entry.met.generation.get(entry.id) is not entry:
                 self.wake(ghost)
                 continue
-            table = entry.met.generation
-            found.setdefault(id_of_object(table), (table, []))[1].append(entry.id)
+            met = entry.met
+            assert isinstance(met, Met)
+            key = id_of_object(met.generation), met.how
+            found.setdefault(key, (met, []))[1].append(entry.id)
         yield from found.values()
 
 

@@ -27,6 +27,7 @@ from brinery.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from brinery.graph.loading.fetch_lazily import LazyFetcher
+    from brinery.graph.loading.mapper import Mapper
 
 First = tuple[bytes | Ranges, Version]
 _SMALL = 1 << 14
@@ -36,21 +37,29 @@ _SMALL = 1 << 14
 class Loader:
     """One load."""
 
-    def __init__(self, session: Session, *, placeholders: bool = False, lazy: bool = False) -> None:
+    def __init__(
+        self,
+        session: Session,
+        *,
+        placeholders: bool = False,
+        lazy: bool = False,
+        mapper: Mapper | None = None,
+    ) -> None:
         """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing.
 
-        With `lazy`, references become ghosts where they can.
+        With `lazy`, references become ghosts where they can; with `mapper`, large arrays are mapped.
         """
         self.session = session
         self.links = Links(session, placeholders=placeholders)
         """What codecs get: a `Decoder`, once something has to be decoded in order."""
         self._lazily: LazyFetcher | None = None
-        self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True)
+        self._mapper = mapper
+        self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True, mapper=mapper)
         if lazy:
             from brinery.graph.loading.fetch_lazily import LazyFetcher
 
             self._fetcher = self._lazily = LazyFetcher(
-                session, placeholders=placeholders, is_lean=True
+                session, placeholders=placeholders, is_lean=True, mapper=mapper
             )
         self._placeholders = placeholders
         self._identity = session.identity
@@ -133,7 +142,8 @@ class Loader:
     def _with_ghosts(
         self, fetcher: LazyFetcher, ids: Sequence[str], first: First | None
     ) -> Fetched:
-        ghosts = self.session.ghosts
+        ghosts, mapper = self.session.ghosts, self._mapper
+        how = ghosts.how(self._placeholders, None if mapper is None else mapper.how)
         fetched = fetcher.fetch_lazily(ids, first)
         waiting = fetched.waiting
         while waiting:
@@ -143,9 +153,7 @@ class Loader:
                 if groups:
                     simple = fetched.simple.get(id_)
                     codec = simple[4].codec if simple else fetched.others[id_].codec
-                    whole += ghosts.attach(
-                        id_, groups, codec, fetched.alive, known, self._placeholders
-                    )
+                    whole += ghosts.attach((id_, groups, codec), fetched.alive, known, how)
             if not whole:
                 break
             more = fetcher.fetch_lazily(whole)
@@ -173,6 +181,8 @@ class Loader:
             self._decode(ids, fetched)
             self._publish(fetched)
         links = self.links
+        if self._mapper is not None:
+            self._mapper.end(links.objects)
         if len(ACTIVE.decoders) > 1:
             # Give the objects of this load to the loads around it, which would decode them a second time.
             for outer in self.session.outer_loaders():

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from brinery.errors import InvalidArgumentError
 from brinery.graph.ghost import set_class, set_state, state_of
-from brinery.graph.loading.ghosts import Met
+from brinery.graph.loading.ghosts import HowMet, Met
 from brinery.graph.loading.load import ghosts_of
+from brinery.graph.loading.mapper import mapped_as
 from brinery.session.entry import Ghost
 from brinery.session.session import Session
 from brinery.typing import Any
@@ -33,10 +34,11 @@ def refresh(session: Session, obj: Any) -> None:
             )
         id_ = str(entry.id)
         state = state_of(obj)
+        how = HowMet(mapped=mapped_as(session, id_, obj))
         try:
             # In this order: an object with the class of a ghost, and another entry, has its whole state.
             set_class(obj, ghost)
-            identity.make_ghost(obj, entry, Met(id_, (id_,), identity.current))
+            identity.make_ghost(obj, entry, Met(id_, (id_,), identity.current, how))
             ghosts.wake(obj)
         except BaseException:
             set_state(obj, state)
