@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
+from brinery.record.annotation import annotation_in
 from brinery.record.buffers import LargeBuffer, check_places, is_undamaged
 from brinery.record.clock import FAR_FUTURE
 from brinery.record.digest import digests
@@ -145,6 +146,7 @@ def parse_end(
         id_, groups, *optional = typed(packing()[1](described[:text_size]), list)
         more = typed(optional[0], dict) if optional else {}
         transform, buffers = _optional(more)
+        annotation_in(more).check()
         metadata = Metadata(
             typed(id_, str),
             kind,
@@ -202,7 +204,7 @@ def _checked(groups: Any) -> Groups:
 
 
 def _optional(more: dict[str, Any]) -> tuple[Transformation | None, tuple[LargeBuffer, ...]]:
-    # Take out the fields that this version knows.
+    # Take out the fields that describe the payload.
     transform = buffers = None
     if "transform" in more:
         found = typed(more.pop("transform"), dict)

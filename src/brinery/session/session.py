@@ -98,6 +98,8 @@ class Session(ForkSafe):
         """Makes and wakes ghosts, once there are any; see `brinery.graph.loading.ghosts`."""
         self.is_lazy = False
         """Whether loads are lazy unless they say otherwise."""
+        self.writer: Mapping[str, str] = {}
+        """Who writes, as records note it: see `brinery.session.provenance`; empty for no note."""
         self.settings = read_settings(backend)
         """The settings that the store remembers; None for a new store."""
         self._require_settings()

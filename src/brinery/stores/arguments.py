@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from brinery.errors import InvalidArgumentError
+from brinery.record.annotation import Annotation
 from brinery.typing import Any, Final
 
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -117,3 +118,31 @@ def wants_placeholders(missing: str) -> bool:
     if missing == "error":
         return False
     return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")
+
+
+def annotation_from(note: Any, tags: Any) -> Annotation | None:
+    """Return what to store beside an object; None if nothing is asked.  Raise `InvalidArgumentError`."""
+    if note is None and tags is None:
+        return None
+    if tags is not None:
+        if not isinstance(tags, Mapping):
+            raise InvalidArgumentError(
+                f"tags: expected a mapping of names to values, got {tags!r:.60}"
+            )
+        tags = {_scalar(key): _scalar(value) for key, value in tags.items()}
+    found = Annotation(_scalar(note), tags)
+    try:
+        found.check()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(str(error)) from None
+    return found
+
+
+_SCALARS: Final = ((str, str.__str__), (int, int.__int__), (float, float.__float__))
+
+
+def _scalar(value: Any) -> Any:
+    # Members of enumerations and numbers of numpy are subclasses.
+    if type(value) is bool:
+        return value
+    return next((make(value) for cls, make in _SCALARS if isinstance(value, cls)), value)

@@ -13,6 +13,7 @@ from brinery.ids import Id, IdFactory, name_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
+    annotation_from,
     named_objects,
     optional_class,
     optional_id,
@@ -20,17 +21,15 @@ from brinery.stores.arguments import (
     several,
     wants_placeholders,
 )
-from brinery.stores.mapping import StoreMapping
 from brinery.stores.options import StoreOptions, save_options
+from brinery.stores.upkeep import Upkeep
 from brinery.transform import Transform
 from brinery.trust.policy import Trust
 from brinery.typing import TYPE_CHECKING, Any, Final, overload
 
 if TYPE_CHECKING:
-    from brinery.operations.backup import BackupReport
-    from brinery.operations.collect import GcReport
-    from brinery.operations.dry_run import DryRunReport
     from brinery.operations.required_globals import Need
+    from brinery.record.annotation import Tag
     from brinery.record.info import RecordInfo
     from brinery.verify.fresh_process import FreshProcess
 
@@ -39,7 +38,7 @@ _AT_ONCE: Final = 1000
 """Records whose metadata are read together."""
 
 
-class Store(StoreMapping):
+class Store(Upkeep):
     """Keeps Python objects under IDs, over one backend and one codec.
 
     A persistable object that another one refers to has a record of its own.  `save` writes all
@@ -52,8 +51,9 @@ class Store(StoreMapping):
     remembers; a new store uses none.  `max_expanded` is the most bytes that a compressed payload may
     expand to when it is read.  `trust` says which records are accepted from the store: a `Trust`, or
     ``"anyone"``.  With `lazy`, loads read the objects that an object refers to when they are first used; it
-    defaults to the setting that the store remembers, and a new store loads whole graphs.  Methods may be
-    called from several threads.
+    defaults to the setting that the store remembers, and a new store loads whole graphs.  With `provenance`,
+    which is remembered as well, records note the user, the machine and the program that wrote them.  Methods
+    may be called from several threads.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class Store(StoreMapping):
         renames: Mapping[str, str] | None = None,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
+        provenance: bool | None = None,
         **extra: Any,
     ) -> None:
         """Open a store over `backend`.
@@ -78,7 +79,16 @@ class Store(StoreMapping):
         to their present names.  `extra` may contain options of the codec; any other argument is refused.
         """
         options = StoreOptions(
-            idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+            idfactory,
+            protocol,
+            codec,
+            compress,
+            max_expanded,
+            renames,
+            trust,
+            lazy,
+            provenance,
+            extra,
         )
         self._begin(backend, options, remember or {})
 
@@ -93,6 +103,8 @@ class Store(StoreMapping):
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
         deep: bool = True,
+        note: str | None = None,
+        tags: Mapping[str, Tag] | None = None,
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
@@ -102,6 +114,8 @@ class Store(StoreMapping):
         With ``verify="fresh-process"`` a new interpreter first loads the object, and looks for names that
         its functions use and that are not defined there; a `FreshProcess` limits the time for that.
         Without `deep`, changes of objects that have an ID already are not looked for, but those of `obj`.
+        `note`, a text, and `tags`, strings, numbers, truth values or None by name, are stored in the record
+        of `obj`, and `info` returns them.  None keeps what the record has; ``""`` and ``{}`` remove it.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
@@ -112,6 +126,8 @@ class Store(StoreMapping):
         from brinery.graph.saving.work import Root
 
         options = save_options(self._session, codec, compress, verify, deep)
+        if (annotation := annotation_from(note, tags)) is not None:
+            options = options._replace(annotation=annotation)
         return save(self._session, [Root(obj, optional_id(id))], options)[0]
 
     def save_many(
@@ -248,75 +264,6 @@ class Store(StoreMapping):
         session = self._session
         is_lazy = session.is_lazy if lazy is None else lazy
         return load(session, wanted, placeholders=wants_placeholders(missing), lazy=is_lazy)
-
-    def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
-        """Try to decode every record, and report which would load, be upgraded or fail.
-
-        Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
-        with the number of records checked and the number of all, at most ten times a second.
-        """
-        from brinery.operations.dry_run import Checker
-
-        with self._session.lock, self._session.opened():
-            return Checker(self._session).check(self.list(), progress)
-
-    def gc(
-        self,
-        roots: Iterable[str],
-        *,
-        dry_run: bool = True,
-        older_than: float = 3600.0,
-        progress: Callable[[int, int], Any] | None = None,
-    ) -> GcReport:
-        """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
-
-        Nothing is decoded.  Records written in the last `older_than` seconds are kept, with all records
-        that they reach.  Others may save at the same time: records that a save refers to stay.  Raise
-        `NotFoundError` for a root that is missing, `RecordError` if the references of a record cannot be
-        read, `StorageError`.
-        """
-        from brinery.operations.collect import collect
-
-        wanted = [required_id(root) for root in several("roots", roots)]
-        with self._session.lock, self._session.opened():
-            backend, identity = self._session.backend, self._session.identity
-            report = collect(
-                backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
-            )
-            if not dry_run:
-                identity.forget_each(report.garbage)
-            return report
-
-    def backup(
-        self,
-        target: Any,
-        *,
-        prune: bool = False,
-        progress: Callable[[int, int], Any] | None = None,
-    ) -> BackupReport:
-        """Bring the backup `target`, a URL, path or store, to the state that this store has now.
-
-        A backup is the state of one moment, even while others save; `restore` brings it back.  Only records
-        that changed since the last backup are copied.  Records that were removed from the store stay in the
-        backup, unless `prune` is true.  Raise `BackupError`, `RecordError` for a damaged record,
-        `StorageError`; after an error the former backup is as it was.
-        """
-        from brinery.operations.backup import back_up
-
-        # Without the lock, so that other threads need not wait for the end.
-        return back_up(self._session, target, prune=prune, progress=progress)
-
-    def reseal(self, *, unsealed: bool = False) -> int:
-        """Seal every record with the first key; return how many were written.
-
-        Records sealed by any of the keys are accepted.  With `unsealed`, records without a seal are
-        accepted, too: the caller vouches for them.  Nothing is decoded.  Call it after a change of keys.
-        Raise `TrustError`, `RecordError`, `StorageError`; records written before the error stay written.
-        """
-        from brinery.operations.reseal import reseal
-
-        with self._session.lock, self._session.opened():
-            return reseal(self._session, unsealed=unsealed)
 
     # -- records
 

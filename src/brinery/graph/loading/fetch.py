@@ -22,6 +22,7 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
+from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
@@ -74,7 +75,7 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_ghosts", "_placeholders", "_session", "is_lean")
+    __slots__ = ("_ghosts", "_placeholders", "_session", "annotations", "is_lean")
 
     def __init__(
         self, session: Session, *, placeholders: bool = False, is_lean: bool = False
@@ -83,6 +84,8 @@ class Fetcher:
         self._session = session
         self._placeholders = placeholders
         self._ghosts: dict[str, Any] = {}
+        self.annotations: dict[str, Annotation] = {}
+        """Those of the records that have one, by ID."""
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
         """Whether simple records are kept apart."""
 
@@ -189,6 +192,8 @@ class Fetcher:
         self._session.gate.check_codec(codec, metadata)
         if metadata.transform is not None and not record.buffers:
             record = self._restored(record, codec, backend.where(name_of(metadata.id)))
+        if metadata.more:
+            self.annotations[metadata.id] = annotation_in(metadata.more)
         return _new_fetched((record, codec))
 
     def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:

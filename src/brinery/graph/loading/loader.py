@@ -275,11 +275,12 @@ class Loader:
             for name, (record, _) in fetched.others.items():
                 recent.add(name, record.data, record.version)
         made = self._made if self._unread else ()
+        annotations = self._fetcher.annotations
         try:
             if is_evolved:
                 self._publish_evolved()
                 return
-            identity.enter(made, is_loaded=True)
+            identity.enter(made, is_loaded=True, annotations=annotations)
             # Those that were lent meanwhile are known already.
             identity.enter(
                 (
@@ -287,6 +288,7 @@ class Loader:
                     for name, (record, codec) in links.read.items()
                 ),
                 is_loaded=True,
+                annotations=annotations,
             )
         except BaseException:  # an interrupt: a load that failed leaves no trace
             for name in (*(each[0] for each in made), *links.read):
@@ -307,7 +309,9 @@ class Loader:
             if name in identity.incomplete:
                 identity.incomplete.discard(name)
                 identity.forget(name)
-            identity.set(id_, obj, record.version, digest, codec, is_current)
+            entered = id_, obj, record.version, digest, codec
+            annotations = self._fetcher.annotations
+            identity.enter([entered], is_loaded=is_current, annotations=annotations)
         identity.incomplete |= partial
 
     # -- loads inside this one
@@ -347,7 +351,9 @@ class Loader:
             record, codec = read.pop(name)
             links.complete[name] = obj
             digest = record.metadata.raw_digest
-            self._identity.set(as_id(name), obj, record.version, digest, codec, True)
+            entered = as_id(name), obj, record.version, digest, codec
+            annotations = self._fetcher.annotations
+            self._identity.enter([entered], is_loaded=True, annotations=annotations)
         return lent.get(id, NOTHING)
 
     def is_incomplete(self, id: str) -> bool:

@@ -14,9 +14,10 @@ from brinery.errors import (
     NotFoundError,
 )
 from brinery.graph.saving.work import Work
+from brinery.record.annotation import annotation_in
 from brinery.record.format import TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
-from brinery.session.entry import Entry
+from brinery.session.entry import Entry, annotation_of
 from brinery.session.identity import IdentityMap
 
 
@@ -94,7 +95,9 @@ class CommitConflict:
             return True
         except BrineryError:
             return False
-        if metadata.raw_digest != entry.digest:
+        if metadata.raw_digest != entry.digest or not annotation_in(metadata.more).is_same(
+            annotation_of(entry)
+        ):
             return False
         entry.version = version
         return True
