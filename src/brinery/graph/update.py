@@ -22,7 +22,6 @@ from brinery.graph.saving.work import Root
 from brinery.ids import name_of
 from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.info import read_metadata
-from brinery.session.entry import annotation_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.typing import Any, Final
@@ -109,10 +108,10 @@ def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
     return saved
 
 
-def _annotation_of(session: Session, id: str, obj: Any) -> Annotation:
+def _annotation_of(session: Session, id: str, obj: Any) -> Annotation | None:
     entry = session.identity.entry(obj)
     if entry is not None and entry.id == id:
-        return annotation_of(entry)
+        return entry.annotation
     # A number, say, which has no entry.
     return annotation_in(read_metadata(session.backend, name_of(id), id)[0].more)
 

@@ -14,7 +14,6 @@ from brinery.operations.report import Report, counted
 from brinery.operations.rewrite import Rewriter, Rewritten
 from brinery.operations.scan import ids_in
 from brinery.record.listing import damage_of
-from brinery.session.entry import annotation_of
 from brinery.session.identity import NOTHING
 from brinery.session.session import OpenedStore, Session, required_session
 
@@ -180,5 +179,5 @@ class _Recoder:
         entry = None if living is NOTHING else identity.entry(living)
         if entry is not None and entry.version == found.put.expect:
             entered = found.id, living, version, found.raw_digest, found.codec
-            annotations = {found.id: annotation_of(entry)}
-            identity.enter([entered], is_loaded=True, annotations=annotations)
+            beside = {} if entry.annotation is None else {found.id: entry.annotation}
+            identity.enter([entered], is_loaded=True, annotations=beside)

@@ -173,8 +173,7 @@ class IdentityMap:
             entry.is_loaded = is_loaded
             entry.is_doubtful = False
             entry.turn = turn
-            if annotations and id_ in annotations:
-                entry.annotation = annotations[id_]
+            entry.annotation = annotations.get(id_) if annotations else None
             former = by_key.setdefault(key, entry)
             if former is not entry:
                 by_key[key] = entry

@@ -120,10 +120,8 @@ def wants_placeholders(missing: str) -> bool:
     return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")
 
 
-def annotation_from(note: Any, tags: Any) -> Annotation | None:
-    """Return what to store beside an object; None if nothing is asked.  Raise `InvalidArgumentError`."""
-    if note is None and tags is None:
-        return None
+def annotation_from(note: Any, tags: Any) -> Annotation:
+    """Return what to store beside an object.  Raise `InvalidArgumentError`."""
     if tags is not None:
         if not isinstance(tags, Mapping):
             raise InvalidArgumentError(

@@ -122,13 +122,12 @@ class Store(Upkeep):
         here, `RolledBackError`, `VerificationError`, `StorageError`.  After any error the store is as it was
         before.
         """
-        from brinery.graph.saving.save import save
-        from brinery.graph.saving.work import Root
+        from brinery.graph.saving.save import save_one
 
         options = save_options(self._session, codec, compress, verify, deep)
-        if (annotation := annotation_from(note, tags)) is not None:
-            options = options._replace(annotation=annotation)
-        return save(self._session, [Root(obj, optional_id(id))], options)[0]
+        if note is not None or tags is not None:
+            options = options._replace(annotation=annotation_from(note, tags))
+        return save_one(self._session, obj, optional_id(id), options)
 
     def save_many(
         self,

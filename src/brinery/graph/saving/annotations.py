@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from brinery.graph.saving.work import Work
 from brinery.record.annotation import NO_ANNOTATION, Annotation, annotation_in
 from brinery.record.record import NOTHING_MORE, Metadata
-from brinery.session.entry import Entry, annotation_of
+from brinery.session.entry import Entry
 from brinery.typing import Any
 
 
@@ -22,14 +22,15 @@ class Annotations:
 
     def is_new(self, work: Work, entry: Entry) -> bool:
         """Return whether the save asks for another annotation than that of an object's record."""
-        former = annotation_of(entry)
+        former = entry.annotation or NO_ANNOTATION
         return not self._of(work, former).is_same(former)
 
     def fields(self, work: Work, entry: Entry | None) -> Mapping[str, Any]:
         """Return the optional fields of the record that is written for an object."""
         if entry is None:
             entry = work.former
-        found = self._of(work, NO_ANNOTATION if entry is None else annotation_of(entry))
+        former = None if entry is None else entry.annotation
+        found = self._of(work, former or NO_ANNOTATION)
         if found == NO_ANNOTATION:
             return NOTHING_MORE
         self.written[work.reference] = found
@@ -38,8 +39,8 @@ class Annotations:
     def of_original(self, work: Work, metadata: Metadata) -> Metadata:
         """Return the metadata of a placeholder's record, which is written again."""
         entry = work.entry
-        former = annotation_in(metadata.more) if entry is None else annotation_of(entry)
-        found = self._of(work, former)
+        former = annotation_in(metadata.more) if entry is None else entry.annotation
+        found = self._of(work, former or NO_ANNOTATION)
         self.written[work.reference] = found
         return metadata._replace(more=found.in_place_of(metadata.more))
 

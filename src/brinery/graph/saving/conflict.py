@@ -14,10 +14,10 @@ from brinery.errors import (
     NotFoundError,
 )
 from brinery.graph.saving.work import Work
-from brinery.record.annotation import annotation_in
+from brinery.record.annotation import NO_ANNOTATION, annotation_in
 from brinery.record.format import TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
-from brinery.session.entry import Entry, annotation_of
+from brinery.session.entry import Entry
 from brinery.session.identity import IdentityMap
 
 
@@ -95,9 +95,8 @@ class CommitConflict:
             return True
         except BrineryError:
             return False
-        if metadata.raw_digest != entry.digest or not annotation_in(metadata.more).is_same(
-            annotation_of(entry)
-        ):
+        former = entry.annotation or NO_ANNOTATION
+        if metadata.raw_digest != entry.digest or not annotation_in(metadata.more).is_same(former):
             return False
         entry.version = version
         return True

@@ -292,7 +292,7 @@ class Saver:
         nonce = self._nonce + len(self._written).to_bytes(4, "big")
         self._written.append((work, digest, codec))
         more = NOTHING_MORE
-        if entry is not None or work.is_demanded or annotations.asked is not None:
+        if work.is_demanded or annotations.asked or (entry is not None and entry.annotation):
             more = annotations.fields(work, entry)
         stamp = self._now, nonce
         record = build_record(work.reference, encoded, stamp, payload, self._seals, more)
