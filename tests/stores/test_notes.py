@@ -27,7 +27,7 @@ from brinery.record.digest import digests
 from brinery.record.reader import metadata_as_written
 
 KEY = b"a key of sixteen bytes"
-TAGS = {"run": 7, "loss": 0.5, "best": True, "host": "node-3", "parent": None}
+TAGS: dict[str, Any] = {"run": 7, "loss": 0.5, "best": True, "host": "node-3", "parent": None}
 
 
 class Model(Persistable):
@@ -101,7 +101,8 @@ def test_info_returns_what_was_given(opened: Callable[..., Store]) -> None:
 def test_a_record_without_them_is_as_before(opened: Callable[..., Store]) -> None:
     """It is read in one pass."""
     store = opened()
-    for given in ({}, {"note": ""}, {"tags": {}}, {"note": "", "tags": {}}):
+    givens: list[dict[str, Any]] = [{}, {"note": ""}, {"tags": {}}, {"note": "", "tags": {}}]
+    for given in givens:
         id_ = store.save(Model(), **given)
         assert metadata_as_written(state_of(store, id_), id_) is not None
         assert beside(store, id_) == (None, {})
@@ -264,10 +265,15 @@ def test_a_transaction_that_fails_leaves_them(opened: Callable[..., Store]) -> N
     """A later save keeps what the record has, not what was rolled back."""
     store, model = opened(), Model()
     store.save(model, "m", note="n", tags={"a": 1})
-    with pytest.raises(ZeroDivisionError), store.transaction():
-        store.save(model, note="undone")
-        assert beside(store, "m") == ("undone", {"a": 1})
-        raise ZeroDivisionError
+
+    def fail() -> None:
+        with store.transaction():
+            store.save(model, note="undone")
+            assert beside(store, "m") == ("undone", {"a": 1})
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert beside(store, "m") == ("n", {"a": 1})
     model.n = 1
     store.save(model)
@@ -411,7 +417,12 @@ def test_kinds_of_strings_and_numbers_are_plain_ones(opened: Callable[..., Store
     """Members of enumerations, numbers of numpy; the limits of integers, any character."""
     numpy = pytest.importorskip("numpy")
     Name = enum.StrEnum("Name", {"A": "a"})
-    tags = {Name.A: Name.A, "level": Level.HIGH, "loss": numpy.float64(0.5), "\ud800": "\ud800\0"}
+    tags: dict[str, Any] = {
+        Name.A: Name.A,
+        "level": Level.HIGH,
+        "loss": numpy.float64(0.5),
+        "\ud800": "\ud800\0",
+    }
     tags |= {"low": -(1 << 63), "high": (1 << 63) - 1}
     store = opened()
     store.save(Model(), "m", tags=tags)

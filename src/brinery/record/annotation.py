@@ -67,6 +67,15 @@ def annotation_in(more: Mapping[str, Any]) -> Annotation:
     return Annotation(more.get("note"), more.get("tags"))
 
 
+def check_fields(more: Mapping[str, Any]) -> None:
+    """Raise `TypeError` or `ValueError` if optional fields of a record have no right annotation."""
+    found = [more[key] for key in _FIELDS if key in more]
+    if None in found:
+        raise TypeError("a note or tags are nil")
+    if found:
+        annotation_in(more).check()
+
+
 def _check_tags(tags: Mapping[Any, Any]) -> None:
     for key, value in tags.items():
         if type(key) is not str:

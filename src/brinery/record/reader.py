@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from brinery.codec import Buffer
 from brinery.errors import ForeignRecordError, MisplacedRecordError, SealError
-from brinery.record.annotation import annotation_in
+from brinery.record.annotation import check_fields
 from brinery.record.buffers import LargeBuffer, check_places, is_undamaged
 from brinery.record.clock import FAR_FUTURE
 from brinery.record.digest import digests
@@ -146,7 +146,7 @@ def parse_end(
         id_, groups, *optional = typed(packing()[1](described[:text_size]), list)
         more = typed(optional[0], dict) if optional else {}
         transform, buffers = _optional(more)
-        annotation_in(more).check()
+        check_fields(more)
         metadata = Metadata(
             typed(id_, str),
             kind,

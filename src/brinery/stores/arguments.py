@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from brinery.errors import InvalidArgumentError
 from brinery.record.annotation import Annotation
@@ -136,7 +136,11 @@ def annotation_from(note: Any, tags: Any) -> Annotation:
     return found
 
 
-_SCALARS: Final = ((str, str.__str__), (int, int.__int__), (float, float.__float__))
+_SCALARS: Final[Iterable[tuple[type, Callable[[Any], Any]]]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
 
 
 def _scalar(value: Any) -> Any:
