@@ -180,6 +180,25 @@ WRONG: tuple[dict[str, Any], ...] = (
 )
 
 
+WRONG_FIELDS: tuple[dict[str, Any], ...] = (
+    {"note": None},
+    {"note": 1},
+    {"note": b"n"},
+    {"note": ["n"]},
+    {"note": "n" * 70_000},
+    {"tags": None},
+    {"tags": 1},
+    {"tags": []},
+    {"tags": {b"a": 1}},
+    {"tags": {"a": b"b"}},
+    {"tags": {"a": []}},
+    {"tags": {"a": {}}},
+    {"tags": {"a": 1 << 63}},
+    {"tags": {"a": math.nan}},
+    {"tags": {"a": "a" * 70_000}},
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -204,12 +223,7 @@ WRONG: tuple[dict[str, Any], ...] = (
         ["Task.1", [], None],
         ["Task.1", [], {"transform": "zlib"}],
         ["Task.1", [], {"transform": None}],
-        *(["Task.1", [], {"note": note}] for note in (None, 1, b"n", ["n"], "n" * 70_000)),
-        *(["Task.1", [], {"tags": tags}] for tags in (None, 1, [], {b"a": 1}, {"a": b"b"})),
-        *(
-            ["Task.1", [], {"tags": {"a": a}}]
-            for a in ([], {}, 1 << 63, float("nan"), "a" * 70_000)
-        ),
+        *(["Task.1", [], fields] for fields in WRONG_FIELDS),
         ["Task.1", [], {"transform": {}}],
         *(["Task.1", [], {"transform": {**DONE, **wrong}}] for wrong in WRONG),
         *(

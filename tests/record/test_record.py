@@ -137,7 +137,7 @@ class TestFormat:
 
     def test_note_and_tags_are_in_that_map(self) -> None:
         """Beside what describes the payload; `build` writes them again."""
-        fields = {"note": "n", "tags": {"run": 7, "loss": 0.5, "best": True, "no": None, "s": "t"}}
+        fields: dict[str, Any] = {"note": "n", "tags": {"run": 7, "loss": 0.5, "best": True, "no": None, "s": "t"}}
         metadata = parse(with_text(built(), ["Task.1", [], fields])).metadata
         assert metadata.more == fields
         again = b"".join(build(metadata, [b"payload"]))
