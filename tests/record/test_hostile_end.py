@@ -185,7 +185,6 @@ WRONG_FIELDS: tuple[dict[str, Any], ...] = (
     {"note": 1},
     {"note": b"n"},
     {"note": ["n"]},
-    {"note": "n" * 70_000},
     {"tags": None},
     {"tags": 1},
     {"tags": []},
@@ -195,7 +194,6 @@ WRONG_FIELDS: tuple[dict[str, Any], ...] = (
     {"tags": {"a": {}}},
     {"tags": {"a": 1 << 63}},
     {"tags": {"a": math.nan}},
-    {"tags": {"a": "a" * 70_000}},
 )
 
 

@@ -137,9 +137,15 @@ class TestFormat:
 
     def test_note_and_tags_are_in_that_map(self) -> None:
         """Beside what describes the payload; `build` writes them again."""
-        fields: dict[str, Any] = {"note": "n", "tags": {"run": 7, "loss": 0.5, "best": True, "no": None, "s": "t"}}
-        metadata = parse(with_text(built(), ["Task.1", [], fields])).metadata
+        tags = {"run": 7, "loss": 0.5, "best": True, "no": None, "s": "t"}
+        fields: dict[str, Any] = {"note": "n", "tags": tags}
+        data = with_text(built(), ["Task.1", [], fields])
+        metadata = parse(data, admit=lambda _: None).metadata  # the careful reader
         assert metadata.more == fields
+        assert record_as_written(data, None, None) == parse(data, admit=lambda _: None)
+        for more in ({"later": 1}, {**fields, "later": 1}, {**fields, "buffers": []}):
+            other = with_text(built(), ["Task.1", [], more])
+            assert record_as_written(other, None, None) is None
         again = b"".join(build(metadata, [b"payload"]))
         assert msgpack.unpackb(taken_apart(again).text) == ["Task.1", [], fields]
         store = MemoryStore()

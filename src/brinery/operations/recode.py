@@ -178,6 +178,5 @@ class _Recoder:
         living = identity.get(found.id)
         entry = None if living is NOTHING else identity.entry(living)
         if entry is not None and entry.version == found.put.expect:
-            entered = found.id, living, version, found.raw_digest, found.codec
-            beside = {} if entry.annotation is None else {found.id: entry.annotation}
-            identity.enter([entered], is_loaded=True, annotations=beside)
+            known = found.raw_digest, found.codec
+            identity.set(found.id, living, version, *known, True, entry.annotation)

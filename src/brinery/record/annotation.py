@@ -16,6 +16,8 @@ Tag = str | int | float | bool | None
 LARGEST: Final = 1 << 16
 """The most bytes of a note and tags; whoever lists a store reads those of all records."""
 _FIELDS: Final = ("note", "tags")
+ANNOTATION: Final = frozenset(_FIELDS)
+"""The fields of a record that this module knows."""
 
 
 class Annotation(NamedTuple):
@@ -51,6 +53,9 @@ class Annotation(NamedTuple):
             raise TypeError(f"note: expected a string, got {self.note!r:.60}")
         if self.tags is not None:
             _check_tags(typed(self.tags, dict))
+
+    def check_size(self) -> None:
+        """Raise `ValueError` if this is larger than what a save takes."""
         size = len(packing()[0](self.fields()))
         if size > LARGEST:
             raise ValueError(

@@ -130,9 +130,12 @@ class IdentityMap:
         digest: bytes,
         codec: Codec,
         is_loaded: bool = False,
+        annotation: Annotation | None = None,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
-        self.enter(((id_, obj, version, digest, codec),), is_loaded=is_loaded)
+        annotations = NO_ANNOTATIONS if annotation is None else {id_: annotation}
+        entered = id_, obj, version, digest, codec
+        self.enter((entered,), is_loaded=is_loaded, annotations=annotations)
 
     def enter(
         self,

@@ -131,6 +131,7 @@ def annotation_from(note: Any, tags: Any) -> Annotation:
     found = Annotation(_scalar(note), tags)
     try:
         found.check()
+        found.check_size()
     except (TypeError, ValueError) as error:
         raise InvalidArgumentError(str(error)) from None
     return found

@@ -154,6 +154,8 @@ class Fetcher:
                             maker = makers.get(kind.blob)
                         if maker is not None:
                             simple[id_] = data, metadata[4], version, metadata[5], maker, None
+                            if metadata[12]:
+                                self.annotations[id_] = annotation_in(metadata[12])
                             from_simple.update(metadata[3])
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)

@@ -309,9 +309,8 @@ class Loader:
             if name in identity.incomplete:
                 identity.incomplete.discard(name)
                 identity.forget(name)
-            entered = id_, obj, record.version, digest, codec
-            annotations = self._fetcher.annotations
-            identity.enter([entered], is_loaded=is_current, annotations=annotations)
+            beside = self._fetcher.annotations.get(name)
+            identity.set(id_, obj, record.version, digest, codec, is_current, beside)
         identity.incomplete |= partial
 
     # -- loads inside this one
@@ -351,9 +350,8 @@ class Loader:
             record, codec = read.pop(name)
             links.complete[name] = obj
             digest = record.metadata.raw_digest
-            entered = as_id(name), obj, record.version, digest, codec
-            annotations = self._fetcher.annotations
-            self._identity.enter([entered], is_loaded=True, annotations=annotations)
+            beside = self._fetcher.annotations.get(name)
+            self._identity.set(as_id(name), obj, record.version, digest, codec, True, beside)
         return lent.get(id, NOTHING)
 
     def is_incomplete(self, id: str) -> bool:

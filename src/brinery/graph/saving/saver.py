@@ -219,8 +219,10 @@ class Saver:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
                 if nonce_in(end) == self._nonce + number.to_bytes(4, "big"):
-                    entered = work.reference, work.obj, version, digest, codec
-                    self._identity.enter([entered], annotations=self._annotations.written)
+                    beside = self._annotations.written.get(work.reference)
+                    self._identity.set(
+                        work.reference, work.obj, version, digest, codec, False, beside
+                    )
 
     def _puts_of(self, works: Sequence[Work]) -> Iterator[Put]:
         count = len(self.works.found)
