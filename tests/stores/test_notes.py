@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import random
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -304,6 +305,92 @@ def test_a_record_that_a_collection_removed_comes_back_with_them(
     assert [*opened().gc(["root"], dry_run=False, older_than=0).garbage] == ["base"]
     store.save(Model(1, base), "m")
     assert beside(opened(), "base") == ("kept", {})
+
+
+class Rolled(Exception):
+    """Ends a transaction."""
+
+
+class Users:
+    """Two users of one place who do things at random, and what the records have to have then."""
+
+    def __init__(self, opened: Callable[..., Store], seed: int) -> None:
+        self.random = random.Random(seed)
+        self.opened = opened
+        self.users = [opened(), opened(lazy=True)]
+        self.models = [{n: Model() for n in "abc"}, dict[str, Model]()]
+        self.has: dict[str, tuple[str | None, dict[str, Any]]] = {}
+        for n, model in self.models[0].items():
+            self.users[0].save(model, n)
+            self.has[n] = None, {}
+        self.conflicts = 0
+
+    def step(self) -> None:
+        """Let one of them do something; a conflict changes nothing."""
+        who, id_ = self.random.randrange(2), self.random.choice("abc")
+        store, models = self.users[who], self.models[who]
+        if self.random.random() < 0.3:
+            models.pop(id_, None)
+            store.invalidate_cache()
+        model = models[id_] = store.load(id_)
+        step = self.random.choice(
+            [self.save, self.save, self.note, self.note, self.undone, self.update]
+        )
+        try:
+            step(store, id_, model)
+        except ConflictError:
+            self.conflicts += 1
+            models.pop(id_)
+            store.invalidate_cache()
+        for each, has in self.has.items():
+            info = store.info(each)
+            assert (info.note, info.tags) == has
+
+    def save(self, store: Store, id_: str, model: Model) -> None:
+        """Change an object, or what it reaches."""
+        model.n = self.random.randrange(1000)
+        model.base = store.load(self.random.choice("abc"))
+        store.save(self.random.choice([model, [model]]), deep=True)
+
+    def note(self, store: Store, id_: str, model: Model) -> None:
+        """Write another note, other tags, or both, with a change of the object or without."""
+        if self.random.random() < 0.5:
+            model.n += 1
+        note = self.random.choice([None, "", "x", "y"])
+        tags = self.random.choice([None, {}, {"a": self.random.choice([1, True, 1.5])}])
+        store.save(model, note=note, tags=tags, deep=self.random.random() < 0.5)
+        former = self.has[id_]
+        self.has[id_] = (
+            former[0] if note is None else note or None,
+            former[1] if tags is None else tags,
+        )
+
+    def undone(self, store: Store, id_: str, model: Model) -> None:
+        """Write a note in a transaction that fails; the objects are loaded again."""
+        try:
+            with store.transaction():
+                store.save(model, note="undone", tags={"undone": 1})
+                raise Rolled
+        except Rolled:
+            pass
+        self.models[self.users.index(store)].clear()
+
+    def update(self, store: Store, id_: str, model: Model) -> None:
+        """Let an update change the object or return another one."""
+        is_other = self.random.random() < 0.3
+        store.update(id_, lambda obj: Model(5, obj.base) if is_other else setattr(obj, "n", -1))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_two_users_do(opened: Callable[..., Store], seed: int) -> None:
+    """No note is lost, none comes back, and none gets to another object."""
+    users = Users(opened, seed)
+    for _ in range(120):
+        users.step()
+    assert users.conflicts
+    assert len(
+        {note for note, _ in users.has.values()} | {str(tags) for _, tags in users.has.values()}
+    )
 
 
 # -- what else writes records
