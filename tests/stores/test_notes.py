@@ -155,6 +155,25 @@ def test_a_save_that_reaches_the_object_keeps_them(opened: Callable[..., Store])
         assert opened().load("base").n == model.base.n
 
 
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("cls", [Model, Strict])
+def test_many_that_are_loaded_together_keep_them(
+    opened: Callable[..., Store], cls: type, *, lazy: bool
+) -> None:
+    """Each its own."""
+    first, ids = opened(), [f"m{n}" for n in range(9)]
+    for n, id_ in enumerate(ids):
+        first.save(cls(n), id_, note=f"note {n}" if n % 3 else None, tags={"n": n})
+    store = opened(lazy=lazy)
+    models = store.load_many(ids)
+    for model in models:
+        model.n += 1
+    store.save_many(models)
+    for n, id_ in enumerate(ids):
+        assert beside(store, id_) == (f"note {n}" if n % 3 else None, {"n": n})
+        assert opened().load(id_).n == n + 1
+
+
 def test_each_is_changed_alone(opened: Callable[..., Store]) -> None:
     """None keeps what is there, and empty ones remove it."""
     store, model = opened(), Model()
@@ -388,9 +407,6 @@ def test_whatever_two_users_do(opened: Callable[..., Store], seed: int) -> None:
     for _ in range(120):
         users.step()
     assert users.conflicts
-    assert len(
-        {note for note, _ in users.has.values()} | {str(tags) for _, tags in users.has.values()}
-    )
 
 
 # -- what else writes records
