@@ -14,7 +14,7 @@ from brinery.typing import Any, Final, NamedTuple
 Tag = str | int | float | bool | None
 """The value of a tag: a scalar of JSON."""
 LARGEST: Final = 1 << 16
-"""The most bytes of a note and tags; whoever lists a store reads those of all records."""
+"""The most bytes of a note and tags that a save takes: a list of a store reads those of all records."""
 _FIELDS: Final = ("note", "tags")
 ANNOTATION: Final = frozenset(_FIELDS)
 """The fields of a record that this module knows."""

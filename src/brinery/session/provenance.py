@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 
 def provenance() -> Mapping[str, str]:
@@ -39,4 +38,4 @@ def _program() -> str:
     if spec is not None:  # python -m
         return str(spec.name).removesuffix(".__main__")
     path = getattr(main, "__file__", None)
-    return os.path.abspath(path) if path else Path(sys.executable or "python").stem
+    return os.path.abspath(path or sys.executable or "python")

@@ -24,7 +24,6 @@ from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import CodecArgument, codec_options, make_codec
 from brinery.registry.transforms import make_transform, transform_from
 from brinery.session.options import Check, SaveOptions
-from brinery.session.provenance import provenance
 from brinery.session.session import Session
 from brinery.stores.arguments import size_limit, truth_of, typed
 from brinery.transform import Transform
@@ -206,6 +205,8 @@ def session_from(store: type, backend: Backend, options: StoreOptions) -> Sessio
     refuse_unknown(store, codec, extra)
     session.is_lazy = _truth_of("lazy", options.lazy, session.settings)
     if _truth_of("provenance", options.provenance, session.settings):
+        from brinery.session.provenance import provenance
+
         session.writer = provenance()
     factory = IdFactory() if options.idfactory is None else options.idfactory
     if not isinstance(factory, IdFactory):
