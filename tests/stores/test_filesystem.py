@@ -403,7 +403,9 @@ class TestArguments:
     def test_arguments_of_other_stores_are_refused(self, tmp_path: Path, wrong: str) -> None:
         """The error lists what a directory takes; `lock_timeout` is called `timeout` in a database."""
         unknown: dict[str, Any] = {wrong: 3}
-        expected = f"FilesystemStore .* no argument '{wrong}'.*, layout, lazy, lock_timeout, max_expanded"
+        expected = (
+            f"FilesystemStore .* no argument '{wrong}'.*, layout, lazy, lock_timeout, max_expanded"
+        )
         with pytest.raises(InvalidArgumentError, match=expected):
             FilesystemStore(tmp_path, **unknown)
         with pytest.raises(InvalidArgumentError, match=f"no argument '{wrong}'"):
