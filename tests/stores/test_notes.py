@@ -155,6 +155,17 @@ def test_a_save_that_reaches_the_object_keeps_them(opened: Callable[..., Store])
         assert opened().load("base").n == model.base.n
 
 
+def test_update_keeps_them_in_a_sealed_store(opened: Callable[..., Store]) -> None:
+    """Of a number, too, whose record is read once more."""
+    store = opened(trust=Trust(key=KEY))
+    store.save(5, "number", note="five")
+    store.save(Model(), "m", note="n", tags=TAGS)
+    store.update("number", lambda n: n + 1)
+    opened(trust=Trust(key=KEY)).update("m", lambda model: Model(model.n + 1))
+    assert beside(store, "number") == ("five", {})
+    assert beside(store, "m") == ("n", TAGS)
+
+
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("cls", [Model, Strict])
 def test_many_that_are_loaded_together_keep_them(

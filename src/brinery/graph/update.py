@@ -113,7 +113,8 @@ def _annotation_of(session: Session, id: str, obj: Any) -> Annotation | None:
     if entry is not None and entry.id == id:
         return entry.annotation
     # A number, say, which has no entry.
-    return annotation_in(read_metadata(session.backend, name_of(id), id)[0].more)
+    metadata, _ = read_metadata(session.backend, name_of(id), id, session.gate.seals)
+    return annotation_in(metadata.more)
 
 
 def _version_to_replace(session: Session, id: str) -> Version:
