@@ -122,6 +122,20 @@ def test_info_is_for_people_and_for_programs(jobs: Path) -> None:
     assert [line.split()[0] for line in shown.splitlines()[1:]] == list(found)
 
 
+def test_notes_and_tags_are_shown(jobs: Path) -> None:
+    """By info, and at the end of a long list, each on one line."""
+    with FilesystemStore(jobs) as store:
+        store.save(store.load("Job.1"), note="two\nlines", tags={"run": 7, "best": True})
+    found = json.loads(run("info", str(jobs), "Job.1", "--json").stdout)
+    assert (found["note"], found["tags"]) == ("two\nlines", {"run": 7, "best": True})
+    lines = run("info", str(jobs), "Job.1").stdout.splitlines()
+    assert "note two\\nlines" in [" ".join(line.split()) for line in lines]
+    head, first, second = run("list", "--long", str(jobs)).stdout.splitlines()
+    assert head.split()[-2:] == ["tags", "note"]
+    assert first.endswith(r"  run=7, best=True  two\nlines")
+    assert second.split()[-1].count(":") == 2  # the time is the last that it has
+
+
 def test_info_shows_whatever_a_record_says(tmp_path: Path) -> None:
     """A configuration that no codec has, too."""
     with FilesystemStore(tmp_path) as store:

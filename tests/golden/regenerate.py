@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parent
 if __name__ == "__main__":
@@ -49,6 +50,7 @@ def write(root: Path = ROOT) -> None:
     """Write the records of all codecs and transforms below `root`."""
     write_compressed(root)
     write_plain(root)
+    write_annotated(root)
 
 
 def write_plain(root: Path) -> None:
@@ -74,6 +76,24 @@ def write_compressed(root: Path = ROOT) -> None:
                 store.save(make(), name)
             print(f"{path}: {len(store)} records")
         (directory / ".brinery" / "lock").unlink(missing_ok=True)
+
+
+ANNOTATED = f"annotated/{VERSION}"
+BESIDE: dict[str, Any] = {
+    "note": "the first \u2013 and\nthe best",
+    "tags": {"run": 7, "loss": 0.25, "best": True, "host": "node-3", "parent": None},
+}
+WRITER = {"user": "ada", "host": "node-3", "program": "/srv/train.py"}
+
+
+def write_annotated(root: Path = ROOT) -> None:
+    """Write a record with a note and tags, which says who has written it."""
+    shutil.rmtree(root / ANNOTATED, ignore_errors=True)
+    with FilesystemStore(root / ANNOTATED, provenance=True) as store:
+        store.session.writer = WRITER
+        store.save({"weights": [1, 2]}, "model", **BESIDE)
+        print(f"{ANNOTATED}: {len(store)} records")
+    (root / ANNOTATED / ".brinery" / "lock").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

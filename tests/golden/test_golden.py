@@ -8,7 +8,15 @@ from pathlib import Path
 
 import pytest
 from tests.golden.graphs import Make, check
-from tests.golden.regenerate import ROOT, VERSION, compressed, directories
+from tests.golden.regenerate import (
+    ANNOTATED,
+    BESIDE,
+    ROOT,
+    VERSION,
+    WRITER,
+    compressed,
+    directories,
+)
 
 from brinery import FilesystemStore
 from brinery.record.reader import parse
@@ -61,6 +69,21 @@ def test_compressed_golden_files_load_to_the_graphs_that_were_saved(
         for name in makes:
             check(name, store.load(name))
         assert store.info("lines").transform == compress.partition(":")[0]
+
+
+def test_a_golden_file_with_a_note_says_what_is_beside_the_object(tmp_path: Path) -> None:
+    """And who wrote it; a store that opens it notes that, too."""
+    shutil.copytree(ROOT / ANNOTATED, tmp_path / "copy")
+    with FilesystemStore(tmp_path / "copy") as store:
+        info = store.info("model")
+        assert {"note": info.note, "tags": info.tags} == BESIDE
+        assert {"user": info.user, "host": info.host, "program": info.program} == WRITER
+        model = store.load("model")
+        assert model == {"weights": [1, 2]}
+        model["new"] = 1
+        store.save(model)
+        assert store.info("model")[-5:-3] == (info.note, info.tags)
+        assert store.info("model").program not in (None, info.program)
 
 
 def test_there_is_a_golden_file_with_large_buffers() -> None:

@@ -34,6 +34,7 @@ FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "opening": st.integers(-1, 99),
     "versions": st.dictionaries(TEXT, st.integers(1, 9), max_size=2),
     "libraries": st.dictionaries(TEXT, TEXT, max_size=2),
+    "writer": st.dictionaries(TEXT, TEXT, max_size=2),
     "odd": JSON,
 }
 
@@ -57,7 +58,9 @@ def texts(draw: st.DrawFn) -> bytes:
     ids = st.lists(TEXT, max_size=3)
     groups = st.lists(TEXT | ids, max_size=4) | st.tuples(TEXT, ids).map(list) | JSON
     id_ = st.just("Task.1") | TEXT | JSON
-    more = st.dictionaries(st.sampled_from(["transform", "buffers", "later"]), JSON, max_size=2)
+    more = st.dictionaries(
+        st.sampled_from(["transform", "buffers", "note", "tags", "later"]), JSON, max_size=2
+    )
     text = st.tuples(id_, groups) | st.tuples(id_, groups, more) | JSON
     return packed(draw(text)) + draw(st.just(b"") | st.binary(max_size=2))
 
@@ -108,6 +111,9 @@ def check_types(metadata: Metadata) -> None:
     assert all(type(reference) is str for reference in metadata.references)
     assert all(type(version) is int for version in metadata.versions.values())
     assert all(type(version) is str for version in metadata.libraries.values())
+    assert all(type(text) is str for text in metadata.kind.writer.values())
+    assert type(metadata.more.get("note", "")) is str
+    assert type(metadata.more.get("tags", {})) is dict
     assert metadata.kind.opening >= 0
     assert 0 <= metadata.created < math.inf
     assert len(metadata.nonce) == len(metadata.payload_digest) == 16
@@ -174,6 +180,23 @@ WRONG: tuple[dict[str, Any], ...] = (
 )
 
 
+WRONG_FIELDS: tuple[dict[str, Any], ...] = (
+    {"note": None},
+    {"note": 1},
+    {"note": b"n"},
+    {"note": ["n"]},
+    {"tags": None},
+    {"tags": 1},
+    {"tags": []},
+    {"tags": {b"a": 1}},
+    {"tags": {"a": b"b"}},
+    {"tags": {"a": []}},
+    {"tags": {"a": {}}},
+    {"tags": {"a": 1 << 63}},
+    {"tags": {"a": math.nan}},
+)
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -198,6 +221,7 @@ WRONG: tuple[dict[str, Any], ...] = (
         ["Task.1", [], None],
         ["Task.1", [], {"transform": "zlib"}],
         ["Task.1", [], {"transform": None}],
+        *(["Task.1", [], fields] for fields in WRONG_FIELDS),
         ["Task.1", [], {"transform": {}}],
         *(["Task.1", [], {"transform": {**DONE, **wrong}}] for wrong in WRONG),
         *(

@@ -9,8 +9,7 @@ import pytest
 from tests.record.forms import built, packed, taken_apart
 
 from brinery import MemoryStore
-from brinery.record.kind import LARGEST_KEPT, Kind, kind_from, kind_of
-from brinery.record.kinds import KindTable
+from brinery.record.kind import LARGEST_KEPT, Kind, KindTable, kind_from, kind_of
 from brinery.record.reader import parse, record_as_written
 from brinery.testing.samples import Node
 from brinery_codecs.pickle import PickleCodec

@@ -135,6 +135,33 @@ class TestFormat:
         assert parse(again).metadata == metadata
         assert msgpack.unpackb(taken_apart(again).text)[2] == {"later": [1, b"x"]}
 
+    def test_note_and_tags_are_in_that_map(self) -> None:
+        """Beside what describes the payload; `build` writes them again."""
+        tags = {"run": 7, "loss": 0.5, "best": True, "no": None, "s": "t"}
+        fields: dict[str, Any] = {"note": "n", "tags": tags}
+        data = with_text(built(), ["Task.1", [], fields])
+        metadata = parse(data, admit=lambda _: None).metadata  # the careful reader
+        assert metadata.more == fields
+        assert record_as_written(data, None, None) == parse(data, admit=lambda _: None)
+        for more in ({"later": 1}, {**fields, "later": 1}, {**fields, "buffers": []}):
+            other = with_text(built(), ["Task.1", [], more])
+            assert record_as_written(other, None, None) is None
+        again = b"".join(build(metadata, [b"payload"]))
+        assert msgpack.unpackb(taken_apart(again).text) == ["Task.1", [], fields]
+        store = MemoryStore()
+        data = store.backend.get(store.save([1], **fields))[0]
+        assert msgpack.unpackb(taken_apart(data).text) == ["list.1", [], fields]
+
+    def test_who_wrote_a_record_is_in_its_kind(self) -> None:
+        """So that it is read once for all records of a class, and in one pass."""
+        writer = {"user": "ada", "host": "node-3", "program": "/srv/train.py"}
+        data = built(writer=writer)
+        assert kind_in(data)["writer"] == writer
+        record = record_as_written(data, None, None)
+        assert record is not None
+        assert record.metadata.kind.writer == writer
+        assert "writer" not in kind_in(built())
+
     def test_digests_do_not_see_pieces(self) -> None:
         """They are those of the joined bytes."""
         whole = xxh3_128_digest(b"abc")

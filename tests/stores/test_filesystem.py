@@ -419,7 +419,7 @@ class TestArguments:
             FilesystemStore(tmp_path, codek="dill")
         with pytest.raises(InvalidArgumentError, match="no argument 'recurse'"):
             FilesystemStore(tmp_path, recurse=True)
-        with pytest.raises(InvalidArgumentError, match="protocol, recurse, renames"):
+        with pytest.raises(InvalidArgumentError, match="protocol, provenance, recurse, renames"):
             FilesystemStore(tmp_path, codec="dill", recurs=True)
 
     def test_a_subclass_hands_its_arguments_on(self, tmp_path: Path) -> None:

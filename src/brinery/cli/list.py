@@ -15,7 +15,11 @@ from brinery.stores.store import Store
 @click.option("--class", "cls", help="Only objects of this class: NAME or MODULE:NAME.")
 @click.option("--prefix", default="", help="Only IDs that start with this.")
 @click.option(
-    "--long", "-l", "is_long", is_flag=True, help="Also show class, codec, size and time."
+    "--long",
+    "-l",
+    "is_long",
+    is_flag=True,
+    help="Also show class, codec, size, time, tags and note.",
 )
 def list_command(place: str, cls: str | None, prefix: str, is_long: bool) -> None:
     """List the IDs of STORE, one a line.
@@ -26,7 +30,7 @@ def list_command(place: str, cls: str | None, prefix: str, is_long: bool) -> Non
     with open_store(place) as store:
         ids = store.list(cls, prefix=prefix)
         if is_long:
-            heads = ("id", "class", "codec", "bytes", "references", "written (UTC)")
+            heads = ("id", "class", "codec", "bytes", "references", "written (UTC)", "tags", "note")
             print_table(heads, [_row(store, id_) for id_ in ids], {"bytes", "references"})
         else:
             for id_ in ids:
@@ -37,9 +41,11 @@ def _row(store: Store, id_: str) -> tuple[str, ...]:
     try:
         info = store.info(id_)
     except (RecordError, TrustError) as error:
-        return (id_, f"unreadable: {type(error).__name__}", "", "", "", "")
+        return (id_, f"unreadable: {type(error).__name__}", *[""] * 6)
     codec = info.codec if info.protocol is None else f"{info.codec}:{info.protocol}"
     if info.transform:
         codec += f" + {info.transform}"
     written = f"{info.created:%Y-%m-%d %H:%M:%S}"
-    return (id_, info.class_name, codec, str(info.size), str(len(info.references)), written)
+    tags = ", ".join(f"{key}={value}" for key, value in info.tags.items())
+    numbers = str(info.size), str(len(info.references))
+    return (id_, info.class_name, codec, *numbers, written, tags, info.note or "")

@@ -103,7 +103,7 @@ class IsolatedIdentityMap(IdentityMap):
     def entry(self, obj: Any) -> None:
         """Return None: nothing is entered here."""
 
-    def enter(self, entries: Iterable[Any], *, is_loaded: bool = False) -> None:
+    def enter(self, entries: Iterable[Any], **_: Any) -> None:
         """Do nothing: the record's own object stays unknown, so that it can be decoded again."""
 
     def id_of(self, obj: Any) -> str | None:

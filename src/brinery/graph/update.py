@@ -20,6 +20,8 @@ from brinery.graph.loading.load import load
 from brinery.graph.saving.save import save, transaction
 from brinery.graph.saving.work import Root
 from brinery.ids import name_of
+from brinery.record.annotation import Annotation, annotation_in
+from brinery.record.info import read_metadata
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.typing import Any, Final
@@ -101,8 +103,20 @@ def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
         )
     if entry is not None and entry.id == id and overlay.is_own(entry.version):
         version = entry.version  # the function has saved it, too
-    save(session, [Root(saved, id, expect=version)], session.save_options)
+    options = session.save_options
+    if entry is None or entry.id != id:  # it takes the place of `obj`
+        options = options._replace(annotation=_annotation_of(session, id, obj))
+    save(session, [Root(saved, id, expect=version)], options)
     return saved
+
+
+def _annotation_of(session: Session, id: str, obj: Any) -> Annotation | None:
+    entry = session.identity.entry(obj)
+    if entry is not None and entry.id == id:
+        return entry.annotation
+    # A number, say, which has no entry.
+    metadata, _ = read_metadata(session.backend, name_of(id), id, session.gate.seals)
+    return annotation_in(metadata.more)
 
 
 def _version_to_replace(session: Session, id: str) -> Version:

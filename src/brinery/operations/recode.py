@@ -178,4 +178,5 @@ class _Recoder:
         living = identity.get(found.id)
         entry = None if living is NOTHING else identity.entry(living)
         if entry is not None and entry.version == found.put.expect:
-            identity.set(found.id, living, version, found.raw_digest, found.codec, is_loaded=True)
+            known = found.raw_digest, found.codec
+            identity.set(found.id, living, version, *known, True, entry.annotation)

@@ -33,6 +33,7 @@ from brinery.graph.loading.fetch import FetchedRecord, Fetcher
 from brinery.graph.loading.loader import Loader
 from brinery.graph.saving.work import Root
 from brinery.ids import Id, name_of
+from brinery.record.annotation import annotation_in
 from brinery.record.clock import now
 from brinery.record.format import NONCE_SIZE
 from brinery.record.info import read_metadata
@@ -167,7 +168,9 @@ class Rewriter:
         old = read.record.metadata
         around.classes = classes_in(old.groups)
         trial = _Trial(self._backend)
-        self._save(trial, obj, around, SaveOptions(self._codec, self._transform, forces_codec=True))
+        options = SaveOptions(self._codec, self._transform, forces_codec=True)
+        beside = annotation_in(old.more)
+        self._save(trial, obj, around, options._replace(annotation=beside))
         ((_, pieces, _, about),) = trial.puts
         data = b"".join(pieces)
         new = parse(data, id=id_).metadata

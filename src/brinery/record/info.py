@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from brinery.backend import About, Backend, Missing
 from brinery.errors import NotFoundError, RecordError, SealError, refusal_of
 from brinery.ids import Id, id_of, name_of
+from brinery.record.annotation import Tag, annotation_in
 from brinery.record.end import end_size
 from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata, about_of
@@ -49,6 +50,16 @@ class RecordInfo(NamedTuple):
     """Versions of the libraries whose classes the record names, by top-level package."""
     sealed: bool
     """Whether the record has a seal; with a key it was checked."""
+    note: str | None
+    """What `save` was given as `note`."""
+    tags: dict[str, Tag]
+    """What `save` was given as `tags`."""
+    user: str | None
+    """The user who wrote the record, if the store notes that: see `provenance` of `Store`."""
+    host: str | None
+    """The machine on which it was written."""
+    program: str | None
+    """The program that wrote it."""
 
 
 def read_metadata(
@@ -121,7 +132,8 @@ def read_info(
 def _info_of(metadata: Metadata, size: int) -> RecordInfo:
     from datetime import UTC, datetime
 
-    done = metadata.transform
+    done, writer = metadata.transform, metadata.kind.writer
+    note, tags = annotation_in(metadata.more)
     return RecordInfo(
         id=Id(metadata.id),
         codec=metadata.codec,
@@ -139,6 +151,11 @@ def _info_of(metadata: Metadata, size: int) -> RecordInfo:
         versions=dict(metadata.versions),
         libraries=dict(metadata.libraries),
         sealed=metadata.content is not None,
+        note=note,
+        tags=dict(tags or {}),
+        user=writer.get("user"),
+        host=writer.get("host"),
+        program=writer.get("program"),
     )
 
 

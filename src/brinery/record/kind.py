@@ -10,6 +10,7 @@ import functools
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from brinery.codec import Codec
 from brinery.record.format import PYTHON, packing, typed
 from brinery.typing import Any, Final
 
@@ -24,6 +25,8 @@ _FIELDS: Final[Mapping[str, tuple[type, ...]]] = {
 }
 """The keys that every kind has, in this order, and the types of their values."""
 
+MOST_KINDS: Final = 1000
+"""Kinds of one codec that are kept; a program that makes classes again and again has more."""
 LARGEST_KEPT: Final = 1 << 13
 """The size in bytes of the largest kind that is kept: a store of hostile records must not fill the memory."""
 
@@ -42,6 +45,7 @@ class Kind:
         "protocol",
         "python",
         "versions",
+        "writer",
     )
 
     def __init__(self, blob: bytes, found: Mapping[str, Any]) -> None:
@@ -64,8 +68,10 @@ class Kind:
         """How many bytes of the payload make the object, before its state; 0 where that is not known."""
         self.versions = _versions(found.get("versions", {}))
         """The versions of classes (`module:qualname`) of objects in the payload, if above 1."""
-        self.libraries = _libraries(found.get("libraries", {}))
+        self.libraries = _texts(found.get("libraries", {}))
         """The versions of the libraries whose classes the payload names."""
+        self.writer = _texts(found.get("writer", {}))
+        """Who wrote the records: `user`, `host` and `program`; empty if the store does not note it."""
         if self.opening < 0:
             raise ValueError("the length of the opening is negative")
 
@@ -100,7 +106,7 @@ def kind_of(class_name: str, codec: Mapping[str, Any], **more: Any) -> Kind:
     """Return the kind of the records of a class.
 
     `codec` has the other keys that every kind has; without "python" they are written by this one.  `more` are
-    `opening`, `versions` and `libraries`, which are left out where they are empty.
+    `opening`, `versions`, `libraries` and `writer`, which are left out where they are empty.
     """
     found = {"class": class_name, "python": PYTHON, **codec}
     found = {key: found[key] for key in _FIELDS}
@@ -116,9 +122,34 @@ def _versions(value: Any) -> Mapping[str, int]:
     return MappingProxyType(found) if found else NOTHING_NOTED
 
 
-def _libraries(value: Any) -> Mapping[str, str]:
+def _texts(value: Any) -> Mapping[str, str]:
     found: dict[str, str] = typed(value, dict)
-    for name, version in found.items():
-        if type(name) is not str or type(version) is not str:
-            raise TypeError("a library or its version is not a string")
+    for name, text in found.items():
+        if type(name) is not str or type(text) is not str:
+            raise TypeError(f"{name!r:.80} or what it has is not a string")
     return MappingProxyType(found) if found else NOTHING_NOTED
+
+
+class KindTable(dict[tuple[Any, ...], Kind]):
+    """Kinds by class name, size of the opening, and the items of versions and libraries, if there are any."""
+
+    def __init__(self, codec: Codec, writer: Mapping[str, str] = NOTHING_NOTED) -> None:
+        """Prepare the kinds that `codec` writes, for `writer` as in `Kind`."""
+        super().__init__()
+        self.codec = codec
+        self._writer = writer
+        self._common = {
+            "codec": codec.name,
+            "config": codec.config(),
+            "codec_version": codec.version,
+            "protocol": codec.protocol,
+        }
+
+    def __missing__(self, key: tuple[Any, ...]) -> Kind:
+        if len(self) > MOST_KINDS:
+            self.clear()
+        class_name, opening, *noted = key
+        versions, libraries = map(dict, noted) if noted else ((), ())
+        noticed = {"versions": versions, "libraries": libraries, "writer": self._writer}
+        found = self[key] = kind_of(class_name, self._common, opening=opening, **noticed)
+        return found

@@ -16,6 +16,7 @@ from brinery.record.kind import Kind, kind_of
 from brinery.typing import Any, Final, NamedTuple
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
+_OF_KIND: Final = ("opening", "versions", "libraries", "writer")
 _NONCE_IN_TAIL: Final = slice(16, 16 + NONCE_SIZE)
 Groups = Sequence[Any]
 """References, grouped by the class of their targets: a class, the list of its IDs, the next class, …"""
@@ -59,7 +60,7 @@ class Metadata(NamedTuple):
     content: bytes | None = None
     """The keyed digest of the payload, if the record is sealed."""
     more: Mapping[str, Any] = NOTHING_MORE
-    """The optional fields that this version of brinery does not know."""
+    """The optional fields that do not describe the payload: what is beside the object, and unknown ones."""
 
     @property
     def raw_digest(self) -> bytes:
@@ -183,9 +184,9 @@ def new_metadata(
     """Return the metadata of a record that is written now, by this Python.
 
     `payload` is that of the stored form; `references` count as those to objects of no known class.  `fields`
-    are other fields of `Metadata`, and `opening`, `versions` and `libraries` of the kind.
+    are other fields of `Metadata`, and `opening`, `versions`, `libraries` and `writer` of the kind.
     """
-    of_kind = {key: fields.pop(key, None) for key in ("opening", "versions", "libraries")}
+    of_kind = {key: fields.pop(key, None) for key in _OF_KIND}
     groups: Groups = ["", list(references)] if references else []
     found: dict[str, Any] = {
         "groups": groups,

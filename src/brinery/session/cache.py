@@ -7,8 +7,7 @@ from weakref import ref
 
 from brinery.codec import Codec
 from brinery.evolution.libraries import Libraries
-from brinery.record.kind import Kind
-from brinery.record.kinds import MOST_KINDS, KindTable
+from brinery.record.kind import MOST_KINDS, Kind, KindTable
 from brinery.session.recent import RecentRecords
 from brinery.typing import Any
 
@@ -39,8 +38,8 @@ class Caches:
         for kind, (cls, opening, codec) in makers.items():
             self.makers[kind.blob] = ref(cls), opening, codec
 
-    def kinds_of(self, codec: Codec) -> KindTable:
-        """Return the kinds of the records that a codec writes."""
+    def kinds_of(self, codec: Codec, writer: Mapping[str, str]) -> KindTable:
+        """Return the kinds of the records that a codec writes; a session has one `writer`."""
         if self.kinds is None or self.kinds.codec is not codec:
-            self.kinds = KindTable(codec)
+            self.kinds = KindTable(codec, writer)
         return self.kinds

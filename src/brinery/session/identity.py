@@ -10,15 +10,19 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 
 from brinery.codec import Codec
 from brinery.ids import name_of
 from brinery.persistable import PersistentId
+from brinery.record.annotation import Annotation
 from brinery.session.entry import Entry, Ghost, Held, Met, Weak
 from brinery.session.savepoint import Savepoint
 from brinery.typing import Any, Final
 
 NOTHING: Final = object()
+Annotations = Mapping[str, Annotation]
+NO_ANNOTATIONS: Final[Annotations] = MappingProxyType({})
 
 # The identity of these means nothing: equal ones may or may not be one object.
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
@@ -149,14 +153,24 @@ class IdentityMap:
         digest: bytes,
         codec: Codec,
         is_loaded: bool = False,
+        annotation: Annotation | None = None,
     ) -> None:
         """Enter `obj` as the object `id_`; `is_loaded` says that it comes from the record."""
-        self.enter(((id_, obj, version, digest, codec),), is_loaded=is_loaded)
+        annotations = NO_ANNOTATIONS if annotation is None else {id_: annotation}
+        entered = id_, obj, version, digest, codec
+        self.enter((entered,), is_loaded=is_loaded, annotations=annotations)
 
     def enter(
-        self, entries: Iterable[tuple[str, Any, Any, bytes, Any]], *, is_loaded: bool = False
+        self,
+        entries: Iterable[tuple[str, Any, Any, bytes, Any]],
+        *,
+        is_loaded: bool = False,
+        annotations: Annotations = NO_ANNOTATIONS,
     ) -> None:
-        """Enter objects: for each its ID, itself, and the version, digest and codec of its record."""
+        """Enter objects: for each its ID, itself, and the version, digest and codec of its record.
+
+        `annotations` are those of records that have one, by ID.
+        """
         by_id, by_key, callback, turn = (
             self._by_id,
             self._by_key,
@@ -185,6 +199,7 @@ class IdentityMap:
             entry.is_loaded = is_loaded
             entry.is_doubtful = False
             entry.turn = turn
+            entry.annotation = annotations.get(id_) if annotations else None
             former = by_key.setdefault(key, entry)
             if former is not entry:
                 by_key[key] = entry

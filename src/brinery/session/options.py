@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from brinery.backend import Put
 from brinery.codec import Codec
+from brinery.record.annotation import Annotation
 from brinery.transform import Transform
 from brinery.typing import NamedTuple
 
@@ -26,6 +27,8 @@ class SaveOptions(NamedTuple):
     """Called before anything is committed."""
     deep: bool = True
     """Also look for changes of objects that the roots reach; without, only write those that have no ID."""
+    annotation: Annotation | None = None
+    """What the roots are to have beside them; None for what their records have."""
 
 
 class Mapped(NamedTuple):

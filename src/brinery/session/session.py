@@ -101,6 +101,8 @@ class Session(ForkSafe):
         """The maps of files in which living objects have arrays; see `brinery.graph.loading.mapper`."""
         self.is_lazy = False
         """Whether loads are lazy unless they say otherwise."""
+        self.writer: Mapping[str, str] = {}
+        """Who writes, as records note it: see `brinery.session.provenance`; empty for no note."""
         self.settings = read_settings(backend)
         """The settings that the store remembers; None for a new store."""
         self._require_settings()

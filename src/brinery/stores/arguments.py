@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from brinery.errors import InvalidArgumentError
+from brinery.record.annotation import Annotation
 from brinery.typing import Any, Final
 
 _TRUTH: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
@@ -117,3 +118,34 @@ def wants_placeholders(missing: str) -> bool:
     if missing == "error":
         return False
     return bool(one_of("missing", missing, ("error", "placeholder")) == "placeholder")
+
+
+def annotation_from(note: Any, tags: Any) -> Annotation:
+    """Return what to store beside an object.  Raise `InvalidArgumentError`."""
+    if tags is not None:
+        if not isinstance(tags, Mapping):
+            raise InvalidArgumentError(
+                f"tags: expected a mapping of names to values, got {tags!r:.60}"
+            )
+        tags = {_scalar(key): _scalar(value) for key, value in tags.items()}
+    found = Annotation(_scalar(note), tags)
+    try:
+        found.check()
+        found.check_size()
+    except (TypeError, ValueError) as error:
+        raise InvalidArgumentError(str(error)) from None
+    return found
+
+
+_SCALARS: Final[Iterable[tuple[type, Callable[[Any], Any]]]] = (
+    (str, str.__str__),
+    (int, int.__int__),
+    (float, float.__float__),
+)
+
+
+def _scalar(value: Any) -> Any:
+    # Members of enumerations and numbers of numpy are subclasses.
+    if type(value) is bool:
+        return value
+    return next((make(value) for cls, make in _SCALARS if isinstance(value, cls)), value)

@@ -45,6 +45,9 @@ class FilesystemStore(Store):
     `lazy`
         Whether loads read the objects that an object refers to when they are first used.  Defaults to the
         setting that the store remembers; a new store loads whole graphs.
+    `provenance`
+        Whether the records that are written note the user, the machine and the program: `info` returns them.
+        Defaults to the setting that the store remembers; a new store notes nothing.
     `durability`
         "full": when `save` returns, the records are on the disk, and survive a power cut.  "process": they
         survive the process, however it ends; the operating system chooses when to write them to the disk.
@@ -77,6 +80,7 @@ class FilesystemStore(Store):
         layout: str | None = None,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
+        provenance: bool | None = None,
         shared: str | None = None,
         lock_timeout: float = LOCK_TIMEOUT,
         mode: str = "rw",
@@ -104,7 +108,16 @@ class FilesystemStore(Store):
         self._open(
             place,
             StoreOptions(
-                idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+                idfactory,
+                protocol,
+                codec,
+                compress,
+                max_expanded,
+                renames,
+                trust,
+                lazy,
+                provenance,
+                extra,
             ),
         )
 

@@ -35,10 +35,10 @@ class Handle:
     ) -> None:
         # Every constructor ends with this call.
         self._session = session_from(type(self), backend, options)
-        self._session.remembers = (
-            {**remembers, "lazy": True} if self._session.is_lazy else remembers
-        )
-        self._session.store = weakref.ref(self)
+        session = self._session
+        own = {"lazy": session.is_lazy, "provenance": bool(session.writer)}
+        session.remembers = {**remembers, **{name: True for name, is_on in own.items() if is_on}}
+        session.store = weakref.ref(self)
         self._idfactory = options.idfactory
 
     def _options(self) -> StoreOptions:
@@ -52,6 +52,7 @@ class Handle:
             renames=session.renames.given,
             trust=session.gate.trust,
             lazy=session.is_lazy,
+            provenance=bool(session.writer),
         )
 
     # -- parts

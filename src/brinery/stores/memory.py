@@ -29,6 +29,7 @@ class MemoryStore(Store):
         max_expanded: int = MAX_EXPANDED,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
+        provenance: bool | None = None,
         **extra: Any,
     ) -> None:
         renames = extra.pop("renames", None)
@@ -37,7 +38,16 @@ class MemoryStore(Store):
                 "mode: expected 'rw', because a store in memory begins empty: it has nothing to read"
             )
         options = StoreOptions(
-            idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+            idfactory,
+            protocol,
+            codec,
+            compress,
+            max_expanded,
+            renames,
+            trust,
+            lazy,
+            provenance,
+            extra,
         )
         self._begin(MemoryBackend(), options)
 

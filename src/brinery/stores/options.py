@@ -48,6 +48,8 @@ class StoreOptions(NamedTuple):
     trust: Trust | str | None = None
     lazy: bool | str | None = None
     """None for what the store remembers."""
+    provenance: bool | str | None = None
+    """None for what the store remembers."""
     extra: Mapping[str, Any] | None = None
     """Options of the codec, and unknown arguments, which are refused."""
 
@@ -91,7 +93,7 @@ class SqlOptions(NamedTuple):
 # Options in the query of a database URL, beside those of the codec and of the driver.
 SQL_URL_OPTIONS: Final = frozenset(
     [
-        *("protocol", "codec", "compress", "max_expanded", "lazy"),
+        *("protocol", "codec", "compress", "max_expanded", "lazy", "provenance"),
         *("durability", "create", "migrate", "timeout", "mode"),
     ]
 )
@@ -201,15 +203,22 @@ def session_from(store: type, backend: Backend, options: StoreOptions) -> Sessio
     codec = choose_codec(options.codec, options.protocol, extra, session.settings)
     session.write_with(codec, choose_transform(options.compress, session.settings))
     refuse_unknown(store, codec, extra)
-    lazy = options.lazy
-    if lazy is None:
-        lazy = session.settings is not None and session.settings.options.get("lazy", False)
-    session.is_lazy = truth_of("lazy", lazy)
+    session.is_lazy = _truth_of("lazy", options.lazy, session.settings)
+    if _truth_of("provenance", options.provenance, session.settings):
+        from brinery.session.provenance import provenance
+
+        session.writer = provenance()
     factory = IdFactory() if options.idfactory is None else options.idfactory
     if not isinstance(factory, IdFactory):
         raise InvalidArgumentError(f"idfactory: expected an IdFactory, got {factory!r:.60}")
     session.idfactory = factory.bound(session.sequence)
     return session
+
+
+def _truth_of(name: str, given: Any, remembered: Settings | None) -> bool:
+    if given is None:
+        given = remembered is not None and remembered.options.get(name, False)
+    return truth_of(name, given)
 
 
 def save_options(

@@ -49,7 +49,7 @@ class SqlStore(Store):
         it, or as bytes by a copy) count as unfilled, until `brinery.reindex` fills them.
     `create`
         Make missing tables; without it, a missing table raises `MissingTableError`.
-    `protocol`, `codec`, `compress`, `max_expanded`, `trust`, `lazy`
+    `protocol`, `codec`, `compress`, `max_expanded`, `trust`, `lazy`, `provenance`
         As for `FilesystemStore`.
     `durability`
         "full": when `save` returns, the records survive a power cut.  "process": they survive the
@@ -84,6 +84,7 @@ class SqlStore(Store):
         max_expanded: int = MAX_EXPANDED,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
+        provenance: bool | None = None,
         durability: str = "full",
         migrate: bool = False,
         timeout: float = 60.0,
@@ -108,7 +109,16 @@ class SqlStore(Store):
         self._open(
             place,
             StoreOptions(
-                idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+                idfactory,
+                protocol,
+                codec,
+                compress,
+                max_expanded,
+                renames,
+                trust,
+                lazy,
+                provenance,
+                extra,
             ),
         )
 

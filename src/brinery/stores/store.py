@@ -12,6 +12,7 @@ from brinery.ids import Id, IdFactory, name_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import CodecArgument
 from brinery.stores.arguments import (
+    annotation_from,
     named_objects,
     optional_class,
     optional_id,
@@ -25,10 +26,8 @@ from brinery.trust.policy import Trust
 from brinery.typing import TYPE_CHECKING, Any, Final, overload
 
 if TYPE_CHECKING:
-    from brinery.operations.backup import BackupReport
-    from brinery.operations.collect import GcReport
-    from brinery.operations.dry_run import DryRunReport
     from brinery.operations.required_globals import Need
+    from brinery.record.annotation import Tag
     from brinery.record.info import RecordInfo
     from brinery.verify.fresh_process import FreshProcess
 
@@ -50,8 +49,9 @@ class Store(Loading):
     remembers; a new store uses none.  `max_expanded` is the most bytes that a compressed payload may
     expand to when it is read.  `trust` says which records are accepted from the store: a `Trust`, or
     ``"anyone"``.  With `lazy`, loads read the objects that an object refers to when they are first used; it
-    defaults to the setting that the store remembers, and a new store loads whole graphs.  Methods may be
-    called from several threads.
+    defaults to the setting that the store remembers, and a new store loads whole graphs.  With `provenance`,
+    which is remembered as well, records note the user, the machine and the program that wrote them.  Methods
+    may be called from several threads.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class Store(Loading):
         renames: Mapping[str, str] | None = None,
         trust: Trust | str | None = None,
         lazy: bool | None = None,
+        provenance: bool | None = None,
         **extra: Any,
     ) -> None:
         """Open a store over `backend`.
@@ -76,7 +77,16 @@ class Store(Loading):
         to their present names.  `extra` may contain options of the codec; any other argument is refused.
         """
         options = StoreOptions(
-            idfactory, protocol, codec, compress, max_expanded, renames, trust, lazy, extra
+            idfactory,
+            protocol,
+            codec,
+            compress,
+            max_expanded,
+            renames,
+            trust,
+            lazy,
+            provenance,
+            extra,
         )
         self._begin(backend, options, remember or {})
 
@@ -91,6 +101,8 @@ class Store(Loading):
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
         deep: bool = True,
+        note: str | None = None,
+        tags: Mapping[str, Tag] | None = None,
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
@@ -100,17 +112,20 @@ class Store(Loading):
         With ``verify="fresh-process"`` a new interpreter first loads the object, and looks for names that
         its functions use and that are not defined there; a `FreshProcess` limits the time for that.
         Without `deep`, changes of objects that have an ID already are not looked for, but those of `obj`.
+        `note`, a text, and `tags`, strings, numbers, truth values or None by name, are stored in the record
+        of `obj`, and `info` returns them.  None keeps what the record has; ``""`` and ``{}`` remove it.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
         here, `RolledBackError`, `VerificationError`, `StorageError`.  After any error the store is as it was
         before.
         """
-        from brinery.graph.saving.save import save
-        from brinery.graph.saving.work import Root
+        from brinery.graph.saving.save import save_one
 
         options = save_options(self._session, codec, compress, verify, deep)
-        return save(self._session, [Root(obj, optional_id(id))], options)[0]
+        if note is not None or tags is not None:
+            options = options._replace(annotation=annotation_from(note, tags))
+        return save_one(self._session, obj, optional_id(id), options)
 
     def save_many(
         self,
@@ -222,77 +237,6 @@ class Store(Loading):
         from brinery.graph.update import Backoff, update
 
         return update(self._session, required_id(id), function, Backoff(attempts, timeout))
-
-    # -- everything
-
-    def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
-        """Try to decode every record, and report which would load, be upgraded or fail.
-
-        Nothing is changed and no object is kept; constructors and upgrades do run.  `progress` is called
-        with the number of records checked and the number of all, at most ten times a second.
-        """
-        from brinery.operations.dry_run import Checker
-
-        with self._session.lock, self._session.call_lock, self._session.opened():
-            return Checker(self._session).check(self.list(), progress)
-
-    def gc(
-        self,
-        roots: Iterable[str],
-        *,
-        dry_run: bool = True,
-        older_than: float = 3600.0,
-        progress: Callable[[int, int], Any] | None = None,
-    ) -> GcReport:
-        """Remove the records that none of the IDs `roots` reaches; a `dry_run` only reports them.
-
-        Nothing is decoded.  Records written in the last `older_than` seconds are kept, with all records
-        that they reach.  Others may save at the same time: records that a save refers to stay.  Raise
-        `NotFoundError` for a root that is missing, `RecordError` if the references of a record cannot be
-        read, `StorageError`.
-        """
-        from brinery.operations.collect import collect
-
-        wanted = [required_id(root) for root in several("roots", roots)]
-        with self._session.lock, self._session.call_lock, self._session.opened():
-            backend, identity = self._session.backend, self._session.identity
-            report = collect(
-                backend, wanted, dry_run=dry_run, older_than=older_than, progress=progress
-            )
-            if not dry_run:
-                identity.forget_each(report.garbage)
-            return report
-
-    def backup(
-        self,
-        target: Any,
-        *,
-        prune: bool = False,
-        progress: Callable[[int, int], Any] | None = None,
-    ) -> BackupReport:
-        """Bring the backup `target`, a URL, path or store, to the state that this store has now.
-
-        A backup is the state of one moment, even while others save; `restore` brings it back.  Only records
-        that changed since the last backup are copied.  Records that were removed from the store stay in the
-        backup, unless `prune` is true.  Raise `BackupError`, `RecordError` for a damaged record,
-        `StorageError`; after an error the former backup is as it was.
-        """
-        from brinery.operations.backup import back_up
-
-        # Without the lock, so that other threads need not wait for the end.
-        return back_up(self._session, target, prune=prune, progress=progress)
-
-    def reseal(self, *, unsealed: bool = False) -> int:
-        """Seal every record with the first key; return how many were written.
-
-        Records sealed by any of the keys are accepted.  With `unsealed`, records without a seal are
-        accepted, too: the caller vouches for them.  Nothing is decoded.  Call it after a change of keys.
-        Raise `TrustError`, `RecordError`, `StorageError`; records written before the error stay written.
-        """
-        from brinery.operations.reseal import reseal
-
-        with self._session.lock, self._session.call_lock, self._session.opened():
-            return reseal(self._session, unsealed=unsealed)
 
     # -- records
 

@@ -22,6 +22,7 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
+from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
@@ -77,7 +78,7 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_ghosts", "_mapper", "_placeholders", "_session", "is_lean")
+    __slots__ = ("_ghosts", "_mapper", "_placeholders", "_session", "annotations", "is_lean")
 
     def __init__(
         self,
@@ -95,6 +96,8 @@ class Fetcher:
         self._mapper = mapper
         self._placeholders = placeholders
         self._ghosts: dict[str, Any] = {}
+        self.annotations: dict[str, Annotation] = {}
+        """Those of the records that have one, by ID."""
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
         """Whether simple records are kept apart."""
 
@@ -163,6 +166,8 @@ class Fetcher:
                             maker = makers.get(kind.blob)
                         if maker is not None:
                             simple[id_] = data, metadata[4], version, metadata[5], maker, None
+                            if metadata[12]:
+                                self.annotations[id_] = annotation_in(metadata[12])
                             from_simple.update(metadata[3])
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
@@ -204,6 +209,8 @@ class Fetcher:
         self._session.gate.check_codec(codec, metadata)
         if metadata.transform is not None and not record.buffers:
             record = self._restored(record, codec, backend.where(name_of(metadata.id)))
+        if metadata.more:
+            self.annotations[metadata.id] = annotation_in(metadata.more)
         return _new_fetched((record, codec))
 
     def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:

@@ -10,6 +10,7 @@ from brinery.evolution.missing_codec import MissingCodec
 from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, GetMany, not_found
 from brinery.graph.loading.simple import Maker, as_simple, maker_of
 from brinery.ids import name_of
+from brinery.record.annotation import annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.reader import metadata_as_written
 
@@ -61,6 +62,8 @@ class LazyFetcher(Fetcher):
                         maker = makers.get(metadata[1].blob)
                         if maker is not None:
                             simple[id_] = data, metadata[4], version, metadata[5], maker, None
+                            if metadata[12]:
+                                self.annotations[id_] = annotation_in(metadata[12])
                             referred.update(metadata[3])
                             waiting[id_] = metadata[2]
                             continue

@@ -9,6 +9,7 @@ from brinery.codec import Codec
 from brinery.errors import NotFoundError, StaleReferenceError, pass_memory_error
 from brinery.evolution.upgrades import version_of
 from brinery.graph.loading.fetch import read_one
+from brinery.record.annotation import annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata
@@ -165,7 +166,8 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     living = identity.get(id_)
     if living is not NOTHING:
         return living
-    identity.set(id_, obj, version, metadata.payload_digest, codec, is_loaded=True)
+    beside = annotation_in(metadata.more) if metadata.more else None
+    identity.set(id_, obj, version, metadata.payload_digest, codec, True, beside)
     caches.recent.add(id_, data, version)
     return obj
 
@@ -192,9 +194,8 @@ def _filled(
         except Exception as error:  # noqa: BLE001 - the loader finds out where
             pass_memory_error(error)
             return NOTHING
-        session.identity.set(
-            metadata.id, ghost, version, metadata.payload_digest, codec, is_loaded=True
-        )
+        digest, beside = metadata.payload_digest, annotation_in(metadata.more)
+        session.identity.set(metadata.id, ghost, version, digest, codec, True, beside)
         filling.end()
     return ghost
 

@@ -293,11 +293,12 @@ class Loader:
             for name, (record, _) in fetched.others.items():
                 recent.add(name, record.data, record.version)
         made = self._made if self._unread else ()
+        annotations = self._fetcher.annotations
         try:
             if is_evolved:
                 self._publish_evolved()
                 return
-            identity.enter(made, is_loaded=True)
+            identity.enter(made, is_loaded=True, annotations=annotations)
             # Those that were lent meanwhile are known already.
             identity.enter(
                 (
@@ -305,6 +306,7 @@ class Loader:
                     for name, (record, codec) in links.read.items()
                 ),
                 is_loaded=True,
+                annotations=annotations,
             )
         except BaseException:  # an interrupt: a load that failed leaves no trace
             for name in (*(each[0] for each in made), *links.read):
@@ -325,7 +327,8 @@ class Loader:
             if name in identity.incomplete:
                 identity.incomplete.discard(name)
                 identity.forget(name)
-            identity.set(id_, obj, record.version, digest, codec, is_current)
+            beside = self._fetcher.annotations.get(name)
+            identity.set(id_, obj, record.version, digest, codec, is_current, beside)
         identity.incomplete |= partial
 
     # -- loads inside this one
@@ -365,7 +368,8 @@ class Loader:
             record, codec = read.pop(name)
             links.complete[name] = obj
             digest = record.metadata.raw_digest
-            self._identity.set(as_id(name), obj, record.version, digest, codec, True)
+            beside = self._fetcher.annotations.get(name)
+            self._identity.set(as_id(name), obj, record.version, digest, codec, True, beside)
         return lent.get(id, NOTHING)
 
     def is_incomplete(self, id: str) -> bool:

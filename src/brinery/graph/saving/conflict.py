@@ -14,6 +14,7 @@ from brinery.errors import (
     NotFoundError,
 )
 from brinery.graph.saving.work import Work
+from brinery.record.annotation import NO_ANNOTATION, annotation_in
 from brinery.record.format import TAIL_SIZE, has_magic
 from brinery.record.info import read_metadata
 from brinery.session.entry import Entry
@@ -94,7 +95,8 @@ class CommitConflict:
             return True
         except BrineryError:
             return False
-        if metadata.raw_digest != entry.digest:
+        former = entry.annotation or NO_ANNOTATION
+        if metadata.raw_digest != entry.digest or not annotation_in(metadata.more).is_same(former):
             return False
         entry.version = version
         return True

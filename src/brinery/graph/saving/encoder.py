@@ -20,7 +20,7 @@ from brinery.graph.saving.work import Work, WorkList
 from brinery.record.buffers import as_digested, digest_and_buffers, held
 from brinery.record.digest import digest_of
 from brinery.record.format import SIMPLE
-from brinery.record.kinds import KindTable
+from brinery.record.kind import KindTable
 from brinery.record.record import grouped
 from brinery.record.writer import Encoded
 from brinery.registry.chain import CodecChain
@@ -57,7 +57,7 @@ class Encoder:
         self.session = session
         self.cache = session.caches.codecs
         self._caches = session.caches
-        self._codec = options.codec
+        self.codec = options.codec
         self._forces_codec = options.forces_codec
         self._holds_pieces = options.check is not None
         # Asked once, because `isinstance` is slow here: the class is abstract.
@@ -71,7 +71,7 @@ class Encoder:
             return
         for key, (codec, encode, _) in [*self._encoders.items()]:
             # Each save may bring a codec of its own.
-            if codec is not self._codec or not codec.renews(encode):
+            if codec is not self.codec or not codec.renews(encode):
                 del self._encoders[key]
         self.works.forget_classes()
         self._is_encoding = False  # last: after an interrupt all of it is done again
@@ -146,7 +146,7 @@ class Encoder:
         return Encoded(data, digest, groups, kinds[key], flags, buffers)
 
     def _encoder(self, codec: Codec) -> tuple[Codec, Encode, KindTable]:
-        found = codec, codec.encoder(self), self._caches.kinds_of(codec)
+        found = codec, codec.encoder(self), self._caches.kinds_of(codec, self.session.writer)
         self._encoders[id(codec)] = found
         return found
 
@@ -190,7 +190,7 @@ class Encoder:
         if (
             entry is None
             or self._forces_codec
-            or entry.codec == (self._codec if chain is None else chain.codecs[0])
+            or entry.codec == (self.codec if chain is None else chain.codecs[0])
         ):
             return self._by_own(work)
         # The record has another codec.  It keeps that codec while the object is unchanged, and if the
@@ -210,7 +210,7 @@ class Encoder:
 
     def _by_own(self, work: Work) -> tuple[Codec, Encoded]:
         if self.chain is None:
-            return self._codec, self.explained(work, self._codec)
+            return self.codec, self.explained(work, self.codec)
         *others, (last, writer) = self.chain.attempts
         for codec, portable in others:
             try:

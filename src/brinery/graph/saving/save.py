@@ -46,6 +46,11 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
     raise ConflictError([root.id or "" for root in roots], session.backend.location)
 
 
+def save_one(session: Session, obj: Any, id: str | None, options: SaveOptions) -> Any:
+    """Save one object and all that it reaches; return its ID.  Raise as `save`."""
+    return save(session, [Root(obj, id)], options)[0]
+
+
 @contextmanager
 def transaction(session: Session) -> Iterator[None]:
     """Hold back the writes of the block, and commit them together at its end; an exception undoes them.

@@ -23,13 +23,14 @@ from brinery.errors import (
     NotFoundError,
     RecordError,
     RolledBackError,
-    pass_memory_error,
 )
 from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
+from brinery.graph.saving.annotations import Annotations
 from brinery.graph.saving.conflict import CommitConflict, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
+from brinery.graph.saving.original import is_original
 from brinery.graph.saving.references import References
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
@@ -38,8 +39,9 @@ from brinery.record.format import NONCE_SIZE, TAIL_SIZE
 from brinery.record.info import read_metadata
 from brinery.record.kind import Kind
 from brinery.record.payload import Stored, stored
-from brinery.record.record import Groups, flat, nonce_in
+from brinery.record.record import NOTHING_MORE, Groups, flat, nonce_in
 from brinery.record.writer import Encoded, build, build_record
+from brinery.reference import touch
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Entry
 from brinery.session.gc_pause import GcPause
@@ -66,6 +68,7 @@ class Saver:
         """The works that are encoded, with the digests and codecs of their records."""
         self._pinned: list[Work] = []
         self._unchanged: list[Work] = []
+        self._annotations = Annotations()
         self._begin(session, options)
 
     def _begin(self, session: Session, options: SaveOptions) -> None:
@@ -84,6 +87,7 @@ class Saver:
         self._pin = None if outermost is None else outermost.pin
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
+        self._annotations.asked = options.annotation
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
         self._epoch: Version | None = None
@@ -109,7 +113,7 @@ class Saver:
     def _end(self) -> None:
         # The store must not wait for the collector because of this object.
         caches = self.session.caches
-        for kept in (self.written, self._pinned, self._unchanged):
+        for kept in (self.written, self._pinned, self._unchanged, self._annotations.written):
             kept.clear()
         self.encoder.end()
         self.works.end()
@@ -156,6 +160,9 @@ class Saver:
         return _as_ids(ids)
 
     def _enlist(self, roots: Sequence[Root]) -> list[str]:
+        if self._options.annotation is not None:
+            for root in roots:
+                touch(root.obj)  # its record is written
         ids = [self.works.add_root(root).id for root in roots]
         if self._pin is not None:
             self._identity.lend(map(str, ids))
@@ -187,9 +194,12 @@ class Saver:
             self.encoder.end_encoding()
             self.works.claims.clear()
         self._identity.enter(
-            (work.reference, work.obj, versions[work.name], digest, codec)
-            for work, digest, codec in self.written
-            if work.name in versions
+            (
+                (work.reference, work.obj, versions[work.name], digest, codec)
+                for work, digest, codec in self.written
+                if work.name in versions
+            ),
+            annotations=self._annotations.written,
         )
 
     def _rewrite_collected(self) -> None:
@@ -210,7 +220,10 @@ class Saver:
             with suppress(Exception):
                 end, _, version = self._backend.get_tail(work.name, TAIL_SIZE)
                 if nonce_in(end) == self._nonce + number.to_bytes(4, "big"):
-                    self._identity.enter([(work.reference, work.obj, version, digest, codec)])
+                    beside = self._annotations.written.get(work.reference)
+                    self._identity.set(
+                        work.reference, work.obj, version, digest, codec, False, beside
+                    )
 
     def _puts_of(self, works: Sequence[Work]) -> Iterator[Put]:
         count = len(self.works.found)
@@ -249,7 +262,7 @@ class Saver:
         if (
             type(type(work.obj)) is not type  # that of placeholders is another one
             and (original := record_of(work.obj)) is not None
-            and self._is_original(work, original)
+            and is_original(self.encoder, work, original)
         ):
             return self._put_original(work, original)
         encoder, entry = self.encoder, work.entry
@@ -261,7 +274,7 @@ class Saver:
         if self.has_inner:
             self._look_again(work)
             entry = work.entry
-        expect, digest = work.expect, encoded.digest
+        expect, digest, annotations = work.expect, encoded.digest, self._annotations
         if expect is ANY:
             if work.chosen:
                 check_is_record(self._backend, work)
@@ -270,7 +283,9 @@ class Saver:
                 # Another process removed the record: the object counts as new, unless the caller
                 # demanded that very version.
                 expect = expect if work.is_demanded else ABSENT
-            elif not self._options.forces_transform or self._is_stored_so(work, codec, encoded):
+            elif (
+                not self._options.forces_transform or self._is_stored_so(work, codec, encoded)
+            ) and (annotations.asked is None or not annotations.is_new(work, entry)):
                 entry.is_doubtful = False
                 self._note_unchanged(work)
                 return None
@@ -281,7 +296,11 @@ class Saver:
         self.written.append((work, digest, codec))
         if self.works.referred:
             self._references.note(work, encoded.groups)
-        record = build_record(work.reference, encoded, (self._now, nonce), payload, self._seals)
+        more = NOTHING_MORE
+        if work.is_demanded or annotations.asked or (entry is not None and entry.annotation):
+            more = annotations.fields(work, entry)
+        stamp = self._now, nonce
+        record = build_record(work.reference, encoded, stamp, payload, self._seals, more)
         about = self._about(work, encoded.kind, encoded.groups) if self._keeps_columns else None
         return _new_put((work.name, record, expect, about))
 
@@ -357,38 +376,19 @@ class Saver:
 
     # -- placeholders
 
-    def _is_original(self, work: Work, original: OriginalRecord) -> bool:
-        # A placeholder is written back as its original record, unless its attributes were changed, or
-        # it goes to another store, where its references would lead to other records.
-        if original.reason:
-            if original.references and self._identity.entry(work.obj) is None:
-                alien = EncodeError(
-                    f"a placeholder that was not decoded refers to records of another store: "
-                    f"{original.reason}",
-                    advice="Install the missing class or codec, and load the object again, before saving "
-                    "it in another store",
-                )
-                raise located(work, self._codec, alien)
-            return True
-        try:
-            digest = self.encoder.explained(work, original.codec).digest
-            links = self._reloading()
-            return links.digest(original.codec, original.record) == digest
-        except Exception as error:  # noqa: BLE001 - then it is encoded again, and that raises the error
-            pass_memory_error(error)
-            return False
-
     def _put_original(self, work: Work, original: OriginalRecord) -> Put | None:
         metadata, expect, entry = original.record.metadata, work.expect, work.entry
         if expect is ANY and work.chosen:
             check_is_record(self._backend, work)
         if entry is not None and expect is not ANY and entry.digest == metadata.raw_digest:
-            if not work.is_gone:
+            if work.is_gone:
+                expect = ABSENT
+            elif not self._annotations.is_new(work, entry):
                 self._note_unchanged(work)
                 return None
-            expect = ABSENT
         nonce = self._nonce + len(self.written).to_bytes(4, "big")
         self.written.append((work, metadata.raw_digest, original.codec))
+        metadata = self._annotations.of_original(work, metadata)
         metadata = metadata._replace(id=work.reference, created=self._now, nonce=nonce)
         record = build(metadata, [bytes(original.record.stored)], self._seals)
         about = self._about(work, metadata.kind, metadata.groups) if self._keeps_columns else None

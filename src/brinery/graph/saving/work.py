@@ -47,6 +47,8 @@ class Work:
     """Whether the caller chose the ID."""
     found_in: Work | None = None
     """The record that refers to it; None for a root."""
+    former: Entry | None = None
+    """That of its record, where `entry` is None because the object has to be written in any case."""
 
     def __init__(
         self, obj: Any, id: str, reference: str, entry: Entry | None, expect: Version | Expect
@@ -177,7 +179,7 @@ class WorkList:
             if self.is_persistable[type(obj)]:
                 raise AlreadySavedError(entry.id, wanted, self._location)
             entry = None
-        known = self.known(obj)
+        known, former = self.known(obj), None
         if known is not None:
             if wanted in (None, known.id):
                 return known
@@ -186,10 +188,11 @@ class WorkList:
             if entry is not None and demanded is None:
                 # One plain object under two IDs: it is written under each, and has the last one afterwards.
                 demanded = ANY if overwrite else entry.version
-                entry = None
+                former, entry = entry, None
         if demanded is not None and wanted is not None:
             work = self._add(obj, wanted, entry, demanded)
             work.is_demanded = True
+            work.former = former
             return work
         if entry is not None:
             expect = ANY if overwrite else entry.version
