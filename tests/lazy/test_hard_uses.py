@@ -295,6 +295,18 @@ def test_a_subclass_of_the_class_of_a_ghost(place: Callable[..., Store]) -> None
     assert root.jobs[1].n == 1
 
 
+def test_the_type_of_a_ghost_cannot_be_saved(place: Callable[..., Store]) -> None:
+    """The error says what can."""
+    saved(place, Jobs(2))
+    store = place(lazy=True)
+    root = store.load("root")
+    root.kind = type(root.jobs[1])
+    with pytest.raises(brinery.EncodeError, match=r"not read yet.*obj\.__class__"):
+        store.save(root)
+    root.kind = root.jobs[1].__class__
+    store.save(root)
+
+
 def test_a_class_with_another_hash_is_no_ghost(app: Any) -> None:
     """A dict in which the ghost is a key would lose it; the object itself loads."""
     with MemoryStore() as store:

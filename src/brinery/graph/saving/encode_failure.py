@@ -13,6 +13,7 @@ from types import FunctionType
 from brinery.codec import Codec, PlainLinks, Sink
 from brinery.errors import BrineryError, EncodeError, UnsupportedObjectError, is_too_deep
 from brinery.graph.object_path import find_failure
+from brinery.reference import is_ghost_class
 from brinery.registry.codecs import codecs_that_keep_as_much, make_codec
 from brinery.typing import Any, Final, NamedTuple
 
@@ -106,6 +107,11 @@ def _redefined(part: Any, error: Exception) -> _Redefined | None:
 
     A module was reloaded, or a cell of a notebook ran again.  None if that is not the cause of `error`.
     """
+    if isinstance(part, type) and is_ghost_class(part):
+        return _Redefined(
+            "it is the type of an object that was not read yet",
+            "Keep obj.__class__ in place of type(obj)",
+        )
     is_itself = isinstance(part, (type, FunctionType))
     named = part if is_itself else type(part)
     found: Any = sys.modules.get(named.__module__)
