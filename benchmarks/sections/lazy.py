@@ -6,10 +6,11 @@ import gc
 import multiprocessing
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from benchmarks.bench import Bench, Phase, PhaseError
+from benchmarks.bench import Bench, Phase, PhaseError, in_memory_where_possible
 from benchmarks.figures import Figure, by_cpu, failed, plain
 from benchmarks.measure import Sample, timed
 from benchmarks.nets import ZODB, Brinery, finish, some
@@ -167,6 +168,7 @@ def _total(name: str, directory: str) -> int:
 
 def figures(bench: Bench) -> list[Figure]:
     """Compare with jobs that stand alone, with whole loads, and with ZODB."""
+    bench = replace(bench, sizes=replace(bench.sizes, rounds=bench.sizes.few))
     sizes = bench.sizes
     jobs, few, changes = sizes.jobs, sizes.loads, sizes.changes
     shared = {"build": {"count": jobs, "alone": few}}
@@ -264,9 +266,10 @@ def _containers(bench: Bench) -> list[Figure]:
         }
         for place in PLACES
     }
-    found = bench.courses(sides)
-    for place, where in PLACES.items():
-        mine = found[place]
+    with in_memory_where_possible(bench) as inside:
+        found = inside.courses(sides)
+    for place in PLACES:
+        mine, where = found[place], place.replace("sqlite", "SQLite")
         what = f"a container of {count:,} jobs, {where} / load it whole"
         lines += by_cpu(
             "lazy", f"open {what}", (mine["open_net"], mine["load_net"]), goal=0.1, objects=count
