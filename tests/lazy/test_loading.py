@@ -480,6 +480,7 @@ def test_threads_see_whole_objects(place: Callable[..., Store]) -> None:
     assert all(whole and named for _, whole, named in seen)
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the runner of tests
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 def test_a_forked_child_reads_by_itself(tmp_path: Path) -> None:
     """And the parent, too."""
@@ -658,6 +659,11 @@ def test_refresh(place: Callable[..., Store]) -> None:
     with pytest.raises(brinery.BrineryError, match=r"Job\.3"):
         store.refresh(last)
     assert last.n == 2
+    store.invalidate_cache()
+    again = store.load("Job.2", lazy=True)
+    with pytest.raises(brinery.InvalidArgumentError, match="of before"):
+        store.refresh(job)
+    assert store.load("Job.2", lazy=True) is again
 
 
 def test_operations_look_at_records(place: Callable[..., Store]) -> None:

@@ -590,6 +590,7 @@ def test_arrays_outlive_the_store(store: FilesystemStore, mode: str) -> None:
     assert (found.weights == numbers()).all()
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # of the runner of tests
 @each_mode
 def test_a_child_sees_mapped_arrays(store: FilesystemStore, mode: str) -> None:
     """Its changes are its own."""

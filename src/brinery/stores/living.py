@@ -46,8 +46,8 @@ class LivingObjects(Handle):
         """Give an object the state that its record has now; unsaved changes of it are lost.
 
         What it refers to is read when it is used.  Raise `InvalidArgumentError` for an object that has no
-        ID in this store, or whose class allows no change of the whole state, and what `load` raises; the
-        object has its former state then.
+        ID in this store, is of before a rollback or `invalidate_cache`, or whose class allows no change of
+        the whole state, and what `load` raises; the object has its former state then.
         """
         from brinery.graph.loading.refresh import refresh
 

@@ -24,6 +24,11 @@ def refresh(session: Session, obj: Any) -> None:
         if type(entry) is Ghost:
             ghosts.wake(obj)
             return
+        if identity.get(entry.id) is not obj:
+            raise InvalidArgumentError(
+                f"refresh: expected an object that a load returns now, got {entry.id!r} of before a rollback "
+                "or invalidate_cache(): load it again"
+            )
         cls = type(obj)
         ghost = ghosts.class_of(cls)
         if ghost is None:
