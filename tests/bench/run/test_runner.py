@@ -215,6 +215,8 @@ def test_tables_hold_what_notebooks_and_spreadsheets_show(tmp_path: Path) -> Non
     assert [line.split(",")[:2] for line in lines[1:]] == [["object", "pickle"], ["object", "json"]]
 
 
+# The signal may come while a file is opened to read the memory of the process; the collector closes that.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     """With a real signal, in the middle of a case."""
     begun = tmp_path / "begun"
