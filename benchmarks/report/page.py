@@ -111,7 +111,7 @@ where there is one.
 
 GOALS = """\
 A result is a ratio or difference, taken round by round, of the columns brinery and bare. A goal is met if
-the median is no higher; **NO** is a goal that was missed.
+the median is at most that; **NO** is a goal that was missed.
 """
 
 

@@ -9,6 +9,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -19,8 +20,8 @@ from tests.lazy.test_loading import Job, Jobs, place, saved
 from tests.lazy.walk import ghosts_of
 
 import brinery
-from brinery import FilesystemStore, MemoryStore, Persistable, Store
-from brinery.graph.loading import ghosts
+from brinery import FilesystemStore, MemoryStore, Persistable, Store, Trust
+from brinery.graph.loading import ghosts, met
 
 __all__ = ["place"]
 
@@ -247,6 +248,27 @@ def test_builtins_that_look_at_a_target(function: Any) -> None:
         assert "4" in str(found)
 
 
+def test_a_record_of_a_safe_codec_imports_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its references name classes, too, and anybody may have written them."""
+    (tmp_path / "module_of_a_stranger.py").write_text(
+        "from brinery import Persistable\nclass Task(Persistable): pass\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    module: Any = import_module("module_of_a_stranger")
+    with MemoryStore(codec="msgpack") as store:
+        task = module.Task()
+        store.save(task, "task", codec="pickle")
+        store.save({"task": task}, "root")
+        del task
+        monkeypatch.delitem(sys.modules, "module_of_a_stranger")
+        lazily = Store(store.backend, lazy=True, trust=Trust(codecs=["msgpack"]))
+        with pytest.raises(brinery.TrustError, match="task"):
+            lazily.load("root")
+        assert "module_of_a_stranger" not in sys.modules
+
+
 def test_classes_that_are_equal_to_others_are_told_apart(app: Any) -> None:
     """By a metaclass that compares names; their objects are no ghosts."""
     with MemoryStore() as store:
@@ -363,7 +385,7 @@ def test_large_records_are_not_read_by_hundreds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A walk reads ahead by bytes."""
-    monkeypatch.setattr(ghosts, "_LARGEST", 1_000_000)
+    monkeypatch.setattr(met, "_LARGEST", 1_000_000)
     with FilesystemStore(tmp_path) as store:
         jobs = []
         for n in range(100):

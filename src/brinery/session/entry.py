@@ -74,7 +74,7 @@ UNREAD: Final = object()
 
 
 class Met(Protocol):
-    """Where ghosts were met; see `brinery.graph.loading.ghosts`."""
+    """Where ghosts were met; see `brinery.graph.loading.met`."""
 
     referrer: str
     """The ID of the record that refers to them."""

@@ -77,7 +77,7 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
     ) -> Iterator[tuple[str, Any]]:
         """Yield pairs of ID and object: those of `ids`, or all, in the order of IDs.
 
-        `prefix` and `cls` choose as `list` does, and `lazy` is as for `load`.  Records are read some hundred
+        `prefix` and `cls` choose as `list` does, and `lazy` is as for `load`.  Records are read a few hundred
         at a time, and no object is kept once the next one is asked for.  Objects that are removed meanwhile
         are left out.  `progress` is called with the number of objects done and the number of all, at most ten
         times a second.  Raise what `load` raises.

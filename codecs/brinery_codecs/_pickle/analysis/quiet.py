@@ -38,7 +38,7 @@ _QUIET: Final = {
 
 
 class _Unused:
-    """Refuses what would look at the object that it stands for."""
+    """Refuses anything that would look at the object it stands for."""
 
     def _refused(self, *_: Any) -> Any:
         raise LookupError

@@ -27,20 +27,18 @@ from brinery.errors import (
 )
 from brinery.evolution.lookup import ClassLookup
 from brinery.graph.ghost import ghost_class, set_class
+from brinery.graph.loading.met import USUAL, HowMet, Met
 from brinery.ids import name_of
 from brinery.record.record import Groups
 from brinery.session.active import ACTIVE
-from brinery.session.entry import Entry, Ghost
+from brinery.session.entry import Ghost
 from brinery.session.identity import NOTHING
 from brinery.session.options import Mapped
 from brinery.session.session import Session
-from brinery.typing import Any, Final, NamedTuple
+from brinery.typing import Any, Final
 
 id_of_object = id
-_MOST_AT_ONCE: Final = 1024
-"""Most ghosts to wake together."""
-_LARGEST: Final = 1 << 24
-"""Bytes of records after which fewer are woken together."""
+_MOST_WHOLE: Final = 1000
 _MOMENT: Final = 0.05
 """Seconds to wait for the end of a call, before a look whether there is a transaction."""
 WAIT: Final = 60.0
@@ -49,57 +47,6 @@ WAIT: Final = 60.0
 
 Referring = tuple[str, Groups, Codec]
 """The ID of a record, its references, and its codec."""
-
-
-class HowMet(NamedTuple):
-    """How ghosts are read: as the record that refers to them was."""
-
-    placeholders: bool = False
-    """Whether a missing class or codec gets a placeholder."""
-    mapped: Mapped | None = None
-    """How large arrays are mapped; None for not at all."""
-
-
-_USUAL: Final = HowMet()
-
-
-class Met:
-    """The ghosts of one class that one record refers to, in the order in which its payload does.
-
-    If they are used in that order, more and more of them are woken at once, as long as that takes a moment.
-    """
-
-    __slots__ = ("generation", "how", "ids", "next", "referrer", "window")
-
-    def __init__(
-        self,
-        referrer: str,
-        ids: Sequence[str],
-        generation: dict[str, Entry],
-        how: HowMet,
-    ) -> None:
-        self.referrer = referrer
-        self.ids = ids
-        self.generation = generation
-        self.how = how
-        self.next = 0
-        """The position at which a use continues the last ones."""
-        self.window = 1
-
-    def beside(self, position: int) -> Sequence[str]:
-        """Return the IDs after the one at a position that are to be woken with it."""
-        # Twice in a row is a pattern; a few left out, which were alive already, do not end it.
-        if self.next <= position <= self.next + self.window and self.next:
-            self.window = min(2 * self.window, _MOST_AT_ONCE)
-        else:
-            self.window = 1
-        self.next = position + self.window
-        return self.ids[position + 1 : position + self.window]
-
-    def note_size(self, size: int) -> None:
-        """Wake fewer the next time if the records of the last time had so many bytes."""
-        if size > _LARGEST:
-            self.window = max(1, self.window * _LARGEST // size // 2)
 
 
 class Ghosts:
@@ -120,8 +67,8 @@ class Ghosts:
         """The `Filling` of each load of the thread that holds the lock."""
         self.bytes_read = 0
         """Of the records of all lazy loads."""
-        self._whole: dict[int, int] = {}
-        """By the `id()` of objects that reached no ghosts: how many ghosts were made until then."""
+        self._whole: dict[int, tuple[Any, int]] = {}
+        """By the `id()` of objects that reached no ghosts: their entries, and the count of ghosts then."""
 
     def is_filling(self, obj: Any) -> bool:
         """Return whether a load of the thread that holds the lock fills a ghost."""
@@ -132,14 +79,14 @@ class Ghosts:
     @staticmethod
     def how(placeholders: bool, mapped: Mapped | None) -> HowMet:
         """Return how the ghosts of a load are to be read."""
-        return HowMet(placeholders, mapped) if placeholders or mapped else _USUAL
+        return HowMet(placeholders, mapped) if placeholders or mapped else USUAL
 
     def attach(
         self,
         record: Referring,
         objects: dict[str, Any],
         known: Sequence[Mapping[str, Any]] = (),
-        how: HowMet = _USUAL,
+        how: HowMet = USUAL,
     ) -> list[str]:
         """Add an object for each reference of a record to `objects`: a living one, or a ghost.
 
@@ -149,6 +96,7 @@ class Ghosts:
         referrer, groups, codec = record
         identity = self._session.identity
         by_value = codec.capabilities.classes_by_value
+        may_import = not codec.capabilities.safe_to_read
         whole: list[str] = []
         pairs = iter(groups)
         for class_name in pairs:
@@ -163,7 +111,7 @@ class Ghosts:
                 continue
             # A class of a script may be in the records themselves, and differ from that of this script.
             in_record = by_value and class_name.startswith("__main__:")
-            ghost = None if in_record else self.class_named(class_name)
+            ghost = None if in_record else self.class_named(class_name, may_import=may_import)
             if ghost is None:
                 whole += new
             else:
@@ -182,8 +130,11 @@ class Ghosts:
                 left.append(id_)
         return left
 
-    def class_named(self, name: str) -> type | None:
-        """Return the class of ghosts of the class `module:qualname`; None if it has none, or is not found."""
+    def class_named(self, name: str, *, may_import: bool) -> type | None:
+        """Return the class of ghosts of the class `module:qualname`; None if it has none, or is not found.
+
+        Only with `may_import` is its module imported: a record whose codec runs no code names any it likes.
+        """
         module, _, qualname = name.partition(":")
         if name in self._found:
             cls, ghost = self._found[name]
@@ -191,7 +142,7 @@ class Ghosts:
                 return ghost
         try:
             lookup = ClassLookup(self._session.renames, self._session.caches.missing_classes)
-            found = lookup.find(module, qualname, self._look_up)
+            found = lookup.find(module, qualname, self._import if may_import else self._imported)
         except Exception:  # noqa: BLE001 - the load of the record says what is wrong
             return None
         if not isinstance(found, type):
@@ -214,11 +165,16 @@ class Ghosts:
                 self._real[id_of_object(known[1])] = cls
         return known[1]
 
-    def _look_up(self, module: str, qualname: str) -> Any:
+    def _import(self, module: str, qualname: str) -> Any:
         restriction = self._session.gate.restriction
         if restriction is not None and not restriction.admits(module, qualname):
             raise ImportError(qualname)
-        found: Any = sys.modules.get(module) or import_module(module)
+        import_module(module)
+        return self._imported(module, qualname)
+
+    def _imported(self, module: str, qualname: str) -> Any:
+        restriction = self._session.gate.restriction
+        found: Any = sys.modules.get(module)
         for part in qualname.split("."):
             found = getattr(found, part)
         if restriction is not None and not restriction.admits_object(module, qualname, found):
@@ -337,20 +293,28 @@ class Ghosts:
 
         They wake `mapped`, or if that is None as they were met.
         """
-        made = self.identity.ghosts_made
-        # Without new ghosts, what was whole is whole.
-        keys = [id_of_object(obj) for obj in objects]
-        if not self.identity.ghost_keys or all(self._whole.get(key) == made for key in keys):
+        if not self.identity.ghost_keys or self._are_whole(objects):
             return
+        roots = objects
         seen: dict[int, Any] = {}
         while found := _reached_ghosts(objects, self._real, seen):
             for met, ids in self._by_met(found):
                 with self.identity.generation(met.generation):
                     self._read(self._session, ids, mapped=mapped or met.how.mapped)
             objects = found
-        if len(self._whole) > _MOST_AT_ONCE:
+        if len(self._whole) > _MOST_WHOLE:
             self._whole.clear()
-        self._whole.update(dict.fromkeys(keys, self.identity.ghosts_made))
+        for obj in roots:
+            self._whole[id_of_object(obj)] = self.identity.entry(obj), self.identity.ghosts_made
+
+    def _are_whole(self, objects: Iterable[Any]) -> bool:
+        # Without new ghosts, what was whole is whole.
+        made = self.identity.ghosts_made
+        for obj in objects:
+            entry, count = self._whole.get(id_of_object(obj), (None, -1))
+            if count != made or entry is None or entry is not self.identity.entry(obj):
+                return False
+        return True
 
     def _by_met(self, ghosts: Iterable[Any]) -> Iterator[tuple[Met, list[str]]]:
         # The IDs of ghosts that can be read together; others are woken one by one.
@@ -393,5 +357,5 @@ def _reached_ghosts(
     return [*found.values()]
 
 
-_ENDS: Final = frozenset({int, float, str, bytes, bool, NoneType, Session})
+_ENDS: Final = frozenset({int, float, str, bytes, bool, NoneType})
 """Types whose objects reach nothing that is stored."""

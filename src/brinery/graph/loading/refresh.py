@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from brinery.errors import InvalidArgumentError
 from brinery.graph.ghost import set_class, set_state, state_of
-from brinery.graph.loading.ghosts import HowMet, Met
 from brinery.graph.loading.load import ghosts_of
 from brinery.graph.loading.mapper import mapped_as
+from brinery.graph.loading.met import HowMet, Met
 from brinery.session.entry import Ghost
 from brinery.session.session import Session
 from brinery.typing import Any
