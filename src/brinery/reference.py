@@ -27,10 +27,23 @@ GHOST_OF: Final = "__ghost_of__"
 """The attribute, of the class of a ghost, that has the class of the object; see `brinery.graph.ghost`."""
 
 
+set_class: Final[Callable[[Any, type], None]] = vars(object)["__class__"].__set__
+"""Sets the class of an object, past any hook."""
+
+
 def class_of(obj: Any) -> type:
     """Return the type of an object; of a ghost, which a load may be filling, that which it will have."""
     cls = type(obj)
     found: type = vars(cls).get(GHOST_OF, cls)
+    return found
+
+
+def attributes_of(obj: Any) -> dict[str, Any] | None:
+    """Return the dict of the attributes of an object, None if it has slots alone; no ghost is woken."""
+    try:
+        found: dict[str, Any] = object.__getattribute__(obj, "__dict__")
+    except AttributeError:
+        return None
     return found
 
 

@@ -19,7 +19,7 @@ from brinery.session.active import ACTIVE
 from brinery.session.entry import Entry
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
-from brinery.typing import Any, Final
+from brinery.typing import Any, Final, Self
 
 
 class _Bare:
@@ -151,12 +151,12 @@ class Reloading:
             return digest_and_buffers(sink.pieces)[0]
 
     @contextmanager
-    def encoding(self, obj: Any) -> Iterator[Any]:
-        """Prepare to encode `obj`; it is what the context gives."""
+    def encoding(self, obj: Any) -> Iterator[Self]:
+        """Prepare to encode `obj`."""
         ACTIVE.encoders.append(self)
         self.root = obj
         try:
-            yield obj
+            yield self
         finally:
             ACTIVE.encoders.pop()
             self.batch.clear()

@@ -13,14 +13,11 @@ from contextlib import suppress
 from types import FunctionType
 
 from brinery.evolution.placeholder import Placeholder
-from brinery.reference import GHOST_OF
+from brinery.reference import GHOST_OF, attributes_of, set_class
 from brinery.typing import Any, Final
 
 Wake = Callable[[Any], bool]
 """Fills a ghost; returns whether this thread is filling it already, and so sees it as it is."""
-
-set_class: Final[Callable[[Any, type], None]] = vars(object)["__class__"].__set__
-"""Sets the class of an object, past any hook."""
 
 _make: Final = object.__new__
 _MRO: Final[Any] = type.mro
@@ -169,37 +166,31 @@ State = tuple[dict[str, Any], list[tuple[Any, Any]]]
 def state_of(obj: Any) -> State:
     """Return the state of an object that ``object.__new__`` has made."""
     slots = []
-    for slot in _slots_of(type(obj)):
+    for slot in slots_of(type(obj)):
         with suppress(AttributeError):
             slots.append((slot, slot.__get__(obj)))
-    return dict(_attributes_of(obj)), slots
+    return dict(attributes_of(obj) or ()), slots
 
 
 def set_state(obj: Any, state: State) -> None:
     """Give an object a state that `state_of` has returned."""
     empty(obj)
-    _attributes_of(obj).update(state[0])
+    if state[0]:
+        object.__getattribute__(obj, "__dict__").update(state[0])
     for slot, value in state[1]:
         slot.__set__(obj, value)
 
 
 def empty(obj: Any) -> None:
     """Take all state from an object that ``object.__new__`` has made."""
-    for slot in _slots_of(type(obj)):
+    for slot in slots_of(type(obj)):
         with suppress(AttributeError):
             slot.__delete__(obj)
-    _attributes_of(obj).clear()
+    (attributes_of(obj) or {}).clear()
 
 
-def _attributes_of(obj: Any) -> dict[str, Any]:
-    try:
-        found: dict[str, Any] = object.__getattribute__(obj, "__dict__")
-    except AttributeError:  # slots alone
-        return {}
-    return found
-
-
-def _slots_of(cls: type) -> list[Any]:
+def slots_of(cls: type) -> list[Any]:
+    """Return the descriptors of the slots of a class and its bases."""
     bases = cls.__mro__[:-1]
     return [value for base in bases for value in vars(base).values() if type(value) is _Slot]
 

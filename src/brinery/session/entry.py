@@ -35,6 +35,12 @@ class Weak(weakref.ref[Any]):
     version: Any
 
 
+class Asleep(Weak):
+    """The entry of an object that notes its first use; see `brinery.session.sleepers`."""
+
+    __slots__ = ()
+
+
 class Held:
     """The entry of an object that takes none; it keeps the object alive."""
 

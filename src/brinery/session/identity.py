@@ -18,6 +18,7 @@ from brinery.persistable import PersistentId
 from brinery.record.annotation import Annotation
 from brinery.session.entry import Entry, Ghost, Held, Met, Weak
 from brinery.session.savepoint import Savepoint
+from brinery.session.sleepers import Sleepers
 from brinery.typing import Any, Final
 
 NOTHING: Final = object()
@@ -50,6 +51,7 @@ class IdentityMap:
         """The `id()` of living ghosts."""
         self._callback = _forget_in(self._by_id, self._by_key, self.ghost_keys)
         self._savepoints: list[Savepoint] = []
+        self.sleepers = Sleepers()
         self.ghosts_made = 0
         """How many times ghosts were made."""
 
@@ -66,6 +68,10 @@ class IdentityMap:
         """Return the entry of `obj`, None if it has none."""
         entry = self._by_key.get(id(obj))
         return entry if entry is not None and entry() is obj else None
+
+    def at(self, key: int) -> Entry | None:
+        """Return the entry of the object with this `id()`, None if there is none."""
+        return self._by_key.get(key)
 
     def is_ghost(self, obj: Any) -> bool:
         """Return whether `obj` is an object whose record was not read yet."""
@@ -112,6 +118,7 @@ class IdentityMap:
         """Enter a living object, whose entry is given, as a ghost."""
         ghost = Ghost(obj, self._callback)
         ghost.id, ghost.key, ghost.met, ghost.position = str(entry.id), entry.key, met, 0
+        self.sleepers.forget()
         self.put_back(ghost)
 
     def put_back(self, entry: Entry) -> None:
@@ -204,6 +211,8 @@ class IdentityMap:
             if former is not entry:
                 by_key[key] = entry
                 self.ghost_keys.discard(key)
+                if self.sleepers.graphs:
+                    self.sleepers.note(entry)
                 if former.id != id_ and by_id.get(former.id) is former:
                     # A plain object that gets another ID: the record of the former one is read again.
                     del by_id[former.id]
@@ -212,6 +221,7 @@ class IdentityMap:
                 by_id[id_] = entry
                 if former.key != key:
                     # The record belongs to another object now: the former object counts as new again.
+                    self.sleepers.forget()
                     self._drop(former)
 
     def _held_entry(self, key: int, obj: Any) -> Held:
@@ -241,6 +251,7 @@ class IdentityMap:
 
     def remove(self, id_: str) -> None:
         """Forget the object `id_`, whose record was removed."""
+        self.sleepers.forget()
         entry = self._by_id.get(id_)
         if entry is not None:
             self._drop(entry)
@@ -256,16 +267,19 @@ class IdentityMap:
         """Forget that `obj` is the object `id_`, if it is."""
         entry = self._by_id.get(id_)
         if entry is not None and entry() is obj:
+            self.sleepers.forget()
             self._drop(entry)
 
     def clear(self) -> None:
         """Forget all objects: all records were removed."""
+        self.sleepers.forget()
         for entry in [*self._by_key.values()]:
             self._drop(entry)
         self.incomplete.clear()
 
     def forget(self, id_: str) -> None:
         """Make a later load read `id_` again; its living object keeps the ID."""
+        self.sleepers.forget()
         self._by_id.pop(id_, None)
 
     def forget_each(self, ids: Iterable[str]) -> None:
@@ -288,6 +302,7 @@ class IdentityMap:
 
         Ghosts that are alive go on with the objects of before.
         """
+        self.sleepers.forget()
         self._by_id = {}
         self._callback = _forget_in(self._by_id, self._by_key, self.ghost_keys)
         self.incomplete.clear()

@@ -301,6 +301,7 @@ class Session(ForkSafe):
 
     def _go_on(self, is_whole: bool) -> None:
         self.call_lock = RLock()
+        self.identity.sleepers.renew_lock()
         super()._go_on(is_whole)
 
     def _before_fork(self) -> None:

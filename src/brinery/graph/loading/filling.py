@@ -6,8 +6,9 @@ import copyreg
 from collections.abc import Callable, Mapping, Sequence
 
 from brinery.errors import StaleReferenceError
-from brinery.graph.ghost import empty, set_class
+from brinery.graph.ghost import empty
 from brinery.graph.loading.ghosts import Ghosts
+from brinery.reference import set_class
 from brinery.session.entry import Ghost
 from brinery.typing import Any, Final, Self
 

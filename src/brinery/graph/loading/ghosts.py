@@ -26,12 +26,13 @@ from brinery.errors import (
     StoreBusyError,
 )
 from brinery.evolution.lookup import ClassLookup
-from brinery.graph.ghost import ghost_class, set_class
+from brinery.graph.ghost import ghost_class
 from brinery.graph.loading.met import USUAL, HowMet, Met
 from brinery.ids import name_of
 from brinery.record.record import Groups
+from brinery.reference import set_class
 from brinery.session.active import ACTIVE
-from brinery.session.entry import Ghost
+from brinery.session.entry import Asleep, Ghost
 from brinery.session.identity import NOTHING
 from brinery.session.options import Mapped
 from brinery.session.session import Session
@@ -198,6 +199,10 @@ class Ghosts:
         real = self._real.get(id_of_object(type(obj)))
         if real is None:
             return True
+        entry = self.identity.entry(obj)
+        if type(entry) is Asleep:
+            self.identity.sleepers.end_sleep(obj, entry, real)
+            return False
         with self._locked(obj):
             if self.is_filling(obj):
                 return True
@@ -297,7 +302,7 @@ class Ghosts:
             return
         roots = objects
         seen: dict[int, Any] = {}
-        while found := _reached_ghosts(objects, self._real, seen):
+        while found := reached_ghosts(objects, self._real, seen):
             for met, ids in self._by_met(found):
                 with self.identity.generation(met.generation):
                     self._read(self._session, ids, mapped=mapped or met.how.mapped)
@@ -331,7 +336,7 @@ class Ghosts:
         yield from found.values()
 
 
-def _reached_ghosts(
+def reached_ghosts(
     objects: Iterable[Any], ghosts: Container[int], seen: dict[int, Any]
 ) -> list[Any]:
     """Return the objects of classes with one of these `id()` that others reach, without a look past them.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from brinery.errors import InvalidArgumentError
-from brinery.graph.ghost import set_class, set_state, state_of
+from brinery.graph.ghost import set_state, state_of
 from brinery.graph.loading.load import ghosts_of
 from brinery.graph.loading.mapper import mapped_as
 from brinery.graph.loading.met import HowMet, Met
+from brinery.reference import set_class, touch
 from brinery.session.entry import Ghost
 from brinery.session.session import Session
 from brinery.typing import Any
@@ -29,6 +30,7 @@ def refresh(session: Session, obj: Any) -> None:
                 f"refresh: expected an object that a load returns now, got {entry.id!r} of before a rollback "
                 "or invalidate_cache(): load it again"
             )
+        touch(obj)  # it may sleep
         cls = type(obj)
         ghost = ghosts.class_of(cls)
         if ghost is None:

@@ -106,6 +106,6 @@ def _normal(session: Session, codec: Codec, value: Any) -> bytes:
     # Equal strings may be one object in one value and two in another, until both were decoded alike.
     links = Reloading(session)
     sink = Sink()
-    with links.encoding([value]) as root:
-        codec.dump(root, sink, links)
+    with links.encoding([value]):
+        codec.dump(links.root, sink, links)
     return links.digest_of_living(codec, codec.load(b"".join(sink.pieces), links))

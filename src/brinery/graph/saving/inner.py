@@ -76,6 +76,7 @@ class InnerSaver(Saver):
 
     def __init__(self, session: Session, options: SaveOptions) -> None:
         super().__init__(session, options)
+        self._may_skip = False  # the saves around it have woken some
         self._outer = [each for each in session.outer_encoders() if isinstance(each, Saver)]
         self.encoder.outer = [each.encoder for each in self._outer]
         self.works.give_ids(lambda obj: self._known_outside(obj) or session.idfactory.new(obj))

@@ -10,6 +10,7 @@ from brinery.errors import BrineryError, DanglingReferenceError
 from brinery.graph.saving.work import Work, WorkList
 from brinery.record.info import read_metadata
 from brinery.record.record import Groups, flat
+from brinery.reference import touch
 from brinery.session.entry import Ghost
 
 
@@ -20,11 +21,13 @@ class References:
     the roots are saved.
     """
 
-    __slots__ = ("_backend", "_demanded", "_written")
+    __slots__ = ("_backend", "_demanded", "_written", "has_lost")
 
     def __init__(self, backend: Backend) -> None:
         self._backend = backend
         self._written: list[tuple[Work, Groups]] = []
+        self.has_lost = False
+        """Whether a record that is written again has fewer references."""
         self._demanded: dict[str, tuple[Work, Work]] = {}
 
     def note(self, work: Work, groups: Groups) -> None:
@@ -41,7 +44,8 @@ class References:
         new: list[Work] = []
         for work, groups in self._written:
             met = [targets[id_] for id_ in flat(groups) if id_ in targets]
-            former = self._former(work) if met else ()
+            former = frozenset(self._former(work) if met or works.graphs else ())
+            self.has_lost = self.has_lost or not former.issubset(flat(groups))
             for target in met:
                 if target.reference not in former or _is_removed(target):
                     new.append(target)
@@ -54,6 +58,7 @@ class References:
         for work in lost:
             if type(work.entry) is Ghost:
                 raise self._dangling(work.name)
+            touch(work.obj)
             work.entry, work.expect = None, ABSENT
             del self._demanded[work.name]
         return lost

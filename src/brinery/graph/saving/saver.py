@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain, islice
 
-from brinery.backend import ABSENT, ANY, About, Conflict, Put, Version
-from brinery.catalog.trash import NAME as EPOCH
+from brinery.backend import ABSENT, ANY, About, Conflict, Put
 from brinery.catalog.trash import epoch_of
 from brinery.codec import Codec
 from brinery.errors import (
@@ -28,10 +27,13 @@ from brinery.evolution.original import OriginalRecord
 from brinery.evolution.placeholder import record_of
 from brinery.graph.comparison import Reloading
 from brinery.graph.saving.annotations import Annotations
-from brinery.graph.saving.conflict import CommitConflict, check_is_record
+from brinery.graph.saving.conflict import CommitConflict, RecordsGoneError, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
 from brinery.graph.saving.original import is_original
+from brinery.graph.saving.reached import not_reached
 from brinery.graph.saving.references import References
+from brinery.graph.saving.relied import ReliedOn
+from brinery.graph.saving.sleep import settle
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.clock import now
@@ -66,8 +68,6 @@ class Saver:
         self.encoder = self.encoder_class(self.works)
         self.written: list[tuple[Work, bytes, Codec]] = []
         """The works that are encoded, with the digests and codecs of their records."""
-        self._pinned: list[Work] = []
-        self._unchanged: list[Work] = []
         self._annotations = Annotations()
         self._begin(session, options)
 
@@ -81,16 +81,16 @@ class Saver:
         self._codec = options.codec
         self._transform = options.transform
         self._keeps_columns = session.backend.capabilities.keeps_columns
-        # An object that is not written because its record is stored already must still have that
-        # record at the end of the outermost transaction.
         outermost = session.outermost
-        self._pin = None if outermost is None else outermost.pin
+        self._is_in_transaction = outermost is not None
+        self._relied = ReliedOn(session.backend, None if outermost is None else outermost.pin)
+        asked = options.forces_codec or options.forces_transform or options.annotation is not None
+        self._may_skip = options.deep and not asked
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self._annotations.asked = options.annotation
         self._now = now()
         self._nonce = os.urandom(NONCE_SIZE - 4)
-        self._epoch: Version | None = None
         self._references = References(session.backend)
         self.works.begin(session, deep=options.deep)
         self.encoder.begin(session, options)
@@ -113,12 +113,12 @@ class Saver:
     def _end(self) -> None:
         # The store must not wait for the collector because of this object.
         caches = self.session.caches
-        for kept in (self.written, self._pinned, self._unchanged, self._annotations.written):
-            kept.clear()
+        self.written.clear()
+        self._annotations.written.clear()
         self.encoder.end()
         self.works.end()
         unused: Any = None
-        self._identity = self._gate = self._pin = self.session = unused
+        self._identity = self._gate = self._relied = self._roots = self.session = unused
         if self._is_kept:
             caches.saver = self
         else:
@@ -151,20 +151,27 @@ class Saver:
         put = self._encode(self.works.found[0])
         first = () if put is None else (put,)
         works = self.works
-        is_alone = len(works.found) == 1 and not works.referred and not self._unchanged
-        if is_alone:  # nearly all saves of one object
+        is_alone = len(works.found) == 1 and self._relied.is_empty
+        if is_alone and not works.referred and not works.graphs:  # nearly all saves of one object
             self._write(first, ids)
         else:
             with GcPause():
                 self._write(chain(first, self._puts(1)), ids)
+                if self.session.is_lazy and self._may_skip and not self.has_inner:
+                    self.encoder.end_encoding()  # it refers to parts of what it has encoded last
+                    settle(self.session, works, roots[0].obj, self._relied)
         return _as_ids(ids)
 
     def _enlist(self, roots: Sequence[Root]) -> list[str]:
         if self._options.annotation is not None:
             for root in roots:
                 touch(root.obj)  # its record is written
+        if self._identity.sleepers.graphs and self._may_skip:
+            self.works.use_graphs(epoch_of(self._backend))
+        self._roots = roots
         ids = [self.works.add_root(root).id for root in roots]
-        if self._pin is not None:
+        self.works.enlist_used()
+        if self._is_in_transaction:
             self._identity.lend(map(str, ids))
         return ids
 
@@ -189,7 +196,7 @@ class Saver:
 
     def _commit(self, puts: Iterable[Put]) -> None:
         versions = self.session.commit(puts, self._references.demands())
-        if not self._pinned:
+        if not self._relied.found:
             # Nothing is encoded any more: the entries take the memory of what is dropped here.
             self.encoder.end_encoding()
             self.works.claims.clear()
@@ -207,13 +214,11 @@ class Saver:
 
         The collection did not know of the new record that refers to them; see `brinery.operations.collect`.
         """
-        while self._pinned and (epoch := epoch_of(self._backend)) != self._epoch:
-            self._epoch = epoch
-            _, lost = self._found(self._pinned)
-            with suppress(Conflict):  # another process has written one of them: look for them again
+        while (lost := self._relied.collected()) is not None:
+            try:
                 self._commit(self._puts_of(lost))
-                continue
-            self._epoch = None
+            except Conflict:  # another process has written one of them: look for them again
+                self._relied.epoch = None
 
     def _enter_committed(self) -> None:
         for number, (work, digest, codec) in enumerate(self.written):
@@ -241,20 +246,25 @@ class Saver:
             islice(self.works.found, position, None)
         )  # it grows at its end
         yield from self._puts_of_gone(len(self.works.found))
-        if self.works.referred:
-            count = len(self.works.found)
-            self.works.found += self.works.woken() or self._references.lost(self.works)
-            if len(self.works.found) > count:
+        works = self.works
+        if works.referred or works.graphs:
+            count = len(works.found)
+            works.enlist_used()
+            works.found += works.woken() or self._references.lost(works)
+            if len(works.found) > count:
                 yield from self._puts(count)
+            elif works.graphs:
+                self._check_graphs()
+
+    def _check_graphs(self) -> None:
+        if self._references.has_lost:
+            for graph in self.works.graphs:
+                graph.has_lost = True
+        if lost := not_reached(self._identity, self.works, self._roots):
+            raise RecordsGoneError([work.id for work in lost])  # so that all is looked at again
 
     def _puts_of_gone(self, count: int) -> Iterator[Put]:
-        # Look for all unchanged records at once: one by one would take a round trip for each.
-        unchanged, self._unchanged = self._unchanged, []
-        if not unchanged:
-            return
-        there, gone = self._found(unchanged)
-        self._pinned += there
-        yield from self._puts_of_each(gone)
+        yield from self._puts_of_each(self._relied.gone())
         if len(self.works.found) > count:
             yield from self._puts(count)
 
@@ -287,14 +297,14 @@ class Saver:
                 not self._options.forces_transform or self._is_stored_so(work, codec, encoded)
             ) and (annotations.asked is None or not annotations.is_new(work, entry)):
                 entry.is_doubtful = False
-                self._note_unchanged(work)
+                self._relied.note(work)
                 return None
         if entry is not None and entry.is_doubtful and work.found_in is not None:
             self._check_doubtful(work, entry, codec, digest)
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._nonce + len(self.written).to_bytes(4, "big")
         self.written.append((work, digest, codec))
-        if self.works.referred:
+        if self.works.referred or self.works.graphs:
             self._references.note(work, encoded.groups)
         more = NOTHING_MORE
         if work.is_demanded or annotations.asked or (entry is not None and entry.annotation):
@@ -342,24 +352,6 @@ class Saver:
     def _reloading(self) -> Reloading:
         return Reloading(self.session)
 
-    def _note_unchanged(self, work: Work) -> None:
-        """Note that a record is stored already and not written; it must be stored at the end, too."""
-        if self._pin is not None:
-            self._pin(work.id, work.obj)
-        self._unchanged.append(work)
-
-    def _found(self, works: Sequence[Work]) -> tuple[list[Work], list[Work]]:
-        """Return those whose records are there, and those whose records are gone, marked as such."""
-        names = [work.name for work in works]
-        if not self._pinned:
-            names.insert(0, EPOCH)
-        found = {name: version for name, _, _, version in self._backend.get_tails(names, 0)}
-        if not self._pinned:
-            self._epoch = found.get(EPOCH)
-        for work in works:
-            work.is_gone = work.name not in found
-        return [w for w in works if not w.is_gone], [w for w in works if w.is_gone]
-
     def _look_again(self, work: Work) -> None:
         # A save inside this one may have written the object since it was met.
         entry = self._identity.entry(work.obj)
@@ -384,7 +376,7 @@ class Saver:
             if work.is_gone:
                 expect = ABSENT
             elif not self._annotations.is_new(work, entry):
-                self._note_unchanged(work)
+                self._relied.note(work)
                 return None
         nonce = self._nonce + len(self.written).to_bytes(4, "big")
         self.written.append((work, metadata.raw_digest, original.codec))

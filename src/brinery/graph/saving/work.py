@@ -12,6 +12,7 @@ from brinery.persistable import is_persistable_type
 from brinery.reference import is_ghost_class, touch
 from brinery.session.entry import Entry, Ghost
 from brinery.session.session import Session
+from brinery.session.sleepers import SavedGraph
 from brinery.typing import Any, Final, NamedTuple
 
 
@@ -93,7 +94,7 @@ class WorkList:
     def __init__(self) -> None:
         self.found: list[Work] = []
         self.referred: list[Work] = []
-        """Those that are referred to and not looked at: ghosts, which nobody has used; all, if not `deep`."""
+        """Those that are referred to and not looked at: nobody has used them; all, if not `deep`."""
         self.deep = True
         self.is_persistable = PersistableTypes()
         self.class_names = ClassNames()
@@ -102,6 +103,12 @@ class WorkList:
         self.by_key: dict[int, Work] = {}
         """The works of persistable objects, by `id()`."""
         self._plain_roots: dict[int, Work] = {}
+        self.graphs: list[SavedGraph] = []
+        """Those of former saves of which this one starts from what was used since."""
+        self._graphs: dict[str, SavedGraph] = {}
+        self._to_enlist: list[SavedGraph] = []
+        self.skips = False
+        """Whether there are such graphs."""
 
     def begin(self, session: Session, *, deep: bool) -> None:
         """Prepare for a save; without `deep`, one of the roots and of objects that have no ID yet."""
@@ -109,6 +116,12 @@ class WorkList:
         self._identity = session.identity
         self._new_id: Callable[[Any], Any] = session.idfactory.new
         self._location = session.backend.location
+
+    def use_graphs(self, epoch: Version | None) -> None:
+        """Look only at what was used in graphs that were saved in the present epoch of the store."""
+        graphs = self._identity.sleepers.graphs
+        self._graphs = {id_: graph for id_, graph in graphs.items() if graph.epoch == epoch}
+        self.skips = bool(self._graphs)
 
     def give_ids(self, new_id: Callable[[Any], Any]) -> None:
         """Take the IDs of objects that have none from `new_id`."""
@@ -123,6 +136,7 @@ class WorkList:
         """Forget the save."""
         for kept in (self.found, self.referred, self.claims, self.by_key, self._plain_roots):
             kept.clear()
+        self.graphs, self._graphs, self._to_enlist, self.skips = [], {}, [], False
         unused: Any = None
         self._identity = self._new_id = unused
 
@@ -140,12 +154,29 @@ class WorkList:
         entry = self._identity.entry(obj)
         if entry is None:
             work = self._add(obj, self._new_id(obj), None, ABSENT)
-        elif type(entry) is Ghost or not self.deep:
+        elif type(entry) is Ghost or not self.deep or (self.skips and self._is_clean(entry)):
             work = self._add(obj, entry.id, entry, entry.version, self.referred)
         else:
             work = self._add(obj, entry.id, entry, entry.version)
         work.found_in = found_in
         return work
+
+    def _is_clean(self, entry: Entry) -> bool:
+        # Return whether an object need not be looked at, nor what it reaches but for what was used.
+        graph = self._graphs.get(entry.id)
+        if graph is not None and graph.key == entry.key:
+            del self._graphs[entry.id]
+            self.graphs.append(graph)
+            self._to_enlist.append(graph)
+        return any(graph.has_clean(entry) for graph in self.graphs)
+
+    def enlist_used(self) -> bool:
+        """Add what was used in graphs that were met; return whether there were such."""
+        graphs, self._to_enlist = self._to_enlist, []
+        for graph in graphs:
+            for obj in graph.those_used():
+                self.of_reached(obj, None)
+        return bool(graphs)
 
     def woken(self) -> list[Work]:
         """Move the ghosts that code of the user has used meanwhile to those found; return these."""
@@ -170,7 +201,7 @@ class WorkList:
         if wanted is not None and type(wanted) is not str:
             wanted = str.__str__(wanted)
         entry = self._identity.entry(obj)
-        if type(entry) is Ghost:
+        if type(entry) is Ghost or (self.skips and entry is not None and self._is_clean(entry)):
             if demanded is None and not overwrite and wanted in (None, entry.id):
                 return self.known(obj) or self._add(obj, entry.id, entry, ANY, self.referred)
             touch(obj)
@@ -220,7 +251,7 @@ class WorkList:
         if reference in self.claims:
             raise IdTakenError(id_, self._location)
         kind = self.is_persistable[cls]
-        if kind is GHOST and entry is None:  # of another store
+        if kind is GHOST and found is None:  # it sleeps, or is of another store
             touch(obj)
             cls = type(obj)
         # A plain object is written into every record that contains it, even if it is also a root.
