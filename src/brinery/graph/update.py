@@ -22,6 +22,7 @@ from brinery.graph.saving.work import Root
 from brinery.ids import name_of
 from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.info import read_metadata
+from brinery.reference import touch
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.typing import Any, Final
@@ -132,6 +133,7 @@ def _forget_if_changed(session: Session, id: str) -> None:
     obj = identity.get(id)
     if obj is NOTHING or id in identity.incomplete or identity.is_ghost(obj):
         return
+    touch(obj)
     entry = identity.entry(obj)
     try:
         data, version = session.backend.get(name_of(id))

@@ -212,7 +212,7 @@ class IdentityMap:
                 by_key[key] = entry
                 self.ghost_keys.discard(key)
                 if self.sleepers.graphs:
-                    self.sleepers.note(entry)
+                    self.sleepers.enter(entry)
                 if former.id != id_ and by_id.get(former.id) is former:
                     # A plain object that gets another ID: the record of the former one is read again.
                     del by_id[former.id]

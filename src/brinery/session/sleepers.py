@@ -8,7 +8,7 @@ from those that were used.
 from __future__ import annotations
 
 from _thread import RLock
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Sequence
 
 from brinery.backend import Version
 from brinery.reference import attributes_of, class_of, set_class
@@ -111,11 +111,29 @@ class Sleepers:
             del self.graphs[next(iter(self.graphs))]
         self.graphs[id] = graph
 
-    def note(self, entry: Entry) -> None:
-        """Note that an object is used."""
+    def has(self, entry: Entry) -> bool:
+        """Return whether an object is in a graph of another root."""
+        return any(
+            entry.key != graph.key and (entry.key in graph.used or graph.has_clean(entry))
+            for graph in self.graphs.values()
+        )
+
+    def drop(self, graphs: Sequence[SavedGraph]) -> None:
+        """Forget some graphs."""
+        self.graphs = {id_: graph for id_, graph in self.graphs.items() if graph not in graphs}
+
+    def enter(self, entry: Entry) -> None:
+        """Note that an object has another entry, and perhaps another record."""
         with self._lock:
             for graph in self.graphs.values():
                 graph.note(entry)
+                graph.snapshots.pop(entry.key, None)
+
+    def note_written(self, objects: Sequence[Any], known: Sequence[SavedGraph]) -> None:
+        """Note that objects were written by a save that has looked at the graphs `known` alone."""
+        for graph in self.graphs.values():
+            if graph not in known and any(id(obj) in graph.used for obj in objects):
+                graph.has_lost = True
 
     def begin_sleep(self, obj: Any, entry: Entry, ghost: type) -> bool:
         """Let an object note its use from now on; return False if its class takes no part."""

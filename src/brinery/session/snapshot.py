@@ -35,10 +35,14 @@ class Snapshot:
         )
 
 
+def members_of(container: Any) -> list[Any]:
+    """Return what a container refers to, once for each reference."""
+    # The collector does not see the attributes in the dict of an object in CPython 3.13.
+    return [*container, *container.values()] if type(container) is dict else [*container]
+
+
 def _members(part: Any) -> list[Any]:
-    if type(part) is dict:
-        return [*part, *part.values()]
-    return [*part] if type(part) in CONTAINERS else [type(part)]
+    return members_of(part) if type(part) in CONTAINERS else [type(part)]
 
 
 def _are_same(members: list[Any], kept: list[Any]) -> bool:

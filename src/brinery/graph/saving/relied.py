@@ -1,4 +1,4 @@
-"""The records that a save does not write because they are stored already: they have to be there at its end."""
+"""The records that a save relies on and does not write, because they are stored already."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class ReliedOn:
         return not self._noted
 
     def gone(self) -> list[Work]:
-        """Look for the noted records, all at once; return the works of those that are gone, marked as such."""
+        """Look for all noted records at once; return the works of those that are gone, marked as such."""
         # One by one would take a round trip for each.
         noted, self._noted = self._noted, []
         if not noted:

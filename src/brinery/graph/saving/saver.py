@@ -208,6 +208,9 @@ class Saver:
             ),
             annotations=self._annotations.written,
         )
+        if self._identity.sleepers.graphs:
+            objects = [work.obj for work, _, _ in self.written]
+            self._identity.sleepers.note_written(objects, self.works.graphs)
 
     def _rewrite_collected(self) -> None:
         """Write records again that this save relied on and that a garbage collection has removed since.
@@ -304,7 +307,7 @@ class Saver:
         payload = None if self._transform is None else self._stored(work, codec, encoded)
         nonce = self._nonce + len(self.written).to_bytes(4, "big")
         self.written.append((work, digest, codec))
-        if self.works.referred or self.works.graphs:
+        if self.works.referred or self.works.skips:
             self._references.note(work, encoded.groups)
         more = NOTHING_MORE
         if work.is_demanded or annotations.asked or (entry is not None and entry.annotation):

@@ -10,7 +10,6 @@ have the state of its record when it begins to note its use, which a second enco
 from __future__ import annotations
 
 import copyreg
-import gc
 import sys
 from array import array
 from collections.abc import Iterator
@@ -36,7 +35,7 @@ from brinery.reference import attributes_of
 from brinery.session.entry import Asleep, Entry, Ghost
 from brinery.session.session import Session
 from brinery.session.sleepers import SavedGraph
-from brinery.session.snapshot import CONTAINERS, Snapshot
+from brinery.session.snapshot import CONTAINERS, Snapshot, members_of
 from brinery.typing import Any, Final
 
 _LARGE: Final = 100
@@ -62,17 +61,24 @@ def settle(session: Session, works: WorkList, root: Any, relied: ReliedOn) -> No
         return
     id_ = str(entry.id)
     graph = sleepers.graphs.get(id_)
-    if graph is None or graph not in works.graphs:
-        if works.graphs or len(unchanged) + len(works.referred) < _FEW:
+    if graph not in works.graphs:
+        graph = None
+    if others := [each for each in works.graphs if each is not graph]:
+        # They are parts of this one, which the next save is to find whole.
+        if not sleepers.has(entry):
+            sleepers.drop(others)
+        return
+    if graph is None:
+        if sleepers.has(entry) or len(unchanged) + len(works.referred) < _FEW:
             return
         epoch = relied.epoch if unchanged else epoch_of(session.backend)
         graph = SavedGraph(entry.key, epoch)
-    elif len(works.graphs) > 1:
-        return  # what was found is perhaps not reached from this root
     for work in works.found:
         if (entry := identity.entry(work.obj)) is not None:
             graph.add_used(entry)
     for work in works.referred:
+        if work.found_in is None:
+            continue  # it was in the graph before, if it still is
         entry = identity.entry(work.obj)
         if type(entry) is Ghost or type(entry) is Asleep:
             graph.add_clean(entry)
@@ -146,7 +152,7 @@ class _Bed:
 
 
 def has_plain_state(cls: Any) -> bool:
-    """Return whether the record of an object follows from its attributes, and no code of its own sets these."""
+    """Return whether the record of an object follows from its attributes, which none of its own code sets."""
     plain: Any = object
     return (
         cls.__reduce_ex__ is plain.__reduce_ex__
@@ -207,7 +213,7 @@ class Parts:
         """Return what a value refers to, once for each reference, without what is no part of it."""
         cls, ends = type(value), self._ends
         if cls in CONTAINERS:
-            found = gc.get_referents(value)
+            found = members_of(value)
         elif cls in _FLAT or is_plain_array(value):
             self.are_comparable = False
             found = []
