@@ -78,7 +78,15 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_ghosts", "_mapper", "_placeholders", "_session", "annotations", "is_lean")
+    __slots__ = (
+        "_ghosts",
+        "_mapper",
+        "_placeholders",
+        "_session",
+        "annotations",
+        "is_lean",
+        "reading",
+    )
 
     def __init__(
         self,
@@ -96,6 +104,8 @@ class Fetcher:
         self._mapper = mapper
         self._placeholders = placeholders
         self._ghosts: dict[str, Any] = {}
+        self.reading: Callable[[GetMany], GetMany] | None = None
+        """Returns what is called to get records in place of the function of the backend."""
         self.annotations: dict[str, Annotation] = {}
         """Those of the records that have one, by ID."""
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
@@ -152,6 +162,8 @@ class Fetcher:
         maker: Maker | None = None
         is_quick = self.is_lean and self._session.gate.accepts_plain
         wave = list(dict.fromkeys(ids))
+        if self.reading is not None:
+            get_many = self.reading(get_many)
         while wave:
             following: set[str] = set()
             from_simple: set[str] = set()

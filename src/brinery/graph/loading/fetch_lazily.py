@@ -49,6 +49,8 @@ class LazyFetcher(Fetcher):
         whole: set[str] = set()
         is_quick = self.is_lean and self._session.gate.accepts_plain
         wave = list(dict.fromkeys(ids))
+        if self.reading is not None:
+            get_many = self.reading(get_many)
         size = 0
         while wave:
             following: set[str] = set()

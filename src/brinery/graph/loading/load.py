@@ -15,6 +15,7 @@ from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
+from brinery.session.options import EAGER, LoadOptions
 from brinery.session.session import Session
 from brinery.typing import TYPE_CHECKING, Any, Final
 
@@ -22,72 +23,55 @@ if TYPE_CHECKING:
     from brinery.graph.loading.ghosts import Ghosts
     from brinery.graph.loading.loader import First, Loader
     from brinery.graph.loading.mapper import Mapper
-    from brinery.session.options import Mapped
 
 _make: Final = object.__new__
 _FEW: Final = 200
 
 
-def load(
-    session: Session,
-    ids: Sequence[str],
-    *,
-    placeholders: bool = False,
-    lazy: bool = False,
-    mapped: Mapped | None = None,
-) -> list[Any]:
+def load(session: Session, ids: Sequence[str], options: LoadOptions = EAGER) -> list[Any]:
     """Return the objects `ids`, in order, with all that they refer to.
 
-    If `lazy`, what they refer to is read when it is used.  With `placeholders`, a `Placeholder` replaces
-    an object whose class or codec is missing.  `mapped` says how large arrays are mapped, if they are.
     Raise what `Loader.load` raises, and `NotMappableError`.
     """
+    lazy = options.lazy
     with session.lock, session.call_lock, session.opened():
         ghosts = ghosts_of(session) if lazy else session.ghosts
         try:
             try:
-                found = read(session, ids, placeholders=placeholders, lazy=lazy, mapped=mapped)
+                found = read(session, ids, options)
             except StaleReferenceError as error:
                 if error.id not in ids:
                     raise
                 # What was asked for is another object now than the one that some other refers to.
                 session.identity.forget(error.id)
-                found = read(session, ids, placeholders=placeholders, lazy=lazy, mapped=mapped)
+                found = read(session, ids, options)
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
         if ghosts is not None:
             if not lazy:
-                ghosts.wake_all(found, mapped)
+                ghosts.wake_all(found, options)
             elif session.outermost is not None:
                 ghosts.expect_unchanged(found)
         return found
 
 
-def read(
-    session: Session,
-    ids: Sequence[str],
-    *,
-    placeholders: bool = False,
-    lazy: bool = False,
-    mapped: Mapped | None = None,
-) -> list[Any]:
+def read(session: Session, ids: Sequence[str], options: LoadOptions) -> list[Any]:
     """Return objects as `load` does; ghosts that living ones refer to stay as they are."""
     mapper = None
-    if mapped is not None:
+    if options.mapped is not None:
         from brinery.graph.loading.mapper import Mapper
 
-        mapper = Mapper(session, mapped, placeholders=placeholders)
+        mapper = Mapper(session, options.mapped, placeholders=options.placeholders)
     if session.outermost is not None:
         session.identity.lend(ids)
     if len(ids) != 1 or ACTIVE.decoders:
-        return _loader(session, mapper, placeholders=placeholders, lazy=lazy).load(ids)
-    return [_load_one(session, ids[0], mapper, placeholders=placeholders, lazy=lazy)]
+        return _loader(session, mapper, options).load(ids)
+    return [_load_one(session, ids[0], mapper, options)]
 
 
-def _load_one(
-    session: Session, id_: str, mapper: Mapper | None, *, placeholders: bool, lazy: bool
-) -> Any:
+def _load_one(session: Session, id_: str, mapper: Mapper | None, options: LoadOptions) -> Any:
+    lazy, placeholders, _, progress = options
     identity, ghosts = session.identity, session.ghosts
     living = identity.get(id_)
     is_ghost = ghosts is not None and ghosts.has_to_fill(id_)
@@ -96,11 +80,11 @@ def _load_one(
             mapper.require(id_, living)
         return living
     read = read_one(session, id_)
-    if not placeholders and mapper is None:
+    if not placeholders and mapper is None and progress is None:
         obj = _simple(session, id_, read, ghost=living if is_ghost else None, lazy=lazy)
         if obj is not NOTHING:
             return obj
-    loader = _loader(session, mapper, placeholders=placeholders, lazy=lazy)
+    loader = _loader(session, mapper, options)
     return loader.load([id_], first=read)[0]
 
 
@@ -114,11 +98,15 @@ def ghosts_of(session: Session) -> Ghosts:
     return found
 
 
-def _loader(session: Session, mapper: Mapper | None, *, placeholders: bool, lazy: bool) -> Loader:
+def _loader(session: Session, mapper: Mapper | None, options: LoadOptions) -> Loader:
     # Opening a store needs no loader.
     from brinery.graph.loading.loader import Loader
 
-    return Loader(session, placeholders=placeholders, lazy=lazy, mapper=mapper)
+    if options.progress is not None:
+        from brinery.graph.loading.progress import ReportingLoader
+
+        return ReportingLoader(session, options, mapper)
+    return Loader(session, options, mapper)
 
 
 def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) -> Any:
