@@ -10,13 +10,12 @@ from collections.abc import Sequence
 
 from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
 from brinery.errors import ConflictError, NotFoundError
-from brinery.graph.loading.load import load
+from brinery.graph.loading.load import load_again
 from brinery.graph.saving.save import save
 from brinery.graph.saving.work import Root
 from brinery.ids import name_of
 from brinery.record.listing import damage_of, ids_of
 from brinery.session.identity import NOTHING
-from brinery.session.options import EAGER, LAZY
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -107,6 +106,6 @@ def _current(session: Session, id: str) -> tuple[Any, Version]:
     entry = None if living is NOTHING else identity.entry(living)
     if not identity.is_ghost(living) and (entry is None or entry.version != version):
         identity.forget_objects()
-    (obj,) = load(session, [id], LAZY if session.is_lazy else EAGER)
+    obj = load_again(session, id)
     entry = identity.entry(obj)
     return obj, version if entry is None or entry.id != id else entry.version

@@ -18,6 +18,7 @@ from brinery.record.end import damaged, end_size, refined
 from brinery.record.format import (
     FORMAT_VERSION,
     MAGIC,
+    REFS,
     SEALED,
     SIMPLE,
     SMALL,
@@ -30,6 +31,7 @@ from brinery.record.format import (
 )
 from brinery.record.kind import kind_from, small_kind
 from brinery.record.record import (
+    IN_REFS,
     NOTHING_MORE,
     Groups,
     Metadata,
@@ -164,7 +166,7 @@ def parse_end(
         metadata = Metadata(
             typed(id_, str),
             kind,
-            _checked(groups),
+            _checked(groups, flags),
             flat(groups),
             size - needed,
             digest,
@@ -206,10 +208,12 @@ def _content(
     return content
 
 
-def _checked(groups: Any) -> Groups:
+def _checked(groups: Any, flags: int) -> Groups:
     found = typed(groups, list)
     if len(found) % 2:
         raise ValueError("a group of references has no IDs")
+    if flags & REFS and IN_REFS not in found[-2:-1]:
+        raise ValueError("the last group of references is of a class")
     for class_name, ids in zip(found[::2], found[1::2], strict=True):
         if {*map(type, typed(ids, list))} != {str}:
             raise TypeError("a reference is not a string")

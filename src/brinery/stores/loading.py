@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from brinery.graph.loading.load import load
+from brinery.persistable import Ref, ref_to
 from brinery.session.options import EAGER, LAZY, LoadOptions, Mapped
 from brinery.stores.arguments import one_of, required_id, several, wants_placeholders
 from brinery.stores.upkeep import Upkeep
@@ -71,6 +72,13 @@ class Loading(Upkeep):
         is_lazy = session.is_lazy if lazy is None else lazy
         options = LoadOptions(is_lazy, wants_placeholders(missing), _mapped(mmap, verify))
         return _loaded(session, several("ids", ids), options, progress)
+
+    def ref(self, id: str) -> Ref[Any]:
+        """Return a reference to the object `id`, which is loaded when the reference is called.
+
+        Nothing is read.  A save of what refers to it raises `DanglingReferenceError` if there is no record.
+        """
+        return ref_to(self._session, required_id(id))
 
 
 def _loaded(

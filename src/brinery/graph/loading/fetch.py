@@ -22,12 +22,14 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
+from brinery.persistable import ref_to
 from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
 from brinery.record.reader import metadata_as_written
 from brinery.record.record import Groups, Metadata, Record
+from brinery.reference import REF
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -149,9 +151,12 @@ class Fetcher:
         record = self._parsed(data, version, id, self._session.backend)
         metadata = record.metadata
         if metadata.references:
-            unread = self._missing(metadata.references, alive)
+            references = metadata.followed
+            unread = self._missing(references, alive)
             if unread and unread != [id]:
-                return metadata.references
+                return references
+            if metadata.in_refs:
+                self._add_refs(metadata, alive)
         return self._with_codec(record, self._session.backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
@@ -184,6 +189,8 @@ class Fetcher:
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
+                if metadata.in_refs:
+                    self._add_refs(metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -192,10 +199,10 @@ class Fetcher:
                     kind, lean = None, as_simple(each.record, makers[blob])
                 if lean is None:
                     others[id_] = each
-                    following.update(metadata.references)
+                    following.update(metadata.followed)
                 else:
                     simple[id_] = lean
-                    from_simple.update(metadata.references)
+                    from_simple.update(metadata.followed)
             for id_ in wanted.values():
                 raise not_found(id_, ids, backend, {**others, **self.whole(simple)})
             referred |= from_simple
@@ -224,6 +231,11 @@ class Fetcher:
         if metadata.more:
             self.annotations[metadata.id] = annotation_in(metadata.more)
         return _new_fetched((record, codec))
+
+    def _add_refs(self, metadata: Metadata, objects: dict[str, Any]) -> None:
+        """Add what takes the place of the references that are not followed."""
+        for id_ in metadata.in_refs:
+            objects[REF + id_] = ref_to(self._session, id_)
 
     def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:
         """Return simple records with all that they say of themselves."""
@@ -356,7 +368,7 @@ def not_found(
     """Return the error for a record that is missing: one of those `asked` for, or a target of one `read`."""
     if id_ in asked:
         return NotFoundError(id_, backend.location)
-    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.references)
+    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.followed)
     return DanglingReferenceError(id_, referrer, backend.location, path_of(id_, read[referrer]))
 
 

@@ -71,6 +71,8 @@ class LazyFetcher(Fetcher):
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
+                if metadata.in_refs:
+                    self._add_refs(metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -81,11 +83,11 @@ class LazyFetcher(Fetcher):
                     others[id_] = each
                 else:
                     simple[id_] = lean
-                    referred.update(metadata.references)
+                    referred.update(metadata.followed)
                 if id_ in whole or (metadata.references and self._may_run_code(each)):
-                    following.update(metadata.references)
+                    following.update(metadata.followed)
                 else:
-                    waiting[id_] = metadata.groups
+                    waiting[id_] = metadata.groups_to_follow
             for id_ in wanted.values():
                 raise not_found(id_, ids, backend, {**others, **self.whole(simple)})
             wave = []

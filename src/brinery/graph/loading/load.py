@@ -15,7 +15,7 @@ from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
-from brinery.session.options import EAGER, LoadOptions
+from brinery.session.options import EAGER, LAZY, LoadOptions
 from brinery.session.session import Session
 from brinery.typing import TYPE_CHECKING, Any, Final
 
@@ -54,6 +54,14 @@ def load(session: Session, ids: Sequence[str], options: LoadOptions = EAGER) -> 
             elif session.outermost is not None:
                 ghosts.expect_unchanged(found)
         return found
+
+
+def load_again(session: Session, id_: str) -> Any:
+    """Return one object as a load without options does; a transaction fails if its record changes."""
+    found = load(session, [id_], LAZY if session.is_lazy else EAGER)
+    if session.outermost is not None:
+        ghosts_of(session).expect_unchanged(found)
+    return found[0]
 
 
 def read(session: Session, ids: Sequence[str], options: LoadOptions) -> list[Any]:

@@ -362,7 +362,7 @@ class Loader:
             if obj is NOTHING or links.is_open(name) or name in links.evolved:
                 return NOTHING
             lent[name] = obj
-            references = read[name].record.metadata.references
+            references = read[name].record.metadata.followed
             pending += [each for each in references if each in read and each not in lent]
         for name, obj in lent.items():
             # It is no longer one of the objects of this load, but one that was alive before.
