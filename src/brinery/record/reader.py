@@ -44,6 +44,8 @@ from brinery.typing import Any, Final
 
 _new: Final = tuple.__new__
 _unpack_tail: Final = TAIL.unpack_from
+_UNUSUAL: Final = 0xFFFF & ~(SIMPLE | REFS)
+"""Flags of records that are not plain, or damaged."""
 _UNDAMAGED: Final = (ValueError, TypeError, KeyError, RecursionError)
 """What a well-formed end with other content raises while it is taken apart."""
 
@@ -64,7 +66,7 @@ def metadata_as_written(data: bytes, id: str | None) -> Metadata | None:
     )
     kind_at = end - kind_size
     text_at = kind_at - text_size
-    if magic != MAGIC or form != FORMAT_VERSION or flags > SIMPLE or text_at < 0:
+    if magic != MAGIC or form != FORMAT_VERSION or flags & _UNUSUAL or text_at < 0:
         return None
     end_digest, payload_digest = digests()
     if end_digest(data[text_at:-UNCOVERED]) != check or not 0 <= created < FAR_FUTURE:
@@ -95,6 +97,10 @@ def metadata_as_written(data: bytes, id: str | None) -> Metadata | None:
             references += ids
         if {*map(type, references)} != {str}:
             return None
+    if flags > SIMPLE:
+        if IN_REFS not in groups[-2:-1]:
+            return None
+        references = [*dict.fromkeys(references)]
     # fmt: off
     return _new(Metadata, (
         id_, kind, groups, (*references,), text_at, digest, created, nonce, flags, None, (), None, more,

@@ -24,7 +24,7 @@ from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_o
 from brinery.ids import name_of
 from brinery.persistable import ref_to
 from brinery.record.annotation import Annotation, annotation_in
-from brinery.record.format import SIMPLE
+from brinery.record.format import REFS, SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
 from brinery.record.reader import metadata_as_written
@@ -155,8 +155,8 @@ class Fetcher:
             unread = self._missing(references, alive)
             if unread and unread != [id]:
                 return references
-            if metadata.in_refs:
-                self._add_refs(metadata, alive)
+            if metadata.flags >= REFS:
+                add_refs(self._session, metadata, alive)
         return self._with_codec(record, self._session.backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
@@ -189,8 +189,8 @@ class Fetcher:
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
-                if metadata.in_refs:
-                    self._add_refs(metadata, alive)
+                if metadata.flags >= REFS:
+                    add_refs(self._session, metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -231,11 +231,6 @@ class Fetcher:
         if metadata.more:
             self.annotations[metadata.id] = annotation_in(metadata.more)
         return _new_fetched((record, codec))
-
-    def _add_refs(self, metadata: Metadata, objects: dict[str, Any]) -> None:
-        """Add what takes the place of the references that are not followed."""
-        for id_ in metadata.in_refs:
-            objects[REF + id_] = ref_to(self._session, id_)
 
     def whole(self, simple: Mapping[str, SimpleRecord]) -> dict[str, FetchedRecord]:
         """Return simple records with all that they say of themselves."""
@@ -321,6 +316,12 @@ class Fetcher:
                 writer = f"written by Python {metadata.python}, {metadata.codec} {metadata.codec_version}"
                 error.args = (f"{metadata.id!r} ({writer}): {error.args[0]}", *error.args[1:])
             raise
+
+
+def add_refs(session: Session, metadata: Metadata, objects: dict[str, Any]) -> None:
+    """Add what takes the place of the references that a load does not follow."""
+    for id_ in metadata.in_refs:
+        objects[REF + id_] = ref_to(session, id_)
 
 
 def read_one(session: Session, id: str) -> tuple[bytes | Ranges, Version]:

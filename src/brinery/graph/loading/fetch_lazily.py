@@ -7,11 +7,18 @@ from itertools import chain
 
 from brinery.backend import Backend, Ranges, Version
 from brinery.evolution.missing_codec import MissingCodec
-from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, GetMany, not_found
+from brinery.graph.loading.fetch import (
+    Fetched,
+    FetchedRecord,
+    Fetcher,
+    GetMany,
+    add_refs,
+    not_found,
+)
 from brinery.graph.loading.simple import Maker, as_simple, maker_of
 from brinery.ids import name_of
 from brinery.record.annotation import annotation_in
-from brinery.record.format import SIMPLE
+from brinery.record.format import REFS, SIMPLE
 from brinery.record.reader import metadata_as_written
 
 
@@ -71,8 +78,8 @@ class LazyFetcher(Fetcher):
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
-                if metadata.in_refs:
-                    self._add_refs(metadata, alive)
+                if metadata.flags >= REFS:
+                    add_refs(self._session, metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob

@@ -8,7 +8,7 @@ from brinery.backend import Version
 from brinery.codec import Codec
 from brinery.errors import NotFoundError, StaleReferenceError, pass_memory_error
 from brinery.evolution.upgrades import version_of
-from brinery.graph.loading.fetch import read_one
+from brinery.graph.loading.fetch import add_refs, read_one
 from brinery.record.annotation import annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.reader import metadata_as_written
@@ -129,7 +129,7 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     if identity.incomplete:
         return NOTHING
     metadata = metadata_as_written(data, id_)
-    if metadata is None or metadata.flags != SIMPLE:
+    if metadata is None or not metadata.flags & SIMPLE:
         return NOTHING
     maker = caches.makers.get(metadata.kind.blob)
     if maker is None:
@@ -138,15 +138,19 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     cls = known()
     if cls is None or not data.startswith(opening) or not _is_as_before(session, cls, codec):
         return NOTHING
+    has_refs = metadata.flags != SIMPLE
+    references = metadata.followed if has_refs else metadata.references
     alive: dict[str, Any] = {}
-    for reference in metadata.references:
+    for reference in references:
         alive[reference] = living = identity.get(reference)
         if living is NOTHING:
             alive = {}
-            is_large = len(metadata.references) > _FEW  # the loader pauses the collector
+            is_large = len(references) > _FEW  # the loader pauses the collector
             if not lazy or is_large or not _gets_ghosts(session, metadata, codec, alive):
                 return NOTHING
             break
+    if has_refs:
+        add_refs(session, metadata, alive)
     gate.begin_load()
     gate.check_codec(codec, metadata)
     state = data[len(opening) : metadata.payload_size]
@@ -170,7 +174,8 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
 
 def _gets_ghosts(session: Session, metadata: Metadata, codec: Codec, alive: dict[str, Any]) -> bool:
     """Put all objects that a record refers to into `alive`; return False if some cannot be ghosts."""
-    return not session.ghosts.attach((metadata.id, metadata.groups, codec), alive)
+    groups = metadata.groups if metadata.flags == SIMPLE else metadata.groups_to_follow
+    return not session.ghosts.attach((metadata.id, groups, codec), alive)
 
 
 def _filled(
