@@ -17,10 +17,12 @@ from brinery import (
     MemoryStore,
     NotFoundError,
     Persistable,
+    Placeholder,
     Ref,
     Store,
     make_store,
 )
+from brinery.session.identity import NOTHING
 
 CODECS: list[Any] = [
     *((name, p) for name in ("pickle", "cloudpickle", "dill") for p in range(6)),
@@ -50,6 +52,28 @@ class Hooked(Job):
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
+
+
+class Checking(Hooked):
+    """Notes an attribute of the object that it refers to, when it is loaded."""
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        self.seen = self.net.number
+
+
+class Loading(Job):
+    """Loads the object of an ID when it is loaded."""
+
+    store: Store
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.found = self.store.load(self.net)
+
+
+class Gone(Persistable):
+    """A class that is missing later."""
 
 
 @pytest.fixture(params=["memory://", "{}/directory", "sqlite:///{}/database.sqlite"])
@@ -134,6 +158,47 @@ class TestLoading:
         store.invalidate_cache()
         net = store.load("job").net()
         assert vars(net)["job"] is store.load("job")
+
+    def test_it_makes_no_ghost(self, store: Store) -> None:
+        """A lazy load makes some for the other references alone, also once the class is known."""
+        store.save_many({f"job-{n}": Job(Ref(Net()), other=Job(None)) for n in range(3)})
+        store.invalidate_cache()
+        for n in range(3):
+            job = store.load(f"job-{n}", lazy=True)
+            assert not store.is_loaded(job.other)
+            assert store.session.identity.get(job.net.id) is NOTHING
+
+    def test_the_order_of_a_load(self, store: Store) -> None:
+        """It does not depend on it: what refers to an object directly finds that complete."""
+        first = Hooked(None, number=1)
+        first.net = Ref(second := Checking(first))
+        store.save_many({"first": first, "second": second})
+        del first, second
+        store.invalidate_cache()
+        found = store.load_many(["first", "second"])
+        assert found[1].seen == 1
+        assert found[0].net() is found[1]
+
+    def test_a_load_inside_a_load(self, store: Store) -> None:
+        """It gets the object of the load around it, which does not wait for the reference."""
+        first = Hooked(None)
+        first.net = Ref(second := Loading("first"))
+        store.save_many({"first": first, "second": second})
+        del first, second
+        store.invalidate_cache()
+        Loading.store = store
+        found = store.load_many(["first", "second"])
+        assert found[1].found is found[0]
+
+    def test_a_missing_class(self, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Of its object: the object with the reference is complete all the same."""
+        store.save(Job(Ref(Gone())), "job")
+        store.invalidate_cache()
+        with monkeypatch.context() as without:
+            without.delattr(f"{__name__}.Gone")
+            job, gone = store.load_many(["job", "Gone.1"], missing="placeholder")
+            assert isinstance(gone, Placeholder)
+            assert store.load("job") is job
 
     @pytest.mark.parametrize(("codec", "protocol"), CODECS)
     def test_codecs(self, codec: str, protocol: int | None) -> None:
@@ -233,7 +298,7 @@ class TestSaving:
         with make_store(str(place)) as store:
             saved(store, cls)
         with make_store(str(place), codec=codec, compress="gzip") as store:
-            brinery.recode(store)
+            assert brinery.recode(store).left == ()
             job = store.load("job")
             assert not job.net.is_loaded
             assert job.net().name == "net"

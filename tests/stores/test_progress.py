@@ -107,6 +107,16 @@ class TestSaving:
             assert calls[-1] == (count, count)
             assert [at for at in calls if at[0] == at[1]] == [(count, count)]
 
+    def test_what_has_to_be_written_again_counts_once(self, tmp_path: Path) -> None:
+        """Another process has removed the record of an object that has not changed."""
+        store, other = make_store(str(tmp_path / "d")), make_store(str(tmp_path / "d"))
+        job, calls = chain(3), Calls()
+        store.save(job)
+        other.remove("Job.2")
+        store.save(job, progress=calls)
+        assert calls[-1] == (3, 3)
+        assert len(store) == 3
+
     def test_an_unused_ghost_is_not_looked_at(self, store: Store) -> None:
         """Nor does the report of that use it."""
         id_ = store.save(chain(2))
