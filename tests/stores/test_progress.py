@@ -107,6 +107,7 @@ class TestSaving:
             assert calls[-1] == (count, count)
             assert [at for at in calls if at[0] == at[1]] == [(count, count)]
 
+    @pytest.mark.usefixtures("always")
     def test_what_has_to_be_written_again_counts_once(self, tmp_path: Path) -> None:
         """Another process has removed the record of an object that has not changed."""
         store, other = make_store(str(tmp_path / "d")), make_store(str(tmp_path / "d"))
