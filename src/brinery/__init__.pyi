@@ -82,6 +82,7 @@ from brinery.operations.restore import restore as restore
 from brinery.operations.status import ExaminedRecord as ExaminedRecord
 from brinery.operations.status import FsckReport as FsckReport
 from brinery.persistable import Persistable as Persistable
+from brinery.persistable import Ref as Ref
 from brinery.record.info import RecordInfo as RecordInfo
 from brinery.reference import ExternalReference as ExternalReference
 from brinery.registry.codecs import known_codecs as known_codecs

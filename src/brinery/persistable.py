@@ -1,4 +1,4 @@
-"""Which objects get a record of their own."""
+"""Which objects get a record of their own, and references that are followed when they are called."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from weakref import WeakSet
 
 from brinery.errors import InvalidArgumentError
-from brinery.typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from brinery.ids import as_id
+from brinery.reference import is_ghost_class
+from brinery.typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -39,6 +41,10 @@ class KnownObject(Protocol):
     turn: int
     """The number, of `PersistentId.turns`, of the call that entered the object in the store last."""
 
+    @property
+    def id(self) -> str:
+        """Return the ID of the object in the store."""
+
 
 class KnownObjects(Protocol):
     """The living objects of one store."""
@@ -48,7 +54,7 @@ class KnownObjects(Protocol):
 
 
 class OpenedSession(Protocol):
-    """The part of a session that tells the ID of an object."""
+    """The part of a session that tells the ID of an object, and loads the object of an ID."""
 
     @property
     def identity(self) -> KnownObjects:
@@ -56,6 +62,12 @@ class OpenedSession(Protocol):
 
     def id_of(self, obj: Any) -> Any:
         """Return the ID of a living object, None if it has none."""
+
+    def load_again(self, id: str) -> Any:
+        """Return the object `id`, as a load of the store without options does."""
+
+    def is_read(self, id: str) -> bool:
+        """Return whether the object `id` is in memory, with its state."""
 
 
 class PersistentId:
@@ -77,12 +89,18 @@ class PersistentId:
             if "persistent_id" in _annotations_of(cls):
                 raise AttributeError(f"{cls} has a field of this name, without a default")
             return None
-        known = [
-            (entry.turn, session)
-            for session in living(self.sessions)
-            if (entry := session.identity.entry(obj)) is not None
-        ]
-        return max(known, key=operator.itemgetter(0))[1].id_of(obj) if known else None
+        session = session_with(obj)
+        return None if session is None else session.id_of(obj)
+
+
+def session_with(obj: Any) -> OpenedSession | None:
+    """Return the session that read or wrote the record of an object last; None if none knows it."""
+    known = [
+        (entry.turn, session)
+        for session in living(PersistentId.sessions)
+        if (entry := session.identity.entry(obj)) is not None
+    ]
+    return max(known, key=operator.itemgetter(0))[1] if known else None
 
 
 def _annotations_of(cls: Any) -> Any:
@@ -151,4 +169,106 @@ def is_persistable_type(cls: type) -> bool:
     if Persistable in mro:
         return True
     registered = Persistable._registered
+    if cls is Ref:
+        return True
     return bool(registered) and any(base in registered for base in mro)
+
+
+class Ref(Generic[T]):
+    """A reference to a persistable object that a load of the referrer does not follow.
+
+    ``ref()`` returns the object; the first call loads it, and the `Ref` keeps it from then on.  In a store
+    the object has a record of its own, to which that with the `Ref` refers as to any other.
+
+    Two are equal if they lead to one ID in one store, or to one object that has no ID.  Only with an ID is
+    there a hash.  A copy of a `Ref` is the `Ref`; a deep copy, or a pickle outside of stores, has the object.
+    """
+
+    __slots__ = ("__weakref__", "_obj", "_waiting")
+
+    _obj: Any
+    _waiting: tuple[OpenedSession, str] | None
+    """The store and the ID of an object that was not asked for yet."""
+
+    def __init__(self, obj: T) -> None:
+        """Refer to an object in memory.  Raise `InvalidArgumentError` if it gets no record of its own."""
+        if type(obj) is Ref or not is_persistable_type(type(obj)):
+            raise InvalidArgumentError(
+                f"Ref: expected an object with a record of its own, got a {type(obj).__name__}: derive its "
+                "class from Persistable, or give the class to Persistable.register"
+            )
+        self._obj = obj
+        self._waiting = None
+
+    def __call__(self) -> T:
+        """Return the object; raise what a load of it raises."""
+        waiting = self._waiting
+        if waiting is not None:
+            session, id_ = waiting
+            self._obj = session.load_again(id_)
+            self._waiting = None  # last: another thread sees the object, or waits for it
+        found: T = self._obj
+        return found
+
+    @property
+    def id(self) -> Any:
+        """The ID of the object; None if it has none in an opened store.  Nothing is read."""
+        return self._place()[1]
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a call reads nothing, because the object is in memory."""
+        waiting = self._waiting
+        if waiting is not None:
+            return waiting[0].is_read(waiting[1])
+        return not is_ghost_class(type(self._obj))
+
+    def waits_in(self, session: OpenedSession) -> str | None:
+        """Return the ID of an object in a store that was not asked for yet; else None."""
+        waiting = self._waiting
+        if waiting is None or waiting[0].identity is not session.identity:
+            return None
+        return waiting[1]
+
+    def id_in(self, session: OpenedSession) -> str | None:
+        """Return the ID of the object in a store; None if it has none there."""
+        entry = session.identity.entry(self._obj)
+        return self.waits_in(session) if entry is None else str.__str__(entry.id)
+
+    def _place(self) -> tuple[OpenedSession | None, Any]:
+        waiting = self._waiting
+        if waiting is not None:
+            return waiting[0], as_id(waiting[1])
+        session = session_with(self._obj)
+        return session, None if session is None else session.id_of(self._obj)
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not Ref:
+            return NotImplemented
+        place = self._place()
+        return place == other._place() and (place[0] is not None or self._obj is other._obj)
+
+    def __hash__(self) -> int:
+        id_ = self.id
+        if id_ is None:
+            raise TypeError("a Ref to an object that has no ID has no hash: save the object first")
+        return hash(id_)
+
+    def __copy__(self) -> Ref[T]:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Ref, (self(),)
+
+    def __repr__(self) -> str:
+        id_ = self.id
+        what = f"a {type(self._obj).__name__} without an ID" if id_ is None else repr(str(id_))
+        return f"<Ref to {what}>"
+
+
+def ref_to(session: OpenedSession, id: str) -> Ref[Any]:
+    """Return a reference to the object `id` of a store, which is loaded when it is asked for."""
+    ref: Ref[Any] = Ref.__new__(Ref)
+    ref._obj = None
+    ref._waiting = session, id
+    return ref

@@ -23,6 +23,10 @@ OWN_STORE: Final = "\0store"
 """The ID in a reference to the store that holds the record.  The metadata do not list it."""
 
 
+REF: Final = "\0ref:"
+"""How the ID in a reference begins that is the content of a `Ref`; the ID of its object follows."""
+
+
 GHOST_OF: Final = "__ghost_of__"
 """The attribute, of the class of a ghost, that has the class of the object; see `brinery.graph.ghost`."""
 
@@ -86,7 +90,7 @@ class ExternalReference:
 
 def external(id: str) -> ExternalReference:
     """Return the placeholder of the persistable object `id`."""
-    return ExternalReference(id)
+    return ExternalReference(id.removeprefix(REF))
 
 
 def root(constructor: Callable[..., Any], *args: Any) -> Any:

@@ -35,6 +35,8 @@ MANY_PARAMETERS: dict[str, str] = {
     "brinery.bench.run.compare.compare": KEYWORDS,
     "brinery.operations.copy.copy": KEYWORDS,
     "brinery.stores.filesystem.FilesystemStore.__init__": KEYWORDS,
+    "brinery.stores.loading.Loading.load": KEYWORDS,
+    "brinery.stores.loading.Loading.load_many": KEYWORDS,
     "brinery.stores.memory.MemoryStore.__init__": KEYWORDS,
     "brinery.stores.sql.SqlStore.__init__": KEYWORDS,
     "brinery.stores.store.Store.__init__": KEYWORDS,

@@ -18,8 +18,9 @@ if __name__ == "__main__":
 
 from tests.golden.graphs import BY_VALUE, COMPRESSED, EVERYWHERE, JSON, LARGE, OLD, PICKLED, Make  # noqa: E402
 
-from brinery import FilesystemStore  # noqa: E402
+from brinery import FilesystemStore, Ref  # noqa: E402
 from brinery.registry.codecs import make_codec  # noqa: E402
+from brinery.testing.samples import Node  # noqa: E402
 
 VERSION = "v2"
 
@@ -51,6 +52,7 @@ def write(root: Path = ROOT) -> None:
     write_compressed(root)
     write_plain(root)
     write_annotated(root)
+    write_refs(root)
 
 
 def write_plain(root: Path) -> None:
@@ -94,6 +96,20 @@ def write_annotated(root: Path = ROOT) -> None:
         store.save({"weights": [1, 2]}, "model", **BESIDE)
         print(f"{ANNOTATED}: {len(store)} records")
     (root / ANNOTATED / ".brinery" / "lock").unlink(missing_ok=True)
+
+
+REFS = f"refs/{VERSION}"
+
+
+def write_refs(root: Path = ROOT) -> None:
+    """Write a record that refers to one object by a `Ref`, and to another in both ways."""
+    shutil.rmtree(root / REFS, ignore_errors=True)
+    with FilesystemStore(root / REFS) as store:
+        far, near = Node("far"), Node("near")
+        store.save_many({"far": far, "near": near})
+        store.save([Ref(far), near, Ref(near)], "refs")
+        print(f"{REFS}: {len(store)} records")
+    (root / REFS / ".brinery" / "lock").unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

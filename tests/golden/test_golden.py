@@ -11,6 +11,7 @@ from tests.golden.graphs import Make, check
 from tests.golden.regenerate import (
     ANNOTATED,
     BESIDE,
+    REFS,
     ROOT,
     VERSION,
     WRITER,
@@ -84,6 +85,16 @@ def test_a_golden_file_with_a_note_says_what_is_beside_the_object(tmp_path: Path
         store.save(model)
         assert store.info("model")[-5:-3] == (info.note, info.tags)
         assert store.info("model").program not in (None, info.program)
+
+
+def test_a_golden_file_with_refs_is_loaded_without_their_objects(tmp_path: Path) -> None:
+    """Its references have them, each once."""
+    shutil.copytree(ROOT / REFS, tmp_path / "copy")
+    with FilesystemStore(tmp_path / "copy") as store:
+        assert [*store.references("refs")] == ["near", "far"]
+        far, near, same = store.load("refs")
+        assert (far.id, far.is_loaded, same.id, same()) == ("far", False, "near", near)
+        assert far().label == "far"
 
 
 def test_there_is_a_golden_file_with_large_buffers() -> None:

@@ -31,6 +31,7 @@ from brinery import (
     MemoryStore,
     NotFoundError,
     Persistable,
+    Ref,
     RolledBackError,
     Store,
 )
@@ -601,6 +602,27 @@ def test_an_object_in_two_stores(store: MemoryStore) -> None:
         store.save(net)
         other.save(net)
         assert [stored(each, "net").jobs[0].n for each in (store, other)] == [100, 100]
+
+
+def test_objects_with_a_ref(place: Callable[..., Store], encoded: list[str]) -> None:
+    """They sleep if what it refers to is in memory: it is in the graph, then."""
+    with place() as eager:
+        eager.save(Has(Ref(Job(5))), "other")
+    store = place(lazy=True)
+    net = Net(30)
+    loaded, waiting = Job(6), store.load("other")
+    net.jobs += [Has(Ref(loaded)), waiting]
+    store.save(net, "net")
+    store.save(net)
+    assert len(asleep(store)) == 33
+    target = store.load(waiting.part.id)
+    store.save(net)
+    loaded.n = target.n = 700
+    encoded.clear()
+    store.save(net)
+    assert len(encoded) == 3
+    assert not store.changed(loaded, target)
+    store.close()
 
 
 def test_stores_that_are_not_lazy() -> None:

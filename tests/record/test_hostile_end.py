@@ -301,11 +301,30 @@ def test_a_time_that_no_calendar_has_is_found(created: float) -> None:
         parse(PARTS._replace(created=created).joined())
 
 
-@pytest.mark.parametrize("flags", [4, 5, 128, 0x8000])
+@pytest.mark.parametrize("flags", [8, 9, 128, 0x8000])
 def test_unknown_flags_are_found(flags: int) -> None:
     """A later version may use them for something that this one would have to know."""
     with pytest.raises(CorruptRecordError, match="no version of brinery writes such a tail"):
         parse(PARTS._replace(flags=flags).joined())
+
+
+@pytest.mark.parametrize(
+    "groups", [[], ["m:Task", ["Task.1"]], ["\0", ["Task.1"], "m:Task", ["Task.2"]]]
+)
+def test_references_that_are_not_followed_come_last(groups: list[Any]) -> None:
+    """If the flag says that there are some."""
+    text = packed(["id", groups])
+    with pytest.raises(CorruptRecordError, match="does not write such metadata"):
+        parse(PARTS._replace(flags=4, text=text).joined())
+
+
+def test_references_that_are_not_followed_are_references() -> None:
+    """An object may be referred to in both ways, and counts once."""
+    text = packed(["id", ["m:Task", ["Task.1", "Task.2"], "\0", ["Task.2", "Task.3"]]])
+    found = parse(PARTS._replace(flags=4, text=text).joined()).metadata
+    assert found.references == ("Task.1", "Task.2", "Task.3")
+    assert found.followed == ("Task.1", "Task.2")
+    assert found.in_refs == ["Task.2", "Task.3"]
 
 
 def test_a_seal_that_is_missing_or_said_to_be_missing_is_found() -> None:

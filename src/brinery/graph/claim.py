@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from brinery.backend import PRESENT, Conflict, Delete, Missing, Version
 from brinery.errors import ConflictError, NotFoundError
-from brinery.graph.loading.load import load
+from brinery.graph.loading.load import load_again
 from brinery.graph.saving.save import save
 from brinery.graph.saving.work import Root
 from brinery.ids import name_of
@@ -106,6 +106,6 @@ def _current(session: Session, id: str) -> tuple[Any, Version]:
     entry = None if living is NOTHING else identity.entry(living)
     if not identity.is_ghost(living) and (entry is None or entry.version != version):
         identity.forget_objects()
-    (obj,) = load(session, [id], lazy=session.is_lazy)
+    obj = load_again(session, id)
     entry = identity.entry(obj)
     return obj, version if entry is None or entry.id != id else entry.version

@@ -10,11 +10,11 @@ from brinery.evolution.lookup import ClassLookup
 from brinery.evolution.placeholder import as_root, missing_class
 from brinery.graph.loading.mapper import mapped_again, mapped_as
 from brinery.ids import name_of
-from brinery.persistable import is_persistable_type
+from brinery.persistable import Ref, is_persistable_type, ref_to
 from brinery.record.buffers import digest_and_buffers
 from brinery.record.format import SIMPLE
 from brinery.record.record import Record
-from brinery.reference import OWN_STORE
+from brinery.reference import OWN_STORE, REF
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Entry
 from brinery.session.identity import NOTHING
@@ -166,6 +166,11 @@ class Reloading:
         """Return the ID of a living object, None for the root and for plain objects."""
         if obj is self.root or not is_persistable_type(type(obj)):
             return None
+        if type(obj) is Ref:
+            id_ = obj.id_in(self.session)
+            if id_ is None:
+                raise LookupError
+            return REF + id_
         entry = self._identity.entry(obj)
         if entry is None:
             raise LookupError
@@ -178,6 +183,8 @@ class Reloading:
         """Return the living object `id`, or the store."""
         if id == OWN_STORE:
             return self._store()
+        if id.startswith(REF):
+            return ref_to(self.session, id.removeprefix(REF))
         obj = self._identity.get(id)
         if obj is NOTHING:
             raise LookupError(id)

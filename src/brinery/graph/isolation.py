@@ -16,7 +16,8 @@ from brinery.errors import EncodeError
 from brinery.graph.saving.encoder import Encoder
 from brinery.graph.saving.saver import Saver
 from brinery.ids import Id
-from brinery.persistable import Persistable
+from brinery.persistable import Persistable, Ref
+from brinery.reference import REF
 from brinery.session.identity import NOTHING, IdentityMap
 from brinery.session.options import SaveOptions
 from brinery.session.session import Session
@@ -150,6 +151,8 @@ class IsolatedEncoder(Encoder):
         if obj is self.root:
             return None
         found = self.around.id_of(obj)
+        if type(obj) is Ref:
+            found = REF + str(obj.id_in(self.session))
         if found is None and self.is_external_type(type(obj)):
             raise EncodeError(
                 f"it holds a persistable {type(obj).__name__} that has no record yet",

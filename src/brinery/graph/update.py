@@ -24,6 +24,7 @@ from brinery.record.annotation import Annotation, annotation_in
 from brinery.record.info import read_metadata
 from brinery.reference import touch
 from brinery.session.identity import NOTHING
+from brinery.session.options import LAZY
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -84,14 +85,14 @@ def update(session: Session, id: str, function: Callable[[Any], Any], backoff: B
 
 def _updated(session: Session, id: str, function: Callable[[Any], Any]) -> Any:
     _forget_if_changed(session, id)
-    (obj,) = load(session, [id], lazy=True)
+    (obj,) = load(session, [id], LAZY)
     entry = session.identity.entry(obj)
     if entry is not None and entry.id == id:
         version = entry.version
     else:  # a number, say, which has no identity
         # The version before the load: if the record changes in between, saving raises a conflict.
         version = _version_to_replace(session, id)
-        (obj,) = load(session, [id], lazy=True)
+        (obj,) = load(session, [id], LAZY)
     result = function(obj)
     saved = obj if result is None else result
     entry = session.identity.entry(saved)

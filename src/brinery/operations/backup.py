@@ -40,12 +40,12 @@ from brinery.operations.fingerprint import (
     last_number,
     set_digest,
 )
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.record.end import end_size
 from brinery.record.format import TAIL_SIZE
 from brinery.record.record import about_of
 from brinery.record.seal import Seals
+from brinery.session.progress import Progress, Show
 from brinery.session.session import Session, session_of
 
 T = TypeVar("T")

@@ -26,12 +26,12 @@ from brinery.catalog.trash import Removed, Trash
 from brinery.errors import InvalidArgumentError, MisplacedRecordError, NotFoundError, RecordError
 from brinery.graph.reference_order import components
 from brinery.ids import Id, id_of, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.record.end import end_size
 from brinery.record.info import read_metadata
 from brinery.record.reader import parse_metadata
 from brinery.record.record import Metadata
+from brinery.session.progress import Progress, Show
 
 _END: Final = 4096  # bytes read at first: enough for the metadata of most records
 _BATCH: Final = 500

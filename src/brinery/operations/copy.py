@@ -25,12 +25,12 @@ from brinery.errors import (
 )
 from brinery.graph.reference_order import components
 from brinery.ids import Id, id_of, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.operations.reseal import Resealer
 from brinery.operations.scan import Outline, Scan, stamp_of
 from brinery.record.info import read_metadata
 from brinery.record.record import about_of
+from brinery.session.progress import Progress, Show
 from brinery.session.session import OpenedStore, Session, required_session
 
 MOST_RECORDS: Final = 1_000

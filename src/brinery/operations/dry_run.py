@@ -23,12 +23,12 @@ from brinery.errors import (
 from brinery.graph.loading.loader import Loader
 from brinery.graph.loading.outcome import RENAMED, UPGRADED
 from brinery.ids import Id, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, by_status
 from brinery.record.info import read_info
 from brinery.record.listing import damage_of
 from brinery.session.cache import Caches
 from brinery.session.identity import IdentityMap
+from brinery.session.progress import Progress, Show
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 

@@ -26,7 +26,6 @@ from brinery.errors import (
     refusal_of,
 )
 from brinery.ids import Id, id_of, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.status import (
     CORRUPT,
     DANGLING,
@@ -43,6 +42,7 @@ from brinery.operations.status import (
 from brinery.record.reader import parse, parse_metadata
 from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
+from brinery.session.progress import Progress, Show
 
 _MOVED: Final = frozenset({CORRUPT, TRUNCATED, ZERO_FILLED, FOREIGN, MISNAMED})
 _BATCH: Final = 500

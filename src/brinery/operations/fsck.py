@@ -17,9 +17,9 @@ from brinery.errors import (
     StorageError,
 )
 from brinery.operations.examination import Examination
-from brinery.operations.progress import Show
 from brinery.operations.status import FsckReport
 from brinery.record.seal import Seals
+from brinery.session.progress import Show
 from brinery.session.session import session_of
 from brinery.trust.gate import check_identity
 from brinery.trust.policy import Trust

@@ -9,12 +9,12 @@ from typing import Final
 from brinery.backend import Conflict, Version
 from brinery.errors import BrineryError, NotFoundError, StorageError
 from brinery.ids import Id
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.operations.rewrite import Rewriter, Rewritten
 from brinery.operations.scan import ids_in
 from brinery.record.listing import damage_of
 from brinery.session.identity import NOTHING
+from brinery.session.progress import Progress, Show
 from brinery.session.session import OpenedStore, Session, required_session
 
 MOST_RECORDS: Final = 1_000

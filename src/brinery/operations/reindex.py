@@ -15,12 +15,12 @@ from brinery.backends.sql.extra_columns import Filling
 from brinery.errors import BrineryError, InvalidArgumentError, NotFoundError, StorageError
 from brinery.graph.loading.loader import Loader
 from brinery.ids import Id, id_of, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.recode import LeftRecord
 from brinery.operations.report import Report, counted
 from brinery.record.info import read_info
 from brinery.session.cache import Caches
 from brinery.session.identity import NOTHING, IdentityMap
+from brinery.session.progress import Progress, Show
 from brinery.session.session import OpenedStore, Session, required_session
 
 MOST_RECORDS: Final = 500

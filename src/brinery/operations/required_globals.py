@@ -17,10 +17,10 @@ from brinery.errors import (
     refusal_of,
 )
 from brinery.ids import Id, name_of
-from brinery.operations.progress import Progress, Show
 from brinery.operations.scan import ids_in
 from brinery.record.info import read_info
 from brinery.record.reader import parse
+from brinery.session.progress import Progress, Show
 from brinery.session.session import Session
 
 

@@ -21,10 +21,10 @@ from brinery.operations.fingerprint import (
     last_number,
     set_digest,
 )
-from brinery.operations.progress import Progress, Show
 from brinery.operations.report import Report, counted
 from brinery.record.record import Record, about_of
 from brinery.record.seal import Seals
+from brinery.session.progress import Progress, Show
 from brinery.session.session import session_of
 from brinery.trust.gate import check_identity
 from brinery.trust.policy import Trust

@@ -49,7 +49,9 @@ SIMPLE: Final = 1
 """Flag: the object can be made first and filled later, because decoding it runs no code of the user's."""
 SEALED: Final = 2
 """Flag: the record has a proof."""
-FLAGS: Final = SIMPLE | SEALED
+REFS: Final = 4
+"""Flag: the last group of references has those that a load does not follow."""
+FLAGS: Final = SIMPLE | SEALED | REFS
 
 SMALL: Final = 1 << 12
 """Below this size in bytes, copying is faster than a view."""

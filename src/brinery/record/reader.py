@@ -18,6 +18,7 @@ from brinery.record.end import damaged, end_size, refined
 from brinery.record.format import (
     FORMAT_VERSION,
     MAGIC,
+    REFS,
     SEALED,
     SIMPLE,
     SMALL,
@@ -30,6 +31,7 @@ from brinery.record.format import (
 )
 from brinery.record.kind import kind_from, small_kind
 from brinery.record.record import (
+    IN_REFS,
     NOTHING_MORE,
     Groups,
     Metadata,
@@ -42,6 +44,8 @@ from brinery.typing import Any, Final
 
 _new: Final = tuple.__new__
 _unpack_tail: Final = TAIL.unpack_from
+_UNUSUAL: Final = 0xFFFF & ~(SIMPLE | REFS)
+"""Flags of records that are not plain, or damaged."""
 _UNDAMAGED: Final = (ValueError, TypeError, KeyError, RecursionError)
 """What a well-formed end with other content raises while it is taken apart."""
 
@@ -62,7 +66,7 @@ def metadata_as_written(data: bytes, id: str | None) -> Metadata | None:
     )
     kind_at = end - kind_size
     text_at = kind_at - text_size
-    if magic != MAGIC or form != FORMAT_VERSION or flags > SIMPLE or text_at < 0:
+    if magic != MAGIC or form != FORMAT_VERSION or flags & _UNUSUAL or text_at < 0:
         return None
     end_digest, payload_digest = digests()
     if end_digest(data[text_at:-UNCOVERED]) != check or not 0 <= created < FAR_FUTURE:
@@ -93,6 +97,10 @@ def metadata_as_written(data: bytes, id: str | None) -> Metadata | None:
             references += ids
         if {*map(type, references)} != {str}:
             return None
+    if flags > SIMPLE:
+        if IN_REFS not in groups[-2:-1]:
+            return None
+        references = [*dict.fromkeys(references)]
     # fmt: off
     return _new(Metadata, (
         id_, kind, groups, (*references,), text_at, digest, created, nonce, flags, None, (), None, more,
@@ -164,7 +172,7 @@ def parse_end(
         metadata = Metadata(
             typed(id_, str),
             kind,
-            _checked(groups),
+            _checked(groups, flags),
             flat(groups),
             size - needed,
             digest,
@@ -206,10 +214,12 @@ def _content(
     return content
 
 
-def _checked(groups: Any) -> Groups:
+def _checked(groups: Any, flags: int) -> Groups:
     found = typed(groups, list)
     if len(found) % 2:
         raise ValueError("a group of references has no IDs")
+    if flags & REFS and IN_REFS not in found[-2:-1]:
+        raise ValueError("the last group of references is of a class")
     for class_name, ids in zip(found[::2], found[1::2], strict=True):
         if {*map(type, typed(ids, list))} != {str}:
             raise TypeError("a reference is not a string")

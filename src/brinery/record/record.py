@@ -11,8 +11,9 @@ from brinery.codec import Buffer
 from brinery.record.buffers import LargeBuffer
 from brinery.record.clock import now
 from brinery.record.digest import digest_of
-from brinery.record.format import NONCE_SIZE, SIMPLE, SMALL
+from brinery.record.format import NONCE_SIZE, REFS, SIMPLE, SMALL
 from brinery.record.kind import Kind, kind_of
+from brinery.reference import REF
 from brinery.typing import Any, Final, NamedTuple
 
 NOTHING_MORE: Final[Mapping[str, Any]] = MappingProxyType({})
@@ -20,6 +21,8 @@ _OF_KIND: Final = ("opening", "versions", "libraries", "writer")
 _NONCE_IN_TAIL: Final = slice(16, 16 + NONCE_SIZE)
 Groups = Sequence[Any]
 """References, grouped by the class of their targets: a class, the list of its IDs, the next class, …"""
+IN_REFS: Final = "\0"
+"""In place of a class: the references that a load does not follow, because they are in a `Ref`.  The last."""
 
 
 class Transformation(NamedTuple):
@@ -71,6 +74,22 @@ class Metadata(NamedTuple):
     def is_simple(self) -> bool:
         """Return whether decoding runs no code of the user's, as the writer says."""
         return bool(self.flags & SIMPLE)
+
+    @property
+    def followed(self) -> Sequence[str]:
+        """Return the IDs of the objects that are loaded with this one."""
+        return self.references if self.flags < REFS else flat(self.groups_to_follow)
+
+    @property
+    def groups_to_follow(self) -> Groups:
+        """Return the groups that have these IDs."""
+        return self.groups[:-2] if self.flags & REFS else self.groups
+
+    @property
+    def in_refs(self) -> Sequence[str]:
+        """Return the IDs of the objects that a `Ref` in this one leads to."""
+        found: Sequence[str] = self.groups[-1] if self.flags & REFS else ()
+        return found
 
     @property
     def class_name(self) -> str:
@@ -154,18 +173,28 @@ def grouped(references: Iterable[str], classes: Mapping[str, str]) -> Groups:
         else:
             known[class_name] = ids = [id_]
             groups += (class_name, ids)
+    if IN_REFS in known:
+        at = groups.index(IN_REFS)
+        del groups[at : at + 2]
+        groups += (IN_REFS, [id_.removeprefix(REF) for id_ in known[IN_REFS]])
     return groups
 
 
 def classes_in(groups: Groups) -> dict[str, str]:
     """Return the class of the target of each ID: the inverse of `grouped`."""
-    return {id_: name for name, ids in zip(groups[::2], groups[1::2], strict=True) for id_ in ids}
+    return {
+        REF + id_ if name == IN_REFS else id_: name
+        for name, ids in zip(groups[::2], groups[1::2], strict=True)
+        for id_ in ids
+    }
 
 
 def flat(groups: Groups) -> tuple[str, ...]:
     """Return the IDs of groups of references."""
     if len(groups) == 2:
         return (*groups[1],)
+    if IN_REFS in groups[-2:-1]:  # an object may be referred to in both ways
+        return (*dict.fromkeys(id_ for ids in groups[1::2] for id_ in ids),)
     return tuple(id_ for ids in groups[1::2] for id_ in ids)
 
 

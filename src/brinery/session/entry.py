@@ -9,20 +9,10 @@ from brinery.record.annotation import Annotation
 from brinery.typing import Any, Final, Protocol
 
 
-class Weak(weakref.ref[Any]):
-    """The entry of an object that takes weak references."""
+class _Known:
+    """What is known of an object that has its state."""
 
-    __slots__ = (
-        "annotation",
-        "codec",
-        "digest",
-        "id",
-        "is_doubtful",
-        "is_loaded",
-        "key",
-        "turn",
-        "version",
-    )
+    __slots__ = ()
 
     annotation: Annotation | None
     codec: Codec
@@ -33,6 +23,15 @@ class Weak(weakref.ref[Any]):
     key: int
     turn: int
     version: Any
+
+
+_SLOTS: Final = (*_Known.__annotations__,)
+
+
+class Weak(_Known, weakref.ref[Any]):
+    """The entry of an object that takes weak references."""
+
+    __slots__ = _SLOTS
 
 
 class Asleep(Weak):
@@ -41,31 +40,10 @@ class Asleep(Weak):
     __slots__ = ()
 
 
-class Held:
+class Held(_Known):
     """The entry of an object that takes none; it keeps the object alive."""
 
-    __slots__ = (
-        "annotation",
-        "codec",
-        "digest",
-        "held",
-        "id",
-        "is_doubtful",
-        "is_loaded",
-        "key",
-        "turn",
-        "version",
-    )
-
-    annotation: Annotation | None
-    codec: Codec
-    digest: bytes
-    id: str
-    is_doubtful: bool
-    is_loaded: bool
-    key: int
-    turn: int
-    version: Any
+    __slots__ = ("held", *_SLOTS)
 
     def __init__(self, obj: Any) -> None:
         self.held = obj

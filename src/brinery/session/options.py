@@ -8,7 +8,10 @@ from brinery.backend import Put
 from brinery.codec import Codec
 from brinery.record.annotation import Annotation
 from brinery.transform import Transform
-from brinery.typing import NamedTuple
+from brinery.typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from brinery.session.progress import Progress, Show
 
 Check = Callable[[Sequence[Put], Sequence[str]], None]
 """Called with all records of a save and the IDs of its roots; an exception from it ends the save."""
@@ -29,6 +32,8 @@ class SaveOptions(NamedTuple):
     """Also look for changes of objects that the roots reach; without, only write those that have no ID."""
     annotation: Annotation | None = None
     """What the roots are to have beside them; None for what their records have."""
+    progress: Show | None = None
+    """Called with the number of objects that are encoded, and of those that are found."""
 
 
 class Mapped(NamedTuple):
@@ -38,3 +43,20 @@ class Mapped(NamedTuple):
     """Whether they can be changed, in memory."""
     checks_all: bool = False
     """Whether their bytes are checked."""
+
+
+class LoadOptions(NamedTuple):
+    """How one load reads records."""
+
+    lazy: bool = False
+    """Whether references become ghosts, which are read when they are used."""
+    placeholders: bool = False
+    """Whether a `Placeholder` replaces an object whose class or codec is missing."""
+    mapped: Mapped | None = None
+    """How large arrays are mapped; None for not at all."""
+    progress: Progress | None = None
+    """What is told how far the load is."""
+
+
+EAGER: Final = LoadOptions()
+LAZY: Final = LoadOptions(lazy=True)

@@ -82,6 +82,8 @@ class Session(ForkSafe):
     """Writes new records.  Set by `write_with`; a session that only reads has none."""
     transform: Transform | None
     """Transforms the payloads of new records; None for no transform."""
+    load: Callable[[Session, str], Any]
+    """Loads an object as a load of the store without options does.  Set by who makes the session."""
 
     def __init__(
         self, backend: Backend, trust: Trust, renames: Renames, expander: PayloadExpander
@@ -162,6 +164,15 @@ class Session(ForkSafe):
         if entry is None:
             return None
         return as_id(entry.id) if type(entry.id) is str else entry.id
+
+    def load_again(self, id: str) -> Any:
+        """Return the object `id`, as a load of the store without options does."""
+        return self.load(self, id)
+
+    def is_read(self, id: str) -> bool:
+        """Return whether the object `id` is in memory, with its state."""
+        obj = self.identity.get(id)
+        return obj is not NOTHING and not self.identity.is_ghost(obj)
 
     # -- loads inside a load
 

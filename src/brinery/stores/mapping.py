@@ -83,7 +83,7 @@ class StoreMapping(LivingObjects, MutableMapping[str, Any]):
         times a second.  Raise what `load` raises.
         """
         from brinery.graph.loading.iterate import iterate
-        from brinery.operations.progress import Progress
+        from brinery.session.progress import Progress
 
         if ids is not None and (prefix is not None or cls is not None):
             raise InvalidArgumentError("iterate: expected ids, or prefix and cls, got both")

@@ -18,6 +18,7 @@ from brinery.errors import (
     UnknownTransformError,
 )
 from brinery.evolution.renames import Renames
+from brinery.graph.loading.load import load_again
 from brinery.ids import IdFactory
 from brinery.record.payload import MAX_EXPANDED, PayloadExpander
 from brinery.registry.chain import CodecChain
@@ -203,6 +204,7 @@ def session_from(store: type, backend: Backend, options: StoreOptions) -> Sessio
     codec = choose_codec(options.codec, options.protocol, extra, session.settings)
     session.write_with(codec, choose_transform(options.compress, session.settings))
     refuse_unknown(store, codec, extra)
+    session.load = load_again
     session.is_lazy = _truth_of("lazy", options.lazy, session.settings)
     if _truth_of("provenance", options.provenance, session.settings):
         from brinery.session.provenance import provenance

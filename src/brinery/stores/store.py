@@ -103,6 +103,7 @@ class Store(Loading):
         deep: bool = True,
         note: str | None = None,
         tags: Mapping[str, Tag] | None = None,
+        progress: Callable[[int, int], Any] | None = None,
     ) -> Any:
         """Save an object and all that it reaches; return its ID.
 
@@ -114,6 +115,9 @@ class Store(Loading):
         Without `deep`, changes of objects that have an ID already are not looked for, but those of `obj`.
         `note`, a text, and `tags`, strings, numbers, truth values or None by name, are stored in the record
         of `obj`, and `info` returns them.  None keeps what the record has; ``""`` and ``{}`` remove it.
+        `progress` is called with the number of objects that were looked at and the number of those found so
+        far, at most ten times a second.  The last call, with equal numbers, comes before the commit.  An
+        exception from it ends the save.
 
         Raise `EncodeError` (it names the place inside the object), `IdTakenError`,
         `AlreadySavedError`, `ConflictError` if a record was changed elsewhere since it was loaded
@@ -125,6 +129,8 @@ class Store(Loading):
         options = save_options(self._session, codec, compress, verify, deep)
         if note is not None or tags is not None:
             options = options._replace(annotation=annotation_from(note, tags))
+        if progress is not None:
+            options = options._replace(progress=progress)
         return save_one(self._session, obj, optional_id(id), options)
 
     def save_many(
@@ -136,6 +142,7 @@ class Store(Loading):
         compress: str | Transform | None = None,
         verify: str | FreshProcess | None = None,
         deep: bool = True,
+        progress: Callable[[int, int], Any] | None = None,
     ) -> list[Any]:
         """Save several objects in one commit; return their IDs, in order.
 
@@ -146,9 +153,8 @@ class Store(Loading):
         from brinery.graph.saving.work import roots_of
 
         roots = roots_of(named_objects(objects, ids))
-        return save(
-            self._session, roots, save_options(self._session, codec, compress, verify, deep)
-        )
+        options = save_options(self._session, codec, compress, verify, deep)
+        return save(self._session, roots, options._replace(progress=progress))
 
     def replace(
         self,

@@ -15,7 +15,7 @@ from typing import Any, Final
 from brinery.backends.directory.backend import DirectoryBackend
 from brinery.errors import BrineryError, DecodeError
 from brinery.evolution.renames import Renames
-from brinery.graph.loading.load import load
+from brinery.graph.loading.load import load, load_again
 from brinery.ids import name_of
 from brinery.record.payload import PayloadExpander
 from brinery.record.reader import parse
@@ -57,6 +57,7 @@ class _Verifier:
         expander = PayloadExpander(job["max_expanded"])
         self._session = Session(self._backend, trust, Renames(job["renames"]), expander)
         # There is no store here, which the objects could refer to.
+        self._session.load = load_again
         self._session.store = lambda: ExternalReference(OWN_STORE)
         self.loaded: list[Any] = []
 

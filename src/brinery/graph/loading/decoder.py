@@ -110,7 +110,7 @@ class Decoder(Links):
     def _decode_graph(self, root: str) -> None:
         # Each frame: an ID and the references of its record that are still to visit.
         read = self.read
-        stack = [(root, iter(read[root].record.metadata.references))]
+        stack = [(root, iter(read[root].record.metadata.followed))]
         pending = self.pending
         pending.remove(root)
         while stack:
@@ -118,7 +118,7 @@ class Decoder(Links):
             for reference in references:
                 if reference in pending:
                     pending.remove(reference)
-                    stack.append((reference, iter(read[reference].record.metadata.references)))
+                    stack.append((reference, iter(read[reference].record.metadata.followed)))
                     break
             else:
                 stack.pop()

@@ -22,12 +22,14 @@ from brinery.errors import (
 from brinery.evolution.missing_codec import CodecFor, codec_or_missing
 from brinery.graph.loading.simple import Maker, SimpleRecord, as_simple, maker_of
 from brinery.ids import name_of
+from brinery.persistable import ref_to
 from brinery.record.annotation import Annotation, annotation_in
-from brinery.record.format import SIMPLE
+from brinery.record.format import REFS, SIMPLE
 from brinery.record.kind import Kind
 from brinery.record.payload import LARGE
 from brinery.record.reader import metadata_as_written
 from brinery.record.record import Groups, Metadata, Record
+from brinery.reference import REF
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
 from brinery.session.session import Session
@@ -78,7 +80,15 @@ class Fetcher:
     or refer to some, are read again.
     """
 
-    __slots__ = ("_ghosts", "_mapper", "_placeholders", "_session", "annotations", "is_lean")
+    __slots__ = (
+        "_ghosts",
+        "_mapper",
+        "_placeholders",
+        "_session",
+        "annotations",
+        "is_lean",
+        "reading",
+    )
 
     def __init__(
         self,
@@ -96,6 +106,8 @@ class Fetcher:
         self._mapper = mapper
         self._placeholders = placeholders
         self._ghosts: dict[str, Any] = {}
+        self.reading: Callable[[GetMany], GetMany] | None = None
+        """Returns what is called to get records in place of the function of the backend."""
         self.annotations: dict[str, Annotation] = {}
         """Those of the records that have one, by ID."""
         self.is_lean = is_lean and session.gate.restriction is None and not placeholders
@@ -139,9 +151,12 @@ class Fetcher:
         record = self._parsed(data, version, id, self._session.backend)
         metadata = record.metadata
         if metadata.references:
-            unread = self._missing(metadata.references, alive)
+            references = metadata.followed
+            unread = self._missing(references, alive)
             if unread and unread != [id]:
-                return metadata.references
+                return references
+            if metadata.flags >= REFS:
+                add_refs(self._session, metadata, alive)
         return self._with_codec(record, self._session.backend)
 
     def _read(self, ids: Sequence[str], backend: Backend, get_many: GetMany) -> Fetched:
@@ -152,6 +167,8 @@ class Fetcher:
         maker: Maker | None = None
         is_quick = self.is_lean and self._session.gate.accepts_plain
         wave = list(dict.fromkeys(ids))
+        if self.reading is not None:
+            get_many = self.reading(get_many)
         while wave:
             following: set[str] = set()
             from_simple: set[str] = set()
@@ -172,6 +189,8 @@ class Fetcher:
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
+                if metadata.flags >= REFS:
+                    add_refs(self._session, metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -180,10 +199,10 @@ class Fetcher:
                     kind, lean = None, as_simple(each.record, makers[blob])
                 if lean is None:
                     others[id_] = each
-                    following.update(metadata.references)
+                    following.update(metadata.followed)
                 else:
                     simple[id_] = lean
-                    from_simple.update(metadata.references)
+                    from_simple.update(metadata.followed)
             for id_ in wanted.values():
                 raise not_found(id_, ids, backend, {**others, **self.whole(simple)})
             referred |= from_simple
@@ -299,6 +318,12 @@ class Fetcher:
             raise
 
 
+def add_refs(session: Session, metadata: Metadata, objects: dict[str, Any]) -> None:
+    """Add what takes the place of the references that a load does not follow."""
+    for id_ in metadata.in_refs:
+        objects[REF + id_] = ref_to(session, id_)
+
+
 def read_one(session: Session, id: str) -> tuple[bytes | Ranges, Version]:
     """Return the bytes of a record and their version.  Raise `NotFoundError`, `StorageError`.
 
@@ -344,7 +369,7 @@ def not_found(
     """Return the error for a record that is missing: one of those `asked` for, or a target of one `read`."""
     if id_ in asked:
         return NotFoundError(id_, backend.location)
-    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.references)
+    referrer = next(name for name, each in read.items() if id_ in each.record.metadata.followed)
     return DanglingReferenceError(id_, referrer, backend.location, path_of(id_, read[referrer]))
 
 

@@ -7,11 +7,18 @@ from itertools import chain
 
 from brinery.backend import Backend, Ranges, Version
 from brinery.evolution.missing_codec import MissingCodec
-from brinery.graph.loading.fetch import Fetched, FetchedRecord, Fetcher, GetMany, not_found
+from brinery.graph.loading.fetch import (
+    Fetched,
+    FetchedRecord,
+    Fetcher,
+    GetMany,
+    add_refs,
+    not_found,
+)
 from brinery.graph.loading.simple import Maker, as_simple, maker_of
 from brinery.ids import name_of
 from brinery.record.annotation import annotation_in
-from brinery.record.format import SIMPLE
+from brinery.record.format import REFS, SIMPLE
 from brinery.record.reader import metadata_as_written
 
 
@@ -49,6 +56,8 @@ class LazyFetcher(Fetcher):
         whole: set[str] = set()
         is_quick = self.is_lean and self._session.gate.accepts_plain
         wave = list(dict.fromkeys(ids))
+        if self.reading is not None:
+            get_many = self.reading(get_many)
         size = 0
         while wave:
             following: set[str] = set()
@@ -69,6 +78,8 @@ class LazyFetcher(Fetcher):
                             continue
                 each = self._with_codec(self._parsed(data, version, id_, backend), backend)
                 metadata = each.record.metadata
+                if metadata.flags >= REFS:
+                    add_refs(self._session, metadata, alive)
                 lean = None
                 if self.is_lean:
                     blob = metadata.kind.blob
@@ -79,11 +90,11 @@ class LazyFetcher(Fetcher):
                     others[id_] = each
                 else:
                     simple[id_] = lean
-                    referred.update(metadata.references)
+                    referred.update(metadata.followed)
                 if id_ in whole or (metadata.references and self._may_run_code(each)):
-                    following.update(metadata.references)
+                    following.update(metadata.followed)
                 else:
-                    waiting[id_] = metadata.groups
+                    waiting[id_] = metadata.groups_to_follow
             for id_ in wanted.values():
                 raise not_found(id_, ids, backend, {**others, **self.whole(simple)})
             wave = []

@@ -34,7 +34,7 @@ from brinery.reference import set_class
 from brinery.session.active import ACTIVE
 from brinery.session.entry import Asleep, Ghost
 from brinery.session.identity import NOTHING
-from brinery.session.options import Mapped
+from brinery.session.options import EAGER, LAZY, LoadOptions, Mapped
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -271,10 +271,10 @@ class Ghosts:
         if others:
             before = self.bytes_read
             with suppress(BrineryError):  # it may come from any of them
-                self._read(session, [id_, *others], lazy=True, mapped=met.how.mapped)
+                self._read(session, [id_, *others], LAZY._replace(mapped=met.how.mapped))
                 met.note_size(self.bytes_read - before)
                 return
-        self._read(session, [id_], lazy=True, **met.how._asdict())
+        self._read(session, [id_], LoadOptions(True, *met.how))
 
     def _dangling(self, id_: str, referrer: str) -> DanglingReferenceError:
         from brinery.graph.loading.fetch import Fetcher, path_of
@@ -293,11 +293,12 @@ class Ghosts:
             if entry is not None and type(entry) is not Ghost:
                 overlay.expect_unchanged(name_of(entry.id), entry.version)
 
-    def wake_all(self, objects: Sequence[Any], mapped: Mapped | None = None) -> None:
+    def wake_all(self, objects: Sequence[Any], options: LoadOptions = EAGER) -> None:
         """Wake every ghost that objects reach, and whatever those reach.
 
-        They wake `mapped`, or if that is None as they were met.
+        They wake mapped as the options say, or if these do not map as they were met.
         """
+        mapped, progress = options.mapped, options.progress
         if not self.identity.ghost_keys or self._are_whole(objects):
             return
         roots = objects
@@ -305,7 +306,8 @@ class Ghosts:
         while found := reached_ghosts(objects, self._real, seen):
             for met, ids in self._by_met(found):
                 with self.identity.generation(met.generation):
-                    self._read(self._session, ids, mapped=mapped or met.how.mapped)
+                    how = LoadOptions(mapped=mapped or met.how.mapped, progress=progress)
+                    self._read(self._session, ids, how)
             objects = found
         if len(self._whole) > _MOST_WHOLE:
             self._whole.clear()

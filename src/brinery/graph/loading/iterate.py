@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from brinery.errors import NotFoundError
 from brinery.graph.loading.load import load
 from brinery.ids import name_of
+from brinery.session.options import EAGER, LAZY
 from brinery.session.session import Session
 from brinery.typing import Any, Final
 
@@ -58,15 +59,16 @@ def _in_parts(session: Session, ids: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _loaded(session: Session, ids: Sequence[str], *, lazy: bool) -> dict[str, Any]:
+    options = LAZY if lazy else EAGER
     try:
-        return dict(zip(ids, load(session, ids, lazy=lazy), strict=True))
+        return dict(zip(ids, load(session, ids, options), strict=True))
     except NotFoundError as error:
         if error.id not in ids:
             raise
     found = {}
     for id_ in ids:
         try:
-            (found[id_],) = load(session, [id_], lazy=lazy)
+            (found[id_],) = load(session, [id_], options)
         except NotFoundError as error:
             if error.id != id_:
                 raise

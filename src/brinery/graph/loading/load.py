@@ -8,13 +8,14 @@ from brinery.backend import Version
 from brinery.codec import Codec
 from brinery.errors import NotFoundError, StaleReferenceError, pass_memory_error
 from brinery.evolution.upgrades import version_of
-from brinery.graph.loading.fetch import read_one
+from brinery.graph.loading.fetch import add_refs, read_one
 from brinery.record.annotation import annotation_in
 from brinery.record.format import SIMPLE
 from brinery.record.reader import metadata_as_written
 from brinery.record.record import Metadata
 from brinery.session.active import ACTIVE
 from brinery.session.identity import NOTHING
+from brinery.session.options import EAGER, LAZY, LoadOptions
 from brinery.session.session import Session
 from brinery.typing import TYPE_CHECKING, Any, Final
 
@@ -22,72 +23,63 @@ if TYPE_CHECKING:
     from brinery.graph.loading.ghosts import Ghosts
     from brinery.graph.loading.loader import First, Loader
     from brinery.graph.loading.mapper import Mapper
-    from brinery.session.options import Mapped
 
 _make: Final = object.__new__
 _FEW: Final = 200
 
 
-def load(
-    session: Session,
-    ids: Sequence[str],
-    *,
-    placeholders: bool = False,
-    lazy: bool = False,
-    mapped: Mapped | None = None,
-) -> list[Any]:
+def load(session: Session, ids: Sequence[str], options: LoadOptions = EAGER) -> list[Any]:
     """Return the objects `ids`, in order, with all that they refer to.
 
-    If `lazy`, what they refer to is read when it is used.  With `placeholders`, a `Placeholder` replaces
-    an object whose class or codec is missing.  `mapped` says how large arrays are mapped, if they are.
     Raise what `Loader.load` raises, and `NotMappableError`.
     """
+    lazy = options.lazy
     with session.lock, session.call_lock, session.opened():
         ghosts = ghosts_of(session) if lazy else session.ghosts
         try:
             try:
-                found = read(session, ids, placeholders=placeholders, lazy=lazy, mapped=mapped)
+                found = read(session, ids, options)
             except StaleReferenceError as error:
                 if error.id not in ids:
                     raise
                 # What was asked for is another object now than the one that some other refers to.
                 session.identity.forget(error.id)
-                found = read(session, ids, placeholders=placeholders, lazy=lazy, mapped=mapped)
+                found = read(session, ids, options)
         except NotFoundError as error:
             # An ID that is not there is a mistake of the caller: the frames of the loader would say nothing.
             raise error.with_traceback(None) from None
         if ghosts is not None:
             if not lazy:
-                ghosts.wake_all(found, mapped)
+                ghosts.wake_all(found, options)
             elif session.outermost is not None:
                 ghosts.expect_unchanged(found)
         return found
 
 
-def read(
-    session: Session,
-    ids: Sequence[str],
-    *,
-    placeholders: bool = False,
-    lazy: bool = False,
-    mapped: Mapped | None = None,
-) -> list[Any]:
+def load_again(session: Session, id_: str) -> Any:
+    """Return one object as a load without options does; a transaction fails if its record changes."""
+    found = load(session, [id_], LAZY if session.is_lazy else EAGER)
+    if session.outermost is not None:
+        ghosts_of(session).expect_unchanged(found)
+    return found[0]
+
+
+def read(session: Session, ids: Sequence[str], options: LoadOptions) -> list[Any]:
     """Return objects as `load` does; ghosts that living ones refer to stay as they are."""
     mapper = None
-    if mapped is not None:
+    if options.mapped is not None:
         from brinery.graph.loading.mapper import Mapper
 
-        mapper = Mapper(session, mapped, placeholders=placeholders)
+        mapper = Mapper(session, options.mapped, placeholders=options.placeholders)
     if session.outermost is not None:
         session.identity.lend(ids)
     if len(ids) != 1 or ACTIVE.decoders:
-        return _loader(session, mapper, placeholders=placeholders, lazy=lazy).load(ids)
-    return [_load_one(session, ids[0], mapper, placeholders=placeholders, lazy=lazy)]
+        return _loader(session, mapper, options).load(ids)
+    return [_load_one(session, ids[0], mapper, options)]
 
 
-def _load_one(
-    session: Session, id_: str, mapper: Mapper | None, *, placeholders: bool, lazy: bool
-) -> Any:
+def _load_one(session: Session, id_: str, mapper: Mapper | None, options: LoadOptions) -> Any:
+    lazy, placeholders, _, progress = options
     identity, ghosts = session.identity, session.ghosts
     living = identity.get(id_)
     is_ghost = ghosts is not None and ghosts.has_to_fill(id_)
@@ -96,11 +88,11 @@ def _load_one(
             mapper.require(id_, living)
         return living
     read = read_one(session, id_)
-    if not placeholders and mapper is None:
+    if not placeholders and mapper is None and progress is None:
         obj = _simple(session, id_, read, ghost=living if is_ghost else None, lazy=lazy)
         if obj is not NOTHING:
             return obj
-    loader = _loader(session, mapper, placeholders=placeholders, lazy=lazy)
+    loader = _loader(session, mapper, options)
     return loader.load([id_], first=read)[0]
 
 
@@ -114,11 +106,15 @@ def ghosts_of(session: Session) -> Ghosts:
     return found
 
 
-def _loader(session: Session, mapper: Mapper | None, *, placeholders: bool, lazy: bool) -> Loader:
+def _loader(session: Session, mapper: Mapper | None, options: LoadOptions) -> Loader:
     # Opening a store needs no loader.
     from brinery.graph.loading.loader import Loader
 
-    return Loader(session, placeholders=placeholders, lazy=lazy, mapper=mapper)
+    if options.progress is not None:
+        from brinery.graph.loading.progress import ReportingLoader
+
+        return ReportingLoader(session, options, mapper)
+    return Loader(session, options, mapper)
 
 
 def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) -> Any:
@@ -133,7 +129,7 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     if identity.incomplete:
         return NOTHING
     metadata = metadata_as_written(data, id_)
-    if metadata is None or metadata.flags != SIMPLE:
+    if metadata is None or not metadata.flags & SIMPLE:
         return NOTHING
     maker = caches.makers.get(metadata.kind.blob)
     if maker is None:
@@ -142,15 +138,19 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
     cls = known()
     if cls is None or not data.startswith(opening) or not _is_as_before(session, cls, codec):
         return NOTHING
+    has_refs = metadata.flags != SIMPLE
+    references = metadata.followed if has_refs else metadata.references
     alive: dict[str, Any] = {}
-    for reference in metadata.references:
+    for reference in references:
         alive[reference] = living = identity.get(reference)
         if living is NOTHING:
             alive = {}
-            is_large = len(metadata.references) > _FEW  # the loader pauses the collector
+            is_large = len(references) > _FEW  # the loader pauses the collector
             if not lazy or is_large or not _gets_ghosts(session, metadata, codec, alive):
                 return NOTHING
             break
+    if has_refs:
+        add_refs(session, metadata, alive)
     gate.begin_load()
     gate.check_codec(codec, metadata)
     state = data[len(opening) : metadata.payload_size]
@@ -174,7 +174,8 @@ def _simple(session: Session, id_: str, read: First, *, ghost: Any, lazy: bool) 
 
 def _gets_ghosts(session: Session, metadata: Metadata, codec: Codec, alive: dict[str, Any]) -> bool:
     """Put all objects that a record refers to into `alive`; return False if some cannot be ghosts."""
-    return not session.ghosts.attach((metadata.id, metadata.groups, codec), alive)
+    groups = metadata.groups if metadata.flags == SIMPLE else metadata.groups_to_follow
+    return not session.ghosts.attach((metadata.id, groups, codec), alive)
 
 
 def _filled(

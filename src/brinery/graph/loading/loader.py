@@ -21,11 +21,13 @@ from brinery.record.kind import Kind
 from brinery.session.active import ACTIVE
 from brinery.session.gc_pause import GcPause
 from brinery.session.identity import NOTHING
+from brinery.session.options import EAGER, LoadOptions
 from brinery.session.recent import RecentRecords
 from brinery.session.session import Session
 from brinery.typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from brinery.graph.loading.decoder import Decoder
     from brinery.graph.loading.fetch_lazily import LazyFetcher
     from brinery.graph.loading.mapper import Mapper
 
@@ -40,22 +42,18 @@ class Loader:
     def __init__(
         self,
         session: Session,
-        *,
-        placeholders: bool = False,
-        lazy: bool = False,
+        options: LoadOptions = EAGER,
         mapper: Mapper | None = None,
     ) -> None:
-        """Prepare a load; `placeholders` asks for placeholders where a class or codec is missing.
-
-        With `lazy`, references become ghosts where they can; with `mapper`, large arrays are mapped.
-        """
+        """Prepare a load; `mapper` maps the large arrays, if they are mapped."""
+        placeholders = options.placeholders
         self.session = session
         self.links = Links(session, placeholders=placeholders)
         """What codecs get: a `Decoder`, once something has to be decoded in order."""
         self._lazily: LazyFetcher | None = None
         self._mapper = mapper
         self._fetcher = Fetcher(session, placeholders=placeholders, is_lean=True, mapper=mapper)
-        if lazy:
+        if options.lazy:
             from brinery.graph.loading.fetch_lazily import LazyFetcher
 
             self._fetcher = self._lazily = LazyFetcher(
@@ -227,15 +225,18 @@ class Loader:
     def _decode_in_order(
         self, ids: Sequence[str], read: dict[str, FetchedRecord], complete: dict[str, Any]
     ) -> None:
-        # Many loads need no decoder.
-        from brinery.graph.loading.decoder import Decoder
-
         former = self.links
-        self.links = decoder = Decoder(self.session, placeholders=self._placeholders)
+        self.links = decoder = self._new_decoder()
         decoder.evolved, decoder.ghosts = former.evolved, former.ghosts
         decoder.filling = former.filling
         former.end()
         decoder.decode(ids, read, complete)
+
+    def _new_decoder(self) -> Decoder:
+        # Many loads need no decoder.
+        from brinery.graph.loading.decoder import Decoder
+
+        return Decoder(self.session, placeholders=self._placeholders)
 
     def _find_classes(self, fetched: Fetched) -> bool:
         # Return whether the objects of all simple records are still simple to make.  Modules that are
@@ -361,7 +362,7 @@ class Loader:
             if obj is NOTHING or links.is_open(name) or name in links.evolved:
                 return NOTHING
             lent[name] = obj
-            references = read[name].record.metadata.references
+            references = read[name].record.metadata.followed
             pending += [each for each in references if each in read and each not in lent]
         for name, obj in lent.items():
             # It is no longer one of the objects of this load, but one that was alive before.

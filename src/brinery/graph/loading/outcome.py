@@ -40,7 +40,7 @@ def reaching(ids: Collection[str], read: Mapping[str, FetchedRecord]) -> set[str
         return found
     referrers: dict[str, list[str]] = {}
     for id_, fetched in read.items():
-        for reference in fetched.record.metadata.references:
+        for reference in fetched.record.metadata.followed:
             referrers.setdefault(reference, []).append(id_)
     pending = list(ids)
     while pending:

@@ -19,9 +19,9 @@ from brinery.graph.saving.encode_failure import EncodeFailure
 from brinery.graph.saving.work import Work, WorkList
 from brinery.record.buffers import as_digested, digest_and_buffers, held
 from brinery.record.digest import digest_of
-from brinery.record.format import SIMPLE
+from brinery.record.format import REFS, SIMPLE
 from brinery.record.kind import KindTable
-from brinery.record.record import grouped
+from brinery.record.record import IN_REFS, Groups, grouped
 from brinery.record.writer import Encoded
 from brinery.registry.chain import CodecChain
 from brinery.registry.codecs import builtin_codecs
@@ -133,8 +133,12 @@ class Encoder:
         if versions or libraries:
             key += (*versions.items(),), (*libraries.items(),)
             is_simple = is_simple and not versions
-        groups = grouped(references, self.classes) if references else ()
+        groups: Groups = ()
         flags = SIMPLE if is_simple else 0
+        if references:
+            groups = grouped(references, self.classes)
+            if groups[-2] == IN_REFS:
+                flags |= REFS
         if len(pieces) == 1:
             return _new_encoded((pieces, digest_of(pieces), groups, kinds[key], flags, ()))
         if self._holds_pieces:

@@ -8,6 +8,7 @@ from contextlib import suppress
 from brinery.backend import ABSENT, PRESENT, Backend, Unchanged
 from brinery.errors import BrineryError, DanglingReferenceError
 from brinery.graph.saving.work import Work, WorkList
+from brinery.persistable import Ref
 from brinery.record.info import read_metadata
 from brinery.record.record import Groups, flat
 from brinery.reference import touch
@@ -17,8 +18,8 @@ from brinery.session.entry import Ghost
 class References:
     """The references from the records that a save writes to objects that it does not look at.
 
-    These are ghosts, whose state is nowhere but in their records, and the objects that have an ID where only
-    the roots are saved.
+    These are ghosts and those of a `Ref`, whose state is nowhere but in their records, and the objects that
+    have an ID where only the roots are saved.
     """
 
     __slots__ = ("_backend", "_demanded", "_written", "has_lost")
@@ -37,7 +38,7 @@ class References:
     def lost(self, works: WorkList) -> list[Work]:
         """Return those of the noted targets whose records are gone and can be written again.
 
-        Raise `DanglingReferenceError` for a ghost.  Only references count that the former record of the
+        Raise `DanglingReferenceError` for the others.  Only references count that the former record of the
         referrer does not have, and those to objects that were removed here.
         """
         targets = {work.reference: work for work in works.referred}
@@ -56,7 +57,7 @@ class References:
         found = {name for name, *_ in self._backend.get_tails([work.name for work in new], 0)}
         lost = [work for work in new if work.name not in found]
         for work in lost:
-            if type(work.entry) is Ghost:
+            if type(work.entry) is Ghost or type(work.obj) is Ref:
                 raise self._dangling(work.name)
             touch(work.obj)
             work.entry, work.expect = None, ABSENT

@@ -31,7 +31,11 @@ def save(session: Session, roots: Sequence[Root], options: SaveOptions) -> list[
         session.remember_once()
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                return saver_for(session, options).save(roots)
+                if options.progress is None:
+                    return saver_for(session, options).save(roots)
+                from brinery.graph.saving.progress import reporting_saver
+
+                return reporting_saver(session, options).save(roots)
             except RecordsGoneError:
                 # Another process removed records of objects that have changed here, or a hook of an object
                 # has saved some: look at all of them again.

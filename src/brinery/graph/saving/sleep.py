@@ -29,7 +29,7 @@ from brinery.graph.ghost import set_state, slots_of, state_of
 from brinery.graph.loading.load import ghosts_of
 from brinery.graph.saving.relied import ReliedOn
 from brinery.graph.saving.work import WorkList
-from brinery.persistable import is_persistable_type
+from brinery.persistable import Ref, is_persistable_type
 from brinery.record.buffers import digest_and_buffers
 from brinery.reference import attributes_of
 from brinery.session.entry import Asleep, Entry, Ghost
@@ -95,6 +95,7 @@ class _Bed:
     """Puts objects to sleep."""
 
     def __init__(self, session: Session, graph: SavedGraph, links: Reloading) -> None:
+        self._session = session
         self._links = links
         self._encoders: dict[int, Encode] = {}
         self._graph = graph
@@ -117,7 +118,7 @@ class _Bed:
         ):
             graph.restless.add(entry.key)
             return
-        parts = Parts()
+        parts = Parts(self._session)
         if self._is_as_stored(obj, cls, entry, parts):
             if parts.size >= _LARGE and parts.are_comparable:
                 graph.snapshots[entry.key] = Snapshot(cls, attributes_of(obj), parts)
@@ -176,7 +177,7 @@ class _Ends(dict[type, bool]):
         answer = self[cls] = (
             cls in _ATOMS
             or issubclass(cls, _IMMUTABLE)
-            or is_persistable_type(cls)
+            or (is_persistable_type(cls) and cls is not Ref)
             or (cls.__module__ == "numpy" and issubclass(cls, sys.modules["numpy"].generic))
         )
         return answer
@@ -185,7 +186,8 @@ class _Ends(dict[type, bool]):
 class Parts:
     """What the state of one object consists of, without what is stored elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, session: Session) -> None:
+        self._session = session
         self._found: dict[int, list[Any]] = {}
         """By `id()`: each part, and how many references to it are in the others."""
         self._ends = _Ends()
@@ -233,6 +235,8 @@ class Parts:
             found[1] += 1
             return False
         cls = type(value)
+        if cls is Ref and value.waits_in(self._session) is None:
+            return False  # others are not known: their objects may be in memory at any time
         if cls in _MAY_BE_CONSTANT and all(map(self._ends.__getitem__, map(type, value))):
             return False  # perhaps of the code of the program, which refers to it as well
         self._found[id(value)] = [value, 1]

@@ -8,9 +8,11 @@ from collections.abc import Callable, Iterable
 from brinery.backend import ABSENT, ANY, Expect, Version
 from brinery.errors import AlreadySavedError, IdTakenError, InvalidArgumentError
 from brinery.ids import Id, name_of
-from brinery.persistable import is_persistable_type
-from brinery.reference import is_ghost_class, touch
+from brinery.persistable import Ref, is_persistable_type
+from brinery.record.record import IN_REFS
+from brinery.reference import REF, is_ghost_class, touch
 from brinery.session.entry import Entry, Ghost
+from brinery.session.identity import NOTHING
 from brinery.session.session import Session
 from brinery.session.sleepers import SavedGraph
 from brinery.typing import Any, Final, NamedTuple
@@ -64,15 +66,21 @@ class Work:
 
 
 GHOST: Final[Any] = 2
+REFERENCE: Final[Any] = 3
 
 
 class PersistableTypes(dict[type, bool]):
-    """Whether the objects of a type have records of their own; `GHOST` for the classes of ghosts."""
+    """Whether the objects of a type have records of their own.
+
+    `GHOST` for the classes of ghosts, and `REFERENCE` for `Ref`, which takes the place of such an object.
+    """
 
     def __missing__(self, cls: type) -> bool:
         answer = is_persistable_type(cls)
         if answer and is_ghost_class(cls):
             answer = GHOST
+        elif cls is Ref:
+            answer = REFERENCE
         if type(cls).__eq__ is type.__eq__:  # no other class is equal to it
             self[cls] = answer
         return answer
@@ -113,6 +121,7 @@ class WorkList:
     def begin(self, session: Session, *, deep: bool) -> None:
         """Prepare for a save; without `deep`, one of the roots and of objects that have no ID yet."""
         self.deep = deep
+        self._session = session
         self._identity = session.identity
         self._new_id: Callable[[Any], Any] = session.idfactory.new
         self._location = session.backend.location
@@ -138,7 +147,7 @@ class WorkList:
             kept.clear()
         self.graphs, self._graphs, self._to_enlist, self.skips = [], {}, [], False
         unused: Any = None
-        self._identity = self._new_id = unused
+        self._session = self._identity = self._new_id = unused
 
     def known(self, obj: Any) -> Work | None:
         """Return the work of an object, None if it was not met."""
@@ -149,8 +158,12 @@ class WorkList:
         work = self.by_key.get(id(obj))
         if work is not None:
             return work
-        if not self.is_persistable[type(obj)]:
-            return None
+        kind = self.is_persistable[type(obj)]
+        if kind is not True:
+            if kind is REFERENCE:
+                return self._of_ref(obj, found_in)
+            if not kind:
+                return None
         entry = self._identity.entry(obj)
         if entry is None:
             work = self._add(obj, self._new_id(obj), None, ABSENT)
@@ -177,6 +190,23 @@ class WorkList:
             for obj in graph.those_used():
                 self.of_reached(obj, None)
         return bool(graphs)
+
+    def _of_ref(self, ref: Ref[Any], found_in: Work | None) -> Work:
+        # Payloads have the ID of its object, marked.
+        id_ = ref.waits_in(self._session)
+        obj = ref() if id_ is None else self._identity.get(id_)
+        if id_ is None or obj is not NOTHING:
+            target = self.of_reached(obj, found_in)
+            assert target is not None
+            id_ = target.reference
+        elif id_ not in self.claims:
+            target = Work(ref, id_, id_, None, ANY)
+            target.found_in = found_in
+            self.referred.append(target)
+        work = Work(ref, id_, REF + id_, None, ANY)
+        self.claims[work.reference] = IN_REFS
+        self.by_key[id(ref)] = work
+        return work
 
     def woken(self) -> list[Work]:
         """Move the ghosts that code of the user has used meanwhile to those found; return these."""
@@ -254,6 +284,10 @@ class WorkList:
         if kind is GHOST and found is None:  # it sleeps, or is of another store
             touch(obj)
             cls = type(obj)
+        elif kind is REFERENCE:
+            raise InvalidArgumentError(
+                "save: expected an object, got a Ref to one: save what ref() returns"
+            )
         # A plain object is written into every record that contains it, even if it is also a root.
         works = self.by_key if kind else self._plain_roots
         # The codec may be close to the recursion limit, so that any call here may raise: the object
