@@ -29,26 +29,39 @@ STATUSES: Final = (OK, REFUSED, FAILED, TIMEOUT, MEMORY, INTERRUPTED)
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """Repeated times of one operation, in seconds of wall clock."""
+    """Repeated times of one operation, in seconds of the clock that the settings name."""
 
     median_seconds: float
+    """Of the rounds."""
     q1_seconds: float
     q3_seconds: float
     min_seconds: float
+    """Of all repetitions."""
     n: int
-    values_seconds: tuple[float, ...]
+    """How often it was repeated in all rounds."""
+    rounds_seconds: tuple[float, ...]
+    """The median of each round, in the order of rounds."""
+    wall_seconds: float | None = None
+    """The median by the wall clock."""
 
     @classmethod
-    def of(cls, values: Sequence[float]) -> Timing | None:
-        """Return the statistics of measured times, None if there are none."""
-        if not values:
+    def of(cls, rounds: Sequence[Sequence[tuple[float, float]]], clock: int = 0) -> Timing | None:
+        """Return the statistics of rounds of measured times, None if there are none.
+
+        Each time has the seconds of the processor and those of the wall clock; `clock` says which counts.
+        """
+        rounds = [each for each in rounds if each]
+        if not rounds:
             return None
-        ordered = sorted(values)
-        first = third = ordered[0]
-        if len(ordered) > 1:
-            first, _, third = statistics.quantiles(ordered, n=4, method="inclusive")
-        middle = statistics.median(ordered)
-        return cls(middle, first, third, ordered[0], len(ordered), tuple(values))
+        medians = [statistics.median(value[clock] for value in each) for each in rounds]
+        first = third = medians[0]
+        if len(medians) > 1:
+            first, _, third = statistics.quantiles(medians, n=4, method="inclusive")
+        times = [value for each in rounds for value in each]
+        least = min(value[clock] for value in times)
+        wall = statistics.median(value[1] for value in times)
+        middle = statistics.median(medians)
+        return cls(middle, first, third, least, len(times), tuple(medians), wall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +130,14 @@ class Case:
         return self.status == OK and self.fidelity.keeps_everything is True
 
     @property
+    def both_rounds(self) -> tuple[float, ...]:
+        """Return the times of encoding and decoding together, of each round."""
+        if self.encode is None or self.decode is None:
+            return ()
+        pairs = zip(self.encode.rounds_seconds, self.decode.rounds_seconds, strict=False)
+        return tuple(map(sum, pairs))
+
+    @property
     def both_seconds(self) -> float:
         """Return the medians of encoding and decoding together."""
         if self.encode is None or self.decode is None:
@@ -172,7 +193,7 @@ class Recommendation:
 
     graph: str
     kind: str
-    """"fastest", "smallest" or "safest"."""
+    """"recommended", where one codec suits best; "undecided", where the figures are too unstable to tell."""
     codec: str
     protocol: int | None
     compress: str | None
@@ -261,7 +282,9 @@ class Result:
 
 def _timing(value: Mapping[str, Any]) -> Timing:
     own = _known(Timing, value)
-    return Timing(**{**own, "values_seconds": tuple(own["values_seconds"])})
+    # Results of before rounds have all repetitions of one process.
+    rounds = own.get("rounds_seconds") or (own["median_seconds"],)
+    return Timing(**{**own, "rounds_seconds": tuple(rounds)})
 
 
 def _known(cls: type, value: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import os
 import shlex
 import signal
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,12 +24,14 @@ from brinery.bench.report.comparison import (
     differing,
     is_steady,
 )
+from brinery.bench.report.doubts import load_warning
 from brinery.bench.report.report import Report
 from brinery.bench.report.table import HEADS, NUMBERS, heading, rows_of
 from brinery.bench.run.bar import bar
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import choices
 from brinery.bench.run.fidelity import DEPTHS
+from brinery.bench.run.machine import machine
 from brinery.bench.run.plan import Plan, Progress, run
 from brinery.bench.run.runner import Limits, Runner
 from brinery.bench.run.source import BuiltIn, Source
@@ -38,6 +41,8 @@ from brinery.cli.output import print_table
 from brinery.cli.trusting import trust_option
 from brinery.errors import BrineryError
 
+_LONG: Final = 10
+"""Seconds from which on a run is announced."""
 _DEEP: Final = (*DEPTHS, 100_000)
 
 
@@ -54,20 +59,24 @@ _DEEP: Final = (*DEPTHS, 100_000)
 )
 @click.option("--compress", metavar="NAMES", help="Such as none,lz4,zstd:3. Default: none.")
 @click.option(
-    "--seconds", type=click.FloatRange(min=0), help="Repeat each measurement for so long."
+    "--rounds",
+    type=click.IntRange(min=1),
+    help="How often each case is measured, in a process of its own. Default: 5.",
 )
 @click.option(
-    "--processes",
-    type=click.IntRange(min=1),
-    default=1,
-    show_default=True,
-    help="How many measure the times of each case.",
+    "--seconds",
+    type=click.FloatRange(min=0),
+    help="Repeat each measurement for so long in each round.",
 )
+@click.option("--quick", is_flag=True, help="3 short rounds: a first impression.")
 @click.option("--timeout", type=click.FloatRange(min=0.001), help="Seconds for one case.")
 @click.option("--memory", type=click.IntRange(min=1), metavar="MB", help="For one case.")
 @click.option("--json", "json_file", type=click.Path(), help="Write the result to FILE.")
 @click.option("--csv", "csv_file", type=click.Path(), help="Write a line per case to FILE.")
 @click.option("--html", "html_file", type=click.Path(), help="Write a page with charts to FILE.")
+@click.option(
+    "--markdown", "markdown_file", type=click.Path(), help="Write tables for an issue to FILE."
+)
 @click.option(
     "--compare",
     "compared",
@@ -88,13 +97,15 @@ def bench_command(
     json_file: str | None,
     csv_file: str | None,
     html_file: str | None,
+    markdown_file: str | None,
     **options: Any,
 ) -> int:
     """Measure which codec suits which objects: time, size, memory, and what comes back.
 
     MODULE:FUNCTION, or path/to/file.py:function, names a function without arguments that returns the
-    object to measure. Without one, and without --store, the built-in graphs are measured. Each case
-    runs in a process of its own. After Ctrl-C the cases that have ended are still shown and written.
+    object to measure. Without one, and without --store, the built-in graphs are measured, in rounds:
+    each measures every case once, in a process of its own. After Ctrl-C the rounds that have ended are
+    still shown and written.
 
     Objects of a store are decoded: say with --trust what its records may import. Without it, the command
     lists what they would import, and decodes nothing.
@@ -103,16 +114,23 @@ def bench_command(
     """
     if compared:
         return _compare(*compared, threshold)
-    _check_files((json_file, csv_file, html_file))
+    _check_files((json_file, csv_file, html_file, markdown_file))
     sys.path.insert(0, "")
     # When a batch system ends the run, show and write what there is, as after Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     chosen = SourceOptions(**{name: options.pop(name) for name in SourceOptions._fields})
     plan = _plan(chosen, options)
-    with _progress() as progress:
+    if warning := load_warning(machine()):
+        click.echo(f"warning: {warning}", err=True)
+    with _progress(len(plan.choices)) as progress:
         result = run(plan, progress)
     # Before anything is printed: the reader of the output may have gone.
-    writers = {json_file: result.to_json, csv_file: result.to_csv, html_file: result.to_html}
+    writers = {
+        json_file: result.to_json,
+        csv_file: result.to_csv,
+        html_file: result.to_html,
+        markdown_file: result.to_markdown,
+    }
     for place, write in writers.items():
         if place is not None:
             write(place)
@@ -148,7 +166,11 @@ def _plan(options: SourceOptions, effort: Mapping[str, Any]) -> Plan:
     limits = Limits(
         timeout or (1800.0 if is_large else 60.0), None if memory is None else memory * 10**6
     )
-    repeated = Effort(seconds if seconds is not None else 2.0 if is_large else 0.03)
+    quick = effort["quick"]
+    repeated = Effort(
+        seconds if seconds is not None else 0.0 if quick or is_large else 0.03,
+        rounds=effort["rounds"] or (3 if quick else 5),
+    )
     with _usage():
         chosen = choices(effort["codecs"], effort["compress"])
         sources, notes = sources_of(options)
@@ -163,7 +185,6 @@ def _plan(options: SourceOptions, effort: Mapping[str, Any]) -> Plan:
         effort=repeated,
         limits=limits,
         depths=depths,
-        processes=effort["processes"],
         size=options.size,
         command=f"brinery {shlex.join(sys.argv[1:])}",
         notes=tuple(notes),
@@ -180,12 +201,20 @@ def _try_out(source: Source, runner: Runner) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress(choices: int) -> Iterator[Progress]:
+    """Show a bar; where that cannot be, say after the first round how long the run will take."""
     if sys.stderr.isatty():
         with bar() as show:
             yield show
-    else:
-        yield lambda name, done, total: None
+        return
+    start = time.monotonic()
+
+    def note(name: str, done: int, total: int) -> None:
+        left = (time.monotonic() - start) / max(done, 1) * (total - done)
+        if done == choices and left > _LONG:
+            click.echo(f"{total} measurements, about {left:.0f} s more", err=True)
+
+    yield note
 
 
 def _print(result: Report) -> None:
@@ -199,7 +228,7 @@ def _print(result: Report) -> None:
             print_table(HEADS, rows, NUMBERS)
             click.echo("".join(f"{reason}\n" for reason in reasons))
     for each in result.recommendations:
-        click.echo(f"{each.graph}, {each.kind}: {each.reason}")
+        click.echo(f"{each.kind} for {each.graph}: {each.reason}")
     for note in result.notes:
         click.echo(note)
 
@@ -211,8 +240,8 @@ def _compare(old_file: str, new_file: str, threshold: float) -> int:
         click.echo(f"not the same: {line}")
     if not is_steady(old, new):
         click.echo(
-            f"Each case was measured in fewer than {STEADY} processes: differences of time below a factor of "
-            f"{UNSTEADY:g} are ignored. Measure with --processes {STEADY}."
+            f"Each case was measured in fewer than {STEADY} rounds: differences of time below a factor of "
+            f"{UNSTEADY:g} are ignored. Measure with --rounds {STEADY}."
         )
     found = [change for change in changes(old, new, threshold) if change.verdict != SAME]
     if not found:

@@ -1,52 +1,104 @@
-"""Advice: the codec to choose, in words, with the figures behind it."""
+"""Advice: the codec to choose, in words, with the figures behind it and how sure they are."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from brinery.bench.intervals import (
+    MARGIN,
+    Interval,
+    is_faster,
+    is_slower,
+    is_unstable,
+    ratio,
+)
 from brinery.bench.report.units import shown_bytes, shown_seconds
 from brinery.bench.result import Case, Recommendation
 
-_CLOSE: Final = 1.2
-"""The factor up to which times count as the same: equal processes differ by as much."""
 _SAME_SIZE: Final = 1.005
 """The factor up to which sizes count as the same."""
+_SMALLER: Final = 0.9
+"""The share of the size from which on a smaller codec is worth a word."""
+RECOMMENDED: Final = "recommended"
+UNDECIDED: Final = "undecided"
 
 
 def advice(cases: Iterable[Case]) -> list[Recommendation]:
-    """Return the codecs to choose for each graph: the fastest, the smallest, the safest to read.
+    """Return the codec to choose for each graph, and why.
 
     Only cases that lost nothing, and leave no memory behind, are considered.
     """
     by_graph: dict[str, list[Case]] = {}
     for case in cases:
         by_graph.setdefault(case.graph, []).append(case)
-    return [each for graph, of_one in by_graph.items() for each in _advice_for(graph, of_one)]
+    found = [_advice_for(graph, of_one) for graph, of_one in by_graph.items()]
+    return [each for each in found if each is not None]
 
 
-def _advice_for(graph: str, cases: Sequence[Case]) -> list[Recommendation]:
+def _advice_for(graph: str, cases: Sequence[Case]) -> Recommendation | None:
     whole = [case for case in cases if case.is_whole and not case.leaks]
     if not whole:
-        return []
-    # Of those as fast as the best and as small, the one that was named first.
+        return None
     best = min(whole, key=lambda case: case.both_seconds)
-    size, limit = best.bytes or 0, best.both_seconds * _CLOSE
-    fastest = next(
-        case
-        for case in whole
-        if case.both_seconds <= limit
-        and size <= (case.bytes or 0) * _SAME_SIZE <= size * _SAME_SIZE**2
-    )
+    level = [case for case in whole if not is_slower(ratio(case.both_rounds, best.both_rounds))]
+    # Of those that are not shown to be slower than the best, the one that was named first.
+    chosen = level[0]
+    unsure = [case for case in level if _is_unsure(case, chosen)]
+    sentences = [_why(chosen, level, unsure, whole), *_others(chosen, whole, level, cases)]
+    kind = RECOMMENDED
+    if chosen is not best and best in unsure:
+        kind = UNDECIDED
+        sentences.append(
+            f"{best.name} may be faster, or not: the rounds differ too much to tell. Measure on a quiet "
+            "machine, or with more --rounds."
+        )
+    reason = " ".join(sentences)
+    return Recommendation(graph, kind, chosen.codec, chosen.protocol, chosen.compress, reason)
+
+
+def _is_unsure(case: Case, other: Case) -> bool:
+    found = ratio(case.both_rounds, other.both_rounds)
+    decided = is_slower(found) or is_faster(found)
+    return case is not other and not decided and is_unstable(found)
+
+
+def _why(chosen: Case, level: Sequence[Case], unsure: Sequence[Case], whole: Sequence[Case]) -> str:
+    times = f"{_times(chosen)}, {shown_bytes(chosen.bytes or 0)}"
+    if len(whole) == 1:
+        return f"{chosen.name} is the only one that keeps everything: {times}."
+    sentence = f"{chosen.name}: {times}. No other that keeps everything is shown to be faster by {MARGIN - 1:.0%}"
+    same = [case.name for case in level if case is not chosen and case not in unsure]
+    if same:
+        sentence += f"; with {_listed(same)} there is no difference that matters"
+    return f"{sentence}."
+
+
+def _others(
+    chosen: Case, whole: Sequence[Case], level: Sequence[Case], cases: Sequence[Case]
+) -> list[str]:
+    found = []
     smallest = _smallest(whole)
-    found = [
-        _recommended(graph, "fastest", fastest, _why_fastest(fastest, whole, cases)),
-        _recommended(graph, "smallest", smallest, _why_smallest(smallest, fastest, whole)),
-    ]
+    if smallest is not chosen and chosen.bytes and (smallest.bytes or 0) < _SMALLER * chosen.bytes:
+        share = (smallest.bytes or 0) / chosen.bytes
+        found.append(
+            f"{smallest.name} takes {share:.0%} of the room, and {_compared(smallest, chosen)}."
+        )
     safe = [case for case in whole if case.safe_to_read]
-    if safe:
+    if safe and not chosen.safe_to_read:
         safest = min(safe, key=lambda case: case.both_seconds)
-        found.append(_recommended(graph, "safest", safest, _why_safest(safest, fastest)))
+        found.append(
+            f"For records of others take {safest.name}, which never runs code that a record names: "
+            f"{_compared(safest, chosen)}."
+        )
+    lossy = [
+        case
+        for case in cases
+        if not case.is_whole and case.status == "ok" and case.both_seconds < chosen.both_seconds
+    ]
+    if lossy:
+        names = _listed([case.name for case in lossy])
+        found.append(f"{names} took less time, but lost something.")
     return found
 
 
@@ -55,59 +107,30 @@ def _smallest(cases: Sequence[Case]) -> Case:
     return next(case for case in cases if (case.bytes or 0) <= least)
 
 
-def _recommended(graph: str, kind: str, case: Case, reason: str) -> Recommendation:
-    return Recommendation(graph, kind, case.codec, case.protocol, case.compress, reason)
+def _compared(case: Case, other: Case) -> str:
+    found = ratio(case.both_rounds, other.both_rounds)
+    if found is None:
+        return f"{_factor(case.both_seconds / max(other.both_seconds, 1e-9))} the time"
+    if not is_slower(found) and not is_faster(found):
+        return "the time is the same, as far as the rounds show"
+    return f"{_factor(found.middle)} the time ({_bounds(found)})"
 
 
-def _why_fastest(fastest: Case, whole: Sequence[Case], cases: Sequence[Case]) -> str:
-    sentence = f"{fastest.name} is the fastest that keeps everything: {_times(fastest)}"
-    limit = min(case.both_seconds for case in whole) * _CLOSE
-    level = [c.name for c in whole if c is not fastest and c.both_seconds <= limit]
-    if level:
-        sentence += f"; {_listed(level)} {'is' if len(level) == 1 else 'are'} level with it"
-    lossy = [
-        case
-        for case in cases
-        if not case.is_whole and case.status == "ok" and case.both_seconds < fastest.both_seconds
-    ]
-    if lossy:
-        sentence += f". {_listed([c.name for c in lossy])} took less time, but lost something"
-    return f"{sentence}."
+def _bounds(found: Interval) -> str:
+    return f"{_number(found.low)} to {_number(found.high)}"
 
 
-def _why_smallest(smallest: Case, fastest: Case, whole: Sequence[Case]) -> str:
-    if len(whole) == 1:
-        return f"{smallest.name} is the only one that keeps everything: {_size(smallest)}."
-    sentence = f"{smallest.name} takes the least room: {_size(smallest)}"
-    if smallest is fastest:
-        return f"{sentence}, and is the fastest as well."
-    if not smallest.bytes or not fastest.bytes:
-        return f"{sentence}."
-    share = smallest.bytes / fastest.bytes
-    return f"{sentence}, {share:.0%} of {fastest.name}, in {_ratio(smallest, fastest)} of it."
+def _factor(value: float) -> str:
+    return f"{_number(value)} times"
 
 
-def _why_safest(safest: Case, fastest: Case) -> str:
-    sentence = f"reading {safest.name} never runs code that a record names"
-    if safest is fastest:
-        return f"{sentence}, and it is the fastest as well."
-    return f"{sentence}; it takes {_ratio(safest, fastest)} of {fastest.name}: {_times(safest)}."
-
-
-def _ratio(case: Case, other: Case) -> str:
-    ratio = case.both_seconds / max(other.both_seconds, 1e-9)
-    if 1 / _CLOSE <= ratio <= _CLOSE:
-        return "about the time"
-    return f"{ratio:.1f} times the time" if ratio < 10 else f"{ratio:.0f} times the time"
+def _number(value: float) -> str:
+    return f"{value:.2f}" if value < 10 else f"{value:.0f}"
 
 
 def _times(case: Case) -> str:
     encode, decode = (t and shown_seconds(t.median_seconds) for t in (case.encode, case.decode))
     return f"{encode} to encode and {decode} to decode"
-
-
-def _size(case: Case) -> str:
-    return shown_bytes(case.bytes or 0)
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from brinery.bench.intervals import ratio_of_runs
 from brinery.bench.report.units import shown_bytes, shown_seconds
 from brinery.bench.result import OK, Case, Result, Timing
 
@@ -17,9 +18,9 @@ _SIZE: Final = 1.001
 
 
 STEADY: Final = 3
-"""The number of processes from which on the spread shows how times vary between processes."""
+"""The number of rounds from which on they show how much times vary."""
 UNSTEADY: Final = 1.5
-"""The factor by which the times of equal single processes may differ."""
+"""The factor by which the times of equal single rounds may differ."""
 
 
 _PEAK: Final = 4_000_000
@@ -42,7 +43,7 @@ class Change:
 def changes(old: Result, new: Result, threshold: float) -> list[Change]:
     """Return the figures that changed by more than the factor `threshold`, and the cases that are gone.
 
-    A time counts as changed only where the quartiles of the two runs do not overlap, and, unless both
+    A time counts as changed only if the rounds of the two runs show it (Welch's t-test, 99 %), and, unless both
     are steady, by more than the factor `UNSTEADY`.
     """
     times = threshold if is_steady(old, new) else max(threshold, UNSTEADY)
@@ -59,8 +60,8 @@ def changes(old: Result, new: Result, threshold: float) -> list[Change]:
 
 
 def is_steady(*results: Result) -> bool:
-    """Return whether each case was measured in several processes."""
-    return all(result.settings.get("processes", 1) >= STEADY for result in results)
+    """Return whether each case was measured in several rounds."""
+    return all(result.settings.get("rounds", 1) >= STEADY for result in results)
 
 
 def differing(old: Result, new: Result) -> list[str]:
@@ -153,7 +154,8 @@ def _beside(old: Case, new: Case, threshold: float) -> Iterator[Change]:
 
 def _timed(case: Case, what: str, old: Timing, new: Timing, threshold: float) -> Change:
     ratio = new.median_seconds / max(old.median_seconds, 1e-12)
-    apart = new.q1_seconds > old.q3_seconds or new.q3_seconds < old.q1_seconds
+    found = ratio_of_runs(new.rounds_seconds, old.rounds_seconds)
+    apart = found is None or found.low > 1 or found.high < 1
     verdict = _verdict(ratio, threshold) if apart else SAME
     shown = shown_seconds(old.median_seconds), shown_seconds(new.median_seconds)
     return Change(case.graph, case.name, what, *shown, ratio, verdict)

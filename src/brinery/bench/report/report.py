@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brinery.bench.report.page import render
-from brinery.bench.report.table import csv_text, html, text
+from brinery.bench.report.table import csv_text, html, markdown, text
 from brinery.bench.result import Result
 from brinery.bench.writing import write_atomically
 
@@ -22,6 +22,10 @@ class Report(Result):
     def to_html(self, path: str | Path) -> None:
         """Write the result to a file as a page that needs no network."""
         write_atomically(path, render(self.to_dict()))
+
+    def to_markdown(self, path: str | Path) -> None:
+        """Write the tables to a file as Markdown, for an issue or a page."""
+        write_atomically(path, markdown(self))
 
     def __str__(self) -> str:
         return text(self)

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import Final
 
+from brinery.bench.intervals import Interval
 from brinery.bench.report.units import shown_bytes, shown_rate, shown_seconds
 from brinery.bench.result import OK, Case, Graph, Result, Timing
 
@@ -84,8 +85,13 @@ _SLOW: Final = 10
 def _timing(timing: Timing | None) -> tuple[str, str]:
     if timing is None:
         return "-", "-"
-    spread = (timing.q3_seconds - timing.q1_seconds) / 2 / max(timing.median_seconds, 1e-12)
-    return shown_seconds(timing.median_seconds), f"{spread:.0%}"
+    found = Interval.of(timing.rounds_seconds)
+    return shown_seconds(timing.median_seconds), "?" if found is None else _spread(found)
+
+
+def _spread(found: Interval) -> str:
+    spread = found.factor - 1
+    return f"{spread:.0%}" if spread < 1 else ">100%"
 
 
 def _bytes(count: int | None) -> str:
@@ -132,6 +138,28 @@ def _recommendations(result: Result) -> str:
             last = each.graph
         lines.append(f"  {each.kind}: {each.reason}")
     return "\n".join(lines)
+
+
+def markdown(result: Result) -> str:
+    """Return tables and recommendations as Markdown."""
+    machine = ", ".join(f"{name} {value}" for name, value in result.machine.items())
+    versions = ", ".join(f"{name} {value}" for name, value in result.versions.items())
+    parts = [f"`{result.command}`, {result.created}", f"{machine}; {versions}"]
+    for graph in result.graphs:
+        rows, notes = rows_of(result, graph.name)
+        if rows:
+            parts += [f"### {heading(graph)}", markdown_table(rows), *notes]
+    parts += [f"**{each.kind} for {each.graph}**: {each.reason}" for each in result.recommendations]
+    return "\n\n".join([*parts, *result.notes]) + "\n"
+
+
+def markdown_table(rows: Sequence[Sequence[str]]) -> str:
+    """Return the cells of `rows_of` as a table of Markdown."""
+    sides = ("--:" if head in NUMBERS else "---" for head in HEADS)
+    lines = [HEADS, tuple(sides), *rows]
+    return "\n".join(
+        f"| {' | '.join(cell.replace('|', '&#124;') for cell in line)} |" for line in lines
+    )
 
 
 def html(result: Result) -> str:

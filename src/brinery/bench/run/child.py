@@ -30,6 +30,8 @@ from brinery.stores.memory import MemoryStore
 from brinery.stores.store import Store
 from brinery.verify.description import lives_here
 
+Times = tuple[float, float]
+"""Seconds of the processor, and of the wall clock."""
 Send = Callable[..., None]
 """Sends one or several findings to the parent, by name."""
 
@@ -39,14 +41,20 @@ _LEAK: Final = (
 )  # bytes that may stay after each repetition, besides a quarter of the records
 
 
+_LEAST_SECONDS: Final = 0.002
+"""What takes less is repeated so often that it takes so long, and counts once."""
+_MOST_LOOPS: Final = 200
+
+
 @dataclass(frozen=True, slots=True)
 class Effort:
     """How long and how often a case is measured."""
 
     seconds: float
-    """For the repetitions of encoding, and as long again for those of decoding."""
+    """For the repetitions of encoding in each round, and as long again for those of decoding."""
     least: int = 3
     most: int = 50
+    rounds: int = 5
 
 
 def main(job: Mapping[str, Any], descriptor: int) -> None:
@@ -152,23 +160,23 @@ class _Measurement:
         size = sum(info.size for info in infos)
         self._send(bytes=size, used=sorted({info.codec for info in infos}))
 
-        def once() -> float:
+        def once() -> Times:
             store = self._new_store()
-            start = time.perf_counter()
+            start = _now()
             self._save(store)
-            return time.perf_counter() - start
+            return _since(start)
 
         self._repeat("encode", once, size)
         return first, ids
 
     def _measure_decoding(self, saved: Store, ids: list[Any]) -> None:
-        def load() -> float:
+        def load() -> Times:
             store = self._reopened(saved)
-            start = time.perf_counter()
+            start = _now()
             found = store.load_many(ids)
-            seconds = time.perf_counter() - start
+            times = _since(start)
             del found
-            return seconds
+            return times
 
         if not self._is_timed_only:
             self._send(peak_decode_bytes=peak_of(load))
@@ -178,14 +186,16 @@ class _Measurement:
         # With this codec object: it may not be registered.
         return Store(saved.backend, codec=self._codec, compress=self._compress)
 
-    def _repeat(self, name: str, once: Callable[[], float], size: int) -> None:
+    def _repeat(self, name: str, once: Callable[[], Times], size: int) -> None:
         once()  # warms up
+        loops = max(1, min(_MOST_LOOPS, int(_LEAST_SECONDS / max(once()[1], 1e-9))))
         levels: list[int] = []
         end = time.perf_counter() + self._effort.seconds
         for count in range(self._effort.most):
             gc.collect()
             levels.append(resident() or 0)
-            self._send(**{name: once()})
+            times = [once() for _ in range(loops)]
+            self._send(**{name: [sum(each) / loops for each in zip(*times, strict=True)]})
             if count + 1 >= self._effort.least and time.perf_counter() > end:
                 break
         self._send_leak(name, levels, size)
@@ -209,6 +219,15 @@ class _Measurement:
             losses=(*fidelity.losses, *lost),
         )
         self._send(fidelity=asdict(fidelity))
+
+
+def _now() -> Times:
+    return time.process_time(), time.perf_counter()
+
+
+def _since(start: Times) -> Times:
+    end = _now()
+    return end[0] - start[0], end[1] - start[1]
 
 
 def _brief(error: BaseException) -> str:

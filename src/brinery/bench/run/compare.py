@@ -20,8 +20,8 @@ def compare(
     codecs: str | Iterable[CodecArgument] | None = None,
     compress: str | Iterable[str] | None = None,
     *,
-    seconds: float = 0.3,
-    processes: int = 1,
+    seconds: float = 0.1,
+    rounds: int = 5,
     timeout: float = 60.0,
     memory: int | None = None,
     progress: bool = True,
@@ -34,9 +34,10 @@ def compare(
     `compress`
         Such as ``"none,lz4,zstd:3"``.
     `seconds`
-        Encoding and decoding are repeated for that long each, but at least three times.
-    `processes`
-        In so many processes each case is measured.
+        In each round encoding and decoding are repeated for that long each, but at least three times.
+    `rounds`
+        How often each case is measured, in turns with the others, and in a process of its own each time.
+        The rounds show how sure the figures are.
     `timeout`, `memory`
         Seconds and bytes for one case.  A case that takes more is stopped, and its status says so.
     `progress`
@@ -49,9 +50,8 @@ def compare(
     plan = Plan(
         [Given(obj)],
         choices(codecs, compress),
-        effort=Effort(seconds),
+        effort=Effort(seconds, rounds=rounds),
         limits=Limits(timeout, memory),
-        processes=processes,
         command="brinery.bench.compare",
     )
     if not progress or not sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""A run: every choice on every source, one case after another, and the report."""
+"""A run: every choice on every source, in rounds, and the report."""
 
 from __future__ import annotations
 
@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from brinery.bench.report.advice import advice
+from brinery.bench.report.doubts import doubts
 from brinery.bench.report.report import Report
-from brinery.bench.result import Case, Graph
+from brinery.bench.result import OK, Case, Graph
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import Choice
 from brinery.bench.run.fidelity import DEPTHS
 from brinery.bench.run.machine import machine, versions
-from brinery.bench.run.runner import Interrupted, Limits, Runner
+from brinery.bench.run.runner import Limits, Runner, case_of
 from brinery.bench.run.source import Source
 
 Progress = Callable[[str, int, int], None]
@@ -35,38 +36,27 @@ class Plan:
     effort: Effort = field(default_factory=lambda: Effort(0.1))
     limits: Limits = field(default_factory=Limits)
     depths: Sequence[int] = DEPTHS
-    processes: int = 1
-    """How many processes measure the times of each case."""
     size: Any = None
     command: str = ""
     notes: tuple[str, ...] = ()
 
 
 def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Report:
-    """Measure all cases; after Ctrl-C return the finished ones, marked as interrupted."""
+    """Measure all cases; after Ctrl-C return what was measured, marked as interrupted.
+
+    Each graph is measured in rounds.  A round measures each case in a process of its own, in another order.
+    """
     started = datetime.now(UTC)
     before = machine()
-    runner = Runner(plan.effort, plan.limits, plan.depths, plan.processes)
-    graphs: list[Graph] = []
-    cases: list[Case] = []
+    measuring = _Run(plan, progress)
     interrupted = False
-    total = len(plan.sources) * len(plan.choices)
     try:
         for source in plan.sources:
-            graph = _named(source.describe(), graphs)
-            graphs.append(graph)
-            for choice in plan.choices:
-                title = f"{graph.title}: {choice.title}"
-                progress(
-                    title + (f" + {choice.compress}" if choice.compress else ""), len(cases), total
-                )
-                cases.append(runner.case(source, choice, graph.name))
-    except Interrupted as stop:
-        cases.append(stop.case)
-        interrupted = True
+            measuring.measure(source)
     except KeyboardInterrupt:
         interrupted = True
-    progress("", total, total)
+    progress("", measuring.total, measuring.total)
+    graphs, cases = measuring.graphs, measuring.cases()
     return Report(
         created=started.strftime("%Y-%m-%dT%H:%M:%SZ"),
         command=plan.command,
@@ -74,9 +64,10 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Repo
         versions=versions(),
         settings={
             "size": plan.size,
+            "clock": "processor",
             "repeats": f"{plan.effort.least} to {plan.effort.most}, for {plan.effort.seconds:g} s",
             "warmup": 1,
-            "processes": plan.processes,
+            "rounds": plan.effort.rounds,
             "timeout_seconds": plan.limits.timeout,
             "memory_limit_bytes": plan.limits.memory_bytes,
             "depths": list(plan.depths),
@@ -86,8 +77,48 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Repo
         cases=tuple(cases),
         recommendations=tuple(advice(cases)),
         interrupted=interrupted,
-        notes=(*plan.notes, *_without_advice(graphs, cases)),
+        notes=(*plan.notes, *_without_advice(graphs, cases), *doubts(before, cases)),
     )
+
+
+class _Run:
+    def __init__(self, plan: Plan, progress: Progress) -> None:
+        self._plan = plan
+        self._progress = progress
+        self._runner = Runner(plan.effort, plan.limits, plan.depths)
+        self._found: list[tuple[str, Choice, dict[str, Any]]] = []
+        self._done = 0
+        self.graphs: list[Graph] = []
+        self.total = len(plan.sources) * len(plan.choices) * plan.effort.rounds
+
+    def measure(self, source: Source) -> None:
+        graph = _named(source.describe(), self.graphs)
+        self.graphs.append(graph)
+        chosen = [(graph.name, choice, {}) for choice in self._plan.choices]
+        for number in range(self._plan.effort.rounds):
+            for at in _order(len(chosen), number):
+                entry = chosen[at]
+                if not number:
+                    self._found.append(entry)
+                _, choice, found = entry
+                stage = f" + {choice.compress}" if choice.compress else ""
+                self._progress(f"{graph.title}: {choice.title}{stage}", self._done, self.total)
+                self._done += 1
+                if found.get("status", OK) == OK:
+                    self._runner.measure(source, choice, found)
+
+    def cases(self) -> list[Case]:
+        return [
+            case_of(graph, choice, found, self._runner.depth(choice))
+            for graph, choice, found in self._found
+            if found
+        ]
+
+
+def _order(count: int, number: int) -> Sequence[int]:
+    """Return the order of a round: forwards and backwards by turns, from another start each time."""
+    turned = [(at + number * max(1, count // 3)) % count for at in range(count)]
+    return turned[::-1] if number % 2 else turned
 
 
 def _named(graph: Graph, others: Sequence[Graph]) -> Graph:

@@ -42,14 +42,6 @@ class Limits:
         return self.memory if self.memory is not None else available() * 3 // 4
 
 
-class Interrupted(Exception):
-    """Ctrl-C came during a case; `case` has the findings so far."""
-
-    def __init__(self, case: Case) -> None:
-        super().__init__()
-        self.case = case
-
-
 class Runner:
     """Runs cases one after another."""
 
@@ -58,14 +50,11 @@ class Runner:
         effort: child.Effort,
         limits: Limits,
         depths: Sequence[int],
-        processes: int = 1,
     ) -> None:
-        """`processes` is how many measure the times of each case; the first measures the rest, too."""
         self._effort = effort
         self._limits = limits
         self._memory = limits.memory_bytes
         self._depths = tuple(depths)
-        self._processes = processes
         self._depth_of: dict[tuple[str, str], int | None] = {}
         self._has_waited = False
 
@@ -74,28 +63,26 @@ class Runner:
         found, ended = self._run(source, None)
         return {**found, **ended}
 
-    def case(self, source: Source, choice: Choice, graph: str) -> Case:
-        """Measure one case.  Raise `Interrupted` on Ctrl-C."""
-        case = Case(
-            graph,
-            choice.title,
-            choice.protocol,
-            choice.compress,
-            safe_to_read=choice.codec.capabilities.safe_to_read,
-        )
-        found: dict[str, Any] = {}
-        try:
-            for number in range(self._processes):
-                _, ended = self._run(source, choice, found, is_timed_only=number > 0)
-                if ended["status"] != OK:
-                    break
-            depth = self._depth(choice)
-        except KeyboardInterrupt:
-            ended = {"status": INTERRUPTED, "error": "interrupted by Ctrl-C"}
-            raise Interrupted(_with(case, {**found, **ended}, None)) from None
-        return _with(case, {**found, **ended}, depth)
+    def measure(self, source: Source, choice: Choice, found: dict[str, Any]) -> None:
+        """Measure one case for one round more, and add what was found; `status` and `error` say how it ended.
 
-    def _depth(self, choice: Choice) -> int | None:
+        The first round measures memory and fidelity, too.
+        """
+        is_timed_only = "status" in found
+        for name in ("encode", "decode"):
+            found.setdefault(name, []).append([])
+        try:
+            _, ended = self._run(source, choice, found, is_timed_only=is_timed_only)
+            found |= ended
+        except KeyboardInterrupt:
+            if is_timed_only:  # the rounds before count
+                del found["encode"][-1], found["decode"][-1]
+            else:
+                found["status"], found["error"] = INTERRUPTED, "interrupted by Ctrl-C"
+            raise
+
+    def depth(self, choice: Choice) -> int | None:
+        """Return how deep a codec goes, of the depths that are tried."""
         key = choice.title, repr(choice.codec.config())
         if key not in self._depth_of:
             found: dict[str, Any] = {}
@@ -156,22 +143,35 @@ class Runner:
                         reason = f"did not end within {took:.0f} s{f': {CAUSE}' if waits else ''}"
                         return {"status": TIMEOUT, "error": reason}
         code = process.wait()
-        if "status" in found:
-            return {"status": found.pop("status"), "error": found.pop("error", None)}
+        if "ended" in found:
+            return {"status": found.pop("ended"), "error": found.pop("reason", None)}
         return {"status": FAILED, "error": end_of(code, process.output())}
+
+
+_OF_THE_END: Final = {"status": "ended", "error": "reason"}
 
 
 def _enter(found: dict[str, Any], new: Mapping[str, Any]) -> None:
     for name, value in new.items():
-        if name in ("encode", "decode"):
-            found.setdefault(name, []).append(value)
+        if name in _OF_THE_END:
+            found[_OF_THE_END[name]] = value
+        elif name in ("encode", "decode"):
+            found[name][-1].append(value)
         elif name == "leak":
             found.setdefault("leaks", []).append(value)
         else:
             found[name] = value
 
 
-def _with(case: Case, found: Mapping[str, Any], depth: int | None) -> Case:
+def case_of(graph: str, choice: Choice, found: Mapping[str, Any], depth: int | None) -> Case:
+    """Return a case from what its rounds have found."""
+    case = Case(
+        graph,
+        choice.title,
+        choice.protocol,
+        choice.compress,
+        safe_to_read=choice.codec.capabilities.safe_to_read,
+    )
     fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": depth})
     losses = (*fidelity.losses, *found.get("leaks", ()))
     used = tuple(found.get("used", ()))
