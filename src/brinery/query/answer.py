@@ -72,7 +72,8 @@ class _Reversed:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Reversed) and bool(other.value == self.value)
 
-    __hash__ = None  # type: ignore[assignment]
+    def __hash__(self) -> int:
+        return hash(self.value)
 
 
 # -- groups
@@ -107,9 +108,7 @@ class _Least(_Count):
         if value is None:
             return
         found = rank(value)
-        if self._rank is None or (
-            self._rank < found if self.is_greatest else found < self._rank
-        ):
+        if self._rank is None or (self._rank < found if self.is_greatest else found < self._rank):
             self.result, self._rank = value, found
 
 
@@ -133,7 +132,9 @@ def _of_groups(question: Question, rows: Iterable[Row]) -> Iterable[Values]:
         try:
             state = found.get(key)
         except TypeError as error:
-            raise InvalidArgumentError(f"fields: cannot group by {values!r:.60}: {error}") from error
+            raise InvalidArgumentError(
+                f"fields: cannot group by {values!r:.60}: {error}"
+            ) from error
         if state is None:
             state = found[key] = values, [_FUNCTIONS[each.function]() for each in aggregates]
         for total, read in zip(state[1], reads, strict=True):

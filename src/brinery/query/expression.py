@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from brinery.errors import InvalidArgumentError
-from brinery.typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from brinery.query.column import Column
+from brinery.typing import Any
 
 
 class Expression:
@@ -35,7 +32,7 @@ class Expression:
             "write (1 < x) & (x < 2) in place of 1 < x < 2, and x.in_(values) in place of x in values"
         )
 
-    def columns(self) -> Iterator[Column]:
+    def columns(self) -> Iterator[Any]:
         """Yield the columns that are used, again where they are used again."""
         raise NotImplementedError
 
@@ -47,7 +44,7 @@ class _Joined(Expression):
     def __init__(self, parts: tuple[Expression, ...]) -> None:
         self.parts = parts
 
-    def columns(self) -> Iterator[Column]:
+    def columns(self) -> Iterator[Any]:
         """Yield the columns of all parts."""
         for part in self.parts:
             yield from part.columns()
@@ -78,7 +75,7 @@ class Not(Expression):
     def __init__(self, part: Expression) -> None:
         self.part = part
 
-    def columns(self) -> Iterator[Column]:
+    def columns(self) -> Iterator[Any]:
         """Yield the columns of the part."""
         return self.part.columns()
 
@@ -91,11 +88,11 @@ class Comparison(Expression):
 
     __slots__ = ("column", "operator", "value")
 
-    def __init__(self, column: Column, operator: str, value: Any) -> None:
-        """`operator` is ==, <, <=, >, >=, in, startswith or contains."""
+    def __init__(self, column: Any, operator: str, value: Any) -> None:
+        """`column` is a `Column`; `operator` is ==, <, <=, >, >=, in, startswith or contains."""
         self.column, self.operator, self.value = column, operator, value
 
-    def columns(self) -> Iterator[Column]:
+    def columns(self) -> Iterator[Any]:
         """Yield the column."""
         yield self.column
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections import namedtuple
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import starmap
 
 from brinery.errors import InvalidArgumentError
 from brinery.query.column import EXTRA, SEVERAL, Aggregate, Column, Columns, Field, Order
@@ -63,8 +64,7 @@ class Question(NamedTuple):
 
     def rows(self, values: Iterable[Sequence[Any]]) -> list[Any]:
         """Return the values as named tuples."""
-        make = _row_of(tuple(field.label for field in self.fields))._make
-        return [make(each) for each in values]
+        return [*starmap(_row_of(tuple(field.label for field in self.fields)), values)]
 
 
 def question_of(
@@ -122,4 +122,4 @@ def _check_groups(question: Question) -> None:
 
 @functools.lru_cache(maxsize=128)
 def _row_of(labels: tuple[str, ...]) -> Any:
-    return namedtuple("Row", labels, rename=True)  # type: ignore[misc] # noqa: PYI024
+    return namedtuple("Row", labels, rename=True)

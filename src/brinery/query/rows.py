@@ -24,7 +24,11 @@ def names_for(backend: Backend, where: Expression | None) -> list[str]:
     """Return, in order, names among which all records are for which `where` can hold."""
     prefix = ""
     for part in conjuncts(where):
-        if not isinstance(part, Comparison) or part.column.name != "id" or part.column.kind == EXTRA:
+        if (
+            not isinstance(part, Comparison)
+            or part.column.name != "id"
+            or part.column.kind == EXTRA
+        ):
             continue
         if part.operator in ("==", "in") and part.value is not None:
             wanted = part.value if part.operator == "in" else (part.value,)

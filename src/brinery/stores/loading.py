@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from brinery.graph.loading.load import load
 from brinery.session.options import Mapped
 from brinery.stores.arguments import one_of, required_id, several, wants_placeholders
-from brinery.stores.querying import Querying
+from brinery.stores.upkeep import Upkeep
 from brinery.typing import Any
 
 
-class Loading(Querying):
+class Loading(Upkeep):
     """The methods of a store that return objects for IDs."""
 
     def load(

@@ -26,7 +26,9 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
         backend = session.backend
         written = backend.written() if isinstance(backend, Overlay) else {}
         if not written and sql.columns.query(lambda query: query.can_answer(question)):
-            return _with_ids(session, question, sql.columns.query(lambda query: query.rows(question)))
+            return _with_ids(
+                session, question, sql.columns.query(lambda query: query.rows(question))
+            )
         refuse_foreign(question)
         values = _Values(sql, question, written)
         names = {*sql.columns.query(lambda query: query.names(question.where))}
@@ -62,7 +64,9 @@ def _is_id(field: Any) -> bool:
 class _Values:
     """The values of the extra columns that a question uses, as the open transactions leave them."""
 
-    def __init__(self, sql: SqlBackend, question: Question, written: Mapping[str, Put | None]) -> None:
+    def __init__(
+        self, sql: SqlBackend, question: Question, written: Mapping[str, Put | None]
+    ) -> None:
         self._sql = sql
         self._used = question.extra()
         self._columns = sorted(self._used)

@@ -68,9 +68,7 @@ class Query:
             with self._dialect.reading() as connection:
                 if used and (lacking := self._lacking(connection, used)):
                     if not question.omits_unfilled:
-                        raise self.unfilled_error(
-                            used, map(marked, lacking), sum(lacking.values())
-                        )
+                        raise self.unfilled_error(used, map(marked, lacking), sum(lacking.values()))
                     wanted = wanted.where(self._is_marked(lacking))
                 return [*map(tuple, connection.execute(wanted))]
         except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:

@@ -85,7 +85,11 @@ class Translator:
         from sqlalchemy import Boolean, Date, DateTime, Numeric
 
         kind = self.column(column).type
-        return isinstance(kind, (Boolean, Date, DateTime, Numeric)) or _is_whole(kind) or _is_text(kind)
+        return (
+            isinstance(kind, (Boolean, Date, DateTime, Numeric))
+            or _is_whole(kind)
+            or _is_text(kind)
+        )
 
     def can(self, where: Expression) -> bool:
         """Return whether the table answers an expression, with the meaning that it has for Python."""
