@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 
 from brinery.errors import InvalidArgumentError
-from brinery.query.expression import Comparison, Expression, Not, Some
+from brinery.query.expression import All, Comparison, Expression, Not, Some
 from brinery.typing import Any, Final
 
 TEXT: Final = "a text"
@@ -17,6 +17,8 @@ EXTRA: Final = "a value"
 SEVERAL: Final = "several values"
 """What a column has in each record: `ANY` is that of a tag, `EXTRA` that of a column of the user."""
 
+_HALF: Final = 0.5e-6
+"""Half a microsecond, in seconds."""
 _KINDS: Final = {
     "id": TEXT,
     "class_name": TEXT,
@@ -86,22 +88,22 @@ class Column(Field):
     __hash__ = object.__hash__
 
     def __eq__(self, value: object) -> Expression:  # type: ignore[override]
-        return Comparison(self, "==", self._checked(value))
+        return self._compared("==", value)
 
     def __ne__(self, value: object) -> Expression:  # type: ignore[override]
-        return Not(Comparison(self, "==", self._checked(value)))
+        return Not(self._compared("==", value))
 
     def __lt__(self, value: Any) -> Expression:
-        return self._ordered("<", value)
+        return self._compared("<", value)
 
     def __le__(self, value: Any) -> Expression:
-        return self._ordered("<=", value)
+        return self._compared("<=", value)
 
     def __gt__(self, value: Any) -> Expression:
-        return self._ordered(">", value)
+        return self._compared(">", value)
 
     def __ge__(self, value: Any) -> Expression:
-        return self._ordered(">=", value)
+        return self._compared(">=", value)
 
     def __bool__(self) -> bool:
         raise InvalidArgumentError(
@@ -122,10 +124,10 @@ class Column(Field):
         """Return the condition that the value is one of `values`."""
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise InvalidArgumentError(f"in_: expected a list of values, got {values!r:.60}")
-        checked = [self._checked(value) for value in values]
-        present = tuple(value for value in checked if value is not None)
-        found = Comparison(self, "in", present)
-        return found if len(present) == len(checked) else Some((found, self.is_(None)))
+        parts = [self._compared("==", value) for value in values]
+        if not all(isinstance(part, Comparison) and part.value is not None for part in parts):
+            return Some(tuple(parts))
+        return Comparison(self, "in", tuple(part.value for part in parts))
 
     def startswith(self, text: str) -> Expression:
         """Return the condition that the value is a text that begins with `text`, case included."""
@@ -154,13 +156,20 @@ class Column(Field):
             raise InvalidArgumentError(f"{function}: use order_by=store.columns.id and limit=1")
         return Aggregate(function, self)
 
-    def _ordered(self, operator: str, value: Any) -> Expression:
+    def _compared(self, operator: str, value: Any) -> Expression:
         checked = self._checked(value)
-        if checked is None:
+        if checked is None and operator != "==":
             raise InvalidArgumentError(
                 f"{self!r} {operator} None: expected {self.kind}; use is_(None) or is_not(None)"
             )
-        return Comparison(self, operator, checked)
+        if self.kind != TIME or checked is None or isinstance(value, (int, float)):
+            return Comparison(self, operator, checked)
+        # A datetime counts microseconds, a record less than these: it is all of its microsecond.
+        after = Comparison(self, ">=", checked - _HALF)
+        before = Comparison(self, "<", checked + _HALF)
+        if operator == "==":
+            return All((after, before))
+        return {"<": Not(after), "<=": before, ">": Not(before), ">=": after}[operator]
 
     def _text(self, method: str, text: Any) -> str:
         if self.kind not in (TEXT, ANY, EXTRA) or not isinstance(text, str):

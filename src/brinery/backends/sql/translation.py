@@ -250,10 +250,12 @@ def _is_whole(kind: Any) -> bool:
 
 def _fits(kind: Any, value: Any) -> bool:
     # Whether a column may hold an equal value: databases refuse others, or convert them.
-    from sqlalchemy import Boolean, Numeric
+    from sqlalchemy import Boolean, Date, DateTime, Numeric
 
+    if isinstance(value, str):
+        return _is_text(kind)
     if isinstance(value, bool):
         return isinstance(kind, Boolean)
-    if isinstance(kind, Boolean) or isinstance(value, (int, float)):
-        return _is_whole(kind) or (isinstance(kind, Numeric) and not isinstance(value, str))
-    return isinstance(value, str) if _is_text(kind) else not _is_whole(kind)
+    if isinstance(value, (int, float)):
+        return _is_whole(kind) or isinstance(kind, Numeric)
+    return isinstance(kind, (Date, DateTime, Numeric)) and isinstance(value, kind.python_type)
