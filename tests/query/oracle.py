@@ -188,13 +188,14 @@ def holds(what: Sequence[Any], facts: Facts) -> bool:
     if not is_same_kind or value is None:
         return False
     if kind in ("startswith", "contains"):
-        return value.startswith(wanted) if kind == "startswith" else wanted in value
-    return {
+        return str(value).startswith(wanted) if kind == "startswith" else wanted in value
+    found: bool = {
         "<": value < wanted,
         "<=": value <= wanted,
         ">": value > wanted,
         ">=": value >= wanted,
     }[kind]
+    return found
 
 
 def sort_key(value: Any) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def filled(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Sto
     """Give a store of each kind with the same records, and what they have."""
     engine, _, transacts = request.param.partition(", ")
     facts = population(7)
-    fields = {
+    fields: dict[Column[Any], Any] = {
         Column("rank", BigInteger): GET.rank,
         Column("label", String(200)): GET.label,
     }
@@ -118,7 +119,7 @@ def test_rows_are_sorted_and_cut_off_alike(filled: tuple[Store, list[Facts]]) ->
     compare()
 
 
-def _key(facts: Facts, name: str) -> Any:
+def _key(name: str, facts: Facts) -> Any:
     return name_of(facts.id) if name == "id" else sort_key(facts.value(name))
 
 

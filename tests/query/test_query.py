@@ -333,7 +333,7 @@ def test_unfilled_columns_are_noticed_where_ends_are_read(url: str) -> None:
 def test_extra_columns_of_many_types_are_compared(url: str) -> None:
     """By SQL, and where a tag is asked for as well by Python."""
     moment = datetime.datetime(2026, 11, 28, 18, 30)
-    fields = {
+    fields: dict[Column[Any], Any] = {
         Column("done", Boolean): GET.state["done"],
         Column("moment", DateTime): GET.state["moment"],
         Column("cost", Numeric(10, 2)): GET.state["cost"],
@@ -454,10 +454,9 @@ def test_a_record_that_goes_during_the_pass_is_left_out(
 ) -> None:
     """Between two batches anyone may remove one."""
     monkeypatch.setattr(querying, "_AT_ONCE", 1)
-    read = querying.read_rows
 
     def reading(backend: Backend, names: Any, *more: Any) -> Any:
-        found = [*read(backend, names, *more)]
+        found = [*read_rows(backend, names, *more)]
         if names == ["first"]:
             store.remove("second")
         return found

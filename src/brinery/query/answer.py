@@ -102,7 +102,8 @@ class _Least(_Count):
     is_greatest = False
 
     def __init__(self) -> None:
-        self.result = self._rank = None
+        self.result = None
+        self._rank: Any = None
 
     def add(self, value: Any) -> None:
         if value is None:

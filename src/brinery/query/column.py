@@ -125,9 +125,11 @@ class Column(Field):
         if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
             raise InvalidArgumentError(f"in_: expected a list of values, got {values!r:.60}")
         parts = [self._compared("==", value) for value in values]
-        if not all(isinstance(part, Comparison) and part.value is not None for part in parts):
-            return Some(tuple(parts))
-        return Comparison(self, "in", tuple(part.value for part in parts))
+        present = tuple(
+            part.value for part in parts if isinstance(part, Comparison) and part.value is not None
+        )
+        is_simple = len(present) == len(parts)
+        return Comparison(self, "in", present) if is_simple else Some(tuple(parts))
 
     def startswith(self, text: str) -> Expression:
         """Return the condition that the value is a text that begins with `text`, case included."""

@@ -39,7 +39,7 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
 
 
 def _with_ids(
-    session: Session, question: Question, rows: list[Sequence[Any]]
+    session: Session, question: Question, rows: Sequence[Sequence[Any]]
 ) -> Iterable[Sequence[Any]]:
     # Puts IDs in the place of names.
     places = {at for at, field in enumerate(question.fields) if _is_id(field)}
@@ -48,12 +48,14 @@ def _with_ids(
     (first, *_) = places
     backend = session.backend
     ids = {name: ids_of(backend, [name]) for name in escaped([row[first] for row in rows])}
-    if ids:
-        # Of a hashed name only the record has the ID, and may be removed since.
-        rows = [row for row in rows if ids.get(row[first], True)]
+    if not ids:
+        return rows
     return [
         [ids.get(each, (each,))[0] if at in places else each for at, each in enumerate(row)]
         for row in rows
+        if ids.get(
+            row[first], True
+        )  # the record alone has the ID of a hashed name, and may be gone
     ]
 
 

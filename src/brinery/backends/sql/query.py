@@ -42,7 +42,7 @@ class Query:
         """Return whether columns of the table answer a question."""
         return self._translator.can_answer(question)
 
-    def rows(self, question: Question) -> list[Sequence[Any]]:
+    def rows(self, question: Question) -> Sequence[Sequence[Any]]:
         """Return the values of the fields of a question that `can_answer` accepts; names for IDs.
 
         Raise `InvalidArgumentError` for arguments that are not expressions, `UnfilledColumnsError` for
@@ -70,7 +70,7 @@ class Query:
                     if not question.omits_unfilled:
                         raise self.unfilled_error(used, map(marked, lacking), sum(lacking.values()))
                     wanted = wanted.where(self._is_marked(lacking))
-                return [*map(tuple, connection.execute(wanted))]
+                return [*connection.execute(wanted)]
         except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
                 "where and order_by: expected expressions on store.columns, such as "
