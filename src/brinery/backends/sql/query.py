@@ -70,7 +70,7 @@ class Query:
                     if not question.omits_unfilled:
                         raise self.unfilled_error(used, map(marked, lacking), sum(lacking.values()))
                     wanted = wanted.where(self._is_marked(lacking))
-                return [*connection.execute(wanted)]
+                return [*map(tuple, connection.execute(wanted))]
         except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
                 "where and order_by: expected expressions on store.columns, such as "
