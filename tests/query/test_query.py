@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
@@ -27,8 +28,11 @@ from brinery import (
 )
 from brinery.backend import Backend
 from brinery.backends.sql.translation import Translator
+from brinery.query.column import Columns
+from brinery.query.evaluation import Row, condition
 from brinery.query.question import Question
 from brinery.query.rows import read_rows
+from brinery.record.record import new_metadata
 from brinery.stores import querying
 
 
@@ -128,8 +132,33 @@ def test_times_are_seconds_or_datetimes(store: Store) -> None:
     assert store.query(own & (columns.created < later) & (columns.created > 1.5e9)) == ["second"]
     (row,) = store.query(own, fields="created")
     assert store.query(own & (columns.created == row.created)) == ["second"]
+    for end in (datetime.datetime.min, datetime.datetime.max):
+        moment = end.replace(tzinfo=datetime.UTC)
+        assert bool(store.query(columns.created <= moment)) is (end.year > 2000)
     with pytest.raises(InvalidArgumentError, match="time zone"):
         store.query(columns.created > created.replace(tzinfo=None))
+
+
+def test_a_datetime_is_all_of_its_microsecond() -> None:
+    """Whatever the seconds of a record are between two microseconds."""
+    zone, columns, draw = datetime.UTC, Columns(), random.Random(1)
+    for number in range(3000):
+        seconds = draw.choice([0.0, 1e-7, 1.7e9]) + number * draw.choice([1e-7, 1.3e-7, 1.1])
+        moment = datetime.datetime.fromtimestamp(seconds, zone)
+        metadata = new_metadata(
+            id="a",
+            codec="pickle",
+            config={},
+            codec_version="1",
+            protocol=5,
+            class_name="m:A",
+            payload=(b"",),
+            created=seconds,
+        )
+        row = Row("a", metadata, 1, {})
+        later = moment + datetime.timedelta(microseconds=1)
+        assert condition((columns.created == moment) & (columns.created < later))(row)
+        assert not condition((columns.created == later) | (columns.created > moment))(row)
 
 
 def test_a_fraction_is_not_rounded(store: Store) -> None:

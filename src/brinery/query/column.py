@@ -17,8 +17,6 @@ EXTRA: Final = "a value"
 SEVERAL: Final = "several values"
 """What a column has in each record: `ANY` is that of a tag, `EXTRA` that of a column of the user."""
 
-_HALF: Final = 0.5e-6
-"""Half a microsecond, in seconds."""
 _KINDS: Final = {
     "id": TEXT,
     "class_name": TEXT,
@@ -167,8 +165,8 @@ class Column(Field):
         if self.kind != TIME or checked is None or isinstance(value, (int, float)):
             return Comparison(self, operator, checked)
         # A datetime counts microseconds, a record less than these: it is all of its microsecond.
-        after = Comparison(self, ">=", checked - _HALF)
-        before = Comparison(self, "<", checked + _HALF)
+        after = Comparison(self, ">=", _first_second(value, 0))
+        before = Comparison(self, "<", _first_second(value, 1))
         if operator == "==":
             return All((after, before))
         return {"<": Not(after), "<=": before, ">": Not(before), ">=": after}[operator]
@@ -199,6 +197,24 @@ class Column(Field):
         raise InvalidArgumentError(
             f"{self!r}: expected {self.kind} to compare with, got {value!r:.60}"
         )
+
+
+def _first_second(moment: Any, later: int) -> float:
+    """Return the first number of seconds whose datetime is `moment` or so many microseconds later."""
+    from datetime import UTC, datetime, timedelta
+
+    low = moment.timestamp() - 2e-6
+    high = low + 5e-6
+    try:
+        wanted = moment + timedelta(microseconds=later)
+        while low < (middle := (low + high) / 2) < high:
+            if datetime.fromtimestamp(middle, UTC) < wanted:
+                low = middle
+            else:
+                high = middle
+    except (OverflowError, ValueError, OSError):  # at the ends of the years that datetimes have
+        return float(moment.timestamp())
+    return high
 
 
 class Aggregate(Field):
