@@ -203,7 +203,7 @@ def _first_second(moment: Any, later: int) -> float:
     """Return the first number of seconds whose datetime is `moment` or so many microseconds later."""
     from datetime import UTC, datetime, timedelta
 
-    low = moment.timestamp() - 2e-6
+    low: float = moment.timestamp() - 2e-6
     high = low + 5e-6
     try:
         wanted = moment + timedelta(microseconds=later)
