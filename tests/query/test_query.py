@@ -14,6 +14,7 @@ from sqlalchemy import JSON, Boolean, Column, DateTime, Integer, Numeric, String
 
 from brinery import (
     GET,
+    ClosedError,
     FilesystemStore,
     InvalidArgumentError,
     MemoryStore,
@@ -396,6 +397,33 @@ def test_extra_columns_of_many_types_are_compared(url: str) -> None:
         assert store.query(fields=columns.cost.sum()) == [(Decimal("1.25"),)]
         with pytest.raises(InvalidArgumentError, match="cannot group"):
             store.query(fields=["names", columns.count()])
+
+
+def test_a_column_of_the_user_hides_one_of_its_name(url: str) -> None:
+    """Also that of the ID, which a query returns all the same; attributes of `Columns` leave it an item."""
+    fields: dict[Column[Any], Any] = {
+        Column(name, Integer): GET.rank for name in ("id", "tags", "note", "count")
+    }
+    with SqlStore(url, extra_fields=fields) as store:
+        store.save_many([Job(rank=2), Job(rank=1)], ["a", "b"])
+        columns = store.columns
+        for column in (columns.id, columns.tags, columns.note, columns["count"]):
+            assert store.query(column > 1) == store.query(column == 2, limit=5) == ["a"]
+            assert store.query(order_by=column) == ["b", "a"]
+            assert store.query(columns.host.is_(None), order_by=column) == ["b", "a"]
+            assert store.query(fields=[column.min(), columns.count()]) == [(1, 2)]
+            with store.transaction():
+                store.save(Job(rank=3), "c")
+                assert store.query(column > 1) == ["a", "c"]
+                store.remove("c")
+
+
+def test_a_closed_store_answers_nothing(store: Store) -> None:
+    """As for every other call."""
+    store.close()
+    for where in (store.columns.size > 0, store.columns.tags["run"] == 1):
+        with pytest.raises(ClosedError):
+            store.query(where)
 
 
 def test_other_databases_compare_texts_in_their_own_way(tmp_path: Path) -> None:

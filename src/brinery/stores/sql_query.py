@@ -24,7 +24,8 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
     """Return the values of the fields of a question.  Raise what `Store.query` raises."""
     with session.lock, session.call_lock, session.opened():
         backend = session.backend
-        written = backend.written() if isinstance(backend, Overlay) else {}
+        held = backend.written() if isinstance(backend, Overlay) else {}
+        written = {name: put for name, put in held.items() if not name.startswith(".")}
         if not written and sql.columns.query(lambda query: query.can_answer(question)):
             return _with_ids(
                 session, question, sql.columns.query(lambda query: query.rows(question))
@@ -32,7 +33,7 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
         refuse_foreign(question)
         values = _Values(sql, question, written)
         names = {*sql.columns.query(lambda query: query.names(question.where))}
-        names |= {name for name in written if not name.startswith(".")}
+        names |= written.keys()
         names -= values.check(omits_unfilled=question.omits_unfilled)
     extra = values.of if question.extra() else None
     return answer_from(question, rows_of(session, sorted(names), extra))
