@@ -471,6 +471,10 @@ def test_a_database_answers_without_reading_ends(url: str, monkeypatch: pytest.M
         assert watch.names == []
         assert store.query((columns.rank > 1) & ~columns.tags.contains("x")) == ["../c", "b"]
         assert sorted(watch.names) == ["%2E.%2Fc", "b"]
+        store.save(Job(), "task.1")
+        watch.names.clear()
+        assert store.query(columns.id.startswith("task.")) == ["task.1"]
+        assert watch.names == ["task.1"]
 
 
 def test_a_limit_ends_the_pass(monkeypatch: pytest.MonkeyPatch) -> None:

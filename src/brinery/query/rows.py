@@ -22,20 +22,23 @@ _NO_VALUES: Mapping[str, Any] = {}
 
 def names_for(backend: Backend, where: Expression | None) -> list[str]:
     """Return, in order, names among which all records are for which `where` can hold."""
-    prefix = ""
-    for part in conjuncts(where):
-        if (
-            not isinstance(part, Comparison)
-            or part.column.name != "id"
-            or part.column.kind == EXTRA
-        ):
-            continue
+    for part in _on_ids(where):
         if part.operator in ("==", "in") and part.value is not None:
             wanted = part.value if part.operator == "in" else (part.value,)
             return sorted({name_of(id_) for id_ in wanted if id_})
-        if part.operator == "startswith":
-            prefix = max(prefix, names_begin(part.value), key=len)
-    return sorted(backend.list(prefix))
+    return sorted(backend.list(beginning_of(where)))
+
+
+def beginning_of(where: Expression | None) -> str:
+    """Return a text with which the names of all records begin for which `where` can hold."""
+    parts = (part for part in _on_ids(where) if part.operator == "startswith")
+    return max((names_begin(part.value) for part in parts), key=len, default="")
+
+
+def _on_ids(where: Expression | None) -> Iterator[Comparison]:
+    for part in conjuncts(where):
+        if isinstance(part, Comparison) and part.column.name == "id" and part.column.kind != EXTRA:
+            yield part
 
 
 def read_rows(

@@ -6,6 +6,7 @@ from brinery.backends.overlay import Overlay
 from brinery.ids import escaped
 from brinery.query.answer import answer as answer_from
 from brinery.query.column import EXTRA, Column
+from brinery.query.rows import beginning_of
 from brinery.record.listing import ids_of
 from brinery.stores.querying import refuse_foreign, rows_of
 
@@ -32,11 +33,15 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
             )
         refuse_foreign(question)
         values = _Values(sql, question, written)
-        names = {*sql.columns.query(lambda query: query.names(question.where))}
-        names |= written.keys()
-        names -= values.check(omits_unfilled=question.omits_unfilled)
+        names = sql.columns.query(lambda query: query.names(question.where))
+        begin = beginning_of(question.where)
+        names = [name for name in names if name.startswith(begin)] if begin else names
+        if lacking := values.check(omits_unfilled=question.omits_unfilled):
+            names = [name for name in names if name not in lacking]
+        if written:
+            names = sorted({*names, *(written.keys() - lacking)})
     extra = values.of if question.extra() else None
-    return answer_from(question, rows_of(session, sorted(names), extra))
+    return answer_from(question, rows_of(session, names, extra))
 
 
 def _with_ids(
