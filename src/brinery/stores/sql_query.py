@@ -27,10 +27,12 @@ def answer(session: Session, sql: SqlBackend, question: Question) -> Iterable[Se
         backend = session.backend
         held = backend.written() if isinstance(backend, Overlay) else {}
         written = {name: put for name, put in held.items() if not name.startswith(".")}
-        if not written and sql.columns.query(lambda query: query.can_answer(question)):
-            return _with_ids(
-                session, question, sql.columns.query(lambda query: query.rows(question))
+        if not written:
+            rows = sql.columns.query(
+                lambda query: query.rows(question) if query.can_answer(question) else None
             )
+            if rows is not None:
+                return _with_ids(session, question, rows)
         refuse_foreign(question)
         values = _Values(sql, question, written)
         names = sql.columns.query(lambda query: query.names(question.where))
