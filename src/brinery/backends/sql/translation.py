@@ -7,7 +7,6 @@ is moved to the comparisons, and a negated one also holds for NULL.
 from __future__ import annotations
 
 import math
-from functools import partial
 from operator import ge, gt, le, lt
 
 from brinery.ids import name_of
@@ -150,19 +149,18 @@ class Translator:
         operator, value = where.operator, where.value
         if column is self._c.refs:
             return self._position(column, f'"{name_of(value)}"') > 0
-        literal = partial(_literal, column)
         if column is self._c.name:
             values = map(name_of, value) if operator == "in" else name_of(value)
             return column.in_([*values]) if operator == "in" else column == values
         if operator == "in":
-            return column.in_([literal(each) for each in value])
+            return column.in_(value)
         if operator == "==":
-            return column == literal(value)
+            return column == value
         if operator == "contains":
             return self._position(column, value) > 0
         if operator == "startswith":
             return func.substr(column, 1, len(value)) == value
-        return _ORDERS[operator](self._by_code_points(column), literal(value))
+        return _ORDERS[operator](self._by_code_points(column), value)
 
     def _position(self, column: Any, text: str) -> Any:
         from sqlalchemy import func
@@ -211,15 +209,6 @@ class Translator:
         if is_descending:
             return made.desc().nulls_last() if self._is_server else made.desc()
         return made.asc().nulls_first() if self._is_server else made.asc()
-
-
-def _literal(column: Any, value: Any) -> Any:
-    # A column of whole numbers would round another one that it is compared with.
-    if type(value) is not float:
-        return value
-    from sqlalchemy import Float, literal
-
-    return literal(value, Float(53))
 
 
 def _is_bindable(value: Any) -> bool:
