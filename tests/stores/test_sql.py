@@ -206,7 +206,7 @@ def test_columns_are_filled_and_queried(url: str) -> None:
         assert len(store.query()) == 5
         for where in ("state = 'DONE'", 5, lambda state: state == "DONE"):
             with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
-                store.query(where)  # type: ignore[arg-type]
+                store.query(where)
         with pytest.raises(InvalidArgumentError, match=r"store\.columns"):
             store.query(order_by="priority desc")
         for limit in (-1, "x", 2.5):

@@ -54,13 +54,12 @@ class _Change(NamedTuple):
     batch: int
 
 
-def _with_fields_of(former: _Change | None, put: Put) -> Put:
+def _with_fields_of(former: Put | None, put: Put) -> Put:
     """Return `put` with the columns that an earlier write here gave to the same object."""
     about = put.about
-    if about is None or about.fields is not None or former is None or former.put is None:
+    if about is None or about.fields is not None or former is None or former.about is None:
         return put
-    held = former.put.about
-    return put if held is None else put._replace(about=about._replace(fields=held.fields))
+    return put._replace(about=about._replace(fields=former.about.fields))
 
 
 class Overlay(Backend):
@@ -179,6 +178,15 @@ class Overlay(Backend):
         """Call `read` with these changes over one state of the backend below."""
         return self._base.read_one_state(lambda base: read(self._over(base)))
 
+    def written(self) -> dict[str, Put | None]:
+        """Return the puts that are held here and in overlays below, without bytes; None for a deletion."""
+        found = self._base.written() if isinstance(self._base, Overlay) else {}
+        with self._lock:
+            for name, change in self._changes.items():
+                put = None if change.version is None else change.put
+                found[name] = put and _with_fields_of(found.get(name), put)
+        return found
+
     def where(self, name: str) -> str:
         """Return where the bytes of `name` are, or will be."""
         return self._base.where(name)
@@ -227,7 +235,7 @@ class Overlay(Backend):
             version = versions[name] = BufferedVersion(self._owner)
             former = self._changes.pop(name, None)
             below = put.expect if former is None else former.expect
-            put = _with_fields_of(former, put)
+            put = _with_fields_of(former.put if former else None, put)
             self._changes[name] = _Change(start, size, version, below, put, self._batch)
         for each in removed:
             if type(each) is Unchanged:

@@ -17,9 +17,11 @@ from brinery.ids import name_of
 from brinery.persistable import PersistentId
 from brinery.record.annotation import Annotation
 from brinery.session.entry import Entry, Ghost, Held, Met, Weak
-from brinery.session.savepoint import Savepoint
 from brinery.session.sleepers import Sleepers
-from brinery.typing import Any, Final
+from brinery.typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from brinery.session.savepoint import Savepoint
 
 NOTHING: Final = object()
 Annotations = Mapping[str, Annotation]

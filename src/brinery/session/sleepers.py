@@ -13,8 +13,10 @@ from collections.abc import Container, Iterator, Sequence
 from brinery.backend import Version
 from brinery.reference import attributes_of, class_of, set_class
 from brinery.session.entry import Asleep, Entry, Weak
-from brinery.session.snapshot import Snapshot
-from brinery.typing import Any, Final
+from brinery.typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from brinery.session.snapshot import Snapshot
 
 _MOST_GRAPHS: Final = 8
 

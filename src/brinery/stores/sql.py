@@ -6,7 +6,6 @@ from brinery.backends.sql import SqlBackend
 from brinery.backends.sql.schema import DEFAULT_TABLE
 from brinery.codec import DEFAULT_PROTOCOL
 from brinery.errors import InvalidArgumentError, UrlError
-from brinery.record.listing import ids_of
 from brinery.record.payload import MAX_EXPANDED
 from brinery.registry.codecs import codec_options
 from brinery.stores.arguments import one_of, seconds, truth_of
@@ -16,13 +15,14 @@ from brinery.url import Url
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any
 
-    from sqlalchemy import Column, ColumnElement
-    from sqlalchemy.sql.base import ReadOnlyColumnCollection
+    from sqlalchemy import Column
 
     from brinery.ids import IdFactory
+    from brinery.query.column import Columns
+    from brinery.query.question import Question
     from brinery.registry.codecs import CodecArgument
     from brinery.transform import Transform
     from brinery.trust.policy import Trust
@@ -168,33 +168,16 @@ class SqlStore(Store):
         return self._sql.database.url.render_as_string(hide_password=False)
 
     @property
-    def columns(self) -> ReadOnlyColumnCollection[str, Column[Any]]:
-        """Return the columns for `query`: `class_name`, `codec`, `size`, `created`, and the further ones.
+    def columns(self) -> Columns:
+        """Return the columns for queries; those of `extra_fields` are among them."""
+        from brinery.query.column import Columns
 
-        `created` is in seconds since 1970, UTC; `size` in bytes.
-        """
-        return self._sql.database.schema.records.c
+        return Columns([*self._place.extra_fields])
 
-    def query(
-        self,
-        where: ColumnElement[bool] | None = None,
-        *,
-        order_by: Any = None,
-        limit: int | None = None,
-        unfilled: str = "error",
-    ) -> list[str]:
-        """Return the IDs of the objects whose columns match, decoding nothing.
+    def _answer(self, question: Question) -> Iterable[Sequence[Any]]:
+        from brinery.stores.sql_query import answer
 
-        `where` is an expression of SQLAlchemy, on `columns` or on those given as `extra_fields`;
-        `order_by` is a column or several; without it, IDs are ordered by name.  If they use columns of
-        `extra_fields` that are not filled for all objects, raise `UnfilledColumnsError`; with
-        ``unfilled="omit"``, leave out the objects without them.  Raise `InvalidArgumentError` for a value
-        that is not an expression, and `StorageError`.
-        """
-        omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
-        with self.session.lock, self.session.call_lock, self.session.opened():
-            names = self._sql.columns.query(where, order_by, limit, omits_unfilled=omits)
-            return ids_of(self._sql, names)
+        return answer(self._session, self._sql, question)
 
     def _place_elsewhere(self) -> SqlOptions:
         if not self._sql.capabilities.snapshot_reads:

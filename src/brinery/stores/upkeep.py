@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
-from brinery.stores.arguments import required_id, several
+from brinery.stores.arguments import one_of, required_id, several
 from brinery.stores.mapping import StoreMapping
 from brinery.typing import TYPE_CHECKING, Any
 
@@ -12,10 +12,66 @@ if TYPE_CHECKING:
     from brinery.operations.backup import BackupReport
     from brinery.operations.collect import GcReport
     from brinery.operations.dry_run import DryRunReport
+    from brinery.query.column import Columns
+    from brinery.query.question import Question
 
 
 class Upkeep(StoreMapping):
-    """The methods of a store that check, clean, back up and seal it."""
+    """The methods of a store that query, check, clean, back up and seal it."""
+
+    # -- queries
+
+    @property
+    def columns(self) -> Columns:
+        """Return the columns for queries."""
+        from brinery.query.column import Columns
+
+        return Columns()
+
+    def query(
+        self,
+        where: Any = None,
+        *,
+        fields: Any = None,
+        order_by: Any = None,
+        limit: int | None = None,
+        unfilled: str = "error",
+    ) -> list[Any]:
+        """Return the IDs of the objects that fit, or rows of values, decoding nothing.
+
+        `where` is an expression on `columns`: ``(store.columns.size > 1000) & (store.columns.tags["run"] ==
+        7)``.  `fields` are a column or several, by their names as well: then the answer is a list of named
+        tuples.  With aggregates among them, such as ``store.columns.count()``, there is one row for each
+        group of equal values in the other fields.  `order_by` are columns or aggregates, or several;
+        ``column.desc()`` sorts the largest first.  Without it, rows are sorted by the names of their
+        records, and groups by their values.
+
+        A database answers by SQL where it has all columns.  Else the ends of the records are read.
+        In a `SqlStore`, `where` and `order_by` may be expressions of SQLAlchemy, if the table has all other
+        columns of the query.  If a query uses columns of `extra_fields` that are not filled for all objects,
+        it raises `UnfilledColumnsError`; with ``unfilled="omit"``, the objects without them are left out.
+
+        Raise `InvalidArgumentError`, `StorageError`; where ends are read also `RecordError` for a damaged
+        record and, if the store was opened with a key, `SealError`.
+        """
+        from brinery.query.question import question_of
+
+        omits = one_of("unfilled", unfilled, ("error", "omit")) == "omit"
+        question = question_of(self.columns, where, fields, order_by, limit)
+        found = self._answer(question._replace(omits_unfilled=omits))
+        return [id_ for (id_,) in found] if fields is None else question.rows(found)
+
+    def count(self, where: Any = None, *, unfilled: str = "error") -> int:
+        """Return the number of objects that fit; the arguments are those of `query`, and so are errors."""
+        (row,) = self.query(where, fields=self.columns.count(), unfilled=unfilled)
+        return int(row[0])
+
+    def _answer(self, question: Question) -> Iterable[Sequence[Any]]:
+        from brinery.stores.querying import answer
+
+        return answer(self._session, question)
+
+    # -- upkeep
 
     def check(self, progress: Callable[[int, int], Any] | None = None) -> DryRunReport:
         """Try to decode every record, and report which would load, be upgraded or fail.

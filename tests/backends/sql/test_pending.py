@@ -26,6 +26,7 @@ from brinery.backends.sql.pending import LARGE
 from brinery.bench.run.memory import peak_of
 from brinery.errors import InvalidArgumentError
 from brinery.ids import name_of
+from brinery.query.question import Question
 
 ABOUT = About("module:Clässe", "pickle", 1.5, ("shared", "../odd"))
 COUNT = 5_000
@@ -168,8 +169,8 @@ def test_values_that_only_the_driver_knows_are_kept(url: str, native: bool) -> N
     moment = datetime.datetime(2026, 11, 28, 18, 30)
     with closing(SqlBackend(url, extra=[column], native=native)) as backend:
         check(backend, backend.commit(puts(about=ABOUT._replace(fields={"moment": moment}))))
-        found = backend.columns.query(backend.database.schema.records.c.moment == moment, None, 1)
-        assert found == ["Task.0"]
+        wanted = Question(backend.database.schema.records.c.moment == moment, limit=1)
+        assert backend.columns.query(lambda query: query.rows(wanted)) == [("Task.0",)]
 
 
 def test_a_large_commit_takes_little_memory(url: str) -> None:

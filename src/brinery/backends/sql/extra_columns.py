@@ -8,7 +8,7 @@ from brinery.errors import ReadOnlyError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
     from typing import Any, TypeVar
 
     from brinery.backends.sql.connection import ConnectionPool
@@ -45,27 +45,12 @@ class Columns:
         """Take `names` for those of all extra columns of the table."""
         self._known = frozenset(names)
 
-    def query(
-        self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool = False
-    ) -> Sequence[str]:
-        """Return the names of the records whose columns fit; see `SqlStore.query`."""
-        query = self._new_query()
-        return self.ask(lambda: query.names(where, order_by, limit, omits_unfilled=omits_unfilled))
-
     def unfilled(self, *, everything: bool = False) -> Mapping[str, frozenset[str]]:
         """Return the names of the records that lack extra columns of this store, and which ones they have.
 
         With `everything`, return all records.
         """
-        query = self._new_query()
-        return self.ask(lambda: query.unfilled(everything=everything))
-
-    def _new_query(self) -> Query:
-        from brinery.backends.sql.drivers import installed
-        from brinery.backends.sql.query import Query
-
-        with installed():
-            return Query(self._dialect, self._known)
+        return self.query(lambda query: query.unfilled(everything=everything))
 
     def fill(self, fillings: Iterable[Filling]) -> None:
         """Set the columns of records that are still in their versions; the records stay as they are."""
@@ -99,8 +84,13 @@ class Columns:
         except self._pool.errors as error:
             raise self._dialect.failure("fill columns", error) from error
 
-    def ask(self, question: Callable[[], T]) -> T:
-        """Return the answer of a question to the engine of SQLAlchemy; translate its errors."""
+    def query(self, ask: Callable[[Query], T]) -> T:
+        """Return what `ask` returns for the questions to the columns; translate the errors of SQLAlchemy."""
+        from brinery.backends.sql.drivers import installed
+        from brinery.backends.sql.query import Query
+
+        with installed():
+            query = Query(self._dialect, self._known)
         from sqlalchemy.exc import SQLAlchemyError
 
         errors: tuple[type[Exception], ...] = (SQLAlchemyError, *self._pool.errors)
@@ -108,7 +98,7 @@ class Columns:
             connection = None
             try:
                 with self._pool.use() as connection:  # a database in memory has one for all
-                    return question()
+                    return ask(query)
             except errors as error:
                 is_lost = connection is not None and self._pool.is_lost(error, connection)
                 if not (is_lost and left):

@@ -8,17 +8,21 @@ What such a row has in them is not of its record, so no query may use it.
 from __future__ import annotations
 
 from brinery.backends.sql.columns import marked, marker_of
+from brinery.backends.sql.connection import AT_ONCE
 from brinery.backends.sql.schema import FILLED
+from brinery.backends.sql.translation import Translator
 from brinery.errors import InvalidArgumentError, UnfilledColumnsError
+from brinery.query.expression import Expression, conjuncts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Sequence
     from typing import Any
 
     from sqlalchemy import Connection
 
     from brinery.backends.sql.dialect import Dialect
+    from brinery.query.question import Question
 
 
 class Query:
@@ -32,11 +36,14 @@ class Query:
         self._columns = self._own.union(columns)
         # Settings and the counter have no class.
         self._is_object = self._table.c.class_name.is_not(None)
+        self._translator = Translator(self._table, dialect.engine.dialect.name)
 
-    def names(
-        self, where: Any, order_by: Any, limit: int | None, *, omits_unfilled: bool
-    ) -> list[str]:
-        """Return the names of the records whose columns fit.
+    def can_answer(self, question: Question) -> bool:
+        """Return whether columns of the table answer a question."""
+        return self._translator.can_answer(question)
+
+    def rows(self, question: Question) -> Sequence[Sequence[Any]]:
+        """Return the values of the fields of a question that `can_answer` accepts; names for IDs.
 
         Raise `InvalidArgumentError` for arguments that are not expressions, `UnfilledColumnsError` for
         columns that records lack, unless those are omitted, and the errors of SQLAlchemy.
@@ -44,30 +51,66 @@ class Query:
         from sqlalchemy import select
         from sqlalchemy.exc import ArgumentError, CompileError
 
-        if limit is not None and (not isinstance(limit, int) or limit < 0):
-            raise InvalidArgumentError(f"limit: expected an integer >= 0, got {limit!r:.60}")
-        wanted = select(self._table.c.name).where(self._is_object)
-        several = order_by if isinstance(order_by, (list, tuple)) else [order_by]
+        translator, where = self._translator, question.where
         try:
+            if isinstance(where, Expression):
+                where = translator.clause(where)
+            fields = [translator.field(each) for each in question.fields]
+            orders = translator.orders(question)
+            wanted = select(*fields).where(self._is_object).order_by(*orders)
             if where is not None:
                 wanted = wanted.where(where)
-            if order_by is not None:
-                wanted = wanted.order_by(*several)
-            wanted = wanted.order_by(self._table.c.name)
-            if limit is not None:
-                wanted = wanted.limit(limit)
-            used = self._used_in(where, *several)
+            if question.is_grouped:
+                wanted = wanted.group_by(*map(translator.column, question.groups))
+            if question.limit is not None:
+                wanted = wanted.limit(question.limit)
+            used = self._used_in(where, *fields, *orders)
             with self._dialect.reading() as connection:
                 if used and (lacking := self._lacking(connection, used)):
-                    if not omits_unfilled:
-                        raise self._unfilled(used, lacking)
+                    if not question.omits_unfilled:
+                        raise self.unfilled_error(used, map(marked, lacking), sum(lacking.values()))
                     wanted = wanted.where(self._is_marked(lacking))
-                return [name for (name,) in connection.execute(wanted)]
+                return [*map(tuple, connection.execute(wanted))]
         except (ArgumentError, CompileError, TypeError, ValueError, OverflowError) as error:
             raise InvalidArgumentError(
-                "where and order_by: expected expressions of SQLAlchemy, such as "
-                f"store.columns.size > 1000: {error}"
+                "where and order_by: expected expressions on store.columns, such as "
+                f"store.columns.size > 1000, or those of SQLAlchemy: {error}"
             ) from error
+
+    def names(self, where: Expression | None) -> list[str]:
+        """Return names among which all records are for which `where` can hold, in order."""
+        from sqlalchemy import select
+
+        wanted = select(self._table.c.name).where(self._is_object).order_by(self._table.c.name)
+        for part in filter(self._translator.can, conjuncts(where)):
+            wanted = wanted.where(self._translator.clause(part))
+        with self._dialect.reading() as connection:
+            return [name for (name,) in connection.execute(wanted)]
+
+    def values(
+        self, names: Sequence[str], columns: Sequence[str]
+    ) -> dict[str, tuple[Any, dict[str, Any]]]:
+        """Return the version and the values in extra columns of those of `names` that are there."""
+        from sqlalchemy import select
+
+        table = self._table.c
+        wanted = select(table.name, table.version, *(table[each] for each in columns))
+        found = {}
+        with self._dialect.reading() as connection:
+            for at in range(0, len(names), AT_ONCE):
+                some = wanted.where(table.name.in_(names[at : at + AT_ONCE]))
+                for name, version, *values in connection.execute(some):
+                    found[name] = version, dict(zip(columns, values, strict=True))
+        return found
+
+    def lacking(self, used: frozenset[str]) -> dict[str, frozenset[str]]:
+        """Return the names of the records that lack one of the columns `used`, and which ones they have."""
+        with self._dialect.reading() as connection:
+            is_whole = not self._lacking(connection, used)
+        if is_whole:
+            return {}
+        found = self.unfilled(everything=True)
+        return {name: filled for name, filled in found.items() if not used <= filled}
 
     def unfilled(self, *, everything: bool = False) -> dict[str, frozenset[str]]:
         """Return the names of the records that lack extra columns of this store, and which ones they have.
@@ -117,12 +160,13 @@ class Query:
             if not used <= marked(marker)
         }
 
-    def _unfilled(
-        self, used: frozenset[str], lacking: Mapping[str | None, int]
+    def unfilled_error(
+        self, used: frozenset[str], filled: Iterable[frozenset[str]], count: int
     ) -> UnfilledColumnsError:
-        columns = used.difference(frozenset.intersection(*map(marked, lacking)))
+        """Return the error for `count` records that lack some of the columns, and have those in `filled`."""
+        columns = used.difference(frozenset.intersection(*filled))
         path = self._dialect.database.location
-        return UnfilledColumnsError(sum(lacking.values()), sorted(columns), path=path)
+        return UnfilledColumnsError(count, sorted(columns), path=path)
 
     def _is_marked(self, lacking: Collection[str | None]) -> Any:
         filled = self._table.c[FILLED]

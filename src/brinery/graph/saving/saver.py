@@ -30,10 +30,7 @@ from brinery.graph.saving.annotations import Annotations
 from brinery.graph.saving.conflict import CommitConflict, RecordsGoneError, check_is_record
 from brinery.graph.saving.encoder import Encoder, located
 from brinery.graph.saving.original import is_original
-from brinery.graph.saving.reached import not_reached
-from brinery.graph.saving.references import References
-from brinery.graph.saving.relied import ReliedOn
-from brinery.graph.saving.sleep import settle
+from brinery.graph.saving.relied import References, ReliedOn
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id
 from brinery.record.clock import now
@@ -158,6 +155,8 @@ class Saver:
             with GcPause():
                 self._write(chain(first, self._puts(1)), ids)
                 if self.session.is_lazy and self._may_skip and not self.has_inner:
+                    from brinery.graph.saving.sleep import settle
+
                     self.encoder.end_encoding()  # it refers to parts of what it has encoded last
                     settle(self.session, works, roots[0].obj, self._relied)
         return _as_ids(ids)
@@ -263,6 +262,8 @@ class Saver:
         if self._references.has_lost:
             for graph in self.works.graphs:
                 graph.has_lost = True
+        from brinery.graph.saving.reached import not_reached
+
         if lost := not_reached(self._identity, self.works, self._roots):
             raise RecordsGoneError([work.id for work in lost])  # so that all is looked at again
 
