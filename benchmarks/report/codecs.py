@@ -8,7 +8,7 @@ from pathlib import Path
 
 from brinery.bench import Report
 from brinery.bench.report.advice import advice
-from brinery.bench.report.table import HEADS, heading, rows_of
+from brinery.bench.report.table import heading, markdown_table, rows_of
 from brinery.bench.result import Graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -58,9 +58,7 @@ def _section(name: str, result: Report) -> str:
 def _table(result: Report, graph: Graph) -> Iterator[str]:
     rows, notes = rows_of(result, graph.name)
     yield f"### {name_of(graph)}\n\n{heading(graph)}.\n"
-    yield f"| {' | '.join(HEADS)} |\n|{'---|' * len(HEADS)}"
-    yield from (f"| {' | '.join(cells)} |" for cells in rows)
-    yield ""
+    yield f"{markdown_table(rows)}\n"
     yield from (f"- {note}" for note in notes)
     yield ""
     for each in result.recommendations:

@@ -45,20 +45,20 @@ class Timing:
     """The median by the wall clock."""
 
     @classmethod
-    def of(cls, rounds: Sequence[Sequence[tuple[float, float]]], clock: int = 0) -> Timing | None:
+    def of(cls, rounds: Sequence[Sequence[tuple[float, float]]]) -> Timing | None:
         """Return the statistics of rounds of measured times, None if there are none.
 
-        Each time has the seconds of the processor and those of the wall clock; `clock` says which counts.
+        Each time has the seconds that count, and those of the wall clock.
         """
         rounds = [each for each in rounds if each]
         if not rounds:
             return None
-        medians = [statistics.median(value[clock] for value in each) for each in rounds]
+        medians = [statistics.median(value[0] for value in each) for each in rounds]
         first = third = medians[0]
         if len(medians) > 1:
             first, _, third = statistics.quantiles(medians, n=4, method="inclusive")
         times = [value for each in rounds for value in each]
-        least = min(value[clock] for value in times)
+        least = min(value[0] for value in times)
         wall = statistics.median(value[1] for value in times)
         middle = statistics.median(medians)
         return cls(middle, first, third, least, len(times), tuple(medians), wall)
@@ -95,6 +95,8 @@ class Case:
     codec: str
     protocol: int | None = None
     compress: str | None = None
+    to: str | None = None
+    """The place that it was saved to and loaded from; None for memory."""
     status: str = OK
     error: str | None = None
     """Why there is no result, where `status` is not "ok"."""
@@ -117,7 +119,8 @@ class Case:
     def name(self) -> str:
         """Return codec, protocol and compression as one name: ``pickle:5 + lz4``."""
         codec = self.codec if self.protocol is None else f"{self.codec}:{self.protocol}"
-        return codec if self.compress is None else f"{codec} + {self.compress}"
+        codec = codec if self.compress is None else f"{codec} + {self.compress}"
+        return codec if self.to is None else f"{codec} in {self.to}"
 
     @property
     def key(self) -> tuple[str, str]:
@@ -198,6 +201,7 @@ class Recommendation:
     protocol: int | None
     compress: str | None
     reason: str
+    to: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

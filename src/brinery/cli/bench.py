@@ -59,6 +59,12 @@ _DEEP: Final = (*DEPTHS, 100_000)
 )
 @click.option("--compress", metavar="NAMES", help="Such as none,lz4,zstd:3. Default: none.")
 @click.option(
+    "--to",
+    multiple=True,
+    metavar="STORE",
+    help="Save to a new store there, and load from it: DIR, sqlite:///FILE, postgresql://…; may be repeated.",
+)
+@click.option(
     "--rounds",
     type=click.IntRange(min=1),
     help="How often each case is measured, in a process of its own. Default: 5.",
@@ -172,7 +178,7 @@ def _plan(options: SourceOptions, effort: Mapping[str, Any]) -> Plan:
         rounds=effort["rounds"] or (3 if quick else 5),
     )
     with _usage():
-        chosen = choices(effort["codecs"], effort["compress"])
+        chosen = choices(effort["codecs"], effort["compress"], effort["to"])
         sources, notes = sources_of(options)
     depths = _DEEP if is_large else DEPTHS
     runner = Runner(repeated, limits, depths)

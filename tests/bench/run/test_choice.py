@@ -36,7 +36,12 @@ def test_all_installed_codecs_are_compared_by_default() -> None:
 def test_a_codec_may_be_an_instance() -> None:
     """It makes the same choice in another process."""
     (choice,) = choices([PickleCodec(protocol=3)], None)
-    assert choice.described() == {"codec": "pickle", "config": {"protocol": 3}, "compress": None}
+    assert choice.described() == {
+        "codec": "pickle",
+        "config": {"protocol": 3},
+        "compress": None,
+        "to": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,8 @@ from brinery.bench.intervals import (
 from brinery.bench.report.units import shown_bytes, shown_seconds
 from brinery.bench.result import Case, Recommendation
 
+_CLOSE: Final = 1.2
+"""The factor up to which the times of single rounds count as the same."""
 _SAME_SIZE: Final = 1.005
 """The factor up to which sizes count as the same."""
 _SMALLER: Final = 0.9
@@ -41,7 +43,7 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> Recommendation | None:
     if not whole:
         return None
     best = min(whole, key=lambda case: case.both_seconds)
-    level = [case for case in whole if not is_slower(ratio(case.both_rounds, best.both_rounds))]
+    level = [case for case in whole if not _is_slower(case, best)]
     # Of those that are not shown to be slower than the best, the one that was named first.
     chosen = level[0]
     unsure = [case for case in level if _is_unsure(case, chosen)]
@@ -54,7 +56,15 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> Recommendation | None:
             "machine, or with more --rounds."
         )
     reason = " ".join(sentences)
-    return Recommendation(graph, kind, chosen.codec, chosen.protocol, chosen.compress, reason)
+    return Recommendation(
+        graph, kind, chosen.codec, chosen.protocol, chosen.compress, reason, chosen.to
+    )
+
+
+def _is_slower(case: Case, best: Case) -> bool:
+    found = ratio(case.both_rounds, best.both_rounds)
+    # Of single rounds nothing is known but that equal ones differ by as much.
+    return case.both_seconds > _CLOSE * best.both_seconds if found is None else is_slower(found)
 
 
 def _is_unsure(case: Case, other: Case) -> bool:
@@ -67,7 +77,10 @@ def _why(chosen: Case, level: Sequence[Case], unsure: Sequence[Case], whole: Seq
     times = f"{_times(chosen)}, {shown_bytes(chosen.bytes or 0)}"
     if len(whole) == 1:
         return f"{chosen.name} is the only one that keeps everything: {times}."
-    sentence = f"{chosen.name}: {times}. No other that keeps everything is shown to be faster by {MARGIN - 1:.0%}"
+    sentence = (
+        f"{chosen.name}: {times}. No other that keeps everything is shown to be faster by "
+        f"{MARGIN - 1:.0%}"
+    )
     same = [case.name for case in level if case is not chosen and case not in unsure]
     if same:
         sentence += f"; with {_listed(same)} there is no difference that matters"

@@ -43,8 +43,8 @@ class Change:
 def changes(old: Result, new: Result, threshold: float) -> list[Change]:
     """Return the figures that changed by more than the factor `threshold`, and the cases that are gone.
 
-    A time counts as changed only if the rounds of the two runs show it (Welch's t-test, 99 %), and, unless both
-    are steady, by more than the factor `UNSTEADY`.
+    A time counts as changed only if the rounds of the two runs show it (Welch's t-test, 99 %), and, unless
+    both are steady, by more than the factor `UNSTEADY`.
     """
     times = threshold if is_steady(old, new) else max(threshold, UNSTEADY)
     before, after = ({case.key: case for case in result.cases} for result in (old, new))

@@ -11,7 +11,7 @@ from brinery.bench.result import OK, Case
 _BUSY: Final = 0.5
 """Programs that want to run, for each core, from which on a machine is called busy."""
 _WAITED: Final = 1.2
-"""The factor of wall clock to processor time from which on a machine is called busy."""
+"""The factor of wall clock to the time that counts from which on a machine is called busy."""
 
 
 def load_warning(machine: Mapping[str, Any]) -> str | None:
@@ -20,8 +20,8 @@ def load_warning(machine: Mapping[str, Any]) -> str | None:
     if load / cores <= _BUSY:
         return None
     return (
-        f"The machine was busy before the run: {load:g} programs wanted to run on {cores} cores. Times are "
-        "those of the processor, which other programs disturb less than the clock on the wall, but they do."
+        f"The machine was busy before the run: {load:g} programs wanted to run on {cores} cores. The time in "
+        "which they have the processor is not counted, but they disturb the rest, too."
     )
 
 

@@ -20,18 +20,17 @@ from typing import Any, Final
 
 from brinery.bench.nodes import has_functions, nodes_of
 from brinery.bench.result import FAILED, OK, REFUSED
+from brinery.bench.run.clock import Clock, Times
 from brinery.bench.run.fidelity import compared, deepest, elsewhere
 from brinery.bench.run.memory import peak_of, resident
 from brinery.bench.run.source import source_from
+from brinery.bench.run.target import Memory, Place
 from brinery.codec import Codec
 from brinery.errors import BrineryError, EncodeError
 from brinery.registry.codecs import codec_from
-from brinery.stores.memory import MemoryStore
 from brinery.stores.store import Store
 from brinery.verify.description import lives_here
 
-Times = tuple[float, float]
-"""Seconds of the processor, and of the wall clock."""
 Send = Callable[..., None]
 """Sends one or several findings to the parent, by name."""
 
@@ -120,22 +119,31 @@ class _Measurement:
     ) -> None:
         self._roots = roots
         self._codec = codec
-        self._compress = job["compress"]
+        self._clock = Clock()
+        self._memory = Memory(codec, job["compress"])
+        to = job.get("to")
+        self._target = self._memory if to is None else Place(to, codec, job["compress"])
         self._effort = Effort(**job["effort"])
         self._seconds_elsewhere = job["timeout"]
         self._is_timed_only = job.get("is_timed_only", False)
         self._send = send
 
     def run(self, *, functions: bool, is_here: bool) -> None:
+        try:
+            self._measure(functions=functions, is_here=is_here)
+        finally:
+            self._target.end()
+
+    def _measure(self, *, functions: bool, is_here: bool) -> None:
         # A trifle first, so that imports on first use are not measured.
-        trifle = self._new_store()
+        trifle = self._target.new()
         trifle.load(trifle.save([], "trifle"))
         saved = self._measure_encoding()
         lost: tuple[str, ...] = ()
         if (functions or is_here) and not self._is_timed_only:
             # Before anything is loaded: a class by value may be the one that the graph has, and be changed.
             lost = elsewhere(
-                lambda verify: self._save(self._new_store(), verify=verify),
+                lambda verify: self._save(self._memory.new(), verify=verify),
                 self._roots,
                 self._seconds_elsewhere,
             )
@@ -143,14 +151,11 @@ class _Measurement:
         if not self._is_timed_only:
             self._compare(*saved, lost, functions=functions)
 
-    def _new_store(self) -> Store:
-        return MemoryStore(codec=self._codec, compress=self._compress)
-
     def _save(self, store: Store, **options: Any) -> list[Any]:
         return store.save_many(self._roots, **options)
 
     def _measure_encoding(self) -> tuple[Store, list[Any]]:
-        first = self._new_store()
+        first = self._target.new()
         ids: list[Any] = []
         if self._is_timed_only:
             ids += self._save(first)
@@ -161,30 +166,29 @@ class _Measurement:
         self._send(bytes=size, used=sorted({info.codec for info in infos}))
 
         def once() -> Times:
-            store = self._new_store()
-            start = _now()
+            store = self._target.new()
+            start = self._clock.now()
             self._save(store)
-            return _since(start)
+            return self._clock.since(start)
 
         self._repeat("encode", once, size)
+        if self._target is not self._memory:
+            first = self._target.new()
+            ids = self._save(first)
         return first, ids
 
     def _measure_decoding(self, saved: Store, ids: list[Any]) -> None:
         def load() -> Times:
-            store = self._reopened(saved)
-            start = _now()
+            store = self._target.again(saved)
+            start = self._clock.now()
             found = store.load_many(ids)
-            times = _since(start)
+            times = self._clock.since(start)
             del found
             return times
 
         if not self._is_timed_only:
             self._send(peak_decode_bytes=peak_of(load))
         self._repeat("decode", load, sum(saved.info(id_).size for id_ in saved.list()))
-
-    def _reopened(self, saved: Store) -> Store:
-        # With this codec object: it may not be registered.
-        return Store(saved.backend, codec=self._codec, compress=self._compress)
 
     def _repeat(self, name: str, once: Callable[[], Times], size: int) -> None:
         once()  # warms up
@@ -211,7 +215,7 @@ class _Measurement:
     def _compare(
         self, saved: Store, ids: list[Any], lost: tuple[str, ...], *, functions: bool
     ) -> None:
-        fidelity = compared(self._roots, self._reopened(saved).load_many(ids))
+        fidelity = compared(self._roots, self._target.again(saved).load_many(ids))
         fidelity = replace(
             fidelity,
             equal=fidelity.equal and (functions or not lost),
@@ -219,15 +223,6 @@ class _Measurement:
             losses=(*fidelity.losses, *lost),
         )
         self._send(fidelity=asdict(fidelity))
-
-
-def _now() -> Times:
-    return time.process_time(), time.perf_counter()
-
-
-def _since(start: Times) -> Times:
-    end = _now()
-    return end[0] - start[0], end[1] - start[1]
 
 
 def _brief(error: BaseException) -> str:

@@ -17,6 +17,7 @@ from brinery.registry.codecs import (
     make_codec,
 )
 from brinery.registry.transforms import make_transform
+from brinery.url import Url
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,13 @@ class Choice:
     """The name that the codec was given by, without the protocol: "pickle", "auto"."""
     codec: Codec
     compress: str | None = None
+    to: str | None = None
+    """The URL or path of the place to save to; None for memory."""
+
+    @property
+    def place(self) -> str | None:
+        """Return the place without its secrets, as results name it."""
+        return None if self.to is None else _shown(self.to)
 
     @property
     def protocol(self) -> int | None:
@@ -39,13 +47,16 @@ class Choice:
             "codec": self.codec.name,
             "config": self.codec.config(),
             "compress": self.compress,
+            "to": self.to,
         }
 
 
 def choices(
-    codecs: str | Iterable[CodecArgument] | None, compress: str | Iterable[str] | None
+    codecs: str | Iterable[CodecArgument] | None,
+    compress: str | Iterable[str] | None,
+    to: Iterable[str] | None = None,
 ) -> list[Choice]:
-    """Return all combinations of the given codecs and compressions.
+    """Return all combinations of the given codecs, compressions and places.
 
     A codec is ``"pickle"``, ``"pickle:2"``, ``"auto"``, a `Codec`, or a list of these: a chain.  By
     default these are all installed codecs and ``"auto"``, without compression.  Raise `BrineryError` for a
@@ -53,10 +64,18 @@ def choices(
     """
     named = [_named(codec) for codec in _listed(codecs) or _installed()]
     stages = [_stage(name) for name in _listed(compress) or ["none"]]
-    found = [Choice(title, codec, stage) for title, codec in named for stage in stages]
+    places: list[str | None] = [*to] if to else [None]
+    found = [
+        Choice(title, codec, stage, place)
+        for place in places
+        for title, codec in named
+        for stage in stages
+    ]
     # Two instances with different options have one name, but are two choices.
     return list(
-        {(c.title, type(c.codec), repr(c.codec.config()), c.compress): c for c in found}.values()
+        {
+            (c.title, type(c.codec), repr(c.codec.config()), c.compress, c.to): c for c in found
+        }.values()
     )
 
 
@@ -102,6 +121,11 @@ def _stage(name: str) -> str | None:
         return None
     make_transform(name)  # raises now for an unknown name, or a missing library
     return name
+
+
+def _shown(place: str) -> str:
+    url = Url(place, force_abs=False)
+    return place if url.scheme == "file" else url.without_secrets()
 
 
 def titles(chosen: Sequence[Choice]) -> str:

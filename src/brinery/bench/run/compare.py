@@ -20,6 +20,7 @@ def compare(
     codecs: str | Iterable[CodecArgument] | None = None,
     compress: str | Iterable[str] | None = None,
     *,
+    to: Iterable[str] | None = None,
     seconds: float = 0.1,
     rounds: int = 5,
     timeout: float = 60.0,
@@ -33,6 +34,9 @@ def compare(
         that are installed.
     `compress`
         Such as ``"none,lz4,zstd:3"``.
+    `to`
+        URLs and paths: cases are saved to and loaded from a new store at each, and the flush to the disk is
+        part of it.  Without, stores are in memory.
     `seconds`
         In each round encoding and decoding are repeated for that long each, but at least three times.
     `rounds`
@@ -49,7 +53,7 @@ def compare(
     """
     plan = Plan(
         [Given(obj)],
-        choices(codecs, compress),
+        choices(codecs, compress, to),
         effort=Effort(seconds, rounds=rounds),
         limits=Limits(timeout, memory),
         command="brinery.bench.compare",

@@ -13,6 +13,7 @@ from brinery.bench.report.report import Report
 from brinery.bench.result import OK, Case, Graph
 from brinery.bench.run.child import Effort
 from brinery.bench.run.choice import Choice
+from brinery.bench.run.clock import NAME
 from brinery.bench.run.fidelity import DEPTHS
 from brinery.bench.run.machine import machine, versions
 from brinery.bench.run.runner import Limits, Runner, case_of
@@ -64,7 +65,7 @@ def run(plan: Plan, progress: Progress = lambda name, done, total: None) -> Repo
         versions=versions(),
         settings={
             "size": plan.size,
-            "clock": "processor",
+            "clock": NAME,
             "repeats": f"{plan.effort.least} to {plan.effort.most}, for {plan.effort.seconds:g} s",
             "warmup": 1,
             "rounds": plan.effort.rounds,
@@ -94,7 +95,9 @@ class _Run:
     def measure(self, source: Source) -> None:
         graph = _named(source.describe(), self.graphs)
         self.graphs.append(graph)
-        chosen = [(graph.name, choice, {}) for choice in self._plan.choices]
+        chosen: list[tuple[str, Choice, dict[str, Any]]] = [
+            (graph.name, choice, {}) for choice in self._plan.choices
+        ]
         for number in range(self._plan.effort.rounds):
             for at in _order(len(chosen), number):
                 entry = chosen[at]
@@ -102,6 +105,7 @@ class _Run:
                     self._found.append(entry)
                 _, choice, found = entry
                 stage = f" + {choice.compress}" if choice.compress else ""
+                stage += f" in {choice.place}" if choice.to else ""
                 self._progress(f"{graph.title}: {choice.title}{stage}", self._done, self.total)
                 self._done += 1
                 if found.get("status", OK) == OK:

@@ -105,6 +105,7 @@ class Runner:
             "timeout": self._limits.timeout,
             "is_timed_only": is_timed_only,
             "compress": None if choice is None else choice.compress,
+            "to": None if choice is None else choice.to,
         }
         if isinstance(source, Given):
             codec = None if choice is None else choice.codec
@@ -170,6 +171,7 @@ def case_of(graph: str, choice: Choice, found: Mapping[str, Any], depth: int | N
         choice.title,
         choice.protocol,
         choice.compress,
+        to=choice.place,
         safe_to_read=choice.codec.capabilities.safe_to_read,
     )
     fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": depth})
