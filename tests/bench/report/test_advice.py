@@ -108,6 +108,14 @@ def test_a_faster_codec_is_recommended_and_others_are_named() -> None:
     assert not advice([cases[-1]])
 
 
+def test_the_smaller_of_two_that_are_as_fast_is_recommended() -> None:
+    """As with protocols of pickle."""
+    rng = random.Random(6)
+    cases = [case("one", noisy(1, rng)), case("two", noisy(1, rng), size=700)]
+    (found,) = advice(cases)
+    assert (found.codec, found.kind) == ("two", "recommended")
+
+
 def test_rounds_that_do_not_agree_decide_nothing() -> None:
     """The advice says so, and what to do."""
     cases = [case("one", [1.0, 3.0, 0.9, 2.5, 1.1]), case("two", [1.0, 0.8, 1.2, 0.9, 1.0])]

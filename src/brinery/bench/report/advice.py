@@ -44,8 +44,8 @@ def _advice_for(graph: str, cases: Sequence[Case]) -> Recommendation | None:
         return None
     best = min(whole, key=lambda case: case.both_seconds)
     level = [case for case in whole if not _is_slower(case, best)]
-    # Of those that are not shown to be slower than the best, the one that was named first.
-    chosen = level[0]
+    # Of those that are not shown to be slower than the best, the smallest; of these, that named first.
+    chosen = _smallest(level)
     unsure = [case for case in level if _is_unsure(case, chosen)]
     sentences = [_why(chosen, level, unsure, whole), *_others(chosen, whole, level, cases)]
     kind = RECOMMENDED
