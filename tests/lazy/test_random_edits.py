@@ -5,12 +5,14 @@ from __future__ import annotations
 import gc
 import random
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.lazy.walk import walk
 
-from brinery import MemoryStore, Persistable, Store
+from brinery import MemoryStore, Persistable, Store, make_store
 from brinery.session.entry import Asleep
 
 
@@ -165,12 +167,18 @@ def step(sides: list[Side], rng: random.Random, number: int, saves: list[str]) -
                     walk(side.store, side.root)
 
 
-def edit(seed: int, codec: str, steps: int, patch: pytest.MonkeyPatch) -> int:
-    """Edit both, compare after each save; return how many objects slept at the end."""
+def edit(
+    seed: int,
+    codec: str,
+    steps: int,
+    patch: pytest.MonkeyPatch,
+    make: Callable[..., Any] = MemoryStore,
+) -> int:
+    """Edit both, the lazy one in what `make` opens; compare after each save; return how many slept."""
     patch.setattr("brinery.graph.saving.sleep._FEW", 1)
     patch.setattr("brinery.graph.saving.sleep._LARGE", 10)
     rng = random.Random(seed)
-    lazy, eager = MemoryStore(codec=codec, lazy=True), MemoryStore(codec=codec)
+    lazy, eager = make(codec=codec, lazy=True), MemoryStore(codec=codec)
     sides = [Side(lazy), Side(eager)]
     with lazy, eager:
         for side in sides:
@@ -198,3 +206,14 @@ def test_a_lazy_store_writes_what_another_one_writes(
     """Whatever is held outside, and however it is saved."""
     slept = edit(seed, codec, 150, monkeypatch)
     assert (slept > 0) == (codec != "dill")
+
+
+@pytest.mark.parametrize("engine", ["directory", "sqlite"])
+@pytest.mark.parametrize("seed", range(20, 24))
+def test_in_other_engines(
+    seed: int, engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They write the same."""
+    url = f"sqlite:///{tmp_path}/a.db" if engine == "sqlite" else str(tmp_path / "a")
+    opened = partial(make_store, url, durability="process")
+    assert edit(seed, "pickle", 100, monkeypatch, opened) > 0
