@@ -176,7 +176,7 @@ def edit(
 ) -> int:
     """Edit both, the lazy one in what `make` opens; compare after each save; return how many slept."""
     patch.setattr("brinery.graph.saving.sleep._FEW", 1)
-    patch.setattr("brinery.graph.saving.sleep._LARGE", 10)
+    patch.setattr("brinery.graph.saving.sleep.LARGE", 10)
     rng = random.Random(seed)
     lazy, eager = make(codec=codec, lazy=True), MemoryStore(codec=codec)
     sides = [Side(lazy), Side(eager)]

@@ -164,7 +164,7 @@ def test_a_large_list_that_was_looked_at(
     store: MemoryStore, encoded: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It is compared with what it was, and not encoded; also while somebody holds it."""
-    monkeypatch.setattr(sleep, "_LARGE", 20)
+    monkeypatch.setattr(sleep, "LARGE", 20)
     net = settled(store)
     encoded.clear()
     net.jobs[3].n = 100

@@ -120,7 +120,7 @@ class IdentityMap:
         """Enter a living object, whose entry is given, as a ghost."""
         ghost = Ghost(obj, self._callback)
         ghost.id, ghost.key, ghost.met, ghost.position = str(entry.id), entry.key, met, 0
-        self.sleepers.forget()
+        self.sleepers.note_lost(entry)
         self.put_back(ghost)
 
     def put_back(self, entry: Entry) -> None:
@@ -223,7 +223,6 @@ class IdentityMap:
                 by_id[id_] = entry
                 if former.key != key:
                     # The record belongs to another object now: the former object counts as new again.
-                    self.sleepers.forget()
                     self._drop(former)
 
     def _held_entry(self, key: int, obj: Any) -> Held:
@@ -242,6 +241,7 @@ class IdentityMap:
         key = entry.key
         if self._savepoints:
             self._savepoints[-1].note(key, self._by_key.get(key))
+        self.sleepers.forget_with(entry)
         if self._by_id.get(entry.id) is entry:
             del self._by_id[entry.id]
         if type(entry) is Ghost:
@@ -253,7 +253,6 @@ class IdentityMap:
 
     def remove(self, id_: str) -> None:
         """Forget the object `id_`, whose record was removed."""
-        self.sleepers.forget()
         entry = self._by_id.get(id_)
         if entry is not None:
             self._drop(entry)
@@ -269,7 +268,6 @@ class IdentityMap:
         """Forget that `obj` is the object `id_`, if it is."""
         entry = self._by_id.get(id_)
         if entry is not None and entry() is obj:
-            self.sleepers.forget()
             self._drop(entry)
 
     def clear(self) -> None:
@@ -281,8 +279,9 @@ class IdentityMap:
 
     def forget(self, id_: str) -> None:
         """Make a later load read `id_` again; its living object keeps the ID."""
-        self.sleepers.forget()
-        self._by_id.pop(id_, None)
+        entry = self._by_id.pop(id_, None)
+        if entry is not None:
+            self.sleepers.forget_with(entry)
 
     def forget_each(self, ids: Iterable[str]) -> None:
         """Make later loads read `ids` again; their living objects keep the IDs."""

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from contextlib import suppress
 
 from brinery.codec import Codec, Sink
 from brinery.graph.comparison import Reloading
 from brinery.graph.ghost import state_of
+from brinery.graph.saving.conflict import RecordsGoneError
 from brinery.graph.saving.inner import saver_for
-from brinery.graph.saving.work import Root, Work
+from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.ids import as_id, name_of
 from brinery.session.session import Session
 from brinery.typing import Any, Final, NamedTuple
@@ -40,11 +42,23 @@ def changes(session: Session, objects: Sequence[Any], *, deep: bool = True) -> l
         raise _Enough
 
     with session.lock, session.call_lock, session.opened():
-        saver = saver_for(session, session.save_options._replace(check=stop, deep=deep))
-        saver.works.give_ids(lambda _: f"new.{len(saver.works.found)}.{id(saver)}")
-        with suppress(_Enough):
-            saver.save([Root(obj, None) for obj in objects])
+        while True:
+            saver = saver_for(session, session.save_options._replace(check=stop, deep=deep))
+            works = saver.works
+            works.give_ids(functools.partial(_provisional, works))
+            try:
+                saver.save([Root(obj, None) for obj in objects])
+            except RecordsGoneError:  # some are not reached any more: look again
+                found.clear()
+                continue
+            except _Enough:
+                pass
+            break
         return [_change(session, work, codec) for work, codec in found]
+
+
+def _provisional(works: WorkList, _: Any) -> str:
+    return f"new.{len(works.found)}.{id(works)}"
 
 
 def _change(session: Session, work: Work, codec: Codec) -> Change:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from brinery.graph.loading.ghosts import reached_ghosts
+from brinery.graph.saving.parts import has_plain_state
 from brinery.graph.saving.work import Root, Work, WorkList
 from brinery.session.identity import IdentityMap
 from brinery.session.sleepers import SavedGraph
-from brinery.typing import Any
+from brinery.typing import Any, Final
 
 
 def not_reached(identity: IdentityMap, works: WorkList, roots: Sequence[Root]) -> list[Work]:
@@ -22,7 +23,8 @@ def not_reached(identity: IdentityMap, works: WorkList, roots: Sequence[Root]) -
     if not added or not doubtful:
         return []
     for graph in doubtful:
-        _prune(identity, graph)
+        if not _prune(identity, graph):
+            return added
     keys: dict[int, Any] = {}
     reached_ghosts([root.obj for root in roots], (), keys)
     return [work for work in added if id(work.obj) not in keys]
@@ -32,10 +34,17 @@ def _is_root(work: Work, roots: Sequence[Root]) -> bool:
     return any(work.obj is root.obj for root in roots)
 
 
-def _prune(identity: IdentityMap, graph: SavedGraph) -> None:
-    entry = identity.at(graph.key)
-    root = None if entry is None else entry()
+def _prune(identity: IdentityMap, graph: SavedGraph) -> bool:
+    # Return False if it is not known what is reached, because code of the user makes the states.
     keys: dict[int, Any] = {}
-    reached_ghosts([root], (), keys)
+    reached_ghosts([graph.root()], (), keys)
+    classes = {type(obj) for obj in keys.values() if identity.entry(obj) is not None}
+    if not all(map(has_plain_state, classes - _CONTAINERS)):
+        identity.sleepers.drop([graph])
+        return False
     graph.keep(keys)
     graph.has_lost = False
+    return True
+
+
+_CONTAINERS: Final = frozenset({list, dict, tuple, set, frozenset})

@@ -128,11 +128,18 @@ class Saver:
         has changed.
         """
         encoders = ACTIVE.encoders
-        encoders.append(self)
+        count = len(encoders)
         try:
+            encoders.append(self)
             return self._save(roots)
+        except EncodeError as error:
+            if not self.works.graphs:
+                raise
+            # Perhaps of an object that is not reached any more; and the path to it is not known.
+            self._identity.sleepers.drop(self.works.graphs)
+            raise RecordsGoneError([]) from error
         finally:
-            encoders.pop()
+            del encoders[count:]
             self._end()
 
     def _save(self, roots: Sequence[Root]) -> list[Any]:

@@ -128,8 +128,7 @@ class WorkList:
 
     def use_graphs(self, epoch: Version | None) -> None:
         """Look only at what was used in graphs that were saved in the present epoch of the store."""
-        graphs = self._identity.sleepers.graphs
-        self._graphs = {id_: graph for id_, graph in graphs.items() if graph.epoch == epoch}
+        self._graphs = self._identity.sleepers.those_of(epoch)
         self.skips = bool(self._graphs)
 
     def give_ids(self, new_id: Callable[[Any], Any]) -> None:
@@ -177,11 +176,23 @@ class WorkList:
     def _is_clean(self, entry: Entry) -> bool:
         # Return whether an object need not be looked at, nor what it reaches but for what was used.
         graph = self._graphs.get(entry.id)
-        if graph is not None and graph.key == entry.key:
+        if graph is not None and graph.root is entry:
             del self._graphs[entry.id]
+            self._identity.sleepers.use(graph)
             self.graphs.append(graph)
             self._to_enlist.append(graph)
-        return any(graph.has_clean(entry) for graph in self.graphs)
+        return any(graph.has_clean(entry) or self._is_same(graph, entry) for graph in self.graphs)
+
+    def _is_same(self, graph: SavedGraph, entry: Entry) -> bool:
+        # Return whether a large object, which was used, is certainly as its record is.
+        snapshot = graph.snapshots.get(entry.key)
+        if snapshot is None or graph.used.get(entry.key) is not entry:
+            return False
+        from brinery.graph.saving.parts import Parts
+
+        parts = Parts(self._session)
+        parts.walk(entry())
+        return bool(snapshot.is_of(parts))
 
     def enlist_used(self) -> bool:
         """Add what was used in graphs that were met; return whether there were such."""
