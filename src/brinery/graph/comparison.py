@@ -158,7 +158,8 @@ class Reloading:
         try:
             yield self
         finally:
-            ACTIVE.encoders.pop()
+            with suppress(ValueError):  # an interrupt came before it was there
+                ACTIVE.encoders.remove(self)
             self.batch.clear()
             self.root = None
 

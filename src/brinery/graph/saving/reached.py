@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from brinery.graph.loading.ghosts import reached_ghosts
 from brinery.graph.saving.parts import has_plain_state
 from brinery.graph.saving.work import Root, Work, WorkList
+from brinery.reference import class_of
 from brinery.session.identity import IdentityMap
 from brinery.session.sleepers import SavedGraph
 from brinery.typing import Any, Final
@@ -38,7 +39,7 @@ def _prune(identity: IdentityMap, graph: SavedGraph) -> bool:
     # Return False if it is not known what is reached, because code of the user makes the states.
     keys: dict[int, Any] = {}
     reached_ghosts([graph.root()], (), keys)
-    classes = {type(obj) for obj in keys.values() if identity.entry(obj) is not None}
+    classes = {class_of(obj) for obj in keys.values() if identity.entry(obj) is not None}
     if not all(map(has_plain_state, classes - _CONTAINERS)):
         identity.sleepers.drop([graph])
         return False
