@@ -34,7 +34,7 @@ class Contender:
 class Stored(Contender):
     """A codec, used by a store in a directory."""
 
-    def __init__(self, codec: Codec) -> None:
+    def __init__(self, codec: Codec | str) -> None:
         self._codec = codec
 
     def write(self, obj: Any, path: Path) -> None:

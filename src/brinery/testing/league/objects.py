@@ -16,9 +16,9 @@ class Plain:
     def __init__(self, **attributes: Any) -> None:
         self.__dict__.update(attributes)
 
-    def held(self) -> Any:
-        """Return what it holds."""
-        return vars(self).get("held")
+    def get(self, name: str) -> Any:
+        """Return an attribute."""
+        return getattr(self, name)
 
 
 class Slots:

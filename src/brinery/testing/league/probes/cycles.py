@@ -89,7 +89,7 @@ def _state() -> Any:
 
 def _own_method() -> Any:
     made = Plain(a=1)
-    made.callback = made.held  # type: ignore[attr-defined]
+    made.callback = made.get  # type: ignore[attr-defined]
     return made
 
 

@@ -164,7 +164,9 @@ _NAMED: Final = {
     "types without a name": Probe(lambda: [type(None), type(...), type(add), type(len)]),
     "generic types": Probe(lambda: [list[int], dict[str, list[int]]], None, BY_USE),
     "modules": Probe(lambda: [math, json]),
-    "methods of objects": Probe(lambda: [Plain(held=1).held, [1].append], lambda obj: obj[0]()),
+    "methods of objects": Probe(
+        lambda: [Plain(a=1).get, [1].append], lambda obj: (obj[0]("a"), obj[1].__self__)
+    ),
     "methods of classes": Probe(lambda: [dict.fromkeys, str.upper], lambda obj: obj[1]("a")),
     "partial": Probe(lambda: functools.partial(add, 1, other=[2]), lambda obj: obj.keywords),
     "getters of operator": Probe(
