@@ -67,7 +67,8 @@ array. What cannot be taken apart, such as a lock, is only used. The writing pro
 itself. The two processes have different seeds of hashes.
 
 Values that nothing can change (numbers, text, dates, decimals, tuples of those) are compared by type and value, and not by identity.
-Whatever was changed, unreadable or crashed was tried again, alone in two fresh processes, and that outcome is shown.
+Whatever was changed, unreadable or crashed was tried again in other processes and in another order, and, where that ended otherwise, a
+third time alone: the last outcome is shown.
 
 Codecs of brinery are tried in a store in a directory. The others are called as the list below says, from their
 documentation.

@@ -11,6 +11,7 @@ from brinery.verify.description import Line, described, difference
 from brinery.verify.isomorphism import assert_isomorphic
 
 _SHOWN: Final = 200  # characters
+_SHORT: Final = 90
 
 
 class Expectation:
@@ -55,8 +56,16 @@ def _lost(probe: Probe, found: Any) -> str:
         # Each object is a record of its own: nothing is loaded twice by design.
         assert_isomorphic(built, found, records=False, values=False)
     except AssertionError as error:
-        return in_a_line(str(error))
+        return _in_short(built, found) or in_a_line(str(error))
     return ""
+
+
+def _in_short(built: Any, found: Any) -> str:
+    # Two short texts say more than the place; where they hold addresses, or are equal, they do not.
+    texts = repr(built), repr(found)
+    if texts[0] == texts[1] or any(len(text) > _SHORT or " at 0x" in text for text in texts):
+        return ""
+    return in_a_line(" became ".join(texts))
 
 
 def _used(probe: Probe, obj: Any) -> str:

@@ -23,6 +23,7 @@ from brinery.testing.league.contender import Entry
 from brinery.testing.league.outcome import CHANGED, CRASHED, KEPT, UNREADABLE, Outcome
 
 PROBES: Final = "brinery.testing.league.probes:PROBES"
+_LOST: Final = (CHANGED, UNREADABLE, CRASHED)
 _START: Final = 60.0  # seconds in which an interpreter has started and imported what it needs
 _TIMEOUT: Final = "Timeout ("  # how faulthandler begins to say that time is over
 
@@ -39,8 +40,7 @@ class Trial:
     """How objects are tried.
 
     `probes` is the place of the probes, as ``module:attribute``.  `seconds` is the time that one object may
-    take in one process.  With `again`, what was lost is tried again alone, in two processes of its own, and
-    that outcome counts.  `processes` work at a time.
+    take in one process.  With `again`, what was lost is tried a second time.  `processes` work at a time.
     """
 
     probes: str = PROBES
@@ -50,20 +50,20 @@ class Trial:
 
     def run(self, jobs: Sequence[Job]) -> list[Outcome]:
         """Return the outcomes of the jobs, in their order."""
-        with ThreadPoolExecutor(self.processes) as pool:
-            size = max(1, -(-len(jobs) // self.processes))
-            batches = [jobs[start : start + size] for start in range(0, len(jobs), size)]
-            outcomes = [each for found in pool.map(self._batch, batches) for each in found]
-            if self.again:
-                lost = [
-                    number
-                    for number, outcome in enumerate(outcomes)
-                    if outcome.result in (CHANGED, UNREADABLE, CRASHED)
-                ]
-                alone = pool.map(self._batch, [[jobs[number]] for number in lost])
-                for number, found in zip(lost, alone, strict=True):
-                    outcomes[number] = found[0]
+        outcomes = self._all(jobs)
+        if self.again:
+            # In another order, and what then ends otherwise alone: no object may spoil another.
+            lost = [n for n, found in enumerate(outcomes) if found.result in _LOST][::-1]
+            for number, found in zip(lost, self._all([jobs[n] for n in lost]), strict=True):
+                if found.result != outcomes[number].result:
+                    outcomes[number] = self._batch([jobs[number]])[0]
         return outcomes
+
+    def _all(self, jobs: Sequence[Job]) -> list[Outcome]:
+        size = max(1, -(-len(jobs) // self.processes))
+        batches = [jobs[start : start + size] for start in range(0, len(jobs), size)]
+        with ThreadPoolExecutor(self.processes) as pool:
+            return [each for found in pool.map(self._batch, batches) for each in found]
 
     def _batch(self, jobs: Sequence[Job]) -> list[Outcome]:
         with tempfile.TemporaryDirectory(prefix="brinery-league-") as scratch:
