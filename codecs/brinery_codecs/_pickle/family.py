@@ -91,6 +91,8 @@ class PickleFamily(PickleReader):
         pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
         try:
             pickler.dump(attributes)
+        except OverlapError:
+            return self._encode_otherwise(state, obj)
         except Exception as error:
             if is_too_deep(error):
                 return self._encode_otherwise(state, obj)
@@ -103,9 +105,16 @@ class PickleFamily(PickleReader):
         return found, size, is_plain and are_simple(found, size)
 
     def _encode_otherwise(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
+        try:
+            return self._written(state, obj), 0, False
+        except OverlapError:
+            arrays = state.table.arrays
+            return arrays.rewrite(lambda: self._written(state, obj)), 0, False
+
+    def _written(self, state: WriteState, obj: Any) -> list[Any]:
         sink = Pieces()
         self._write(obj, sink, state)
-        return sink.pieces, 0, False
+        return sink.pieces
 
     def _write(self, obj: Any, sink: Pieces, state: WriteState) -> None:
         try:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copyreg
 import operator
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
@@ -19,7 +18,8 @@ from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 from brinery.typing import Any
-from brinery_codecs._pickle.bare import check_bare, exception_reducer
+from brinery_codecs._pickle.arrays import Arrays
+from brinery_codecs._pickle.bare import check_bare, exception_reducer, reducer_of_attributes
 
 Reducer = Callable[[Any], Any]
 Note = Callable[[], None]
@@ -54,6 +54,7 @@ class ReducerTable(dict[type, Reducer]):
         """Types that the current record has noted; the next one has to note them again."""
         self.without_version: set[str | None] = set()
         """Modules about which `note_library` need not be asked again."""
+        self.arrays = Arrays()
         self._protocol = protocol
         self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -68,10 +69,14 @@ class ReducerTable(dict[type, Reducer]):
             return self._met_in_record(cls, *known)
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
         check_bare(cls)
-        if (own := array_reducer(cls, reducer) or exception_reducer(cls)) is not None:
+        libraries = self._libraries(cls)
+        if (own := self.arrays.reducer(cls, reducer)) is not None:
+            libraries = [self.arrays.begin, *libraries]
+        elif (own := exception_reducer(cls)) is None:
+            own = reducer_of_attributes(cls, reducer)
+        if own is not None:
             reducer = own
             self._noted.add(cls)
-        libraries = self._libraries(cls)
         if self.is_persistable(cls):
             reducer = self._persistable_reducer(cls, _noting_all(libraries, reducer))
             libraries = ()
@@ -197,25 +202,6 @@ def _noting(note: Note, reduce: Reducer) -> Reducer:
         return reduction
 
     return reduce_noted
-
-
-def array_reducer(cls: type, plain: Reducer) -> Reducer | None:
-    """Return the reducer for arrays, which calls `plain`; None for any other class.
-
-    numpy's own reduction keeps the flag of a read-only array only at protocol 5, and there only for arrays in
-    one piece of the types that buffers have.  `numpy.broadcast_to` makes any other one read-only again.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is None or cls is not getattr(numpy, "ndarray", None):
-        return None
-
-    def reduce_array(array: Any) -> Any:
-        reduction = plain(array)
-        if array.flags.writeable or reduction[0].__name__ == "_frombuffer":
-            return reduction
-        return numpy.broadcast_to, (array.copy("K"), array.shape)
-
-    return reduce_array
 
 
 def hashes_by_value(cls: type) -> bool:

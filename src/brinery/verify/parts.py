@@ -184,8 +184,9 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
         # A reduction in C knows nothing of attributes that a subclass or its users have added.
         told = {f".{k}" for k in state} if type(state) is dict else set()
         yield from (part for part in _attributes(obj) if part[0] not in told)
-    if isinstance(obj, BaseException):
-        yield from (("<cause>", obj.__cause__), ("<context>", obj.__context__))
+        if isinstance(obj, BaseException):
+            yield from (("<cause>", obj.__cause__), ("<context>", obj.__context__))
+            yield "<suppresses context>", obj.__suppress_context__
     yield from (
         (f"<items {i}>", [*items]) for i, items in enumerate(iterators) if items is not None
     )

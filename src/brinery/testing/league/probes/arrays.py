@@ -52,6 +52,17 @@ def _write_through(obj: Any) -> Any:
     return obj[1][0, 2], obj[2][2, 1]
 
 
+def _rows_and_columns(numpy: Any) -> Any:
+    grid = numpy.arange(12).reshape(3, 4)
+    return [grid[0], grid[1], grid[:, 2:], grid[::-1, ::2]]
+
+
+def _add_everywhere(obj: Any) -> Any:
+    for each in obj:
+        each += 1
+    return [each.tolist() for each in obj]
+
+
 def _objects(numpy: Any) -> Any:
     shared = Plain(a=1)
     array = numpy.empty(3, dtype=object)
@@ -97,6 +108,7 @@ PROBES: Final = {
     ),
     "an array that is read-only": _numpy(_read_only, lambda obj: obj[0].flags.writeable),
     "arrays that share their memory": _numpy(_views, _write_through),
+    "parts of an array that is not there": _numpy(_rows_and_columns, _add_everywhere),
     "an array in two places": _numpy(_twice, lambda obj: obj["one"] is obj["two"][0]),
     "an array of objects": _numpy(_objects, lambda obj: obj[1][0] is obj[1][1] is obj[0]),
     "a masked array": _numpy(lambda numpy: numpy.ma.array([1, 2], mask=[True, False])),

@@ -40,6 +40,16 @@ def _caused() -> BaseException:
     return error
 
 
+def _in_a_handler() -> BaseException:
+    try:
+        try:
+            raise KeyError("inner")
+        except KeyError:
+            raise ValueError("outer")  # noqa: B904 - the context is what is tried
+    except ValueError as error:
+        return error.with_traceback(None)
+
+
 def _noted() -> BaseException:
     error = with_attributes(ValueError("text"), detail=[1])
     error.add_note("a note")
@@ -80,6 +90,8 @@ PROBES: Final = {
     "a generic class": Probe(lambda: Box[int](1)),
     "an error with attributes and notes": Probe(_noted),
     "an error with a cause": Probe(_caused),
+    "an error raised while another was handled": Probe(_in_a_handler),
+    "a group of errors": Probe(lambda: ExceptionGroup("group", [ValueError(1), KeyError("k")])),
     "an error with a constructor of its own": Probe(lambda: Failed(3, "text")),
 }
 """Objects of classes that both processes import."""
