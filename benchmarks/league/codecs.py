@@ -64,7 +64,9 @@ class Dill(Pickle):
 
 class DillRecurse(Dill):
     title, protocols, options = "dill, recurse", (4,), {"recurse": True}
-    advice = "`dumps(obj, protocol, recurse=True)`: the globals that a function uses are written with it"
+    advice = (
+        "`dumps(obj, protocol, recurse=True)`: the globals that a function uses are written with it"
+    )
 
 
 class DillByReference(Dill):
@@ -74,7 +76,9 @@ class DillByReference(Dill):
 
 class Marshal(Other):
     title, protocols = "marshal", (2, 4)
-    advice = "`dumps(obj, version)`; its documentation says that it is no general module for persistence"
+    advice = (
+        "`dumps(obj, version)`; its documentation says that it is no general module for persistence"
+    )
 
     def __init__(self, protocol: int) -> None:
         self.protocol = protocol
@@ -336,7 +340,9 @@ class Pyfory(Other):
 
 class PyforyNotCompatible(Pyfory):
     title, options = "pyfory, not compatible", {"strict": False, "compatible": False}
-    advice = "the same with `compatible=False`, without which another process cannot read plain classes"
+    advice = (
+        "the same with `compatible=False`, without which another process cannot read plain classes"
+    )
 
 
 class PyforyStrict(Pyfory):

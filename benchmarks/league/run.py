@@ -8,7 +8,6 @@ import json
 import platform
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import brinery
@@ -102,7 +101,9 @@ def document(rows: list[Row], trial: Trial) -> dict[str, Any]:
 def main() -> None:
     """Try everything, write the results, and the page from them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.league.run", description=__doc__)
-    parser.add_argument("--only", metavar="WORD", help="codecs whose name has the word; writes nothing")
+    parser.add_argument(
+        "--only", metavar="WORD", help="codecs whose name has the word; writes nothing"
+    )
     parser.add_argument("--processes", type=int, default=2, help="processes at a time")
     options = parser.parse_args()
     rows = [*ours(), *others()]

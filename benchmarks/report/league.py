@@ -40,14 +40,15 @@ WORDS: Mapping[str, str] = {
 _HEAD = """\
 # League of codecs
 
-What does a codec lose, and does it say so? Here {contenders} codecs, at each of their protocols, get {probes} small
-objects. One process writes each object, and another one, with nothing in common but the installed modules, reads it. This page
-is written by `make league` from `benchmarks/results/{result}`; do not edit it.
+What does a codec lose, and does it say so? Here {contenders} codecs, at each of their protocols, get
+{probes} small objects. One process writes each object, and another one, with nothing in common but the
+installed modules, reads it. This page is written by `make league` from `benchmarks/results/{result}`; do
+not edit it.
 
 {words}
 
-To be refused is no fault: a codec for JSON that refuses a date claims nothing and loses nothing. To be changed in
-silence is one that nobody notices until the data are needed.
+To be refused is no fault: a codec for JSON that refuses a date claims nothing and loses nothing. To be
+changed in silence is one that nobody notices until the data are needed.
 
 Made on {date} with {python} on {system}: {versions}.{missing}
 
@@ -59,30 +60,33 @@ Those that changed least in silence come first; a crash counts as a change.
 _HOW = """\
 ## How it is judged
 
-A *probe* builds an object. The reading process builds it, too, and walks both side by side: exact types, values, attributes
-(in `__dict__` and slots), the order of dicts, which references lead to one object, cycles, and whether dicts and sets find
-their members. Of functions and classes that only the writer has, each process makes a description, which
-are compared: code, variables, what they share. Many probes also use the object: call it, look something up in it, write through an
-array. What cannot be taken apart, such as a lock, is only used. The writing process checks that writing did not change the object
-itself. The two processes have different seeds of hashes.
+A *probe* builds an object. The reading process builds it, too, and walks both side by side: exact types,
+values, attributes (in `__dict__` and slots), the order of dicts, which references lead to one object,
+cycles, and whether dicts and sets find their members. Of functions and classes that only the writer has,
+each process makes a description, which are compared: code, variables, what they share. Many probes also use
+the object: call it, look something up in it, write through an array. What cannot be taken apart, such as a
+lock, is only used. The writing process checks that writing did not change the object itself. The two
+processes have different seeds of hashes.
 
-Values that nothing can change (numbers, text, dates, decimals, tuples of those) are compared by type and value, and not by identity.
-Whatever was changed, unreadable or crashed was tried again in other processes and in another order, and, where that ended otherwise, a
-third time alone: the last outcome is shown.
+Values that nothing can change (numbers, text, dates, decimals, tuples of those) are compared by type and
+value, and not by identity. Whatever was changed, unreadable or crashed was tried again in other processes
+and in another order, and, where that ended otherwise, a third time alone: the last outcome is shown.
 
-Codecs of brinery are tried in a store in a directory. The others are called as the list below says, from their
-documentation.
+Codecs of brinery are tried in a store in a directory. The others are called as the list below says, from
+their documentation.
 
 ## Limits
 
-- One version of each codec, on one Python and one system. The codecs of brinery are tried on Python 3.11 to 3.15 by the tests
-  (`tests/testing/test_league.py`).
-- Each probe counts once, whether it is common or rare. Count those that are like your data, or try your own:
-  [Benchmark your objects](how-to/benchmark-your-objects.md).
-- A codec that takes a schema (msgspec) or functions for further types (`default`) keeps more where you write these. Here
-  nobody says which type a probe has.
-- The traceback of an error, and the attributes that a class of Python leaves out of its own `__reduce__`, are not asked for.
-- Objects of `Persistable` classes, which get records of their own in brinery, are not among the probes, except in the graphs.
+- One version of each codec, on one Python and one system. The codecs of brinery are tried on Python 3.11 to
+  3.15 by the tests (`tests/testing/test_league.py`).
+- Each probe counts once, whether it is common or rare. Count those that are like your data, or try your
+  own: [Benchmark your objects](how-to/benchmark-your-objects.md).
+- A codec that takes a schema (msgspec) or functions for further types (`default`) keeps more where you
+  write these. Here nobody says which type a probe has.
+- The traceback of an error, and the attributes that a class of Python leaves out of its own `__reduce__`,
+  are not asked for.
+- Objects of `Persistable` classes, which get records of their own in brinery, are not among the probes,
+  except in the graphs.
 
 ## Repeat it
 
@@ -90,8 +94,9 @@ documentation.
 make league
 ```
 
-installs all codecs into `.venv` and takes some minutes. Your own codec, or any class with `dumps` and `loads`, takes part in the same
-trial by `python -m brinery.testing.league mypackage:MyCodec`: see [Write a codec](how-to/write-a-codec.md#show-what-it-loses).
+installs all codecs into `.venv` and takes some minutes. Your own codec, or any class with `dumps` and
+`loads`, takes part in the same trial by `python -m brinery.testing.league mypackage:MyCodec`: see [Write a
+codec](how-to/write-a-codec.md#show-what-it-loses).
 """
 
 

@@ -59,8 +59,8 @@ class Span:
 
 
 _SHARED: Final = (
-    "this array shares its memory with another one of the object, and would come back with memory of its own: "
-    "put a copy in one of the two places"
+    "this array shares its memory with another one of the object, and would come back with memory of "
+    "its own: put a copy in one of the two places"
 )
 
 
@@ -103,9 +103,7 @@ class Memory:
     def settle(self) -> Sequence[Span]:
         """Forget all but the spans whose arrays share an element, and return these."""
         for key, spans in self._spans.items():
-            self._spans[key] = [
-                span for span in spans if len(span.arrays) > 1 and span.is_shared()
-            ]
+            self._spans[key] = [span for span in spans if len(span.arrays) > 1 and span.is_shared()]
         return [span for spans in self._spans.values() for span in spans]
 
     def shared(self, array: Any) -> Span | None:

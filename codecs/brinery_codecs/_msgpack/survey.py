@@ -111,7 +111,9 @@ class Survey:
         self._most_repeats = _MAX_REPEATS
         self._walk(root)
         if self._reaching is not None and self._memory.settle():
-            reason = "this array shares its memory with another one, and would come back with its own"
+            reason = (
+                "this array shares its memory with another one, and would come back with its own"
+            )
             raise Refusal(self._reaching, reason, _COPY)
 
     def _walk(self, root: Any) -> None:

@@ -12,11 +12,9 @@ from collections.abc import Callable
 
 from brinery.typing import Any
 from brinery_codecs._memory import Memory, Span
+from brinery_codecs._pickle.bare import OverlapError
 
 Reducer = Callable[[Any], Any]
-
-class OverlapError(BaseException):
-    """Arrays of a record share memory.  Not an `Exception`: user code must not catch it."""
 
 
 class Arrays:
@@ -48,13 +46,10 @@ class Arrays:
         if self._memory.add(array):
             raise OverlapError
 
-    def reducer(self, cls: type, plain: Reducer) -> Reducer | None:
-        """Return the reducer for arrays of a class, which calls `plain`; None for any other class."""
-        numpy = sys.modules.get("numpy")
-        kind = getattr(numpy, "ndarray", None)
-        if kind is None or not issubclass(cls, kind):
-            return None
-        whole = _whole(plain, numpy) if cls is kind else _with_attributes(cls, plain, numpy)
+    def reducer(self, cls: type, plain: Reducer) -> Reducer:
+        """Return the reducer for arrays of a class, which calls `plain`."""
+        numpy = sys.modules["numpy"]
+        whole = (_whole if cls is numpy.ndarray else _bare)(cls, plain, numpy)
 
         def reduce_array(array: Any) -> Any:
             if not self._is_known:
@@ -66,7 +61,7 @@ class Arrays:
         return reduce_array
 
 
-def _whole(plain: Reducer, numpy: Any) -> Reducer:
+def _whole(cls: type, plain: Reducer, numpy: Any) -> Reducer:
     # numpy's own reduction keeps the flag of a read-only array only at protocol 5, and there only for arrays
     # in one piece of the types that buffers have.  `numpy.broadcast_to` makes any other one read-only again.
     def reduce_whole(array: Any) -> Any:
@@ -78,7 +73,7 @@ def _whole(plain: Reducer, numpy: Any) -> Reducer:
     return reduce_whole
 
 
-def _with_attributes(cls: type, plain: Reducer, numpy: Any) -> Reducer:
+def _bare(cls: type, plain: Reducer, numpy: Any) -> Reducer:
     # The attributes of a mapped file say where this process has it; they are left out as ever.
     if cls.__reduce__ is not numpy.ndarray.__reduce__ or cls is numpy.memmap:
         return plain
@@ -98,8 +93,8 @@ def _view(array: Any, span: Span, numpy: Any) -> Any:
     whole = span.bytes()
     if type(array) is not numpy.ndarray or array.dtype.hasobject or array.dtype.kind == "T":
         raise TypeError(
-            f"this {type(array).__name__} of {array.dtype} shares its memory with another array of the object, "
-            "and would come back with memory of its own: put a copy in one of the two places"
+            f"this {type(array).__name__} of {array.dtype} shares its memory with another array of the "
+            "object, and would come back with memory of its own: put a copy in one of the two places"
         )
     offset = array.__array_interface__["data"][0] - span.start
     if whole.flags.writeable and not array.flags.writeable:

@@ -1,4 +1,4 @@
-"""Objects that pickle would write and never read again, because it makes them bare first; or read without a part.
+"""Objects that pickle would write and never read again, or read without a part of them.
 
 An unpickler makes an exception by calling its class with `args`, which an `__init__` of its own need not
 take.  And it asks an object without attributes for `__setstate__`, which a `__getattr__` may answer by asking
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copyreg
 import operator
+import sys
 from collections.abc import Callable
 
 from brinery.typing import Any, Final
@@ -25,11 +26,22 @@ _MADE_BY_NEW: Final = BaseException.__basicsize__
 """The size of exceptions whose `__new__` sets all that they have besides attributes."""
 
 
-def exception_reducer(cls: type) -> Reducer | None:
-    """Return the reducer of exceptions; None for any other class, and for one with a `__reduce__` in Python.
+class OverlapError(BaseException):
+    """Arrays of a record share memory.  Not an `Exception`: user code must not catch it."""
 
-    Those with an `__init__` of their own are made by `__new__`, which sets `args`; all else is in their state.
-    Those that have more than that are made by a call as ever, and refused if their class does not take `args`.
+
+def is_array(cls: type) -> bool:
+    """Return whether a class is that of arrays of numpy, or a subclass."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and issubclass(cls, getattr(numpy, "ndarray", ()))
+
+
+def exception_reducer(cls: type) -> Reducer | None:
+    """Return the reducer of exceptions; None for any other class, and for one that has a `__reduce__`.
+
+    Those with an `__init__` of their own are made by `__new__`, which sets `args`; all else is in their
+    state.  Those that have more than that are made by a call as ever, and refused if their class does not
+    take `args`.
     """
     if not issubclass(cls, BaseException) or cls in copyreg.dispatch_table:
         return None
@@ -72,7 +84,7 @@ _LINKS: Final = ("__cause__", "__context__", "__suppress_context__")
 
 
 def reducer_of_attributes(cls: type, reduce: Reducer) -> Reducer | None:
-    """Return the reducer of a subclass whose base leaves out attributes, as that of datetime does; else None."""
+    """Return the reducer of a subclass whose base leaves out its attributes, as datetime does; else None."""
     if cls in copyreg.dispatch_table or _is_python(cls, "__setstate__", "__getstate__"):
         return None
     names = _slot_names(cls)

@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from brinery.codec import Buffer, Encode, Sink, WriteLinks
 from brinery.errors import ProtocolError, is_too_deep
 from brinery.typing import Any, ClassVar, Protocol, Self
-from brinery_codecs._pickle.bare import check_bare
+from brinery_codecs._pickle.bare import OverlapError, check_bare
 from brinery_codecs._pickle.openings import (
     FUNCTION,
     FUNCTION_KEY,
@@ -108,8 +108,8 @@ class PickleFamily(PickleReader):
         try:
             return self._written(state, obj), 0, False
         except OverlapError:
-            arrays = state.table.arrays
-            return arrays.rewrite(lambda: self._written(state, obj)), 0, False
+            rewrite = state.table.arrays.rewrite
+            return rewrite(lambda: self._written(state, obj)), 0, False
 
     def _written(self, state: WriteState, obj: Any) -> list[Any]:
         sink = Pieces()

@@ -18,8 +18,12 @@ from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 from brinery.typing import Any
-from brinery_codecs._pickle.arrays import Arrays
-from brinery_codecs._pickle.bare import check_bare, exception_reducer, reducer_of_attributes
+from brinery_codecs._pickle.bare import (
+    check_bare,
+    exception_reducer,
+    is_array,
+    reducer_of_attributes,
+)
 
 Reducer = Callable[[Any], Any]
 Note = Callable[[], None]
@@ -44,6 +48,8 @@ class ReducerTable(dict[type, Reducer]):
         super().__init__(_ALWAYS)
         self.is_persistable = links.is_external_type
         self._links = links
+        self.arrays: Any = None
+        """The arrays of the current record, from the first that is met."""
         self.reductions: dict[int, tuple[Any, tuple[str]]] = {}
         """The references to objects that this save has met, by `id()`."""
         self._note_version = links.note_version
@@ -54,7 +60,6 @@ class ReducerTable(dict[type, Reducer]):
         """Types that the current record has noted; the next one has to note them again."""
         self.without_version: set[str | None] = set()
         """Modules about which `note_library` need not be asked again."""
-        self.arrays = Arrays()
         self._protocol = protocol
         self._special = {} if special is None else special
         self._plain = operator.methodcaller("__reduce_ex__", protocol)
@@ -70,10 +75,14 @@ class ReducerTable(dict[type, Reducer]):
         reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
         check_bare(cls)
         libraries = self._libraries(cls)
-        if (own := self.arrays.reducer(cls, reducer)) is not None:
+        if is_array(cls):
+            from brinery_codecs._pickle.arrays import Arrays  # few records have any
+
+            self.arrays = self.arrays or Arrays()
+            own = self.arrays.reducer(cls, reducer)
             libraries = [self.arrays.begin, *libraries]
-        elif (own := exception_reducer(cls)) is None:
-            own = reducer_of_attributes(cls, reducer)
+        else:
+            own = exception_reducer(cls) or reducer_of_attributes(cls, reducer)
         if own is not None:
             reducer = own
             self._noted.add(cls)

@@ -44,7 +44,7 @@ def is_by_name(obj: Any) -> bool:
 
 
 def is_value(obj: Any, depth: int = _NESTED) -> bool:
-    """Return whether nothing can be changed in an object, and it equals any other of its type and contents."""
+    """Return whether nothing can be changed in an object, which is as good as any other that is equal."""
     cls = type(obj)
     if cls in ATOMS or cls in _VALUES:
         return True

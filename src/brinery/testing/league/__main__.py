@@ -29,6 +29,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         entries = {name: _entry(name) for name in options.codecs or builtin_codecs()}
+        for entry in entries.values():
+            entry.make()
     except (BrineryError, ImportError, AttributeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -57,10 +57,11 @@ def _limit_memory() -> None:
 def _write(entry: Entry, probe: Probe, directory: Path) -> Outcome:
     expected = expectation(probe)
     obj = probe.build()
+    contender = entry.make()
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
         try:
-            entry.make().write(obj, directory / "written")
+            contender.write(obj, directory / "written")
         except Exception as error:  # noqa: BLE001 - each serializer has its own
             return Outcome(REFUSED, in_a_line(said(error)))
     if lost := loss(probe, obj, expectation(probe)):
@@ -72,9 +73,10 @@ def _write(entry: Entry, probe: Probe, directory: Path) -> Outcome:
 
 
 def _read(entry: Entry, probe: Probe, directory: Path) -> Outcome:
+    contender = entry.make()
     note = json.loads((directory / "expected").read_text(encoding="utf-8"))
     try:
-        found = entry.make().read(directory / "written")
+        found = contender.read(directory / "written")
     except Exception as error:  # noqa: BLE001 - each serializer has its own
         return Outcome(UNREADABLE, in_a_line(said(error)))
     expected = Expectation([Line(*line) for line in note["lines"]], note["used"])

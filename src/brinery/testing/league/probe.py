@@ -43,9 +43,7 @@ def families_at(place: str) -> Probes:
 
 def probes_at(place: str) -> dict[str, Probe]:
     """Return the probes of a place by their names."""
-    return {
-        name: probe for family in families_at(place).values() for name, probe in family.items()
-    }
+    return {name: probe for family in families_at(place).values() for name, probe in family.items()}
 
 
 def _is_possible(probe: Probe) -> bool:

@@ -198,9 +198,7 @@ _BY_VALUE: Final = {
     "an instance of a class of __main__": Probe(
         lambda: _main("Point")(21), lambda obj: (obj.double(), type(obj).count)
     ),
-    "a function of __main__ that calls another": Probe(
-        lambda: _main("twice"), lambda obj: obj(21)
-    ),
+    "a function of __main__ that calls another": Probe(lambda: _main("twice"), lambda obj: obj(21)),
 }
 _LIVING: Final = {
     "a generator that has begun": Probe(_generator, list, BY_USE),

@@ -17,9 +17,9 @@ from brinery.testing.league.objects import (
     Private,
     Record,
     Reduced,
+    Slots,
     SlotsAndMore,
     SlottedRecord,
-    Slots,
     Stateful,
     Strict,
     Two,
@@ -85,7 +85,9 @@ PROBES: Final = {
     "__reduce__": Probe(lambda: Reduced([1])),
     "__getstate__ and __setstate__": Probe(lambda: Stateful([1])),
     "__getnewargs_ex__": Probe(lambda: NewArguments(held=[1])),
-    "__getattr__ that looks into an attribute": Probe(lambda: Forwarding([1]), lambda obj: obj.count(1)),
+    "__getattr__ that looks into an attribute": Probe(
+        lambda: Forwarding([1]), lambda obj: obj.count(1)
+    ),
     "a class inside of a class": Probe(lambda: Outer.Inner(a=1)),
     "a generic class": Probe(lambda: Box[int](1)),
     "an error with attributes and notes": Probe(_noted),

@@ -93,7 +93,7 @@ PROBES: Final = {
     "shared: an empty list": _twice(list),
     "shared: a dict": _twice(lambda: {"a": 1}),
     "shared: a set": _twice(lambda: {1, 2}),
-    "shared: a tuple": _twice(lambda: tuple([1, [2]])),
+    "shared: a tuple": _twice(lambda: (1, [2])),
     "shared: a bytearray": _twice(lambda: bytearray(b"abc")),
     "shared: a date with time": _twice(lambda: datetime(2024, 1, 2)),
     "shared: a decimal": _twice(lambda: Decimal("1.5")),
@@ -105,6 +105,5 @@ PROBES: Final = {
     "shared: a tuple as key and value": Probe(_as_key_and_value),
     "shared: the attributes of an instance": Probe(lambda: _with_its_dict(Plain(a=1))),
     "equal, not shared": Probe(lambda: [[1], [1], {"a": 1}, {"a": 1}, Record(1), Record(1)]),
-    "equal tuples, not shared": Probe(lambda: [tuple([1, "a"]), tuple([1, "a"])]),
 }
 """One object in several places."""
