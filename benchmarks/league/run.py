@@ -19,7 +19,7 @@ from brinery.testing.league.probe import families_at
 from brinery.testing.league.trial import Job, Trial
 
 PROBES = "benchmarks.league.graphs:PROBES"
-DILL = {"byref": {"byref": True}, "not recurse": {"recurse": False}}
+DILL = {"byref": {"byref": True}}
 """Other settings of our codec, beside its defaults."""
 
 

@@ -83,6 +83,8 @@ their documentation.
   own: [Benchmark your objects](how-to/benchmark-your-objects.md).
 - A codec that takes a schema (msgspec) or functions for further types (`default`) keeps more where you
   write these. Here nobody says which type a probe has.
+- brinery's `dill` with `recurse=False`, which is dill's own default, leaves the globals of functions to the
+  reader on purpose, and is left out.
 - The traceback of an error, and the attributes that a class of Python leaves out of its own `__reduce__`,
   are not asked for.
 - Objects of `Persistable` classes, which get records of their own in brinery, are not among the probes,

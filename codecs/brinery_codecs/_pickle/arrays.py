@@ -62,13 +62,20 @@ class Arrays:
 
 
 def _whole(cls: type, plain: Reducer, numpy: Any) -> Reducer:
-    # numpy's own reduction keeps the flag of a read-only array only at protocol 5, and there only for arrays
-    # in one piece of the types that buffers have.  `numpy.broadcast_to` makes any other one read-only again.
+    # numpy's own reduction keeps the order of bytes and the flag of a read-only array only at protocol 5, and
+    # there only for arrays in one piece of the types that buffers have.  An array can be made of bytes in any
+    # order, and `numpy.broadcast_to` makes it read-only again.
     def reduce_whole(array: Any) -> Any:
         reduction = plain(array)
-        if array.flags.writeable or reduction[0].__name__ == "_frombuffer":
+        if reduction[0].__name__ == "_frombuffer":
             return reduction
-        return numpy.broadcast_to, (array.copy("K"), array.shape)
+        if not array.flags.writeable:
+            return numpy.broadcast_to, (array.copy("K"), array.shape)
+        if array.dtype.isnative or array.dtype.hasobject:
+            return reduction
+        copied = array.copy("F" if array.flags.fnc else "C")
+        flat = copied.reshape(-1, order="A").view("u1")
+        return numpy.ndarray, (copied.shape, copied.dtype, flat, 0, copied.strides)
 
     return reduce_whole
 

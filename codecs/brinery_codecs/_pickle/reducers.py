@@ -30,6 +30,8 @@ Note = Callable[[], None]
 
 _HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
+_FOLDED = 4
+"""The first protocol at which times keep their fold; every protocol can write that reduction."""
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
@@ -72,7 +74,7 @@ class ReducerTable(dict[type, Reducer]):
             return self[cls]
         if (known := self._of_libraries.get(cls)) is not None:
             return self._met_in_record(cls, *known)
-        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
+        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._reducer(cls)
         check_bare(cls)
         libraries = self._libraries(cls)
         if is_array(cls):
@@ -99,6 +101,12 @@ class ReducerTable(dict[type, Reducer]):
             return self._met_in_record(cls, reducer, libraries)
         self[cls] = reducer
         return reducer
+
+    def _reducer(self, cls: type) -> Reducer:
+        owner = getattr(cls.__reduce_ex__, "__objclass__", object)
+        if self._protocol < _FOLDED and owner.__module__ == "datetime":
+            return operator.methodcaller("__reduce_ex__", _FOLDED)
+        return self._plain
 
     def renew(self) -> None:
         """Forget all objects, and what was found out about types."""

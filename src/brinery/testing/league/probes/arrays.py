@@ -99,7 +99,14 @@ PROBES: Final = {
     "an array in the order of Fortran": _numpy(
         lambda numpy: [numpy.asfortranarray(numpy.arange(12.0).reshape(3, 4))], _form
     ),
-    "arrays of big-endian numbers": _numpy(lambda numpy: [numpy.arange(3, dtype=">i4")], _form),
+    "arrays of big-endian numbers": _numpy(
+        lambda numpy: [
+            numpy.arange(3, dtype=">i4"),
+            numpy.arange(12, dtype=">f8").reshape(3, 4)[:, 1:],
+            numpy.array(["a", "bc"], ">U2"),
+        ],
+        _form,
+    ),
     "arrays of text and dates": _numpy(
         lambda numpy: [numpy.array(["a", "bc"]), numpy.array(["2024-01-02"], "M8[D]")], _form
     ),
