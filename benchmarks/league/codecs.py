@@ -44,7 +44,8 @@ class Cloudpickle(Pickle):
     def dumps(self, obj: Any) -> bytes:
         import cloudpickle
 
-        return cloudpickle.dumps(obj, self.protocol)
+        data: bytes = cloudpickle.dumps(obj, self.protocol)
+        return data
 
 
 class Dill(Pickle):
@@ -54,7 +55,8 @@ class Dill(Pickle):
     def dumps(self, obj: Any) -> bytes:
         import dill
 
-        return dill.dumps(obj, self.protocol, **self.options)
+        data: bytes = dill.dumps(obj, self.protocol, **self.options)
+        return data
 
     def loads(self, data: bytes) -> Any:
         import dill
@@ -173,7 +175,8 @@ class Ormsgpack(Other):
     def dumps(self, obj: Any) -> bytes:
         import ormsgpack
 
-        return ormsgpack.packb(obj, option=self._option(self.options))
+        packed: bytes = ormsgpack.packb(obj, option=self._option(self.options))
+        return packed
 
     def loads(self, data: bytes) -> Any:
         import ormsgpack
@@ -223,7 +226,7 @@ class MsgspecJson(MsgspecMsgpack):
 
 class Cbor2(Other):
     title, packages, advice = "cbor2", ("cbor2",), "`dumps(obj)`"
-    options: ClassVar[dict[str, bool]] = {}
+    options: ClassVar[dict[str, Any]] = {}
 
     def dumps(self, obj: Any) -> bytes:
         import cbor2

@@ -65,7 +65,7 @@ _SHARED: Final = (
 
 
 _MOST_COMPARED: Final = 50
-_MOST_WORK: Final = 10_000
+_MOST_WORK: Final[Any] = 10_000
 
 
 def _share(one: Any, other: Any) -> bool:

@@ -129,9 +129,9 @@ def of_codecs(entries: list[Entry]) -> Iterator[tuple[Entry, str, Outcome]]:
     probes = [probe for probe in probes_at(PROBES) if not probe.startswith(DEEP)]
     jobs = [Job(each, probe) for each in entries for probe in probes]
     for job, outcome in zip(jobs, Trial(seconds=60).run(jobs), strict=True):
-        if outcome.result not in (KEPT, REFUSED):
-            if outcome.result != UNREADABLE or job.probe not in MAY_LACK or not by_name(job.entry):
-                yield job.entry, job.probe, outcome
+        is_by_name = outcome.result == UNREADABLE and job.probe in MAY_LACK and by_name(job.entry)
+        if outcome.result not in (KEPT, REFUSED) and not is_by_name:
+            yield job.entry, job.probe, outcome
 
 
 def by_name(each: Entry) -> bool:

@@ -29,6 +29,7 @@ class Arrays:
         self._memory = Memory()
         self._add = self._add_alone
         self._is_known = False
+        self._overlap = False
 
     def rewrite(self, write: Callable[[], Any]) -> Any:
         """Write a record whose arrays share memory; `write` does it, and is called twice."""
@@ -43,7 +44,9 @@ class Arrays:
             self.begin()
 
     def _add_alone(self, array: Any) -> None:
-        if self._memory.add(array):
+        # Also at the next attempt to write the record: it meets the same arrays.
+        self._overlap = self._overlap or self._memory.add(array)
+        if self._overlap:
             raise OverlapError
 
     def reducer(self, cls: type, plain: Reducer) -> Reducer:

@@ -61,10 +61,13 @@ def exception_reducer(cls: type) -> Reducer | None:
 
 
 def _linked(cls: type, reduce: Reducer) -> Reducer:
-    # Python leaves out the cause and the context of an exception; its `__setstate__` takes them.
+    # Python leaves out the cause, the context and the slots of an exception; its `__setstate__` takes them.
+    slots = _slot_names(cls)
+
     def reduce_linked(error: Any) -> Any:
         reduction = reduce(error)
-        links = {name: each for name in _LINKS if (each := getattr(error, name))}
+        links = {name: each for name in _LINKS if _is_set(each := getattr(error, name))}
+        links |= {name: getattr(error, name) for name in slots if hasattr(error, name)}
         if not links:
             return reduction
         constructor, args, *rest = reduction
@@ -80,6 +83,10 @@ def _linked(cls: type, reduce: Reducer) -> Reducer:
     return reduce_linked
 
 
+def _is_set(link: Any) -> bool:
+    return link is not None and link is not False
+
+
 _LINKS: Final = ("__cause__", "__context__", "__suppress_context__")
 
 
@@ -88,8 +95,13 @@ def reducer_of_attributes(cls: type, reduce: Reducer) -> Reducer | None:
     if cls in copyreg.dispatch_table or _is_python(cls, "__setstate__", "__getstate__"):
         return None
     names = _slot_names(cls)
-    name = "__reduce__" if cls.__reduce_ex__ is object.__reduce_ex__ else "__reduce_ex__"
-    reduces = next(base for base in cls.__mro__ if name in vars(base))
+    names_of_reduction = ("__reduce_ex__", "__reduce__")
+    reduces, name = next(
+        (base, name)
+        for name in names_of_reduction
+        for base in cls.__mro__
+        if name in vars(base) and (base, name) != (object, "__reduce_ex__")
+    )
     if reduces in (object, cls) or not (cls.__dictoffset__ or names):
         return None
     if _is_python(cls, name) and reduces.__module__ not in _WITHOUT_ATTRIBUTES:

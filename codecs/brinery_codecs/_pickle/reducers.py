@@ -82,7 +82,6 @@ class ReducerTable(dict[type, Reducer]):
 
             self.arrays = self.arrays or Arrays()
             own = self.arrays.reducer(cls, reducer)
-            libraries = [self.arrays.begin, *libraries]
         else:
             own = exception_reducer(cls) or reducer_of_attributes(cls, reducer)
         if own is not None:
@@ -96,7 +95,7 @@ class ReducerTable(dict[type, Reducer]):
         if (note := self._note_version(cls)) is not None:
             reducer = _noting(note, reducer)
             self._noted.add(cls)
-        if libraries:
+        if libraries or is_array(cls):
             self._of_libraries[cls] = reducer, libraries
             return self._met_in_record(cls, reducer, libraries)
         self[cls] = reducer
@@ -115,6 +114,7 @@ class ReducerTable(dict[type, Reducer]):
         for found in (self._noted, self._of_libraries, self.met, self.reductions):
             found.clear()
         self.without_version.clear()
+        self.arrays = None
 
     def notes(self, cls: type) -> Sequence[Note]:
         """Return what is to be called for each object of a class: it notes its libraries and version."""
@@ -127,6 +127,8 @@ class ReducerTable(dict[type, Reducer]):
         for cls in self.met:
             del self[cls]
         self.met.clear()
+        if self.arrays is not None:
+            self.arrays.begin()
 
     def note_library(self, module: Any) -> None:
         """Note that the current record names something of a module."""

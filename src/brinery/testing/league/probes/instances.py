@@ -50,7 +50,7 @@ def _in_a_handler() -> BaseException:
         return error.with_traceback(None)
 
 
-def _noted() -> BaseException:
+def _noted() -> Any:
     error = with_attributes(ValueError("text"), detail=[1])
     error.add_note("a note")
     return error
