@@ -82,23 +82,24 @@ class Memory:
 
     def __init__(self) -> None:
         self._arrays: dict[int, Any] = {}
-        self._alone: dict[int, tuple[Any, Any]] = {}
+        self._first: dict[int, Any] = {}
         self._spans: dict[int, list[Span]] = {}
 
     def add(self, array: Any) -> bool:
         """Take in an array; return whether it reaches into another one."""
-        if id(array) in self._arrays or not array.size:
+        key = id(array)
+        if key in self._arrays:
             return False
-        self._arrays[id(array)] = array
-        owner = _owner(array)
-        key = id(owner)
-        first = self._alone.setdefault(key, (owner, array))[1]
-        if first is array:
+        self._arrays[key] = array
+        if array.base is not None:
+            key = id(_owner(array))
+        first = self._first.setdefault(key, array)
+        if first is array or not array.size:
             return False
         spans = self._spans.get(key)
         if spans is None:
-            spans = self._spans[key] = [Span(owner, first)]
-        return _insert(spans, Span(owner, array))
+            spans = self._spans[key] = [Span(_owner(array), first)]
+        return _insert(spans, Span(_owner(array), array))
 
     def settle(self) -> Sequence[Span]:
         """Forget all but the spans whose arrays share an element, and return these."""

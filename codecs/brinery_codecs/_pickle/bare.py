@@ -66,6 +66,9 @@ def _linked(cls: type, reduce: Reducer) -> Reducer:
 
     def reduce_linked(error: Any) -> Any:
         reduction = reduce(error)
+        is_alone = error.__context__ is error.__cause__ is None
+        if is_alone and not slots and not error.__suppress_context__:
+            return reduction
         links = {name: each for name in _LINKS if _is_set(each := getattr(error, name))}
         links |= {name: getattr(error, name) for name in slots if hasattr(error, name)}
         if not links:
@@ -104,8 +107,11 @@ def reducer_of_attributes(cls: type, reduce: Reducer) -> Reducer | None:
     )
     if reduces in (object, cls) or not (cls.__dictoffset__ or names):
         return None
-    if _is_python(cls, name) and reduces.__module__ not in _WITHOUT_ATTRIBUTES:
-        return None
+    if _is_python(cls, name):
+        if reduces.__module__ not in _WITHOUT_ATTRIBUTES:
+            return None
+    elif reduces.__dictoffset__ and not names:
+        return None  # it has attributes itself, and so knows of them
 
     def reduce_whole(obj: Any) -> Any:
         reduction = reduce(obj)
