@@ -16,7 +16,7 @@ from benchmarks.report import league
 from brinery.registry.codecs import builtin_codecs, make_codec
 from brinery.testing.league.contender import Entry, entry_of
 from brinery.testing.league.probe import families_at
-from brinery.testing.league.trial import Job, Trial
+from brinery.testing.league.trial import Trial, outcomes_of
 
 PROBES = "benchmarks.league.graphs:PROBES"
 DILL = {"byref": {"byref": True}}
@@ -69,9 +69,7 @@ def _missing(cls: type[Other]) -> str:
 def document(rows: list[Row], trial: Trial) -> dict[str, Any]:
     """Try the rows, and return what was found."""
     families = families_at(trial.probes)
-    probes = [name for family in families.values() for name in family]
-    jobs = [Job(row.entry, probe) for row in rows for probe in probes]
-    outcomes = iter(trial.run(jobs))
+    found = outcomes_of(*(row.entry for row in rows), trial=trial)
     packages = sorted({package for row in rows for package in row.packages})
     today = datetime.datetime.now(datetime.UTC).date()
     return {
@@ -84,16 +82,16 @@ def document(rows: list[Row], trial: Trial) -> dict[str, Any]:
             **{package: version(package) for package in (*packages, "attrs", "numpy", "pandas")},
         },
         "missing": sorted({_missing(cls) for cls in OTHERS if _missing(cls)}),
-        "families": {family: list(found) for family, found in families.items()},
+        "families": {family: list(probes) for family, probes in families.items()},
         "contenders": [
             {
                 "codec": row.codec,
                 "protocol": row.protocol,
                 "is_ours": row.is_ours,
                 "advice": row.advice,
-                "outcomes": {probe: next(outcomes) for probe in probes},
+                "outcomes": outcomes,
             }
-            for row in rows
+            for row, outcomes in zip(rows, found, strict=True)
         ],
     }
 

@@ -10,9 +10,8 @@ from brinery.errors import BrineryError
 from brinery.registry.codecs import builtin_codecs
 from brinery.testing.league.contender import Entry, entry_of
 from brinery.testing.league.outcome import CHANGED, CRASHED
-from brinery.testing.league.probe import probes_at
 from brinery.testing.league.table import losses, summary
-from brinery.testing.league.trial import PROBES, Job, Trial
+from brinery.testing.league.trial import outcomes_of
 from brinery.testing.table import codec_named
 
 
@@ -34,10 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrineryError, ImportError, AttributeError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    probes = probes_at(PROBES)
-    jobs = [Job(entry, probe) for entry in entries.values() for probe in probes]
-    outcomes = iter(Trial(again=True).run(jobs))
-    found = {name: {probe: next(outcomes) for probe in probes} for name in entries}
+    found = dict(zip(entries, outcomes_of(*entries.values()), strict=True))
     print(f"{summary(found)}\n\n{losses(found)}")
     results = {outcome.result for each in found.values() for outcome in each.values()}
     return 1 if results & {CHANGED, CRASHED} else 0

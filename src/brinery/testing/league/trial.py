@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple
 from brinery.testing.league.child import PROGRAM
 from brinery.testing.league.contender import Entry
 from brinery.testing.league.outcome import CHANGED, CRASHED, KEPT, UNREADABLE, Outcome
+from brinery.testing.league.probe import probes_at
 
 PROBES: Final = "brinery.testing.league.probes:PROBES"
 _LOST: Final = (CHANGED, UNREADABLE, CRASHED)
@@ -77,6 +78,14 @@ class Trial:
             # With another seed of hashes, as in any other process.
             outcomes |= work.done("read", written, "2")
         return [outcomes[number] for number in places]
+
+
+def outcomes_of(*entries: Entry, trial: Trial | None = None) -> list[dict[str, Outcome]]:
+    """Let contenders try all probes; return the outcomes of each, by probe."""
+    trial = trial or Trial(again=True)
+    probes = list(probes_at(trial.probes))
+    found = iter(trial.run([Job(entry, probe) for entry in entries for probe in probes]))
+    return [{probe: next(found) for probe in probes} for _ in entries]
 
 
 class _Work(NamedTuple):
