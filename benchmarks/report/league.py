@@ -191,7 +191,7 @@ def _cell(rows: Sequence[Mapping[str, Any]], probe: str) -> str:
         by_result.setdefault(each["outcomes"][probe][0], []).append(each["protocol"])
     if len(by_result) == 1:
         return SIGNS[next(iter(by_result))]
-    return " ".join(f"{SIGNS[each]}{_span(found)}" for each, found in by_result.items())
+    return ", ".join(f"{SIGNS[each]} {_span(found)}" for each, found in by_result.items())
 
 
 def _span(protocols: Sequence[str]) -> str:
