@@ -31,6 +31,7 @@ class Hour(time):
     """A time with a slot and attributes."""
 
     __slots__ = ("label",)
+    label: Any
 
 
 class Groups(defaultdict[Any, Any]):
@@ -64,6 +65,7 @@ class Coded(ValueError):
     """An exception with a slot."""
 
     __slots__ = ("code",)
+    code: Any
 
 
 class Restored(ValueError):

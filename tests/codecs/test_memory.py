@@ -11,7 +11,7 @@ from tests.codecs.test_arrays import CODECS, GRID, kept, read_only
 
 from brinery import EncodeError, MemoryStore, Persistable, Trust
 
-SHARING = {
+SHARING: dict[str, Any] = {
     "a part behind it": lambda grid: [grid, grid[1:, 1:]],
     "a part before it": lambda grid: [grid[1:], grid],
     "parts of one that is not there": lambda grid: [grid[:2], grid[1:, ::-1], grid.T[2]],
@@ -103,6 +103,8 @@ def test_msgpack_refuses_arrays_that_share_their_memory() -> None:
 
 class Measured(np.ndarray):
     """An array with attributes, which numpy does not keep."""
+
+    unit: str
 
 
 class Grids(Persistable):

@@ -19,7 +19,7 @@ from operator import rshift
 from brinery.codec import WriteLinks
 from brinery.errors import EncodeError, UnsupportedObjectError
 from brinery.typing import Any, Final
-from brinery_codecs._memory import Memory
+from brinery_codecs._arrays.memory import Memory
 from brinery_codecs._msgpack.kinds import ARRAY, ATOMS, KINDS, Kind, kind_of
 
 MAX_DEPTH: Final = 500

@@ -78,7 +78,7 @@ class ReducerTable(dict[type, Reducer]):
         check_bare(cls)
         libraries = self._libraries(cls)
         if is_array(cls):
-            from brinery_codecs._pickle.arrays import Arrays  # few records have any
+            from brinery_codecs._arrays.reduction import Arrays  # few records have any
 
             self.arrays = self.arrays or Arrays()
             own = self.arrays.reducer(cls, reducer)

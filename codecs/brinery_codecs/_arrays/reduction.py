@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 
 from brinery.typing import Any
-from brinery_codecs._memory import Memory, Span
+from brinery_codecs._arrays.memory import Memory, Span
 from brinery_codecs._pickle.bare import OverlapError
 
 Reducer = Callable[[Any], Any]
