@@ -84,17 +84,25 @@ def _whole(cls: type, plain: Reducer, numpy: Any) -> Reducer:
 
 
 def _bare(cls: type, plain: Reducer, numpy: Any) -> Reducer:
-    # The attributes of a mapped file say where this process has it; they are left out as ever.
-    if cls.__reduce__ is not numpy.ndarray.__reduce__ or cls is numpy.memmap:
+    if cls.__reduce__ is not numpy.ndarray.__reduce__:
         return plain
+    # The attributes of a mapped file say where this process has it; they are left out as ever.
+    is_mapped = cls is numpy.memmap
 
     def reduce_bare(array: Any) -> Any:
-        if getattr(array, "__dict__", None):
+        reduction = plain(array)
+        is_of_numpy = reduction[0].__name__ == "_reconstruct"
+        if is_of_numpy and not is_mapped and getattr(array, "__dict__", None):
             raise TypeError(
                 f"numpy does not keep the attributes of a {cls.__module__}.{cls.__qualname__}, "
                 f"{', '.join(array.__dict__)}: give the class a __reduce__ and a __setstate__ that do"
             )
-        return plain(array)
+        if not array.dtype.isnative and array.dtype.names is None:
+            raise TypeError(
+                f"numpy would turn round the bytes of a {cls.__module__}.{cls.__qualname__} of the type "
+                f"{array.dtype.str!r}: save it as a numpy.ndarray"
+            )
+        return reduction
 
     return reduce_bare
 
