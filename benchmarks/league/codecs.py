@@ -277,12 +277,12 @@ class Jsonpickle(Other):
 
 class Yaml(Other):
     title, packages = "PyYAML", ("PyYAML",)
-    advice = "`dump(obj)` and `unsafe_load(text)`, which take any Python object"
+    advice = "`dump(obj, sort_keys=False)` and `unsafe_load(text)`, which take any Python object"
 
     def dumps(self, obj: Any) -> bytes:
         import yaml
 
-        text: str = yaml.dump(obj)
+        text: str = yaml.dump(obj, sort_keys=False)
         return text.encode()
 
     def loads(self, data: bytes) -> Any:

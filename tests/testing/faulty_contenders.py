@@ -151,6 +151,7 @@ PROBES = {
         "closures": Probe(
             lambda: list(counter(3)), lambda obj: (obj[1](), obj[0]()), judge=BY_VALUE
         ),
+        "closures, not used": Probe(lambda: list(counter(3)), judge=BY_VALUE),
         "view": Probe(lambda: memoryview(b"abc"), bytes, judge=BY_USE),
         "nothing": Probe(lambda: 1, requires=("no_such_module_at_all",)),
     },

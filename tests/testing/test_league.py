@@ -101,6 +101,8 @@ def test_functions_are_compared_by_what_they_share() -> None:
     assert tried("CountsTogether", ["closures"])["closures"] == Outcome(KEPT)
     found = tried("CountsFromZero", ["closures"])["closures"]
     assert found.result == CHANGED
+    assert found.evidence == "in use: (4, 4) became (4, 3)"
+    found = tried("CountsFromZero", ["closures, not used"])["closures, not used"]
     assert "no longer the same object" in found.evidence
 
 

@@ -32,18 +32,17 @@ def expectation(probe: Probe) -> Expectation:
 def loss(probe: Probe, found: Any, expected: Expectation) -> str:
     """Return how an object differs from the expected one; "" if it does not."""
     try:
-        if probe.judge == BY_VALUE:
-            lost = difference(expected.lines, described([found]))
-            if lost is not None:
-                return in_a_line(lost)
-        else:
-            lost = _lost(probe, found)
-            if lost:
-                return lost
-        used = _used(probe, found)
+        # A use may change the object, and says more than a description.
+        lines = described([found]) if probe.judge == BY_VALUE else []
+        lost = "" if probe.judge == BY_VALUE else _lost(probe, found)
+        used = "" if lost else _used(probe, found)
     except Exception as error:  # noqa: BLE001 - what came back may fail in any way
         return in_a_line(f"what came back fails when it is used: {said(error)}")
-    return "" if used == expected.used else in_a_line(f"in use: {expected.used} became {used}")
+    if lost:
+        return lost
+    if used != expected.used:
+        return in_a_line(f"in use: {expected.used} became {used}")
+    return in_a_line(difference(expected.lines, lines) or "")
 
 
 def _lost(probe: Probe, found: Any) -> str:

@@ -134,6 +134,9 @@ def _local_tuple() -> Any:
         one: int
         two: list[int]
 
+        def double(self) -> int:
+            return 2 * self.one
+
     return Local(1, [2])
 
 
@@ -157,6 +160,12 @@ def _lock() -> Any:
     return [lock]
 
 
+def _partial() -> Any:
+    made = functools.partial(add, 1, other=[2])
+    vars(made)  # which makes the dict
+    return made
+
+
 _NAMED: Final = {
     "a function by its name": Probe(lambda: [add, json.dumps]),
     "builtin functions": Probe(lambda: [len, math.sin, print]),
@@ -168,7 +177,7 @@ _NAMED: Final = {
         lambda: [Plain(a=1).get, [1].append], lambda obj: (obj[0]("a"), obj[1].__self__)
     ),
     "methods of classes": Probe(lambda: [dict.fromkeys, str.upper], lambda obj: obj[1]("a")),
-    "partial": Probe(lambda: functools.partial(add, 1, other=[2]), lambda obj: obj.keywords),
+    "partial": Probe(_partial, lambda obj: obj.keywords),
     "getters of operator": Probe(
         lambda: [operator.itemgetter(1, 2), operator.attrgetter("a.b")], lambda obj: obj[0]("abc")
     ),
@@ -191,7 +200,9 @@ _BY_VALUE: Final = {
     "an enumeration made in a function": Probe(
         _local_enum, lambda obj: (obj[2](1) is obj[0], obj[2]["TWO"] is obj[1])
     ),
-    "a named tuple made in a function": Probe(_local_tuple, lambda obj: (obj.two, obj._fields)),
+    "a named tuple made in a function": Probe(
+        _local_tuple, lambda obj: (obj.two, obj._fields, obj.double())
+    ),
     "a class that holds its instances": Probe(
         _changing_class, lambda obj: (obj[1][0] is obj[0], type(obj[0]).made is obj[1])
     ),

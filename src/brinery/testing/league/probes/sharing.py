@@ -41,7 +41,7 @@ _HOLDERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "a UserDict": lambda held: UserDict({"held": held}),
     "a UserList": lambda held: UserList([held]),
     "a SimpleNamespace": lambda held: SimpleNamespace(held=held),
-    "a partial": lambda held: functools.partial(add, held, other=held),
+    "a partial": lambda held: with_attributes(functools.partial(add, held, other=held), held=held),
     "an error": lambda held: with_attributes(ValueError(held), held=held),
     "an attribute": lambda held: Plain(held=held),
     "a slot": Slots,
