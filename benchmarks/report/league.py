@@ -27,7 +27,7 @@ SIGNS: Mapping[str, str] = {
     CHANGED: "**C**",
     UNREADABLE: "U",
     CRASHED: "**X**",
-    REFUSED: "-",
+    REFUSED: "·",
 }
 WORDS: Mapping[str, str] = {
     KEPT: "the other process got the same types, values, identities and sharing",

@@ -174,7 +174,7 @@ def test_a_cell_of_the_league_says_at_which_protocols() -> None:
         }
     )
     assert "| times | ✓ |" in page
-    assert "| numbers | **C** 0–1, - 2 |" in page
+    assert "| numbers | **C** 0–1, · 2 |" in page
     assert "- numbers, protocol 0–1: changed: `` 1 became '2' ``" in page
     assert "| other | 2 | 1 | 0 | 0 | 0 | 1 |" in page
     assert "other 1.0. Not installed, and so not tried: absent." in page
