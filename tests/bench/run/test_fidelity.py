@@ -128,6 +128,9 @@ class Standard(PickleCodec):
     def encoder(self, links: Any) -> Any:
         return lambda obj: ([pickle.dumps(obj)], 0, False)
 
+    def renews(self, encode: Any) -> bool:
+        return False
+
 
 class Measured(np.ndarray):
     """An array with a unit, which numpy does not keep."""
