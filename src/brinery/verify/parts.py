@@ -185,8 +185,8 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
         told = {f".{k}" for k in state} if type(state) is dict else set()
         yield from (part for part in _attributes(obj) if part[0] not in told)
         if isinstance(obj, BaseException):
-            yield from (("<cause>", obj.__cause__), ("<context>", obj.__context__))
             yield "<suppresses context>", obj.__suppress_context__
+            yield from (("<context>", obj.__context__), ("<cause>", obj.__cause__))
     yield from (
         (f"<items {i}>", [*items]) for i, items in enumerate(iterators) if items is not None
     )
