@@ -6,6 +6,7 @@ import argparse
 import datetime
 import json
 import platform
+import re
 from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
@@ -96,6 +97,12 @@ def document(rows: list[Row], trial: Trial) -> dict[str, Any]:
     }
 
 
+def text_of(found: dict[str, Any]) -> str:
+    """Return results as JSON, with a line for each outcome."""
+    text = json.dumps(found, indent=1, ensure_ascii=False)
+    return re.sub(r'\[\n +("[^\n]*"),\n +("[^\n]*")\n +\]', r"[\1, \2]", text) + "\n"
+
+
 def main() -> None:
     """Try everything, write the results, and the page from them."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.league.run", description=__doc__)
@@ -111,7 +118,7 @@ def main() -> None:
     if options.only:
         print(league.page(found))
         return
-    league.RESULT.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", "utf-8")
+    league.RESULT.write_text(text_of(found), "utf-8")
     league.PAGE.write_text(league.page(league.result()), "utf-8")
     print(f"wrote {league.RESULT.name} and {league.PAGE.name}")
 
