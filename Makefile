@@ -22,7 +22,7 @@ SYSTEM += strace # kills a store at any system call, and lets calls fail
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: demo test quick test-slow lint actionlint hooks type docs table bench bench-quick bench-codecs torture test-all regen-golden \
+.PHONY: demo test quick test-slow lint actionlint hooks type docs table league bench bench-quick bench-codecs torture test-all regen-golden \
 	release-check clean help
 
 demo: $(VENV)/.base  ## run the example: a sweep of tasks, saved, loaded, changed
@@ -72,6 +72,9 @@ docs: $(VENV)/.test  ## run README and docs as tests
 table: $(VENV)/.test  ## try what each codec keeps, and write the table of docs/how-to/choose-a-codec.md
 	@$(RUN) -m brinery.testing.table --write docs/how-to/choose-a-codec.md $(ARGS)
 
+league: $(VENV)/.league  ## try what ours and other codecs lose, and write docs/league.md
+	@$(RUN) -m benchmarks.league.run $(ARGS)
+
 bench: $(VENV)/.bench $(VENV)/gc3pie  ## measure for an hour, and write docs/benchmarks.md
 	@PYTHONPATH=$(VENV)/gc3pie $(RUN) -m benchmarks.run $(ARGS)
 
@@ -117,7 +120,7 @@ $(VENV)/.base: pyproject.toml | $(RUN)
 
 $(VENV)/.lint: $(VENV)/.test  # mypy reads the tests, and so what these import
 
-$(addprefix $(VENV)/.,test lint bench nox release hooks actionlint): $(VENV)/.%: $(VENV)/.base
+$(addprefix $(VENV)/.,test lint bench league nox release hooks actionlint): $(VENV)/.%: $(VENV)/.base
 	@echo "installing what make needs for $*…"
 	@$(INSTALL) -e ".[$*]"
 	@touch $@

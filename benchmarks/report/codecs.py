@@ -24,7 +24,8 @@ _HEAD = """\
 
 This page is written by `make bench-codecs` from the files in `benchmarks/results/codecs/`; do not edit
 it. They come from `brinery bench`, which does the same for
-[your own objects](how-to/benchmark-your-objects.md), where the columns are explained.
+[your own objects](how-to/benchmark-your-objects.md), where the columns are explained. What each codec loses
+in silence, also those of others, is in the [league](league.md).
 """
 
 

@@ -36,6 +36,7 @@ from brinery_codecs._pickle.dill_reductions import (  # noqa: E402
     OWN_REDUCERS,
     DillReducers,
     NotExactError,
+    check_is_whole,
     is_array,
 )
 
@@ -215,9 +216,9 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if cls is PlaceholderType:
             return self._table[cls]
         if issubclass(cls, type):
-            return (
-                self._reduce_class if self._by_value and cls not in copyreg.dispatch_table else None
-            )
+            if cls in copyreg.dispatch_table:
+                return None
+            return self._reduce_class if self._by_value else self._name_class
         if cls is FunctionType:
             return self._function if self._recurse else None
         if cls in OWN_REDUCERS and (self._recurse or cls is not CellType):
@@ -226,6 +227,10 @@ class _Pickler(dill.Pickler):  # type: ignore[misc]
         if is_array(cls):
             return reduce
         return reduce if self._table.is_own(cls) else None
+
+    def _name_class(self, cls: type) -> Any:
+        check_is_whole(cls)
+        return NotImplemented
 
     def _reduce_class(self, cls: type) -> Any:
         return NotImplemented if is_importable(cls) else self._class_reducer(cls)

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.document import figure_entry, read_all
 from benchmarks.figures import by_cpu, ratio
-from benchmarks.report import codecs, contenders
+from benchmarks.report import codecs, contenders, league
 from benchmarks.report.page import PAGE, RESULTS, render
 from benchmarks.report.tables import headings, rows, summary
 
@@ -140,3 +140,42 @@ def test_the_committed_page_of_codecs_is_that_of_the_committed_results() -> None
     assert codecs.PAGE.read_text(encoding="utf-8") == codecs.page(codecs.results())
     for name in codecs.results():
         assert (codecs.PAGE.parent / "codecs" / f"{name}.html").exists()
+
+
+def test_the_committed_league_is_that_of_the_committed_results() -> None:
+    """`python -m benchmarks.report.league` writes it; ours change nothing, and at least eight are others."""
+    found = league.result()
+    assert league.PAGE.read_text(encoding="utf-8") == league.page(found)
+    ours = [each for each in found["contenders"] if each["is_ours"]]
+    results = {name for each in ours for name, _ in each["outcomes"].values()}
+    assert not results & {"changed", "crashed"}
+    assert len({each["codec"] for each in found["contenders"] if not each["is_ours"]}) >= 8
+
+
+def test_a_cell_of_the_league_says_at_which_protocols() -> None:
+    """Where these differ; and the words say what was lost."""
+
+    def row(protocol: str, *outcome: str) -> dict[str, Any]:
+        advice = "called so"
+        facts = {"codec": "other", "protocol": protocol, "is_ours": False, "advice": advice}
+        return {**facts, "outcomes": {"times": ["kept", ""], "numbers": outcome}}
+
+    contenders = [row("0", "changed", "1 became `2`"), row("1", "changed", "1 became `2`")]
+    contenders.append(row("2", "refused", "no"))
+    page = league.page(
+        {
+            "families": {"all": ["times", "numbers"]},
+            "contenders": contenders,
+            "versions": {"other": "1.0"},
+            "missing": ["absent"],
+            "date": "2026-11-29",
+            "python": "CPython 3.11.7",
+            "system": "Linux",
+        }
+    )
+    assert "| times | ✓ |" in page
+    assert "| numbers | **C** 0–1, · 2 |" in page
+    assert "- numbers, protocol 0–1: changed: `` 1 became '2' ``" in page
+    assert "| other | 2 | 1 | 0 | 0 | 0 | 1 |" in page
+    assert "other 1.0. Not installed, and so not tried: absent." in page
+    assert "- other: called so." in page

@@ -7,7 +7,7 @@ import pickle
 import re
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from types import SimpleNamespace
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from brinery.persistable import Persistable
+from brinery.verify.description import described
 from brinery.verify.isomorphism import SharingError, assert_isomorphic
 
 
@@ -270,3 +271,38 @@ def test_sharing_can_be_ignored() -> None:
     assert_isomorphic(ring, apart, sharing=False)
     with pytest.raises(AssertionError, match="1 became 2"):
         assert_isomorphic(ring, [[1], [2], apart], sharing=False)
+
+
+def test_integers_that_python_does_not_write_are_compared() -> None:
+    """Beyond the limit of digits, and told in short."""
+    assert_isomorphic([1 << 20_000], [1 << 20_000])
+    with pytest.raises(AssertionError, match="0x1000"):
+        assert_isomorphic([1 << 20_000], [(1 << 20_000) + 1])
+    assert described([1 << 20_000]) != described([(1 << 20_000) + (1 << 19_990)])
+
+
+def test_values_need_not_be_shared_if_so_asked() -> None:
+    """Dates, decimals and tuples of values: by type and value alone.  What can be changed must be."""
+    for value in (date(2024, 1, 2), Decimal("1.5"), (1, (date(2024, 1, 2),)), frozenset({(1, 2)})):
+        one, other = [value, value], [_again(value), _again(value)]
+        with pytest.raises(SharingError):
+            assert_isomorphic(one, other)
+        assert_isomorphic(one, other, values=False)
+        assert_isomorphic(other, one, values=False)
+    with pytest.raises(AssertionError):
+        assert_isomorphic([Decimal("1.5")] * 2, [Decimal("1.5"), Decimal("1.50")], values=False)
+    shared = (1, [2])
+    with pytest.raises(SharingError):
+        assert_isomorphic([shared, shared], [(1, [2]), (1, [2])], values=False)
+
+
+def _again(value: Any) -> Any:
+    return pickle.loads(pickle.dumps(value))
+
+
+def test_what_an_error_says_of_its_context_is_compared() -> None:
+    """Whether it is shown; not where the class has a reduction of its own."""
+    one, other = ValueError(1), ValueError(1)
+    one.__suppress_context__ = True
+    with pytest.raises(AssertionError, match="suppresses"):
+        assert_isomorphic(one, other)

@@ -19,6 +19,7 @@ from operator import rshift
 from brinery.codec import WriteLinks
 from brinery.errors import EncodeError, UnsupportedObjectError
 from brinery.typing import Any, Final
+from brinery_codecs._arrays.memory import Memory
 from brinery_codecs._msgpack.kinds import ARRAY, ATOMS, KINDS, Kind, kind_of
 
 MAX_DEPTH: Final = 500
@@ -104,9 +105,16 @@ class Survey:
         self._links = links
         self._types = types
         self._seen: set[int] = set()
+        self._memory = Memory()
+        self._reaching: Any = None
         self._repeats = 0
         self._most_repeats = _MAX_REPEATS
         self._walk(root)
+        if self._reaching is not None and self._memory.settle():
+            reason = (
+                "this array shares its memory with another one, and would come back with its own"
+            )
+            raise Refusal(self._reaching, reason, _COPY)
 
     def _walk(self, root: Any) -> None:
         stack = [(1, self._compounds((root,)))]
@@ -138,6 +146,10 @@ class Survey:
                 raise Refusal(group[0], reason, _FLATTER)
             if cls in _SETS:
                 self.sets += group
+            if kind.code == ARRAY:
+                for array in group:
+                    if self._memory.add(array):
+                        self._reaching = array
             if cls is bytearray or (kind.code == ARRAY and _is_any_large(group)):
                 self.is_in_parts = True
             if kind.children is not None:

@@ -19,6 +19,7 @@ from dill import _dill
 
 from brinery.typing import Any, Final
 from brinery_codecs._pickle.by_value.companions import BY_VALUE
+from brinery_codecs._pickle.by_value.importable import is_importable
 from brinery_codecs._pickle.by_value.locks import LOCKS
 from brinery_codecs._pickle.reducers import Reducer
 
@@ -57,7 +58,16 @@ class DillReducers(dict[type, Reducer]):
 
     def reduce_class(self, cls: type) -> Any:
         """Return the reduction of a class that has no importable name."""
+        check_is_whole(cls)
         return self._recorder.reduction(cls, _dill.save_type)
+
+
+def check_is_whole(cls: type) -> None:
+    """Raise PicklingError for a named tuple that cannot be imported: dill would leave out its methods."""
+    if cls.__bases__ == (tuple,) and hasattr(cls, "_fields") and not is_importable(cls):
+        raise pickle.PicklingError(
+            f"{cls.__module__}.{cls.__qualname__} cannot be imported, and byref=True writes classes by name"
+        )
 
 
 # It does the same as the pickler in C.

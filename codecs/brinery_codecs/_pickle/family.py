@@ -11,7 +11,7 @@ from collections.abc import Mapping, MutableMapping, Sequence
 from brinery.codec import Buffer, Encode, Sink, WriteLinks
 from brinery.errors import ProtocolError, is_too_deep
 from brinery.typing import Any, ClassVar, Protocol, Self
-from brinery_codecs._pickle.bare import check_bare
+from brinery_codecs._pickle.bare import OverlapError, check_bare
 from brinery_codecs._pickle.openings import (
     FUNCTION,
     FUNCTION_KEY,
@@ -91,6 +91,8 @@ class PickleFamily(PickleReader):
         pickler.memo = {FUNCTION_KEY: FUNCTION, id(obj): (1, obj)}
         try:
             pickler.dump(attributes)
+        except OverlapError:
+            return self._encode_otherwise(state, obj)
         except Exception as error:
             if is_too_deep(error):
                 return self._encode_otherwise(state, obj)
@@ -103,9 +105,16 @@ class PickleFamily(PickleReader):
         return found, size, is_plain and are_simple(found, size)
 
     def _encode_otherwise(self, state: WriteState, obj: Any) -> tuple[list[Any], int, bool]:
+        try:
+            return self._written(state, obj), 0, False
+        except OverlapError:
+            rewrite = state.table.arrays.rewrite
+            return rewrite(lambda: self._written(state, obj)), 0, False
+
+    def _written(self, state: WriteState, obj: Any) -> list[Any]:
         sink = Pieces()
         self._write(obj, sink, state)
-        return sink.pieces, 0, False
+        return sink.pieces
 
     def _write(self, obj: Any, sink: Pieces, state: WriteState) -> None:
         try:

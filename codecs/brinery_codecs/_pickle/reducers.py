@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import copyreg
 import operator
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
@@ -19,13 +18,20 @@ from brinery.codec import WriteLinks
 from brinery.evolution.placeholder import Placeholder, PlaceholderType, reduce_missing
 from brinery.reference import external, hashable_root, new_root, root
 from brinery.typing import Any
-from brinery_codecs._pickle.bare import check_bare, exception_reducer
+from brinery_codecs._pickle.bare import (
+    check_bare,
+    exception_reducer,
+    is_array,
+    reducer_of_attributes,
+)
 
 Reducer = Callable[[Any], Any]
 Note = Callable[[], None]
 
 _HashInC: Any = type(object.__hash__)
 _ATOMS = frozenset({type(None), bool, int, float, complex, str, bytes, type(...)})
+_FOLDED = 4
+"""The first protocol at which times keep their fold; every protocol can write that reduction."""
 _NEW = copyreg.__newobj__  # type: ignore[attr-defined]
 
 
@@ -44,6 +50,8 @@ class ReducerTable(dict[type, Reducer]):
         super().__init__(_ALWAYS)
         self.is_persistable = links.is_external_type
         self._links = links
+        self.arrays: Any = None
+        """The arrays of the current record, from the first that is met."""
         self.reductions: dict[int, tuple[Any, tuple[str]]] = {}
         """The references to objects that this save has met, by `id()`."""
         self._note_version = links.note_version
@@ -66,12 +74,19 @@ class ReducerTable(dict[type, Reducer]):
             return self[cls]
         if (known := self._of_libraries.get(cls)) is not None:
             return self._met_in_record(cls, *known)
-        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._plain
+        reducer = self._special.get(cls) or copyreg.dispatch_table.get(cls) or self._reducer(cls)
         check_bare(cls)
-        if (own := array_reducer(cls, reducer) or exception_reducer(cls)) is not None:
+        libraries = self._libraries(cls)
+        if is_array(cls):
+            from brinery_codecs._arrays.reduction import Arrays  # few records have any
+
+            self.arrays = self.arrays or Arrays()
+            own = self.arrays.reducer(cls, reducer)
+        else:
+            own = exception_reducer(cls) or reducer_of_attributes(cls, reducer)
+        if own is not None:
             reducer = own
             self._noted.add(cls)
-        libraries = self._libraries(cls)
         if self.is_persistable(cls):
             reducer = self._persistable_reducer(cls, _noting_all(libraries, reducer))
             libraries = ()
@@ -80,11 +95,17 @@ class ReducerTable(dict[type, Reducer]):
         if (note := self._note_version(cls)) is not None:
             reducer = _noting(note, reducer)
             self._noted.add(cls)
-        if libraries:
+        if libraries or is_array(cls):
             self._of_libraries[cls] = reducer, libraries
             return self._met_in_record(cls, reducer, libraries)
         self[cls] = reducer
         return reducer
+
+    def _reducer(self, cls: type) -> Reducer:
+        owner = getattr(cls.__reduce_ex__, "__objclass__", object)
+        if self._protocol < _FOLDED and owner.__module__ == "datetime":
+            return operator.methodcaller("__reduce_ex__", _FOLDED)
+        return self._plain
 
     def renew(self) -> None:
         """Forget all objects, and what was found out about types."""
@@ -93,6 +114,7 @@ class ReducerTable(dict[type, Reducer]):
         for found in (self._noted, self._of_libraries, self.met, self.reductions):
             found.clear()
         self.without_version.clear()
+        self.arrays = None
 
     def notes(self, cls: type) -> Sequence[Note]:
         """Return what is to be called for each object of a class: it notes its libraries and version."""
@@ -105,6 +127,8 @@ class ReducerTable(dict[type, Reducer]):
         for cls in self.met:
             del self[cls]
         self.met.clear()
+        if self.arrays is not None:
+            self.arrays.begin()
 
     def note_library(self, module: Any) -> None:
         """Note that the current record names something of a module."""
@@ -197,25 +221,6 @@ def _noting(note: Note, reduce: Reducer) -> Reducer:
         return reduction
 
     return reduce_noted
-
-
-def array_reducer(cls: type, plain: Reducer) -> Reducer | None:
-    """Return the reducer for arrays, which calls `plain`; None for any other class.
-
-    numpy's own reduction keeps the flag of a read-only array only at protocol 5, and there only for arrays in
-    one piece of the types that buffers have.  `numpy.broadcast_to` makes any other one read-only again.
-    """
-    numpy = sys.modules.get("numpy")
-    if numpy is None or cls is not getattr(numpy, "ndarray", None):
-        return None
-
-    def reduce_array(array: Any) -> Any:
-        reduction = plain(array)
-        if array.flags.writeable or reduction[0].__name__ == "_frombuffer":
-            return reduction
-        return numpy.broadcast_to, (array.copy("K"), array.shape)
-
-    return reduce_array
 
 
 def hashes_by_value(cls: type) -> bool:

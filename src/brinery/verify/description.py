@@ -22,7 +22,7 @@ from types import (
 )
 from typing import Any, Final, NamedTuple
 
-from brinery.verify.parts import ATOMS, SETS, Step, elements_of, has_reduction, parts_of
+from brinery.verify.parts import ATOMS, SETS, Step, elements_of, has_reduction, parts_of, text_of
 
 _MOST: Final = 1_000_000  # lines
 _HEAP_TYPE: Final = 1 << 9  # Py_TPFLAGS_HEAPTYPE
@@ -48,7 +48,7 @@ def described(roots: Sequence[Any]) -> list[Line]:
     while stack and len(lines) < _MOST:
         holder, step, obj = stack.pop()
         if type(obj) in ATOMS:
-            lines.append(Line(holder, step, f"{obj!r:.200}"))
+            lines.append(Line(holder, step, f"{text_of(obj):.200}"))
             continue
         name = _name_of(obj)
         if name is not None:
@@ -162,7 +162,7 @@ def _parts_of(obj: Any) -> Iterator[Step]:
 def _element_parts(obj: Any) -> Iterator[Step]:
     # The order of a set is that of this process.
     elements = elements_of(obj)
-    atoms = sorted(repr(each) for each in elements if type(each) in ATOMS)
+    atoms = sorted(text_of(each) for each in elements if type(each) in ATOMS)
     yield "<atoms>", ", ".join(atoms)
     yield "<size>", len(elements)
     others = [each for each in elements if type(each) not in ATOMS]

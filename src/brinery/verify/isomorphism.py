@@ -30,8 +30,10 @@ from brinery.verify.parts import (
     elements_of,
     goes_by_name,
     has_reduction,
+    is_value,
     parts_of,
     shown,
+    text_of,
 )
 
 _LOOK_AHEAD: Final = 4
@@ -43,7 +45,7 @@ class SharingError(AssertionError):
 
 
 def assert_isomorphic(
-    first: Any, second: Any, *, records: bool = True, sharing: bool = True
+    first: Any, second: Any, *, records: bool = True, sharing: bool = True, values: bool = True
 ) -> None:
     """Raise AssertionError, with the path to the place, unless two object graphs are isomorphic.
 
@@ -52,9 +54,11 @@ def assert_isomorphic(
     importable functions must be the same objects.
 
     Unless `records` is true, plain objects that persistable ones share must be shared in both.  If `sharing`
-    is true, a difference in sharing is a `SharingError`; if not, only types and values are compared.
+    is true, a difference in sharing is a `SharingError`; if not, only types and values are compared.  Unless
+    `values` is true, dates, decimals and tuples of such values are compared by type and value alone, as
+    numbers and strings always are: nothing can be changed in them.
     """
-    _Comparison(records, sharing).run(first, second)
+    _Comparison(records, sharing, values).run(first, second)
 
 
 class _Pair:
@@ -82,8 +86,9 @@ class _Pair:
 
 
 class _Comparison:
-    def __init__(self, records: bool, sharing: bool) -> None:
+    def __init__(self, records: bool, sharing: bool, values: bool) -> None:
         self._records = records
+        self._values = values
         self._sharing = sharing
         self._met: set[tuple[int, int]] = set()
         self._stack: list[_Pair] = []
@@ -141,7 +146,7 @@ class _Comparison:
         if cls is not type(second):
             pair.fail(f"{shown(first)} became {shown(second)}")
         if cls in ATOMS:
-            if repr(first) != repr(second):
+            if text_of(first) != text_of(second):
                 pair.fail(f"{shown(first)} became {shown(second)}")
         elif cls is CodeType:
             if first != second:
@@ -159,7 +164,7 @@ class _Comparison:
         first, second = pair.first, pair.second
         if type(first) in (tuple, frozenset) and not first:
             return False  # there is one such object in a process
-        if not self._sharing:
+        if not self._sharing or (not self._values and is_value(first)):
             return self._is_new_beside(pair)
         if self._originals.setdefault(id(second), first) is not first:
             pair.fail(f"one {shown(second)} replaces two objects", SharingError)
@@ -260,7 +265,7 @@ def _fingerprint(obj: Any, depth: int) -> Any:
     """Return a hashable value that is equal for isomorphic objects."""
     cls = type(obj)
     if cls in ATOMS:
-        return cls, repr(obj)
+        return cls, text_of(obj)
     if cls is CodeType:
         return obj
     if goes_by_name(obj):

@@ -8,7 +8,10 @@ import re
 import sys
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterator
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from types import (
     BuiltinFunctionType,
     CellType,
@@ -19,6 +22,7 @@ from types import (
     ModuleType,
 )
 from typing import Any, Final
+from uuid import UUID
 
 Step = tuple[str, Any]
 """The step from an object to a part of it, as text, and the part."""
@@ -27,11 +31,26 @@ ATOMS: Final = frozenset(
     {type(None), bool, int, float, complex, str, bytes, type(...), type(NotImplemented)}
 )
 SETS: Final = (set, frozenset)
+_VALUES: Final = frozenset(
+    {date, datetime, time, timedelta, timezone, Decimal, Fraction, UUID, range}
+)
+_NESTED: Final = 4
+"""How deep a tuple may hold tuples and be a value."""
 
 
 def is_by_name(obj: Any) -> bool:
     """Return whether an object may come back as itself: an atom, or an object imported by its name."""
     return type(obj) in ATOMS or goes_by_name(obj) or (type(obj) in (tuple, frozenset) and not obj)
+
+
+def is_value(obj: Any, depth: int = _NESTED) -> bool:
+    """Return whether nothing can be changed in an object, which is as good as any other that is equal."""
+    cls = type(obj)
+    if cls in ATOMS or cls in _VALUES:
+        return True
+    if cls not in (tuple, frozenset):
+        return False
+    return depth > 0 and all(is_value(each, depth - 1) for each in obj)
 
 
 def goes_by_name(obj: Any) -> bool:
@@ -165,8 +184,9 @@ def _reduction_parts(obj: Any) -> Iterator[Step]:
         # A reduction in C knows nothing of attributes that a subclass or its users have added.
         told = {f".{k}" for k in state} if type(state) is dict else set()
         yield from (part for part in _attributes(obj) if part[0] not in told)
-    if isinstance(obj, BaseException):
-        yield from (("<cause>", obj.__cause__), ("<context>", obj.__context__))
+        if isinstance(obj, BaseException):
+            yield "<suppresses context>", obj.__suppress_context__
+            yield from (("<context>", obj.__context__), ("<cause>", obj.__cause__))
     yield from (
         (f"<items {i}>", [*items]) for i, items in enumerate(iterators) if items is not None
     )
@@ -211,9 +231,18 @@ def _globals_of(code: CodeType) -> set[str]:
     return found
 
 
+def text_of(atom: Any) -> str:
+    """Return an atom as text; two atoms are equal in type and value if their types and texts are."""
+    # Python refuses to write integers of thousands of digits as decimal numbers.
+    return hex(atom) if type(atom) is int and atom.bit_length() > _LONG else repr(atom)
+
+
+_LONG: Final = 256  # bits
+
+
 def shown(obj: Any) -> str:
     """Return a short text that shows an object in messages."""
     if type(obj) in ATOMS:
-        return f"{obj!r:.80}"
+        return f"{text_of(obj):.80}"
     name = getattr(obj, "__qualname__", None) or getattr(obj, "label", None)
     return f"{type(obj).__name__} object" + (f" {name!r:.40}" if name is not None else "")

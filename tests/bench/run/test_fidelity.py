@@ -120,38 +120,53 @@ def test_what_a_class_by_value_loses_is_told_and_nothing_else(tmp_path: Path) ->
         assert said["cloudpickle"][0] == found["cloudpickle"][0], said
 
 
+class Standard(PickleCodec):
+    """Writes what the standard pickle does, and so what that loses."""
+
+    name = "standard"
+
+    def encoder(self, links: Any) -> Any:
+        return lambda obj: ([pickle.dumps(obj)], 0, False)
+
+    def renews(self, encode: Any) -> bool:
+        return False
+
+
 class Measured(np.ndarray):
     """An array with a unit, which numpy does not keep."""
 
 
 def test_attributes_of_arrays_are_lost() -> None:
-    """By pickle; the place is named."""
+    """By pickle itself; the place is named.  The codec refuses them."""
     array = np.arange(3.0).view(Measured)
     array.unit = "m"  # type: ignore[attr-defined]
-    case = one([array])
+    case = one([array], Standard())
     assert case.is_whole is False
     assert "lost .unit" in case.fidelity.losses[0]
+    assert one([array]).status == "refused"
     assert one([np.arange(3.0).view(Measured)]).is_whole
 
 
 def test_views_that_become_arrays_of_their_own_are_lost() -> None:
-    """Of an array that is in the graph; a view alone loses nothing."""
+    """Of an array that is in the graph, by pickle itself; a view alone loses nothing."""
     base = np.arange(10.0)
-    case = one([base, {"part": base[2:4]}])
+    case = one([base, {"part": base[2:4]}], Standard())
     assert case.fidelity.identity is False
     assert "shared its memory" in case.fidelity.losses[0]
+    assert one([base, {"part": base[2:4]}]).is_whole
     assert one([base[2:4], np.arange(10.0)]).is_whole
     assert one([base, base]).is_whole
 
 
 def test_the_cause_of_an_exception_is_lost() -> None:
-    """No codec keeps it; an exception without one is kept."""
+    """By pickle itself, and not by the codecs."""
     error = ValueError("x")
-    assert one([error]).is_whole
+    assert one([error], Standard()).is_whole
     error.__cause__ = KeyError(1)
-    case = one([error], "dill")
+    case = one([error], Standard())
     assert case.is_whole is False
     assert "<cause>" in case.fidelity.losses[0]
+    assert one([error], "dill").is_whole
 
 
 class Storage:

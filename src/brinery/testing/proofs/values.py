@@ -97,7 +97,7 @@ def numpy_row(codec: Codec) -> Fate:
                 )
 
     grid = numpy.arange(12.0).reshape(3, 4)
-    read_only = grid[:, 1:].view()
+    read_only = grid.copy()[:, 1:]
     read_only.flags.writeable = False
     arrays = [
         grid,

@@ -1,0 +1,1 @@
+"""The league table of fidelity: the codecs of brinery and other serializers, and the graphs of the suite."""

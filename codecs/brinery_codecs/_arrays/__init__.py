@@ -1,0 +1,1 @@
+"""Arrays of numpy that share their memory: which do, and how pickles keep it so."""
