@@ -6,7 +6,9 @@ import copy
 import gc
 import os
 import pickle
+import random
 import signal
+import sys
 import threading
 import time
 import weakref
@@ -14,9 +16,10 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from datetime import datetime, timedelta, tzinfo
 from enum import Enum
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar
 
 import numpy as np
@@ -187,6 +190,65 @@ def _buffer(job: Any) -> Callable[[], None]:
     return lambda: view.__setitem__(0, 100)
 
 
+class Zone(tzinfo):
+    """A zone that changes."""
+
+    hours = 0
+
+    def utcoffset(self, _: Any) -> timedelta:
+        return timedelta(hours=self.hours)
+
+    def dst(self, _: Any) -> None:
+        return None
+
+    def tzname(self, _: Any) -> str:
+        return "zone"
+
+
+class TaggedPath(PurePosixPath):
+    """A path with an attribute that is kept."""
+
+    tag: Any = None
+
+    def __reduce__(self) -> Any:
+        return _tagged, (str(self), self.tag)
+
+
+def _tagged(path: str, tag: Any) -> TaggedPath:
+    found = TaggedPath(path)
+    found.tag = tag
+    return found
+
+
+def _builtin(job: Any) -> Callable[[], Any]:
+    job.push = [1].append
+    job.net.jobs.append(Job(0))
+    return partial(job.push, 2)
+
+
+def _scalar(job: Any) -> Callable[[], Any]:
+    job.record = np.zeros(1, dtype=[("x", int)])[0]
+    return partial(job.record.__setitem__, "x", 6)
+
+
+def _base(job: Any) -> Callable[[], Any]:
+    base = np.zeros(3, dtype=[("x", int)])
+    job.record = base[0]
+    return partial(base.__setitem__, "x", 6)
+
+
+def _zone(job: Any) -> Callable[[], Any]:
+    zone = Zone()
+    job.time = datetime(2020, 1, 1, tzinfo=zone)
+    return partial(setattr, zone, "hours", 5)
+
+
+def _path(job: Any) -> Callable[[], Any]:
+    job.path = TaggedPath("a")
+    job.path.tag = [1]
+    return partial(job.path.tag.append, 2)
+
+
 def _append_in(found: tuple[Any, list[int]]) -> None:
     found[1].append(3)
 
@@ -239,6 +301,11 @@ ALIASES: dict[str, Callable[[Any], Callable[[], Any]]] = {
     "weak reference to a part": _inner_reference,
     "iterator": _iterator,
     "shared by two": _shared,
+    "bound builtin": _builtin,
+    "structured scalar": _scalar,
+    "base of a structured scalar": _base,
+    "zone of a time": _zone,
+    "path with state": _path,
     "method of the job": lambda job: job.finish,
     "attribute setter": lambda job: lambda: object.__setattr__(job, "n", job.n + 1),
 }
@@ -473,6 +540,9 @@ def test_conflicts(place: Callable[..., Store]) -> None:
     assert one.n == 50
     one.n = 200
     store.save(net)
+    assert "Job.20" not in store
+    store.session.identity.sleepers.forget()
+    store.save(net)
     store.close()
     with place() as other:
         assert [other.load(id_, lazy=True).n for id_ in ("Job.1", "Job.2")] == [200, 100]
@@ -602,6 +672,156 @@ def test_an_object_in_two_stores(store: MemoryStore) -> None:
         store.save(net)
         other.save(net)
         assert [stored(each, "net").jobs[0].n for each in (store, other)] == [100, 100]
+
+
+def test_the_root_at_its_former_address(store: MemoryStore) -> None:
+    """It is another object, which was not saved by this graph."""
+    for _ in range(5):
+        net = settled(store)
+        key = id(net)
+        store.save(net)
+        del net
+        gc.collect()
+        for _ in range(200):
+            found = store.load("net")
+            if id(found) == key:
+                break
+            del found
+        else:
+            found = store.load("net")
+        found.jobs[3].n = 100
+        found.extra = 1
+        store.save(found)
+        assert stored(store, "net").extra == 1
+        assert stored(store, "net").jobs[3].n == 100
+        del found
+        store.clear()
+
+
+def test_graphs_let_their_objects_die(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also those of large objects."""
+    monkeypatch.setattr(sleep, "LARGE", 20)
+    net = settled(store)
+    found = weakref.ref(net)
+    del net
+    gc.collect()
+    assert found() is None
+
+
+def test_another_dict_of_a_part(store: MemoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And another class of a large object, or of a part: nothing of it is the same."""
+    monkeypatch.setattr(sleep, "LARGE", 5)
+    net = settled(store)
+    net.jobs[0].inner.__dict__ = {"values": [7]}
+    net.jobs[1].__class__ = Has
+    store.save(net)
+    assert stored(store, "Job.1").inner.values == [7]
+    assert type(stored(store, "Job.2")) is Has
+
+
+def test_a_use_that_ends_in_an_error(store: MemoryStore) -> None:
+    """The next use is noted as the first one would have been."""
+    net = settled(store)
+    jobs = [*net.jobs]
+    store.save(net)
+
+    def deep(count: int, job: Any) -> Any:
+        return job.n if not count else deep(count - 1, job)
+
+    limit = sys.getrecursionlimit()
+    for number, job in enumerate(jobs):
+        with suppress(RecursionError):
+            deep(limit - 60 + number, job)
+        job.n = -1
+    store.save(net)
+    assert {job.n for job in stored(store, "net").jobs} == {-1}
+
+
+def test_a_signal_at_any_point(store: MemoryStore) -> None:
+    """A handler that changes objects, and one that raises, while the same objects fall asleep."""
+
+    class Stop(BaseException):
+        pass
+
+    net = settled(store)
+    jobs = [*net.jobs]
+    rng = random.Random(1)
+
+    def change(*_: Any) -> None:
+        for job in rng.sample(jobs, 3):
+            job.n += 1
+            job.names.append("x")
+        if rng.randrange(4) == 0:
+            raise Stop
+
+    former = signal.signal(signal.SIGALRM, change)
+    try:
+        until = time.monotonic() + 3
+        while time.monotonic() < until:
+            try:
+                try:
+                    signal.setitimer(signal.ITIMER_REAL, 0.0002 + rng.random() / 1000)
+                    jobs[3].n += 1
+                    store.save(net)
+                finally:
+                    signal.setitimer(signal.ITIMER_REAL, 0)
+            except (Stop, brinery.EncodeError):
+                continue
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, former)
+    store.save(net)
+    there = stored(store, "net").jobs
+    assert [(job.n, job.names) for job in there] == [(job.n, job.names) for job in jobs]
+
+
+class Transient(Persistable):
+    """Hides what it refers to from saves."""
+
+    def __init__(self) -> None:
+        self.hidden: Any = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {}
+
+
+def test_what_only_a_hidden_attribute_reaches(store: MemoryStore) -> None:
+    """It is not in the graph any more, and not saved; an error in it is none of the save's."""
+    net = Net(30)
+    hiding = Transient()
+    net.jobs.append(hiding)
+    for _ in range(3):
+        store.save(net, "net")
+    one, two = net.jobs.pop(0), net.jobs.pop(0)
+    hiding.hidden = one
+    store.save(net)
+    one.n = 100
+    two.n = lambda: None
+    assert [change.id for change in store.changed(net)] == []
+    store.save(net)
+    assert stored(store, "Job.1").n == 0
+
+
+def test_errors_name_the_path_from_the_root(store: MemoryStore) -> None:
+    """As in any other save."""
+    net = settled(store)
+    net.jobs[6].bad = lambda: None
+    with pytest.raises(brinery.EncodeError, match=r"'net' at \.jobs\[6\]\.bad"):
+        store.save(net)
+
+
+def test_objects_that_are_always_used(store: MemoryStore, encoded: list[str]) -> None:
+    """They are put to sleep less and less often; it costs twice the time."""
+    net = settled(store, 200)
+    for _ in range(20):
+        assert sum(job.n for job in net.jobs) == sum(range(200))
+        store.save(net)
+    rests = store.session.identity.sleepers.graphs["net"]
+    assert rests.delay >= 3
+    net.jobs[5].n = 1000
+    for _ in range(20):
+        store.save(net)
+    assert stored(store, "Job.6").n == 1000
 
 
 def test_objects_with_a_ref(place: Callable[..., Store], encoded: list[str]) -> None:

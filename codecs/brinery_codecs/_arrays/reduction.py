@@ -21,20 +21,19 @@ class Arrays:
     """The arrays of the current record."""
 
     def __init__(self) -> None:
-        self._add: Callable[[Any], object]
         self.begin()
 
     def begin(self) -> None:
         """Prepare for the next record."""
         self._memory = Memory()
-        self._add = self._add_alone
+        self._collects = False
         self._is_known = False
         self._overlap = False
 
     def rewrite(self, write: Callable[[], Any]) -> Any:
         """Write a record whose arrays share memory; `write` does it, and is called twice."""
         self._memory = Memory()
-        self._add = self._memory.add
+        self._collects = True
         try:
             write()
             self._memory.settle()
@@ -43,11 +42,13 @@ class Arrays:
         finally:
             self.begin()
 
-    def _add_alone(self, array: Any) -> None:
-        # Also at the next attempt to write the record: it meets the same arrays.
-        self._overlap = self._overlap or self._memory.add(array)
-        if self._overlap:
-            raise OverlapError
+    def _add(self, array: Any) -> None:
+        overlaps = self._memory.add(array)
+        if not self._collects:
+            # Also at the next attempt to write the record: it meets the same arrays.
+            self._overlap = self._overlap or overlaps
+            if self._overlap:
+                raise OverlapError
 
     def reducer(self, cls: type, plain: Reducer) -> Reducer:
         """Return the reducer for arrays of a class, which calls `plain`."""
