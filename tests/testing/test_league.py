@@ -151,7 +151,7 @@ def test_no_codec_of_brinery_changes_anything_in_silence(name: str) -> None:
     assert list(of_codecs([codec])) == []
 
 
-@pytest.mark.thorough
+@pytest.mark.slow
 @pytest.mark.parametrize("name", builtin_codecs())
 def test_no_protocol_changes_anything_in_silence(name: str) -> None:
     """Nor any other setting."""

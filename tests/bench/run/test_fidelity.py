@@ -28,7 +28,7 @@ from dataclasses import dataclass
 from brinery.bench import compare
 
 def told(obj, codecs="pickle,cloudpickle,dill"):
-    result = compare(obj, codecs=codecs, seconds=0, progress=False)
+    result = compare(obj, codecs=codecs, seconds=0, rounds=1, progress=False)
     print(json.dumps({case.codec: [case.is_whole, list(case.fidelity.losses)] for case in result}))
     return result
 """
@@ -46,7 +46,7 @@ def script(directory: Path, code: str) -> list[dict[str, list[Any]]]:
 
 
 def one(obj: Any, codec: Any = "pickle", **options: Any) -> Case:
-    (case,) = compare(obj, [codec], seconds=0, **options)
+    (case,) = compare(obj, [codec], seconds=0, rounds=1, **options)
     return case
 
 
@@ -268,7 +268,9 @@ def test_a_case_that_waits_for_threads_ends_and_says_why() -> None:
     thread.start()
     try:
         ready.wait()
-        first, second = compare([Waiting()], "pickle,dill", seconds=0, timeout=3, progress=False)
+        first, second = compare(
+            [Waiting()], "pickle,dill", seconds=0, rounds=1, timeout=3, progress=False
+        )
     finally:
         end.set()
         thread.join()

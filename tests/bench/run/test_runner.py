@@ -85,7 +85,7 @@ def test_memory_is_that_above_the_graph() -> None:
 
 def test_a_codec_that_drops_identity_is_caught() -> None:
     """Equal, and not the same: it is labelled, and never recommended."""
-    result = compare(faulty.shared_list(), [faulty.DropsIdentity(), "pickle"], seconds=0)
+    result = compare(faulty.shared_list(), [faulty.DropsIdentity(), "pickle"], seconds=0, rounds=1)
     lossy = next(case for case in result if case.codec == "drops-identity")
     assert (lossy.status, lossy.fidelity.equal, lossy.fidelity.identity) == ("ok", True, False)
     assert "identity lost at [0][1]" in lossy.fidelity.losses[0]
@@ -96,7 +96,7 @@ def test_a_codec_that_drops_identity_is_caught() -> None:
 
 def test_a_codec_that_hands_back_the_object_itself_is_caught() -> None:
     """Nothing was written; any comparison would find it equal."""
-    result = compare([[1], {}], [faulty.KeepsIt()], seconds=0)
+    result = compare([[1], {}], [faulty.KeepsIt()], seconds=0, rounds=1)
     assert result.cases[0].fidelity.keeps_everything is False
     assert "the saved object itself" in result.cases[0].fidelity.losses[0]
     assert not result.recommendations
@@ -112,7 +112,7 @@ def test_a_codec_that_changes_values_is_caught() -> None:
 
 def test_a_slow_codec_is_not_recommended_and_is_called_slow() -> None:
     """It keeps everything, at some hundred times the time."""
-    result = compare([1, 2], [faulty.Slow(), "pickle"], seconds=0)
+    result = compare([1, 2], [faulty.Slow(), "pickle"], seconds=0, rounds=1)
     slow = next(case for case in result if case.codec == "slow")
     assert slow.is_whole
     assert slow.encode is not None
@@ -123,7 +123,7 @@ def test_a_slow_codec_is_not_recommended_and_is_called_slow() -> None:
 
 def test_a_codec_that_leaks_memory_is_labelled() -> None:
     """Memory that stays allocated after each repetition is reported."""
-    result = compare([1], [faulty.Leaks()], seconds=0)
+    result = compare([1], [faulty.Leaks()], seconds=0, rounds=1)
     case = result.cases[0]
     assert case.leaks
     assert not result.recommendations
@@ -146,7 +146,7 @@ def test_a_case_that_fails_is_a_line_and_not_the_end(codec: Any, status: str, wo
     shared = [1]
     # The good one needs no limit; a busy machine may take seconds to start its process.
     timeout = 8 if status == "timeout" else 60
-    result = compare([shared, shared], [codec, "pickle"], seconds=0, timeout=timeout)
+    result = compare([shared, shared], [codec, "pickle"], seconds=0, rounds=1, timeout=timeout)
     bad, good = result.cases
     assert (bad.status, good.status) == (status, "ok")
     assert words in (bad.error or "")
@@ -173,7 +173,7 @@ def test_closures_are_called_in_a_fresh_interpreter() -> None:
     def make(n: int) -> Any:
         return lambda x: x + n
 
-    result = compare([make(1)], ["cloudpickle", "pickle"], seconds=0)
+    result = compare([make(1)], ["cloudpickle", "pickle"], seconds=0, rounds=1)
     assert [case.status for case in result] == ["ok", "refused"]
     assert result.cases[0].fidelity.closures is True
     assert one([1], "pickle").fidelity.closures is None
@@ -189,7 +189,7 @@ def test_the_object_is_left_alone() -> None:
     """It gets no ID, and the standard pickle of this process writes as before."""
     node = Node(1)
     before = dict(pickle._Pickler.dispatch)
-    compare(node, ["dill"], seconds=0)
+    compare(node, ["dill"], seconds=0, rounds=1)
     assert node.persistent_id is None
     assert pickle._Pickler.dispatch == before
     with pytest.raises((pickle.PicklingError, AttributeError)):
@@ -198,7 +198,7 @@ def test_the_object_is_left_alone() -> None:
 
 def test_results_come_back_from_json(tmp_path: Path) -> None:
     """All of them, also those that failed; files of others are refused."""
-    result = compare([1, {2: 3}], ["pickle", "json"], seconds=0)
+    result = compare([1, {2: 3}], ["pickle", "json"], seconds=0, rounds=1)
     result.to_json(tmp_path / "result.json")
     assert Report.read(tmp_path / "result.json") == result
     (tmp_path / "other.json").write_text('{"schema": "brinery.bench/9"}')
@@ -211,7 +211,7 @@ def test_results_come_back_from_json(tmp_path: Path) -> None:
 
 def test_tables_hold_what_notebooks_and_spreadsheets_show(tmp_path: Path) -> None:
     """HTML is escaped; a CSV file has a line for each case."""
-    result = compare(["<b>"], ["pickle", "json"], seconds=0)
+    result = compare(["<b>"], ["pickle", "json"], seconds=0, rounds=1)
     assert "<td" in result._repr_html_()
     result.to_csv(tmp_path / "result.csv")
     lines = (tmp_path / "result.csv").read_text().splitlines()
@@ -233,7 +233,7 @@ def test_ctrl_c_keeps_what_there_is(tmp_path: Path) -> None:
     thread = threading.Thread(target=interrupt, daemon=True)
     thread.start()
     try:
-        result = compare([1], ["pickle", faulty.Hangs(str(begun)), "json"], seconds=0)
+        result = compare([1], ["pickle", faulty.Hangs(str(begun)), "json"], seconds=0, rounds=1)
     finally:
         signal.signal(signal.SIGINT, before)
     thread.join()

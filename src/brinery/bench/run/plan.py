@@ -110,13 +110,11 @@ class _Run:
                 self._done += 1
                 if found.get("status", OK) == OK:
                     self._runner.measure(source, choice, found)
+                if not number:
+                    found["depth"] = self._runner.depth(choice)
 
     def cases(self) -> list[Case]:
-        return [
-            case_of(graph, choice, found, self._runner.depth(choice))
-            for graph, choice, found in self._found
-            if found
-        ]
+        return [case_of(graph, choice, found) for graph, choice, found in self._found if found]
 
 
 def _order(count: int, number: int) -> Sequence[int]:

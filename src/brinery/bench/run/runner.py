@@ -164,7 +164,7 @@ def _enter(found: dict[str, Any], new: Mapping[str, Any]) -> None:
             found[name] = value
 
 
-def case_of(graph: str, choice: Choice, found: Mapping[str, Any], depth: int | None) -> Case:
+def case_of(graph: str, choice: Choice, found: Mapping[str, Any]) -> Case:
     """Return a case from what its rounds have found."""
     case = Case(
         graph,
@@ -174,7 +174,7 @@ def case_of(graph: str, choice: Choice, found: Mapping[str, Any], depth: int | N
         to=choice.place,
         safe_to_read=choice.codec.capabilities.safe_to_read,
     )
-    fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": depth})
+    fidelity = Fidelity(**{**(found.get("fidelity") or {}), "depth": found.get("depth")})
     losses = (*fidelity.losses, *found.get("leaks", ()))
     used = tuple(found.get("used", ()))
     return replace(
