@@ -151,7 +151,7 @@ def test_a_plugged_in_codec_is_found_and_its_fault_told(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "LOSES [1]" in done.stdout
     assert "[1] identity lost at [0][1]" in done.stdout
-    assert ": pickle:5: " in done.stdout
+    assert "recommended: pickle:5 is the only one that keeps everything" in done.stdout
 
 
 @pytest.mark.thorough
