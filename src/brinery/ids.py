@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
+import sys
 import unicodedata
 from _blake2 import blake2b  # the same as that of hashlib, which loads OpenSSL: 5 ms
 from collections import deque
@@ -343,6 +344,9 @@ def unlike(form: str, names: Sequence[str]) -> Sequence[str]:
     That takes a tenth of a match of each.  Where one has a slash, as no name has that this module makes, all
     are returned.
     """
+    if sys.version_info < (3, 11, 5):  # there, a repeated group that takes all may take too much
+        match = re.compile(form).fullmatch
+        return [name for name in names if not match(name)]
     text = "/".join(names)
     if text.count("/") >= len(names):
         return names

@@ -32,6 +32,13 @@ class SaveOptions(NamedTuple):
     """Also look for changes of objects that the roots reach; without, only write those that have no ID."""
     annotation: Annotation | None = None
     """What the roots are to have beside them; None for what their records have."""
+
+    @property
+    def may_skip(self) -> bool:
+        """Return whether objects that have certainly not changed need not be looked at."""
+        asked = self.forces_codec or self.forces_transform or self.annotation is not None
+        return self.deep and not asked
+
     progress: Show | None = None
     """Called with the number of objects that are encoded, and of those that are found."""
 

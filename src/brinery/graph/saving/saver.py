@@ -79,10 +79,8 @@ class Saver:
         self._transform = options.transform
         self._keeps_columns = session.backend.capabilities.keeps_columns
         outermost = session.outermost
-        self._is_in_transaction = outermost is not None
         self._relied = ReliedOn(session.backend, None if outermost is None else outermost.pin)
-        asked = options.forces_codec or options.forces_transform or options.annotation is not None
-        self._may_skip = options.deep and not asked
+        self._may_skip = options.may_skip
         self.has_inner = False
         """Whether a hook of an object that this save encodes has saved something; see `graph.inner`."""
         self._annotations.asked = options.annotation
@@ -177,7 +175,7 @@ class Saver:
         self._roots = roots
         ids = [self.works.add_root(root).id for root in roots]
         self.works.enlist_used()
-        if self._is_in_transaction:
+        if self.session.outermost is not None:
             self._identity.lend(map(str, ids))
         return ids
 
