@@ -1,6 +1,6 @@
 """Putting objects to sleep that a save has encoded in vain.
 
-An object that sleeps has its state, and the class of a ghost: whoever uses it wakes it, which is noted.  So a
+An object that sleeps has its state, and the class of a ghost.  Its first use wakes it, and is noted.  So a
 later save of the same graph looks at what was used, and at nothing else.  This is right only for an object
 whose record follows from its own attributes, if nobody can change these without using the object.  What an
 attribute leads to must be reached through the object alone: reference counts show it.  And the object must
