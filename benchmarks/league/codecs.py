@@ -78,9 +78,7 @@ class DillByReference(Dill):
 
 class Marshal(Other):
     title, protocols = "marshal", (2, 4)
-    advice = (
-        "`dumps(obj, version)`; its documentation says that it is no general module for persistence"
-    )
+    advice = "`dumps(obj, version)`; its documentation says that it is not a general module for persistence"
 
     def __init__(self, protocol: int) -> None:
         self.protocol = protocol

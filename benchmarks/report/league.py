@@ -47,7 +47,7 @@ not edit it.
 
 {words}
 
-To be refused is no fault: a codec for JSON that refuses a date claims nothing and loses nothing. To be
+A refusal is not a fault: a codec for JSON that refuses a date claims nothing and loses nothing. To be
 changed in silence is one that nobody notices until the data are needed.
 
 Made on {date} with {python} on {system}: {versions}.{missing}

@@ -143,7 +143,7 @@ def _owner(array: Any) -> Any:
     owner = array
     while (base := owner.base) is not None:
         owner = base
-        # What `as_strided` puts between is no array.
+        # What `as_strided` puts between is not an array.
         if not isinstance(owner, kind) and not hasattr(owner, "__array_interface__"):
             break
     return owner

@@ -92,7 +92,9 @@ class SavedGraph:
 
     def add_clean(self, entry: Entry) -> None:
         """Add an object that nobody has used."""
-        if entry.key not in self.used:
+        held = self.used.get(entry.key)
+        if held is None or held() is not entry():  # that of a dead object, at the same address
+            self.used.pop(entry.key, None)
             self.clean[entry.key] = entry
 
     def add_used(self, entry: Entry) -> None:

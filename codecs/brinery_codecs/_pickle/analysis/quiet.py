@@ -38,7 +38,7 @@ _QUIET: Final = {
 
 
 class _Unused:
-    """Refuses anything that would look at the object it stands for."""
+    """Refuses anything that would look at the object in whose place it is."""
 
     def _refused(self, *_: Any) -> Any:
         raise LookupError
